@@ -1,0 +1,1 @@
+"""From an ONNX model to the instructions of the accelerator."""

@@ -1,0 +1,50 @@
+"""Errors of the compiler: each names the thing, the reason and the remedy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isa.errors import WeftError
+
+
+class CompileError(WeftError):
+    """A model cannot be turned into a program."""
+
+
+class ModelError(CompileError):
+    """The model itself is unusable: a bad file, a shape that is not fixed, a type or value that is not legal."""
+
+
+class GraphError(CompileError):
+    """An integer graph breaks a rule of its representation; the fault lies in the pass that made it."""
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """One node that cannot be compiled.
+
+    Attributes:
+        node: the node's name (or its first output where it has none).
+        operator: its operator, with the domain where it is not ONNX's own.
+        what: the attribute or value at fault, as `name = value`; empty where the operator itself is.
+        reason: why it cannot be compiled.
+        remedy: what the user can do instead.
+    """
+
+    node: str
+    operator: str
+    what: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        what = f" [{self.what}]" if self.what else ""
+        return f"{self.operator} '{self.node}'{what}: {self.reason}; {self.remedy}"
+
+
+class UnsupportedError(CompileError):
+    """Every node of a model that cannot be compiled, in one report; `nodes` holds the entries."""
+
+    def __init__(self, nodes: Sequence[Unsupported]) -> None:
+        self.nodes = tuple(nodes)
+        count = f"{len(self.nodes)} node{'s' if len(self.nodes) > 1 else ''}"
+        super().__init__("\n".join([f"{count} of the model cannot be compiled:", *(f"  {node}" for node in self.nodes)]))

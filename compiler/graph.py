@@ -1,0 +1,300 @@
+"""The integer graph: the border between the front end (ONNX) and the back end (device instructions).
+
+The batch dimension is stripped; every tensor is [C, H, W]. A 2-D ONNX tensor [N, F] is C = F, H = W = 1 and a 3-D one
+[N, C, L] is [C, 1, L]. Values are those of the ONNX model (uint8 or int8, not yet flipped to the device's signed form),
+`fl` is one rounding to float32, `rne` rounds half to even, and `clamp` saturates to the range of the output's dtype.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+Pair = tuple[int, int]
+Pads = tuple[int, int, int, int]  # top, left, bottom, right
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One integer tensor.
+
+    Attributes:
+        name: its value name in `Graph.integer_model`, so that it can be compared with ONNX Runtime.
+        shape: (C, H, W), elements in row-major order.
+        dtype: uint8 or int8.
+        onnx_shape: the shape in ONNX without the batch. Equal to `shape` for images; a flattened tensor keeps the
+            (C, H, W) it was made from, because flattening moves nothing.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    onnx_shape: tuple[int, ...]
+
+    @property
+    def range(self) -> Pair:
+        """Smallest and largest value of the dtype."""
+        info = np.iinfo(self.dtype)
+        return int(info.min), int(info.max)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Op:
+    """One operation; `name` and `op_type` are those of the ONNX node it comes from, `output` is a tensor's name."""
+
+    name: str
+    op_type: str
+    output: str
+
+    operands: ClassVar[tuple[str, ...]] = ("x",)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return tuple(getattr(self, operand) for operand in self.operands)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv(Op):
+    """QLinearConv, QLinearMatMul and QGemm: y = clamp(rne(fl(fl(acc) * scale)) + y_zero).
+
+    acc = sum of (x - x_zero) * weight + bias, exact; positions in the padding contribute nothing. A matrix product over
+    a flattened [C, H, W] tensor is a convolution whose kernel is H x W.
+    """
+
+    x: str
+    weight: NDArray[np.int16]  # [M, C / group, kh, kw], the weight's zero point subtracted, -255..255
+    bias: NDArray[np.int32]  # [M], zeros where the model has none
+    x_zero: int
+    scale: NDArray[np.float32]  # [M], fl(fl(x_scale * w_scale) / y_scale)
+    y_zero: int
+    strides: Pair = (1, 1)
+    pads: Pads = (0, 0, 0, 0)
+    dilations: Pair = (1, 1)
+    group: int = 1
+
+    @property
+    def kernel(self) -> Pair:
+        """Kernel height and width."""
+        return self.weight.shape[2], self.weight.shape[3]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Add(Op):
+    """QLinearAdd of two tensors of one shape: y = clamp(rne(fma(a, a_ratio, fma(b, b_ratio, offset)))).
+
+    `fma` rounds once to float32; a and b are raw values, zero points are inside `offset`.
+    """
+
+    operands: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    a: str
+    b: str
+    a_ratio: np.float32  # fl(a_scale / y_scale)
+    b_ratio: np.float32  # fl(b_scale / y_scale)
+    offset: np.float32  # fl(y_zero - fma(a_ratio, a_zero, fl(b_ratio * b_zero)))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MaxPool(Op):
+    """Largest value of each window; positions in the padding are ignored and no window lies wholly in it.
+
+    The output's extent is the output tensor's (`ceil_mode` and `auto_pad` are resolved), so the last window may reach
+    beyond the padding given here.
+    """
+
+    x: str
+    kernel: Pair
+    strides: Pair
+    pads: Pads
+    dilations: Pair = (1, 1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SumPool(Op):
+    """Mean over H x W of each channel: acc = sum of (x - x_zero); y = clamp(rne(fl(fl(acc) * scale)) + y_zero)."""
+
+    x: str
+    scale: np.float32  # fl(x_scale / fl(y_scale * fl(H * W)))
+    x_zero: int
+    y_zero: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AveragePool(Op):
+    """QLinearAveragePool: y = clamp(rne(fl(fl(fl(S / n) / y_scale) + y_zero))).
+
+    S = float32 sum, in raster order, of fl(x_scale * (x - x_zero)) over the window's elements that are not padding;
+    n = their number, or kh * kw with `count_include_pad`.
+    """
+
+    x: str
+    kernel: Pair
+    strides: Pair
+    pads: Pads
+    count_include_pad: bool
+    x_scale: np.float32
+    x_zero: int
+    y_scale: np.float32
+    y_zero: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Concat(Op):
+    """Inputs one behind the other along the channels, each through its own table."""
+
+    xs: tuple[str, ...]
+    tables: NDArray[np.generic]  # [len(xs), 256], indexed by the raw byte 0..255, in the output's dtype
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors read, in the order of their channels."""
+        return self.xs
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lookup(Op):
+    """A function of each element: y = table[channel or 0][raw byte of x as 0..255]."""
+
+    x: str
+    table: NDArray[np.generic]  # [1 or C, 256] in the output's dtype
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Clamp(Op):
+    """Relu or Clip between quantized tensors: y = min(max(x, lo), hi) on raw values."""
+
+    x: str
+    lo: int
+    hi: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Move(Op):
+    """Slice, Pad and their compositions with one function of an element.
+
+    y[c, i, j] = table[0][raw byte of x[channels[c], i * sy + y0, j * sx + x0]], or `fill` where the source channel is
+    -1 or the source position lies outside x.
+    """
+
+    x: str
+    channels: NDArray[np.int32]  # [C of the output], source channel or -1
+    y0: int
+    x0: int
+    sy: int
+    sx: int
+    table: NDArray[np.generic]  # [1, 256] in the output's dtype
+    fill: int  # raw value of the output
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class View(Op):
+    """The same elements under another ONNX shape (Flatten, Reshape, Squeeze, Identity): nothing is computed."""
+
+    x: str
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """One input of the model, or one of its quantizations where a float input is quantized in several ways.
+
+    With `scale` the host computes the tensor: clamp(rne(fl(x / scale)) + zero_point) of a float32 array; without, the
+    model's input is the integer tensor itself.
+    """
+
+    name: str
+    onnx_shape: tuple[int, ...]  # without the batch
+    dtype: np.dtype  # of the model's input
+    tensor: str
+    scale: np.float32 | None = None
+    zero_point: int | None = None
+
+
+@dataclass(frozen=True)
+class Dequantize:
+    """Host step: fl(fl(x - zero_point) * scale) as float32."""
+
+    scale: np.float32
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Host step: softmax in float32 along `axis`, counted with the batch as dimension 0."""
+
+    axis: int
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """Host step: the same elements in row-major order under `shape` (without the batch)."""
+
+    shape: tuple[int, ...]
+
+
+HostStep = Dequantize | Softmax | Reshape
+
+
+@dataclass(frozen=True)
+class GraphOutput:
+    """One output of the model: the integer tensor it comes from and the steps the host applies to it, in order."""
+
+    name: str
+    tensor: str
+    tail: tuple[HostStep, ...] = ()
+
+
+@dataclass
+class Graph:
+    """An integer graph; `ops` are in topological order.
+
+    Attributes:
+        integer_model: the ONNX model whose values the tensors are, runnable in ONNX Runtime.
+        notes: sentences for the user about what the import decided (a bias quantized here, a batch made symbolic).
+    """
+
+    tensors: dict[str, Tensor]
+    ops: list[Op]
+    inputs: list[GraphInput]
+    outputs: list[GraphOutput]
+    integer_model: onnx.ModelProto
+    notes: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Raise GraphError naming the node where a rule of this representation is broken."""
+        from compiler.legality import check_graph
+
+        check_graph(self)
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self)) + "\n"
+
+
+def _lines(graph: Graph) -> Iterator[str]:
+    for given in graph.inputs:
+        quantize = "" if given.scale is None else f" quantize(scale={given.scale:.9g}, zero_point={given.zero_point})"
+        yield f"input {given.name} {given.dtype}{list(given.onnx_shape)}{quantize} -> {given.tensor}"
+    for op in graph.ops:
+        yield f"{op.output}: {graph.tensors[op.output]} = {type(op).__name__}({_arguments(op)})  # {op.op_type} {op.name}"
+    for result in graph.outputs:
+        yield f"output {result.name} <- {' -> '.join([result.tensor, *map(str, result.tail)])}"
+
+
+def _arguments(op: Op) -> str:
+    attributes = [(f.name, getattr(op, f.name)) for f in fields(op) if f.name not in ("name", "op_type", "output")]
+    named = [f"{name}={_value(value)}" for name, value in attributes if name not in (*op.operands, "xs")]
+    return ", ".join([*op.inputs, *named])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{list(value.shape)}"
+    if isinstance(value, np.floating):
+        return f"{value:.9g}"
+    return str(value).replace(" ", "")

@@ -1,0 +1,213 @@
+"""The rules of the integer graph, checked between passes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import GraphError
+from compiler.graph import (
+    Add,
+    AveragePool,
+    Clamp,
+    Concat,
+    Conv,
+    Graph,
+    Lookup,
+    MaxPool,
+    Move,
+    Op,
+    Pads,
+    Pair,
+    SumPool,
+    Tensor,
+    View,
+)
+
+LEGAL_DTYPES = (np.dtype(np.uint8), np.dtype(np.int8))
+
+
+def check_graph(graph: Graph) -> None:
+    """Raise GraphError naming the node where a rule is broken: order, shapes, dtypes, ranges of attributes."""
+    for key, tensor in graph.tensors.items():
+        _check_tensor(key, tensor)
+    produced = {given.tensor for given in graph.inputs}
+    for op in graph.ops:
+        _check_order(op, produced, graph.tensors)
+        _Checker(op, graph.tensors).check()
+        produced.add(op.output)
+    for name in [*(given.tensor for given in graph.inputs), *(result.tensor for result in graph.outputs)]:
+        if name not in graph.tensors or name not in produced:
+            raise GraphError(f"the graph's border names tensor '{name}', which no operation produces")
+    unmade = sorted(set(graph.tensors) - produced)
+    if unmade:
+        raise GraphError(f"tensor '{unmade[0]}' is declared and never produced")
+
+
+def _check_tensor(key: str, tensor: Tensor) -> None:
+    if key != tensor.name:
+        raise GraphError(f"tensor '{tensor.name}' is filed under '{key}'")
+    if tensor.dtype not in LEGAL_DTYPES:
+        raise GraphError(f"tensor '{key}' has dtype {tensor.dtype}; legal are uint8 and int8")
+    if len(tensor.shape) != 3 or min(tensor.shape) < 1:
+        raise GraphError(f"tensor '{key}' has shape {tensor.shape}; legal are three positive extents C, H, W")
+    if int(np.prod(tensor.onnx_shape)) != int(np.prod(tensor.shape)):
+        raise GraphError(f"tensor '{key}' has {tensor.shape} elements but ONNX shape {tensor.onnx_shape}")
+
+
+def _check_order(op: Op, produced: set[str], tensors: dict[str, Tensor]) -> None:
+    for name in op.inputs:
+        if name not in produced:
+            raise GraphError(f"node '{op.name}' reads tensor '{name}' before it is produced")
+    if op.output in produced:
+        raise GraphError(f"node '{op.name}' produces tensor '{op.output}' a second time")
+    if op.output not in tensors:
+        raise GraphError(f"node '{op.name}' produces tensor '{op.output}', which is not declared")
+
+
+class _Checker:
+    """The rules of one operation."""
+
+    def __init__(self, op: Op, tensors: dict[str, Tensor]) -> None:
+        self.op = op
+        self.xs = [tensors[name] for name in op.inputs]
+        self.y = tensors[op.output]
+
+    def check(self) -> None:
+        rule = _RULES.get(type(self.op))
+        self.require(rule is not None, f"operation {type(self.op).__name__} has no rule")
+        if rule is not None:
+            rule(self, self.op)
+
+    def require(self, legal: bool, what: str) -> None:
+        if not legal:
+            raise GraphError(f"node '{self.op.name}' ({self.op.op_type}): {what}")
+
+    def zero_point(self, tensor: Tensor, value: int) -> None:
+        lo, hi = tensor.range
+        self.require(lo <= value <= hi, f"zero point {value} of '{tensor.name}' is outside {tensor.dtype}")
+
+    def scale(self, value: Any) -> None:
+        legal = value.dtype == np.float32 and bool(np.all(np.isfinite(value) & (value > 0)))
+        self.require(legal, "a scale is not a positive finite float32")
+
+    def same_dtype(self) -> None:
+        self.require(self.xs[0].dtype == self.y.dtype, f"dtype changes from {self.xs[0].dtype} to {self.y.dtype}")
+
+    def shape(self, expected: tuple[int, ...]) -> None:
+        self.require(self.y.shape == expected, f"output shape is {self.y.shape}, its inputs give {expected}")
+
+    def table(self, table: Any, rows: tuple[int, ...]) -> None:
+        legal = table.ndim == 2 and table.shape[0] in rows and table.shape[1] == 256
+        self.require(legal, f"table has shape {table.shape}; legal rows are {rows}, of 256 entries")
+        self.require(table.dtype == self.y.dtype, f"table has dtype {table.dtype}, output has {self.y.dtype}")
+
+    def windows(self, kernel: Pair, strides: Pair, pads: Pads, dilations: Pair, partial: bool) -> None:
+        """Every output position has a window; `partial` lets the last one reach beyond the padding."""
+        self.require(min(kernel + strides + dilations) >= 1, "kernel, strides and dilations must be 1 or more")
+        self.require(min(pads) >= 0, f"pads {pads} must not be negative")
+        for axis in (0, 1):
+            extent = self.xs[0].shape[1 + axis]
+            span = (kernel[axis] - 1) * dilations[axis] + 1
+            room = extent + pads[axis] + pads[axis + 2] - span
+            last = (self.y.shape[1 + axis] - 1) * strides[axis]
+            exact = room >= 0 and last <= room < last + strides[axis]
+            reaches = last - pads[axis] < extent and last < room + strides[axis]
+            self.require(exact or (partial and reaches), f"output shape {self.y.shape} does not follow from the windows")
+
+
+def _conv(rule: _Checker, op: Conv) -> None:
+    x, w = rule.xs[0], op.weight
+    rule.require(w.dtype == np.int16 and w.ndim == 4, f"weight is {w.dtype} of rank {w.ndim}, not int16 of rank 4")
+    rule.require(int(np.abs(w).max(initial=0)) <= 255, "a weight lies outside -255..255")
+    rule.require(op.group >= 1 and x.shape[0] == w.shape[1] * op.group, f"{x.shape[0]} channels, weight {w.shape}")
+    rule.require(w.shape[0] % op.group == 0, f"{w.shape[0]} output channels do not divide into {op.group} groups")
+    rule.require(op.bias.dtype == np.int32 and op.bias.shape == w.shape[:1], f"bias is {op.bias.dtype}{op.bias.shape}")
+    rule.require(op.scale.shape == w.shape[:1], f"scale has shape {op.scale.shape}")
+    rule.scale(op.scale)
+    rule.zero_point(x, op.x_zero)
+    rule.zero_point(rule.y, op.y_zero)
+    rule.require(rule.y.shape[0] == w.shape[0], f"output has {rule.y.shape[0]} channels, weight has {w.shape[0]}")
+    rule.windows(op.kernel, op.strides, op.pads, op.dilations, partial=False)
+
+
+def _add(rule: _Checker, op: Add) -> None:
+    rule.shape(rule.xs[0].shape)
+    rule.shape(rule.xs[1].shape)
+    rule.require(rule.xs[0].dtype == rule.xs[1].dtype == rule.y.dtype, "operands and output differ in dtype")
+    rule.scale(op.a_ratio)
+    rule.scale(op.b_ratio)
+    rule.require(bool(np.isfinite(op.offset)) and op.offset.dtype == np.float32, "offset is not a finite float32")
+
+
+def _max_pool(rule: _Checker, op: MaxPool) -> None:
+    rule.same_dtype()
+    rule.shape((rule.xs[0].shape[0], *rule.y.shape[1:]))
+    rule.windows(op.kernel, op.strides, op.pads, op.dilations, partial=True)
+
+
+def _sum_pool(rule: _Checker, op: SumPool) -> None:
+    rule.same_dtype()
+    rule.shape((rule.xs[0].shape[0], 1, 1))
+    rule.scale(op.scale)
+    rule.zero_point(rule.xs[0], op.x_zero)
+    rule.zero_point(rule.y, op.y_zero)
+
+
+def _average_pool(rule: _Checker, op: AveragePool) -> None:
+    rule.same_dtype()
+    rule.shape((rule.xs[0].shape[0], *rule.y.shape[1:]))
+    rule.scale(op.x_scale)
+    rule.scale(op.y_scale)
+    rule.zero_point(rule.xs[0], op.x_zero)
+    rule.zero_point(rule.y, op.y_zero)
+    rule.windows(op.kernel, op.strides, op.pads, (1, 1), partial=True)
+
+
+def _concat(rule: _Checker, op: Concat) -> None:
+    rule.require(len(op.xs) >= 1, "has no input")
+    rule.table(op.tables, (len(op.xs),))
+    for x in rule.xs:
+        rule.require(x.shape[1:] == rule.y.shape[1:], f"'{x.name}' is {x.shape}, the output {rule.y.shape}")
+    rule.shape((sum(x.shape[0] for x in rule.xs), *rule.y.shape[1:]))
+
+
+def _lookup(rule: _Checker, op: Lookup) -> None:
+    rule.shape(rule.xs[0].shape)
+    rule.table(op.table, (1, rule.y.shape[0]))
+
+
+def _clamp(rule: _Checker, op: Clamp) -> None:
+    rule.same_dtype()
+    rule.shape(rule.xs[0].shape)
+    lo, hi = rule.y.range
+    rule.require(lo <= op.lo <= op.hi <= hi, f"bounds {op.lo}..{op.hi} are not in order within {rule.y.dtype}")
+
+
+def _move(rule: _Checker, op: Move) -> None:
+    source = rule.xs[0].shape[0]
+    rule.require(op.channels.shape == rule.y.shape[:1], f"channels have shape {op.channels.shape}")
+    rule.require(bool(np.all((op.channels >= -1) & (op.channels < source))), "a source channel does not exist")
+    rule.require(min(op.sy, op.sx) >= 1, "a step is less than 1")
+    rule.table(op.table, (1,))
+    lo, hi = rule.y.range
+    rule.require(lo <= op.fill <= hi, f"fill {op.fill} is outside {rule.y.dtype}")
+
+
+def _view(rule: _Checker, _: View) -> None:
+    rule.same_dtype()
+    rule.shape(rule.xs[0].shape)
+
+
+_RULES: dict[type[Op], Callable[[_Checker, Any], None]] = {
+    Conv: _conv,
+    Add: _add,
+    MaxPool: _max_pool,
+    SumPool: _sum_pool,
+    AveragePool: _average_pool,
+    Concat: _concat,
+    Lookup: _lookup,
+    Clamp: _clamp,
+    Move: _move,
+    View: _view,
+}
