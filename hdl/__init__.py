@@ -1,0 +1,1 @@
+"""The accelerator in Amaranth HDL: one unit a file, ``top`` is wiring only."""

@@ -1,0 +1,115 @@
+"""The signatures between units, each once; widths follow from the configuration."""
+
+from amaranth import signed, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out, Signature
+from amaranth.utils import ceil_log2
+
+from isa.config import Config
+from isa.fields import INSTRUCTION_BITS, Instruction
+from isa.instructions import WORD_ADDRESS
+
+MEMORY_LATENCY = 2      # cycles from an accepted request to its data, activation memory and accumulators alike
+CAUSE_BITS = 3
+INSTRUCTION = unsigned(INSTRUCTION_BITS)
+
+
+def instruction_layout(cls: type[Instruction]) -> data.StructLayout:
+    """The fields of an instruction as an Amaranth layout, derived from the ISA's description of it."""
+    fields = {spec.name: signed(spec.width) if spec.signed else unsigned(spec.width) for spec in cls.specs()}
+    end = cls.specs()[-1].offset + cls.specs()[-1].width
+    fields["reserved"] = unsigned(INSTRUCTION_BITS - end)
+    return data.StructLayout(fields)
+
+
+def unit_signature() -> Signature:
+    """What every executing unit has towards its issue queue, seen from the unit.
+
+    Members: ``instruction`` a stream of raw instructions whose tokens are taken; ``retired`` one pulse for each instruction,
+    in order, when its effects are visible; ``cause`` what the unit does in this cycle (``isa.registers.Cause``), IDLE when
+    it has no instruction; ``illegal`` a pulse when a field is out of range.
+    """
+    return Signature({
+        "instruction": In(stream.Signature(INSTRUCTION)),
+        "retired": Out(1),
+        "cause": Out(CAUSE_BITS),
+        "illegal": Out(1),
+    })
+
+
+def read_port_signature(config: Config) -> Signature:
+    """A read port of the activation memory, seen from the reader.
+
+    A request is accepted in a cycle with ``valid`` and ``ready``; ``data`` is there ``MEMORY_LATENCY`` cycles later.
+    """
+    return Signature({
+        "valid": Out(1),
+        "address": Out(WORD_ADDRESS),
+        "ready": In(1),
+        "data": In(config.word_bits),
+    })
+
+
+def write_port_signature(config: Config) -> Signature:
+    """A write port of the activation memory, seen from the writer; a later accepted read sees the word."""
+    return Signature({
+        "valid": Out(1),
+        "address": Out(WORD_ADDRESS),
+        "data": Out(config.word_bits),
+        "ready": In(1),
+    })
+
+
+def accumulator_read_signature(config: Config) -> Signature:
+    """The full accumulator half, seen from the POST unit.
+
+    ``available``: a half is full. With ``enable``, the sums of pixel ``address`` are in ``data`` (int32 a column)
+    ``MEMORY_LATENCY`` cycles later. ``release``: a pulse gives the half back; at the earliest with the last ``enable``.
+    """
+    return Signature({
+        "available": In(1),
+        "enable": Out(1),
+        "address": Out(ceil_log2(config.accumulator_depth)),
+        "data": In(data.ArrayLayout(signed(32), config.size)),
+        "release": Out(1),
+    })
+
+
+def sink_signature(config: Config) -> Signature:
+    """A FIFO that LOAD fills, seen from LOAD: it never refuses, LOAD asks for no more than ``free`` words of memory."""
+    return Signature({
+        "valid": Out(1),
+        "data": Out(config.word_bits),
+        "free": In(20),
+    })
+
+
+def axi_signature(config: Config) -> Signature:
+    """AXI4 master port: 40-bit addresses, 2-bit identifiers, a bus of one word."""
+    address = {"id": 2, "addr": 40, "len": 8, "size": 3, "burst": 2}
+    members = {}
+    for channel in ("ar", "aw"):
+        members |= {channel + name: Out(width) for name, width in address.items()}
+        members |= {channel + "valid": Out(1), channel + "ready": In(1)}
+    members |= {"rid": In(2), "rdata": In(config.word_bits), "rresp": In(2), "rlast": In(1), "rvalid": In(1),
+                "rready": Out(1)}
+    members |= {"wdata": Out(config.word_bits), "wstrb": Out(config.size), "wlast": Out(1), "wvalid": Out(1),
+                "wready": In(1)}
+    members |= {"bid": In(2), "bresp": In(2), "bvalid": In(1), "bready": Out(1)}
+    return Signature(members)
+
+
+def axi_lite_signature() -> Signature:
+    """AXI4-Lite slave port, seen from the slave: 12-bit addresses, 32-bit data."""
+    return Signature({
+        "awaddr": In(12), "awvalid": In(1), "awready": Out(1),
+        "wdata": In(32), "wstrb": In(4), "wvalid": In(1), "wready": Out(1),
+        "bresp": Out(2), "bvalid": Out(1), "bready": In(1),
+        "araddr": In(12), "arvalid": In(1), "arready": Out(1),
+        "rdata": Out(32), "rresp": Out(2), "rvalid": Out(1), "rready": In(1),
+    })
+
+
+def trace_signature(config: Config) -> Signature:
+    """Every word that the POST unit writes, for comparison with the emulator; left open on a board."""
+    return Signature({"valid": Out(1), "address": Out(WORD_ADDRESS), "data": Out(config.word_bits)})

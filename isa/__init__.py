@@ -1,0 +1,1 @@
+"""The one contract that hardware, compiler, emulator and documents share."""

@@ -1,0 +1,132 @@
+"""Instructions as descriptors: a field knows its width, its range and its meaning; the rest is derived."""
+
+import dataclasses
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Any, ClassVar, Self
+
+from isa.errors import EncodingError
+
+INSTRUCTION_BYTES = 64
+INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
+
+
+class Unit(IntEnum):
+    """The units that execute instructions; the value is the bit in a token mask."""
+
+    LOAD = 0
+    ARRAY = 1
+    POST = 2
+    STORE = 3
+
+
+class Units(IntFlag):
+    """A set of units, as `wait` and `signal` hold it."""
+
+    LOAD = 1 << Unit.LOAD
+    ARRAY = 1 << Unit.ARRAY
+    POST = 1 << Unit.POST
+    STORE = 1 << Unit.STORE
+
+
+def bits(width: int, doc: str, *, signed: bool = False, default: int = 0) -> Any:
+    """A field of ``width`` bits; two's complement when ``signed``."""
+    return dataclasses.field(default=default, metadata={"width": width, "signed": signed, "doc": doc})
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """Where a field lies in an instruction: ``offset`` and ``width`` in bits, least significant first."""
+
+    name: str
+    offset: int
+    width: int
+    signed: bool
+    doc: str
+
+    @property
+    def low(self) -> int:
+        return -(1 << (self.width - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        return (1 << (self.width - self.signed)) - 1
+
+    def insert(self, value: int) -> int:
+        """``value`` at its place; raises ``EncodingError`` when it does not fit."""
+        if not self.low <= value <= self.high:
+            raise EncodingError(f"{self.name} = {value}: must be from {self.low} to {self.high}")
+        return (value & ((1 << self.width) - 1)) << self.offset
+
+    def extract(self, word: int) -> int:
+        value = (word >> self.offset) & ((1 << self.width) - 1)
+        return value - (1 << self.width) if self.signed and value > self.high else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instruction:
+    """One instruction of 64 bytes. Subclasses add fields, an ``OPCODE`` and the ``UNIT`` that executes them."""
+
+    OPCODE: ClassVar[int]
+    UNIT: ClassVar[Unit | None]
+
+    opcode: int = bits(6, "which instruction this is")
+    wait: int = bits(4, "units from each of which one token is taken before starting; "
+                        "the unit's own bit: all its earlier instructions are complete")
+    signal: int = bits(4, "units to each of which one token is given when every effect is visible")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "opcode", self.OPCODE)
+
+    @classmethod
+    def specs(cls) -> tuple[FieldSpec, ...]:
+        """The fields in order, packed from bit 0 upwards."""
+        cached = cls.__dict__.get("_specs")
+        if cached is None:
+            cached = _lay_out(cls)
+            cls._specs = cached  # type: ignore[attr-defined]
+        return cached  # type: ignore[no-any-return]
+
+    @classmethod
+    def mnemonic(cls) -> str:
+        return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+    def encode(self) -> bytes:
+        """The 64 bytes; raises ``EncodingError`` naming instruction and field when a value does not fit."""
+        word = 0
+        for spec in self.specs():
+            try:
+                word |= spec.insert(int(getattr(self, spec.name)))
+            except EncodingError as error:
+                raise EncodingError(f"{self.mnemonic()}: {error}") from None
+        return word.to_bytes(INSTRUCTION_BYTES, "little")
+
+    @classmethod
+    def from_word(cls, word: int) -> Self:
+        specs = cls.specs()
+        end = specs[-1].offset + specs[-1].width
+        if word >> end:
+            raise EncodingError(f"{cls.mnemonic()}: bits {end} and above must be zero")
+        return cls(**{spec.name: spec.extract(word) for spec in specs})
+
+    def __str__(self) -> str:
+        parts = [self.mnemonic()]
+        for spec in self.specs()[1:]:
+            value = getattr(self, spec.name)
+            if spec.name in ("wait", "signal"):
+                if value:
+                    parts.append(f"{spec.name}={'+'.join(u.name for u in Unit if value >> u & 1)}")
+            elif value:
+                parts.append(f"{spec.name}={int(value)}")
+        return " ".join(parts)
+
+
+def _lay_out(cls: type[Instruction]) -> tuple[FieldSpec, ...]:
+    specs, offset = [], 0
+    for item in dataclasses.fields(cls):
+        meta = item.metadata
+        specs.append(FieldSpec(item.name, offset, meta["width"], meta["signed"], meta["doc"]))
+        offset += meta["width"]
+    if offset > INSTRUCTION_BITS:
+        raise EncodingError(f"{cls.__name__}: {offset} bits of fields do not fit {INSTRUCTION_BITS}")
+    return tuple(specs)

@@ -1,0 +1,261 @@
+"""The instructions. What each does exactly is said by the emulator, which executes them one by one.
+
+Addresses of memory are bytes from the program's memory base and multiples of the word; addresses on chip, pitches and
+counts are words. A *region* is ``height`` rows of ``width`` pixels; consecutive rows are a pitch apart.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from isa.errors import EncodingError
+from isa.fields import INSTRUCTION_BYTES, Instruction, Unit, bits
+
+ADDRESS = 36        # bits in a byte address of memory
+WORD_ADDRESS = 20   # bits in a word address of the activation memory
+EXTENT = 16         # bits in a height, a width or a row pitch
+ADD_FRACTION = 38   # fraction bits of the constants of the residual add
+RATIO = 44          # bits in a ratio of the residual add
+OFFSET = 54         # bits in the offset of the residual add
+
+
+class PoolKind(IntEnum):
+    """What a pool instruction makes of the pixels under its window."""
+
+    MAXIMUM = 0
+    SUM = 1
+    AVERAGE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class End(Instruction):
+    """Ends the program: done when every unit is idle; tokens that nobody took are an error."""
+
+    OPCODE = 1
+    UNIT = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadWeights(Instruction):
+    """Appends ``words`` words of memory to the weight FIFO: rows of tiles in the order the array takes them."""
+
+    OPCODE = 2
+    UNIT = Unit.LOAD
+    address: int = bits(ADDRESS, "first byte in memory")
+    words: int = bits(24, "words to load; a multiple of the array's size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadParameters(Instruction):
+    """Appends ``entries`` entries to the parameter FIFO.
+
+    An entry in memory is one little-endian 32-bit bias for each lane, then one 32-bit scale for each lane (24 bits of
+    multiplier, 6 bits of shift above). For the thresholds of an average the two are the low and high half of 64 bits.
+    """
+
+    OPCODE = 3
+    UNIT = Unit.LOAD
+    address: int = bits(ADDRESS, "first byte in memory")
+    entries: int = bits(16, "entries to load")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadTable(Instruction):
+    """Appends one page to the table FIFO: 256 words; byte c of word i is what input i - 128 becomes in channel c."""
+
+    OPCODE = 4
+    UNIT = Unit.LOAD
+    address: int = bits(ADDRESS, "first byte in memory")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadActivations(Instruction):
+    """Copies ``rows`` runs of ``words`` words from memory to the activation memory."""
+
+    OPCODE = 5
+    UNIT = Unit.LOAD
+    address: int = bits(ADDRESS, "first byte of the first run in memory")
+    destination: int = bits(WORD_ADDRESS, "first word of the first run on chip")
+    words: int = bits(WORD_ADDRESS, "words in a run")
+    rows: int = bits(EXTENT, "runs")
+    memory_pitch: int = bits(28, "words between the starts of runs in memory")
+    chip_pitch: int = bits(WORD_ADDRESS, "words between the starts of runs on chip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store(Instruction):
+    """Copies ``rows`` runs of ``words`` words from the activation memory to memory; complete when memory says so."""
+
+    OPCODE = 6
+    UNIT = Unit.STORE
+    address: int = bits(ADDRESS, "first byte of the first run in memory")
+    source: int = bits(WORD_ADDRESS, "first word of the first run on chip")
+    words: int = bits(WORD_ADDRESS, "words in a run")
+    rows: int = bits(EXTENT, "runs")
+    memory_pitch: int = bits(28, "words between the starts of runs in memory")
+    chip_pitch: int = bits(WORD_ADDRESS, "words between the starts of runs on chip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolve(Instruction):
+    """Multiplies a region by ``blocks * taps_y * taps_x * repeats`` weight tiles and accumulates.
+
+    For each channel block, then tap row, then tap column, then repeat, one tile is taken from the weight FIFO and every
+    pixel of the region, in raster order, goes through it. Pixel (y, x) at tap (i, j) of block b reads the word
+    ``source + b * plane_pitch + iy * row_pitch + ix`` with ``iy = origin_y + y * stride_y + i * dilation_y`` and
+    ``ix`` likewise, or ``padding`` in every channel when iy is not in [0, source_height) or ix not in [0, source_width).
+    """
+
+    OPCODE = 7
+    UNIT = Unit.ARRAY
+    source: int = bits(WORD_ADDRESS, "word of row 0, column 0 of the first channel block")
+    row_pitch: int = bits(EXTENT, "words between rows of the source")
+    plane_pitch: int = bits(WORD_ADDRESS, "words between channel blocks of the source")
+    source_height: int = bits(EXTENT, "rows of the source")
+    source_width: int = bits(EXTENT, "columns of the source")
+    origin_y: int = bits(17, "source row of output row 0 at tap row 0", signed=True)
+    origin_x: int = bits(17, "source column of output column 0 at tap column 0", signed=True)
+    height: int = bits(EXTENT, "rows of the output region")
+    width: int = bits(EXTENT, "columns of the output region; height * width at most the accumulator depth")
+    stride_y: int = bits(8, "source rows between output rows", default=1)
+    stride_x: int = bits(8, "source columns between output columns", default=1)
+    dilation_y: int = bits(8, "source rows between taps", default=1)
+    dilation_x: int = bits(8, "source columns between taps", default=1)
+    taps_y: int = bits(10, "rows of the kernel", default=1)
+    taps_x: int = bits(10, "columns of the kernel", default=1)
+    blocks: int = bits(14, "channel blocks", default=1)
+    repeats: int = bits(2, "tiles for each tap: weights beyond 8 bits come as sums", default=1)
+    padding: int = bits(8, "value of every channel outside the source", signed=True)
+    first: int = bits(1, "takes an empty accumulator half and starts from zero; otherwise adds to the half in use")
+    last: int = bits(1, "gives the half to the POST unit; otherwise the next instruction goes on with it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostInstruction(Instruction):
+    """What the instructions of the POST unit share: where results go and what is done to each byte at the end.
+
+    After its own operation, a byte is clamped to [low, high]; with ``add`` the residual byte read beside it is added by
+    ``isa.arithmetic.residual_add``; with ``table`` the result goes through the table at the head of the table FIFO.
+    """
+
+    destination: int = bits(WORD_ADDRESS, "word that the first pixel is written to")
+    destination_pitch: int = bits(EXTENT, "words between rows of the destination")
+    height: int = bits(EXTENT, "rows of the output region")
+    width: int = bits(EXTENT, "columns of the output region")
+    zero_point: int = bits(9, "zero point of the result, in the signed domain", signed=True)
+    low: int = bits(8, "lower clamp", signed=True, default=-128)
+    high: int = bits(8, "upper clamp", signed=True, default=127)
+    table: int = bits(1, "send the result through the table at the head of the table FIFO")
+    release_table: int = bits(1, "drop that table afterwards")
+    release_parameters: int = bits(1, "drop the parameters used afterwards")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualInstruction(PostInstruction):
+    """A POST instruction that can add a second operand.
+
+    The operand that is multiplied by ``ratio_a`` is the residual when ``swap`` is set and the unit's own byte otherwise.
+    """
+
+    add: int = bits(1, "add the residual")
+    swap: int = bits(1, "the residual is operand a of the add")
+    residual: int = bits(WORD_ADDRESS, "word of the residual for the first pixel")
+    residual_pitch: int = bits(EXTENT, "words between rows of the residual")
+    ratio_a: int = bits(RATIO, f"ratio of operand a, {ADD_FRACTION} fraction bits")
+    ratio_b: int = bits(RATIO, f"ratio of operand b, {ADD_FRACTION} fraction bits")
+    add_offset: int = bits(OFFSET, f"offset of the add, {ADD_FRACTION} fraction bits", signed=True)
+    a_offset: int = bits(9, "added to operand a's byte: 128 where the tensor is unsigned, else 0", signed=True)
+    b_offset: int = bits(9, "added to operand b's byte: 128 where the tensor is unsigned, else 0", signed=True)
+    sum_offset: int = bits(9, "added to the rounded sum: -128 where the result is unsigned, else 0", signed=True)
+    add_low: int = bits(8, "lower clamp of the sum", signed=True, default=-128)
+    add_high: int = bits(8, "upper clamp of the sum", signed=True, default=127)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drain(ResidualInstruction):
+    """Requantizes the oldest full accumulator half, pixel by pixel, and empties it.
+
+    Uses size / lanes entries at the head of the parameter FIFO: group g, lane l is channel g * lanes + l.
+    """
+
+    OPCODE = 8
+    UNIT = Unit.POST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vector(ResidualInstruction):
+    """Takes bytes from the activation memory instead of the accumulators; uses no parameters and no zero point."""
+
+    OPCODE = 9
+    UNIT = Unit.POST
+    source: int = bits(WORD_ADDRESS, "word of the first pixel")
+    source_pitch: int = bits(EXTENT, "words between rows of the source")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(PostInstruction):
+    """Pools one channel block; taps outside the source are left out.
+
+    MAXIMUM takes the largest byte. SUM adds the bytes and requantizes the sum with size / lanes parameter entries.
+    AVERAGE adds float32 values in raster order and looks the sum up among 255 thresholds
+    (``isa.arithmetic.average_terms``); it uses 256 parameter entries, the same in every lane.
+    """
+
+    OPCODE = 10
+    UNIT = Unit.POST
+    kind: int = bits(2, "0 maximum, 1 sum, 2 average")
+    source: int = bits(WORD_ADDRESS, "word of row 0, column 0")
+    row_pitch: int = bits(EXTENT, "words between rows of the source")
+    source_height: int = bits(EXTENT, "rows of the source")
+    source_width: int = bits(EXTENT, "columns of the source")
+    origin_y: int = bits(17, "source row of output row 0 at tap row 0", signed=True)
+    origin_x: int = bits(17, "source column of output column 0 at tap column 0", signed=True)
+    stride_y: int = bits(8, "source rows between output rows", default=1)
+    stride_x: int = bits(8, "source columns between output columns", default=1)
+    dilation_y: int = bits(8, "source rows between taps", default=1)
+    dilation_x: int = bits(8, "source columns between taps", default=1)
+    taps_y: int = bits(10, "rows of the window", default=1)
+    taps_x: int = bits(10, "columns of the window", default=1)
+    multiplier: int = bits(24, "AVERAGE: the scale of the source as a 24-bit integer")
+    source_zero: int = bits(8, "AVERAGE: the zero point of the source, signed domain", signed=True)
+
+
+INSTRUCTIONS: tuple[type[Instruction], ...] = (
+    End, LoadWeights, LoadParameters, LoadTable, LoadActivations, Store, Convolve, Drain, Vector, Pool)
+BY_OPCODE = {cls.OPCODE: cls for cls in INSTRUCTIONS}
+BY_MNEMONIC = {cls.mnemonic(): cls for cls in INSTRUCTIONS}
+
+
+def decode(data: bytes) -> Instruction:
+    """The instruction in 64 bytes; raises ``EncodingError`` for an unknown opcode or nonzero reserved bits."""
+    if len(data) != INSTRUCTION_BYTES:
+        raise EncodingError(f"an instruction is {INSTRUCTION_BYTES} bytes, not {len(data)}")
+    word = int.from_bytes(data, "little")
+    cls = BY_OPCODE.get(word & 0x3F)
+    if cls is None:
+        raise EncodingError(f"opcode {word & 0x3F}: unknown; known are {sorted(BY_OPCODE)}")
+    return cls.from_word(word)
+
+
+def parse(text: str) -> Instruction:
+    """The instruction that prints as ``text``; raises ``EncodingError`` for an unknown name or a bad value."""
+    mnemonic, *parts = text.split()
+    cls = BY_MNEMONIC.get(mnemonic)
+    if cls is None:
+        raise EncodingError(f"instruction {mnemonic!r}: unknown; known are {', '.join(BY_MNEMONIC)}")
+    specs = {spec.name: spec for spec in cls.specs()[1:]}
+    values = {name: 0 for name in specs}
+    for part in parts:
+        name, _, value = part.partition("=")
+        if name not in specs:
+            raise EncodingError(f"{mnemonic}: field {name!r}: unknown; known are {', '.join(specs)}")
+        values[name] = _parse_value(mnemonic, name, value)
+    return cls(**values)
+
+
+def _parse_value(mnemonic: str, name: str, value: str) -> int:
+    try:
+        if name in ("wait", "signal"):
+            return sum(1 << Unit[unit] for unit in value.split("+"))
+        return int(value, 0)
+    except (KeyError, ValueError):
+        raise EncodingError(f"{mnemonic}: {name} = {value!r}: not a value of this field") from None

@@ -1,0 +1,115 @@
+"""The control and status registers, as the AXI4-Lite slave and the host both see them; 32 bits each, little-endian."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from isa.fields import Unit
+
+IDENTITY_VALUE = 0x54464557     # "WEFT" in memory order
+VERSION_VALUE = 1
+
+
+class Register(IntEnum):
+    """Byte addresses."""
+
+    IDENTITY = 0x00         # read: IDENTITY_VALUE
+    VERSION = 0x04          # read: VERSION_VALUE
+    CONFIG = 0x08           # read: first eight digits of the configuration's digest
+    CONTROL = 0x0C          # write: Control bits
+    STATUS = 0x10           # read: Status bits, error in bits 8 to 15
+    INTERRUPT_ENABLE = 0x14  # read, write: bit 0 raises irq when a run ends, for better or worse
+    INTERRUPT = 0x18        # read: bit 0 pending; write 1 to clear
+    WATCHDOG = 0x1C         # read, write: cycles without progress of any unit that end a run; 0 never
+    PROGRAM = 0x20          # read, write: byte address of the first instruction; 64 bits with the next register
+    PROGRAM_HIGH = 0x24
+    BASE = 0x28             # read, write: byte address that instructions' memory addresses are added to; 64 bits
+    BASE_HIGH = 0x2C
+    CYCLES = 0x30           # read: cycles from start to the end of the run; 64 bits
+    CYCLES_HIGH = 0x34
+    ERROR_UNIT = 0x38       # read: unit at fault, or 4 for FETCH
+    FETCHED = 0x3C          # read: instructions fetched
+    RETIRED = 0x40          # read: instructions completed, one register a unit
+    STATE = 0x50            # read: one register a unit: waiting instructions in bits 0-7, in flight in 8-15, cause in 16-19
+    TOKENS = 0x60           # read: one register a consumer: eight bits of tokens for each producer
+    BEATS_READ = 0x70       # read: words read from memory; 64 bits
+    BEATS_READ_HIGH = 0x74
+    BEATS_WRITTEN = 0x78    # read: words written to memory; 64 bits
+    BEATS_WRITTEN_HIGH = 0x7C
+    COUNTERS = 0x100        # read: 64-bit counters, COUNTERS + 64 * unit + 8 * cause
+
+
+class Control(IntEnum):
+    """Bit positions in CONTROL."""
+
+    START = 0   # begins a run: clears counters, errors and every unit's state, then fetches
+    RESET = 1   # ends a run without finishing it, once the bus is quiet
+
+
+class Status(IntEnum):
+    """Bit positions in STATUS."""
+
+    BUSY = 0
+    DONE = 1
+    FAILED = 2
+    ERROR = 8   # lowest of eight bits
+
+
+class Error(IntEnum):
+    """Why a run failed."""
+
+    NONE = 0
+    ILLEGAL_INSTRUCTION = 1
+    BUS_READ = 2
+    BUS_WRITE = 3
+    TOKEN_OVERFLOW = 4
+    TOKENS_LEFT = 5
+    DATA_LEFT = 6
+    WATCHDOG = 7
+
+
+ERROR_TEXT = {
+    Error.ILLEGAL_INSTRUCTION: "illegal instruction: unknown opcode or a field out of range",
+    Error.BUS_READ: "the bus answered a read with an error",
+    Error.BUS_WRITE: "the bus answered a write with an error",
+    Error.TOKEN_OVERFLOW: "misordered tokens: more tokens given than a counter holds",
+    Error.TOKENS_LEFT: "misordered tokens: the program ended with tokens that nobody took",
+    Error.DATA_LEFT: "the program ended with weights, parameters, tables or sums that nobody took",
+    Error.WATCHDOG: "watchdog: no unit made progress",
+}
+
+
+class Cause(IntEnum):
+    """What a unit does in a cycle; each cycle of each unit counts for exactly one."""
+
+    IDLE = 0            # no instruction
+    WORK = 1            # computing or transferring
+    TOKEN = 2           # waiting for a token of another unit
+    WEIGHTS = 3         # ARRAY: the next tile is not there; POST: parameters or table are not there
+    ACCUMULATOR = 4     # ARRAY: no empty half (draining); POST: no full half
+    MEMORY = 5          # LOAD, STORE: the bus; POST: the activation memory's port
+    SPACE = 6           # LOAD: the FIFO to fill has no room
+    OVERHEAD = 7        # start-up, pipeline fill and end of an instruction
+
+
+TOKEN_BITS = 8
+
+
+def counter_address(unit: Unit, cause: Cause) -> int:
+    """Byte address of the low half of a counter."""
+    return Register.COUNTERS + 64 * unit + 8 * cause
+
+
+@dataclass(frozen=True)
+class StatusWord:
+    """STATUS taken apart."""
+
+    busy: bool
+    done: bool
+    failed: bool
+    error: Error
+
+    @classmethod
+    def decode(cls, value: int) -> "StatusWord":
+        error = value >> Status.ERROR & 0xFF
+        return cls(bool(value >> Status.BUSY & 1), bool(value >> Status.DONE & 1), bool(value >> Status.FAILED & 1),
+                   Error(error))
