@@ -1,0 +1,220 @@
+"""A compiled program: instructions, memory image and what the host must know, with its file form.
+
+The file is ``MAGIC``, a 32-bit length, a JSON header of that length, the instructions, the constants, and the SHA-256 of
+all before it.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa.config import Config
+from isa.errors import EncodingError, WeftError
+from isa.fields import INSTRUCTION_BYTES, Instruction
+from isa.instructions import decode
+from isa.layout import Layout
+
+MAGIC = b"WEFT\x00prog"
+FORMAT_VERSION = 1
+DIGEST_BYTES = 32
+
+
+class ProgramError(WeftError):
+    """A program file that is damaged, of another version or for another configuration."""
+
+
+class Stage(StrEnum):
+    """After which step of a POST instruction a byte is a tensor's: the instruction's own result, the sum, the table."""
+
+    OWN = "own"
+    SUM = "sum"
+    TABLE = "table"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor in memory: ``address`` is the first byte of its ``layout``; ``dtype`` that of the model."""
+
+    tensor: str
+    address: int
+    layout: Layout
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Input:
+    """A model input. With ``scale`` the host quantizes, otherwise it takes the integers as they are.
+
+    ``shape`` is the model's, without the batch.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    slot: Slot
+    scale: float | None
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """A model output, or the features. ``tail``: host steps in order, such as ``{"op": "dequantize", "scale": .., ..}``."""
+
+    name: str
+    shape: tuple[int, ...]
+    slot: Slot
+    tail: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The region of a tensor that a POST instruction computes: its ``stage`` bytes are block ``block`` of ``layout``,
+    rows from ``y``, columns from ``x``."""
+
+    tensor: str
+    instruction: int
+    stage: Stage
+    block: int
+    y: int
+    x: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operator of the graph: instructions [first, last), and the multiply-accumulates it stands for."""
+
+    name: str
+    operator: str
+    first: int
+    last: int
+    macs: int
+
+
+@dataclass
+class Program:
+    """A compiled network for one configuration.
+
+    ``instructions``: uint8[n * 64], placed at memory offset ``code_address``; ``constants``: uint8, placed at
+    ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096.
+    ``layouts`` and ``dtypes`` of all tensors by name, for probes.
+    """
+
+    config: str
+    config_digest: str
+    model: str
+    instructions: NDArray[np.uint8]
+    constants: NDArray[np.uint8]
+    code_address: int
+    constants_address: int
+    memory_bytes: int
+    inputs: list[Input]
+    outputs: list[Output]
+    features: Output | None
+    layers: list[Layer]
+    probes: list[Probe]
+    layouts: dict[str, Layout]
+    dtypes: dict[str, str]
+    macs: int
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.instructions) // INSTRUCTION_BYTES
+
+    def __iter__(self) -> Iterator[Instruction]:
+        data = self.instructions.tobytes()
+        for start in range(0, len(data), INSTRUCTION_BYTES):
+            yield decode(data[start:start + INSTRUCTION_BYTES])
+
+    def require(self, config: Config) -> None:
+        """Raises ``ProgramError`` when the program was compiled for another configuration."""
+        if config.digest != self.config_digest:
+            raise ProgramError(f"the program was compiled for configuration {self.config} ({self.config_digest}), not "
+                               f"for {config.name} ({config.digest}); compile it again with --config {config.name}")
+
+    def to_bytes(self) -> bytes:
+        header = {"version": FORMAT_VERSION, "instruction_bytes": len(self.instructions),
+                  "constant_bytes": len(self.constants)} | self._metadata()
+        text = json.dumps(header, separators=(",", ":")).encode()
+        body = b"".join([MAGIC, struct.pack("<I", len(text)), text, self.instructions.tobytes(), self.constants.tobytes()])
+        return body + hashlib.sha256(body).digest()
+
+    def save(self, path: Path) -> None:
+        """Writes the file, whole or not at all; raises ``ProgramError`` where it cannot be written."""
+        beside = path.with_name(path.name + ".part")
+        try:
+            beside.write_bytes(self.to_bytes())
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise ProgramError(f"{path}: cannot be written: {error.strerror}") from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        try:
+            return cls.from_bytes(path.read_bytes(), str(path))
+        except OSError as error:
+            raise ProgramError(f"{path}: cannot be read: {error.strerror}") from None
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "program") -> Self:
+        """The program in a file's bytes; raises ``ProgramError`` when they are damaged or of another version."""
+        if not data.startswith(MAGIC):
+            raise ProgramError(f"{name}: not a Weft program; make one with: weft compile MODEL.onnx -o PROGRAM.weft")
+        body, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+        if hashlib.sha256(body).digest() != digest:
+            raise ProgramError(f"{name}: damaged (its checksum does not fit); compile the model again")
+        start = len(MAGIC) + 4
+        end = start + struct.unpack("<I", body[start - 4:start])[0]
+        header = json.loads(body[start:end])
+        if header["version"] != FORMAT_VERSION:
+            raise ProgramError(f"{name}: version {header['version']} of the program format, this Weft reads "
+                               f"{FORMAT_VERSION}; compile the model again")
+        code_end = end + header["instruction_bytes"]
+        payload = np.frombuffer(body, np.uint8)
+        return cls(instructions=payload[end:code_end], constants=payload[code_end:], **_from_metadata(header))
+
+    def _metadata(self) -> dict[str, Any]:
+        plain = {name: getattr(self, name) for name in ("config", "config_digest", "model", "code_address",
+                                                        "constants_address", "memory_bytes", "macs", "notes", "dtypes")}
+        return plain | {
+            "inputs": [_port_json(port) for port in self.inputs],
+            "outputs": [_port_json(port) for port in self.outputs],
+            "features": _port_json(self.features) if self.features else None,
+            "layers": [asdict(layer) for layer in self.layers],
+            "probes": [list(asdict(probe).values()) for probe in self.probes],
+            "layouts": {name: layout.to_json() for name, layout in self.layouts.items()},
+        }
+
+
+def _port_json(port: Input | Output) -> dict[str, Any]:
+    value = {**vars(port), "slot": {**vars(port.slot), "layout": port.slot.layout.to_json()}}
+    return value
+
+
+def _port(cls: type[Any], value: dict[str, Any]) -> Any:
+    slot = Slot(**{**value["slot"], "layout": Layout.from_json(value["slot"]["layout"])})
+    more = {"tail": tuple(value["tail"])} if "tail" in value else {}
+    return cls(**{**value, "shape": tuple(value["shape"]), "slot": slot} | more)
+
+
+def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
+    names = ("config", "config_digest", "model", "code_address", "constants_address", "memory_bytes", "macs", "notes",
+             "dtypes")
+    try:
+        return {name: header[name] for name in names} | {
+            "inputs": [_port(Input, value) for value in header["inputs"]],
+            "outputs": [_port(Output, value) for value in header["outputs"]],
+            "features": _port(Output, header["features"]) if header["features"] else None,
+            "layers": [Layer(**value) for value in header["layers"]],
+            "probes": [Probe(t, i, Stage(s), b, y, x) for t, i, s, b, y, x in header["probes"]],
+            "layouts": {name: Layout.from_json(value) for name, value in header["layouts"].items()},
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise EncodingError(f"the program's header lacks or misspells {error}") from None
