@@ -1,0 +1,1 @@
+"""What a user touches: preprocessing, devices, sessions, networks and the command line."""

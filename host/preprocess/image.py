@@ -1,0 +1,91 @@
+"""Decoding of JPEG, PNG and BMP files into RGB pixels."""
+
+import io
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from host.preprocess.errors import ImageError
+
+ImageSource = str | os.PathLike[str] | bytes
+Pixels = NDArray[np.uint8]
+
+MAX_PIXELS = 1 << 26
+"""Largest image accepted or produced by resizing, in pixels: 192 MiB as RGB."""
+
+SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "BMP": b"BM"}
+"""The accepted formats, each with the bytes that its files begin with."""
+
+# What Pillow's decoders raise on malformed data, beside UnidentifiedImageError and the bomb check.
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, struct.error)
+
+
+def load_image(source: ImageSource) -> Pixels:
+    """Decode an image.
+
+    Parameters: `source`, the path of a JPEG, PNG or BMP file, or the encoded bytes of one.
+    Returns: uint8 [H, W, 3] in RGB order, upright (the EXIF orientation is applied). Grey becomes three equal
+    channels; of samples with 16 bits the upper 8 are kept.
+    Raises: `ImageError` for a file that cannot be read, another format, damaged or truncated data, transparent
+    pixels, and more than `MAX_PIXELS` pixels.
+    """
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), f"image of {len(source)} bytes")
+    name = os.fspath(source)
+    try:
+        with open(name, "rb") as file:
+            return _decode(file, name)
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be read ({error.strerror}); check the path and its permissions") from error
+
+
+def _decode(file: BinaryIO, name: str) -> Pixels:
+    head = file.read(8)
+    file.seek(0)
+    with _explained(name, head), Image.open(file, formats=tuple(SIGNATURES)) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise _too_large(name, f"{image.width} x {image.height}")
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image), name)
+
+
+@contextmanager
+def _explained(name: str, head: bytes) -> Iterator[None]:
+    """Turn what Pillow raises into an `ImageError` that names the file, the reason and the remedy."""
+    try:
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(name, "its") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: {_unidentified(head)}") from error
+    except _DECODER_ERRORS as error:
+        raise ImageError(f"{name}: damaged or truncated image ({error}); obtain the file again") from error
+
+
+def _too_large(name: str, size: str) -> ImageError:
+    return ImageError(f"{name}: {size} pixels are more than the {MAX_PIXELS:,} accepted; scale the image down first")
+
+
+def _unidentified(head: bytes) -> str:
+    if not head:
+        return "is empty; give a JPEG, PNG or BMP image"
+    for image_format, signature in SIGNATURES.items():
+        if head.startswith(signature):
+            return f"begins as a {image_format}, but its header is damaged or truncated; obtain the file again"
+    return f"is not a JPEG, PNG or BMP (it begins with the bytes {head[:4].hex(' ')}); convert it to one of these"
+
+
+def _to_rgb(image: Image.Image, name: str) -> Pixels:
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise ImageError(f"{name}: has transparent pixels, whose colour is open; flatten it onto a background first")
+    if image.mode.startswith("I"):
+        # Pillow would clip 16-bit grey to 255 here, while it keeps the upper byte of 16-bit colour.
+        grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+    return np.array(image.convert("RGB"))

@@ -1,0 +1,98 @@
+"""The recipes by name, and the one call from an image to a network's input."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from host.preprocess.errors import RecipeError
+from host.preprocess.image import ImageSource, load_image
+from host.preprocess.recipe import Channels, Recipe
+from host.preprocess.resize import Resampling, ResizeShortest, ResizeTo
+
+# Per-channel statistics of ImageNet's training images, RGB, as published with torchvision's models.
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_RECIPES = (
+    Recipe(
+        name="imagenet",
+        description="shorter side to 256, centre crop 224x224, RGB, /255, ImageNet's mean and deviation (torchvision)",
+        resize=ResizeShortest(256),
+        crop=224,
+        divisor=255,
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+    ),
+    Recipe(
+        name="imagenet-caffe",
+        description="resize to 256x256, centre crop 227x227, BGR 0..255 minus 104, 117, 123 (Caffe; SqueezeNet 1.0)",
+        resize=ResizeTo(256, 256, Resampling.BILINEAR),
+        crop=227,
+        channels=Channels.BGR,
+        mean=(104, 117, 123),
+    ),
+    Recipe(
+        name="cifar10",
+        description="shorter side to 32, centre crop 32x32, RGB, /255, ImageNet's mean and deviation (ResNet-20)",
+        resize=ResizeShortest(32),
+        crop=32,
+        divisor=255,
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+    ),
+    Recipe(
+        name="digits",
+        description="mean over blocks to 8x8, grey, /255: bright strokes on a dark ground (the digits network)",
+        resize=ResizeTo(8, 8, Resampling.BOX),
+        channels=Channels.GREY,
+        divisor=255,
+    ),
+    Recipe(name="none", description="the image as it is: RGB 0..255 (int8 inputs: minus 128), no resizing"),
+)
+_BY_NAME = {recipe.name: recipe for recipe in _RECIPES}
+
+
+def recipes() -> tuple[Recipe, ...]:
+    """Return every recipe, in the order of listings."""
+    return _RECIPES
+
+
+def recipe(name: str) -> Recipe:
+    """Return the recipe of this name; raises `RecipeError`, which lists the known names."""
+    if name not in _BY_NAME:
+        raise RecipeError(f"unknown recipe {name!r}; known are {', '.join(_BY_NAME)}")
+    return _BY_NAME[name]
+
+
+def preprocess(
+    source: ImageSource,
+    recipe_name: str,
+    input_shape: Sequence[int | str | None] | None = None,
+    dtype: DTypeLike = np.float32,
+) -> NDArray[Any]:
+    """Turn one encoded image into a network's input.
+
+    Parameters: `source`, path or encoded bytes; `recipe_name`, one of `recipes()`; `input_shape`, the shape that the
+    model declares for its input, in which anything but a positive integer is a free dimension; `dtype`, see
+    `Recipe.apply`.
+    Returns: [1, C, H, W] of `dtype`.
+    Raises: `ImageError` for the image, `RecipeError` for the recipe or where its result does not fit the model.
+    """
+    chosen = recipe(recipe_name)
+    tensor = chosen.apply(load_image(source), dtype)
+    if input_shape is not None and not _fits(tensor.shape, input_shape):
+        wanted = ", ".join(str(extent) for extent in input_shape)
+        raise RecipeError(
+            f"recipe {chosen.name} makes {list(tensor.shape)}, but the model's input is [{wanted}]; "
+            + ("choose another recipe" if chosen.resize else "resize the image first or choose another recipe")
+        )
+    return tensor
+
+
+def _fits(shape: tuple[int, ...], declared: Sequence[int | str | None]) -> bool:
+    return len(shape) == len(declared) and all(
+        extent == wanted or not isinstance(wanted, int) or wanted <= 0
+        for extent, wanted in zip(shape, declared, strict=True)
+    )

@@ -1,0 +1,63 @@
+"""Geometry of preprocessing: resizing and cropping of uint8 [H, W, 3] images.
+
+Resampling is Pillow's, with antialiasing; the sizes are computed as torchvision does (`Resize` with one integer,
+`CenterCrop`), whose transforms the published weights were evaluated with.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from host.preprocess.errors import RecipeError
+from host.preprocess.image import MAX_PIXELS, Pixels
+
+Resampling = Image.Resampling
+
+
+class Resize(Protocol):
+    """A rule that gives an image a new size."""
+
+    def __call__(self, image: Pixels) -> Pixels:
+        """Return the image in its new size; uint8 [H, W, 3] in and out."""
+        ...
+
+
+@dataclass(frozen=True)
+class ResizeShortest:
+    """Bilinear, the shorter side to `size` pixels, the longer one in proportion and rounded down."""
+
+    size: int
+
+    def __call__(self, image: Pixels) -> Pixels:
+        height, width = image.shape[:2]
+        shorter = min(height, width)
+        return _resample(image, self.size * height // shorter, self.size * width // shorter, Resampling.BILINEAR)
+
+
+@dataclass(frozen=True)
+class ResizeTo:
+    """To `height` x `width` pixels, whatever the aspect ratio, with Pillow's filter `resampling`."""
+
+    height: int
+    width: int
+    resampling: Resampling
+
+    def __call__(self, image: Pixels) -> Pixels:
+        return _resample(image, self.height, self.width, self.resampling)
+
+
+def center_crop(image: Pixels, size: int) -> Pixels:
+    """Cut `size` x `size` pixels from the middle; offsets are rounded half to even, as `CenterCrop` does."""
+    top, left = (round((side - size) / 2) for side in image.shape[:2])
+    return image[top : top + size, left : left + size]
+
+
+def _resample(image: Pixels, height: int, width: int, resampling: Resampling) -> Pixels:
+    if height * width > MAX_PIXELS:
+        raise RecipeError(
+            f"an image of {image.shape[1]} x {image.shape[0]} pixels would be resized to {width} x {height}, more than "
+            f"the {MAX_PIXELS:,} pixels accepted; crop it to a less extreme aspect ratio first"
+        )
+    return np.asarray(Image.fromarray(image).resize((width, height), resampling))
