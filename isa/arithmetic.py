@@ -102,6 +102,12 @@ def requantize(accumulator: Ints, multiplier: Ints, shift: Ints) -> Ints:
     return np.where(accumulator < 0, -rounded, rounded)
 
 
+def requantize_float(accumulator: NDArray[np.int32], scale: NDArray[np.float32]) -> NDArray[np.int32]:
+    """What ``requantize`` computes, said in float32: rne(fl(fl(accumulator) * scale)); magnitudes saturate at 511."""
+    product = accumulator.astype(np.float32) * scale
+    return np.rint(np.clip(product, -SATURATED, SATURATED)).astype(np.int32)
+
+
 def residual_add(a: Ints, b: Ints, ratio_a: int, ratio_b: int, offset: int) -> Ints:
     """rne(fl(a * ratio_a + fl(b * ratio_b + offset))), constants with 38 fraction bits; magnitudes saturate at 511."""
     inner = round_to_24_bits(b * np.int64(ratio_b) + np.int64(offset))

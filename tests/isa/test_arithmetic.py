@@ -31,6 +31,7 @@ def test_requantize_is_two_float32_roundings() -> None:
     shift = np.array([encoded[s].shift for s in scales], np.int64)
     expected = np.clip(np.rint(acc.astype(np.int32).astype(np.float32) * scales), -511, 511)
     np.testing.assert_array_equal(arithmetic.requantize(acc, multiplier, shift), expected.astype(np.int64))
+    np.testing.assert_array_equal(arithmetic.requantize_float(acc.astype(np.int32), scales), expected)
 
 
 def test_requantize_at_the_ends_of_int32() -> None:

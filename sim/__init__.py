@@ -1,0 +1,1 @@
+"""Execution of programs: the emulator, the RTL simulation and their comparison."""

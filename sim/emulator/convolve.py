@@ -1,0 +1,86 @@
+"""The Convolve instruction."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa.instructions import Convolve
+from sim.emulator.machine import HALVES, EmulatorError, Machine, Sums
+from sim.emulator.window import window
+
+EXACT_TERMS = 512   # products of 9 by 8 bits that float32 adds without rounding
+
+
+@dataclass
+class Convolver:
+    """Executes Convolve; keeps the last gathered activations, since all output blocks of a region read the same."""
+
+    machine: Machine
+    _key: tuple[int, ...] = ()
+    _gathered: NDArray[np.float32] | None = None
+    _range: tuple[int, int] = (0, 0)
+
+    def run(self, instruction: Convolve) -> None:
+        machine, size = self.machine, self.machine.config.size
+        pixels = instruction.height * instruction.width
+        if not 0 < pixels <= machine.config.accumulator_depth:
+            raise EmulatorError(f"{pixels} pixels: an accumulator half holds 1 to {machine.config.accumulator_depth}")
+        rows = instruction.blocks * instruction.taps_y * instruction.taps_x
+        tiles = machine.take_words(rows * instruction.repeats * size)
+        weights = tiles.reshape(rows, instruction.repeats, size, size)
+        summed = weights[:, 0] if instruction.repeats == 1 else weights.sum(1, dtype=np.int16)
+        self._accumulate(instruction, _multiply(self._gather(instruction), summed.reshape(rows * size, size)))
+
+    def written(self, low: int, high: int) -> None:
+        """Activation words [low, high) have changed."""
+        if low < self._range[1] and high > self._range[0]:
+            self._key = ()
+
+    def _accumulate(self, instruction: Convolve, sums: Sums) -> None:
+        machine = self.machine
+        if instruction.first:
+            if machine.half is not None or len(machine.full) >= HALVES:
+                raise EmulatorError("an accumulator half is begun while none is empty")
+            machine.half = sums
+        else:
+            if machine.half is None or machine.half.shape != sums.shape:
+                raise EmulatorError("an accumulator half is continued that was not begun with as many pixels")
+            machine.half += sums
+        if instruction.last:
+            machine.full.append(machine.half)
+            machine.half = None
+
+    def _gather(self, instruction: Convolve) -> NDArray[np.float32]:
+        """float32[pixels, blocks * taps * size]."""
+        i = instruction
+        key = (i.source, i.row_pitch, i.plane_pitch, i.source_height, i.source_width, i.origin_y, i.origin_x, i.height,
+               i.width, i.stride_y, i.stride_x, i.dilation_y, i.dilation_x, i.taps_y, i.taps_x, i.blocks, i.padding)
+        if key != self._key:
+            self._gathered = self._read(i)
+            self._key = key
+        return self._gathered  # type: ignore[return-value]
+
+    def _read(self, i: Convolve) -> NDArray[np.float32]:
+        addresses, inside = window(i)
+        offsets = (np.arange(i.blocks) * i.plane_pitch)[:, None, None, None, None]
+        everywhere = addresses + offsets
+        self._range = int(everywhere.min()), int(everywhere.max()) + 1
+        if self._range[1] > self.machine.config.activation_words:
+            raise EmulatorError(f"word {self._range[1] - 1} lies outside the activation memory")
+        words = self.machine.activations[everywhere]
+        if not inside.all():
+            words[:, ~inside] = i.padding
+        steps = i.blocks * i.taps_y * i.taps_x
+        pixels = i.height * i.width
+        return words.reshape(steps, pixels, -1).astype(np.float32).transpose(1, 0, 2).reshape(pixels, -1)
+
+
+def _multiply(activations: NDArray[np.float32], weights: NDArray[np.integer]) -> Sums:
+    """The exact product, wrapping at 32 bits, in pieces that float32 holds exactly."""
+    total = np.zeros((activations.shape[0], weights.shape[1]), np.int32)
+    columns = weights.astype(np.float32)
+    for start in range(0, activations.shape[1], EXACT_TERMS):
+        part = activations[:, start:start + EXACT_TERMS] @ columns[start:start + EXACT_TERMS]
+        total += part.astype(np.int32)
+    return total

@@ -1,0 +1,129 @@
+"""Runs a whole program, instruction by instruction, and captures what each POST instruction computed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa.config import Config
+from isa.errors import WeftError
+from isa.fields import Instruction, Unit
+from isa.image import Memory, build_memory, read_slot, write_inputs
+from isa.instructions import (
+    Convolve,
+    Drain,
+    End,
+    LoadActivations,
+    LoadParameters,
+    LoadTable,
+    LoadWeights,
+    Pool,
+    Store,
+    Vector,
+)
+from isa.layout import from_signed
+from isa.program import Program, Stage
+from sim.emulator import transfer
+from sim.emulator.convolve import Convolver
+from sim.emulator.machine import EmulatorError, Machine
+from sim.emulator.post import Poster
+
+
+@dataclass
+class Capture:
+    """What POST instructions computed and wrote, in order.
+
+    ``results[instruction][stage]``: int8[height, width, size]; ``writes``: (instruction, word addresses, int8[n, size]).
+    """
+
+    results: dict[int, dict[Stage, NDArray[np.int8]]] = field(default_factory=dict)
+    writes: list[tuple[int, NDArray[np.int64], NDArray[np.int8]]] = field(default_factory=list)
+
+    def tensor(self, program: Program, name: str) -> NDArray[Any] | None:
+        """The [C, H, W] tensor of that name in the model's dtype, put together from its probes; None without probes."""
+        probes = [probe for probe in program.probes if probe.tensor == name]
+        if not probes:
+            return None
+        layout = program.layouts[name]
+        planes = np.zeros((layout.blocks, layout.height, layout.width, layout.size), np.int8)
+        for probe in probes:
+            piece = self.results[probe.instruction][probe.stage]
+            planes[probe.block, probe.y:probe.y + piece.shape[0], probe.x:probe.x + piece.shape[1]] = piece
+        return from_signed(layout.unpack(planes.view(np.uint8).ravel()), np.dtype(program.dtypes[name]))
+
+
+class Emulator:
+    """Executes ``program`` on an emulated accelerator of ``config``.
+
+    Raises ``ProgramError`` when the program is for another configuration, ``EmulatorError`` naming instruction and rule
+    when it breaks the ISA.
+    """
+
+    def __init__(self, program: Program, config: Config) -> None:
+        program.require(config)
+        self.program, self.config = program, config
+        self.capture = Capture()
+
+    def run(self, inputs: Mapping[str, NDArray[Any]], capture: bool = True) -> dict[str, NDArray[Any]]:
+        """Integer inputs by name to integer outputs by name, [C, H, W] each; ``capture`` keeps every POST result."""
+        memory = build_memory(self.program)
+        write_inputs(memory, self.program, inputs)
+        self.execute(memory, capture)
+        return {output.name: read_slot(memory, output.slot) for output in self.program.outputs}
+
+    def execute(self, memory: Memory, capture: bool, progress: Callable[[int], None] | None = None) -> None:
+        """Runs on a prepared memory and leaves the results in it; ``progress`` gets the instructions done."""
+        machine = Machine(self.config, memory)
+        poster, convolver = Poster(machine), Convolver(machine)
+        actions = _actions(machine, poster, convolver)
+        self.capture = Capture()
+        for index, instruction in enumerate(self.program):
+            if isinstance(instruction, End):
+                break
+            try:
+                _step(machine, instruction, actions[type(instruction)])
+            except WeftError as error:
+                raise EmulatorError(f"instruction {index} ({instruction.mnemonic()}): {error}") from None
+            self._note(index, instruction, poster, convolver, capture)
+            if progress:
+                progress(index)
+        else:
+            raise EmulatorError("the program has no end instruction")
+        if left := machine.left_over():
+            raise EmulatorError(f"the program ended with {', '.join(left)} left over")
+
+    def _note(self, index: int, instruction: Instruction, poster: Poster, convolver: Convolver, capture: bool) -> None:
+        if instruction.UNIT is Unit.POST:
+            convolver.written(int(poster.addresses.min()), int(poster.addresses.max()) + 1)
+            if capture:
+                self.capture.results[index] = poster.results
+                last = list(poster.results.values())[-1]
+                self.capture.writes.append((index, poster.addresses, last.reshape(-1, self.config.size)))
+        elif isinstance(instruction, LoadActivations):
+            end = instruction.destination + (instruction.rows - 1) * instruction.chip_pitch + instruction.words
+            convolver.written(instruction.destination, end)
+
+
+def _step(machine: Machine, instruction: Instruction, action: Callable[[Any], None]) -> None:
+    unit = instruction.UNIT
+    if unit is None:
+        raise EmulatorError("no unit executes this")
+    machine.take_tokens(instruction, unit)
+    action(instruction)
+    machine.give_tokens(instruction, unit)
+
+
+def _actions(machine: Machine, poster: Poster, convolver: Convolver) -> dict[type[Instruction], Callable[[Any], None]]:
+    return {
+        LoadWeights: lambda i: transfer.load_weights(machine, i),
+        LoadParameters: lambda i: transfer.load_parameters(machine, i),
+        LoadTable: lambda i: transfer.load_table(machine, i),
+        LoadActivations: lambda i: transfer.load_activations(machine, i),
+        Store: lambda i: transfer.store(machine, i),
+        Convolve: convolver.run,
+        Drain: poster.drain,
+        Vector: poster.vector,
+        Pool: poster.pool,
+    }

@@ -1,0 +1,85 @@
+"""What the accelerator remembers between instructions."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa.config import Config
+from isa.errors import WeftError
+from isa.fields import Instruction, Unit
+
+HALVES = 2
+
+Words = NDArray[np.int8]
+Sums = NDArray[np.int32]
+
+
+class EmulatorError(WeftError):
+    """A program that breaks the rules of the ISA; names the instruction, the rule and the values."""
+
+
+@dataclass
+class Machine:
+    """State of the accelerator.
+
+    ``memory``: uint8, from the program's memory base; ``activations``: int8[words, size]; ``weights``, ``parameters``,
+    ``tables``: the FIFOs that LOAD fills, oldest first; ``half``: int32[pixels, size] being filled; ``full``: those
+    that wait to be drained; ``tokens[consumer][producer]``.
+    """
+
+    config: Config
+    memory: NDArray[np.uint8]
+    activations: Words = field(init=False)
+    weights: deque[Words] = field(default_factory=deque)
+    parameters: deque[NDArray[np.uint32]] = field(default_factory=deque)
+    tables: deque[Words] = field(default_factory=deque)
+    half: Sums | None = None
+    full: deque[Sums] = field(default_factory=deque)
+    tokens: NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(Unit), len(Unit)), np.int64))
+
+    def __post_init__(self) -> None:
+        self.activations = np.zeros((self.config.activation_words, self.config.size), np.int8)
+
+    def take_tokens(self, instruction: Instruction, unit: Unit) -> None:
+        for producer in Unit:
+            if instruction.wait >> producer & 1 and producer != unit:
+                if not self.tokens[unit, producer]:
+                    raise EmulatorError(f"{unit.name} waits for a token of {producer.name} that none before has given")
+                self.tokens[unit, producer] -= 1
+
+    def give_tokens(self, instruction: Instruction, unit: Unit) -> None:
+        for consumer in Unit:
+            if instruction.signal >> consumer & 1:
+                if consumer == unit:
+                    raise EmulatorError(f"{unit.name} gives a token to itself")
+                self.tokens[consumer, unit] += 1
+
+    def read_memory(self, address: int, words: int) -> Words:
+        """int8[words, size] at a byte address of memory."""
+        end = address + words * self.config.size
+        if address % self.config.size or end > self.memory.size:
+            raise EmulatorError(f"memory from {address:#x} to {end:#x}: not whole words inside {self.memory.size:#x} bytes")
+        return self.memory[address:end].view(np.int8).reshape(words, self.config.size)
+
+    def take_words(self, words: int) -> Words:
+        """The next words of the weight FIFO."""
+        parts, missing = [], words
+        while missing:
+            if not self.weights:
+                raise EmulatorError(f"the weight FIFO lacks {missing} of {words} words")
+            head = self.weights.popleft()
+            parts.append(head[:missing])
+            if len(head) > missing:
+                self.weights.appendleft(head[missing:])
+            missing -= len(parts[-1])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def left_over(self) -> list[str]:
+        """What a program may not leave behind."""
+        found = [f"{int(count)} tokens of {Unit(p).name} for {Unit(c).name}"
+                 for (c, p), count in np.ndenumerate(self.tokens) if count]
+        names = {"weights": self.weights, "parameters": self.parameters, "tables": self.tables, "full halves": self.full}
+        found += [name for name, fifo in names.items() if fifo]
+        return found + (["a half-filled accumulator"] if self.half is not None else [])

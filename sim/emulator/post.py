@@ -1,0 +1,138 @@
+"""The POST instructions: Drain, Vector and Pool."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa import arithmetic
+from isa.instructions import Drain, Pool, PoolKind, PostInstruction, ResidualInstruction, Vector
+from isa.program import Stage
+from sim.emulator.machine import EmulatorError, Machine
+from sim.emulator.window import window
+
+THRESHOLDS = 256
+
+Result = NDArray[np.int8]
+
+
+@dataclass
+class Poster:
+    """Executes POST instructions; ``results`` holds each stage's int8[height, width, size] of the last one, and
+    ``addresses`` the words written, in order."""
+
+    machine: Machine
+    results: dict[Stage, Result] = field(default_factory=dict)
+    addresses: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _sums: dict[tuple[int, ...], NDArray[np.int8]] = field(default_factory=dict)
+
+    def drain(self, i: Drain) -> None:
+        if not self.machine.full:
+            raise EmulatorError("no full accumulator half to drain")
+        half = self.machine.full.popleft()
+        if len(half) != i.height * i.width:
+            raise EmulatorError(f"{i.height} x {i.width} pixels drained from a half of {len(half)}")
+        entries = self._parameters(i, self.machine.config.groups)
+        own = _requantize(half, entries, i)
+        self._finish(i, own.reshape(i.height, i.width, -1))
+
+    def vector(self, i: Vector) -> None:
+        source = self.machine.activations[self._region(i.source, i.source_pitch, i)]
+        self._finish(i, np.clip(source, np.int8(i.low), np.int8(i.high)))
+
+    def pool(self, i: Pool) -> None:
+        kinds: dict[int, Callable[[Pool], Result]] = {
+            PoolKind.MAXIMUM: self._maximum, PoolKind.SUM: self._sum, PoolKind.AVERAGE: self._average}
+        if i.kind not in kinds:
+            raise EmulatorError(f"pool kind {i.kind}: unknown")
+        self._finish(i, kinds[i.kind](i))
+
+    def _taps(self, i: Pool, outside: int) -> NDArray[np.int8]:
+        """int8[taps, height, width, size] in raster order of the window."""
+        addresses, inside = window(i)
+        words = self.machine.activations[addresses]
+        words[~inside] = outside
+        return words.reshape(-1, i.height, i.width, self.machine.config.size)
+
+    def _maximum(self, i: Pool) -> Result:
+        return np.clip(self._taps(i, -128).max(0), np.int8(i.low), np.int8(i.high))
+
+    def _sum(self, i: Pool) -> Result:
+        total = self._taps(i, 0).sum(0, dtype=np.int32)
+        entries = self._parameters(i, self.machine.config.groups)
+        return _requantize(total, entries, i)
+
+    def _average(self, i: Pool) -> Result:
+        entries = self._parameters(i, THRESHOLDS)[:, :, 0].astype(np.int64)
+        thresholds = (entries[:, 0] | entries[:, 1] << 32).view(np.int64)
+        words, inside = self._taps(i, 0).astype(np.int64), window(i).inside.reshape(-1, i.height, i.width)
+        total = np.zeros(words.shape[1:], np.int64)
+        for tap, valid in zip(words, inside, strict=True):
+            term = arithmetic.average_terms(tap, i.source_zero, i.multiplier)
+            total = arithmetic.average_step(total, np.where(valid[..., None], term, 0))
+        return np.clip(arithmetic.average_result(total, thresholds), i.low, i.high).astype(np.int8)
+
+    def _parameters(self, i: PostInstruction, count: int) -> NDArray[np.uint32]:
+        """uint32[count, 2, lanes] from the head of the parameter FIFO."""
+        fifo = self.machine.parameters
+        if len(fifo) < count:
+            raise EmulatorError(f"{count} parameter entries needed, {len(fifo)} are there")
+        entries = np.stack([fifo[k] for k in range(count)])
+        if i.release_parameters:
+            for _ in range(count):
+                fifo.popleft()
+        return entries
+
+    def _finish(self, i: PostInstruction, own: Result) -> None:
+        results = {Stage.OWN: own}
+        if isinstance(i, ResidualInstruction) and i.add:
+            results[Stage.SUM] = self._add(i, own)
+        result = results.get(Stage.SUM, own)
+        if i.table:
+            result = results[Stage.TABLE] = self._look_up(result)
+        if i.release_table:
+            if not self.machine.tables:
+                raise EmulatorError("no table to release")
+            self.machine.tables.popleft()
+        destination = self._region(i.destination, i.destination_pitch, i)
+        self.machine.activations[destination] = result
+        self.results, self.addresses = results, destination.ravel()
+
+    def _add(self, i: ResidualInstruction, own: Result) -> Result:
+        residual = self.machine.activations[self._region(i.residual, i.residual_pitch, i)]
+        a, b = (residual, own) if i.swap else (own, residual)
+        index = (a.view(np.uint8).astype(np.uint16) << 8) | b.view(np.uint8)
+        return self._sum_table(i)[index]
+
+    def _sum_table(self, i: ResidualInstruction) -> NDArray[np.int8]:
+        """int8[65536]: the sum for every pair of bytes, since a layer has far more pixels than that."""
+        key = (i.ratio_a, i.ratio_b, i.add_offset, i.a_offset, i.b_offset, i.sum_offset, i.add_low, i.add_high)
+        if key not in self._sums:
+            signed = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int64)
+            a, b = np.repeat(signed, 256) + i.a_offset, np.tile(signed, 256) + i.b_offset
+            total = arithmetic.residual_add(a, b, i.ratio_a, i.ratio_b, i.add_offset)
+            self._sums[key] = np.clip(total + i.sum_offset, i.add_low, i.add_high).astype(np.int8)
+        return self._sums[key]
+
+    def _look_up(self, result: Result) -> Result:
+        if not self.machine.tables:
+            raise EmulatorError("no table in the table FIFO")
+        rows = result.astype(np.int16) + 128
+        return np.take_along_axis(self.machine.tables[0], rows.reshape(-1, rows.shape[-1]), 0).reshape(rows.shape)
+
+    def _region(self, first: int, pitch: int, i: PostInstruction) -> NDArray[np.int64]:
+        addresses = first + (np.arange(i.height) * pitch)[:, None] + np.arange(i.width)
+        if addresses.size == 0 or addresses[-1, -1] >= self.machine.config.activation_words:
+            raise EmulatorError(f"a region of {i.height} x {i.width} words from {first} leaves the activation memory")
+        return addresses
+
+
+def _requantize(sums: NDArray[np.int32], entries: NDArray[np.uint32], i: PostInstruction) -> Result:
+    """int32[..., size] sums with uint32[groups, 2, lanes] parameters to bytes."""
+    bias = entries[:, 0].reshape(-1).view(np.int32)
+    scale = entries[:, 1].reshape(-1)
+    multiplier, shift = scale & ((1 << arithmetic.SIGNIFICANT) - 1), scale >> arithmetic.SIGNIFICANT
+    value = np.ldexp(multiplier.astype(np.float64), -shift.astype(np.int64)).astype(np.float32)
+    rounded = arithmetic.requantize_float(sums + bias, value)
+    return np.clip(rounded + i.zero_point, i.low, i.high).astype(np.int8)

@@ -1,0 +1,51 @@
+"""The LOAD and STORE instructions."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from sim.emulator.machine import EmulatorError, Machine
+
+TABLE_WORDS = 256
+
+
+def load_weights(machine: Machine, instruction: LoadWeights) -> None:
+    machine.weights.append(machine.read_memory(instruction.address, instruction.words))
+
+
+def load_parameters(machine: Machine, instruction: LoadParameters) -> None:
+    """Appends uint32[2, lanes] for each entry."""
+    words = machine.read_memory(instruction.address, instruction.entries * machine.config.parameter_beats)
+    machine.parameters.extend(words.reshape(-1).view(np.uint32).reshape(instruction.entries, 2, machine.config.lanes))
+
+
+def load_table(machine: Machine, instruction: LoadTable) -> None:
+    machine.tables.append(machine.read_memory(instruction.address, TABLE_WORDS))
+
+
+def load_activations(machine: Machine, instruction: LoadActivations) -> None:
+    runs = _memory_runs(machine, instruction)
+    machine.activations[chip_runs(machine, instruction.destination, instruction)] = runs
+
+
+def store(machine: Machine, instruction: Store) -> None:
+    words = machine.activations[chip_runs(machine, instruction.source, instruction)]
+    size = machine.config.size
+    for row in range(instruction.rows):
+        address = instruction.address + row * instruction.memory_pitch * size
+        machine.read_memory(address, instruction.words)[:] = words[row]
+
+
+def chip_runs(machine: Machine, first: int, instruction: LoadActivations | Store) -> NDArray[np.int64]:
+    """int64[rows, words]: the activation words of a two-dimensional transfer."""
+    starts = first + np.arange(instruction.rows) * instruction.chip_pitch
+    addresses = starts[:, None] + np.arange(instruction.words)
+    if addresses.size == 0 or addresses.max() >= machine.config.activation_words:
+        raise EmulatorError(f"{instruction}: outside the activation memory of {machine.config.activation_words} words")
+    return addresses
+
+
+def _memory_runs(machine: Machine, instruction: LoadActivations) -> NDArray[np.int8]:
+    pitch = instruction.memory_pitch * machine.config.size
+    return np.stack([machine.read_memory(instruction.address + row * pitch, instruction.words)
+                     for row in range(instruction.rows)])

@@ -1,0 +1,28 @@
+"""Addresses under a sliding window, shared by Convolve and Pool."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa.instructions import Convolve, Pool
+
+
+class Window(NamedTuple):
+    """``addresses``: int64[taps_y, taps_x, height, width] from the first channel block, anything where not ``inside``."""
+
+    addresses: NDArray[np.int64]
+    inside: NDArray[np.bool_]
+
+
+def _axis(origin: int, count: int, stride: int, taps: int, dilation: int) -> NDArray[np.int64]:
+    return origin + np.arange(count) * stride + (np.arange(taps) * dilation)[:, None]
+
+
+def window(instruction: Convolve | Pool) -> Window:
+    """The source word of every output pixel at every tap."""
+    i = instruction
+    y = _axis(i.origin_y, i.height, i.stride_y, i.taps_y, i.dilation_y)[:, None, :, None]
+    x = _axis(i.origin_x, i.width, i.stride_x, i.taps_x, i.dilation_x)[None, :, None, :]
+    inside = (y >= 0) & (y < i.source_height) & (x >= 0) & (x < i.source_width)
+    return Window(np.where(inside, i.source + y * i.row_pitch + x, i.source), inside)
