@@ -41,8 +41,9 @@ def load_image(source: ImageSource) -> Pixels:
     try:
         with open(name, "rb") as file:
             return _decode(file, name)
-    except OSError as error:
-        raise ImageError(f"{name}: cannot be read ({error.strerror}); check the path and its permissions") from error
+    except (OSError, ValueError) as error:  # ValueError: the path holds a NUL or cannot be encoded
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"{name}: cannot be read ({reason}); check the path and its permissions") from error
 
 
 def _decode(file: BinaryIO, name: str) -> Pixels:
