@@ -1,0 +1,92 @@
+"""Options and output that several commands share."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from host.boundary import InputError
+from host.device import Progress
+from host.report import RunReport
+from isa.config import DEFAULT, PRESETS
+
+
+def add_command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], help_text: str,
+                example: str) -> argparse.ArgumentParser:
+    """A sub-command whose --help ends with an example."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", epilog=f"example: {example}")
+    parser.set_defaults(action=action)
+    return parser
+
+
+def add_config(parser: argparse.ArgumentParser, default: str | None = DEFAULT) -> None:
+    shown = default or f"the program's, or {DEFAULT}"
+    parser.add_argument("--config", default=default, metavar="NAME",
+                        help=f"accelerator: {', '.join(PRESETS)} (default {shown})")
+
+
+def add_backend(parser: argparse.ArgumentParser, *more: str) -> None:
+    parser.add_argument("--backend", default="rtl", choices=("rtl", "emulator", *more), help="what executes (default rtl)")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def lines_of_report(report: RunReport) -> Iterator[str]:
+    """The figures of a run as lines for people."""
+    if report.cycles is not None:
+        yield f"cycles       {report.cycles:,}"
+        yield f"utilization  {report.utilization:.1%} of {report.multipliers} multipliers"
+        yield f"simulation   {(report.cycles_per_second or 0) / 1e6:.2f} M cycles/s, " \
+              f"{report.macs_per_second / 1e6:,.1f} M multiply-accumulates/s"
+    yield f"wall time    {report.wall_seconds:.2f} s for {report.macs:,} multiply-accumulates"
+
+
+@contextmanager
+def progress_bar(title: str, quiet: bool = False) -> Iterator[Progress | None]:
+    """Progress on standard error where a person watches, nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} instructions"),
+               TimeElapsedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, count: bar.update(task, completed=done, total=count)
+
+
+def require_writable(path: Path) -> None:
+    """Raises ``InputError`` before any work when ``path`` cannot be written."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"{path}: cannot be written: {folder} is not a folder")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise InputError(f"{path}: cannot be written: it is a folder, or permission is denied")
+
+
+def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """An .npz, whole or not at all."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        with beside.open("wb") as file:
+            np.savez(file, **arrays)
+        beside.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        beside.unlink(missing_ok=True)

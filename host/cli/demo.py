@@ -1,0 +1,34 @@
+"""``weft demo``: the digits network inside the package, from image file to class, on the RTL."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from host.classify import load_labels, rank
+from host.cli.common import add_backend, add_command, add_config, add_json, print_json
+from host.cli.verify import figures, lines_of_verdict, verify_files
+from host.networks import digits
+
+
+def add_parser(commands: Any) -> None:
+    parser = add_command(commands, "demo", _run, "classify a handwritten digit on the simulated accelerator", "weft demo")
+    parser.add_argument("image", type=Path, nargs="?", default=digits.IMAGES / "digit_7_1496.png", metavar="IMAGE",
+                        help="a digit, bright on dark (default: one inside the package)")
+    add_config(parser, default="tiny")
+    add_backend(parser)
+    add_json(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    verdict = verify_files(digits.MODEL, [options.image], "digits", options.config, options.backend, options.json)
+    (scores,) = verdict.outputs.values()
+    ranking = rank(scores, 3, load_labels(digits.LABELS))
+    if options.json:
+        print_json({"image": str(options.image), "config": options.config, "backend": options.backend,
+                    "top": [vars(entry) for entry in ranking]} | figures(verdict))
+    else:
+        print(options.image)
+        for entry in ranking:
+            print(f"  {entry.confidence:7.2%}  {entry.label}")
+        print("\n".join(lines_of_verdict(verdict)))
+    return 1 if verdict.bytes_differing else 0

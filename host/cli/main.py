@@ -1,0 +1,39 @@
+"""Entry point: parses, dispatches, and turns every user's error into one message and exit code 2."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from host.cli import compile as compile_command
+from host.cli import demo, disasm, info, run, score, verify, verilog
+from isa.errors import WeftError
+
+SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
+COMMANDS = (demo, compile_command, run, score, verify, disasm, info, verilog)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="weft", description="Convolutional networks on a simulated FPGA accelerator, bit for bit equal to ONNX Runtime.",
+        epilog="Start with: weft demo")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        module.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code: 0 success, 1 bytes differ, 2 bad input or environment."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.action(options))
+    except WeftError as error:
+        print(f"weft: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("weft: interrupted; nothing was written", file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return BAD_INPUT

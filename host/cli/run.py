@@ -1,0 +1,56 @@
+"""``weft run``: a program on one input, outputs to a file."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from host.cli.common import (
+    add_backend,
+    add_command,
+    add_json,
+    lines_of_report,
+    print_json,
+    progress_bar,
+    require_writable,
+    save_arrays,
+)
+from host.inputs import load_inputs
+from host.session import Session
+from isa.config import load_config
+from isa.program import Program
+
+
+def add_parser(commands: Any) -> None:
+    parser = add_command(commands, "run", _run, "run a program on one input",
+                         "weft run digits.weft --input digit.png --preprocess digits --output out.npz")
+    parser.add_argument("program", type=Path, metavar="PROGRAM.weft")
+    parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="image, .npy or .npz")
+    parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
+    parser.add_argument("--output", type=Path, metavar="FILE.npz", help="where the model's outputs go")
+    add_backend(parser)
+    add_json(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.output:
+        require_writable(options.output)
+    program = Program.load(options.program)
+    inputs = load_inputs(options.input, program.inputs, options.preprocess)
+    begin = time.perf_counter()
+    with Session(program, load_config(program.config), options.backend) as session, \
+            progress_bar("running", options.json) as progress:
+        outputs = session.run(inputs, progress)
+        report = session.report
+    assert report is not None
+    if options.output:
+        save_arrays(options.output, outputs)
+    if options.json:
+        print_json({"program": str(options.program), "config": program.config, "backend": report.backend,
+                    "outputs": {name: list(value.shape) for name, value in outputs.items()},
+                    "total_seconds": time.perf_counter() - begin} | report.figures())
+        return 0
+    for name, value in outputs.items():
+        print(f"{name}: {value.dtype}{list(value.shape)}, from {value.min():.6g} to {value.max():.6g}")
+    print("\n".join(lines_of_report(report)))
+    return 0

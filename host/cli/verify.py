@@ -1,0 +1,86 @@
+"""``weft verify``: every tensor against ONNX Runtime."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from compiler import compile_graph
+from compiler.frontend import import_model
+from host.cli.common import (
+    add_backend,
+    add_command,
+    add_config,
+    add_json,
+    lines_of_report,
+    print_json,
+    progress_bar,
+)
+from host.device import open_device
+from host.inputs import load_inputs
+from host.report import total
+from host.verify import Verdict, Verifier
+from isa.config import load_config
+
+
+def add_parser(commands: Any) -> None:
+    parser = add_command(commands, "verify", _run, "compare every tensor of a model with ONNX Runtime, byte for byte",
+                         "weft verify resnet18_int8.onnx --input owl.jpg --preprocess imagenet --config 16x16")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("--input", type=Path, required=True, nargs="+", metavar="FILE", help="images, .npy or .npz")
+    parser.add_argument("--preprocess", metavar="NAME", help="recipe for images")
+    add_config(parser)
+    add_backend(parser)
+    add_json(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    verdict = verify_files(options.model, options.input, options.preprocess, options.config, options.backend, options.json)
+    if options.json:
+        print_json({"model": str(options.model), "config": options.config, "backend": options.backend}
+                   | figures(verdict))
+    else:
+        print("\n".join(lines_of_verdict(verdict)))
+    return 1 if verdict.bytes_differing else 0
+
+
+def verify_files(model: Path, files: list[Path], recipe: str | None, config_name: str, backend: str,
+                 quiet: bool) -> Verdict:
+    """The verdict over all images of all files."""
+    config = load_config(config_name)
+    graph = import_model(model)
+    program = compile_graph(graph, config)
+    batches = [load_inputs(file, program.inputs, recipe) for file in files]
+    device = open_device(backend, config)
+    verifier = Verifier(graph, program, device, graph.original)
+    verdict = None
+    with progress_bar("verifying", quiet) as progress:
+        for batch in batches:
+            for index in range(len(next(iter(batch.values())))):
+                image = {name: values[index:index + 1] for name, values in batch.items()}
+                result = verifier.verify(image, progress)
+                verdict = result if verdict is None else verdict.merge(result, total([verdict.report, result.report]))
+    device.close()
+    assert verdict is not None
+    return verdict
+
+
+def figures(verdict: Verdict) -> dict[str, Any]:
+    """The verdict under the names that ``--json`` gives it."""
+    values = {"tensors_compared": verdict.tensors_compared, "bytes_compared": verdict.bytes_compared,
+              "bytes_differing": verdict.bytes_differing, "first_difference": verdict.first_difference}
+    if verdict.original_top1_equal is not None:
+        values |= {"original_top1_equal": verdict.original_top1_equal,
+                   "original_max_abs_error": verdict.original_max_abs_error}
+    return values | verdict.report.figures()
+
+
+def lines_of_verdict(verdict: Verdict) -> list[str]:
+    """The verdict as lines for people."""
+    lines = [f"compared     {verdict.bytes_compared:,} bytes of {verdict.tensors_compared} tensors with ONNX Runtime",
+             f"differing    {verdict.bytes_differing:,} bytes"]
+    if verdict.first_difference:
+        lines.append(f"first        {verdict.first_difference}")
+    if verdict.original_top1_equal is not None:
+        same = "the same" if verdict.original_top1_equal else "another"
+        lines.append(f"unlowered    {same} top class, largest difference {verdict.original_max_abs_error:.6g}")
+    return lines + list(lines_of_report(verdict.report))

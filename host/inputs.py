@@ -1,0 +1,52 @@
+"""Input files as arrays: images through a recipe, .npy and .npz as they are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.boundary import InputError
+from host.preprocess import preprocess
+from isa.program import Input
+
+Array = NDArray[Any]
+
+
+def load_inputs(path: Path, ports: Sequence[Input], recipe: str | None) -> dict[str, Array]:
+    """A file as the model's inputs by name, batch in front.
+
+    ``.npy`` holds the only input, ``.npz`` one array an input by name (or the only input under any name); anything
+    else is an image, which needs ``recipe``. Raises ``InputError``.
+    """
+    if path.suffix in (".npy", ".npz"):
+        return _load_arrays(path, ports)
+    only = _only(path, ports)
+    if recipe is None:
+        raise InputError(f"{path}: an image needs to know how to be preprocessed; add --preprocess NAME")
+    dtype = np.dtype(only.slot.dtype) if only.scale is None else np.dtype(np.float32)
+    return {only.name: preprocess(path, recipe, only.shape, dtype)}
+
+
+def _load_arrays(path: Path, ports: Sequence[Input]) -> dict[str, Array]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:
+        raise InputError(f"{path}: not an array file that numpy can read: {error}") from None
+    if isinstance(loaded, np.ndarray):
+        return {_only(path, ports).name: loaded}
+    with loaded:
+        arrays = {name: loaded[name] for name in loaded.files}
+    if len(arrays) == 1 and len(ports) == 1:
+        return {ports[0].name: next(iter(arrays.values()))}
+    return arrays
+
+
+def _only(path: Path, ports: Sequence[Input]) -> Input:
+    if len(ports) > 1:
+        names = ", ".join(port.name for port in ports)
+        raise InputError(f"{path}: the model has {len(ports)} inputs ({names}); give an .npz with one array for each")
+    return ports[0]

@@ -1,0 +1,99 @@
+"""Comparison of emulator and RTL at every word that the POST unit writes, in order."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa.program import Probe, Program
+from sim.emulator import Capture
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first place where two executions differ.
+
+    ``instruction`` is an index into the program and ``tensor``, ``coordinate`` (channel, row, column) say what stands
+    there, None where no tensor of the graph does; ``expected`` and ``got`` are signed bytes of the device.
+    """
+
+    instruction: int
+    text: str
+    tensor: str | None
+    coordinate: tuple[int, int, int] | None
+    expected: int | None
+    got: int | None
+
+    def __str__(self) -> str:
+        where = f"tensor {self.tensor!r} at {self.coordinate}" if self.tensor else "no tensor of the graph"
+        return (f"first difference at instruction {self.instruction} ({self.text}): {where}: "
+                f"emulator {self.expected}, RTL {self.got}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {"instruction": self.instruction, "text": self.text, "tensor": self.tensor,
+                "coordinate": self.coordinate, "expected": self.expected, "got": self.got}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``bytes_compared`` and ``bytes_differing`` over all words; missing or surplus words differ in every byte."""
+
+    bytes_compared: int
+    bytes_differing: int
+    first: Divergence | None
+
+
+def compare_writes(program: Program, capture: Capture, addresses: NDArray[np.integer],
+                   words: NDArray[np.int8]) -> Comparison:
+    """Compares the emulator's writes with the RTL's ``addresses`` [n] and ``words`` [n, size]."""
+    size = words.shape[1]
+    expected_addresses = np.concatenate([write[1] for write in capture.writes] or [np.zeros(0, np.int64)])
+    expected = np.concatenate([write[2] for write in capture.writes] or [np.zeros((0, size), np.int8)])
+    common = min(len(expected), len(words))
+    unequal = expected[:common] != words[:common]
+    unequal |= (expected_addresses[:common] != addresses[:common])[:, None]
+    surplus = abs(len(expected) - len(words)) * size
+    differing = int(unequal.sum()) + surplus
+    first = None
+    if differing:
+        rows = np.flatnonzero(unequal.any(1))
+        index = int(rows[0]) if len(rows) else common
+        first = _locate(program, capture, index, expected, words)
+    return Comparison(max(len(expected), len(words)) * size, differing, first)
+
+
+def _locate(program: Program, capture: Capture, index: int, expected: NDArray[np.int8],
+            got: NDArray[np.int8]) -> Divergence:
+    start = 0
+    instructions = list(program)
+    for instruction, addresses, _ in capture.writes:
+        if index < start + len(addresses):
+            lane = _lane(expected, got, index)
+            tensor, coordinate = _coordinate(program, capture, instruction, index - start, lane)
+            value = int(got[index, lane]) if index < len(got) else None
+            return Divergence(instruction, str(instructions[instruction]), tensor, coordinate,
+                              int(expected[index, lane]), value)
+        start += len(addresses)
+    return Divergence(len(instructions) - 1, "after the last write", None, None, None, int(got[index, 0]))
+
+
+def _lane(expected: NDArray[np.int8], got: NDArray[np.int8], index: int) -> int:
+    if index >= len(got):
+        return 0
+    lanes = np.flatnonzero(expected[index] != got[index])
+    return int(lanes[0]) if len(lanes) else 0
+
+
+def _coordinate(program: Program, capture: Capture, instruction: int, pixel: int,
+                lane: int) -> tuple[str | None, tuple[int, int, int] | None]:
+    results = capture.results[instruction]
+    final = list(results)[-1]
+    probe: Probe | None = next((p for p in program.probes if p.instruction == instruction and p.stage == final), None)
+    if probe is None:
+        return None, None
+    layout = program.layouts[probe.tensor]
+    row, column = divmod(pixel, results[final].shape[1])
+    channels = np.flatnonzero(layout.slots() == probe.block * layout.size + lane)
+    channel = int(channels[0]) if len(channels) else -1
+    return probe.tensor, (channel, probe.y + row, probe.x + column)

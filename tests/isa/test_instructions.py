@@ -1,0 +1,67 @@
+"""Instructions encode, decode, print and parse; values out of range are refused by name."""
+
+import random
+
+import pytest
+
+from isa.errors import EncodingError
+from isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from isa.instructions import BY_OPCODE, INSTRUCTIONS, Convolve, LoadWeights, decode, parse
+
+
+def _random(cls: type[Instruction], rng: random.Random) -> Instruction:
+    return cls(**{spec.name: rng.choice([spec.low, spec.high, rng.randint(spec.low, spec.high)])
+                  for spec in cls.specs()[1:]})
+
+
+@pytest.mark.parametrize("cls", INSTRUCTIONS)
+def test_binary_and_text_forms_round_trip(cls: type[Instruction]) -> None:
+    rng = random.Random(1)
+    for _ in range(200):
+        instruction = _random(cls, rng)
+        assert decode(instruction.encode()) == instruction
+        assert parse(str(instruction)) == instruction
+
+
+@pytest.mark.parametrize("cls", INSTRUCTIONS)
+def test_every_field_is_range_checked(cls: type[Instruction]) -> None:
+    for spec in cls.specs()[1:]:
+        for value in (spec.low - 1, spec.high + 1):
+            with pytest.raises(EncodingError, match=rf"{cls.mnemonic()}: {spec.name} = {value}: must be from"):
+                cls(**{spec.name: value}).encode()
+
+
+def test_opcodes_are_distinct_and_every_unit_has_work() -> None:
+    assert len(BY_OPCODE) == len(INSTRUCTIONS)
+    assert {cls.UNIT for cls in INSTRUCTIONS} == {None, *Unit}
+
+
+def test_unknown_opcode_is_refused() -> None:
+    with pytest.raises(EncodingError, match="opcode 63: unknown"):
+        decode(b"\x3f" + bytes(INSTRUCTION_BYTES - 1))
+
+
+def test_reserved_bits_are_refused() -> None:
+    with pytest.raises(EncodingError, match="load_weights: bits 74 and above must be zero"):
+        decode(LoadWeights().encode()[:-1] + b"\x80")
+
+
+def test_wrong_length_is_refused() -> None:
+    with pytest.raises(EncodingError, match="is 64 bytes, not 3"):
+        decode(b"abc")
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("jump", "instruction 'jump': unknown"),
+    ("convolve speed=3", "field 'speed': unknown"),
+    ("convolve blocks=many", "blocks = 'many': not a value"),
+    ("convolve wait=OVEN", "wait = 'OVEN': not a value"),
+])
+def test_bad_text_is_refused(line: str, message: str) -> None:
+    with pytest.raises(EncodingError, match=message):
+        parse(line)
+
+
+def test_text_names_units_and_leaves_out_zeros() -> None:
+    text = str(Convolve(wait=1 << Unit.LOAD | 1 << Unit.POST, source=5, origin_x=-3, first=1))
+    assert text.startswith("convolve wait=LOAD+POST source=5 origin_x=-3 stride_y=1")
