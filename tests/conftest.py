@@ -1,0 +1,34 @@
+"""What all tests share: where the networks and photographs lie, and how many tests used them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("WEFT_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real networks and photographs; skips the test where it is absent."""
+    if not (SHARED / "models").is_dir():
+        pytest.skip(f"no networks at {SHARED}: set WEFT_DATA to the folder that holds models/ and images/")
+    return SHARED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how many tests ran on the real networks and photographs."""
+    ran = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)
+           if report.when == "call" and "data" in report.keywords]
+    terminalreporter.write_line(f"tests on real networks and photographs that ran: {len(ran)}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what uses the data, and leaves out what is slow unless it is asked for."""
+    slow = pytest.mark.skip(reason="slow: run with -m slow")
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("data")
+        if "slow" in item.keywords and "slow" not in config.getoption("-m"):
+            item.add_marker(slow)
