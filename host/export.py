@@ -1,0 +1,38 @@
+"""The accelerator as files for other tools: Verilog, and a JSON list of its ports."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from host.boundary import InputError
+from isa.config import Config
+
+TOP = "weft"
+
+
+def export_verilog(config: Config, folder: Path) -> list[Path]:
+    """Writes ``weft_NAME.v`` and ``weft_NAME.json`` into ``folder``; returns both paths."""
+    from hdl.top import Accelerator
+    from sim.rtl.verilog import write_verilog
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        verilog = folder / f"{TOP}_{config.name}.v"
+        accelerator = Accelerator(config)
+        write_verilog(accelerator, verilog, TOP)
+        sidecar = verilog.with_suffix(".json")
+        sidecar.write_text(json.dumps({"module": TOP, "config": asdict(config), "digest": config.digest,
+                                       "ports": _ports(accelerator)}, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
+    return [verilog, sidecar]
+
+
+def _ports(accelerator: object) -> list[dict[str, object]]:
+    from amaranth.lib.wiring import Flow
+
+    ports: list[dict[str, object]] = [{"name": name, "direction": "in", "width": 1} for name in ("clk", "rst")]
+    for path, member, value in accelerator.signature.flatten(accelerator):  # type: ignore[attr-defined]
+        direction = "out" if member.flow is Flow.Out else "in"
+        ports.append({"name": "__".join(map(str, path)), "direction": direction, "width": len(value.as_value() if hasattr(value, "as_value") else value)})
+    return ports
