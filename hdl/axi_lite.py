@@ -1,0 +1,74 @@
+"""An AXI4-Lite slave as a plain port for registers."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import Component, In, Out, Signature
+
+from hdl.interfaces import axi_lite_signature
+
+OKAY, SLAVE_ERROR = 0, 2
+WORD_BITS = 10      # of a register's number: its byte address / 4
+
+
+def register_port_signature() -> Signature:
+    """Register accesses, seen from the slave; the other side answers in the same cycle.
+
+    ``write``: a pulse with ``write_word``, ``write_data`` and one ``write_strobe`` for each byte; ``write_error``
+    refuses it. ``read_data`` and ``read_error`` answer for ``read_word``.
+    """
+    return Signature({
+        "write": Out(1), "write_word": Out(WORD_BITS), "write_data": Out(32), "write_strobe": Out(4),
+        "write_error": In(1),
+        "read_word": Out(WORD_BITS), "read_data": In(32), "read_error": In(1),
+    })
+
+
+class AxiLiteSlave(Component):
+    """Takes one write and one read at a time; a refused access is answered with SLVERR.
+
+    Members
+    -------
+    axi : Out(axi_lite_signature)
+    port : Out(register_port_signature)
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"axi": Out(axi_lite_signature()), "port": Out(register_port_signature())})
+
+    def elaborate(self, platform):
+        m = Module()
+        self._write(m)
+        self._read(m)
+        return m
+
+    def _write(self, m):
+        axi, port = self.axi, self.port
+        addressed, loaded = Signal(), Signal()
+        m.d.comb += [axi.awready.eq(~addressed), axi.wready.eq(~loaded),
+                     port.write.eq(addressed & loaded & ~axi.bvalid)]
+        with m.If(axi.awvalid & axi.awready):
+            m.d.sync += [addressed.eq(1), port.write_word.eq(axi.awaddr[2:])]
+        with m.If(axi.wvalid & axi.wready):
+            m.d.sync += [loaded.eq(1), port.write_data.eq(axi.wdata), port.write_strobe.eq(axi.wstrb)]
+        with m.If(port.write):
+            m.d.sync += [addressed.eq(0), loaded.eq(0), axi.bvalid.eq(1)]
+            with m.If(port.write_error):
+                m.d.sync += axi.bresp.eq(SLAVE_ERROR)
+            with m.Else():
+                m.d.sync += axi.bresp.eq(OKAY)
+        with m.Elif(axi.bready):
+            m.d.sync += axi.bvalid.eq(0)
+
+    def _read(self, m):
+        axi, port = self.axi, self.port
+        asked = Signal()
+        m.d.comb += axi.arready.eq(~asked & ~axi.rvalid)
+        with m.If(axi.arvalid & axi.arready):
+            m.d.sync += [asked.eq(1), port.read_word.eq(axi.araddr[2:])]
+        with m.If(asked):
+            m.d.sync += [asked.eq(0), axi.rvalid.eq(1), axi.rdata.eq(port.read_data)]
+            with m.If(port.read_error):
+                m.d.sync += axi.rresp.eq(SLAVE_ERROR)
+            with m.Else():
+                m.d.sync += axi.rresp.eq(OKAY)
+        with m.Elif(axi.rready):
+            m.d.sync += axi.rvalid.eq(0)

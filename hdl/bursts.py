@@ -1,0 +1,152 @@
+"""Cuts two-dimensional transfers into bursts."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, enum, stream
+from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import exact_log2
+
+from hdl.axi import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
+from isa.config import Config
+from isa.instructions import ADDRESS, EXTENT, WORD_ADDRESS
+
+WORDS = 24          # bits in the words of a run
+MEMORY_PITCH = 28   # bits in the words between runs in memory
+CHIP_END = WORDS + 1
+
+
+class Place(enum.Enum, shape=2):
+    """The on-chip end of a transfer; only ACTIVATIONS has addresses."""
+
+    ACTIVATIONS = 0
+    WEIGHTS = 1
+    PARAMETERS = 2
+    TABLES = 3
+
+
+def region_layout() -> data.StructLayout:
+    """A transfer of ``rows`` runs of ``words`` words each.
+
+    The first starts at byte ``address`` after the base and at word ``chip`` of ``place``; the next are ``memory_pitch``
+    and ``chip_pitch`` words further.
+    """
+    return data.StructLayout({
+        "address": ADDRESS, "chip": WORD_ADDRESS, "words": WORDS, "rows": EXTENT,
+        "memory_pitch": MEMORY_PITCH, "chip_pitch": WORD_ADDRESS, "place": Place,
+    })
+
+
+def burst_layout() -> data.StructLayout:
+    """A burst of ``words`` words between byte ``address`` of memory and word ``chip``; ``final``: the region's last."""
+    return data.StructLayout({
+        "address": ADDRESS_BITS, "chip": WORD_ADDRESS, "words": range(BURST_WORDS + 1), "final": 1, "place": Place,
+    })
+
+
+class Bursts(Component):
+    """Cuts each region into bursts of at most ``longest`` words that do not cross a page; one every other cycle.
+
+    Members
+    -------
+    base : In(40)
+        Added to the address of every region.
+    region : In(stream of region_layout)
+    burst : Out(stream of burst_layout)
+    illegal : Out(1)
+        The region is empty, not made of whole words, or leaves the activation memory; nothing goes on until reset.
+    """
+
+    def __init__(self, config: Config, longest: int = BURST_WORDS) -> None:
+        self.config, self.longest = config, longest
+        super().__init__({
+            "base": In(ADDRESS_BITS),
+            "region": In(stream.Signature(region_layout())),
+            "burst": Out(stream.Signature(burst_layout())),
+            "illegal": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        self.shift = exact_log2(self.config.size)
+        word_address = ADDRESS_BITS - self.shift
+        self.current = Signal(region_layout(), reset_less=True)
+        self.address, self.run = (Signal(word_address, reset_less=True, name=name) for name in ("address", "run"))
+        self.chip, self.chip_run = (Signal(WORD_ADDRESS, reset_less=True, name=name) for name in ("chip", "chip_run"))
+        self.chip_end = Signal(CHIP_END, reset_less=True)
+        self.left, self.rows = Signal(WORDS, reset_less=True), Signal(EXTENT, reset_less=True)
+        self.words, self.ends_run, self.final = (Signal(shape, reset_less=True, name=name) for name, shape in (
+            ("words", range(BURST_WORDS + 1)), ("ends_run", 1), ("final", 1)))
+        burst = self.burst.payload
+        m.d.comb += [
+            burst.address.eq(Cat(Const(0, self.shift), self.address)), burst.chip.eq(self.chip),
+            burst.words.eq(self.words), burst.final.eq(self.final), burst.place.eq(self.current.place),
+        ]
+        self._control(m)
+        return m
+
+    def _control(self, m):
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.region.ready.eq(1)
+                with m.If(self.region.valid):
+                    m.d.sync += self.current.eq(self.region.payload)
+                    m.next = "BEGIN"
+            with m.State("BEGIN"):
+                self._begin(m)
+            with m.State("SIZE"):
+                self._size(m)
+            with m.State("OFFER"):
+                m.d.comb += self.burst.valid.eq(1)
+                with m.If(self.burst.ready):
+                    self._advance(m)
+            with m.State("ILLEGAL"):
+                m.d.comb += self.illegal.eq(1)
+
+    def _begin(self, m):
+        current = self.current
+        absolute = Signal(ADDRESS_BITS)
+        m.d.comb += absolute.eq(current.address + self.base)
+        m.d.sync += [
+            self.address.eq(absolute[self.shift:]), self.run.eq(absolute[self.shift:]),
+            self.chip.eq(current.chip), self.chip_run.eq(current.chip), self.chip_end.eq(current.chip + current.words),
+            self.left.eq(current.words), self.rows.eq(current.rows),
+        ]
+        misaligned = (current.address[:self.shift] | self.base[:self.shift]).any()
+        with m.If((current.words == 0) | (current.rows == 0) | misaligned):
+            m.next = "ILLEGAL"
+        with m.Else():
+            m.next = "SIZE"
+
+    def _size(self, m):
+        """Registers the length of the next burst: what is left of the run, the page and the longest burst."""
+        longest, bits = self.longest, exact_log2(self.longest)
+        in_page = self.address[:exact_log2(PAGE_BYTES // self.config.size)]
+        room, short, ends_run = Signal(range(longest + 1)), Signal(), Signal()
+        m.d.comb += [
+            room.eq(Mux(in_page[bits:].all(), longest - in_page[:bits], longest)),
+            short.eq(~self.left[bits + 1:].any()),
+            ends_run.eq(short & (self.left[:bits + 1] <= room)),
+        ]
+        m.d.sync += [self.words.eq(Mux(ends_run, self.left[:bits + 1], room)), self.ends_run.eq(ends_run),
+                     self.final.eq(ends_run & (self.rows == 1))]
+        top = exact_log2(self.config.activation_words)
+        outside = self.chip_end[top + 1:].any() | (self.chip_end[top] & self.chip_end[:top].any())
+        with m.If(outside & (self.current.place == Place.ACTIVATIONS)):
+            m.next = "ILLEGAL"
+        with m.Else():
+            m.next = "OFFER"
+
+    def _advance(self, m):
+        def step(position, pitch):
+            return Mux(self.ends_run, position[0], position[1]) + Mux(self.ends_run, pitch, self.words)
+
+        address, chip = Signal.like(self.address), Signal.like(self.chip)
+        m.d.comb += [address.eq(step((self.run, self.address), self.current.memory_pitch)),
+                     chip.eq(step((self.chip_run, self.chip), self.current.chip_pitch))]
+        m.d.sync += [self.address.eq(address), self.chip.eq(chip), self.left.eq(self.left - self.words)]
+        with m.If(self.ends_run):
+            m.d.sync += [self.run.eq(address), self.chip_run.eq(chip), self.left.eq(self.current.words),
+                         self.chip_end.eq(self.chip_end + self.current.chip_pitch), self.rows.eq(self.rows - 1)]
+        with m.If(self.final):
+            m.next = "IDLE"
+        with m.Else():
+            m.next = "SIZE"

@@ -1,0 +1,169 @@
+"""Reads the program and gives each instruction to the queue of its unit."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import Component, In, Out, Signature
+from amaranth.utils import exact_log2
+
+from hdl.axi import ADDRESS_BITS, read_signature
+from hdl.interfaces import INSTRUCTION, instruction_layout
+from isa.config import Config
+from isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
+from isa.instructions import INSTRUCTIONS
+
+CHUNK_BYTES = 4 * INSTRUCTION_BYTES     # a burst; chunks are aligned, so that none crosses a page
+BUFFER_BYTES = 4 * CHUNK_BYTES
+
+
+def control_signature() -> Signature:
+    """FETCH towards the control unit, seen from FETCH.
+
+    All are pulses. ``start`` begins a program; ``fetched`` for each instruction, ``finished`` when End is reached and
+    all is done; after ``illegal`` or ``bus_error`` nothing more is fetched.
+    """
+    return Signature({"start": In(1), "fetched": Out(1), "finished": Out(1), "illegal": Out(1), "bus_error": Out(1)})
+
+
+class Fetch(Component):
+    """Fetches instructions ahead, in order, up to End.
+
+    Reads ahead up to ``BUFFER_BYTES`` beyond End; what the bus answers there is ignored. An opcode that is unknown,
+    reserved bits that are set, an End with tokens, and a program that does not start at a multiple of an instruction
+    and of a word are illegal.
+
+    Members
+    -------
+    program : In(40)
+        Byte address of the first instruction, taken at the start.
+    bus : Out(read_signature), always ready
+    queues : Out(stream of instructions), one for each unit
+    idle : In(1)
+        No unit has an instruction and the bus is quiet.
+    control : Out(control_signature)
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__({
+            "program": In(ADDRESS_BITS),
+            "bus": Out(read_signature(config, always_ready=True)),
+            "queues": Out(stream.Signature(INSTRUCTION)).array(len(Unit)),
+            "idle": In(1),
+            "control": Out(control_signature()),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        size, control = self.config.size, self.control
+        self.buffer = SyncFIFOBuffered(width=self.config.word_bits + 1, depth=BUFFER_BYTES // size)
+        m.submodules.buffer = self.buffer
+        self.storage = Signal(max(self.config.word_bits, INSTRUCTION_BITS), reset_less=True)
+        self.fault = Signal()       # the bus answered a word of the storage with an error
+        self.full = Signal()        # the storage holds instructions
+        self.emptied = Signal()     # its last instruction is dispatched
+        self.reading = Signal()
+        beat = self.bus.beat
+        m.d.comb += [self.buffer.w_en.eq(beat.valid), self.buffer.w_data.eq(Cat(beat.payload.data, beat.payload.error))]
+        self._request(m)
+        self._assemble(m)
+        self._dispatch(m)
+        misaligned = self.program[:exact_log2(max(size, INSTRUCTION_BYTES))].any()
+        with m.If(control.start):
+            m.d.sync += self.reading.eq(~misaligned)
+            m.d.comb += control.illegal.eq(misaligned)
+        return m
+
+    def _request(self, m):
+        """Asks for chunk after chunk while the buffer has room for a whole one."""
+        size, request = self.config.size, self.bus.request
+        chunk = CHUNK_BYTES // size
+        next_word = Signal(ADDRESS_BITS - exact_log2(size), reset_less=True)
+        room = Signal(range(self.buffer.depth + 1), init=self.buffer.depth)
+        length = Signal(range(chunk + 1))
+        asks, takes = Signal(), self.buffer.r_rdy & self.buffer.r_en
+        m.d.comb += [
+            length.eq(chunk - next_word[:exact_log2(chunk)]),
+            asks.eq(self.reading & ~request.valid & (room >= chunk)),
+        ]
+        with m.If(self.control.start):
+            m.d.sync += next_word.eq(self.program[exact_log2(size):])
+        with m.Elif(asks):
+            m.d.sync += [
+                request.valid.eq(1), request.payload.address.eq(next_word << exact_log2(size)),
+                request.payload.beats.eq(length - 1), next_word.eq(next_word + length),
+            ]
+        with m.Elif(request.ready):
+            m.d.sync += request.valid.eq(0)
+        with m.If(asks | takes):
+            m.d.sync += room.eq(room - Mux(asks, length, 0) + takes)
+
+    def _assemble(self, m):
+        words = len(self.storage) // self.config.word_bits
+        index = Signal(range(max(words, 2)))
+        buffer = self.buffer
+        m.d.comb += buffer.r_en.eq(~self.full)
+        with m.If(~self.full & buffer.r_rdy):
+            m.d.sync += [
+                self.storage.word_select(index, self.config.word_bits).eq(buffer.r_data[:-1]),
+                self.fault.eq(self.fault | buffer.r_data[-1]),
+                self.full.eq(index == words - 1), index.eq(Mux(index == words - 1, 0, index + 1)),
+            ]
+        with m.If(self.emptied):
+            m.d.sync += self.full.eq(0)
+
+    def _dispatch(self, m):
+        control = self.control
+        parts = len(self.storage) // INSTRUCTION_BITS
+        part = Signal(range(max(parts, 2)))
+        current = Signal(INSTRUCTION)
+        target, ends, legal = Signal(len(Unit)), Signal(), Signal()
+        m.d.comb += current.eq(self.storage.word_select(part, INSTRUCTION_BITS))
+        m.d.comb += self.emptied.eq(control.fetched & (part == parts - 1))
+        with m.If(control.fetched):
+            m.d.sync += part.eq(Mux(part == parts - 1, 0, part + 1))
+        for queue in self.queues:
+            m.d.comb += queue.payload.eq(current)
+        with m.FSM():
+            with m.State("DECODE"), m.If(self.full):
+                self._decode(m, current, target, ends, legal)
+                m.next = "CHECK"
+            with m.State("CHECK"):
+                self._check(m, ends, legal)
+            with m.State("PUSH"):
+                for unit in Unit:
+                    m.d.comb += self.queues[unit].valid.eq(target[unit])
+                with m.If(Cat(target[unit] & self.queues[unit].ready for unit in Unit).any()):
+                    m.d.comb += control.fetched.eq(1)
+                    m.next = "DECODE"
+            with m.State("ENDED"), m.If(self.idle):
+                m.d.comb += control.finished.eq(1)
+                m.next = "STOPPED"
+            with m.State("STOPPED"):
+                pass
+
+    def _decode(self, m, current, target, ends, legal):
+        m.d.sync += [target.eq(0), ends.eq(0), legal.eq(0)]
+        with m.Switch(data.View(instruction_layout(Instruction), current).opcode):
+            for cls in INSTRUCTIONS:
+                view = data.View(instruction_layout(cls), current)
+                with m.Case(cls.OPCODE):
+                    m.d.sync += legal.eq(view.reserved == 0)
+                    if cls.UNIT is not None:
+                        m.d.sync += target.eq(1 << cls.UNIT)
+                    else:
+                        m.d.sync += [ends.eq(1), legal.eq(~Cat(view.wait, view.signal, view.reserved).any())]
+
+    def _check(self, m, ends, legal):
+        control = self.control
+        m.next = "STOPPED"
+        with m.If(self.fault):
+            m.d.comb += control.bus_error.eq(1)
+        with m.Elif(~legal):
+            m.d.comb += control.illegal.eq(1)
+        with m.Elif(ends):
+            m.d.comb += control.fetched.eq(1)
+            m.d.sync += self.reading.eq(0)
+            m.next = "ENDED"
+        with m.Else():
+            m.next = "PUSH"

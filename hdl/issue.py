@@ -1,0 +1,117 @@
+"""The queue of one unit: holds instructions back until their tokens are there, gives tokens when they retire."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import Component, In, Out, Signature
+
+from hdl.interfaces import CAUSE_BITS, INSTRUCTION, instruction_layout, unit_signature
+from isa.config import Config
+from isa.fields import Instruction, Unit
+from isa.registers import TOKEN_BITS, Cause
+
+IN_FLIGHT = 8   # instructions that a unit has accepted and not retired, at most
+
+
+def status_signature() -> Signature:
+    """A unit towards the control unit, seen from its queue.
+
+    ``waiting``: instructions in the queue; ``in_flight``: accepted, not retired; ``tokens[producer]``; ``cause``: what
+    the unit did one cycle ago; pulses ``retired``, ``overflow`` (a token given to a full counter) and ``illegal``;
+    ``idle``: nothing waits or is in flight.
+    """
+    return Signature({
+        "waiting": Out(8), "in_flight": Out(8), "tokens": Out(data.ArrayLayout(TOKEN_BITS, len(Unit))),
+        "cause": Out(CAUSE_BITS), "retired": Out(1), "overflow": Out(1), "illegal": Out(1), "idle": Out(1),
+    })
+
+
+class Issue(Component):
+    """The instruction queue of ``unit``.
+
+    An instruction is offered when each unit in its ``wait`` mask has given a token, all of which are taken when the
+    unit accepts it; the unit's own bit waits until nothing is in flight. A token for oneself is illegal.
+
+    Members
+    -------
+    push : In(stream of instructions)
+    unit : In(unit_signature)
+    give : In(4)
+        Bit p: unit p gives this unit a token.
+    signal : Out(4)
+        Bit c: this unit gives unit c a token.
+    halt : In(1)
+        Offer nothing.
+    status : Out(status_signature)
+    """
+
+    def __init__(self, config: Config, unit: Unit) -> None:
+        self.config, self.number = config, unit
+        super().__init__({
+            "push": In(stream.Signature(INSTRUCTION)),
+            "unit": In(unit_signature()),
+            "give": In(len(Unit)),
+            "signal": Out(len(Unit)),
+            "halt": In(1),
+            "status": Out(status_signature()),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = SyncFIFO(width=INSTRUCTION.width, depth=self.config.queue_depth)
+        m.submodules.masks = masks = SyncFIFO(width=len(Unit), depth=IN_FLIGHT)
+        head = Signal(instruction_layout(Instruction), reset_less=True)
+        filled, offered, legal = Signal(), Signal(), Signal()
+        accepted, satisfied = Signal(), Signal()
+        unit, status = self.unit, self.status
+        m.d.comb += [
+            queue.w_data.eq(self.push.payload), queue.w_en.eq(self.push.valid), self.push.ready.eq(queue.w_rdy),
+            queue.r_en.eq(~filled),
+            unit.instruction.payload.eq(head), unit.instruction.valid.eq(offered & ~self.halt),
+            accepted.eq(unit.instruction.valid & unit.instruction.ready),
+            masks.w_data.eq(head.signal), masks.w_en.eq(accepted), masks.r_en.eq(unit.retired),
+            self.signal.eq(Mux(unit.retired, masks.r_data, 0)),
+            legal.eq(~head.signal[self.number]),
+        ]
+        with m.If(~filled & queue.r_rdy):
+            m.d.sync += [head.eq(queue.r_data), filled.eq(1)]
+        # Whatever satisfies the head stays true until it is accepted, so that the offer can be a register.
+        with m.If(accepted):
+            m.d.sync += [filled.eq(0), offered.eq(0)]
+        with m.Elif(filled & satisfied & legal & masks.w_rdy):
+            m.d.sync += offered.eq(1)
+        tokens_there = [self._tokens(m, producer, head, accepted) for producer in Unit if producer != self.number]
+        fence = ~head.wait[self.number] | (masks.level == 0)
+        m.d.comb += satisfied.eq(Cat(tokens_there, fence).all())
+        m.d.comb += [
+            status.waiting.eq(queue.level + filled), status.in_flight.eq(masks.level), status.retired.eq(unit.retired),
+            status.idle.eq(~filled & (queue.level == 0) & (masks.level == 0)),
+            status.illegal.eq(unit.illegal | (filled & ~legal)),
+        ]
+        self._cause(m, filled, satisfied)
+        return m
+
+    def _tokens(self, m, producer, head, accepted):
+        """Counts the tokens of ``producer``; returns whether the head has the one it waits for, or waits for none."""
+        count = self.status.tokens[producer]
+        give, take = self.give[producer], accepted & head.wait[producer]
+        full = count == (1 << TOKEN_BITS) - 1
+        with m.If(give & ~take):
+            with m.If(full):
+                m.d.comb += self.status.overflow.eq(1)
+            with m.Else():
+                m.d.sync += count.eq(count + 1)
+        with m.Elif(take & ~give):
+            m.d.sync += count.eq(count - 1)
+        return ~head.wait[producer] | (count != 0)
+
+    def _cause(self, m, filled, satisfied):
+        """What the unit says; while it has no instruction, why this queue gives it none."""
+        with m.If(self.unit.cause != Cause.IDLE):
+            m.d.sync += self.status.cause.eq(self.unit.cause)
+        with m.Elif(filled & ~satisfied):
+            m.d.sync += self.status.cause.eq(Cause.TOKEN)
+        with m.Elif(filled):
+            m.d.sync += self.status.cause.eq(Cause.OVERHEAD)
+        with m.Else():
+            m.d.sync += self.status.cause.eq(Cause.IDLE)

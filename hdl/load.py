@@ -1,0 +1,183 @@
+"""The LOAD unit: memory to weights, parameters, tables and activations."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import exact_log2
+
+from hdl.axi import ADDRESS_BITS, BURST_WORDS, read_signature
+from hdl.bursts import Bursts, Place, burst_layout
+from hdl.interfaces import instruction_layout, sink_signature, unit_signature, write_port_signature
+from isa.config import Config
+from isa.fields import Instruction
+from isa.instructions import WORD_ADDRESS, LoadActivations, LoadParameters, LoadTable, LoadWeights
+from isa.registers import Cause
+
+TABLE_WORDS = 256
+OUTSTANDING = 16    # bursts
+
+
+def longest_burst(config: Config) -> int:
+    """A burst must fit beside an incomplete tile in the weight FIFO, or LOAD and ARRAY would wait for each other."""
+    return min(BURST_WORDS, config.weight_words // 2)
+
+
+class Load(Component):
+    """Executes LoadWeights, LoadParameters, LoadTable and LoadActivations.
+
+    Takes the next instruction while words of earlier ones are on their way. Words for a FIFO are asked for only when it
+    has room for them and for all that are on their way to it, so that they never wait on the bus.
+
+    Members
+    -------
+    unit : Out(unit_signature)
+    bus : Out(read_signature)
+    base : In(40)
+        Byte address that memory addresses are relative to.
+    weights, parameters, tables : Out(sink_signature)
+        ``free`` may lag one cycle behind a word.
+    write : Out(write_port_signature)
+    bus_error : Out(1)
+        A pulse: the bus answered with an error.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__({
+            "unit": Out(unit_signature()),
+            "bus": Out(read_signature(config)),
+            "base": In(ADDRESS_BITS),
+            "weights": Out(sink_signature(config)),
+            "parameters": Out(sink_signature(config)),
+            "tables": Out(sink_signature(config)),
+            "write": Out(write_port_signature(config)),
+            "bus_error": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.bursts = self.bursts = Bursts(self.config, longest_burst(self.config))
+        record = data.StructLayout({"chip": WORD_ADDRESS, "place": Place, "final": 1})
+        m.submodules.records = self.records = SyncFIFOBuffered(width=record.size, depth=OUTSTANDING)
+        self.record = data.View(record, self.records.r_data)
+        self.sinks = {Place.WEIGHTS: self.weights, Place.PARAMETERS: self.parameters, Place.TABLES: self.tables}
+        self.pending = Signal(burst_layout(), reset_less=True)
+        self.pending_valid = Signal()
+        self.enough = Signal()  # there is room for the pending burst
+        self.room = Signal()    # so there was; it is offered to the bus
+        self.asks = Signal()    # the pending burst goes to the bus
+        self.filled = Signal()  # a word has arrived and is not yet in its place
+        self.moves = Signal()   # it goes there
+        m.d.comb += self.bursts.base.eq(self.base)
+        self._decode(m)
+        self._request(m)
+        self._receive(m)
+        self._cause(m)
+        return m
+
+    def _decode(self, m):
+        instruction, region = self.unit.instruction, self.bursts.region
+        partial = Signal()
+        m.d.comb += [region.valid.eq(instruction.valid), instruction.ready.eq(region.ready)]
+        with m.Switch(data.View(instruction_layout(Instruction), instruction.payload).opcode):
+            for cls, place in ((LoadWeights, Place.WEIGHTS), (LoadParameters, Place.PARAMETERS),
+                               (LoadTable, Place.TABLES), (LoadActivations, Place.ACTIVATIONS)):
+                with m.Case(cls.OPCODE):
+                    fields = data.View(instruction_layout(cls), instruction.payload)
+                    m.d.comb += [region.payload.place.eq(place), region.payload.address.eq(fields.address)]
+                    m.d.comb += self._shape(cls, fields, region.payload)
+                    if cls is LoadWeights:
+                        m.d.comb += partial.eq(fields.words[:exact_log2(self.config.size)].any())
+        with m.If(instruction.valid & instruction.ready & partial):
+            m.d.comb += self.unit.illegal.eq(1)
+        with m.If(self.bursts.illegal):
+            m.d.comb += self.unit.illegal.eq(1)
+
+    def _shape(self, cls, fields, region):
+        if cls is LoadActivations:
+            return [region.words.eq(fields.words), region.rows.eq(fields.rows), region.chip.eq(fields.destination),
+                    region.memory_pitch.eq(fields.memory_pitch), region.chip_pitch.eq(fields.chip_pitch)]
+        words = {LoadWeights: lambda: fields.words, LoadTable: lambda: TABLE_WORDS,
+                 LoadParameters: lambda: fields.entries << exact_log2(self.config.parameter_beats)}
+        return [region.words.eq(words[cls]()), region.rows.eq(1)]
+
+    def _request(self, m):
+        """Holds one burst until there is room for its words, then asks for it and notes where they go."""
+        burst, request, records = self.bursts.burst, self.bus.request, self.records
+        enough = self.enough
+        credits = {place: self._credit(m, place, sink) for place, sink in self.sinks.items()}
+        with m.Switch(self.pending.place):
+            with m.Case(Place.ACTIVATIONS):
+                m.d.comb += enough.eq(1)
+            for place, credit in credits.items():
+                with m.Case(place):
+                    m.d.comb += enough.eq(credit >= self.pending.words)
+        m.d.comb += [
+            burst.ready.eq(~self.pending_valid),
+            request.valid.eq(self.room), request.payload.address.eq(self.pending.address),
+            request.payload.beats.eq(self.pending.words - 1), self.asks.eq(request.valid & request.ready),
+            records.w_en.eq(self.asks),
+            records.w_data.eq(Cat(self.pending.chip, self.pending.place, self.pending.final)),
+        ]
+        with m.If(burst.valid & burst.ready):
+            m.d.sync += [self.pending.eq(burst.payload), self.pending_valid.eq(1)]
+        with m.Elif(self.asks):
+            m.d.sync += [self.pending_valid.eq(0), self.room.eq(0)]
+        with m.Elif(self.pending_valid & enough & records.w_rdy):
+            m.d.sync += self.room.eq(1)
+
+    def _credit(self, m, place, sink):
+        """Words that a sink has room for, less those on their way to it."""
+        way = Signal(range(OUTSTANDING * BURST_WORDS + 1), name=f"way_{place.name.lower()}")
+        credit = Signal(signed(len(sink.free) + 2), name=f"credit_{place.name.lower()}")
+        # One cycle after the word has gone to the sink, whose count of free words may lag.
+        gone = Signal(name=f"gone_{place.name.lower()}")
+        asks = self.asks & (self.pending.place == place)
+        m.d.sync += [gone.eq(self.moves & (self.record.place == place)), credit.eq(sink.free - way)]
+        with m.If(asks | gone):
+            m.d.sync += way.eq(way + Mux(asks, self.pending.words, 0) - gone)
+        return credit
+
+    def _receive(self, m):
+        """Two registers on the words, so that a refused write reaches the bus a cycle later."""
+        beat, record, write = self.bus.beat, self.record, self.write
+        word, spare = (Signal.like(beat.payload, reset_less=True, name=name) for name in ("word", "spare"))
+        spare_filled, first = Signal(), Signal(init=1)
+        following = Signal(WORD_ADDRESS, reset_less=True)
+        arrives, to_chip = Signal(), self.record.place == Place.ACTIVATIONS
+        present = self.filled & self.records.r_rdy
+        m.d.comb += [
+            beat.ready.eq(~spare_filled), arrives.eq(beat.valid & beat.ready),
+            self.moves.eq(present & (~to_chip | write.ready)),
+            write.valid.eq(present & to_chip), write.data.eq(word.data),
+            write.address.eq(Mux(first, record.chip, following)),
+            self.records.r_en.eq(self.moves & word.last),
+        ]
+        for place, sink in self.sinks.items():
+            m.d.comb += [sink.valid.eq(present & (record.place == place)), sink.data.eq(word.data)]
+        with m.If(self.moves | ~self.filled):
+            with m.If(spare_filled):
+                m.d.sync += word.eq(spare)
+            with m.Elif(arrives):
+                m.d.sync += word.eq(beat.payload)
+            m.d.sync += [self.filled.eq(spare_filled | arrives), spare_filled.eq(0)]
+        with m.Elif(arrives):
+            m.d.sync += [spare.eq(beat.payload), spare_filled.eq(1)]
+        with m.If(self.moves):
+            m.d.sync += [first.eq(word.last), following.eq(write.address + 1)]
+        m.d.sync += [self.unit.retired.eq(self.moves & word.last & record.final),
+                     self.bus_error.eq(arrives & beat.payload.error)]
+
+    def _cause(self, m):
+        cause = self.unit.cause
+        with m.If(self.moves):
+            m.d.sync += cause.eq(Cause.WORK)
+        with m.Elif((self.records.level != 0) | self.room):
+            m.d.sync += cause.eq(Cause.MEMORY)
+        with m.Elif(self.pending_valid & ~self.enough):
+            m.d.sync += cause.eq(Cause.SPACE)
+        with m.Elif(self.pending_valid | ~self.bursts.region.ready):
+            m.d.sync += cause.eq(Cause.OVERHEAD)
+        with m.Else():
+            m.d.sync += cause.eq(Cause.IDLE)

@@ -1,0 +1,155 @@
+"""One run of a program: begins and ends it, and tells how it ended."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import enum
+from amaranth.lib.wiring import Component, In, Out
+
+from hdl.axi import bus_status_signature
+from hdl.fetch import control_signature
+from hdl.issue import status_signature
+from isa.fields import Unit
+from isa.registers import Cause, Error
+
+
+class State(enum.Enum):
+    """IDLE until a run begins; BEGIN and STOP wait for the bus."""
+
+    IDLE = 0
+    BEGIN = 1
+    RUN = 2
+    STOP = 3
+
+
+FETCH = len(Unit)   # ERROR_UNIT of FETCH, and of the program as a whole
+UNIT_BITS = 3
+
+
+class Run(Component):
+    """The state of a run. The first error ends it, and its counters stand still from then on.
+
+    ``begin`` waits until the bus is quiet, then resets all units with ``clear`` and starts FETCH in the next cycle, the
+    first of ``running``. After an error the units are halted; the next ``begin`` makes them work again. ``stop`` ends a
+    run that stays neither done nor failed. ``watchdog`` cycles of ``busy`` in which no unit works or retires an
+    instruction and no word moves on the bus are an error, except that 0 is forever.
+
+    Members
+    -------
+    begin, stop : In(1)
+        Pulses; ``begin`` must not come while ``busy``.
+    watchdog : In(32)
+    busy, running, done, failed : Out(1)
+    error : Out(8)
+        ``isa.registers.Error``.
+    error_unit : Out(3)
+    ended : Out(1)
+        A pulse when the run is done or failed.
+    clear : Out(1)
+        Resets every unit with its queue, and FETCH.
+    units : In(status_signature) of each
+    fetch : In(control_signature)
+    bus : In(bus_status_signature)
+    load_error, store_error : In(1)
+        The bus answered with an error.
+    data_left : In(1)
+        A FIFO or an accumulator half is not empty.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({
+            "begin": In(1), "stop": In(1), "watchdog": In(32),
+            "busy": Out(1), "running": Out(1), "done": Out(1), "failed": Out(1), "ended": Out(1), "clear": Out(1),
+            "error": Out(8), "error_unit": Out(UNIT_BITS),
+            "units": In(status_signature()).array(len(Unit)),
+            "fetch": In(control_signature()),
+            "bus": In(bus_status_signature()),
+            "load_error": In(1), "store_error": In(1), "data_left": In(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        self.state = Signal(State)
+        self.fault, self.fault_error, self.fault_unit = Signal(), Signal(Error), Signal(UNIT_BITS)
+        self.finished, self.expired = Signal(), Signal()
+        m.d.comb += [
+            self.busy.eq(self.state != State.IDLE), self.running.eq(self.state == State.RUN),
+            self.bus.halt.eq(~self.running), self.clear.eq((self.state == State.BEGIN) & self.bus.quiet),
+        ]
+        m.d.sync += [self.fetch.start.eq(self.clear), self.finished.eq(self.fetch.finished & self.running)]
+        self._detect(m)
+        self._watch(m)
+        self._step(m)
+        return m
+
+    def _step(self, m):
+        with m.If(self.stop):
+            self._enter(m, State.STOP)
+        with m.Elif(self.begin):
+            self._enter(m, State.BEGIN)
+        with m.Elif(self.running & self.fault):
+            self._fail(m, self.fault_error, self.fault_unit)
+        with m.Elif(self.running & self.finished):
+            self._finish(m)
+        with m.Elif(self.busy & self.expired):
+            self._fail(m, Error.WATCHDOG, self._stuck())
+        with m.Elif(self.clear):
+            m.d.sync += self.state.eq(State.RUN)
+        with m.Elif((self.state == State.STOP) & self.bus.quiet):
+            m.d.sync += self.state.eq(State.IDLE)
+
+    def _enter(self, m, state):
+        m.d.sync += [self.state.eq(state), self.done.eq(0), self.failed.eq(0), self.error.eq(Error.NONE)]
+
+    def _fail(self, m, error, unit):
+        m.d.comb += self.ended.eq(1)
+        m.d.sync += [self.state.eq(State.IDLE), self.failed.eq(1), self.error.eq(error), self.error_unit.eq(unit)]
+
+    def _finish(self, m):
+        left = Cat(unit.tokens.as_value().any() for unit in self.units)
+        with m.If(left.any()):
+            self._fail(m, Error.TOKENS_LEFT, _lowest(left))
+        with m.Elif(self.data_left):
+            self._fail(m, Error.DATA_LEFT, FETCH)
+        with m.Else():
+            m.d.comb += self.ended.eq(1)
+            m.d.sync += [self.state.eq(State.IDLE), self.done.eq(1)]
+
+    def _detect(self, m):
+        """Registers the first error of a cycle, in the order of the list."""
+        illegal = Cat([unit.illegal for unit in self.units], self.fetch.illegal)
+        overflow = Cat(unit.overflow for unit in self.units)
+        sources = [
+            (illegal.any(), Error.ILLEGAL_INSTRUCTION, _lowest(illegal)),
+            (self.load_error, Error.BUS_READ, Unit.LOAD),
+            (self.fetch.bus_error, Error.BUS_READ, FETCH),
+            (self.store_error, Error.BUS_WRITE, Unit.STORE),
+            (overflow.any(), Error.TOKEN_OVERFLOW, _lowest(overflow)),
+        ]
+        m.d.sync += self.fault.eq(0)
+        with m.If(self.running):
+            for present, error, unit in reversed(sources):
+                with m.If(present):
+                    m.d.sync += [self.fault.eq(1), self.fault_error.eq(error), self.fault_unit.eq(unit)]
+
+    def _watch(self, m):
+        still, progress = Signal(32), Signal()
+        m.d.sync += [
+            progress.eq(Cat([unit.retired | (unit.cause == Cause.WORK) for unit in self.units],
+                            self.bus.read, self.bus.written).any()),
+            self.expired.eq((still == self.watchdog) & (self.watchdog != 0) & self.busy),
+        ]
+        with m.If(progress | ~self.busy):
+            m.d.sync += still.eq(0)
+        with m.Else():
+            m.d.sync += still.eq(still + 1)
+
+    def _stuck(self):
+        """The first unit that has something to do."""
+        return _lowest(Cat([~unit.idle for unit in self.units], 1))
+
+
+def _lowest(bits):
+    """The number of the lowest bit that is set, or of the last."""
+    number = len(bits) - 1
+    for index in reversed(range(len(bits) - 1)):
+        number = Mux(bits[index], index, number)
+    return number

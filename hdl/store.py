@@ -1,0 +1,133 @@
+"""The STORE unit: activations to memory."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import Component, In, Out
+
+from hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
+from hdl.bursts import Bursts, Place, burst_layout
+from hdl.interfaces import MEMORY_LATENCY, instruction_layout, read_port_signature, unit_signature
+from isa.config import Config
+from isa.instructions import Store as StoreInstruction
+from isa.registers import Cause
+
+BUFFER_WORDS = 4 * BURST_WORDS
+REQUESTS = 4        # bursts whose words are read and not yet sent
+OUTSTANDING = 16    # bursts that memory has not answered
+
+
+class Store(Component):
+    """Executes Store: reads a burst's words on chip, then asks for the burst, so that the bus never waits for them.
+
+    Members
+    -------
+    unit : Out(unit_signature)
+    bus : Out(write_signature)
+    base : In(40)
+        Byte address that memory addresses are relative to.
+    read : Out(read_port_signature)
+    bus_error : Out(1)
+        A pulse: the bus answered with an error.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__({
+            "unit": Out(unit_signature()),
+            "bus": Out(write_signature(config)),
+            "base": In(ADDRESS_BITS),
+            "read": Out(read_port_signature(config)),
+            "bus_error": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.bursts = self.bursts = Bursts(self.config)
+        m.submodules.words = self.words = SyncFIFOBuffered(width=self.config.word_bits, depth=BUFFER_WORDS)
+        self.request = data.StructLayout({"address": ADDRESS_BITS, "beats": 8, "final": 1})
+        m.submodules.requests = self.requests = SyncFIFOBuffered(width=self.request.size, depth=REQUESTS)
+        m.submodules.lengths = self.lengths = SyncFIFOBuffered(width=8, depth=REQUESTS)
+        m.submodules.answers = self.answers = SyncFIFOBuffered(width=1, depth=OUTSTANDING)
+        self.burst = Signal(burst_layout(), reset_less=True)
+        self.reading = Signal()     # words of the burst are yet to be read
+        self.sends = Signal()       # a word goes to the bus
+        m.d.comb += self.bursts.base.eq(self.base)
+        self._decode(m)
+        self._read(m)
+        self._send(m)
+        self._answer(m)
+        self._cause(m)
+        return m
+
+    def _decode(self, m):
+        instruction, region = self.unit.instruction, self.bursts.region
+        fields = data.View(instruction_layout(StoreInstruction), instruction.payload)
+        m.d.comb += [
+            region.valid.eq(instruction.valid), instruction.ready.eq(region.ready),
+            region.payload.place.eq(Place.ACTIVATIONS), region.payload.address.eq(fields.address),
+            region.payload.chip.eq(fields.source), region.payload.words.eq(fields.words),
+            region.payload.rows.eq(fields.rows), region.payload.memory_pitch.eq(fields.memory_pitch),
+            region.payload.chip_pitch.eq(fields.chip_pitch), self.unit.illegal.eq(self.bursts.illegal),
+        ]
+
+    def _read(self, m):
+        """Reads the burst's words while the buffer has room; the last of them passes the burst on."""
+        read, source, requests = self.read, self.bursts.burst, self.requests
+        chip, left = Signal.like(self.burst.chip, reset_less=True), Signal.like(self.burst.words, reset_less=True)
+        free = Signal(range(BUFFER_WORDS + 1), init=BUFFER_WORDS)
+        accepted, last, beats = Signal(), Signal(), Signal(8)
+        m.d.comb += [
+            read.valid.eq(self.reading & (free != 0) & requests.w_rdy), read.address.eq(chip),
+            accepted.eq(read.valid & read.ready), last.eq(accepted & (left == 1)),
+            source.ready.eq(~self.reading | last),
+            requests.w_en.eq(last), beats.eq(self.burst.words - 1),
+            requests.w_data.eq(Cat(self.burst.address, beats, self.burst.final)),
+        ]
+        with m.If(accepted):
+            m.d.sync += [chip.eq(chip + 1), left.eq(left - 1)]
+        with m.If(last):
+            m.d.sync += self.reading.eq(0)
+        with m.If(source.valid & source.ready):
+            m.d.sync += [self.reading.eq(1), self.burst.eq(source.payload), chip.eq(source.payload.chip),
+                         left.eq(source.payload.words)]
+        with m.If(accepted ^ self.sends):
+            m.d.sync += free.eq(Mux(self.sends, free + 1, free - 1))
+        arriving = Signal(MEMORY_LATENCY)
+        m.d.sync += arriving.eq(Cat(accepted, arriving))
+        m.d.comb += [self.words.w_en.eq(arriving[-1]), self.words.w_data.eq(read.data)]
+
+    def _send(self, m):
+        bus, requests, lengths, words = self.bus, self.requests, self.lengths, self.words
+        request = data.View(self.request, requests.r_data)
+        asks, sent = Signal(), Signal(8)
+        m.d.comb += [
+            bus.request.valid.eq(requests.r_rdy & lengths.w_rdy & self.answers.w_rdy),
+            bus.request.payload.address.eq(request.address), bus.request.payload.beats.eq(request.beats),
+            asks.eq(bus.request.valid & bus.request.ready), requests.r_en.eq(asks),
+            lengths.w_en.eq(asks), lengths.w_data.eq(request.beats),
+            self.answers.w_en.eq(asks), self.answers.w_data.eq(request.final),
+            bus.beat.valid.eq(lengths.r_rdy & words.r_rdy), bus.beat.payload.data.eq(words.r_data),
+            bus.beat.payload.last.eq(sent == lengths.r_data),
+            self.sends.eq(bus.beat.valid & bus.beat.ready), words.r_en.eq(self.sends),
+            lengths.r_en.eq(self.sends & bus.beat.payload.last),
+        ]
+        with m.If(self.sends):
+            m.d.sync += sent.eq(Mux(bus.beat.payload.last, 0, sent + 1))
+
+    def _answer(self, m):
+        answers = self.answers
+        m.d.comb += answers.r_en.eq(self.bus.answered)
+        m.d.sync += [self.unit.retired.eq(self.bus.answered & answers.r_rdy & answers.r_data),
+                     self.bus_error.eq(self.bus.answered & self.bus.error)]
+
+    def _cause(self, m):
+        cause = self.unit.cause
+        with m.If(self.sends | (self.read.valid & self.read.ready)):
+            m.d.sync += cause.eq(Cause.WORK)
+        with m.Elif(self.reading | self.requests.r_rdy | (self.answers.level != 0)):
+            m.d.sync += cause.eq(Cause.MEMORY)
+        with m.Elif(~self.bursts.region.ready):
+            m.d.sync += cause.eq(Cause.OVERHEAD)
+        with m.Else():
+            m.d.sync += cause.eq(Cause.IDLE)
