@@ -1,0 +1,113 @@
+"""The whole accelerator: wiring only."""
+
+from amaranth import Cat, Module, ResetInserter
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
+from hdl.activation_memory import ActivationMemory
+from hdl.array.unit import ArrayUnit
+from hdl.axi import Bus
+from hdl.control import Control
+from hdl.fetch import Fetch
+from hdl.interfaces import axi_lite_signature, axi_signature, trace_signature
+from hdl.issue import Issue
+from hdl.load import Load
+from hdl.post.unit import Post
+from hdl.store import Store
+from hdl.weight_fifo import WeightFifo
+from isa.config import Config
+from isa.fields import Unit
+
+
+class Accelerator(Component):
+    """A standalone core: memory over AXI4, control over AXI4-Lite, an interrupt at the end of a run.
+
+    Members
+    -------
+    axi : Out(axi_signature)
+        Memory; the bus is one word wide.
+    axil : Out(axi_lite_signature)
+        The registers of ``isa.registers``.
+    irq : Out(1)
+    trace : Out(trace_signature)
+        Every word that the POST unit writes.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__({
+            "axi": Out(axi_signature(config)),
+            "axil": Out(axi_lite_signature()),
+            "irq": Out(1),
+            "trace": Out(trace_signature(config)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        self.control, self.bus, self.memory = Control(config), Bus(config), ActivationMemory(config)
+        self.fetch, self.weights = Fetch(config), WeightFifo(config)
+        self.units = {Unit.LOAD: Load(config), Unit.ARRAY: ArrayUnit(config), Unit.POST: Post(config),
+                      Unit.STORE: Store(config)}
+        self.issues = {unit: Issue(config, unit) for unit in Unit}
+        self._place(m)
+        self._wire_outside(m)
+        self._wire_bus(m)
+        self._wire_queues(m)
+        self._wire_tokens(m)
+        self._wire_memories(m)
+        return m
+
+    def _place(self, m):
+        """A new run resets everything but the registers and the bus, whose bursts must end."""
+        m.submodules.control, m.submodules.bus, m.submodules.memory = self.control, self.bus, self.memory
+        reset = ResetInserter(self.control.clear)
+        m.submodules.fetch, m.submodules.weights = reset(self.fetch), reset(self.weights)
+        for unit in Unit:
+            m.submodules[unit.name.lower()] = reset(self.units[unit])
+            m.submodules[f"{unit.name.lower()}_issue"] = reset(self.issues[unit])
+
+    def _wire_outside(self, m):
+        connect(m, self.bus.axi, flipped(self.axi))
+        connect(m, self.control.axi, flipped(self.axil))
+        connect(m, self.units[Unit.POST].trace, flipped(self.trace))
+        m.d.comb += self.irq.eq(self.control.irq)
+
+    def _wire_bus(self, m):
+        load, store = self.units[Unit.LOAD], self.units[Unit.STORE]
+        connect(m, self.fetch.bus, self.bus.fetch)
+        connect(m, load.bus, self.bus.load)
+        connect(m, store.bus, self.bus.store)
+        connect(m, self.bus.status, self.control.bus)
+        connect(m, self.fetch.control, self.control.fetch)
+        m.d.comb += [
+            load.base.eq(self.control.base), store.base.eq(self.control.base),
+            self.control.load_error.eq(load.bus_error), self.control.store_error.eq(store.bus_error),
+        ]
+
+    def _wire_queues(self, m):
+        for unit, issue in self.issues.items():
+            connect(m, self.fetch.queues[unit], issue.push)
+            connect(m, issue.unit, self.units[unit].unit)
+            connect(m, issue.status, self.control.units[unit])
+            m.d.comb += issue.halt.eq(self.control.halt)
+        idle = [issue.status.idle for issue in self.issues.values()]
+        m.d.comb += self.fetch.idle.eq(Cat(idle, self.bus.status.quiet).all())
+
+    def _wire_tokens(self, m):
+        for consumer, issue in self.issues.items():
+            m.d.comb += issue.give.eq(Cat(self.issues[producer].signal[consumer] for producer in Unit))
+
+    def _wire_memories(self, m):
+        load, array, post, store = (self.units[unit] for unit in Unit)
+        memory = self.memory
+        connect(m, array.read, memory.array)
+        connect(m, post.read, memory.post)
+        connect(m, store.read, memory.store)
+        connect(m, post.write, memory.post_write)
+        connect(m, load.write, memory.load)
+        connect(m, load.weights, self.weights.sink)
+        connect(m, self.weights.read, array.weights)
+        connect(m, load.parameters, post.parameters)
+        connect(m, load.tables, post.tables)
+        connect(m, post.accumulator, array.accumulator)
+        m.d.comb += self.control.data_left.eq(Cat(self.weights.data_left, array.data_left, post.data_left).any())
