@@ -1,0 +1,85 @@
+"""The accumulators: two halves of block RAM for each column, one filling while the other drains."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hdl.array.block import SUM
+from hdl.array.registers import data_register, flag_line
+from hdl.array.signatures import PIXEL
+from hdl.array.timing import ACCUMULATE, SUM_READ, SUM_WRITE
+from isa.config import Config
+
+HALVES = 2
+
+
+class AccumulatorGroup(wiring.Component):
+    """Both halves of the columns of one column group.
+
+    Pixels come in raster order; the n-th since ``start`` adds to the n-th sum, or replaces it when ``fresh``. Steps
+    must be at least ``UPDATE`` cycles apart, which the weight loader sees to.
+
+    Members: ``pixel`` (``PIXEL``); ``sums``, ``SUM_READ`` cycles later; ``written``: the sum of a ``done`` pixel, the
+    last of a half, is being written; ``enable``, ``half``, ``address``: a read of a half that is not being filled;
+    ``data``: what was read, ``MEMORY_LATENCY`` cycles later.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        self._sums = data.ArrayLayout(SUM, config.column_stage)
+        super().__init__({
+            "pixel": In(PIXEL),
+            "sums": In(self._sums),
+            "written": Out(1),
+            "enable": In(1),
+            "half": In(1),
+            "address": In(ceil_log2(config.accumulator_depth)),
+            "data": Out(self._sums),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        half = Signal()
+        with m.If(self.pixel.valid & self.pixel.done):
+            m.d.sync += half.eq(~half)
+        index = self._index(m)
+        valid = flag_line(m, self.pixel.valid, SUM_READ + ACCUMULATE)
+        late_index = data_register(m, data_register(m, index, valid[0]), valid[1])
+        late_half = data_register(m, half, valid[0])
+        write_half = data_register(m, late_half, valid[1])
+        fresh = data_register(m, self.pixel.fresh, valid[0])
+        enable = flag_line(m, self.enable, 1)
+        read_half = data_register(m, self.half, self.enable)
+        totals = Signal(self._sums, reset_less=True)
+        outputs = []
+        for which in range(HALVES):
+            memory = Memory(shape=self._sums, depth=self._config.accumulator_depth, init=[])
+            m.submodules[f"half_{which}"] = memory
+            read, write = memory.read_port(), memory.write_port()
+            fills = self.pixel.valid & (half == which)
+            m.d.comb += [
+                read.en.eq((fills & ~self.pixel.fresh) | (self.enable & (self.half == which))),
+                read.addr.eq(Mux(fills, index, self.address)),
+                write.en.eq(valid[-1] & (write_half == which)),
+                write.addr.eq(late_index),
+                write.data.eq(totals),
+            ]
+            outputs.append(read.data)
+        with m.If(valid[1]):
+            for column in range(self._config.column_stage):
+                before = Mux(late_half, outputs[1][column], outputs[0][column])
+                m.d.sync += totals[column].eq(self.sums[column] + Mux(fresh, 0, before))
+        drained = data_register(m, Mux(read_half, outputs[1].as_value(), outputs[0].as_value()), enable[1])
+        done = flag_line(m, self.pixel.valid & self.pixel.done, SUM_READ + ACCUMULATE + SUM_WRITE - 1)
+        m.d.comb += [self.data.as_value().eq(drained), self.written.eq(done[-1])]
+        return m
+
+    def _index(self, m):
+        count = Signal(range(self._config.accumulator_depth), reset_less=True)
+        index = Signal.like(count)
+        m.d.comb += index.eq(Mux(self.pixel.start, 0, count))
+        with m.If(self.pixel.valid):
+            m.d.sync += count.eq(index + 1)
+        return index

@@ -1,0 +1,92 @@
+"""From raw instructions to plans: legality and the products that address generation needs."""
+
+from amaranth import Cat, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.array.signatures import plan_layout
+from hdl.interfaces import INSTRUCTION, instruction_layout
+from isa.config import Config
+from isa.instructions import Convolve
+
+COUNTS = ("height", "width", "taps_y", "taps_x", "blocks", "repeats")   # fields that must not be zero
+
+
+class Decoder(wiring.Component):
+    """Two stages: hold the instruction, hold its plan.
+
+    ``illegal`` is a pulse; nothing is accepted after it until reset. An instruction is illegal when a count is zero,
+    its region exceeds an accumulator half, reserved bits are set, or ``first`` does not fit whether a half is in use.
+
+    Members: ``instruction`` (stream of raw instructions), ``plan`` (stream of ``plan_layout``), ``illegal``, ``busy``
+    while it holds an instruction.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "instruction": In(stream.Signature(INSTRUCTION)),
+            "plan": Out(stream.Signature(plan_layout())),
+            "illegal": Out(1),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        fields = Signal(instruction_layout(Convolve), reset_less=True)
+        holds = Signal()
+        planned = Signal()
+        advance = Signal()
+        failed = Signal()
+        m.d.comb += [
+            advance.eq(~planned | (self.plan.valid & self.plan.ready)),
+            self.instruction.ready.eq((~holds | advance) & ~failed & ~self.illegal),
+            self.busy.eq(holds | planned),
+        ]
+        with m.If(self.instruction.valid & self.instruction.ready):
+            m.d.sync += [fields.eq(self.instruction.payload), holds.eq(1)]
+        with m.Elif(advance):
+            m.d.sync += holds.eq(0)
+        fits = self._plan(m, fields, advance & holds)
+        with m.If(advance):
+            m.d.sync += planned.eq(holds)
+
+        open_half = Signal()
+        legal = Signal()
+        m.d.comb += [
+            legal.eq(fits & (self.plan.payload.first != open_half)),
+            self.plan.valid.eq(planned & legal & ~failed),
+            self.illegal.eq(planned & ~legal & ~failed),
+        ]
+        with m.If(self.illegal):
+            m.d.sync += failed.eq(1)
+        with m.If(self.plan.valid & self.plan.ready):
+            m.d.sync += open_half.eq(~self.plan.payload.last)
+        return m
+
+    def _plan(self, m, fields, enable):
+        """Fills the plan's register; returns whether the fields it came from are in range."""
+        plan = Signal(plan_layout(), reset_less=True)
+        source = Signal.like(plan.address, reset_less=True)
+        origin = Signal.like(plan.address, reset_less=True)
+        pixels = Signal(len(fields.height) + len(fields.width), reset_less=True)
+        counted = Signal(reset_less=True)
+        computed = {
+            "row_step": fields.row_pitch * fields.stride_y,
+            "tap_step": fields.row_pitch * fields.dilation_y,
+        }
+        with m.If(enable):
+            m.d.sync += [getattr(plan, name).eq(value) for name, value in computed.items()]
+            m.d.sync += [getattr(plan, name).eq(getattr(fields, name)) for name, _ in plan_layout()
+                         if name not in computed and name != "address"]
+            m.d.sync += [
+                source.eq(fields.source + fields.origin_x),
+                origin.eq(fields.origin_y * fields.row_pitch),
+                pixels.eq(fields.height * fields.width),
+                counted.eq(Cat(getattr(fields, name).any() for name in COUNTS).all() & ~fields.reserved.any()),
+            ]
+        m.d.comb += [
+            self.plan.payload.eq(plan),
+            self.plan.payload.address.eq(source + origin),
+        ]
+        return counted & (pixels <= self._config.accumulator_depth)

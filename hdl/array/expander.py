@@ -1,0 +1,88 @@
+"""From plans to steps: the loops over channel blocks, tap rows, tap columns and repeats."""
+
+from amaranth import Cat, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.array.signatures import plan_layout, step_layout
+from isa.config import Config
+
+LOOPS = ("repeats", "taps_x", "taps_y", "blocks")   # innermost first
+
+
+class Expander(wiring.Component):
+    """Offers one step after the other, each a cycle after the one before is taken, with running sums only.
+
+    Members: ``plan`` (stream of ``plan_layout``), ``step`` (stream of ``step_layout``).
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "plan": In(stream.Signature(plan_layout())),
+            "step": Out(stream.Signature(step_layout(config))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        plan = Signal(plan_layout(), reset_less=True)
+        valid = Signal()
+        counters = {name: Signal.like(getattr(plan, name), reset_less=True) for name in LOOPS}
+        wraps = {name: Signal(name=f"{name}_wraps") for name in LOOPS}
+        m.d.comb += [wraps[name].eq(counters[name] + 1 == getattr(plan, name)) for name in LOOPS]
+        final = Cat(wraps.values()).all()
+        taken = Signal()
+        m.d.comb += [
+            taken.eq(self.step.valid & self.step.ready),
+            self.plan.ready.eq(~valid | (taken & final)),
+        ]
+        with m.If(self.plan.valid & self.plan.ready):
+            m.d.sync += [plan.eq(self.plan.payload), valid.eq(1)]
+            m.d.sync += [counter.eq(0) for counter in counters.values()]
+        with m.Elif(taken):
+            m.d.sync += valid.eq(~final)
+            self._count(m, counters, wraps)
+        position = self._position(m, plan, wraps, taken)
+        shared = {name: getattr(plan, name) for name in self._shared()}
+        fresh = plan.first & ~Cat(counters.values()).any()
+        for name, value in {**shared, **position, "fresh": fresh, "final": final}.items():
+            m.d.comb += getattr(self.step.payload, name).eq(value)
+        m.d.comb += self.step.valid.eq(valid)
+        return m
+
+    def _shared(self):
+        planned = {name for name, _ in plan_layout()}
+        return [name for name, _ in step_layout(self._config) if name in planned and name != "address"]
+
+    @staticmethod
+    def _count(m, counters, wraps):
+        inner = 1
+        for name in LOOPS:
+            with m.If(inner):
+                m.d.sync += counters[name].eq(counters[name] + 1)
+                with m.If(wraps[name]):
+                    m.d.sync += counters[name].eq(0)
+            inner = inner & wraps[name]
+
+    def _position(self, m, plan, wraps, taken):
+        """Source position of the step: that of the tap, and the starts of its tap row and of its block."""
+        step = self.step.payload
+        y = Signal.like(step.y, reset_less=True)
+        x = Signal.like(step.x, reset_less=True)
+        tap = Signal.like(step.address, reset_less=True)
+        row = Signal.like(step.address, reset_less=True)
+        block = Signal.like(step.address, reset_less=True)
+        with m.If(self.plan.valid & self.plan.ready):
+            new = self.plan.payload
+            m.d.sync += [y.eq(new.origin_y), x.eq(new.origin_x)]
+            m.d.sync += [signal.eq(new.address) for signal in (tap, row, block)]
+        with m.Elif(taken & wraps["repeats"]):
+            with m.If(~wraps["taps_x"]):
+                m.d.sync += [x.eq(x + plan.dilation_x), tap.eq(tap + plan.dilation_x)]
+            with m.Elif(~wraps["taps_y"]):
+                m.d.sync += [x.eq(plan.origin_x), y.eq(y + plan.dilation_y)]
+                m.d.sync += [signal.eq(row + plan.tap_step) for signal in (tap, row)]
+            with m.Else():
+                m.d.sync += [x.eq(plan.origin_x), y.eq(plan.origin_y)]
+                m.d.sync += [signal.eq(block + plan.plane_pitch) for signal in (tap, row, block)]
+        return {"y": y, "x": x, "address": tap}

@@ -1,0 +1,43 @@
+"""Who owns the accumulator halves: taken in turn by the sequencer, given to the POST unit, given back."""
+
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.array.accumulators import HALVES
+
+
+class Halves(wiring.Component):
+    """Counts halves; they are used in turn, so counts say all.
+
+    Members: ``free``: one is empty; ``taken``: the sequencer takes it; ``written``: the oldest taken one is complete;
+    ``available``: a complete one is there; ``drain``: which; ``release``: it is empty again; ``in_use``: not all are
+    empty.
+    """
+
+    free: Out(1)
+    taken: In(1)
+    written: In(1)
+    available: Out(1)
+    drain: Out(1)
+    release: In(1)
+    in_use: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        used = Signal(range(HALVES + 1))
+        full = Signal(range(HALVES + 1))
+        drain = Signal()
+        with m.If(self.taken | self.release):
+            m.d.sync += used.eq(used + self.taken - self.release)
+        with m.If(self.written | self.release):
+            m.d.sync += full.eq(full + self.written - self.release)
+        with m.If(self.release):
+            m.d.sync += drain.eq(~drain)
+        m.d.comb += [
+            self.free.eq(used != HALVES),
+            self.available.eq(full != 0),
+            self.drain.eq(drain),
+            self.in_use.eq(used != 0),
+        ]
+        return m

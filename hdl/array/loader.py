@@ -1,0 +1,65 @@
+"""The weight loader: fills the shadow plane with the next tile while the array computes."""
+
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.array.registers import data_line, data_register, flag_line
+from hdl.array.timing import LOAD, Timing
+from hdl.weight_fifo import WEIGHT_LATENCY, weight_read_signature
+from isa.config import Config
+
+
+class WeightLoader(wiring.Component):
+    """Takes a tile from the weight FIFO, one row a cycle without a pause, as soon as the shadow plane may be written.
+
+    Members: ``weights`` (``weight_read_signature``); ``ready``: the next step may be taken; ``taken``: it is;
+    ``write``, ``row`` and ``word``: a row for the shadow plane.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "weights": Out(weight_read_signature(config)),
+            "ready": Out(1),
+            "taken": In(1),
+            "write": Out(1),
+            "row": Out(range(config.size)),
+            "word": Out(config.word_bits),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        timing = Timing(self._config)
+        row = Signal(range(self._config.size))
+        shadow_free = Signal(init=1)
+        begin, enable = Signal(), Signal()
+        m.d.comb += [
+            begin.eq(self.weights.available & shadow_free & (row == 0)),
+            enable.eq(begin | (row != 0)),
+            self.weights.claim.eq(begin),
+            self.weights.enable.eq(enable),
+        ]
+        with m.If(enable):
+            m.d.sync += row.eq(row + 1)
+        with m.If(enable & (row == timing.ready - 1)):
+            m.d.sync += self.ready.eq(1)
+        with m.Elif(self.taken):
+            m.d.sync += self.ready.eq(0)
+        taken = flag_line(m, self.taken, timing.reload - 1)
+        with m.If(begin):
+            m.d.sync += shadow_free.eq(0)
+        with m.Elif(taken[-1]):
+            m.d.sync += shadow_free.eq(1)
+        self._pass_on(m, enable, row)
+        return m
+
+    def _pass_on(self, m, enable, row):
+        """Row and word to the shadow plane, ``LOAD`` cycles after the read."""
+        enables = flag_line(m, enable, LOAD)
+        word = data_register(m, self.weights.data, enables[WEIGHT_LATENCY])
+        m.d.comb += [
+            self.write.eq(enables[-1]),
+            self.row.eq(data_line(m, row, enables[:-1])[-1]),
+            self.word.eq(word),
+        ]

@@ -1,0 +1,58 @@
+"""What flows between the parts of the array's sequencer."""
+
+from amaranth import signed, unsigned
+from amaranth.lib import data
+from amaranth.utils import ceil_log2
+
+from hdl.interfaces import instruction_layout
+from isa.config import Config
+from isa.instructions import WORD_ADDRESS, Convolve
+
+FIELDS = {spec.name: spec for spec in Convolve.specs()}
+SHAPES = {name: field.shape for name, field in instruction_layout(Convolve)}
+
+
+def _coordinate(config: Config) -> int:
+    """Bits of a source row or column, in and out of range: origin plus stride and dilation at their largest."""
+    def reach(axis: str) -> int:
+        return (FIELDS[f"origin_{axis}"].high + FIELDS[f"stride_{axis}"].high * config.accumulator_depth
+                + FIELDS[f"dilation_{axis}"].high * FIELDS[f"taps_{axis}"].high)
+    return ceil_log2(max(reach("y"), reach("x")) + 1) + 1
+
+
+def _take(*names: str) -> dict[str, object]:
+    return {name: SHAPES[name] for name in names}
+
+
+REGION = _take("source_height", "source_width", "height", "width", "stride_y", "stride_x", "padding", "last")
+
+
+def plan_layout() -> data.StructLayout:
+    """A legal instruction: fields as in ``Convolve`` and products of them.
+
+    ``address`` is the word of pixel (0, 0) at tap (0, 0) of block 0, ``row_step`` the distance of output rows and
+    ``tap_step`` that of tap rows; addresses are modulo their width, as only those of pixels inside the source are used.
+    """
+    address = unsigned(WORD_ADDRESS)
+    return data.StructLayout(REGION | _take("plane_pitch", "origin_y", "origin_x", "dilation_y", "dilation_x", "taps_y",
+                                            "taps_x", "blocks", "repeats", "first")
+                             | {"address": address, "row_step": address, "tap_step": address})
+
+
+def step_layout(config: Config) -> data.StructLayout:
+    """One pass of a region through one weight tile.
+
+    ``y``, ``x``, ``address``: source row, column and word of the region's first pixel. ``fresh``: the first step of an
+    instruction with ``first``; ``final``: the last step of its instruction.
+    """
+    coordinate = signed(_coordinate(config))
+    return data.StructLayout(REGION | {"row_step": unsigned(WORD_ADDRESS), "address": unsigned(WORD_ADDRESS),
+                                       "y": coordinate, "x": coordinate, "fresh": unsigned(1), "final": unsigned(1)})
+
+
+PIXEL = data.StructLayout({
+    "valid": 1,     # a pixel
+    "start": 1,     # the first of its step: weights change
+    "fresh": 1,     # overwrites what the accumulators hold
+    "done": 1,      # the last of a half
+})

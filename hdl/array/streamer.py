@@ -1,0 +1,92 @@
+"""From steps to pixels: one activation word requested, or padded, in each cycle."""
+
+from amaranth import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.array.registers import data_register
+from hdl.array.signatures import PIXEL, step_layout
+from isa.config import Config
+from isa.instructions import WORD_ADDRESS
+
+
+class Streamer(wiring.Component):
+    """Walks the region of a step; takes the next step with the last pixel of this one.
+
+    A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``half_free``.
+
+    Members: ``step`` (stream of ``step_layout``, whose ``ready`` means taken), ``tile_ready``, ``half_free``;
+    ``working`` in a cycle that generates a pixel. One cycle (``REQUEST``) after that cycle: ``read`` and ``address``
+    when the pixel lies in the source, ``outside`` with the byte ``padding`` when not, ``pixel`` (``PIXEL``), and
+    ``retired`` with the last pixel of an instruction.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "step": In(stream.Signature(step_layout(config))),
+            "tile_ready": In(1),
+            "half_free": In(1),
+            "working": Out(1),
+            "read": Out(1),
+            "address": Out(WORD_ADDRESS),
+            "outside": Out(1),
+            "padding": Out(8),
+            "pixel": Out(PIXEL),
+            "retired": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        step = Signal(step_layout(self._config), reset_less=True)
+        working = Signal()
+        start = Signal(reset_less=True)
+        row_end, last = Signal(), Signal()
+        rows, columns = Signal.like(step.height, reset_less=True), Signal.like(step.width, reset_less=True)
+        m.d.comb += [
+            row_end.eq(columns == 1),
+            last.eq(row_end & (rows == 1)),
+            self.working.eq(working),
+            self.step.ready.eq((~working | last) & self.tile_ready & (self.half_free | ~self.step.payload.fresh)),
+        ]
+        new = self.step.payload
+        with m.If(self.step.valid & self.step.ready):
+            m.d.sync += [step.eq(new), working.eq(1), start.eq(1), rows.eq(new.height), columns.eq(new.width)]
+        with m.Elif(working):
+            m.d.sync += [working.eq(~last), start.eq(0), columns.eq(columns - 1)]
+            with m.If(row_end):
+                m.d.sync += [columns.eq(step.width), rows.eq(rows - 1)]
+        y, x, address = self._walk(m, step, row_end, working)
+        inside = (y.as_unsigned() < step.source_height) & (x.as_unsigned() < step.source_width)
+        valid, first, done = Signal(), Signal(), Signal()
+        m.d.sync += [
+            self.read.eq(working & inside),
+            valid.eq(working),
+            first.eq(working & start),
+            done.eq(working & last & step.final & step.last),
+            self.retired.eq(working & last & step.final),
+        ]
+        m.d.comb += [
+            self.address.eq(data_register(m, address, working)),
+            self.outside.eq(data_register(m, ~inside, working)),
+            self.padding.eq(data_register(m, step.padding, working)),
+            self.pixel.valid.eq(valid), self.pixel.start.eq(first), self.pixel.done.eq(done),
+            self.pixel.fresh.eq(data_register(m, step.fresh, working)),
+        ]
+        return m
+
+    def _walk(self, m, step, row_end, working):
+        """Source row, column and word of the pixel in raster order."""
+        y = Signal.like(step.y, reset_less=True)
+        x = Signal.like(step.x, reset_less=True)
+        address = Signal.like(step.address, reset_less=True)
+        row = Signal.like(step.address, reset_less=True)
+        new = self.step.payload
+        with m.If(self.step.valid & self.step.ready):
+            m.d.sync += [y.eq(new.y), x.eq(new.x), address.eq(new.address), row.eq(new.address)]
+        with m.Elif(working & row_end):
+            m.d.sync += [y.eq(y + step.stride_y), x.eq(step.x)]
+            m.d.sync += [signal.eq(row + step.row_step) for signal in (address, row)]
+        with m.Elif(working):
+            m.d.sync += [x.eq(x + step.stride_x), address.eq(address + step.stride_x)]
+        return y, x, address

@@ -1,0 +1,85 @@
+"""The systolic array: a grid of processing blocks, skewed activations and a weight bus."""
+
+from amaranth import Cat, Const, Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.array.block import ACTIVATION, SUM, WEIGHT, ProcessingBlock
+from hdl.array.registers import data_line, data_register, flag_line
+from hdl.array.timing import Timing
+from isa.config import Config
+
+
+class SystolicArray(wiring.Component):
+    """``size`` x ``size`` multipliers; row r takes byte r of an activation word, column c byte c of a weight row.
+
+    Row stage k sees a word k cycles late, column group g another g cycles; so do the weights of group g. The sums of
+    group g are there ``Timing.sums + g`` cycles after the word.
+
+    Members: ``word`` with ``valid``, and ``start`` when the shadow weights become active with it; ``write``, ``row``
+    and ``weights``: a row for the shadow plane; ``sums`` (int32 a column).
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "valid": In(1),
+            "start": In(1),
+            "word": In(data.ArrayLayout(ACTIVATION, config.size)),
+            "write": In(1),
+            "row": In(range(config.size)),
+            "weights": In(data.ArrayLayout(WEIGHT, config.size)),
+            "sums": Out(data.ArrayLayout(SUM, config.size)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        timing = Timing(self._config)
+        valid = flag_line(m, self.valid, timing.row_stages + timing.column_groups - 1)
+        start = flag_line(m, self.start, timing.row_stages + timing.column_groups - 2)
+        loads = self._weight_bus(m, timing)
+        above = None
+        for stage in range(timing.row_stages):
+            above = self._row_stage(m, stage, above, (valid, start), loads)
+        m.d.comb += [self.sums[column].eq(value) for column, value in enumerate(above)]
+        return m
+
+    def _weight_bus(self, m, timing):
+        """(row enables, words) of each column group, a cycle later for each."""
+        enables = Signal(self._config.size)
+        m.d.comb += enables.eq(self.write << self.row)
+        groups = timing.column_groups
+        writes = flag_line(m, self.write, groups - 1)
+        result, row_enables, word = [], enables, self.weights.as_value()
+        width = self._config.column_stage * WEIGHT.width
+        for group in range(groups):
+            result.append((row_enables, word[:width]))
+            if group < groups - 1:
+                delayed = Signal.like(enables, name=f"enables_{group + 1}")
+                m.d.sync += delayed.eq(row_enables)
+                row_enables = delayed
+                word = data_register(m, word[width:], writes[group])
+        return result
+
+    def _row_stage(self, m, stage, above, flags, loads):
+        """One row of blocks; returns their sums, a column each."""
+        rows, columns = self._config.row_stage, self._config.column_stage
+        valid, start = flags
+        entering = Cat(self.word[row] for row in range(stage * rows, (stage + 1) * rows))
+        entering = data_line(m, entering, valid[:stage])[-1]
+        sums = []
+        for group, (enables, weights) in enumerate(loads):
+            m.submodules[f"block_{stage}_{group}"] = block = ProcessingBlock(self._config)
+            late = stage + group
+            m.d.comb += [
+                block.valid.eq(valid[late]), block.start.eq(start[late]), block.multiply.eq(valid[late + 1]),
+                block.activations.as_value().eq(entering),
+                block.load.eq(enables[stage * rows:(stage + 1) * rows]),
+                block.weights.as_value().eq(weights),
+            ]
+            for column in range(columns):
+                total = Const(0, SUM) if above is None else above[group * columns + column]
+                m.d.comb += block.sums_in[column].eq(total)
+                sums.append(block.sums[column])
+            entering = block.activations_out.as_value()
+        return sums

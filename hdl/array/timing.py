@@ -1,0 +1,63 @@
+"""How many cycles each step of the array takes, and what follows from their sums."""
+
+from dataclasses import dataclass
+
+from hdl.interfaces import MEMORY_LATENCY
+from hdl.weight_fifo import WEIGHT_LATENCY
+from isa.config import Config
+
+TAKE = 1            # from the cycle that takes a step to the one that generates its first pixel
+REQUEST = 1         # from there to the request on the activation memory's port
+WEIGHT_REGISTER = 1     # from the weight FIFO's word to the loader's
+ACTIVATION = 1      # from a row stage's input to the register that multiplies
+MULTIPLY_ADD = 1    # from there to the partial sum
+SUM_READ = 1        # reading what is accumulated so far
+ACCUMULATE = 1      # adding to it
+SUM_WRITE = 1       # writing it back
+
+WORD = REQUEST + MEMORY_LATENCY     # from the generation of a pixel to its word at the array
+UPDATE = SUM_READ + ACCUMULATE + SUM_WRITE  # after this the same sum can be read again
+LOAD = WEIGHT_LATENCY + WEIGHT_REGISTER     # from reading a row of weights to writing it into the shadow plane
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Latencies that depend on the shape of the array, in cycles."""
+
+    config: Config
+
+    @property
+    def row_stages(self) -> int:
+        """Partial-sum registers on the way down a column."""
+        return self.config.size // self.config.row_stage
+
+    @property
+    def column_groups(self) -> int:
+        """Activation registers on the way along a row."""
+        return self.config.size // self.config.column_stage
+
+    @property
+    def sums(self) -> int:
+        """From a word at the array to its sums in the first column group; each further group is a cycle later."""
+        return ACTIVATION + (self.row_stages - 1) + MULTIPLY_ADD
+
+    @property
+    def tag(self) -> int:
+        """From a word at the array to the read of the first group's accumulators, there together with the sums."""
+        return self.sums - SUM_READ
+
+    @property
+    def ready(self) -> int:
+        """From the first row read of a tile to the earliest cycle that may take a step which multiplies with it.
+
+        The swap of row stage k happens TAKE + WORD + k after the step is taken, that stage's last row is in the shadow
+        plane LOAD + (k + 1) * row_stage after the tile is begun: the last stage decides. At least one cycle, in which
+        the sequencer is told, and long enough that no step is shorter than ``UPDATE``.
+        """
+        last_written = LOAD + self.config.size
+        return max(1, last_written - (self.row_stages - 1) - TAKE - WORD, UPDATE - self.reload)
+
+    @property
+    def reload(self) -> int:
+        """From a step being taken to the first row read of the next tile, so that it is written after the swap."""
+        return TAKE + WORD - LOAD

@@ -1,0 +1,120 @@
+"""The ARRAY unit: wiring of sequencer, weight loader, systolic array and accumulators."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.array.accumulators import AccumulatorGroup
+from hdl.array.decoder import Decoder
+from hdl.array.expander import Expander
+from hdl.array.halves import Halves
+from hdl.array.loader import WeightLoader
+from hdl.array.registers import data_line, flag_line
+from hdl.array.signatures import PIXEL
+from hdl.array.streamer import Streamer
+from hdl.array.systolic import SystolicArray
+from hdl.array.timing import REQUEST, WORD, Timing
+from hdl.interfaces import MEMORY_LATENCY, accumulator_read_signature, read_port_signature, unit_signature
+from hdl.weight_fifo import weight_read_signature
+from isa.config import Config
+from isa.registers import Cause
+
+
+class ArrayUnit(wiring.Component):
+    """Executes ``Convolve`` instructions; tiles and instructions follow each other without a pause while weights last.
+
+    An instruction retires when its last activation is being read; a half becomes available to the POST unit by itself.
+
+    Members: those of ``unit_signature``; ``read``, a port of the activation memory that is always ready; ``weights``,
+    the reading end of the weight FIFO; ``accumulator``, the full half towards the POST unit; ``data_left`` while a half
+    is neither empty nor given back.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            **unit_signature().members,
+            "read": Out(read_port_signature(config)),
+            "weights": Out(weight_read_signature(config)),
+            "accumulator": In(accumulator_read_signature(config)),
+            "data_left": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.decoder = decoder = Decoder(self._config)
+        m.submodules.expander = expander = Expander(self._config)
+        m.submodules.streamer = streamer = Streamer(self._config)
+        m.submodules.loader = loader = WeightLoader(self._config)
+        m.submodules.halves = halves = Halves()
+        wiring.connect(m, decoder.plan, expander.plan)
+        wiring.connect(m, expander.step, streamer.step)
+        wiring.connect(m, wiring.flipped(self.instruction), decoder.instruction)
+        wiring.connect(m, loader.weights, wiring.flipped(self.weights))
+        taken = streamer.step.valid & streamer.step.ready
+        m.d.comb += [
+            streamer.tile_ready.eq(loader.ready), streamer.half_free.eq(halves.free),
+            loader.taken.eq(taken), halves.taken.eq(taken & streamer.step.payload.fresh),
+            halves.release.eq(self.accumulator.release),
+            self.accumulator.available.eq(halves.available), self.data_left.eq(halves.in_use),
+            self.read.valid.eq(streamer.read), self.read.address.eq(streamer.address),
+            self.retired.eq(streamer.retired), self.illegal.eq(decoder.illegal),
+        ]
+        pixels = self._pixels(m, streamer)
+        sums = self._multiply(m, streamer, loader, pixels[WORD - REQUEST])
+        self._accumulate(m, halves, sums, pixels)
+        self._report(m, streamer, loader, halves, decoder)
+        return m
+
+    def _pixels(self, m, streamer):
+        """The streamer's pixel delayed by 0, 1, ... cycles, up to the tag of the last column group."""
+        timing = Timing(self._config)
+        cycles = WORD - REQUEST + timing.tag + timing.column_groups - 1
+        lines = {name: flag_line(m, getattr(streamer.pixel, name), cycles) for name, _ in PIXEL}
+        pixels = [Signal(PIXEL, name=f"pixel_{delay}") for delay in range(cycles + 1)]
+        for delay, pixel in enumerate(pixels):
+            m.d.comb += [getattr(pixel, name).eq(line[delay]) for name, line in lines.items()]
+        return pixels
+
+    def _multiply(self, m, streamer, loader, pixel):
+        m.submodules.systolic = systolic = SystolicArray(self._config)
+        valid = flag_line(m, streamer.pixel.valid, MEMORY_LATENCY)[:-1]
+        outside = data_line(m, streamer.outside, valid)[-1]
+        padding = data_line(m, streamer.padding, valid)[-1]
+        padded = Cat(padding for _ in range(self._config.size))
+        m.d.comb += [
+            systolic.word.as_value().eq(Mux(outside, padded, self.read.data)),
+            systolic.valid.eq(pixel.valid), systolic.start.eq(pixel.start),
+            systolic.write.eq(loader.write), systolic.row.eq(loader.row),
+            systolic.weights.as_value().eq(loader.word),
+        ]
+        return systolic.sums
+
+    def _accumulate(self, m, halves, sums, pixels):
+        timing = Timing(self._config)
+        columns = self._config.column_stage
+        for index in range(timing.column_groups):
+            m.submodules[f"accumulators_{index}"] = group = AccumulatorGroup(self._config)
+            m.d.comb += [
+                group.pixel.eq(pixels[WORD - REQUEST + timing.tag + index]),
+                group.enable.eq(self.accumulator.enable), group.half.eq(halves.drain),
+                group.address.eq(self.accumulator.address),
+            ]
+            for column in range(columns):
+                m.d.comb += [group.sums[column].eq(sums[index * columns + column]),
+                             self.accumulator.data[index * columns + column].eq(group.data[column])]
+        m.d.comb += halves.written.eq(group.written)
+
+    def _report(self, m, streamer, loader, halves, decoder):
+        cause = Signal(Cause)
+        with m.If(streamer.working):
+            m.d.sync += cause.eq(Cause.WORK)
+        with m.Elif(streamer.step.valid & streamer.step.payload.fresh & ~halves.free):
+            m.d.sync += cause.eq(Cause.ACCUMULATOR)
+        with m.Elif(streamer.step.valid & ~loader.ready):
+            m.d.sync += cause.eq(Cause.WEIGHTS)
+        with m.Elif(streamer.step.valid | decoder.busy):
+            m.d.sync += cause.eq(Cause.OVERHEAD)
+        with m.Else():
+            m.d.sync += cause.eq(Cause.IDLE)
+        m.d.comb += self.cause.eq(cause)

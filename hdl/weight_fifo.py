@@ -1,0 +1,71 @@
+"""The FIFO between LOAD and the array's weight loader."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out, Signature
+from amaranth.utils import ceil_log2
+
+from hdl.interfaces import sink_signature
+from isa.config import Config
+
+WEIGHT_LATENCY = 1      # cycles from a read of the FIFO to its word
+
+
+def weight_read_signature(config: Config) -> Signature:
+    """The reading end of the weight FIFO, seen from the reader.
+
+    ``available``: a whole tile, ``size`` words, is there and not claimed. ``claim`` takes it; the reader then raises
+    ``enable`` for ``size`` cycles, in the cycle of the claim or later, and each time finds the next word in ``data``
+    ``WEIGHT_LATENCY`` cycles after.
+    """
+    return Signature({
+        "available": In(1),
+        "claim": Out(1),
+        "enable": Out(1),
+        "data": In(config.word_bits),
+    })
+
+
+class WeightFifo(wiring.Component):
+    """A FIFO of ``config.weight_words`` words in block RAM, filled by words and claimed by tiles.
+
+    Members: ``sink`` towards LOAD, ``read`` towards the loader, ``data_left`` while it holds any word.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "sink": In(sink_signature(config)),
+            "read": In(weight_read_signature(config)),
+            "data_left": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        depth, size = self._config.weight_words, self._config.size
+        m.submodules.memory = memory = Memory(shape=self._config.word_bits, depth=depth, init=[])
+        write, read = memory.write_port(), memory.read_port()
+        m.d.comb += [
+            write.en.eq(self.sink.valid), write.data.eq(self.sink.data),
+            read.en.eq(self.read.enable), self.read.data.eq(read.data),
+        ]
+        with m.If(self.sink.valid):
+            m.d.sync += write.addr.eq(write.addr + 1)
+        with m.If(self.read.enable):
+            m.d.sync += read.addr.eq(read.addr + 1)
+
+        free = Signal(range(depth + 1), init=depth)
+        unclaimed = Signal(range(depth + 1))
+        tiles = unclaimed[ceil_log2(size):]
+        rest = unclaimed[:ceil_log2(size)]
+        with m.If(self.sink.valid | self.read.enable):
+            m.d.sync += free.eq(free + self.read.enable - self.sink.valid)
+        with m.If(self.sink.valid | self.read.claim):
+            m.d.sync += unclaimed.eq(Cat(rest, Mux(self.read.claim, tiles - 1, tiles)) + self.sink.valid)
+        m.d.comb += [
+            self.read.available.eq(tiles != 0),
+            self.sink.free.eq(free),
+            self.data_left.eq(free != depth),
+        ]
+        return m
