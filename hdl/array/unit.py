@@ -25,7 +25,7 @@ class ArrayUnit(wiring.Component):
 
     An instruction retires when its last activation is being read; a half becomes available to the POST unit by itself.
 
-    Members: those of ``unit_signature``; ``read``, a port of the activation memory that is always ready; ``weights``,
+    Members: ``unit`` towards the issue queue; ``read``, a port of the activation memory that is always ready; ``weights``,
     the reading end of the weight FIFO; ``accumulator``, the full half towards the POST unit; ``data_left`` while a half
     is neither empty nor given back.
     """
@@ -33,7 +33,7 @@ class ArrayUnit(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            **unit_signature().members,
+            "unit": Out(unit_signature()),
             "read": Out(read_port_signature(config)),
             "weights": Out(weight_read_signature(config)),
             "accumulator": In(accumulator_read_signature(config)),
@@ -49,7 +49,7 @@ class ArrayUnit(wiring.Component):
         m.submodules.halves = halves = Halves()
         wiring.connect(m, decoder.plan, expander.plan)
         wiring.connect(m, expander.step, streamer.step)
-        wiring.connect(m, wiring.flipped(self.instruction), decoder.instruction)
+        wiring.connect(m, wiring.flipped(self.unit.instruction), decoder.instruction)
         wiring.connect(m, loader.weights, wiring.flipped(self.weights))
         taken = streamer.step.valid & streamer.step.ready
         m.d.comb += [
@@ -58,7 +58,7 @@ class ArrayUnit(wiring.Component):
             halves.release.eq(self.accumulator.release),
             self.accumulator.available.eq(halves.available), self.data_left.eq(halves.in_use),
             self.read.valid.eq(streamer.read), self.read.address.eq(streamer.address),
-            self.retired.eq(streamer.retired), self.illegal.eq(decoder.illegal),
+            self.unit.retired.eq(streamer.retired), self.unit.illegal.eq(decoder.illegal),
         ]
         pixels = self._pixels(m, streamer)
         sums = self._multiply(m, streamer, loader, pixels[WORD - REQUEST])
@@ -117,4 +117,4 @@ class ArrayUnit(wiring.Component):
             m.d.sync += cause.eq(Cause.OVERHEAD)
         with m.Else():
             m.d.sync += cause.eq(Cause.IDLE)
-        m.d.comb += self.cause.eq(cause)
+        m.d.comb += self.unit.cause.eq(cause)

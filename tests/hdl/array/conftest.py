@@ -88,11 +88,11 @@ class ArrayBench:
         self.rows = tiles.reshape(-1, config.size)
         self.weight_gap, self.drain_gap, self.drain = weight_gap, drain_gap, drain
         self.top = Module()
-        self.top.submodules.unit = self.unit = ArrayUnit(config)
+        self.top.submodules.array = self.array = ArrayUnit(config)
         self.top.submodules.memory = self.activations = ActivationMemory(config)
         self.top.submodules.fifo = self.fifo = WeightFifo(config)
-        wiring.connect(self.top, self.unit.read, self.activations.array)
-        wiring.connect(self.top, self.unit.weights, self.fifo.read)
+        wiring.connect(self.top, self.array.read, self.activations.array)
+        wiring.connect(self.top, self.array.weights, self.fifo.read)
         self.outcome = Outcome()
         self.filled = False
 
@@ -132,7 +132,7 @@ class ArrayBench:
                 await ctx.tick()
 
     async def _issue(self, ctx: Any) -> None:
-        port = self.unit.instruction
+        port = self.array.unit.instruction
         while not self.filled:
             await ctx.tick()
         for _ in range(self.config.weight_words):    # the FIFO fills, so that weights never limit
@@ -146,7 +146,7 @@ class ArrayBench:
         ctx.set(port.valid, 0)
 
     async def _post(self, ctx: Any) -> None:
-        port = self.unit.accumulator
+        port = self.array.accumulator
         sizes = [item.height * item.width for item in self.program if item.last]
         for pixels in sizes if self.drain else []:
             while not ctx.get(port.available):
@@ -169,7 +169,7 @@ class ArrayBench:
         for cycle in range(DEADLINE):
             self._record(ctx, cycle)
             if len(self.outcome.retired) == len(self.program) and len(self.outcome.halves) == halves:
-                self.outcome.data_left = bool(ctx.get(self.unit.data_left))
+                self.outcome.data_left = bool(ctx.get(self.array.data_left))
                 return
             await ctx.tick()
         raise AssertionError(f"not done after {DEADLINE} cycles: {len(self.outcome.retired)} retired")
@@ -180,10 +180,10 @@ class ArrayBench:
             await ctx.tick()
 
     def _record(self, ctx: Any, cycle: int) -> None:
-        self.outcome.causes.append(Cause(ctx.get(self.unit.cause)))
-        if ctx.get(self.unit.retired):
+        self.outcome.causes.append(Cause(ctx.get(self.array.unit.cause)))
+        if ctx.get(self.array.unit.retired):
             self.outcome.retired.append(cycle)
-        if ctx.get(self.unit.illegal):
+        if ctx.get(self.array.unit.illegal):
             self.outcome.illegal.append(cycle)
 
 
