@@ -14,6 +14,10 @@ class ModelError(CompileError):
     """The model itself is unusable: a bad file, a shape that is not fixed, a type or value that is not legal."""
 
 
+class SessionError(CompileError):
+    """ONNX Runtime, which gives shapes, tables and the reference, cannot load or run a model."""
+
+
 class GraphError(CompileError):
     """An integer graph breaks a rule of its representation; the fault lies in the pass that made it."""
 
@@ -47,4 +51,5 @@ class UnsupportedError(CompileError):
     def __init__(self, nodes: Sequence[Unsupported]) -> None:
         self.nodes = tuple(nodes)
         count = f"{len(self.nodes)} node{'s' if len(self.nodes) > 1 else ''}"
-        super().__init__("\n".join([f"{count} of the model cannot be compiled:", *(f"  {node}" for node in self.nodes)]))
+        lines = [f"{count} of the model cannot be compiled:", *(f"  {node}" for node in self.nodes)]
+        super().__init__("\n".join(lines))

@@ -202,7 +202,7 @@ class View(Op):
 
 @dataclass(frozen=True)
 class GraphInput:
-    """One input of the model, or one of its quantizations where a float input is quantized in several ways.
+    """One input of the model.
 
     With `scale` the host computes the tensor: clamp(rne(fl(x / scale)) + zero_point) of a float32 array; without, the
     model's input is the integer tensor itself.
@@ -281,7 +281,8 @@ def _lines(graph: Graph) -> Iterator[str]:
         quantize = "" if given.scale is None else f" quantize(scale={given.scale:.9g}, zero_point={given.zero_point})"
         yield f"input {given.name} {given.dtype}{list(given.onnx_shape)}{quantize} -> {given.tensor}"
     for op in graph.ops:
-        yield f"{op.output}: {graph.tensors[op.output]} = {type(op).__name__}({_arguments(op)})  # {op.op_type} {op.name}"
+        target = f"{op.output}: {graph.tensors[op.output]}"
+        yield f"{target} = {type(op).__name__}({_arguments(op)})  # {op.op_type} {op.name}"
     for result in graph.outputs:
         yield f"output {result.name} <- {' -> '.join([result.tensor, *map(str, result.tail)])}"
 

@@ -113,7 +113,8 @@ class _Checker:
             last = (self.y.shape[1 + axis] - 1) * strides[axis]
             exact = room >= 0 and last <= room < last + strides[axis]
             reaches = last - pads[axis] < extent and last < room + strides[axis]
-            self.require(exact or (partial and reaches), f"output shape {self.y.shape} does not follow from the windows")
+            legal = exact or (partial and reaches)
+            self.require(legal, f"output shape {self.y.shape} does not follow from the windows")
 
 
 def _conv(rule: _Checker, op: Conv) -> None:

@@ -1,0 +1,71 @@
+"""From an integer model to the integer graph: heads, islands, operators and tails, each by its rule."""
+
+import onnx
+
+from compiler.frontend.border import import_head, import_integer_inputs, import_output, is_head
+from compiler.frontend.builder import Builder
+from compiler.frontend.islands import import_island
+from compiler.frontend.model import Model
+from compiler.frontend.operators import RULES
+from compiler.frontend.quantization import BYTES
+from compiler.frontend.report import RefusalError, Report, operator_name
+from compiler.graph import Graph
+
+
+def assemble(model: Model, report: Report) -> Graph:
+    """The integer graph of an integer model.
+
+    Raises:
+        UnsupportedError: the report of the lowering or of this pass holds an entry.
+    """
+    builder = Builder(model, report)
+    import_integer_inputs(builder)
+    for node in model.nodes:
+        if not model.is_constant(node.output[0]) and model.dtypes[node.output[0]] in BYTES:
+            _import_node(builder, node)
+    outputs = [import_output(builder, name) for name in model.outputs]
+    _refuse_leftovers(builder)
+    report.close()
+    found = [output for output in outputs if output is not None]
+    return Graph(builder.tensors, builder.ops, builder.inputs, found, model.proto, report.notes)
+
+
+def _import_node(builder: Builder, node: onnx.NodeProto) -> None:
+    try:
+        if is_head(builder.model, node):
+            import_head(builder, node)
+        elif node.op_type == "QuantizeLinear":
+            import_island(builder, node)
+        elif operator_name(node) in RULES:
+            RULES[operator_name(node)](builder, node)
+        else:
+            raise _not_supported()
+    except RefusalError as refusal:
+        builder.report.refuse(node, refusal)
+        for name in node.output:
+            builder.tensors.pop(name, None)
+
+
+def _refuse_leftovers(builder: Builder) -> None:
+    """Whatever computes on elements and no rule accounted for."""
+    model = builder.model
+    for node in model.nodes:
+        if model.is_constant(node.output[0]) or model.dtypes[node.output[0]] in BYTES:
+            continue
+        accounted = builder.claimed.issuperset(name for name in node.output if name)
+        if node.op_type != "DequantizeLinear" and not accounted and not _feeds_refused(builder, node):
+            builder.report.refuse(node, _not_supported())
+
+
+def _feeds_refused(builder: Builder, node: onnx.NodeProto) -> bool:
+    """Whether every way from the node leads to a node that is in the report: that entry says enough."""
+    readers = [reader for name in node.output for reader in builder.model.consumers.get(name, [])]
+    return bool(readers) and all(
+        builder.report.refused(reader) or _feeds_refused(builder, reader) for reader in readers
+    )
+
+
+def _not_supported() -> RefusalError:
+    return RefusalError(
+        "this operator is not supported", "replace it, or leave it to the host behind the network's output"
+    )

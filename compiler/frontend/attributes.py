@@ -1,0 +1,53 @@
+"""Attributes of ONNX nodes, with the defaults of the ONNX specification where a node leaves them out."""
+
+from typing import Any
+
+import onnx
+
+from compiler.frontend.report import RefusalError
+from compiler.graph import Pads, Pair
+
+
+def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
+    """An attribute's value as Python gives it (strings decoded), or the default."""
+    for given in node.attribute:
+        if given.name == name:
+            value = onnx.helper.get_attribute_value(given)
+            return value.decode() if isinstance(value, bytes) else value
+    return default
+
+
+def pair(node: onnx.NodeProto, name: str, default: int = 1) -> Pair:
+    """A spatial attribute as (vertical, horizontal); a 1-D one lies along the width, as [N, C, L] is [C, 1, L]."""
+    values = attribute(node, name)
+    if values is None:
+        return default, default
+    if len(values) == 1:
+        return 1, int(values[0])
+    if len(values) == 2:
+        return int(values[0]), int(values[1])
+    raise RefusalError(
+        f"{len(values)} spatial dimensions", "use 1-D or 2-D convolution and pooling", f"{name} = {values}"
+    )
+
+
+def pads(node: onnx.NodeProto, extent: Pair, output: Pair, span: Pair, strides: Pair) -> Pads:
+    """Padding as (top, left, bottom, right), `auto_pad` resolved by the rule of the ONNX specification.
+
+    Args:
+        node: a convolution or pooling node.
+        extent, output: height and width of its input and output.
+        span: rows and columns a window covers, dilation included.
+        strides: vertical and horizontal.
+    """
+    mode = attribute(node, "auto_pad", "NOTSET")
+    if mode in ("SAME_UPPER", "SAME_LOWER"):
+        totals = [max((output[i] - 1) * strides[i] + span[i] - extent[i], 0) for i in (0, 1)]
+        small, large = ([total // 2 for total in totals], [total - total // 2 for total in totals])
+        begin, end = (small, large) if mode == "SAME_UPPER" else (large, small)
+        return begin[0], begin[1], end[0], end[1]
+    given = attribute(node, "pads", []) if mode == "NOTSET" else []
+    if len(given) == 2:
+        return 0, int(given[0]), 0, int(given[1])
+    top, left, bottom, right = given or (0, 0, 0, 0)
+    return int(top), int(left), int(bottom), int(right)

@@ -1,0 +1,88 @@
+"""The batch: the only dimension of a model's inputs that may be open, and the only one the host loops over."""
+
+import onnx
+
+from compiler.errors import ModelError
+from compiler.frontend.runtime import model_inputs
+
+BATCH = "N"
+
+
+def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
+    """The model with a fixed batch above 1 made symbolic, and the sentences that say so.
+
+    Every input must have a known rank of 2 to 4 and fixed extents behind the batch. A model whose batch is open or 1
+    is returned as it is. Whether the batch really is a loop, is checked where the shapes are found.
+
+    Raises:
+        ModelError: an open dimension that is not the batch, or inputs that disagree on the batch.
+    """
+    batches = {value.name: _batch(value) for value in model_inputs(model.graph)}
+    fixed = sorted({batch for batch in batches.values() if batch is not None})
+    if len(fixed) > 1 or (fixed and None in batches.values()):
+        listed = ", ".join(f"'{name}': {batch or 'open'}" for name, batch in batches.items())
+        raise ModelError(f"the inputs disagree on the batch, their first dimension ({listed}); export it alike for all")
+    if not fixed or fixed[0] == 1:
+        return model, []
+    note = f"the batch, fixed at {fixed[0]} in the model, is compiled as a loop over images"
+    return _symbolic(model, fixed[0]), [note]
+
+
+def _batch(value: onnx.ValueInfoProto) -> int | None:
+    """The first dimension, None where it is open."""
+    tensor = value.type.tensor_type
+    dims = list(tensor.shape.dim)
+    if not tensor.HasField("shape") or not 2 <= len(dims) <= 4:
+        rank = len(dims) if tensor.HasField("shape") else "unknown"
+        raise ModelError(
+            f"input '{value.name}' has rank {rank}; legal are [N, C, H, W], [N, C, L] and [N, F] with a batch in front"
+        )
+    for axis, dim in enumerate(dims[1:], start=1):
+        if dim.dim_value < 1:
+            label = f"'{dim.dim_param}'" if dim.dim_param else str(dim.dim_value)
+            raise ModelError(
+                f"dimension {axis} of input '{value.name}' is {label}: only the batch may be open; "
+                "fix it when exporting, or with onnxruntime.tools.make_dynamic_shape_fixed"
+            )
+    return dims[0].dim_value if dims[0].dim_value > 0 else None
+
+
+def _symbolic(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+    freed = onnx.ModelProto()
+    freed.CopyFrom(model)
+    graph = freed.graph
+    del graph.value_info[:]
+    for value in model_inputs(graph):
+        value.type.tensor_type.shape.dim[0].dim_param = BATCH
+    for value in graph.output:
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_param = BATCH
+    for node in graph.node:
+        if node.op_type == "Reshape":
+            _free_reshape(graph, node, batch)
+    return freed
+
+
+def _free_reshape(graph: onnx.GraphProto, node: onnx.NodeProto, batch: int) -> None:
+    """A constant target shape that begins with the batch takes it from the input instead (0)."""
+    for tensor in _constants(graph):
+        if tensor.name != node.input[1]:
+            continue
+        target = onnx.numpy_helper.to_array(tensor).copy()
+        if target.size > 1 and target[0] == batch:
+            target[0] = 0
+            name = f"{node.output[0]}_shape"
+            graph.initializer.append(onnx.numpy_helper.from_array(target, name))
+            node.input[1] = name
+        return
+
+
+def _constants(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    nodes = [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]
+    tensors = []
+    for node in nodes:
+        tensor = onnx.TensorProto()
+        tensor.CopyFrom(node.attribute[0].t)
+        tensor.name = node.output[0]
+        tensors.append(tensor)
+    return [*graph.initializer, *tensors]

@@ -1,0 +1,94 @@
+"""The border of the device: what the host computes before the first and after the last integer operation."""
+
+import onnx
+
+from compiler.frontend.attributes import attribute
+from compiler.frontend.builder import Builder
+from compiler.frontend.model import Model
+from compiler.frontend.quantization import BYTES, of_quantizer
+from compiler.frontend.report import ConsequenceError, RefusalError, Report
+from compiler.graph import Dequantize, GraphInput, GraphOutput, HostStep, Reshape, Softmax, View
+
+RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
+SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
+
+
+def import_integer_inputs(builder: Builder) -> None:
+    """Inputs of the model that are bytes already."""
+    model = builder.model
+    for value in model.inputs:
+        if model.dtypes[value.name] in BYTES and value.name in model.consumers:
+            tensor = builder.declare(value.name)
+            builder.inputs.append(GraphInput(value.name, tensor.onnx_shape, tensor.dtype, value.name))
+
+
+def is_head(model: Model, node: onnx.NodeProto) -> bool:
+    """Whether the node quantizes an input of the model."""
+    return node.op_type == "QuantizeLinear" and any(node.input[0] == value.name for value in model.inputs)
+
+
+def import_head(builder: Builder, node: onnx.NodeProto) -> None:
+    """A QuantizeLinear of an input of the model: the host's to compute."""
+    quantization = of_quantizer(builder.model, node)
+    tensor = builder.declare(node.output[0])
+    name = node.input[0]
+    dtype = builder.model.dtypes[name]
+    if dtype != "float32":
+        raise RefusalError(f"the input '{name}' has dtype {dtype}", "give the model a float32, uint8 or int8 input")
+    scale, zero_point = quantization.scale, quantization.zero_point
+    for earlier in [given for given in builder.inputs if given.name == name]:
+        same = (earlier.scale, earlier.zero_point, builder.tensors[earlier.tensor].dtype)
+        if same != (scale, zero_point, tensor.dtype):
+            raise RefusalError(f"the input '{name}' is quantized in two ways", "quantize it once, for all that read it")
+        builder.add(View, node, x=earlier.tensor)
+        return
+    builder.inputs.append(GraphInput(name, tensor.onnx_shape, dtype, tensor.name, scale, zero_point))
+
+
+def import_output(builder: Builder, name: str) -> GraphOutput | None:
+    """One output of the model with its tail; None, and an entry in the report, where the tail cannot be computed."""
+    model = builder.model
+    steps: list[HostStep] = []
+    value = name
+    while model.dtypes[value] not in BYTES:
+        node = model.producers[value]
+        try:
+            steps = [*_steps(model, builder.report, node), *steps]
+        except RefusalError as refusal:
+            builder.report.refuse(node, refusal)
+            return None
+        builder.claimed.update(node.output)
+        value = node.input[0]
+    if value not in builder.tensors:
+        return None
+    return GraphOutput(name, value, tuple(steps))
+
+
+def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]:
+    if report.refused(node):
+        raise ConsequenceError
+    if node.op_type == "DequantizeLinear":
+        quantization = of_quantizer(model, node)
+        return [Dequantize(quantization.scale, quantization.zero_point)]
+    if node.op_type == "Softmax":
+        return [Softmax(_softmax_axis(model, node))]
+    if node.op_type in RESHAPES:
+        before, after = model.shapes[node.input[0]][1:], model.shapes[node.output[0]][1:]
+        return [] if before == after else [Reshape(tuple(after))]
+    raise RefusalError(
+        "it is computed in float behind the last quantized operator, for the output of the model",
+        "quantize its result; only DequantizeLinear, Softmax and reshapes are left to the host",
+    )
+
+
+def _softmax_axis(model: Model, node: onnx.NodeProto) -> int:
+    rank = len(model.shapes[node.input[0]])
+    old = model.opset < SOFTMAX_OPSET
+    axis = int(attribute(node, "axis", 1 if old else -1)) % rank
+    if old and axis != rank - 1:
+        raise RefusalError(
+            f"its operand is flattened at axis {axis}, as before operator set {SOFTMAX_OPSET}",
+            f"convert the model to operator set {SOFTMAX_OPSET} or later",
+            f"axis = {axis}",
+        )
+    return axis

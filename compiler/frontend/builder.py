@@ -1,0 +1,68 @@
+"""The integer graph under construction: what the rules of the operators read from and write to."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+
+from compiler.frontend.model import Model
+from compiler.frontend.quantization import BYTES, Quantization, per_tensor
+from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
+from compiler.graph import GraphInput, Op, Tensor
+
+
+class Builder:
+    """Tensors and operations collected while the nodes of an integer model are visited in order."""
+
+    def __init__(self, model: Model, report: Report) -> None:
+        self.model = model
+        self.report = report
+        self.tensors: dict[str, Tensor] = {}
+        self.ops: list[Op] = []
+        self.inputs: list[GraphInput] = []
+        self.claimed: set[str] = set()  # float values that an island, the head or the tail accounts for
+
+    def tensor(self, name: str) -> Tensor:
+        """An integer tensor that an earlier node produced."""
+        if self.model.is_constant(name):
+            raise RefusalError(f"its operand '{name}' is constant", "fold the constant into the network", f"'{name}'")
+        if name not in self.tensors:
+            raise ConsequenceError
+        return self.tensors[name]
+
+    def image(self, name: str) -> Tensor:
+        """A tensor whose ONNX shape still is the [C, H, W] that its elements lie in."""
+        tensor = self.tensor(name)
+        if tensor.shape != image_shape(tensor.onnx_shape):
+            raise RefusalError(
+                f"its input '{name}' of shape {list(tensor.onnx_shape)} is a reshaped {list(tensor.shape)}",
+                "only a matrix product, a function of one element or another reshape may follow a reshape",
+            )
+        return tensor
+
+    def declare(self, name: str, shape: tuple[int, int, int] | None = None) -> Tensor:
+        """Declare the tensor of a value; its [C, H, W] follows from the ONNX shape unless given."""
+        dtype, onnx_shape = self.model.dtypes[name], tuple(self.model.shapes[name][1:])
+        if dtype not in BYTES:
+            raise RefusalError(f"its result '{name}' has dtype {dtype}", "only uint8 and int8 tensors are computed")
+        tensor = Tensor(name, shape or image_shape(onnx_shape), dtype, onnx_shape)
+        self.tensors[name] = tensor
+        return tensor
+
+    def add(self, kind: type[Op], node: onnx.NodeProto, output: str | None = None, **attributes: Any) -> None:
+        """Append the operation that computes one declared output of `node`, the first unless named."""
+        self.ops.append(kind(name=node_name(node), op_type=node.op_type, output=output or node.output[0], **attributes))
+
+    def quantization(self, node: onnx.NodeProto, scale: int, value: str) -> Quantization:
+        """Per-tensor scale and zero point at inputs `scale` and `scale` + 1 of `node`, which belong to `value`."""
+        zero_point = node.input[scale + 1] if len(node.input) > scale + 1 else ""
+        return per_tensor(self.model, node.input[scale], zero_point, self.model.dtypes[value])
+
+
+def image_shape(onnx_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """The [C, H, W] of an ONNX shape without batch: [F] is [F, 1, 1], [C, L] is [C, 1, L]; longer ones merge into C."""
+    if len(onnx_shape) < 2:
+        return (onnx_shape or (1,))[0], 1, 1
+    if len(onnx_shape) == 2:
+        return onnx_shape[0], 1, onnx_shape[1]
+    return int(np.prod(onnx_shape[:-2])), onnx_shape[-2], onnx_shape[-1]

@@ -1,0 +1,127 @@
+"""The nodes of an island."""
+
+from dataclasses import dataclass
+
+import onnx
+
+from compiler.frontend.builder import Builder
+from compiler.frontend.quantization import of_quantizer
+from compiler.frontend.report import ConsequenceError, RefusalError, node_name, operator_name
+
+FUNCTIONS = (
+    "Relu",
+    "Clip",
+    "LeakyRelu",
+    "PRelu",
+    "ThresholdedRelu",
+    "Elu",
+    "Celu",
+    "Selu",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "Tanh",
+    "Softplus",
+    "Softsign",
+    "Mish",
+    "Gelu",
+    "Erf",
+    "Exp",
+    "Log",
+    "Sqrt",
+    "Pow",
+    "Abs",
+    "Neg",
+    "Reciprocal",
+    "Floor",
+    "Ceil",
+    "Round",
+    "Sign",
+    "Min",
+    "Max",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "BatchNormalization",
+)
+NOTHING = ("Identity", "Dropout")
+MOVEMENTS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Pad", "Gather")
+
+
+@dataclass(frozen=True)
+class Region:
+    """An island.
+
+    Attributes:
+        source: the integer value it reads.
+        nodes: its nodes in topological order, DequantizeLinear first, QuantizeLinear last.
+        quantizer: the QuantizeLinear.
+    """
+
+    source: str
+    nodes: list[onnx.NodeProto]
+    quantizer: onnx.NodeProto
+
+    @property
+    def pads(self) -> list[onnx.NodeProto]:
+        """The Pad nodes, in order."""
+        return [node for node in self.nodes if node.op_type == "Pad"]
+
+
+def find_region(builder: Builder, quantizer: onnx.NodeProto) -> Region:
+    """The island behind a QuantizeLinear.
+
+    Raises:
+        RefusalError: it reads no integer value or several, or holds an operator that is no movement and no function of
+            one element.
+    """
+    model = builder.model
+    of_quantizer(model, quantizer)
+    members = _members(builder, quantizer)
+    sources = dict.fromkeys(node.input[0] for node in members if node.op_type == "DequantizeLinear")
+    if len(sources) != 1:
+        listed = ", ".join(f"'{name}'" for name in sources)
+        raise RefusalError(
+            f"its float operand combines several quantized values ({listed})",
+            "put QuantizeLinear and DequantizeLinear around every operator that combines them",
+        )
+    return Region(next(iter(sources)), members, quantizer)
+
+
+def _members(builder: Builder, quantizer: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """The quantizer and all float nodes it depends on, back to DequantizeLinear, in topological order."""
+    model = builder.model
+    wanted = {quantizer.output[0]}
+    members = []
+    for node in reversed(model.nodes):
+        if not wanted.intersection(node.output) or model.is_constant(node.output[0]):
+            continue
+        _check_member(builder, node, quantizer)
+        members.append(node)
+        if node.op_type == "DequantizeLinear":
+            continue
+        operands = [name for name in node.input if name and not model.is_constant(name)]
+        for name in operands:
+            if name not in model.producers:
+                raise RefusalError(
+                    f"the float input '{name}' of the model is computed on before it is quantized",
+                    "quantize the input first, or leave the preprocessing to the host",
+                )
+        wanted.update(operands)
+    return members[::-1]
+
+
+def _check_member(builder: Builder, node: onnx.NodeProto, quantizer: onnx.NodeProto) -> None:
+    if builder.report.refused(node):
+        raise ConsequenceError
+    if node is quantizer:
+        return
+    if node.op_type == "DequantizeLinear":
+        of_quantizer(builder.model, node)
+    elif node.op_type not in FUNCTIONS + NOTHING + MOVEMENTS:
+        raise RefusalError(
+            f"its operand is computed in float by {operator_name(node)} '{node_name(node)}', "
+            "which is no function of one element",
+            "put QuantizeLinear and DequantizeLinear around that node",
+        )

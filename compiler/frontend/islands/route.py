@@ -1,0 +1,101 @@
+"""How an island moves its elements, and whether its functions differ between channels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from compiler.frontend.builder import image_shape
+from compiler.frontend.islands.region import MOVEMENTS, Region
+from compiler.frontend.model import Model
+from compiler.frontend.movement import Indices, trace
+from compiler.frontend.report import RefusalError, node_name, operator_name
+from compiler.graph import Tensor
+
+PER_CHANNEL = ("BatchNormalization",)  # whose constants are 1-D along the channels by definition
+
+
+@dataclass(frozen=True)
+class Route:
+    """What an island does to positions.
+
+    Attributes:
+        index: int64 in the ONNX shape of the result (with a batch of 1): the flat index of the source, or -k - 1 for
+            what the k-th Pad adds.
+        moves: whether any element changes its place.
+        channels: how many functions there are, one or one per channel.
+    """
+
+    index: Indices
+    moves: bool
+    channels: int
+
+
+def find_route(model: Model, region: Region, x: Tensor) -> Route:
+    """Follow indices through the island.
+
+    Raises:
+        RefusalError: branches move differently, a constant differs between positions, or functions that differ between
+            channels meet data movement.
+    """
+    start = np.arange(np.prod(x.onnx_shape), dtype=np.int64).reshape(1, *x.onnx_shape)
+    indices: dict[str, Indices] = {}
+    channels = 1
+    for node in region.nodes:
+        if node.op_type == "DequantizeLinear":
+            indices[node.output[0]] = start
+        elif node.op_type in MOVEMENTS:
+            fill_index = -1 - region.pads.index(node) if node.op_type == "Pad" else -1
+            indices[node.output[0]] = trace(model, node, indices[node.input[0]], fill_index)[0]
+        else:
+            indices[node.output[0]] = _common(model, node, indices)
+            channels = max(channels, _channels(model, node))
+    index = indices[region.quantizer.output[0]]
+    moves = not np.array_equal(index.ravel(), start.ravel())
+    if channels > 1:
+        _check_per_channel(region, x, channels)
+    return Route(index, moves, channels)
+
+
+def _common(model: Model, node: onnx.NodeProto, indices: dict[str, Indices]) -> Indices:
+    """The positions of a function's operands, which must be the same for all and for its result."""
+    operands = [indices[name] for name in node.input if name in indices]
+    alike = all(np.array_equal(operand, operands[0]) for operand in operands)
+    if not alike or operands[0].shape != model.shapes[node.output[0]]:
+        raise RefusalError(
+            f"{operator_name(node)} '{node_name(node)}' combines elements of different positions",
+            "put QuantizeLinear and DequantizeLinear around that node",
+        )
+    return operands[0]
+
+
+def _channels(model: Model, node: onnx.NodeProto) -> int:
+    """1, or the number of channels where a constant operand differs between them."""
+    rank = len(model.shapes[node.output[0]])
+    count = 1
+    for name in node.input[1:] if node.op_type == "QuantizeLinear" else node.input:
+        if not name or not model.is_constant(name) or model.constants[name].size == 1:
+            continue
+        shape = model.constants[name].shape
+        aligned = (1,) * (rank - len(shape)) + shape
+        if node.op_type not in PER_CHANNEL and any(extent != 1 for axis, extent in enumerate(aligned) if axis != 1):
+            raise RefusalError(
+                f"the constant '{name}' of {operator_name(node)} '{node_name(node)}' differs between positions",
+                "use one value, or one for each channel",
+                f"shape {list(shape)}",
+            )
+        count = max(count, model.constants[name].size)
+    return count
+
+
+def _check_per_channel(region: Region, x: Tensor, channels: int) -> None:
+    if any(node.op_type in MOVEMENTS for node in region.nodes):
+        raise RefusalError(
+            "functions that differ between channels meet data movement before the result is quantized",
+            "put QuantizeLinear and DequantizeLinear between the two",
+        )
+    if x.shape != image_shape(x.onnx_shape) or x.shape[0] != channels:
+        raise RefusalError(
+            f"functions for {channels} channels meet a tensor of shape {list(x.onnx_shape)}",
+            "apply them before the tensor is reshaped",
+        )

@@ -1,0 +1,43 @@
+"""Which operators the front end knows: needed only to explain a model that ONNX Runtime cannot even load."""
+
+import numpy as np
+import onnx
+
+from compiler.errors import Unsupported
+from compiler.frontend import lowering, operators
+from compiler.frontend.islands.region import FUNCTIONS, MOVEMENTS, NOTHING
+from compiler.frontend.report import node_name, operator_name
+
+#: Operators that may compute shapes and constants.
+_CONSTANTS = ("Constant", "ConstantOfShape", "Shape", "Size", "Cast", "Concat", "Range", "Expand", "Where", "Equal")
+_KNOWN = {
+    *lowering.RULES,
+    *operators.RULES,
+    *FUNCTIONS,
+    *MOVEMENTS,
+    *NOTHING,
+    *_CONSTANTS,
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Softmax",
+}
+_WEIGHTED = ("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm")
+
+
+def unknown_nodes(model: onnx.ModelProto) -> list[Unsupported]:
+    """The nodes of operators we do not know, and those whose dtypes ONNX Runtime has no kernel for."""
+    found = []
+    dtypes = {tensor.name: onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        operator = operator_name(node)
+        if operator not in _KNOWN:
+            reason, remedy = "this operator is not supported", "replace it, or leave it to the host"
+            found.append(Unsupported(node_name(node), operator, "", reason, remedy))
+        elif operator in _WEIGHTED and _signed_by_unsigned(node, dtypes):
+            reason = "ONNX Runtime has no int8 activations with uint8 weights"
+            found.append(Unsupported(node_name(node), operator, "", reason, "quantize the weights to int8"))
+    return found
+
+
+def _signed_by_unsigned(node: onnx.NodeProto, dtypes: dict[str, np.dtype]) -> bool:
+    return dtypes.get(node.input[2]) == np.int8 and dtypes.get(node.input[3]) == np.uint8

@@ -1,0 +1,51 @@
+"""QDQ to QOperator: float operators between DequantizeLinear and QuantizeLinear become integer operators.
+
+What comes out is a valid ONNX model that ONNX Runtime runs; equality is promised against that model. Operators that
+are already integer stay as they are, and a model with nothing to lower comes back unchanged. Elementwise functions
+between DequantizeLinear and QuantizeLinear stay too: they are float islands, which become tables later.
+"""
+
+from collections.abc import Callable
+
+import onnx
+
+from compiler.frontend.lowering.elementwise import lower_add, lower_concat
+from compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
+from compiler.frontend.lowering.pooling import (
+    lower_average_pool,
+    lower_global_average_pool,
+    lower_max_pool,
+    lower_reduce_mean,
+)
+from compiler.frontend.lowering.rewrite import Rewrite
+from compiler.frontend.model import Model
+from compiler.frontend.quantization import BYTES
+from compiler.frontend.report import RefusalError, Report
+
+Rule = Callable[[Rewrite, onnx.NodeProto], None]
+
+RULES: dict[str, Rule] = {
+    "Conv": lower_conv,
+    "Gemm": lower_gemm,
+    "MatMul": lower_matmul,
+    "Add": lower_add,
+    "Concat": lower_concat,
+    "MaxPool": lower_max_pool,
+    "AveragePool": lower_average_pool,
+    "GlobalAveragePool": lower_global_average_pool,
+    "ReduceMean": lower_reduce_mean,
+}
+
+
+def lower(model: Model, report: Report) -> onnx.ModelProto:
+    """The integer model of `model`; what cannot be lowered stays float and stands in the report."""
+    rewrite = Rewrite(model, report)
+    for node in model.nodes:
+        rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        if rule is None or model.is_constant(node.output[0]) or model.dtypes[node.output[0]] in BYTES:
+            continue
+        try:
+            rule(rewrite, node)
+        except RefusalError as refusal:
+            report.refuse(node, refusal)
+    return rewrite.finish()

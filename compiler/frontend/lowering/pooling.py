@@ -1,0 +1,82 @@
+"""Pooling on integers: MaxPool as it is, averages to their com.microsoft.QLinear forms."""
+
+from dataclasses import replace
+
+import onnx
+
+from compiler.frontend.attributes import attribute
+from compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
+from compiler.frontend.lowering.target import Target, clamped, find_targets
+from compiler.frontend.report import RefusalError, node_name
+
+MAX_POOL_OPSET = 12  # the first whose MaxPool takes 8-bit integers
+POOL_ATTRIBUTES = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
+
+
+def lower_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """DequantizeLinear, MaxPool to MaxPool, DequantizeLinear: a positive scale keeps the order."""
+    x = rewrite.source(node.input[0])
+    if rewrite.model.opset < MAX_POOL_OPSET:
+        raise RefusalError(
+            f"operator set {rewrite.model.opset} has no MaxPool of integers",
+            f"convert the model to operator set {MAX_POOL_OPSET} or later with onnx.version_converter",
+        )
+    if len(node.output) > 1 and node.output[1]:
+        raise RefusalError("the indices of its maxima are used", "unpooling is not supported", f"'{node.output[1]}'")
+    attributes = {given.name: onnx.helper.get_attribute_value(given) for given in node.attribute}
+    output = rewrite.fresh(f"{node.output[0]}_quantized")
+    rewrite.emit("MaxPool", quant_name(node), [x.name], output, **attributes)
+    rewrite.set_source(node.output[0], Source(output, x.quantization))
+
+
+def lower_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """DequantizeLinear, AveragePool, QuantizeLinear to QLinearAveragePool."""
+    if any(step != 1 for step in attribute(node, "dilations", [])):
+        raise RefusalError(
+            "ONNX Runtime has no quantized average pooling with dilation",
+            "use dilation 1",
+            f"dilations = {attribute(node, 'dilations')}",
+        )
+    names = (*POOL_ATTRIBUTES, "count_include_pad")
+    attributes = {name: attribute(node, name) for name in names if attribute(node, name) is not None}
+    x = rewrite.source(node.input[0])
+    for target in find_targets(rewrite, node.output[0]):
+        _emit(rewrite, node, "QLinearAveragePool", x, target, **attributes)
+
+
+def lower_global_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """DequantizeLinear, GlobalAveragePool, QuantizeLinear to QLinearGlobalAveragePool."""
+    x = rewrite.source(node.input[0])
+    for target in find_targets(rewrite, node.output[0]):
+        _emit(rewrite, node, "QLinearGlobalAveragePool", x, target, channels_last=0)
+
+
+def lower_reduce_mean(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """DequantizeLinear, ReduceMean over all of H and W, QuantizeLinear to QLinearGlobalAveragePool, [Flatten]."""
+    rank = len(rewrite.model.shapes[node.input[0]])
+    given = rewrite.model.constant(node, 1)
+    axes = sorted(axis % rank for axis in (attribute(node, "axes", []) if given is None else given.tolist()))
+    if rank < 3 or axes != list(range(2, rank)):
+        raise RefusalError(
+            "a mean over other axes than height and width", "take the mean over all of [H, W]", f"axes = {axes}"
+        )
+    x = rewrite.source(node.input[0])
+    for target in find_targets(rewrite, node.output[0]):
+        if attribute(node, "keepdims", 1):
+            _emit(rewrite, node, "QLinearGlobalAveragePool", x, target, channels_last=0)
+            continue
+        mean = rewrite.fresh(f"{target.name}_mean")
+        _emit(rewrite, node, "QLinearGlobalAveragePool", x, replace(target, name=mean), channels_last=0)
+        rewrite.emit("Flatten", f"{node_name(node)}_flatten", [mean], target.name, axis=1)
+
+
+def _emit(
+    rewrite: Rewrite, node: onnx.NodeProto, operator: str, x: Source, target: Target, **attributes: object
+) -> None:
+    if x.quantization.dtype != target.quantization.dtype:
+        raise RefusalError(
+            f"its input is {x.quantization.dtype} and its output {target.quantization.dtype}",
+            "quantize both to the same dtype, as ONNX Runtime's kernels need",
+        )
+    inputs = [*rewrite.operand(x), *rewrite.parameters(target.name, target.quantization)]
+    rewrite.emit(operator, quant_name(node), inputs, clamped(rewrite, target), domain=MICROSOFT, **attributes)

@@ -1,0 +1,184 @@
+"""The rewriting in progress: where integer values are found, and where the new nodes go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from compiler.frontend.model import Model
+from compiler.frontend.quantization import Quantization, of_quantizer
+from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
+from compiler.frontend.runtime import Array
+
+MICROSOFT = "com.microsoft"
+MOVEMENTS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Pad", "Identity", "Dropout")
+
+
+@dataclass(frozen=True)
+class Source:
+    """An integer value that stands for a float one: float = (integer - zero point) * scale."""
+
+    name: str
+    quantization: Quantization
+
+
+class Rewrite:
+    """Collects the integer nodes that take the place of float ones."""
+
+    def __init__(self, model: Model, report: Report) -> None:
+        self.model = model
+        self.report = report
+        self._sources: dict[str, Source] = {}
+        self._emitted: list[onnx.NodeProto] = []
+        self._initializers: dict[str, Array] = {}
+        self._names = {*model.dtypes, *(name for node in model.proto.graph.node for name in node.output)}
+
+    def source(self, value: str) -> Source:
+        """The integer value behind a float one: through data movement back to its DequantizeLinear."""
+        if value not in self._sources:
+            self._sources[value] = self._find_source(value)
+        return self._sources[value]
+
+    def set_source(self, value: str, source: Source) -> None:
+        """Record that `source` stands for the float value, and give the float value to whoever reads it as such."""
+        self._sources[value] = source
+        parameters = self.parameters(source.name, source.quantization)
+        self.emit("DequantizeLinear", f"{source.name}_DequantizeLinear", [source.name, *parameters], value)
+
+    def _find_source(self, value: str) -> Source:
+        node = self.model.producers.get(value)
+        if node is None or self.model.is_constant(value):
+            kind = "a float input of the model" if node is None else "a constant"
+            raise RefusalError(
+                f"its input '{value}' is {kind}", "put QuantizeLinear and DequantizeLinear before this node"
+            )
+        if self.report.refused(node):
+            raise ConsequenceError
+        if node.op_type == "DequantizeLinear":
+            return Source(node.input[0], of_quantizer(self.model, node))
+        if node.op_type in MOVEMENTS:
+            return self._move(node, self.source(node.input[0]))
+        raise RefusalError(
+            f"its input '{value}' is computed in float by {operator_name(node)} '{node_name(node)}'",
+            "put QuantizeLinear and DequantizeLinear between the two",
+        )
+
+    def _move(self, node: onnx.NodeProto, source: Source) -> Source:
+        """Repeat a movement of float values on the integers they come from."""
+        inputs = [source.name, *node.input[1:]]
+        if node.op_type == "Pad" and len(node.input) > 2 and node.input[2]:
+            inputs[2] = self._pad_byte(node, source.quantization)
+        elif node.op_type == "Pad":
+            zero = np.array(source.quantization.zero_point, source.quantization.dtype)
+            inputs[2:3] = [self.constant(f"{node.output[0]}_pad", zero)]
+        name = self.fresh(f"{node.output[0]}_quantized")
+        self._emitted.append(_copy(node, inputs, name))
+        return Source(name, source.quantization)
+
+    def _pad_byte(self, node: onnx.NodeProto, quantization: Quantization) -> str:
+        value = self.model.constant(node, 2)
+        if value is None:
+            raise RefusalError("its padding value is not constant", "pad with a constant")
+        byte = quantization.quantize(float(value.reshape(())))
+        if quantization.dequantize(byte) != np.float32(value.reshape(())):
+            raise RefusalError(
+                f"the padding value lies between two steps of the scale {quantization.scale:.9g}",
+                f"pad with {quantization.dequantize(byte):.9g}",
+                f"constant_value = {value.reshape(())}",
+            )
+        return self.constant(f"{node.output[0]}_pad", np.array(byte, quantization.dtype))
+
+    def fresh(self, name: str) -> str:
+        """A value name that is not in use, `name` where possible."""
+        candidate, count = name, 1
+        while candidate in self._names:
+            count += 1
+            candidate = f"{name}_{count}"
+        self._names.add(candidate)
+        return candidate
+
+    def constant(self, name: str, value: Array) -> str:
+        """Add an initializer and return its name."""
+        unused = self.fresh(name)
+        self._initializers[unused] = value
+        return unused
+
+    def parameters(self, name: str, quantization: Quantization) -> tuple[str, str]:
+        """Names of two initializers: the scale and the zero point of an integer value called `name`."""
+        scale = self.constant(f"{name}_scale", np.array(quantization.scale, np.float32))
+        zero = self.constant(f"{name}_zero_point", np.array(quantization.zero_point, quantization.dtype))
+        return scale, zero
+
+    def operand(self, source: Source) -> list[str]:
+        """An integer operand as QLinear operators take it: value, scale, zero point."""
+        return [source.name, *self.parameters(source.name, source.quantization)]
+
+    def emit(
+        self, operator: str, name: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any
+    ) -> None:
+        """Add a node that produces `output`; an existing producer of `output` is replaced."""
+        self._emitted.append(
+            onnx.helper.make_node(operator, list(inputs), [output], name=name, domain=domain, **attributes)
+        )
+
+    def finish(self) -> onnx.ModelProto:
+        """The rewritten model, sorted and without what no output depends on; the given one if nothing was rewritten."""
+        if not self._emitted:
+            return self.model.proto
+        replaced = {name for node in self._emitted for name in node.output}
+        kept = [node for node in self.model.nodes if not replaced.intersection(node.output)]
+        nodes = _reachable([*kept, *self._emitted], self.model.outputs)
+        return self._assemble(nodes)
+
+    def _assemble(self, nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
+        lowered = onnx.ModelProto()
+        lowered.CopyFrom(self.model.proto)
+        graph = lowered.graph
+        del graph.node[:], graph.value_info[:], graph.initializer[:]
+        graph.node.extend(nodes)
+        used = {name for node in nodes for name in node.input} | set(self.model.outputs)
+        graph.initializer.extend(tensor for tensor in self.model.proto.graph.initializer if tensor.name in used)
+        graph.initializer.extend(
+            onnx.numpy_helper.from_array(value, name) for name, value in self._initializers.items() if name in used
+        )
+        for value in [v for v in graph.input if v.name not in used and v not in self.model.inputs]:
+            graph.input.remove(value)
+        if MICROSOFT not in {entry.domain for entry in lowered.opset_import}:
+            lowered.opset_import.append(onnx.helper.make_opsetid(MICROSOFT, 1))
+        return lowered
+
+
+def quant_name(node: onnx.NodeProto) -> str:
+    """The name of the integer node that takes the place of `node`."""
+    return f"{node_name(node)}_quant"
+
+
+def _copy(node: onnx.NodeProto, inputs: Sequence[str], output: str) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.name = quant_name(node)
+    del copy.input[:], copy.output[:]
+    copy.input.extend(inputs)
+    copy.output.append(output)
+    return copy
+
+
+def _reachable(nodes: list[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes that the outputs depend on, producers first."""
+    producers = {name: node for node in nodes for name in node.output if name}
+    ordered: list[onnx.NodeProto] = []
+    placed: set[int] = set()
+    stack = [(producers[name], False) for name in reversed(outputs) if name in producers]
+    while stack:
+        node, inputs_placed = stack.pop()
+        if id(node) in placed:
+            continue
+        if inputs_placed:
+            placed.add(id(node))
+            ordered.append(node)
+            continue
+        stack.append((node, True))
+        stack.extend((producers[name], False) for name in node.input if name in producers)
+    return ordered

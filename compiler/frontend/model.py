@@ -1,0 +1,105 @@
+"""A model with everything about its values known: who makes and reads them, shapes, dtypes and constants."""
+
+from functools import cached_property
+
+import numpy as np
+import onnx
+
+from compiler.errors import ModelError
+from compiler.frontend.report import node_name, operator_name
+from compiler.frontend.runtime import Array, Session, model_inputs, with_outputs
+
+_RANDOM = ("RandomNormal", "RandomUniform")
+
+
+class Model:
+    """An ONNX model and the facts about its values, found by running it on zeros in ONNX Runtime.
+
+    Attributes:
+        proto: the model itself.
+        nodes: the nodes that an output depends on, in topological order.
+        constants: values that do not depend on the inputs' elements: initializers, what is computed from them, and
+            what is computed from shapes, with a batch of 1.
+        shapes: shape of every value, with a batch of 1.
+        dtypes: dtype of every value.
+
+    Raises:
+        SessionError: ONNX Runtime cannot run the model.
+        ModelError: the first dimension of some value does not follow the batch.
+    """
+
+    def __init__(self, proto: onnx.ModelProto) -> None:
+        self.proto = proto
+        self.inputs = model_inputs(proto.graph)
+        self.outputs = [value.name for value in proto.graph.output]
+        self.producers = {name: node for node in proto.graph.node for name in node.output if name}
+        self.nodes = self._needed()
+        self.consumers: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.input):
+                self.consumers.setdefault(name, []).append(node)
+        self.constants = {t.name: onnx.numpy_helper.to_array(t) for t in proto.graph.initializer}
+        self._find_values()
+
+    @cached_property
+    def opset(self) -> int:
+        """Version of ONNX's own operator set."""
+        return max(entry.version for entry in self.proto.opset_import if entry.domain in ("", "ai.onnx"))
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a value does not depend on the inputs' elements."""
+        return name in self.constants
+
+    def constant(self, node: onnx.NodeProto, index: int) -> Array | None:
+        """The constant at an input of `node`; None where that input is left out."""
+        if len(node.input) <= index or not node.input[index]:
+            return None
+        return self.constants[node.input[index]]
+
+    def _needed(self) -> list[onnx.NodeProto]:
+        wanted = set(self.outputs)
+        needed = []
+        for node in reversed(self.proto.graph.node):
+            if wanted.intersection(node.output):
+                needed.append(node)
+                wanted.update(node.input)
+        return needed[::-1]
+
+    def _find_values(self) -> None:
+        names = [name for node in self.nodes for name in node.output if name]
+        session = Session(with_outputs(self.proto, names), optimize=False)
+        values = session.run(self._zeros(1))
+        for node in self.nodes:
+            self._find_constants(node, values)
+        self.dtypes = {name: value.dtype for name, value in (self.constants | values | self._zeros(1)).items()}
+        self.shapes = {name: value.shape for name, value in (self.constants | values | self._zeros(1)).items()}
+        self._check_batch(values, 1)
+        if self._open_batch:
+            self._check_batch(session.run(self._zeros(2)), 2)
+
+    def _find_constants(self, node: onnx.NodeProto, values: dict[str, Array]) -> None:
+        settled = node.op_type in ("Shape", "Size") or all(not name or name in self.constants for name in node.input)
+        if settled and not node.op_type.startswith(_RANDOM):
+            self.constants.update({name: values[name] for name in node.output if name})
+
+    @property
+    def _open_batch(self) -> bool:
+        return self.inputs[0].type.tensor_type.shape.dim[0].dim_value != 1
+
+    def _zeros(self, batch: int) -> dict[str, Array]:
+        zeros = {}
+        for value in self.inputs:
+            tensor = value.type.tensor_type
+            extents = [dim.dim_value for dim in tensor.shape.dim]
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+            zeros[value.name] = np.zeros([batch, *extents[1:]], dtype)
+        return zeros
+
+    def _check_batch(self, values: dict[str, Array], batch: int) -> None:
+        for node in self.nodes:
+            for name in node.output:
+                if name and name not in self.constants and values[name].shape[:1] != (batch,):
+                    raise ModelError(
+                        f"{operator_name(node)} '{node_name(node)}' gives shape {values[name].shape} at batch {batch}: "
+                        "the batch must stay the first dimension of every value; export the network so"
+                    )

@@ -1,0 +1,113 @@
+"""Data movement as a map of coordinates: found by moving indices instead of values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from compiler.frontend.attributes import attribute
+from compiler.frontend.model import Model
+from compiler.frontend.report import RefusalError
+from compiler.frontend.runtime import Session, small_model
+from compiler.graph import Pair, Tensor
+
+Indices = NDArray[np.int64]
+PAD_OPSET = 11  # the first whose Pad takes its amounts as an input, and integers
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Where each element of [C, H, W] comes from, coordinate by coordinate.
+
+    Attributes:
+        channels: int32 [C], the source channel, -1 for none.
+        rows, columns: (start, step): output coordinate i comes from i * step + start; outside the source is none.
+    """
+
+    channels: NDArray[np.int32]
+    rows: Pair
+    columns: Pair
+
+
+def trace(model: Model, node: onnx.NodeProto, source: Indices, fill_index: int) -> list[Indices]:
+    """The indices [1, ...] as the node moves them, one array per named output; padding shows as `fill_index`."""
+    for name in node.input[1:]:
+        if name and not model.is_constant(name):
+            raise RefusalError(f"its operand '{name}' is computed at run time", "use constant indices and amounts")
+    moving = onnx.NodeProto()
+    moving.CopyFrom(node)
+    moving.input[0] = "indices"
+    constants = {name: model.constants[name] for name in node.input[1:] if name}
+    if node.op_type == "Pad":
+        constants |= _index_padding(model, moving, fill_index)
+    outputs = [name for name in node.output if name]
+    part = small_model(model.proto, [moving], {"indices": (source.dtype, source.shape)}, constants, outputs)
+    values = Session(part, optimize=False).run({"indices": source})
+    return [values[name] for name in outputs]
+
+
+def _index_padding(model: Model, node: onnx.NodeProto, fill_index: int) -> dict[str, Indices]:
+    mode = attribute(node, "mode", "constant")
+    if mode != "constant":
+        raise RefusalError("padding that repeats the image", "use constant padding", f"mode = {mode}")
+    if model.opset < PAD_OPSET:
+        raise RefusalError(
+            f"Pad of operator set {model.opset}", f"convert the model to operator set {PAD_OPSET} or later", "opset"
+        )
+    extra = list(node.input[3:])
+    del node.input[2:]
+    node.input.extend(["fill_index", *extra])
+    return {"fill_index": np.array(fill_index, np.int64)}
+
+
+def match(index: Indices, x: Tensor, y: Tensor) -> Movement:
+    """The movement from tensor `x` to tensor `y` whose elements are `index`, flat indices into x or negative.
+
+    Raises:
+        RefusalError: a coordinate of the output depends on more than one coordinate of the input.
+    """
+    wanted = index.reshape(y.shape)
+    valid = wanted >= 0
+    if not valid.any():
+        raise RefusalError("its result holds nothing but padding", "remove it")
+    sources = np.unravel_index(np.where(valid, wanted, 0), x.shape)
+    channels, rows, columns = (_along(valid, sources[axis], axis) for axis in range(3))
+    for start_step in _lines(rows, x.shape[1]):
+        for across in _lines(columns, x.shape[2]):
+            movement = Movement(channels.astype(np.int32), start_step, across)
+            if np.array_equal(np.where(valid, wanted, -1), expand(movement, x, y)):
+                return movement
+    raise RefusalError(
+        f"it moves {list(x.shape)} to {list(y.shape)} in a way that does not keep channels, rows and columns apart",
+        "only crops, strides and padding of rows and columns, and any choice of channels are supported",
+    )
+
+
+def _along(valid: NDArray[np.bool_], source: Indices, axis: int) -> Indices:
+    """The source coordinate for each output coordinate along `axis`, -1 where there is none."""
+    others = tuple(other for other in range(3) if other != axis)
+    return np.where(valid, source, -1).max(axis=others)
+
+
+def _lines(coordinates: Indices, extent: int) -> list[Pair]:
+    """The (start, step) that may give these source coordinates; with a single one the step is open."""
+    present = np.flatnonzero(coordinates >= 0)
+    first = int(present[0])
+    if present.size > 1:
+        steps = [int(coordinates[present[1]] - coordinates[first]) // int(present[1] - first)]
+    else:
+        steps = [1, extent]
+    return [(int(coordinates[first]) - first * step, step) for step in steps if step >= 1]
+
+
+def expand(movement: Movement, x: Tensor, y: Tensor) -> Indices:
+    """The flat index into `x` of each element of `y`, -1 where there is none."""
+    c = movement.channels.astype(np.int64)[:, np.newaxis, np.newaxis]
+    i, j = (
+        np.arange(extent) * step + start
+        for extent, (start, step) in zip(y.shape[1:], (movement.rows, movement.columns), strict=True)
+    )
+    rows, columns = i[np.newaxis, :, np.newaxis], j[np.newaxis, np.newaxis, :]
+    inside = (c >= 0) & (rows >= 0) & (rows < x.shape[1]) & (columns >= 0) & (columns < x.shape[2])
+    return np.where(inside, (c * x.shape[1] + rows) * x.shape[2] + columns, -1)

@@ -1,0 +1,41 @@
+"""One rule for each integer operator: from an ONNX node to operations of the integer graph."""
+
+from collections.abc import Callable
+
+import onnx
+
+from compiler.frontend.builder import Builder
+from compiler.frontend.operators.elementwise import add, clip, concat, maximum, minimum, relu, table
+from compiler.frontend.operators.matrix import conv, gemm, matmul
+from compiler.frontend.operators.movement import move, view
+from compiler.frontend.operators.pooling import average_pool, global_average_pool, max_pool
+
+Rule = Callable[[Builder, onnx.NodeProto], None]
+
+RULES: dict[str, Rule] = {
+    "QLinearConv": conv,
+    "QLinearMatMul": matmul,
+    "com.microsoft.QGemm": gemm,
+    "com.microsoft.QLinearAdd": add,
+    "com.microsoft.QLinearConcat": concat,
+    "com.microsoft.QLinearAveragePool": average_pool,
+    "com.microsoft.QLinearGlobalAveragePool": global_average_pool,
+    "com.microsoft.QLinearLeakyRelu": table,
+    "com.microsoft.QLinearSigmoid": table,
+    "MaxPool": max_pool,
+    "Clip": clip,
+    "Relu": relu,
+    "Max": maximum,
+    "Min": minimum,
+    "Flatten": view,
+    "Reshape": view,
+    "Squeeze": view,
+    "Unsqueeze": view,
+    "Identity": view,
+    "Dropout": view,
+    "Slice": move,
+    "Pad": move,
+    "Transpose": move,
+    "Split": move,
+    "Gather": move,
+}

@@ -1,0 +1,116 @@
+"""Scales and zero points as ONNX nodes carry them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from compiler.frontend.attributes import attribute
+from compiler.frontend.model import Model
+from compiler.frontend.report import RefusalError
+from compiler.frontend.runtime import Array
+
+BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Per-tensor quantization of a uint8 or int8 tensor: real value = (byte - zero_point) * scale."""
+
+    scale: np.float32
+    zero_point: int
+    dtype: np.dtype
+
+    def quantize(self, value: float) -> int:
+        """The byte of a float32 value: clamp(rne(fl(value / scale)) + zero_point)."""
+        info = np.iinfo(self.dtype)
+        with np.errstate(over="ignore"):
+            scaled = np.rint(np.float32(value) / self.scale)
+        return int(np.clip(scaled + np.float32(self.zero_point), info.min, info.max))
+
+    def dequantize(self, byte: int) -> np.float32:
+        """The float32 value of a byte: fl(fl(byte - zero_point) * scale)."""
+        return np.float32(byte - self.zero_point) * self.scale
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A constant quantized operand; scale and zero point are 0-D, or 1-D along the output channels."""
+
+    values: Array
+    scale: NDArray[np.float32]
+    zero_point: Array
+
+
+def scales(model: Model, name: str) -> NDArray[np.float32]:
+    """A constant, positive, finite float32 scale of any shape."""
+    if not model.is_constant(name):
+        raise RefusalError("a scale is computed at run time", "use static quantization", f"scale '{name}'")
+    value = model.constants[name]
+    if value.dtype != np.float32:
+        raise RefusalError(f"a scale has dtype {value.dtype}", "use float32 scales", f"scale '{name}'")
+    if not np.all(np.isfinite(value) & (value > 0)):
+        raise RefusalError(
+            "a scale is zero, negative or not finite",
+            "calibrate again with data that reaches this tensor",
+            f"scale '{name}' = {value.ravel()[~(np.isfinite(value) & (value > 0)).ravel()][0]}",
+        )
+    return value
+
+
+def zero_points(model: Model, name: str, like: Array) -> Array:
+    """A constant zero point; zeros of dtype `like.dtype` and shape `like.shape` where the name is empty."""
+    if not name:
+        return np.zeros_like(like)
+    if not model.is_constant(name):
+        raise RefusalError("a zero point is computed at run time", "use static quantization", f"zero point '{name}'")
+    return model.constants[name]
+
+
+def per_tensor(model: Model, scale: str, zero_point: str, dtype: np.dtype) -> Quantization:
+    """The quantization of an activation of `dtype` from the names of its scale and zero point."""
+    if dtype not in BYTES:
+        raise RefusalError(f"activations of dtype {dtype}", "quantize activations to uint8 or int8")
+    scale_value = scales(model, scale)
+    zero = zero_points(model, zero_point, np.zeros(scale_value.shape, dtype))
+    if scale_value.size != 1 or zero.size != 1:
+        raise RefusalError(
+            f"activations quantized per channel ({scale_value.size} scales)",
+            "quantize activations per tensor; weights may be per channel",
+            f"scale '{scale}'",
+        )
+    return Quantization(np.float32(scale_value.reshape(())), int(zero.reshape(())), dtype)
+
+
+def of_quantizer(model: Model, node: onnx.NodeProto) -> Quantization:
+    """The quantization of a QuantizeLinear's output or a DequantizeLinear's input."""
+    integer = node.output[0] if node.op_type == "QuantizeLinear" else node.input[0]
+    zero_point = node.input[2] if len(node.input) > 2 else ""
+    return per_tensor(model, node.input[1], zero_point, model.dtypes[integer])
+
+
+def weight(model: Model, names: tuple[str, str, str]) -> Weight:
+    """A constant operand from the names of its bytes, scale and zero point."""
+    if not model.is_constant(names[0]):
+        raise RefusalError(
+            "its weights are not constant", "products of two activations are not supported", f"'{names[0]}'"
+        )
+    values = model.constants[names[0]]
+    if values.dtype not in BYTES:
+        raise RefusalError(f"weights of dtype {values.dtype}", "quantize weights to 8 bits", f"'{names[0]}'")
+    scale = scales(model, names[1])
+    zero = zero_points(model, names[2], np.zeros(scale.shape, values.dtype))
+    return Weight(values, _flat(scale), _flat(zero))
+
+
+def dequantizer_axis(node: onnx.NodeProto, rank: int) -> int:
+    """The channel axis of a per-channel DequantizeLinear."""
+    if attribute(node, "block_size", 0):
+        raise RefusalError("block-wise quantization", "quantize per tensor or per channel", "block_size")
+    axis = int(attribute(node, "axis", 1))
+    return axis % rank
+
+
+def _flat(value: Array) -> Array:
+    return value.reshape(()) if value.size == 1 else value.reshape(-1)

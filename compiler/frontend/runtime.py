@@ -1,0 +1,131 @@
+"""ONNX Runtime as the compiler uses it: shapes, tables and the golden reference all come from sessions made here."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
+
+from compiler.errors import SessionError
+
+Array = NDArray[Any]
+
+#: Makes ONNX Runtime turn int8 weights into uint8 ones, whose kernels cannot saturate on CPUs with AVX2 but no VNNI.
+PRECISION_OPTION = "session.x64quantprecision"
+
+
+class Session:
+    """One model in ONNX Runtime's CPU provider on one thread.
+
+    Args:
+        model: the model.
+        optimize: default graph optimizations, as the reference runs; without, every node runs as it stands.
+
+    Raises:
+        SessionError: ONNX Runtime refuses the model; the first line of its reason is in the message.
+
+    Attributes:
+        exact_kernels: whether `session.x64quantprecision` is in force. ONNX Runtime applies it to int8 activations
+            too, for which it has no kernel with uint8 weights; such a model runs without it.
+    """
+
+    def __init__(self, model: onnx.ModelProto, optimize: bool = True) -> None:
+        serialized = model.SerializeToString()
+        with _named_failures("load"):
+            try:
+                self._session = _load(serialized, _options(optimize, exact=True))
+                self.exact_kernels = True
+            except failures.NotImplemented:
+                self._session = _load(serialized, _options(optimize, exact=False))
+                self.exact_kernels = False
+        self.outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs of the model by name."""
+        with _named_failures("run"):
+            return dict(zip(self.outputs, self._session.run(None, dict(inputs)), strict=True))
+
+
+_FATAL = 4
+_FAILURES = (
+    failures.Fail,
+    failures.InvalidArgument,
+    failures.InvalidGraph,
+    failures.InvalidProtobuf,
+    failures.NotImplemented,
+    failures.RuntimeException,
+    ValueError,  # a missing input
+)
+
+
+@contextmanager
+def _named_failures(verb: str) -> Iterator[None]:
+    try:
+        yield
+    except _FAILURES as error:
+        raise SessionError(f"ONNX Runtime cannot {verb} the model: {str(error).strip().splitlines()[0]}") from error
+
+
+def _load(serialized: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(serialized, options, ["CPUExecutionProvider"])
+
+
+def _options(optimize: bool, exact: bool) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if exact:
+        options.add_session_config_entry(PRECISION_OPTION, "1")
+    return options
+
+
+def model_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """The inputs a caller must give: those that are not initializers with a default."""
+    given = {initializer.name for initializer in graph.initializer}
+    return [value for value in graph.input if value.name not in given]
+
+
+def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
+    """A copy of the model with further values as outputs."""
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
+    present = {output.name for output in model.graph.output}
+    extended.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in present)
+    return extended
+
+
+def small_model(
+    like: onnx.ModelProto,
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Mapping[str, tuple[np.dtype, Sequence[int]]],
+    constants: Mapping[str, Array],
+    outputs: Sequence[str],
+) -> onnx.ModelProto:
+    """A model of a few nodes under the operator sets of another.
+
+    Args:
+        like: the model whose operator sets and IR version hold.
+        nodes: the nodes, in topological order.
+        inputs: dtype and shape of each input.
+        constants: the initializers.
+        outputs: names of the values to return.
+    """
+    graph = onnx.helper.make_graph(
+        nodes,
+        "part",
+        [_value_info(name, dtype, shape) for name, (dtype, shape) in inputs.items()],
+        [onnx.ValueInfoProto(name=name) for name in outputs],
+        [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    return onnx.helper.make_model(graph, opset_imports=list(like.opset_import), ir_version=like.ir_version)
+
+
+def _value_info(name: str, dtype: np.dtype, shape: Sequence[int]) -> onnx.ValueInfoProto:
+    return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), list(shape))

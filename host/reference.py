@@ -1,0 +1,99 @@
+"""The golden reference: ONNX Runtime on the CPU, one thread, default graph optimizations."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from compiler.frontend.runtime import Session, with_outputs
+
+Array = NDArray[Any]
+
+_BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
+
+
+class Reference:
+    """One model in ONNX Runtime.
+
+    Args:
+        model: the model; for bit-exact comparison the `integer_model` of an imported graph.
+
+    Raises:
+        SessionError: ONNX Runtime refuses the model, or an input to it.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._model = model
+        self._session = Session(model)
+        self._extended: Session | None = None
+
+    @property
+    def exact_kernels(self) -> bool:
+        """Whether ONNX Runtime was told to avoid kernels that saturate; it cannot for int8 activations."""
+        return self._session.exact_kernels
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The model's outputs by name; arrays with the batch as their first dimension."""
+        return self._session.run(inputs)
+
+    def run_all(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The model's outputs and every uint8 or int8 value inside it.
+
+        Only integers are exposed: that leaves float islands to be optimized as without it, so that the values are
+        those of `run`.
+        """
+        if self._extended is None:
+            self._extended = Session(with_outputs(self._model, _integer_values(self._model, inputs)))
+        return self._extended.run(inputs)
+
+
+def _integer_values(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> list[str]:
+    """Names of the 8-bit values that nodes produce."""
+    names = [name for node in model.graph.node for name in node.output if name]
+    values = Session(with_outputs(model, names), optimize=False).run(inputs)
+    return [name for name in names if values[name].dtype in _BYTES]
+
+
+@cache
+def saturates(activations: str = "uint8") -> bool:
+    """Whether ONNX Runtime's int8 products saturate on this machine: it adds pairs of products in 16 bits.
+
+    That is so on x86-64 CPUs with AVX2 and without VNNI. For uint8 activations the session option that `Reference`
+    sets avoids it.
+
+    Args:
+        activations: dtype of the activations, "uint8" or "int8".
+    """
+    depth = 64
+    x = np.full((1, depth), np.iinfo(activations).max, activations)
+    w = np.full((depth, 16), 127, np.int8)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("QLinearMatMul", ["x", "one", "xz", "w", "one", "wz", "scale", "xz"], ["y"])],
+        "saturation",
+        [onnx.helper.make_tensor_value_info("x", onnx.helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)],
+        [onnx.ValueInfoProto(name="y")],
+        [
+            onnx.numpy_helper.from_array(w, "w"),
+            onnx.numpy_helper.from_array(np.array(1, np.float32), "one"),
+            onnx.numpy_helper.from_array(np.zeros((), x.dtype), "xz"),
+            onnx.numpy_helper.from_array(np.zeros((), np.int8), "wz"),
+            onnx.numpy_helper.from_array(np.array(depth * 127 * 4, np.float32), "scale"),
+        ],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    exact = np.rint(np.float32(depth * 127) * np.float32(np.iinfo(activations).max) / np.float32(depth * 127 * 4))
+    return bool(np.any(Session(model).run({"x": x})["y"] != exact))
+
+
+def saturation_notice() -> str | None:
+    """A sentence for the user where comparisons on this machine may differ through ONNX Runtime's fault, else None."""
+    at_fault = [dtype for dtype in ("uint8", "int8") if saturates(dtype)]
+    if not at_fault:
+        return None
+    return (
+        f"ONNX Runtime's products of {' and '.join(at_fault)} activations saturate on this CPU (AVX2 without VNNI): "
+        "differences from it are not errors of Weft; compare on a CPU with VNNI"
+    )

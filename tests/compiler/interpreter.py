@@ -1,0 +1,160 @@
+"""The integer graph executed in numpy, straight from the formulas in its docstrings, for one image."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.graph import (
+    Add,
+    AveragePool,
+    Clamp,
+    Concat,
+    Conv,
+    Graph,
+    Lookup,
+    MaxPool,
+    Move,
+    Op,
+    SumPool,
+    Tensor,
+    View,
+)
+
+Array = NDArray[Any]
+
+
+def interpret(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """All tensors [C, H, W] of the graph; `inputs` are the model's inputs with a batch of 1."""
+    values = {}
+    for given in graph.inputs:
+        tensor = graph.tensors[given.tensor]
+        array = np.asarray(inputs[given.name])[0]
+        if given.scale is not None:
+            array = _clamp(np.rint(array / given.scale) + np.float32(given.zero_point), tensor)
+        values[given.tensor] = array.reshape(tensor.shape)
+    for op in graph.ops:
+        xs = [values[name] for name in op.inputs]
+        values[op.output] = _RULES[type(op)](op, graph.tensors[op.output], *xs)
+    return values
+
+
+def _clamp(value: Array, y: Tensor) -> Array:
+    return np.clip(value, *y.range).astype(y.dtype)
+
+
+def _requantize(acc: Array, scale: Array, zero: int, y: Tensor) -> Array:
+    wrapped = acc.astype(np.int64).astype(np.int32)
+    return _clamp(np.rint(wrapped.astype(np.float32) * scale) + np.float32(zero), y)
+
+
+def _taps(x: Array, op: Any, y: Tensor, dilations: tuple[int, int], outside: float) -> list[Array]:
+    """For each tap of the window the elements it meets, [C, H of y, W of y]; `outside` in the padding."""
+    (kh, kw), (sy, sx), (top, left, _, _) = op.kernel, op.strides, op.pads
+    height, width = y.shape[1:]
+    taps = []
+    for ky in range(kh):
+        for kx in range(kw):
+            rows = np.arange(height) * sy - top + ky * dilations[0]
+            columns = np.arange(width) * sx - left + kx * dilations[1]
+            inside = ((rows >= 0) & (rows < x.shape[1]))[:, None] & ((columns >= 0) & (columns < x.shape[2]))[None]
+            met = x[:, rows.clip(0, x.shape[1] - 1)][:, :, columns.clip(0, x.shape[2] - 1)]
+            taps.append(np.where(inside, met, outside))
+    return taps
+
+
+def _conv(op: Conv, y: Tensor, x: Array) -> Array:
+    taps = np.stack(_taps(x.astype(np.float64) - op.x_zero, op, y, op.dilations, 0.0), axis=1)
+    acc = np.empty(y.shape, np.float64)
+    per_out, per_in = y.shape[0] // op.group, x.shape[0] // op.group
+    for group in range(op.group):
+        out = slice(group * per_out, (group + 1) * per_out)
+        weight = op.weight[out].reshape(per_out, -1).astype(np.float64)
+        column = taps[group * per_in : (group + 1) * per_in].reshape(weight.shape[1], -1)
+        acc[out] = (weight @ column).reshape(per_out, *y.shape[1:])
+    acc += op.bias[:, None, None]
+    return _requantize(acc, op.scale[:, None, None], op.y_zero, y)
+
+
+def _fma(a: Array, b: np.float32, c: Array) -> Array:
+    """a * b + c rounded once to float32, for 8-bit integers a: the product is exact in float64, the sum goes to odd."""
+    product, addend = a.astype(np.float64) * np.float64(b), np.asarray(c, np.float64)
+    total = product + addend
+    part = total - product
+    error = (product - (total - part)) + (addend - part)
+    even = (total.view(np.int64) & 1) == 0
+    odd = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
+    return np.where((error != 0) & even, odd, total).astype(np.float32)
+
+
+def _add(op: Add, y: Tensor, a: Array, b: Array) -> Array:
+    inner = _fma(b.astype(np.float64), op.b_ratio, np.full(b.shape, op.offset))
+    return _clamp(np.rint(_fma(a, op.a_ratio, inner)), y)
+
+
+def _max_pool(op: MaxPool, y: Tensor, x: Array) -> Array:
+    return np.stack(_taps(x.astype(np.float64), op, y, op.dilations, -np.inf)).max(axis=0).astype(y.dtype)
+
+
+def _sum_pool(op: SumPool, y: Tensor, x: Array) -> Array:
+    acc = (x.astype(np.int64) - op.x_zero).sum(axis=(1, 2), keepdims=True)
+    return _requantize(acc, op.scale, op.y_zero, y)
+
+
+def _average_pool(op: AveragePool, y: Tensor, x: Array) -> Array:
+    real = (x.astype(np.int32) - op.x_zero).astype(np.float32) * op.x_scale
+    total, count = np.zeros(y.shape, np.float32), np.zeros(y.shape, np.float32)
+    for tap in _taps(real, op, y, (1, 1), np.nan):
+        inside = ~np.isnan(tap)
+        total = np.where(inside, total + np.where(inside, tap, 0).astype(np.float32), total).astype(np.float32)
+        count += inside
+    n = np.float32(op.kernel[0] * op.kernel[1]) if op.count_include_pad else count
+    return _clamp(np.rint(total / n / op.y_scale + np.float32(op.y_zero)), y)
+
+
+def _bytes(x: Array) -> Array:
+    return np.ascontiguousarray(x).view(np.uint8)
+
+
+def _concat(op: Concat, _: Tensor, *xs: Array) -> Array:
+    return np.concatenate([table[_bytes(x)] for table, x in zip(op.tables, xs, strict=True)])
+
+
+def _lookup(op: Lookup, _: Tensor, x: Array) -> Array:
+    tables = np.broadcast_to(op.table, (x.shape[0], 256))
+    return np.stack([table[channel] for table, channel in zip(tables, _bytes(x), strict=True)])
+
+
+def _clamped(op: Clamp, _: Tensor, x: Array) -> Array:
+    return np.minimum(np.maximum(x, x.dtype.type(op.lo)), x.dtype.type(op.hi))
+
+
+def _move(op: Move, y: Tensor, x: Array) -> Array:
+    moved = np.full(y.shape, op.fill, y.dtype)
+    rows = [(i, i * op.sy + op.y0) for i in range(y.shape[1]) if 0 <= i * op.sy + op.y0 < x.shape[1]]
+    columns = [(j, j * op.sx + op.x0) for j in range(y.shape[2]) if 0 <= j * op.sx + op.x0 < x.shape[2]]
+    mapped = op.table[0][_bytes(x)]
+    for c, channel in enumerate(op.channels):
+        for (i, row), (j, column) in itertools.product(rows if channel >= 0 else [], columns):
+            moved[c, i, j] = mapped[channel, row, column]
+    return moved
+
+
+def _view(_: View, __: Tensor, x: Array) -> Array:
+    return x
+
+
+_RULES: dict[type[Op], Callable[..., Array]] = {
+    Add: _add,
+    AveragePool: _average_pool,
+    Clamp: _clamped,
+    Concat: _concat,
+    Conv: _conv,
+    Lookup: _lookup,
+    MaxPool: _max_pool,
+    Move: _move,
+    SumPool: _sum_pool,
+    View: _view,
+}
