@@ -1,0 +1,64 @@
+"""From a design to the library that simulates it, each step made once for each content.
+
+The Verilog of a design is found by the content of the sources that describe it, so that a second start needs neither
+Amaranth nor Yosys. The library is found by the Verilog, so that an edit which leaves the hardware as it was compiles
+nothing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.rtl.cache import Cache, default_cache
+from sim.rtl.compile import LIBRARY, compile_library, library_digest
+from sim.rtl.design import Design, digest_files
+from sim.rtl.progress import Report, Stopwatch
+from sim.rtl.toolchain import converter_versions, find_toolchain
+from sim.rtl.variants import FAST, Variant
+from sim.rtl.verilog import act_on_both_edges, write_verilog
+
+VERILOG = "design.v"
+
+
+@dataclass(frozen=True)
+class Build:
+    """A simulator ready to load: the shared ``library``, the ``verilog`` it was made from, and the variant."""
+
+    library: Path
+    verilog: Path
+    word_bytes: int
+    variant: Variant
+
+
+def build(design: Design, variant: Variant = FAST, cache: Path | None = None, report: Report | None = None,
+          workers: int | None = None) -> Build:
+    """The simulator of ``design``, from the cache or made now.
+
+    ``cache`` is a folder (default ``default_cache()``), ``report`` takes lines of progress (default stderr, with the
+    time), ``workers`` is the number of compilers at once (default one a processor).
+
+    Raises ``ToolError`` when a tool is missing and ``BuildError`` when one fails or the cache cannot be written.
+    """
+    store = Cache(cache or default_cache())
+    report = report or Stopwatch()
+    toolchain = find_toolchain()
+    verilog = _verilog(design, variant, store, report) / VERILOG
+
+    def make(folder: Path) -> None:
+        report(f"build the {variant.name} simulator of {design.name}; this is done once")
+        compile_library(verilog, folder, design.word_bytes, variant, toolchain, store, report, workers)
+
+    key = library_digest(verilog.read_text(), design.word_bytes, variant, toolchain)
+    return Build(store.produce("simulator", key, make, report) / LIBRARY, verilog, design.word_bytes, variant)
+
+
+def _verilog(design: Design, variant: Variant, store: Cache, report: Report) -> Path:
+    def make(folder: Path) -> None:
+        report(f"elaborate {design.name} and turn it into Verilog")
+        path = folder / VERILOG
+        write_verilog(design.make(), path, checks=variant.checks, hierarchy=variant.waves)
+        if variant.both_edges:
+            path.write_text(act_on_both_edges(path.read_text()))
+
+    converter = sorted(Path(__file__).parent.glob("*.py"))
+    key = digest_files(converter, design.digest(), repr(variant), *converter_versions())
+    return store.produce("verilog", key, make, report)

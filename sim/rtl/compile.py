@@ -1,0 +1,96 @@
+"""Verilog to a shared library: Verilator, then the C++ compiler on each file."""
+
+import platform
+import re
+from pathlib import Path
+
+from sim.rtl.cache import Cache
+from sim.rtl.design import digest_files
+from sim.rtl.process import Job, default_workers, run_jobs, run_tool
+from sim.rtl.progress import Report
+from sim.rtl.toolchain import Toolchain
+from sim.rtl.variants import Variant
+from sim.rtl.verilog import TOP
+
+LIBRARY = "simulator.so"
+HARNESS = Path(__file__).parent / "harness"
+
+MODEL = "model"
+VERILATE = ("--cc", "--no-timing", "-O3", "--prefix", "Vtop", "--top-module", TOP, "-Wno-lint", "-Wno-fatal",
+            "--Mdir", MODEL)
+COMMON = ("-std=c++20", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-march=native", "-DVL_TIME_CONTEXT",
+          "-include", str(HARNESS / "hooks.h"))
+HOT = ("-O3",)
+COLD = ("-O0",)
+"""Construction and reset run once; optimising them takes longer than the rest of a build."""
+
+
+def library_digest(verilog: str, word_bytes: int, variant: Variant, toolchain: Toolchain) -> str:
+    """Changes with anything that the library of that Verilog depends on, this processor included."""
+    return digest_files(_own_sources(), verilog, str(word_bytes), repr(variant), processor(), *toolchain.versions)
+
+
+def processor() -> str:
+    """What ``-march=native`` depends on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    found = sorted({line for line in lines if re.match(r"(model name|flags|Features|CPU part)\s*:", line)})
+    return "\n".join([platform.machine(), *found])
+
+
+def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Variant, toolchain: Toolchain, cache: Cache,
+                    report: Report, workers: int | None = None) -> None:
+    """Makes ``folder / LIBRARY`` from the Verilog file, which is read from ``folder`` too.
+
+    Raises ``BuildError`` with a tool's message when it fails.
+    """
+    workers = workers or default_workers()
+    runtime = _runtime(variant, toolchain, cache, report, workers)
+    report("verilate")
+    command = [toolchain.verilator, *VERILATE, *variant.verilator_options, verilog]
+    run_tool(command, "Verilator", folder, toolchain.environment())
+    definitions = (f"-DWEFT_WORD_BYTES={word_bytes}", f"-DWEFT_BOTH_EDGES={int(variant.both_edges)}")
+    sources = sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size) + _harness_units()
+    jobs = _compilations(sources, folder, (*definitions, *_trace(variant)), toolchain)
+    run_jobs(jobs, workers, folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
+    report("link")
+    objects = [*sorted(folder.glob("*.o")), *sorted(runtime.glob("*.o"))]
+    run_tool([toolchain.compiler, "-shared", "-o", LIBRARY, *objects, "-pthread"], "the linker", folder)
+    for file in folder.glob("*.o"):
+        file.unlink()
+
+
+def _runtime(variant: Variant, toolchain: Toolchain, cache: Cache, report: Report, workers: int) -> Path:
+    """Objects of Verilator's run-time library, which every model of a variant shares."""
+    names = ["verilated.cpp", "verilated_threads.cpp", *(["verilated_vcd_c.cpp"] if variant.waves else [])]
+
+    def make(folder: Path) -> None:
+        report("compile Verilator's run time")
+        run_jobs(_compilations([toolchain.include / name for name in names], folder, _trace(variant), toolchain),
+                 workers, folder)
+
+    key = digest_files(_own_sources(), *names, processor(), *toolchain.versions)
+    return cache.produce("runtime", key, make, report)
+
+
+def _compilations(sources: list[Path], folder: Path, definitions: tuple[str, ...], toolchain: Toolchain) -> list[Job]:
+    include = [f"-I{folder / MODEL}", "-isystem", toolchain.include, "-isystem", toolchain.include / "vltstd"]
+    jobs = []
+    for source in sources:
+        level = COLD if source.stem.endswith("__Slow") else HOT
+        command = [toolchain.compiler, *COMMON, *level, *definitions, *include, "-c", source, "-o", f"{source.stem}.o"]
+        jobs.append(Job(source.name, command))
+    return jobs
+
+
+def _trace(variant: Variant) -> tuple[str, ...]:
+    value = int(variant.waves)
+    return (f"-DVM_TRACE={value}", f"-DVM_TRACE_VCD={value}", "-DVM_COVERAGE=0", "-DVM_SC=0")
+
+
+def _harness_units() -> list[Path]:
+    return sorted(HARNESS.glob("*.cpp"))
+
+
+def _own_sources() -> list[Path]:
+    return [Path(__file__), *sorted(HARNESS.iterdir())]

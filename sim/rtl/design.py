@@ -1,0 +1,59 @@
+"""What is simulated: a way to make the hardware, and what it depends on."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from isa.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Hardware with the accelerator's ports.
+
+    Attributes:
+        name: for messages.
+        word_bytes: bytes in one beat of its memory bus.
+        parameters: text that changes with whatever ``make`` depends on beside ``sources``.
+        sources: Python files, and folders of them, that describe the hardware.
+        make: makes the Amaranth component. Called only when the Verilog is not in the cache.
+    """
+
+    name: str
+    word_bytes: int
+    parameters: str
+    sources: tuple[Path, ...]
+    make: Callable[[], Any]
+
+    def digest(self) -> str:
+        """Hexadecimal digits that change with the parameters or the content of any source."""
+        return digest_files(self._files(), self.name, str(self.word_bytes), self.parameters)
+
+    def _files(self) -> Iterator[Path]:
+        for source in self.sources:
+            yield from sorted(source.rglob("*.py")) if source.is_dir() else [source]
+
+
+def digest_files(files: Iterable[Path], *texts: str) -> str:
+    """SHA-256 over the texts, and the names and contents of the files."""
+    state = hashlib.sha256()
+    contents = (part for file in files for part in (file.name.encode(), file.read_bytes()))
+    for part in chain((text.encode() for text in texts), contents):
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    return state.hexdigest()
+
+
+def accelerator(config: Config) -> Design:
+    """The accelerator of that configuration."""
+    def make() -> Any:
+        from hdl.top import Accelerator
+
+        return Accelerator(config)
+
+    return Design(f"accelerator {config.name}", config.size, config.digest, (ROOT / "isa", ROOT / "hdl"), make)

@@ -1,0 +1,52 @@
+// What AR and AW have in common: the handshake, its rules, and the queue of bursts taken.
+#pragma once
+
+#include "burst.h"
+#include "pins.h"
+#include "settings.h"
+#include "watch.h"
+
+namespace weft {
+
+class AddressChannel {
+  public:
+    explicit AddressChannel(const char* name) : name_(name) {}
+
+    void reset() {
+        head_ = tail_ = 0;
+        waiting_ = false;
+    }
+
+    bool empty() const { return head_ == tail_; }
+    uint32_t count() const { return head_ - tail_; }
+    Burst& front() { return (*this)[0]; }
+    Burst& operator[](uint32_t index) { return bursts_[(tail_ + index) % kMaxOutstanding]; }
+    void pop() { ++tail_; }
+
+    // An address was refused in the last cycle, so that it must stand unchanged in this one.
+    bool waiting() const { return waiting_; }
+
+    // One cycle in which valid is up, or was up and refused in the cycle before. True when a burst was taken.
+    bool sample(const Address& request, bool valid, bool ready, uint64_t now, uint64_t due, Watch& watch) {
+        if (waiting_ && !valid) watch.fail(now, describe(name_, offered_, "valid was withdrawn before ready"));
+        if (waiting_ && valid && !(request == offered_)) watch.fail(now, describe(name_, offered_, "payload changed before ready"));
+        offered_ = request;
+        waiting_ = valid && !ready;
+        if (!valid || !ready) return false;
+        if (const char* rule = broken_rule(request, kWordBytes)) watch.fail(now, describe(name_, request, rule));
+        bursts_[head_ % kMaxOutstanding] = {request.address, due, request.length + 1u, 0, head_, request.id};
+        ++head_;
+        return true;
+    }
+
+  private:
+    static_assert((kMaxOutstanding & (kMaxOutstanding - 1)) == 0, "indices wrap around");
+
+    const char* name_;
+    Burst bursts_[kMaxOutstanding];
+    uint32_t head_ = 0, tail_ = 0;
+    bool waiting_ = false;
+    Address offered_{};
+};
+
+}  // namespace weft

@@ -1,0 +1,68 @@
+// The C interface that sim/rtl/library.py binds. Every function takes the simulation that weft_create returned.
+#include "settings.h"
+#include "simulation.h"
+
+using weft::Simulation;
+
+// Only these functions are visible outside the library.
+#pragma GCC visibility push(default)
+extern "C" {
+
+uint32_t weft_word_bytes() { return weft::kWordBytes; }
+
+Simulation* weft_create(uint8_t* bytes, uint64_t size, uint64_t base, uint64_t seed) {
+    return new Simulation(bytes, size, base, seed);
+}
+
+void weft_destroy(Simulation* simulation) { delete simulation; }
+
+int32_t weft_configure(Simulation* simulation, const weft::Timing* timing) { return simulation->configure(*timing); }
+
+void weft_add_fault(Simulation* simulation, uint64_t begin, uint64_t end) { simulation->memory.add_fault(begin, end); }
+
+void weft_clear_faults(Simulation* simulation) { simulation->memory.clear_faults(); }
+
+void weft_reset(Simulation* simulation, uint32_t cycles) { simulation->reset(cycles); }
+
+int32_t weft_run(Simulation* simulation, uint64_t max_cycles, int32_t until_irq) {
+    return static_cast<int32_t>(simulation->run(max_cycles, until_irq));
+}
+
+int32_t weft_write_register(Simulation* simulation, uint32_t address, uint32_t value, uint32_t* response) {
+    return simulation->write_register(address, value, *response);
+}
+
+int32_t weft_read_register(Simulation* simulation, uint32_t address, uint32_t* value, uint32_t* response) {
+    return simulation->read_register(address, *value, *response);
+}
+
+uint64_t weft_cycles(const Simulation* simulation) { return simulation->cycle; }
+
+int32_t weft_irq(Simulation* simulation) { return simulation->model.pins().irq; }
+
+// The text of the first failure since the last reset, or null.
+const char* weft_failure(const Simulation* simulation) { return simulation->watch.failed() ? simulation->watch.text() : nullptr; }
+
+void weft_statistics(const Simulation* simulation, weft::Statistics* statistics) { *statistics = simulation->statistics; }
+
+void weft_record(Simulation* simulation, int32_t on) { simulation->recorder.enable(on); }
+
+void weft_clear_record(Simulation* simulation) { simulation->recorder.clear(); }
+
+// The arrays stay where they are until the next run, reset or clear.
+uint64_t weft_recorded(const Simulation* simulation, const uint32_t** addresses, const uint8_t** data) {
+    *addresses = simulation->recorder.addresses();
+    *data = simulation->recorder.data();
+    return simulation->recorder.count();
+}
+
+#if VM_TRACE
+int32_t weft_open_waves(Simulation* simulation, const char* path, uint64_t first, uint64_t last) {
+    return simulation->model.waves().open(simulation->model.top(), path, first, last);
+}
+
+void weft_close_waves(Simulation* simulation) { simulation->model.waves().close(); }
+#endif
+
+}  // extern "C"
+#pragma GCC visibility pop

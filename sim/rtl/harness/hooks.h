@@ -1,0 +1,10 @@
+// Forced into every file of the build: where Verilator's prints, $stop and $fatal go instead of stdout and exit().
+#pragma once
+
+extern "C" int weft_print(const char* format, ...);
+
+#define VL_PRINTF weft_print
+#define VL_USER_STOP
+#define VL_USER_FATAL
+#define VL_USER_FINISH
+#define VL_USER_WARN

@@ -1,0 +1,39 @@
+// The bytes behind the bus, and which addresses answer with an error.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace weft {
+
+enum Response : uint8_t { kOkay = 0, kSlaveError = 2, kDecodeError = 3 };
+
+class Memory {
+  public:
+    Memory(uint8_t* bytes, uint64_t size, uint64_t base) : bytes_(bytes), size_(size), base_(base) {}
+
+    // What one beat of `count` bytes at `address` answers.
+    Response response(uint64_t address, uint64_t count) const {
+        if (address < base_ || address - base_ + count > size_) return kDecodeError;
+        for (const Fault& fault : faults_) {
+            if (address < fault.end && address + count > fault.begin) return kSlaveError;
+        }
+        return kOkay;
+    }
+
+    // Only for an address whose response is kOkay.
+    uint8_t* at(uint64_t address) { return bytes_ + (address - base_); }
+
+    void add_fault(uint64_t begin, uint64_t end) { faults_.push_back({begin, end}); }
+    void clear_faults() { faults_.clear(); }
+
+  private:
+    struct Fault {
+        uint64_t begin, end;
+    };
+    uint8_t* bytes_;
+    uint64_t size_, base_;
+    std::vector<Fault> faults_;
+};
+
+}  // namespace weft

@@ -1,0 +1,75 @@
+// The memory's side of AR and R: takes bursts, answers them in order.
+#pragma once
+
+#include <cstring>
+
+#include "address_channel.h"
+#include "memory.h"
+#include "pace.h"
+
+namespace weft {
+
+class ReadChannel {
+  public:
+    explicit ReadChannel(Memory& memory) : memory_(memory) {}
+
+    void configure(const Timing& timing) { pace_.configure(timing, 1); }
+    bool idle() const { return bursts_.empty(); }
+
+    void reset(Pins& pins) {
+        bursts_.reset();
+        presented_ = false;
+        next_beat_ = 0;
+        pins.AXI(arready) = pins.AXI(rvalid) = 0;
+    }
+
+    // Before the clock edge: what the accelerator says in cycle `now`.
+    void sample(const Pins& pins, uint64_t now, Statistics& statistics, Watch& watch) {
+        if (!bursts_.empty()) {
+            ++statistics.read_busy_cycles;
+            if (presented_ && pins.AXI(rready)) {
+                ++statistics.read_beats;
+                if (++bursts_.front().done == bursts_.front().beats) bursts_.pop();
+                presented_ = false;
+            }
+        }
+        if (pins.AXI(arvalid) || bursts_.waiting()) [[unlikely]] {
+            const Address request{pins.AXI(araddr), pins.AXI(arid), pins.AXI(arlen), pins.AXI(arsize), pins.AXI(arburst)};
+            statistics.read_bursts +=
+                bursts_.sample(request, pins.AXI(arvalid), pins.AXI(arready), now, now + pace_.latency(), watch);
+        }
+    }
+
+    // After the clock edge: what the memory says in cycle `now`.
+    void drive(Pins& pins, uint64_t now) {
+        pins.AXI(arready) = bursts_.count() < pace_.outstanding() && !pace_.stall();
+        if (presented_) return;
+        presented_ = !bursts_.empty() && now >= bursts_.front().due && now >= next_beat_ && !pace_.stall();
+        pins.AXI(rvalid) = presented_;
+        if (!presented_) return;
+        present(pins, bursts_.front());
+        next_beat_ = now + pace_.beat_interval();
+    }
+
+  private:
+    void present(Pins& pins, const Burst& burst) {
+        const uint64_t address = burst.address + uint64_t{burst.done} * kWordBytes;
+        const Response response = memory_.response(address, kWordBytes);
+        if (response == kOkay) [[likely]] {
+            std::memcpy(&pins.AXI(rdata), memory_.at(address), kWordBytes);
+        } else {
+            std::memset(&pins.AXI(rdata), 0, kWordBytes);
+        }
+        pins.AXI(rid) = burst.id;
+        pins.AXI(rresp) = response;
+        pins.AXI(rlast) = burst.done + 1 == burst.beats;
+    }
+
+    Memory& memory_;
+    Pace pace_;
+    AddressChannel bursts_{"AR"};
+    uint64_t next_beat_ = 0;
+    bool presented_ = false;  // a beat stands on the R channel
+};
+
+}  // namespace weft

@@ -1,0 +1,35 @@
+// The words that the accelerator writes to its activation memory, in order.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "pins.h"
+
+namespace weft {
+
+class Recorder {
+  public:
+    void enable(bool on) { on_ = on; }
+    void clear() {
+        addresses_.clear();
+        data_.clear();
+    }
+    void sample(const Pins& pins) {
+        if (!on_ || !pins.TRACE(valid)) [[likely]] return;
+        addresses_.push_back(pins.TRACE(address));
+        data_.resize(data_.size() + kWordBytes);
+        std::memcpy(data_.data() + data_.size() - kWordBytes, &pins.TRACE(data), kWordBytes);
+    }
+
+    uint64_t count() const { return addresses_.size(); }
+    const uint32_t* addresses() const { return addresses_.data(); }
+    const uint8_t* data() const { return data_.data(); }
+
+  private:
+    bool on_ = false;
+    std::vector<uint32_t> addresses_;
+    std::vector<uint8_t> data_;
+};
+
+}  // namespace weft

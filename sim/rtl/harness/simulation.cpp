@@ -1,0 +1,168 @@
+#include "simulation.h"
+
+#include <cstdarg>
+#include <cstdio>
+
+#include "hooks.h"
+
+namespace weft {
+namespace {
+
+// The simulation being stepped: Verilator's hooks carry no pointer of ours.
+thread_local Simulation* current = nullptr;
+
+}  // namespace
+
+Simulation::Simulation(uint8_t* bytes, uint64_t size, uint64_t base, uint64_t seed)
+    : memory(bytes, size, base), model(seed), pins_(model.pins()), read_(memory), write_(memory) {}
+
+bool Simulation::configure(const Timing& timing) {
+    if (!read_.idle() || !write_.idle()) return false;
+    read_.configure(timing);
+    write_.configure(timing);
+    return true;
+}
+
+void Simulation::reset(uint32_t cycles) {
+    current = this;
+    watch.clear();
+    read_.reset(pins_);
+    write_.reset(pins_);
+    pins_.AXIL(awvalid) = pins_.AXIL(wvalid) = pins_.AXIL(bready) = pins_.AXIL(arvalid) = pins_.AXIL(rready) = 0;
+    pins_.rst = 1;
+    for (uint32_t index = 0; index < cycles; ++index) {
+        model.edge(cycle);
+        model.settle(cycle++);
+    }
+    if (pins_.AXI(arvalid) || pins_.AXI(awvalid) || pins_.AXI(wvalid)) watch.fail(cycle, "a valid of the AXI master is up in reset");
+    pins_.rst = 0;
+    flush_prints();
+}
+
+template <bool Settle, typename Drive>
+inline void Simulation::step(Drive drive) {
+    read_.sample(pins_, cycle, statistics, watch);
+    write_.sample(pins_, cycle, statistics, watch);
+    recorder.sample(pins_);
+    model.edge(cycle);
+    ++cycle;
+#if !WEFT_BOTH_EDGES
+    const Outputs before(pins_);
+#endif
+    read_.drive(pins_, cycle);
+    write_.drive(pins_, cycle);
+    drive();
+    if (Settle || !WEFT_BOTH_EDGES) model.settle(cycle - 1);
+#if !WEFT_BOTH_EDGES
+    if (const char* name = before.difference(Outputs(pins_))) {
+        watch.fail(cycle, std::string(name) + " depends on a bus input within the cycle; AXI4 forbids such a path");
+    }
+#endif
+}
+
+Stop Simulation::run(uint64_t max_cycles, bool until_irq) {
+    current = this;
+    const uint64_t end = cycle + max_cycles;
+    while (cycle < end && !watch.failed() && !(until_irq && pins_.irq)) step<false>([] {});
+    flush_prints();
+    if (watch.failed()) return Stop::Failed;
+    return until_irq && pins_.irq ? Stop::Irq : Stop::Limit;
+}
+
+bool Simulation::write_register(uint32_t address, uint32_t value, uint32_t& response) {
+    current = this;
+    step<true>([&] {
+        pins_.AXIL(awaddr) = address;
+        pins_.AXIL(wdata) = value;
+        pins_.AXIL(wstrb) = 0xF;
+        pins_.AXIL(awvalid) = pins_.AXIL(wvalid) = pins_.AXIL(bready) = 1;
+    });
+    bool answered = false;
+    for (uint32_t wait = 0; wait < kRegisterTimeout && !answered && !watch.failed(); ++wait) {
+        const bool address_left = pins_.AXIL(awvalid) && !pins_.AXIL(awready);
+        const bool data_left = pins_.AXIL(wvalid) && !pins_.AXIL(wready);
+        answered = pins_.AXIL(bvalid);
+        response = pins_.AXIL(bresp);
+        step<true>([&] {
+            pins_.AXIL(awvalid) = address_left;
+            pins_.AXIL(wvalid) = data_left;
+            pins_.AXIL(bready) = !answered;
+        });
+    }
+    flush_prints();
+    return answered;
+}
+
+bool Simulation::read_register(uint32_t address, uint32_t& value, uint32_t& response) {
+    current = this;
+    step<true>([&] {
+        pins_.AXIL(araddr) = address;
+        pins_.AXIL(arvalid) = pins_.AXIL(rready) = 1;
+    });
+    bool answered = false;
+    for (uint32_t wait = 0; wait < kRegisterTimeout && !answered && !watch.failed(); ++wait) {
+        const bool address_left = pins_.AXIL(arvalid) && !pins_.AXIL(arready);
+        answered = pins_.AXIL(rvalid);
+        value = pins_.AXIL(rdata);
+        response = pins_.AXIL(rresp);
+        step<true>([&] {
+            pins_.AXIL(arvalid) = address_left;
+            pins_.AXIL(rready) = !answered;
+        });
+    }
+    flush_prints();
+    return answered;
+}
+
+void Simulation::stop(const std::string& reason) {
+    watch.fail(cycle, printed_.empty() ? reason : printed_ + " (" + reason + ")");
+    printed_.clear();
+}
+
+void Simulation::flush_prints() {
+    std::fputs(printed_.c_str(), stderr);
+    printed_.clear();
+}
+
+// Verilator's hooks come here; what the model says outside a simulation goes to stderr.
+void model_stopped(const std::string& reason) {
+    if (current) {
+        current->stop(reason);
+    } else {
+        std::fprintf(stderr, "%s\n", reason.c_str());
+    }
+}
+
+void model_printed(const char* text) {
+    if (current) {
+        current->print(text);
+    } else {
+        std::fputs(text, stderr);
+    }
+}
+
+}  // namespace weft
+
+extern "C" int weft_print(const char* format, ...) {
+    char text[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = std::vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    weft::model_printed(text);
+    return length;
+}
+
+static std::string place(const char* file, int line) { return std::string(file) + ":" + std::to_string(line); }
+
+void vl_stop(const char* file, int line, const char*) VL_MT_UNSAFE { weft::model_stopped("stopped at " + place(file, line)); }
+
+void vl_finish(const char* file, int line, const char*) VL_MT_UNSAFE { weft::model_stopped("finished at " + place(file, line)); }
+
+void vl_fatal(const char* file, int line, const char*, const char* message) VL_MT_UNSAFE {
+    weft::model_stopped(std::string(message) + " at " + place(file, line));
+}
+
+void vl_warn(const char* file, int line, const char*, const char* message) VL_MT_UNSAFE {
+    weft::model_printed((place(file, line) + ": " + message + "\n").c_str());
+}

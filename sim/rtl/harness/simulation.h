@@ -1,0 +1,56 @@
+// One accelerator, its memory, and the clock that runs both.
+#pragma once
+
+#include <string>
+
+#include "memory.h"
+#include "model.h"
+#include "outputs.h"
+#include "read_channel.h"
+#include "recorder.h"
+#include "settings.h"
+#include "watch.h"
+#include "write_channel.h"
+
+namespace weft {
+
+class Simulation {
+  public:
+    Simulation(uint8_t* bytes, uint64_t size, uint64_t base, uint64_t seed);
+
+    // False when bursts are in flight.
+    bool configure(const Timing& timing);
+    void reset(uint32_t cycles);
+    Stop run(uint64_t max_cycles, bool until_irq);
+
+    // One access over AXI4-Lite. False when the accelerator does not answer within kRegisterTimeout cycles.
+    bool write_register(uint32_t address, uint32_t value, uint32_t& response);
+    bool read_register(uint32_t address, uint32_t& value, uint32_t& response);
+
+    // What the model prints, and what it stops on.
+    void print(const char* text) { printed_ += text; }
+    void stop(const std::string& reason);
+
+    Memory memory;
+    Model model;
+    Recorder recorder;
+    Statistics statistics{};
+    Watch watch;
+    uint64_t cycle = 0;
+
+  private:
+    static constexpr uint32_t kRegisterTimeout = 10000;
+
+    // One clock cycle. Inputs change after the edge, those of AXI4-Lite by `drive`. Nothing that the accelerator says on AXI
+    // may depend on them before the next edge (AXI4 forbids such paths), so a fast build settles only when asked to.
+    template <bool Settle, typename Drive>
+    void step(Drive drive);
+    void flush_prints();
+
+    Pins& pins_;
+    ReadChannel read_;
+    WriteChannel write_;
+    std::string printed_;
+};
+
+}  // namespace weft

