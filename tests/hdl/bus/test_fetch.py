@@ -1,0 +1,189 @@
+"""FETCH on the bus: every instruction at its queue, in order, up to End."""
+
+import random
+from typing import Any
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
+
+from hdl.axi import Bus
+from hdl.fetch import BUFFER_BYTES, Fetch
+from isa.config import Config
+from isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from isa.instructions import Convolve, Drain, End, LoadTable, LoadWeights, Pool, Store, Vector
+
+KINDS = (LoadWeights, LoadTable, Convolve, Drain, Vector, Pool, Store)
+
+
+class System:
+    """FETCH, the bus, a memory with a program, and queues that are full with probability ``full``."""
+
+    def __init__(self, bench: Any, config: Config, code: bytes, *, program: int = 0x1000, full: float = 0.0,
+                 idle_after: int = 0, **memory: Any) -> None:
+        self.bench, self.config, self.full, self.idle_after = bench, config, full, idle_after
+        self.fetch, self.bus = Fetch(config), Bus(config)
+        self.design = Module()
+        self.design.submodules += [self.fetch, self.bus]
+        connect(self.design, self.fetch.bus, self.bus.fetch)
+        self.design.d.comb += self.bus.load.beat.ready.eq(1)
+        self.program = program
+        data = random.Random(3).randbytes(program) + code
+        # What lies behind the program must not matter.
+        data += random.Random(4).randbytes(4096)
+        self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(data), **memory)
+        self.pushed: list[tuple[Unit, int]] = []
+        self.events: dict[str, list[int]] = {"fetched": [], "finished": [], "illegal": [], "bus_error": []}
+        self.cycle = 0
+
+    async def start(self, ctx: Any) -> None:
+        await ctx.tick().repeat(3)
+        ctx.set(self.fetch.program, self.program)
+        ctx.set(self.fetch.control.start, 1)
+        await ctx.tick()
+        ctx.set(self.fetch.control.start, 0)
+        ctx.set(self.fetch.program, 0)
+
+    async def queues(self, ctx: Any) -> None:
+        rng = random.Random(5)
+        while True:
+            ready = [rng.random() >= self.full for _ in Unit]
+            for unit in Unit:
+                ctx.set(self.fetch.queues[unit].ready, ready[unit])
+            ctx.set(self.fetch.idle, self.cycle >= self.idle_after)
+            signals = [self.fetch.queues[unit].valid for unit in Unit] + [self.fetch.queues[0].payload]
+            *_, load, array, post, store, payload = await ctx.tick().sample(*signals)
+            for unit, valid in zip(Unit, (load, array, post, store), strict=True):
+                if valid and ready[unit]:
+                    self.pushed.append((unit, payload))
+
+    async def watch(self, ctx: Any) -> None:
+        control = self.fetch.control
+        while True:
+            *_, fetched, finished, illegal, error = await ctx.tick().sample(
+                control.fetched, control.finished, control.illegal, control.bus_error)
+            for name, pulse in zip(self.events, (fetched, finished, illegal, error), strict=True):
+                self.events[name] += [self.cycle] * pulse
+            self.cycle += 1
+
+    def run(self, event: str = "finished", extra: int = 300) -> None:
+        processes = [self.start, self.queues, self.watch, self.memory.serve_reads]
+        self.bench.run(self.design, processes, lambda: bool(self.events[event]), extra)
+
+
+def make_program(seed: int, count: int) -> list[Instruction]:
+    rng = random.Random(seed)
+    made: list[Instruction] = []
+    for _ in range(count):
+        cls = rng.choice(KINDS)
+        made.append(cls(wait=rng.randrange(16), **{spec.name: rng.randint(spec.low, spec.high) for spec in cls.specs()[3:]}))
+    return made
+
+
+def encode(instructions: list[Instruction]) -> bytes:
+    return b"".join(instruction.encode() for instruction in instructions)
+
+
+def expected(instructions: list[Instruction]) -> list[tuple[Unit | None, int]]:
+    return [(i.UNIT, int.from_bytes(i.encode(), "little")) for i in instructions]
+
+
+@pytest.mark.parametrize(("name", "seed"), [("tiny", 0), ("tiny", 1), ("16x16", 2), ("64x64", 3)])
+def test_instructions_reach_their_queues_in_order(bench: Any, name: str, seed: int) -> None:
+    instructions = make_program(seed, 50)
+    system = System(bench, bench.config(name), encode([*instructions, End()]), full=0.4, stall=0.2, latency=20)
+    system.run()
+    assert system.pushed == expected(instructions)
+    assert len(system.events["fetched"]) == 51
+    assert len(system.events["finished"]) == 1
+    assert not system.events["illegal"]
+
+
+def test_a_word_may_hold_two_instructions(bench: Any) -> None:
+    config = Config(name="wide", size=128, lanes=32, column_stage=128, row_stage=4, accumulator_depth=64,
+                    activation_bytes=1 << 20, weight_words=256)
+    instructions = make_program(7, 21)
+    system = System(bench, config, encode([*instructions, End()]), full=0.3)
+    system.run()
+    assert system.pushed == expected(instructions)
+
+
+@pytest.mark.parametrize("start", [0x1000, 0x1040, 0x10C0, 0x1FC0])
+def test_a_program_may_start_at_any_instruction(bench: Any, start: int) -> None:
+    instructions = make_program(start, 9)
+    system = System(bench, bench.config(), encode([*instructions, End()]), program=start)
+    system.run()
+    assert system.pushed == expected(instructions)
+
+
+def test_nothing_is_asked_for_once_end_is_seen(bench: Any) -> None:
+    system = System(bench, bench.config("16x16"), encode([End()]))
+    system.run()
+    read = sum(burst.beats for burst in system.memory.reads) * 16
+    assert read <= BUFFER_BYTES + INSTRUCTION_BYTES + 4 * INSTRUCTION_BYTES
+
+
+def test_no_more_is_asked_for_than_the_buffer_holds(bench: Any) -> None:
+    system = System(bench, bench.config("16x16"), encode([*make_program(1, 60), End()]), full=1.0)
+    system.bench.run(system.design, [system.start, system.queues, system.watch, system.memory.serve_reads],
+                     lambda: system.cycle == 600)
+    held = len(system.memory.read_cycles) * 16
+    assert BUFFER_BYTES <= held <= BUFFER_BYTES + INSTRUCTION_BYTES
+
+
+def test_errors_behind_end_do_not_matter(bench: Any) -> None:
+    instructions = make_program(2, 5)
+    system = System(bench, bench.config(), encode([*instructions, End()]), limit=0x1000 + 6 * INSTRUCTION_BYTES)
+    system.run()
+    assert system.pushed == expected(instructions)
+    assert not system.events["bus_error"]
+
+
+def test_an_error_before_end_stops_the_program(bench: Any) -> None:
+    instructions = make_program(2, 5)
+    system = System(bench, bench.config(), encode([*instructions, End()]), limit=0x1000 + 3 * INSTRUCTION_BYTES + 60)
+    system.run("bus_error")
+    assert system.pushed == expected(instructions[:3])
+    assert len(system.events["bus_error"]) == 1
+    assert not system.events["finished"]
+
+
+BAD = {
+    "unknown opcode": (63).to_bytes(64, "little"),
+    "opcode 0": bytes(64),
+    "reserved bit": (LoadTable.OPCODE | 1 << 511).to_bytes(64, "little"),
+    "lowest reserved bit": (LoadTable.OPCODE | 1 << LoadTable.specs()[-1].offset + LoadTable.specs()[-1].width).to_bytes(
+        64, "little"),
+    "end that waits": End(wait=1).encode(),
+    "end that signals": End(signal=2).encode(),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_no_instruction_is_illegal_and_dispatched_nowhere(bench: Any, case: str) -> None:
+    instructions = make_program(3, 3)
+    system = System(bench, bench.config("16x16"), encode(instructions) + BAD[case] + encode([LoadTable(), End()]))
+    system.run("illegal")
+    assert system.pushed == expected(instructions)
+    assert len(system.events["illegal"]) == 1
+    assert not system.events["finished"]
+
+
+def test_a_misaligned_program_is_illegal(bench: Any) -> None:
+    system = System(bench, bench.config(), encode([End()]), program=0x1020)
+    system.run("illegal")
+    assert not system.memory.reads
+
+
+def test_the_end_waits_until_all_is_done(bench: Any) -> None:
+    system = System(bench, bench.config("64x64"), encode([End()]), idle_after=200)
+    system.run()
+    assert len(system.events["finished"]) == 1
+    assert 200 <= system.events["finished"][0] <= 202
+
+
+def test_instructions_come_as_fast_as_the_bus_gives_them(bench: Any) -> None:
+    system = System(bench, bench.config("16x16"), encode([*make_program(3, 100), End()]), latency=64)
+    system.run()
+    fetched = system.events["fetched"]
+    assert (fetched[-1] - fetched[0]) / 100 < 9

@@ -1,0 +1,256 @@
+"""LOAD on the bus: every word at its place, credits kept, and a beat a cycle."""
+
+import random
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
+
+from hdl.axi import Bus
+from hdl.load import TABLE_WORDS, Load
+from isa.config import Config
+from isa.instructions import Instruction, LoadActivations, LoadParameters, LoadTable, LoadWeights
+from isa.registers import Cause
+
+BASE = 0x3000
+MEMORY = 1 << 18
+
+
+@dataclass
+class Sink:
+    """A FIFO of ``capacity`` words whose consumer takes a word with probability ``rate``, from ``opens`` on."""
+
+    port: Any
+    capacity: int
+    rate: float = 1.0
+    opens: int = 0
+    lag: bool = False
+    words: list[int] = field(default_factory=list)
+
+    async def serve(self, ctx: Any) -> None:
+        rng, level, before = random.Random(self.capacity), 0, 0
+        cycle = 0
+        while True:
+            ctx.set(self.port.free, self.capacity - (max(level, before) if self.lag else level))
+            *_, valid, word = await ctx.tick().sample(self.port.valid, self.port.data)
+            before = level
+            if valid:
+                self.words.append(word)
+                level += 1
+                assert level <= self.capacity, "a word for a full FIFO"
+            if level and cycle >= self.opens and rng.random() < self.rate:
+                level -= 1
+            cycle += 1
+
+
+@dataclass
+class ChipPort:
+    """The write port of the activation memory, not ready with probability ``stall``."""
+
+    port: Any
+    stall: float = 0.0
+    words: dict[int, int] = field(default_factory=dict)
+    cycles: list[int] = field(default_factory=list)
+
+    async def serve(self, ctx: Any) -> None:
+        rng, cycle = random.Random(7), 0
+        while True:
+            ready = rng.random() >= self.stall
+            ctx.set(self.port.ready, ready)
+            *_, valid, address, word = await ctx.tick().sample(self.port.valid, self.port.address, self.port.data)
+            if valid and ready:
+                self.words[address] = word
+                self.cycles.append(cycle)
+            cycle += 1
+
+
+class System:
+    """LOAD, the bus, a memory of random bytes, three FIFOs and a port."""
+
+    def __init__(self, bench: Any, config: Config, instructions: list[Instruction], *, rate: float = 1.0, gap: float = 0.0,
+                 opens: int = 0, port_stall: float = 0.0, lag: bool = False, **memory: Any) -> None:
+        self.bench, self.config = bench, config
+        self.load, self.bus = Load(config), Bus(config)
+        self.design = Module()
+        self.design.submodules += [self.load, self.bus]
+        connect(self.design, self.load.bus, self.bus.load)
+        self.design.d.comb += self.load.base.eq(BASE)
+        self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(random.Random(1).randbytes(MEMORY)), **memory)
+        self.driver = bench.UnitDriver(self.load.unit, instructions, gap=gap)
+        self.sinks = {
+            LoadWeights: Sink(self.load.weights, config.weight_words, rate, opens, lag),
+            LoadParameters: Sink(self.load.parameters, config.parameter_entries * config.parameter_beats, rate, opens, lag),
+            LoadTable: Sink(self.load.tables, config.table_pages * TABLE_WORDS, rate, opens, lag),
+        }
+        self.port = ChipPort(self.load.write, port_stall)
+        self.errors = 0
+
+    async def count_errors(self, ctx: Any) -> None:
+        while True:
+            *_, error = await ctx.tick().sample(self.load.bus_error)
+            self.errors += error
+
+    def run(self, done: Any = None) -> int:
+        processes = [self.memory.serve_reads, self.driver.offer, self.driver.watch, self.port.serve, self.count_errors,
+                     *(sink.serve for sink in self.sinks.values())]
+        return self.bench.run(self.design, processes, done or (lambda: self.driver.done))
+
+    def words(self, address: int, count: int) -> list[int]:
+        size, start = self.config.size, BASE + address
+        return [int.from_bytes(self.memory.data[start + i * size:start + (i + 1) * size], "little") for i in range(count)]
+
+    def check(self) -> None:
+        expected = {cls: [] for cls in self.sinks}
+        chip = {}
+        for i in self.driver.instructions:
+            match i:
+                case LoadWeights():
+                    expected[LoadWeights] += self.words(i.address, i.words)
+                case LoadParameters():
+                    expected[LoadParameters] += self.words(i.address, i.entries * self.config.parameter_beats)
+                case LoadTable():
+                    expected[LoadTable] += self.words(i.address, TABLE_WORDS)
+                case LoadActivations():
+                    for row in range(i.rows):
+                        run = self.words(i.address + row * i.memory_pitch * self.config.size, i.words)
+                        chip |= {i.destination + row * i.chip_pitch + n: word for n, word in enumerate(run)}
+        for cls, sink in self.sinks.items():
+            assert sink.words == expected[cls], cls.__name__
+        assert self.port.words == chip
+
+
+def mixture(config: Config, seed: int, count: int) -> list[Instruction]:
+    rng, size = random.Random(seed), config.size
+    made: list[Instruction] = []
+    destination = 0
+    for _ in range(count):
+        address = rng.randrange(0, 0x4000) * size
+        rows, words, gap = rng.randrange(1, 6), rng.randrange(1, 40), rng.randrange(0, 5)
+        made.append(rng.choice([
+            LoadWeights(address=address, words=size * rng.randrange(1, 20)),
+            LoadParameters(address=address, entries=rng.randrange(1, 40)),
+            LoadTable(address=address),
+            LoadActivations(address=address, destination=destination, words=words, rows=rows,
+                            memory_pitch=rng.randrange(0, 100), chip_pitch=words + gap)]))
+        destination += rows * (words + gap)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_word_reaches_its_place_under_back_pressure(bench: Any, seed: int) -> None:
+    config = bench.config()
+    system = System(bench, config, mixture(config, seed, 14), rate=0.6, gap=0.3, port_stall=0.4, lag=seed == 1,
+                    stall=0.3, latency=20, seed=seed)
+    system.run()
+    system.check()
+    assert len(system.driver.retired) == 14
+    assert not system.driver.illegal
+
+
+@pytest.mark.parametrize("name", ["16x16", "64x64"])
+def test_wide_words_reach_their_places(bench: Any, name: str) -> None:
+    config = bench.config(name)
+    system = System(bench, config, mixture(config, 5, 5), stall=0.1)
+    system.run()
+    system.check()
+
+
+def sustained(cycles: list[int]) -> float:
+    return (len(cycles) - 1) / (cycles[-1] - cycles[0])
+
+
+@pytest.mark.parametrize("name", ["tiny", "64x64"])
+def test_tile_after_tile_comes_a_beat_a_cycle_at_latency_64(bench: Any, name: str) -> None:
+    config = bench.config(name)
+    tile = max(config.size, 16)
+    tiles = [LoadWeights(address=n * tile * config.size, words=tile) for n in range(1024 // tile)]
+    system = System(bench, config, tiles, latency=64)
+    system.run()
+    system.check()
+    assert sustained(system.memory.read_cycles) > 0.98
+    assert system.memory.most_outstanding <= 16
+
+
+def test_rows_of_seven_words_come_a_beat_a_cycle_at_latency_64(bench: Any) -> None:
+    config = bench.config()
+    rows = [LoadActivations(address=n * 0x1000, destination=n * 200, words=7, rows=20, memory_pitch=7 * 4, chip_pitch=7)
+            for n in range(6)]
+    system = System(bench, config, rows, latency=64)
+    system.run()
+    system.check()
+    assert sustained(system.port.cycles) > 0.9
+
+
+def test_a_refusing_port_costs_only_its_own_cycles(bench: Any) -> None:
+    config = bench.config()
+    rows = [LoadActivations(address=0, destination=0, words=600, rows=1, memory_pitch=0, chip_pitch=0)]
+    system = System(bench, config, rows, latency=10, port_stall=0.25)
+    system.run()
+    system.check()
+    assert sustained(system.port.cycles) > 0.7
+
+
+def test_an_instruction_retires_when_its_last_word_is_written(bench: Any) -> None:
+    config = bench.config()
+    rows = [LoadActivations(address=0, destination=100 * n, words=30, rows=1, memory_pitch=0, chip_pitch=0)
+            for n in range(4)]
+    system = System(bench, config, rows, port_stall=0.3)
+    system.run()
+    assert system.driver.retired == [system.port.cycles[30 * n + 29] + 1 for n in range(4)]
+
+
+def test_causes_tell_waiting_for_room_from_waiting_for_memory(bench: Any) -> None:
+    config = bench.config()
+    system = System(bench, config, [LoadWeights(address=0, words=2 * config.weight_words)], latency=50, opens=800)
+    system.run()
+    causes = system.driver.causes
+    assert causes.count(Cause.WORK) == 2 * config.weight_words
+    assert causes.count(Cause.SPACE) > 300
+    assert 40 < causes.count(Cause.MEMORY) < 160
+    assert causes[-1] == Cause.IDLE
+
+
+def test_the_smallest_weight_fifo_does_not_block(bench: Any) -> None:
+    config = replace(bench.config(), weight_words=8)
+    system = System(bench, config, [LoadWeights(address=4, words=64)], rate=0.5)
+    system.run()
+    system.check()
+
+
+ILLEGAL = {
+    "no words": LoadWeights(address=0, words=0),
+    "part of a tile": LoadWeights(address=0, words=6),
+    "no entries": LoadParameters(address=0, entries=0),
+    "no rows": LoadActivations(address=0, destination=0, words=4, rows=0, memory_pitch=0, chip_pitch=0),
+    "half a word": LoadTable(address=2),
+    "beyond the chip": LoadActivations(address=0, destination=16380, words=5, rows=1, memory_pitch=0, chip_pitch=0),
+    "beyond the chip in a later row": LoadActivations(address=0, destination=16300, words=5, rows=3, memory_pitch=0,
+                                                      chip_pitch=40),
+    "far beyond the chip": LoadActivations(address=0, destination=0, words=1, rows=2, memory_pitch=0,
+                                           chip_pitch=(1 << 20) - 1),
+}
+
+
+@pytest.mark.parametrize("case", ILLEGAL)
+def test_fields_out_of_range_are_illegal(bench: Any, case: str) -> None:
+    system = System(bench, bench.config(), [ILLEGAL[case]])
+    system.run(lambda: bool(system.driver.illegal))
+    assert all(address < system.config.activation_words for address in system.port.words)
+
+
+def test_the_last_word_of_the_chip_is_legal(bench: Any) -> None:
+    rows = LoadActivations(address=0, destination=16379, words=5, rows=1, memory_pitch=0, chip_pitch=0)
+    system = System(bench, bench.config(), [rows])
+    system.run()
+    system.check()
+    assert not system.driver.illegal
+
+
+def test_bus_errors_are_told(bench: Any) -> None:
+    config = bench.config()
+    system = System(bench, config, [LoadWeights(address=0, words=32)], limit=BASE + 30 * config.size)
+    system.run()
+    assert system.errors == 2

@@ -1,0 +1,163 @@
+"""STORE on the bus: every word in memory, complete when memory says so, and a beat a cycle."""
+
+import random
+from typing import Any
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
+
+from hdl.axi import BURST_WORDS, Bus
+from hdl.interfaces import MEMORY_LATENCY
+from hdl.store import Store
+from isa.config import Config
+from isa.instructions import Store as StoreInstruction
+from isa.registers import Cause
+
+BASE = 0x1000
+MEMORY = 1 << 17
+
+
+class System:
+    """STORE, the bus, a memory of zeros, and an activation memory that refuses with probability ``port_stall``."""
+
+    def __init__(self, bench: Any, config: Config, instructions: list[StoreInstruction], *, gap: float = 0.0,
+                 port_stall: float = 0.0, **memory: Any) -> None:
+        self.bench, self.config, self.port_stall = bench, config, port_stall
+        self.store, self.bus = Store(config), Bus(config)
+        self.design = Module()
+        self.design.submodules += [self.store, self.bus]
+        connect(self.design, self.store.bus, self.bus.store)
+        self.halted = False
+        self.design.d.comb += self.store.base.eq(BASE)
+        self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(MEMORY), **memory)
+        self.driver = bench.UnitDriver(self.store.unit, instructions, gap=gap)
+        self.errors = 0
+        self.quiet: list[bool] = []
+
+    def word(self, address: int) -> int:
+        return random.Random(address).getrandbits(self.config.word_bits)
+
+    async def read_port(self, ctx: Any) -> None:
+        rng, port = random.Random(9), self.store.read
+        # Random words where nothing was asked for.
+        line = [0] * MEMORY_LATENCY
+        while True:
+            ready = rng.random() >= self.port_stall
+            ctx.set(port.ready, ready)
+            *_, valid, address = await ctx.tick().sample(port.valid, port.address)
+            line = [self.word(address) if valid and ready else rng.getrandbits(self.config.word_bits), *line[:-1]]
+            ctx.set(port.data, line[-1])
+
+    async def watch(self, ctx: Any) -> None:
+        while True:
+            ctx.set(self.bus.status.halt, self.halted)
+            *_, error, quiet = await ctx.tick().sample(self.store.bus_error, self.bus.status.quiet)
+            self.errors += error
+            self.quiet.append(bool(quiet))
+
+    def run(self, done: Any = None) -> int:
+        processes = [self.memory.serve_writes, self.driver.offer, self.driver.watch, self.read_port, self.watch]
+        return self.bench.run(self.design, processes, done or (lambda: self.driver.done))
+
+    def check(self) -> None:
+        size, expected = self.config.size, bytearray(MEMORY)
+        for i in self.driver.instructions:
+            for row in range(i.rows):
+                for n in range(i.words):
+                    start = BASE + i.address + (row * i.memory_pitch + n) * size
+                    expected[start:start + size] = self.word(i.source + row * i.chip_pitch + n).to_bytes(size, "little")
+        assert self.memory.data == expected
+
+
+def mixture(config: Config, seed: int, count: int) -> list[StoreInstruction]:
+    rng, made, address = random.Random(seed), [], 0
+    for _ in range(count):
+        words, rows = rng.randrange(1, 60), rng.randrange(1, 5)
+        pitch = words + rng.randrange(0, 9)
+        made.append(StoreInstruction(address=address * config.size, source=rng.randrange(0, 4000), words=words, rows=rows,
+                                     memory_pitch=pitch, chip_pitch=rng.randrange(0, 300)))
+        address += rows * pitch + rng.randrange(0, 9)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_word_reaches_memory_under_back_pressure(bench: Any, seed: int) -> None:
+    config = bench.config()
+    system = System(bench, config, mixture(config, seed, 14), gap=0.3, port_stall=0.3, stall=0.3, latency=20, seed=seed)
+    system.run()
+    system.check()
+    assert len(system.driver.retired) == 14
+    assert not system.driver.illegal
+
+
+@pytest.mark.parametrize("name", ["16x16", "64x64"])
+def test_wide_words_reach_memory(bench: Any, name: str) -> None:
+    config = bench.config(name)
+    system = System(bench, config, mixture(config, 4, 4), stall=0.1)
+    system.run()
+    system.check()
+
+
+def test_words_go_a_beat_a_cycle_at_latency_64(bench: Any) -> None:
+    config = bench.config()
+    transfers = [StoreInstruction(address=n * 200 * 4, source=n, words=100, rows=2, memory_pitch=100, chip_pitch=100)
+                 for n in range(5)]
+    system = System(bench, config, transfers, latency=64)
+    system.run()
+    system.check()
+    cycles = system.memory.write_cycles
+    assert (len(cycles) - 1) / (cycles[-1] - cycles[0]) > 0.95
+
+
+def test_an_instruction_retires_after_its_last_answer(bench: Any) -> None:
+    config = bench.config()
+    transfers = [StoreInstruction(address=n * 64, source=0, words=10, rows=1, memory_pitch=0, chip_pitch=0)
+                 for n in range(3)]
+    system = System(bench, config, transfers, latency=30)
+    system.run()
+    last_words = system.memory.write_cycles[9::10]
+    assert [retired - last for retired, last in zip(system.driver.retired, last_words, strict=True)] == [31, 31, 31]
+
+
+def test_every_cycle_has_its_cause(bench: Any) -> None:
+    transfer = StoreInstruction(address=0, source=0, words=40, rows=1, memory_pitch=0, chip_pitch=0)
+    system = System(bench, bench.config(), [transfer], latency=50)
+    system.run()
+    causes = system.driver.causes
+    assert 40 <= causes.count(Cause.WORK) <= 80
+    assert 45 <= causes.count(Cause.MEMORY) <= 60
+    assert 1 <= causes.count(Cause.OVERHEAD) <= 5
+    assert causes[0] == causes[-1] == Cause.IDLE
+
+
+def test_halting_completes_the_bursts_that_have_begun_and_no_more(bench: Any) -> None:
+    config = bench.config()
+    transfer = StoreInstruction(address=0, source=0, words=600, rows=1, memory_pitch=0, chip_pitch=0)
+    system = System(bench, config, [transfer], latency=20, stall=0.2)
+
+    def halts() -> bool:
+        system.halted = len(system.memory.write_cycles) > 70
+        return system.halted and system.quiet[-1]
+
+    system.run(halts)
+    written, bursts = len(system.memory.write_cycles), len(system.memory.writes)
+    assert 70 < written < 200
+    assert written == sum(burst.beats for burst in system.memory.writes)
+    assert bursts == -(-written // BURST_WORDS)
+    assert not system.driver.retired
+
+
+@pytest.mark.parametrize("fields", [{"words": 0}, {"rows": 0}, {"address": 2}, {"source": 16380, "words": 5}])
+def test_fields_out_of_range_are_illegal(bench: Any, fields: dict[str, int]) -> None:
+    plain = {"address": 0, "source": 0, "words": 4, "rows": 1, "memory_pitch": 0, "chip_pitch": 0}
+    system = System(bench, bench.config(), [StoreInstruction(**plain | fields)])
+    system.run(lambda: bool(system.driver.illegal))
+    assert not system.memory.writes
+
+
+def test_bus_errors_are_told(bench: Any) -> None:
+    transfer = StoreInstruction(address=0, source=0, words=64, rows=1, memory_pitch=0, chip_pitch=0)
+    system = System(bench, bench.config(), [transfer], limit=BASE + 3 * BURST_WORDS * 4)
+    system.run()
+    assert system.errors == 1
