@@ -1,1 +1,1 @@
-"""The fast simulation of the RTL: Verilator's model, clock, memory and bus responder in one library, driven from Python."""
+"""The fast simulation of the RTL: Verilator's model, clock, memory and bus in one library, driven from Python."""

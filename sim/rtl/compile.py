@@ -47,7 +47,7 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
     workers = workers or default_workers()
     runtime = _runtime(variant, toolchain, cache, report, workers)
     report("verilate")
-    command = [toolchain.verilator, *VERILATE, *variant.verilator_options, verilog]
+    command: list[str | Path] = [toolchain.verilator, *VERILATE, *variant.verilator_options, verilog]
     run_tool(command, "Verilator", folder, toolchain.environment())
     definitions = (f"-DWEFT_WORD_BYTES={word_bytes}", f"-DWEFT_BOTH_EDGES={int(variant.both_edges)}")
     sources = sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size) + _harness_units()
@@ -74,12 +74,13 @@ def _runtime(variant: Variant, toolchain: Toolchain, cache: Cache, report: Repor
 
 
 def _compilations(sources: list[Path], folder: Path, definitions: tuple[str, ...], toolchain: Toolchain) -> list[Job]:
-    include = [f"-I{folder / MODEL}", "-isystem", toolchain.include, "-isystem", toolchain.include / "vltstd"]
+    include: tuple[str | Path, ...] = (f"-I{folder / MODEL}", "-isystem", toolchain.include,
+                                       "-isystem", toolchain.include / "vltstd")
     jobs = []
     for source in sources:
         level = COLD if source.stem.endswith("__Slow") else HOT
-        command = [toolchain.compiler, *COMMON, *level, *definitions, *include, "-c", source, "-o", f"{source.stem}.o"]
-        jobs.append(Job(source.name, command))
+        options = (*COMMON, *level, *definitions, *include)
+        jobs.append(Job(source.name, (toolchain.compiler, *options, "-c", source, "-o", f"{source.stem}.o")))
     return jobs
 
 

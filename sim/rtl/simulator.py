@@ -69,8 +69,9 @@ class Statistics:
 class RtlSimulator:
     """One simulated accelerator beside its memory. A context manager; one thread at a time.
 
-    ``memory`` is the accelerator's memory itself: uint8, one dimension, contiguous, at bus address ``base``. It is shared
-    and not copied: what Python writes the accelerator reads. A write of the accelerator is there when its bus is answered.
+    ``memory`` is the accelerator's memory itself: uint8, one dimension, contiguous, at bus address ``base``. It is
+    shared and not copied: what Python writes the accelerator reads. A write of the accelerator is there when the bus
+    has answered it.
 
     Cycles are counted from 0 and never set back, not by a reset either. A broken bus rule or a failed assertion raises
     ``SimulationError`` from then on until ``reset``.
@@ -180,8 +181,8 @@ class RtlSimulator:
     def run(self, max_cycles: int, progress: Callable[[int], None] | None = None, until_irq: bool = True) -> Stop:
         """Runs until the interrupt is up, or for ``max_cycles``.
 
-        ``progress`` is called with ``cycles`` about twenty times a second. Ctrl-C and exceptions of ``progress`` end the
-        run between two cycles, and it may go on later. Raises ``SimulationError`` for a broken bus rule or a failed
+        ``progress`` is called with ``cycles`` about twenty times a second. Ctrl-C and exceptions of ``progress`` end
+        the run between two cycles, and it may go on later. Raises ``SimulationError`` for a broken bus rule or a failed
         assertion.
         """
         end = self.cycles + max_cycles

