@@ -1,0 +1,71 @@
+"""The residual add: its constants, and the proof that they give ONNX Runtime's byte for every pair of operands."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.backend.steps import AddConstants
+from compiler.errors import CompileError
+from compiler.graph import Add
+from isa import arithmetic
+from isa.errors import EncodingError
+
+
+def add_constants(op: Add, unsigned: bool) -> AddConstants:
+    """The instruction's constants for a QLinearAdd.
+
+    Raises ``CompileError`` naming the node when the constants do not fit the add unit or give another byte than the
+    float32 formula for some pair of operands.
+    """
+    ratios = float(op.a_ratio), float(op.b_ratio), float(op.offset)
+    try:
+        ratio_a, ratio_b, offset = arithmetic.encode_add(*ratios)
+    except EncodingError as error:
+        raise CompileError(f"{op.op_type} '{op.name}': {error}; quantize its operands and its result with scales "
+                           "that lie closer together") from None
+    shift = 128 if unsigned else 0
+    constants = AddConstants(ratio_a, ratio_b, offset, shift, shift, -shift)
+    pair = first_mismatch(ratios, constants)
+    if pair is not None:
+        raise CompileError(f"{op.op_type} '{op.name}': the add unit gives another byte than float32 for operands "
+                           f"{pair[0]} and {pair[1]} with ratios {ratios[0]!r}, {ratios[1]!r} and offset "
+                           f"{ratios[2]!r}; quantize its operands and its result with scales that lie closer together")
+    return constants
+
+
+@lru_cache(maxsize=256)
+def first_mismatch(ratios: tuple[float, float, float], constants: AddConstants) -> tuple[int, int] | None:
+    """Operands, as the model's bytes, whose sum differs from the float32 formula; None when all 65,536 pairs agree."""
+    unsigned = constants.a_offset != 0
+    low, high = (0, 255) if unsigned else (-128, 127)
+    values = np.arange(low, high + 1, dtype=np.int64)
+    a, b = np.repeat(values, 256), np.tile(values, 256)
+    expected = np.clip(_float_sum(a, b, *(np.float32(r) for r in ratios)), low, high)
+    exact = arithmetic.residual_add(a, b, constants.ratio_a, constants.ratio_b, constants.add_offset)
+    wrong = np.flatnonzero(np.clip(exact, low, high) != expected)
+    return (int(a[wrong[0]]), int(b[wrong[0]])) if len(wrong) else None
+
+
+def _float_sum(a: NDArray[np.int64], b: NDArray[np.int64], ra: np.float32, rb: np.float32,
+               offset: np.float32) -> NDArray[np.int64]:
+    """rne(fma(a, ra, fma(b, rb, offset)))."""
+    inner = _fma(b, rb, np.full(b.shape, offset, np.float32))
+    return np.rint(_fma(a, ra, inner)).astype(np.int64)
+
+
+def _fma(x: NDArray[np.int64], y: np.float32, z: NDArray[np.float32]) -> NDArray[np.float32]:
+    """x * y + z for |x| < 256, rounded once to float32.
+
+    The product is exact in float64 and so is the sum's rounding error (Knuth's two-sum); rounding the sum to odd first
+    makes the second rounding, to float32, the only one that counts (Boldo and Melquiond, 2008).
+    """
+    product, addend = x.astype(np.float64) * np.float64(y), z.astype(np.float64)
+    total = product + addend
+    shadow = total - product
+    error = (product - (total - shadow)) + (addend - shadow)
+    bits = total.view(np.int64)
+    toward_zero = (error != 0) & ((error < 0) == (total > 0))
+    truncated = bits - toward_zero
+    odd = np.where(error != 0, truncated | 1, bits)
+    return odd.view(np.float64).astype(np.float32)

@@ -1,0 +1,53 @@
+"""Where a tensor, or a band of it, lies on chip; and the sets of words that an instruction touches."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Span:
+    """``blocks`` times ``rows`` runs of ``words`` words from ``start``."""
+
+    start: int
+    words: int
+    rows: int = 1
+    row_pitch: int = 0
+    blocks: int = 1
+    block_pitch: int = 0
+
+    @property
+    def end(self) -> int:
+        """One past the last word."""
+        return self.start + (self.blocks - 1) * self.block_pitch + (self.rows - 1) * self.row_pitch + self.words
+
+
+@dataclass(frozen=True)
+class Area:
+    """Rows [top, top + rows) of channel blocks [block, block + blocks) of a tensor, from word ``base`` on."""
+
+    base: int
+    columns: int
+    rows: int
+    blocks: int
+    top: int = 0
+    block: int = 0
+
+    @property
+    def plane(self) -> int:
+        """Words between channel blocks."""
+        return self.rows * self.columns
+
+    @property
+    def words(self) -> int:
+        return self.blocks * self.plane
+
+    def word(self, block: int, row: int, column: int = 0) -> int:
+        """The word of a pixel, in the tensor's own coordinates."""
+        return self.base + (block - self.block) * self.plane + (row - self.top) * self.columns + column
+
+    def span(self, block: int, blocks: int, first: int, last: int, column: int = 0, width: int | None = None) -> Span:
+        """Rows [first, last) of some blocks; whole rows unless ``width`` is given."""
+        words = self.columns if width is None else width
+        start = self.word(block, first, column)
+        if words == self.columns:
+            return Span(start, words * (last - first), blocks=blocks, block_pitch=self.plane)
+        return Span(start, words, last - first, self.columns, blocks, self.plane)

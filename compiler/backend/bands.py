@@ -1,0 +1,113 @@
+"""Bands of rows in which a step passes through scratch memory when its tensors do not fit on chip."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from compiler.backend.layouts import home
+from compiler.backend.regions import rows_per_region
+from compiler.backend.steps import Network, Step
+from compiler.errors import CompileError
+from isa.config import Config
+
+BUFFERS = 2     # so that one band is transferred while another is computed
+
+
+class Role(Enum):
+    """What a tensor is to a step."""
+
+    X = "x"
+    RESIDUAL = "residual"
+    Y = "y"
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Bands of ``rows`` output rows; each spilled tensor has ``buffers`` buffers of so many words.
+
+    A step of the POST unit alone goes block by block, one on the array takes all blocks at once.
+    """
+
+    rows: int
+    buffers: int
+    sizes: dict[Role, int]
+
+    @property
+    def words(self) -> int:
+        return self.buffers * sum(self.sizes.values())
+
+    def offset(self, role: Role, turn: int) -> int:
+        """Where in the arena the buffer of a tensor lies in band number ``turn``."""
+        earlier = itertools.takewhile(lambda other: other is not role, self.sizes)
+        return self.buffers * sum(self.sizes[other] for other in earlier) + turn % self.buffers * self.sizes[role]
+
+
+def smallest_bands(network: Network, step: Step, spilled: set[str], config: Config) -> Bands | None:
+    """Bands that leave most of the memory to others; None for a step with nothing spilled.
+
+    Raises ``CompileError`` naming the step when not even single rows fit.
+    """
+    if not any(_is_spilled(network, name, spilled) for name in (*step.inputs, step.output)):
+        return None
+    region = rows_per_region(network.layouts[step.output].width, config.accumulator_depth)
+    for rows, buffers, limit in ((region, BUFFERS, 2), (1, BUFFERS, 2), (1, 1, 1)):
+        bands = _bands(network, step, spilled, rows, buffers)
+        if bands.words <= config.activation_words // limit:
+            return bands
+    raise CompileError(
+        f"'{step.output}': one row of its operands takes {bands.words} words on chip, and the activation memory holds "
+        f"{config.activation_words}; compile for a configuration with activation_bytes of "
+        f"{bands.words * config.size} or more")
+
+
+def largest_bands(network: Network, step: Step, spilled: set[str], words: int) -> Bands:
+    """The highest bands that fit ``words`` words, with two buffers where that is possible."""
+    height = network.layouts[step.output].height
+    whole = _bands(network, step, spilled, height, 1)
+    if whole.words <= words and step.on_array:
+        return whole
+    for buffers in (BUFFERS, 1):
+        low, high = 0, height
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = _bands(network, step, spilled, middle, buffers).words <= words
+            low, high = (middle, high) if fits else (low, middle - 1)
+        if low:
+            return _bands(network, step, spilled, low, buffers)
+    return _bands(network, step, spilled, 1, 1)
+
+
+def cut_bands(height: int, rows: int) -> Iterator[tuple[int, int]]:
+    """[first, last) of even bands of at most ``rows`` rows."""
+    count = -(-height // rows)
+    for index in range(count):
+        yield height * index // count, height * (index + 1) // count
+
+
+def tensors(step: Step) -> dict[Role, str]:
+    """The tensors that a step touches."""
+    found = {Role.X: step.x, Role.Y: step.output}
+    return found | ({Role.RESIDUAL: step.residual.tensor} if step.residual else {})
+
+
+def _bands(network: Network, step: Step, spilled: set[str], rows: int, buffers: int) -> Bands:
+    rows = min(rows, network.layouts[step.output].height)
+    source_rows = _source_rows(step, rows, network.layouts[step.x].height)
+    sizes = {}
+    for role, name in tensors(step).items():
+        if _is_spilled(network, name, spilled):
+            layout = network.layouts[name]
+            blocks = layout.blocks if step.on_array else 1
+            sizes[role] = blocks * layout.columns * (source_rows if role is Role.X else rows)
+    return Bands(rows, buffers, sizes)
+
+
+def _source_rows(step: Step, rows: int, height: int) -> int:
+    """The most source rows that a band of ``rows`` output rows reads."""
+    taps = step.operation.taps
+    return min(height, (rows - 1) * taps.strides[0] + (taps.kernel[0] - 1) * taps.dilations[0] + 1)
+
+
+def _is_spilled(network: Network, name: str, spilled: set[str]) -> bool:
+    return home(network, name)[0] in spilled

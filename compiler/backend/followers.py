@@ -1,0 +1,80 @@
+"""Steps of the POST unit that take turns with a convolution, each piece as soon as its rows are there."""
+
+from dataclasses import dataclass, field
+
+from compiler.backend.layouts import home
+from compiler.backend.lower import writer_of
+from compiler.backend.site import Site
+from compiler.backend.steps import Step
+
+TURNS = 16      # pieces that a block is cut into, about
+
+
+@dataclass
+class Rows:
+    """How many rows of each block are written, of the tensors that the group at hand makes; all rows of others."""
+
+    site: Site
+    _done: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def open(self, step: Step) -> None:
+        """Nothing of the step's output is there yet."""
+        for block in range(self.site.network.layouts[step.output].blocks):
+            self.set(step.output, block, 0)
+
+    def set(self, name: str, block: int, rows: int) -> None:
+        self._done[self._key(name, block)] = rows
+
+    def get(self, name: str, block: int) -> int:
+        return self._done.get(self._key(name, block), self.site.network.layouts[name].height)
+
+    def _key(self, name: str, block: int) -> tuple[str, int]:
+        outer, first = home(self.site.network, name)
+        return outer, first + block
+
+
+class Follower:
+    """A step whose pieces are written when their sources are and the POST unit has cycles to spare."""
+
+    def __init__(self, site: Site, index: int, rows: Rows) -> None:
+        self.site, self.index, self.step, self.rows = site, index, site.network.steps[index], rows
+        self.writer = writer_of(site, self.step)
+        self.operands = site.operands(self.step)
+        self.output = site.network.layouts[self.step.output]
+        self.done = [0] * self.output.blocks
+        rows.open(self.step)
+
+    def advance(self, slack: int) -> int:
+        """Writes pieces while ``slack`` cycles last; returns what is left of them."""
+        least = -(-self.output.height // TURNS)
+        for block, first in enumerate(self.done):
+            last = self._ready(block) if slack > 0 else first
+            if last > first and (last - first >= least or last == self.output.height):
+                slack += self._write(block, last)
+        return slack
+
+    def finish(self) -> None:
+        """Writes what is left."""
+        for block, first in enumerate(self.done):
+            if first < self.output.height:
+                self._write(block, self.output.height)
+        self.writer.finish()
+
+    def _write(self, block: int, last: int) -> int:
+        """Writes a block up to row ``last``; returns its slack, which is negative."""
+        outer, self.site.stream.step = self.site.stream.step, self.index
+        pieces = list(self.writer.run(self.operands, range(block, block + 1), self.done[block], last))
+        self.site.stream.step = outer
+        self.done[block] = last
+        self.rows.set(self.step.output, block, last)
+        return sum(piece.slack for piece in pieces)
+
+    def _ready(self, block: int) -> int:
+        """Output rows of a block whose sources are there."""
+        height = self.site.network.layouts[self.step.x].height
+        there, last, limit = self.rows.get(self.step.x, block), self.done[block], self.output.height
+        if self.step.residual:
+            limit = self.rows.get(self.step.residual.tensor, block)
+        while last < limit and self.step.operation.taps.source_rows(0, last + 1, height)[1] <= there:
+            last += 1
+        return last

@@ -1,0 +1,89 @@
+"""Where each channel of each tensor lies in its words."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.backend.signed import selection
+from compiler.backend.steps import Convolution, Network, Step, Taps
+from isa.layout import Layout
+
+
+def assign_layouts(network: Network, size: int) -> None:
+    """Fills ``network.layouts``; where two operands of an add lie differently, one is moved by the array.
+
+    Convolutions read and write any layout, since their weights are arranged accordingly; what the POST unit does
+    alone, it does block by block.
+    """
+    for port in network.inputs:
+        _input_layout(network, port.tensor, size)
+    for index, step in enumerate(network.steps):
+        network.steps[index] = _place(network, step, size)
+        _join_parts(network, size)
+    for name in network.aliases:
+        network.layouts[name] = network.layouts[network.root(name)]
+
+
+def read_slots(network: Network, name: str) -> NDArray[np.int64]:
+    """int64[channels of the weights]: the slot of each channel of a tensor, or of each packed pixel's channel."""
+    layout = network.layouts[name]
+    if layout.packing:
+        return np.arange(layout.packing.taps * layout.channels)
+    return layout.slots()
+
+
+def _input_layout(network: Network, name: str, size: int) -> None:
+    channels, height, width = network.shapes[name]
+    packing = network.packings.get(name)
+    network.layouts[name] = (Layout.packed(size, channels, height, width, packing) if packing
+                             else Layout.canonical(size, channels, height, width))
+
+
+def _place(network: Network, step: Step, size: int) -> Step:
+    """Chooses the layout of what the step makes; returns the step that can write it."""
+    channels, height, width = network.shapes[step.output]
+    segments: tuple[tuple[int, int], ...] = ((0, channels),)
+    if not step.on_array:
+        segments = network.layouts[step.x].segments
+    if step.residual:
+        wanted = network.layouts[step.residual.tensor].segments
+        if not step.on_array and wanted != segments:
+            step = replace(step, operation=_relocation(channels))
+        segments = wanted
+    network.layouts[step.output] = Layout(size, height, width, segments)
+    return step
+
+
+def _relocation(channels: int) -> Convolution:
+    """The same channels; weights put them where the layout wants them."""
+    return selection(np.arange(channels), channels, Taps())
+
+
+def _join_parts(network: Network, size: int) -> None:
+    """Layouts of the concatenations whose parts all have one."""
+    for name, parts in network.concats.items():
+        if name not in network.layouts and all(part in network.layouts for part in parts):
+            _, height, width = network.shapes[name]
+            segments: list[tuple[int, int]] = []
+            for part, start in zip(parts, part_blocks(network, name), strict=True):
+                segments += [(start * size + slot, count) for slot, count in network.layouts[part].segments]
+            network.layouts[name] = Layout(size, height, width, tuple(segments))
+
+
+def part_blocks(network: Network, name: str) -> list[int]:
+    """The first block of each part of a concatenation."""
+    starts, total = [], 0
+    for part in network.concats[name]:
+        starts.append(total)
+        total += network.layouts[part].blocks
+    return starts
+
+
+def home(network: Network, name: str) -> tuple[str, int]:
+    """The tensor that memory is set aside for, and the block in it where ``name`` begins."""
+    name, block = network.root(name), 0
+    while name in network.parts:
+        name, position = network.parts[name]
+        block += part_blocks(network, name)[position]
+    return name, block

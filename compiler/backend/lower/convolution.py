@@ -1,0 +1,97 @@
+"""Convolutions: groups of weights, parameters, Convolve and Drain, region by region and block by block."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from compiler.backend.area import Area
+from compiler.backend.layouts import read_slots
+from compiler.backend.ledger import NEVER
+from compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
+from compiler.backend.lower.writer import Progress
+from compiler.backend.parameters import channel_entries
+from compiler.backend.regions import Region, cut
+from compiler.backend.site import Operands, Site
+from compiler.backend.steps import Convolution, Step
+from compiler.backend.stream import Address, Effects
+from compiler.backend.weights import arrange
+from isa.instructions import Convolve, Drain, LoadWeights
+
+
+class Convolver:
+    """The instructions of one convolution step; its constants are placed once."""
+
+    def __init__(self, site: Site, step: Step, operation: Convolution) -> None:
+        self.site, self.step, self.operation = site, step, operation
+        network, config = site.network, site.config
+        source, target = network.layouts[step.x], network.layouts[step.output]
+        self.target = target
+        self.weights = arrange(operation, read_slots(network, step.x), target.slots(), source.blocks, target.blocks,
+                               config.size)
+        self.weights_address = site.constants.add(self.weights.data)
+        self.parameters_address = site.constants.add(
+            channel_entries(operation.bias, operation.scale, target.slots(), target.blocks, config))
+        self.table = TableUse(site, step)
+
+    def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        regions = list(cut(first, last, self.target.width, self.site.config.accumulator_depth))
+        by_block = self.step.per_channel_table      # so that each page of the table is loaded once
+        order = ((r, b) for b, r in product(blocks, regions)) if by_block else product(regions, blocks)
+        for region, block in order:
+            self._group(operands, region, block)
+            rows = region.y + region.height if region.closes_rows else region.y
+            yield Progress(block, rows, self._slack(region, block))
+
+    def finish(self) -> None:
+        self.table.release()
+
+    def _slack(self, region: Region, block: int) -> int:
+        config, taps = self.site.config, self.operation.taps
+        tiles = self.weights.blocks[block].blocks * taps.kernel[0] * taps.kernel[1] * self.weights.repeats
+        return tiles * max(region.pixels, config.size) - region.pixels * config.groups
+
+    def _group(self, operands: Operands, region: Region, block: int) -> None:
+        site, groups = self.site, self.site.config.groups
+        low, high = self.operation.taps.source_rows(region.y, region.y + region.height, self._source_height())
+        site.fetch(self.step.x, high)
+        tiles = self.weights.blocks[block]
+        address = Address(self.weights_address.section, self.weights_address.offset + tiles.offset)
+        site.stream.add(LoadWeights, {"address": address, "words": tiles.size // site.config.size})
+        load_parameters(site, self.parameters_address, groups, block * groups)
+        done = self._convolve(operands.x, region, tiles.first, tiles.blocks, low, high)
+        piece = Piece(block, region.y, region.x, region.height, region.width)
+        add_post(site, self.step, operands, piece, self.table, Drain,
+                 {"zero_point": self.operation.zero_point, "release_parameters": 1}, after=done)
+
+    def _source_height(self) -> int:
+        return self.site.network.layouts[self.step.x].height
+
+    def _convolve(self, x: Area, region: Region, block: int, blocks: int, low: int, high: int) -> int:
+        """One Convolve, or two: where the last blocks are only now being written, the others need not wait."""
+        ready = self._ready_blocks(x, block, blocks, low, high)
+        cuts = [(block, ready), (block + ready, blocks - ready)] if 0 < ready < blocks else [(block, blocks)]
+        index = NEVER
+        for start, count in cuts:
+            fields = self._fields(x, region, start, count)
+            fields |= {"first": int(start == block), "last": int(start + count == block + blocks)}
+            reads = (x.span(start, count, low, high),) if high > low else ()
+            index = self.site.stream.add(Convolve, fields, Effects(reads))
+        return index
+
+    def _ready_blocks(self, x: Area, block: int, blocks: int, low: int, high: int) -> int:
+        """Leading blocks that are complete before the last one in flight is."""
+        if high == low or blocks == 1:
+            return blocks
+        writers = self.site.stream.in_flight(x.span(block, blocks, low, high))
+        latest = writers.max()
+        return blocks if latest == NEVER else int((writers == latest).argmax())
+
+    def _fields(self, x: Area, region: Region, block: int, blocks: int) -> dict[str, Any]:
+        taps = self.operation.taps
+        return {
+            "source": x.word(block, x.top), "row_pitch": x.columns, "plane_pitch": x.plane, "source_height": x.rows,
+            "source_width": x.columns, "origin_y": taps.origin[0] + region.y * taps.strides[0] - x.top,
+            "origin_x": taps.origin[1] + region.x * taps.strides[1], "height": region.height, "width": region.width,
+            "stride_y": taps.strides[0], "stride_x": taps.strides[1], "dilation_y": taps.dilations[0],
+            "dilation_x": taps.dilations[1], "taps_y": taps.kernel[0], "taps_x": taps.kernel[1], "blocks": blocks,
+            "repeats": self.weights.repeats, "padding": self.operation.padding}

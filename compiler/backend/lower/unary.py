@@ -1,0 +1,77 @@
+"""Steps that the POST unit does alone: copies, maximum and sum pools."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from compiler.backend.area import Area, Span
+from compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
+from compiler.backend.lower.writer import Progress
+from compiler.backend.parameters import uniform_entries
+from compiler.backend.site import Operands, Site
+from compiler.backend.steps import Maximum, Step, Sum, Taps
+from isa.instructions import Pool, PoolKind, Vector
+
+
+class Copier:
+    """A pass over activation memory."""
+
+    def __init__(self, site: Site, step: Step) -> None:
+        self.site, self.step, self.table = site, step, TableUse(site, step)
+
+    def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        width = operands.y.columns
+        self.site.fetch(self.step.x, last)
+        for block in blocks:
+            own = {"source": operands.x.word(block, first), "source_pitch": operands.x.columns}
+            reads = (operands.x.span(block, 1, first, last),)
+            piece = Piece(block, first, 0, last - first, width)
+            add_post(self.site, self.step, operands, piece, self.table, Vector, own, reads)
+            yield Progress(block, last, -(last - first) * width * self.site.config.groups)
+
+    def finish(self) -> None:
+        self.table.release()
+
+
+class Pooler:
+    """A maximum or sum pool."""
+
+    def __init__(self, site: Site, step: Step, operation: Maximum | Sum) -> None:
+        self.site, self.step, self.operation = site, step, operation
+        self.table = TableUse(site, step)
+
+    def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        kernel, width = self.operation.taps.kernel, operands.y.columns
+        height = self.site.network.layouts[self.step.x].height
+        low, high = self.operation.taps.source_rows(first, last, height)
+        self.site.fetch(self.step.x, high)
+        for block in blocks:
+            piece = Piece(block, first, 0, last - first, width)
+            own = window_fields(self.operation.taps, operands.x, piece) | self._own()
+            reads = window_reads(operands.x, block, low, high)
+            add_post(self.site, self.step, operands, piece, self.table, Pool, own, reads)
+            yield Progress(block, last, -(last - first) * width * (kernel[0] * kernel[1] + self.site.config.groups))
+
+    def finish(self) -> None:
+        self.table.release()
+
+    def _own(self) -> dict[str, Any]:
+        """Kind of the pool; a sum gets its parameters."""
+        if not isinstance(self.operation, Sum):
+            return {"kind": PoolKind.MAXIMUM}
+        entries = uniform_entries(self.operation.bias, self.operation.scale, self.site.config)
+        load_parameters(self.site, self.site.constants.add(entries), self.site.config.groups)
+        return {"kind": PoolKind.SUM, "zero_point": self.operation.zero_point, "release_parameters": 1}
+
+
+def window_fields(taps: Taps, x: Area, piece: Piece) -> dict[str, Any]:
+    """The fields of a Pool that say where its window goes."""
+    return {
+        "source": x.word(piece.block, x.top), "row_pitch": x.columns, "source_height": x.rows,
+        "source_width": x.columns, "origin_y": taps.origin[0] + piece.y * taps.strides[0] - x.top,
+        "origin_x": taps.origin[1] + piece.x * taps.strides[1], "stride_y": taps.strides[0],
+        "stride_x": taps.strides[1], "dilation_y": taps.dilations[0], "dilation_x": taps.dilations[1],
+        "taps_y": taps.kernel[0], "taps_x": taps.kernel[1]}
+
+
+def window_reads(x: Area, block: int, low: int, high: int) -> tuple[Span, ...]:
+    return (x.span(block, 1, low, high),) if high > low else ()

@@ -1,0 +1,76 @@
+"""How a step passes over its tensors: at once where they have places on chip, else in turns through scratch memory."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from compiler.backend.area import Area
+from compiler.backend.bands import BUFFERS, Bands, Role, cut_bands, tensors
+from compiler.backend.site import Operands, Site
+from compiler.backend.steps import Step
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Rows [first, last) of some blocks of a step's output."""
+
+    number: int
+    blocks: range
+    first: int
+    last: int
+
+
+@dataclass
+class Passage:
+    """The turns of a step; ``base`` and ``bands`` of its scratch arena where it needs one."""
+
+    site: Site
+    step: Step
+    base: int = 0
+    bands: Bands | None = None
+
+    @cached_property
+    def turns(self) -> list[Turn]:
+        layout = self.site.network.layouts[self.step.output]
+        everything = range(layout.blocks)
+        if self.bands is None:
+            return [Turn(0, everything, 0, layout.height)]
+        parts = [everything] if self.step.on_array else [range(block, block + 1) for block in everything]
+        cuts = list(cut_bands(layout.height, self.bands.rows))
+        pieces = [(part, first, last) for part in parts for first, last in cuts]
+        return [Turn(number, *piece) for number, piece in enumerate(pieces)]
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the next turn may be loaded while this one is computed."""
+        return self.bands is not None and self.bands.buffers == BUFFERS
+
+    def operands(self, turn: Turn) -> Operands:
+        areas = {role: self._area(role, name, turn) for role, name in tensors(self.step).items()}
+        return Operands(areas[Role.X], areas[Role.Y], areas.get(Role.RESIDUAL))
+
+    def load(self, number: int) -> None:
+        """Copies what turn ``number`` reads into its buffers."""
+        if self.bands is None or number >= len(self.turns):
+            return
+        turn = self.turns[number]
+        for role, name in tensors(self.step).items():
+            area = self._area(role, name, turn)
+            if role is not Role.Y and role in self.bands.sizes and area.rows:
+                self.site.load(name, area, area.block, area.blocks, area.top, area.top + area.rows)
+
+    def store(self, turn: Turn) -> None:
+        """Copies what a turn made to memory."""
+        if self.bands is not None and Role.Y in self.bands.sizes:
+            area = self._area(Role.Y, self.step.output, turn)
+            self.site.store(self.step.output, area, area.block, area.blocks, area.top, area.top + area.rows)
+
+    def _area(self, role: Role, name: str, turn: Turn) -> Area:
+        if self.bands is None or role not in self.bands.sizes:
+            return self.site.area(name)
+        layout = self.site.network.layouts[name]
+        first, last, blocks = turn.first, turn.last, turn.blocks
+        if role is Role.X:
+            first, last = self.step.operation.taps.source_rows(first, last, layout.height)
+            blocks = range(layout.blocks) if self.step.on_array else blocks
+        base = self.base + self.bands.offset(role, turn.number)
+        return Area(base, layout.columns, last - first, len(blocks), first, blocks.start)

@@ -1,0 +1,132 @@
+"""Which tensors have a place on chip and where; the others lie in memory and pass through a scratch arena in bands."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from compiler.backend.bands import Bands, largest_bands, smallest_bands
+from compiler.backend.groups import Group, form_groups
+from compiler.backend.layouts import home
+from compiler.backend.steps import Network
+from isa.config import Config
+
+
+@dataclass
+class Placement:
+    """Where everything lies.
+
+    ``chip``: first word of each tensor with a place on chip; ``arenas``: first word of the scratch of each group that
+    needs some, with the bands that fit it; ``memory``: first word in the data section of each tensor that is there.
+    """
+
+    groups: list[Group]
+    chip: dict[str, int] = field(default_factory=dict)
+    arenas: dict[int, tuple[int, Bands]] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)
+    memory_words: int = 0
+    inputs: set[str] = field(default_factory=set)
+
+    def memory_word(self, network: Network, name: str) -> int:
+        """The first word of a tensor in the data section."""
+        name = network.root(name)
+        if name in self.memory:
+            return self.memory[name]
+        outer, block = home(network, name)
+        return self.memory[outer] + block * network.layouts[name].plane
+
+
+@dataclass(frozen=True)
+class _Tenant:
+    """Words needed on chip from group ``first`` to group ``last``; an arena's name is its group's number."""
+
+    name: str | int
+    words: int
+    first: int
+    last: int
+
+    def meets(self, other: "_Tenant") -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+def place(network: Network, config: Config) -> Placement:
+    """Places every tensor, spilling as few as possible.
+
+    Raises ``CompileError`` naming the node when even one row of its tensors does not fit.
+    """
+    spilled: set[str] = set()
+    while True:
+        groups = form_groups(network, spilled)
+        arenas = _smallest_arenas(network, groups, spilled, config)
+        tenants = arenas + sorted(_tensors(network, groups, spilled), key=lambda tenant: -tenant.words)
+        placed, failed = _first_fit(tenants, config.activation_words)
+        if failed is None:
+            break
+        spilled.add(str(failed.name))
+    placement = Placement(groups, inputs={network.root(port.tensor) for port in network.inputs})
+    placement.chip = {str(t.name): base for t, base in placed if isinstance(t.name, str)}
+    for arena in arenas:
+        index = int(arena.name)
+        base, words = _largest_gap(arena, placed, config.activation_words)
+        bands = largest_bands(network, network.steps[groups[index].lead], spilled, words)
+        placement.arenas[index] = (base, bands)
+    _place_in_memory(network, placement, spilled)
+    return placement
+
+
+def _smallest_arenas(network: Network, groups: list[Group], spilled: set[str], config: Config) -> list[_Tenant]:
+    tenants = []
+    for index, group in enumerate(groups):
+        bands = smallest_bands(network, network.steps[group.lead], spilled, config)
+        if bands is not None:
+            tenants.append(_Tenant(index, bands.words, index, index))
+    return tenants
+
+
+def _tensors(network: Network, groups: list[Group], spilled: set[str]) -> Iterable[_Tenant]:
+    """Every stored tensor with the groups that touch it."""
+    touched: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        for step in (network.steps[i] for i in group.steps):
+            for name in (*step.inputs, step.output):
+                touched[home(network, name)[0]].append(index)
+    return [_Tenant(name, network.layouts[name].words, min(at), max(at))
+            for name, at in touched.items() if name not in spilled]
+
+
+def _first_fit(tenants: list[_Tenant], words: int) -> tuple[list[tuple[_Tenant, int]], _Tenant | None]:
+    """Each tenant at the lowest free address, in the order given; or the first that finds none."""
+    placed: list[tuple[_Tenant, int]] = []
+    for tenant in tenants:
+        base = next((low for low, high in _gaps(tenant, placed, words) if high - low >= tenant.words), None)
+        if base is None:
+            return placed, tenant
+        placed.append((tenant, base))
+    return placed, None
+
+
+def _gaps(tenant: _Tenant, placed: list[tuple[_Tenant, int]], words: int) -> list[tuple[int, int]]:
+    """Free addresses [low, high) while ``tenant`` is there."""
+    gaps, low = [], 0
+    for start, end in sorted((base, base + other.words) for other, base in placed if other.meets(tenant)):
+        gaps.append((low, start))
+        low = max(low, end)
+    return [*gaps, (low, words)]
+
+
+def _largest_gap(arena: _Tenant, placed: list[tuple[_Tenant, int]], words: int) -> tuple[int, int]:
+    """Base and length of the largest free piece around in the arena's group, its own place included."""
+    others = [(tenant, base) for tenant, base in placed if tenant is not arena]
+    low, high = max(_gaps(arena, others, words), key=lambda gap: gap[1] - gap[0])
+    return low, high - low
+
+
+def _place_in_memory(network: Network, placement: Placement, spilled: set[str]) -> None:
+    """Inputs, what is spilled, and what leaves the device, one behind the other."""
+    names = [network.root(port.tensor) for port in network.inputs]
+    names += [network.root(port.tensor) for port in network.outputs]
+    names += [network.features] if network.features else []
+    outer = [home(network, name)[0] for name in names]
+    places = [whole if whole in spilled else name for name, whole in zip(names, outer, strict=True)]
+    for name in dict.fromkeys([*places, *sorted(spilled)]):
+        placement.memory[name] = placement.memory_words
+        placement.memory_words += network.layouts[name].words

@@ -1,0 +1,68 @@
+"""The program's instructions in order: group by group, turn by turn."""
+
+from compiler.backend.followers import Follower, Rows
+from compiler.backend.groups import Group
+from compiler.backend.layouts import home
+from compiler.backend.lower import writer_of
+from compiler.backend.passage import Passage
+from compiler.backend.site import Site
+from isa.instructions import End
+
+
+def schedule(site: Site) -> None:
+    """Writes the whole program."""
+    finished = _last_writers(site)
+    for index, group in enumerate(site.placement.groups):
+        _Section(site, group, index).write()
+        for name in sorted(site.network.kept()):
+            if finished.get(home(site.network, name)[0]) == index:
+                area = site.area(name)
+                site.store(name, area, 0, area.blocks, 0, area.rows)
+    site.stream.add(End, {})
+
+
+def _last_writers(site: Site) -> dict[str, int]:
+    """The last group that writes into each tensor with a place on chip."""
+    last = {}
+    for index, group in enumerate(site.placement.groups):
+        for number in group.steps:
+            outer = home(site.network, site.network.steps[number].output)[0]
+            if outer in site.placement.chip:
+                last[outer] = index
+    return last
+
+
+class _Section:
+    """The instructions of one group."""
+
+    def __init__(self, site: Site, group: Group, index: int) -> None:
+        self.site, self.step = site, site.network.steps[group.lead]
+        site.stream.step = group.lead
+        self.passage = Passage(site, self.step, *site.placement.arenas.get(index, ()))
+        self.rows = Rows(site)
+        self.rows.open(self.step)
+        self.followers = [Follower(site, number, self.rows) for number in group.followers]
+        self.slack = 0
+
+    def write(self) -> None:
+        writer = writer_of(self.site, self.step)
+        self.passage.load(0)
+        for turn in self.passage.turns:
+            pieces = writer.run(self.passage.operands(turn), turn.blocks, turn.first, turn.last)
+            for number, progress in enumerate(pieces):
+                if number == 0 and self.passage.overlaps:
+                    self.passage.load(turn.number + 1)
+                self.rows.set(self.step.output, progress.block, progress.rows)
+                self._advance(progress.slack)
+            self.passage.store(turn)
+            if not self.passage.overlaps:
+                self.passage.load(turn.number + 1)
+        writer.finish()
+        for follower in self.followers:
+            follower.finish()
+
+    def _advance(self, slack: int) -> None:
+        """Lets the followers use the cycles that the lead leaves to the POST unit."""
+        self.slack += slack
+        for follower in self.followers:
+            self.slack = follower.advance(self.slack)

@@ -1,0 +1,185 @@
+"""From the integer graph to steps in the signed domain, one operation a step; fusion comes later."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.backend.add import add_constants
+from compiler.backend.features import find_features
+from compiler.backend.steps import (
+    Average,
+    Convolution,
+    Copy,
+    Maximum,
+    Network,
+    Operation,
+    Residual,
+    Step,
+    Sum,
+    Table,
+    Taps,
+)
+from compiler.backend.tables import is_identity, signed_table
+from compiler.graph import Add, AveragePool, Clamp, Concat, Conv, Graph, Lookup, MaxPool, Move, Op, SumPool, View
+from isa.layout import to_signed
+
+
+def to_steps(graph: Graph) -> Network:
+    """The whole graph as a network of single steps.
+
+    Raises ``CompileError`` when an add cannot be computed exactly.
+    """
+    builder = Builder(graph)
+    for index, op in enumerate(graph.ops):
+        builder.index = index
+        LOWERINGS[type(op)](builder, op)
+    return builder.network
+
+
+class Builder:
+    """A network being built from a graph; ``index`` is that of the operation at hand."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.index = 0
+        self.network = Network(
+            shapes={name: tensor.shape for name, tensor in graph.tensors.items()},
+            dtypes={name: tensor.dtype.name for name, tensor in graph.tensors.items()},
+            inputs=graph.inputs, outputs=graph.outputs, features=find_features(graph))
+
+    def shift(self, name: str) -> int:
+        """What is taken from a tensor's raw bytes to make them signed."""
+        return 128 if self.graph.tensors[name].dtype == np.uint8 else 0
+
+    def step(self, operation: Operation, x: str, output: str, **more: Any) -> None:
+        """Appends a step whose result is the graph's tensor ``output``, or one of ours with its shape set before."""
+        step = Step(operation, self.network.root(x), output, (self.index,), **more)
+        self.network.steps.append(step.traced(output) if output in self.graph.tensors else step)
+
+    def intermediate(self, name: str, shape: tuple[int, int, int]) -> str:
+        """The name of a tensor that the graph does not have."""
+        while name in self.network.shapes:
+            name += "'"
+        self.network.shapes[name] = shape
+        return name
+
+    def table(self, table: NDArray[Any], x: str) -> Table | None:
+        """A raw table over the bytes of ``x`` in the signed domain; None where it changes nothing."""
+        signed = signed_table(table, self.graph.tensors[x].dtype)
+        return None if is_identity(signed) else signed
+
+
+def _conv(builder: Builder, op: Conv) -> None:
+    zero = op.x_zero - builder.shift(op.x)
+    total = op.weight.sum(axis=(1, 2, 3), dtype=np.int64)
+    operation = Convolution(
+        Taps(op.kernel, op.strides, (-op.pads[0], -op.pads[1]), op.dilations), weight=op.weight,
+        bias=(op.bias - zero * total).astype(np.int32), scale=op.scale, padding=zero,
+        zero_point=op.y_zero - builder.shift(op.output), group=op.group)
+    builder.step(operation, op.x, op.output)
+
+
+def _add(builder: Builder, op: Add) -> None:
+    constants = add_constants(op, builder.shift(op.output) != 0)
+    residual = Residual(builder.network.root(op.b), swap=False, constants=constants)
+    builder.step(Copy(), op.a, op.output, residual=residual)
+
+
+def _max_pool(builder: Builder, op: MaxPool) -> None:
+    taps = Taps(op.kernel, op.strides, (-op.pads[0], -op.pads[1]), op.dilations)
+    builder.step(Maximum(taps), op.x, op.output)
+
+
+def _sum_pool(builder: Builder, op: SumPool) -> None:
+    _, height, width = builder.graph.tensors[op.x].shape
+    zero = op.x_zero - builder.shift(op.x)
+    operation = Sum(Taps((height, width)), bias=-zero * height * width, scale=op.scale,
+                    zero_point=op.y_zero - builder.shift(op.output))
+    builder.step(operation, op.x, op.output)
+
+
+def _average_pool(builder: Builder, op: AveragePool) -> None:
+    shift = builder.shift(op.x)
+    operation = Average(
+        Taps(op.kernel, op.strides, (-op.pads[0], -op.pads[1])), x_scale=op.x_scale, x_zero=op.x_zero - shift,
+        y_scale=op.y_scale, y_zero=op.y_zero - shift, unsigned=shift != 0, count_include_pad=op.count_include_pad)
+    builder.step(operation, op.x, op.output)
+
+
+def _concat(builder: Builder, op: Concat) -> None:
+    """Parts whose bytes do not change are stored in their place at once; the others are copied there."""
+    network = builder.network
+    given = {network.root(port.tensor) for port in network.inputs}
+    members: list[str] = []
+    for position, name in enumerate(op.xs):
+        x = network.root(name)
+        table = builder.table(op.tables[position:position + 1], x)
+        part = x
+        if table is not None or x in network.parts or x in given:
+            part = builder.intermediate(f"{op.output}#{position}", network.shapes[x])
+            builder.step(Copy(), x, part, table=table)
+        network.parts[part] = (op.output, position)
+        members.append(part)
+    network.concats[op.output] = members
+
+
+def _lookup(builder: Builder, op: Lookup) -> None:
+    builder.step(Copy(), op.x, op.output, table=builder.table(op.table, op.x))
+
+
+def _clamp(builder: Builder, op: Clamp) -> None:
+    shift = builder.shift(op.x)
+    builder.step(Copy(), op.x, op.output, low=op.lo - shift, high=op.hi - shift)
+
+
+def _view(builder: Builder, op: View) -> None:
+    builder.network.aliases[op.output] = op.x
+
+
+def _move(builder: Builder, op: Move) -> None:
+    """A selection on the array. What lies outside x must come out of the table as the fill value: where no byte of x
+    could stand for it, the table goes first, in a step of its own."""
+    fill = int(to_signed(np.array([op.fill]).astype(builder.graph.tensors[op.output].dtype))[0])
+    table = builder.table(op.table, op.x)
+    source = op.x
+    if table is not None and _has_fill(builder, op) and not (table[0] == fill).any():
+        source = builder.intermediate(f"{op.output}#table", builder.network.shapes[builder.network.root(op.x)])
+        builder.step(Copy(), op.x, source, table=table)
+        table = None
+    padding = _stand_in(table, fill) if _has_fill(builder, op) else 0
+    builder.step(_selection(builder, op, padding), source, op.output, table=table)
+
+
+def _stand_in(table: Table | None, fill: int) -> int:
+    """The byte that the table turns into ``fill``."""
+    return fill if table is None else int(np.flatnonzero(table[0] == fill)[0]) - 128
+
+
+def _has_fill(builder: Builder, op: Move) -> bool:
+    _, height, width = builder.network.shapes[builder.network.root(op.x)]
+    _, rows, columns = builder.network.shapes[op.output]
+    inside = op.y0 >= 0 and op.y0 + (rows - 1) * op.sy < height and op.x0 >= 0 and op.x0 + (columns - 1) * op.sx < width
+    return not inside or bool((op.channels < 0).any())
+
+
+def _selection(builder: Builder, op: Move, padding: int) -> Convolution:
+    channels = builder.network.shapes[builder.network.root(op.x)][0]
+    taps = Taps(strides=(op.sy, op.sx), origin=(op.y0, op.x0))
+    return selection(op.channels, channels, taps, padding)
+
+
+def selection(chosen: NDArray[np.integer], channels: int, taps: Taps, padding: int = 0) -> Convolution:
+    """The convolution that puts channel ``chosen[c]`` of x into channel c, and ``padding`` where that is -1."""
+    weight = np.zeros((len(chosen), channels, 1, 1), np.int16)
+    present = np.flatnonzero(chosen >= 0)
+    weight[present, chosen[present]] = 1
+    bias = np.where(chosen < 0, padding, 0).astype(np.int32)
+    return Convolution(taps, weight=weight, bias=bias, scale=np.ones(len(chosen), np.float32), padding=padding,
+                       zero_point=0, selection=True)
+
+
+LOWERINGS: dict[type[Op], Callable[[Builder, Any], None]] = {
+    Conv: _conv, Add: _add, MaxPool: _max_pool, SumPool: _sum_pool, AveragePool: _average_pool, Concat: _concat,
+    Lookup: _lookup, Clamp: _clamp, Move: _move, View: _view}

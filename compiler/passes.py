@@ -1,0 +1,43 @@
+"""The compiler's passes in order."""
+
+from compiler.backend.coalesce import coalesce
+from compiler.backend.emit import emit
+from compiler.backend.fuse import fuse
+from compiler.backend.image import Constants
+from compiler.backend.layouts import assign_layouts
+from compiler.backend.ledger import Ledger
+from compiler.backend.legality import check_layouts, check_network, check_placement
+from compiler.backend.packing import pack_inputs
+from compiler.backend.placement import place
+from compiler.backend.schedule import schedule
+from compiler.backend.signed import to_steps
+from compiler.backend.site import Site
+from compiler.backend.stream import Stream
+from compiler.backend.support import require_supported
+from compiler.graph import Graph
+from isa.config import Config
+from isa.program import Program
+
+
+def run_passes(graph: Graph, config: Config, model: str) -> Program:
+    """An integer graph to a program.
+
+    Raises ``UnsupportedError`` with every node that the accelerator cannot compute, ``CompileError`` naming the node
+    whose numbers or size do not fit.
+    """
+    graph.check()
+    require_supported(graph)
+    network = to_steps(graph)
+    check_network(network)
+    fuse(network)
+    check_network(network)
+    pack_inputs(network, config.size)
+    assign_layouts(network, config.size)
+    check_layouts(network)
+    placement = place(network, config)
+    check_placement(network, placement, config)
+    stream = Stream(Ledger(config.activation_words), Ledger(placement.memory_words))
+    site = Site(config, network, placement, Constants(config.size), stream)
+    schedule(site)
+    items = coalesce(stream.finish(), config)
+    return emit(graph, site, items, model)
