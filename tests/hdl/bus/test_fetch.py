@@ -76,7 +76,8 @@ def make_program(seed: int, count: int) -> list[Instruction]:
     made: list[Instruction] = []
     for _ in range(count):
         cls = rng.choice(KINDS)
-        made.append(cls(wait=rng.randrange(16), **{spec.name: rng.randint(spec.low, spec.high) for spec in cls.specs()[3:]}))
+        fields = {spec.name: rng.randint(spec.low, spec.high) for spec in cls.specs()[3:]}
+        made.append(cls(wait=rng.randrange(16), **fields))
     return made
 
 
@@ -148,12 +149,12 @@ def test_an_error_before_end_stops_the_program(bench: Any) -> None:
     assert not system.events["finished"]
 
 
+LAST = LoadTable.specs()[-1]
 BAD = {
     "unknown opcode": (63).to_bytes(64, "little"),
     "opcode 0": bytes(64),
     "reserved bit": (LoadTable.OPCODE | 1 << 511).to_bytes(64, "little"),
-    "lowest reserved bit": (LoadTable.OPCODE | 1 << LoadTable.specs()[-1].offset + LoadTable.specs()[-1].width).to_bytes(
-        64, "little"),
+    "lowest reserved bit": (LoadTable.OPCODE | 1 << LAST.offset + LAST.width).to_bytes(64, "little"),
     "end that waits": End(wait=1).encode(),
     "end that signals": End(signal=2).encode(),
 }

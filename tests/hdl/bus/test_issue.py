@@ -66,8 +66,8 @@ class System:
             ctx.set(unit.cause, self.unit_cause)
             ctx.set(issue.give, gives)
             *_, valid, payload, signal, in_flight, tokens, idle, illegal, overflow, cause = await ctx.tick().sample(
-                unit.instruction.valid, unit.instruction.payload, issue.signal, status.in_flight, status.tokens.as_value(),
-                status.idle, status.illegal, status.overflow, status.cause)
+                unit.instruction.valid, unit.instruction.payload, issue.signal, status.in_flight,
+                status.tokens.as_value(), status.idle, status.illegal, status.overflow, status.cause)
             assert in_flight == len(flight)
             assert [tokens >> TOKEN_BITS * u & 0xFF for u in OTHERS] == [self.tokens[u] for u in OTHERS]
             assert not (idle and (flight or valid))

@@ -1,7 +1,6 @@
 """LOAD on the bus: every word at its place, credits kept, and a beat a cycle."""
 
 import random
-from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,8 +69,8 @@ class ChipPort:
 class System:
     """LOAD, the bus, a memory of random bytes, three FIFOs and a port."""
 
-    def __init__(self, bench: Any, config: Config, instructions: list[Instruction], *, rate: float = 1.0, gap: float = 0.0,
-                 opens: int = 0, port_stall: float = 0.0, lag: bool = False, **memory: Any) -> None:
+    def __init__(self, bench: Any, config: Config, instructions: list[Instruction], *, rate: float = 1.0,
+                 gap: float = 0.0, opens: int = 0, port_stall: float = 0.0, lag: bool = False, **memory: Any) -> None:
         self.bench, self.config = bench, config
         self.load, self.bus = Load(config), Bus(config)
         self.design = Module()
@@ -80,11 +79,10 @@ class System:
         self.design.d.comb += self.load.base.eq(BASE)
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(random.Random(1).randbytes(MEMORY)), **memory)
         self.driver = bench.UnitDriver(self.load.unit, instructions, gap=gap)
-        self.sinks = {
-            LoadWeights: Sink(self.load.weights, config.weight_words, rate, opens, lag),
-            LoadParameters: Sink(self.load.parameters, config.parameter_entries * config.parameter_beats, rate, opens, lag),
-            LoadTable: Sink(self.load.tables, config.table_pages * TABLE_WORDS, rate, opens, lag),
-        }
+        depths = {LoadWeights: (self.load.weights, config.weight_words),
+                  LoadParameters: (self.load.parameters, config.parameter_entries * config.parameter_beats),
+                  LoadTable: (self.load.tables, config.table_pages * TABLE_WORDS)}
+        self.sinks = {cls: Sink(port, depth, rate, opens, lag) for cls, (port, depth) in depths.items()}
         self.port = ChipPort(self.load.write, port_stall)
         self.errors = 0
 
@@ -100,7 +98,8 @@ class System:
 
     def words(self, address: int, count: int) -> list[int]:
         size, start = self.config.size, BASE + address
-        return [int.from_bytes(self.memory.data[start + i * size:start + (i + 1) * size], "little") for i in range(count)]
+        data = self.memory.data[start:start + count * size]
+        return [int.from_bytes(data[i:i + size], "little") for i in range(0, len(data), size)]
 
     def check(self) -> None:
         expected = {cls: [] for cls in self.sinks}

@@ -75,8 +75,8 @@ def mixture(config: Config, seed: int, count: int) -> list[StoreInstruction]:
     for _ in range(count):
         words, rows = rng.randrange(1, 60), rng.randrange(1, 5)
         pitch = words + rng.randrange(0, 9)
-        made.append(StoreInstruction(address=address * config.size, source=rng.randrange(0, 4000), words=words, rows=rows,
-                                     memory_pitch=pitch, chip_pitch=rng.randrange(0, 300)))
+        made.append(StoreInstruction(address=address * config.size, source=rng.randrange(0, 4000), words=words,
+                                     rows=rows, memory_pitch=pitch, chip_pitch=rng.randrange(0, 300)))
         address += rows * pitch + rng.randrange(0, 9)
     return made
 
