@@ -1,0 +1,166 @@
+"""Prefetch of operands from the activation memory: words under windows, and residual words."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import Component, In, Out
+
+from hdl.interfaces import MEMORY_LATENCY, read_port_signature
+from hdl.post.records import Origin
+from hdl.post.walk import PLACE, TAP
+from isa.config import Config
+
+ROUND_TRIP = MEMORY_LATENCY + 6     # cycles from a request to its word's slot being free again, when taken at once
+LEAST = -128
+
+
+def gathered_layout(config: Config) -> data.StructLayout:
+    """A word for the lanes, or for the unit that sums: ``first`` tap of the instruction, ``last`` of its output."""
+    return data.StructLayout({"word": config.word_bits, "origin": Origin, "inside": 1, "first": 1, "last": 1})
+
+
+class Arbiter(Component):
+    """One read port for two readers; the first wins.
+
+    Members
+    -------
+    port : Out(read_port_signature)
+    first, second : In(read_port_signature)
+    """
+
+    def __init__(self, config: Config) -> None:
+        port = read_port_signature(config)
+        super().__init__({"port": Out(port), "first": In(port), "second": In(port)})
+
+    def elaborate(self, platform):
+        m = Module()
+        first, second, port = self.first, self.second, self.port
+        m.d.comb += [
+            port.valid.eq(first.valid | second.valid), port.address.eq(Mux(first.valid, first.address, second.address)),
+            first.ready.eq(port.ready), second.ready.eq(port.ready & ~first.valid),
+            first.data.eq(port.data), second.data.eq(port.data),
+        ]
+        return m
+
+
+class Residuals(Component):
+    """Reads residual words ahead.
+
+    Members
+    -------
+    place : In(stream of PLACE)
+    port : Out(read_port_signature)
+    word : Out(stream of words)
+    pushed : Out(1)
+        One more word is there, or will be when its turn comes.
+    """
+
+    def __init__(self, config: Config, depth: int) -> None:
+        self.config, self.depth = config, depth
+        super().__init__({
+            "place": In(stream.Signature(PLACE)), "port": Out(read_port_signature(config)),
+            "word": Out(stream.Signature(config.word_bits)), "pushed": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.config.word_bits, depth=self.depth)
+        used, room = Signal(range(self.depth + 1)), Signal()
+        requested, returning = Signal(), Signal(MEMORY_LATENCY)
+        taken = self.word.valid & self.word.ready
+        m.d.sync += returning.eq(Cat(requested, returning))
+        with m.If(requested & ~taken):
+            m.d.sync += used.eq(used + 1)
+        with m.Elif(taken & ~requested):
+            m.d.sync += used.eq(used - 1)
+        m.d.comb += [
+            room.eq(used != self.depth),
+            self.port.valid.eq(self.place.valid & room), self.port.address.eq(self.place.payload.address),
+            requested.eq(self.port.valid & self.port.ready), self.place.ready.eq(room & self.port.ready),
+            fifo.w_en.eq(returning[-1]), fifo.w_data.eq(self.port.data), self.pushed.eq(fifo.w_en),
+            self.word.payload.eq(fifo.r_data), self.word.valid.eq(fifo.r_rdy), fifo.r_en.eq(self.word.ready),
+        ]
+        return m
+
+
+class Gather(Component):
+    """Reads the words under windows ahead; for BYTES only their maximum goes on, one word a window.
+
+    Members
+    -------
+    tap : In(stream of TAP)
+    port : Out(read_port_signature)
+    out : Out(stream of gathered words)
+    pushed : Out(1)
+        One more word is there, or will be when its turn comes; it is for the lanes.
+    busy : Out(1)
+        A tap's word arrives.
+    """
+
+    DEPTH = 2 * ROUND_TRIP
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.layout = gathered_layout(config)
+        super().__init__({
+            "tap": In(stream.Signature(TAP)), "port": Out(read_port_signature(config)),
+            "out": Out(stream.Signature(self.layout)), "pushed": Out(1), "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.layout.size, depth=self.DEPTH)
+        tap, arriving, valid = self._request(m)
+        word = self._maximum(m, arriving, valid)
+        pushing = Signal()
+        for_lanes = word.origin == Origin.BYTES
+        m.d.sync += pushing.eq(valid & self._kept(arriving))
+        m.d.comb += [
+            fifo.w_en.eq(pushing), fifo.w_data.eq(word), self.pushed.eq(pushing & for_lanes), self.busy.eq(valid),
+            self.out.payload.eq(fifo.r_data), self.out.valid.eq(fifo.r_rdy), fifo.r_en.eq(self.out.ready),
+        ]
+        used = Signal(range(self.DEPTH + 1))
+        accepted = tap.valid & tap.ready & self._kept(tap.payload)
+        taken = self.out.valid & self.out.ready
+        with m.If(accepted & ~taken):
+            m.d.sync += used.eq(used + 1)
+        with m.Elif(taken & ~accepted):
+            m.d.sync += used.eq(used - 1)
+        room = used != self.DEPTH
+        m.d.comb += [
+            self.port.valid.eq(tap.valid & room & tap.payload.inside), self.port.address.eq(tap.payload.address),
+            tap.ready.eq(room & (self.port.ready | ~tap.payload.inside)),
+        ]
+        return m
+
+    @staticmethod
+    def _kept(tap):
+        """Whether a word for the FIFO comes of this tap."""
+        return tap.last | (tap.origin != Origin.BYTES)
+
+    def _request(self, m):
+        """The tap whose word arrives now, and whether there is one."""
+        valid = Signal(MEMORY_LATENCY)
+        moving, tap = self.tap.valid & self.tap.ready, self.tap.payload
+        m.d.sync += valid.eq(Cat(moving, valid))
+        for stage in range(MEMORY_LATENCY):
+            held = Signal(TAP, name=f"tap_{stage}", reset_less=True)
+            with m.If(moving):
+                m.d.sync += held.eq(tap)
+            moving, tap = valid[stage], held
+        return self.tap, tap, valid[-1]
+
+    def _maximum(self, m, tap, valid):
+        """The word and its flags, a cycle later; taps of a window of BYTES leave the maximum so far."""
+        word = Signal(self.layout, reset_less=True)
+        fresh = Signal(init=1)
+        bytes_before, bytes_now = (data.View(data.ArrayLayout(signed(8), self.config.size), value)
+                                   for value in (word.word, self.port.data))
+        with m.If(valid):
+            m.d.sync += fresh.eq(self._kept(tap))
+            m.d.sync += [word[name].eq(tap[name]) for name in ("origin", "inside", "first", "last")]
+            for before, now in zip(bytes_before, bytes_now, strict=True):
+                past = Mux(fresh, LEAST, before)
+                present = Mux(tap.inside, now, LEAST)
+                m.d.sync += before.eq(Mux(present > past, present, past))
+        return word

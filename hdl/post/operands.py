@@ -1,0 +1,80 @@
+"""Operands: from a group's token to the values that enter the lanes, wherever they come from."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import ceil_log2
+
+from hdl.interfaces import accumulator_read_signature
+from hdl.post.records import Origin
+from hdl.post.stages import CAPTURED, DATA, ISSUED, OPERAND
+from hdl.post.tokens import token_layout
+from isa.config import Config
+
+
+class Operands(Component):
+    """Reads accumulators a fixed time after a group is issued; other origins hold their word until then.
+
+    Members
+    -------
+    at, valid : In
+        The tokens at stages ``ISSUED`` to ``CAPTURED``.
+    issued, pixel : In
+        The sequencer issues a group; number of its word.
+    accumulator : Out(accumulator_read_signature)
+    bytes, average : In(word)
+        The next word of origins BYTES and AVERAGE.
+    sums : In(int32 a channel)
+        That of origin SUM.
+    used_bytes, used_sums, used_average : Out(1)
+        The word is not needed any more.
+    values : Out(int32 a lane)
+        Valid with the token at stage ``OPERAND``.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__({
+            "at": In(data.ArrayLayout(token_layout(config), OPERAND)), "valid": In(OPERAND),
+            "issued": In(1), "pixel": In(ceil_log2(config.accumulator_depth)),
+            "accumulator": Out(accumulator_read_signature(config)),
+            "bytes": In(config.word_bits), "average": In(config.word_bits),
+            "sums": In(data.ArrayLayout(signed(32), config.size)),
+            "used_bytes": Out(1), "used_sums": Out(1), "used_average": Out(1),
+            "values": Out(data.ArrayLayout(signed(32), config.lanes)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        issued, arriving, captured = (self.at[stage] for stage in (ISSUED, DATA, CAPTURED))
+        port = self.accumulator
+        opens = self.valid[ISSUED] & ~issued.group.any() & (issued.origin == Origin.ACCUMULATOR)
+        pixel = Signal.like(self.pixel, reset_less=True)
+        with m.If(self.issued):
+            m.d.sync += pixel.eq(self.pixel)
+        m.d.comb += [port.enable.eq(opens), port.address.eq(pixel), port.release.eq(opens & issued.closing)]
+        held = Signal(port.data.shape(), reset_less=True)
+        with m.If(self.valid[DATA] & ~arriving.group.any() & (arriving.origin == Origin.ACCUMULATOR)):
+            m.d.sync += held.eq(port.data)
+        leaves = self.valid[CAPTURED] & captured.final
+        m.d.comb += [
+            self.used_bytes.eq(leaves & (captured.origin == Origin.BYTES)),
+            self.used_sums.eq(leaves & (captured.origin == Origin.SUM)),
+            self.used_average.eq(leaves & (captured.origin == Origin.AVERAGE)),
+        ]
+        self._select(m, captured, held)
+        return m
+
+    def _select(self, m, captured, held):
+        lanes = self.config.lanes
+        bytes_here = Mux(captured.origin == Origin.AVERAGE, self.average, self.bytes)
+        small = bytes_here.word_select(captured.group, 8 * lanes)
+        for lane in range(lanes):
+            value = Signal(signed(32), name=f"value_{lane}", reset_less=True)
+            with m.If(self.valid[CAPTURED]), m.Switch(captured.origin):
+                for origin, sums in ((Origin.ACCUMULATOR, held), (Origin.SUM, self.sums)):
+                    with m.Case(origin):
+                        m.d.sync += value.eq(sums.as_value().word_select(captured.group, 32 * lanes).word_select(lane, 32))
+                with m.Default():
+                    m.d.sync += value.eq(small.word_select(lane, 8).as_signed())
+            m.d.comb += self.values[lane].eq(value)

@@ -1,0 +1,154 @@
+"""The parameter FIFO: 64 bits a lane in each entry, read at random behind its head."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, memory, stream
+from amaranth.lib.wiring import Component, In, Out
+
+from hdl.interfaces import sink_signature
+from isa.arithmetic import SIGNIFICANT
+from isa.config import Config
+
+THRESHOLDS = 256    # entries that an average uses
+
+
+def word_read(config: Config) -> data.StructLayout:
+    """A read of the same entry in every lane.
+
+    ``group``: which entry behind the head; ``unit``: none, the value that changes nothing instead; ``release``: drop the
+    ``groups`` entries of a word (``thresholds``: those of an average) behind this read.
+    """
+    return data.StructLayout({"group": range(config.groups), "unit": 1, "release": 1, "thresholds": 1})
+
+
+class ParameterHalf(Component):
+    """Biases or scales: 32 bits a lane, one memory a lane, a head of its own because they are read at different stages.
+
+    Members
+    -------
+    write : In(1)
+        A beat for half of the memories or fewer.
+    part : In
+        Which lanes the beat is for.
+    row : In
+        Entry to write.
+    data : In(word)
+    read : In(stream of word_read, always ready)
+    search : In(1)
+        Read entry ``offsets[lane]`` in each lane instead; not together with ``read``.
+    offsets : In(8 bits a lane)
+    values : Out(32 bits a lane)
+        ``LATENCY`` cycles after either read.
+    """
+
+    LATENCY = 2
+
+    def __init__(self, config: Config, unit: int) -> None:
+        self.config, self.unit = config, unit
+        self.parts = config.parameter_beats // 2
+        super().__init__({
+            "write": In(1), "part": In(range(self.parts)), "row": In(range(config.parameter_entries)),
+            "data": In(config.word_bits),
+            "read": In(stream.Signature(word_read(config), always_ready=True)),
+            "search": In(1), "offsets": In(data.ArrayLayout(8, config.lanes)),
+            "values": Out(data.ArrayLayout(32, config.lanes)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, read = self.config, self.read.payload
+        head = Signal(range(config.parameter_entries))
+        fetched, searched, unit = Signal(), Signal(), Signal(reset_less=True)
+        with m.If(self.read.valid & read.release):
+            m.d.sync += head.eq(head + Mux(read.thresholds, THRESHOLDS, config.groups))
+        m.d.sync += [fetched.eq(self.read.valid), searched.eq(self.search)]
+        with m.If(self.read.valid):
+            m.d.sync += unit.eq(read.unit)
+        for lane in range(config.lanes):
+            m.submodules[f"lane_{lane}"] = storage = memory.Memory(
+                shape=32, depth=config.parameter_entries, init=[])
+            write, port = storage.write_port(), storage.read_port(domain="sync")
+            value = Signal(32, name=f"value_{lane}", reset_less=True)
+            part, column = divmod(lane, config.size // 4)
+            m.d.comb += [
+                write.en.eq(self.write & (self.part == part)), write.addr.eq(self.row),
+                write.data.eq(self.data.word_select(column, 32)),
+                port.en.eq(self.search | (self.read.valid & ~read.unit)),
+                port.addr.eq(head + Mux(self.search, self.offsets[lane], read.group)),
+                self.values[lane].eq(value),
+            ]
+            with m.If(searched | (fetched & ~unit)):
+                m.d.sync += value.eq(port.data)
+            with m.Elif(fetched):
+                m.d.sync += value.eq(self.unit)
+        return m
+
+
+class Parameters(Component):
+    """Both halves and the count of entries.
+
+    Members
+    -------
+    sink : In(sink_signature)
+        Filled by LOAD: the lanes' biases, then the lanes' scales.
+    available : Out
+        Entries that no instruction so far has used up.
+    take : In(1)
+        The instruction's last group enters the lanes: ``groups`` entries (``take_thresholds``: 256) are used up.
+    bias_read, scale_read : In(stream of word_read, always ready)
+        Scales are read last: what they release becomes free.
+    search, offsets : In
+        Reads both halves, entry by lane.
+    biases, scales : Out
+    occupied : Out(1)
+        There are entries or parts of one.
+    """
+
+    LATENCY = ParameterHalf.LATENCY
+    UNIT_SCALE = 1 << SIGNIFICANT - 1 | SIGNIFICANT - 1 << SIGNIFICANT   # one
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        read = stream.Signature(word_read(config), always_ready=True)
+        super().__init__({
+            "sink": In(sink_signature(config)),
+            "available": Out(range(config.parameter_entries + 1)), "take": In(1), "take_thresholds": In(1),
+            "bias_read": In(read), "scale_read": In(read),
+            "search": In(1), "offsets": In(data.ArrayLayout(8, config.lanes)),
+            "biases": Out(data.ArrayLayout(32, config.lanes)), "scales": Out(data.ArrayLayout(32, config.lanes)),
+            "occupied": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, beats = self.config, self.config.parameter_beats
+        m.submodules.bias = bias = ParameterHalf(config, 0)
+        m.submodules.scale = scale = ParameterHalf(config, self.UNIT_SCALE)
+        beat, row = Signal(range(beats)), Signal(range(config.parameter_entries))
+        complete = Signal()
+        m.d.comb += complete.eq(self.sink.valid & (beat == beats - 1))
+        with m.If(self.sink.valid):
+            m.d.sync += beat.eq(beat + 1)
+        with m.If(complete):
+            m.d.sync += row.eq(row + 1)
+        for half, upper in ((bias, 0), (scale, 1)):
+            m.d.comb += [
+                half.write.eq(self.sink.valid & (beat[-1] == upper)), half.part.eq(beat[:-1]), half.row.eq(row),
+                half.data.eq(self.sink.data), half.search.eq(self.search), half.offsets.eq(self.offsets),
+            ]
+        for half, read, values in ((bias, self.bias_read, self.biases), (scale, self.scale_read, self.scales)):
+            m.d.comb += [half.read.payload.eq(read.payload), half.read.valid.eq(read.valid), values.eq(half.values)]
+        self._count(m, complete, beat)
+        return m
+
+    def _count(self, m, complete, beat):
+        config, read = self.config, self.scale_read
+        held = Signal.like(self.available)
+        released = read.valid & read.payload.release
+        for count, used, thresholds in ((self.available, self.take, self.take_thresholds),
+                                        (held, released, read.payload.thresholds)):
+            with m.If(complete | used):
+                m.d.sync += count.eq(count + complete - Mux(used, Mux(thresholds, THRESHOLDS, config.groups), 0))
+        m.d.comb += [
+            self.sink.free.eq((config.parameter_entries - held) * config.parameter_beats - beat),
+            self.occupied.eq(held.any() | beat.any()),
+        ]

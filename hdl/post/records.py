@@ -1,0 +1,44 @@
+"""What each part of the POST unit must know of an instruction: records whose fields have the widths of the ISA's."""
+
+from amaranth.lib import data, enum
+
+from hdl.interfaces import instruction_layout
+from isa.fields import Instruction
+from isa.instructions import Drain, Pool
+
+IN_FLIGHT = 4   # instructions inside the unit, from the prefetch of their operands to their last write
+
+
+class Origin(enum.Enum, shape=2):
+    """Where the values that enter the lanes come from."""
+
+    ACCUMULATOR = 0
+    BYTES = 1       # words of the activation memory, or maxima of them
+    SUM = 2
+    AVERAGE = 3
+
+
+def fields(cls: type[Instruction], *names: str) -> dict[str, object]:
+    """Shapes of those fields of an instruction."""
+    layout = instruction_layout(cls)
+    return {name: layout[name].shape for name in names}
+
+
+_REGION = fields(Drain, "height", "width")
+
+REGION = data.StructLayout(
+    {"start": instruction_layout(Drain)["destination"].shape, "pitch": instruction_layout(Drain)["destination_pitch"].shape}
+    | _REGION)
+WINDOW = data.StructLayout(
+    {"origin": Origin} | _REGION
+    | fields(Pool, "source", "row_pitch", "source_height", "source_width", "origin_y", "origin_x", "stride_y", "stride_x",
+             "dilation_y", "dilation_x", "taps_y", "taps_x"))
+WORK = data.StructLayout(
+    {"origin": Origin} | _REGION | fields(Drain, "add", "table", "release_table", "release_parameters"))
+CLAMP = data.StructLayout(fields(Drain, "zero_point", "low", "high"))
+OPERANDS = data.StructLayout(fields(Drain, "swap", "a_offset", "b_offset"))
+RATIO_B = data.StructLayout(fields(Drain, "ratio_b"))
+ADD_OFFSET = data.StructLayout(fields(Drain, "add_offset"))
+RATIO_A = data.StructLayout(fields(Drain, "ratio_a"))
+SUM_CLAMP = data.StructLayout(fields(Drain, "sum_offset", "add_low", "add_high"))
+TERM = data.StructLayout(fields(Pool, "multiplier", "source_zero"))

@@ -1,0 +1,102 @@
+"""The roundings of ``isa.arithmetic``, cut so that each part fits a register stage."""
+
+from amaranth.hdl import C, Module, Mux, Signal, signed
+from amaranth.lib.wiring import Component, In, Out
+
+from isa.arithmetic import FRACTION, SATURATED, SIGNIFICANT
+
+WHOLE = SATURATED.bit_length()      # bits of a magnitude that is not saturated
+RESULT = signed(WHOLE + 1)
+
+
+def carry(m, value, enables):
+    """``value`` delayed by one stage for each of ``enables``."""
+    for enable in enables:
+        held = Signal.like(value, reset_less=True)
+        with m.If(enable):
+            m.d.sync += held.eq(value)
+        value = held
+    return value
+
+
+def magnitude(value):
+    """The absolute value, as wide as ``value``."""
+    return Mux(value[-1], -value, value)[:len(value)]
+
+
+def smear(value):
+    """Every bit at or below the highest one set."""
+    step = 1
+    while step < len(value):
+        value = value | value >> step
+        step *= 2
+    return value
+
+
+def excess(value):
+    """Ones at those low bits of a magnitude that do not fit 24 significant ones."""
+    return smear(value[SIGNIFICANT:])
+
+
+def keeps_odd(value, mask):
+    """Whether ``mask`` (from ``excess``) drops bits and the last bit kept is one."""
+    lowest_kept = (mask << 1 | 1) ^ mask
+    return mask[0] & (value & lowest_kept).any()
+
+
+def round_to_24_bits(value, mask, odd):
+    """``isa.arithmetic.round_to_24_bits`` of a magnitude with room for the carry; mask and oddness from the stage before."""
+    raised = (value + mask[1:] + odd)[:len(value)]
+    return raised & ~(mask | C(0, len(value)))
+
+
+class RoundWithTies(Component):
+    """``isa.arithmetic.round_with_ties``, and the sign.
+
+    Members
+    -------
+    enables : In(LATENCY)
+        Bit i: stage i has a value.
+    whole, fraction, sticky : In
+        The magnitude. Ignored when ``saturated``.
+    saturated : In(1)
+        The magnitude is 512 or more.
+    negative : In(1)
+    result : Out(signed)
+    """
+
+    LATENCY = 2
+
+    enables: In(LATENCY)
+    whole: In(WHOLE)
+    fraction: In(FRACTION)
+    sticky: In(1)
+    saturated: In(1)
+    negative: In(1)
+    result: Out(RESULT)
+
+    def elaborate(self, platform):
+        m = Module()
+        below_half = FRACTION - 1
+        rest, above = self.fraction[:below_half], self.fraction[below_half]
+        inside = smear(self.whole) << 1 | 1     # the window less one
+        window = inside ^ (inside << 1 | 1)
+        tie_above = ~(rest & ~(inside | C(0, below_half))).any() | ((rest == window) & ~self.sticky)
+        tie = Mux(above, tie_above, (rest | inside).all())
+        whole, up, saturated, negative = Signal(WHOLE, reset_less=True), *(Signal(reset_less=True) for _ in range(3))
+        with m.If(self.enables[0]):
+            m.d.sync += [
+                whole.eq(self.whole), up.eq(Mux(tie, self.whole[0], above)), saturated.eq(self.saturated),
+                negative.eq(self.negative),
+            ]
+        rounded = Mux(saturated, SATURATED, (whole + (up & ~whole.all()))[:WHOLE])
+        result = Signal(RESULT, reset_less=True)
+        with m.If(self.enables[1]):
+            m.d.sync += result.eq(Mux(negative, -rounded, rounded))
+        m.d.comb += self.result.eq(result)
+        return m
+
+
+def clamp(value, low, high):
+    """``value`` within [low, high]."""
+    return Mux(value < low, low, Mux(value > high, high, value))

@@ -1,0 +1,31 @@
+"""Where a group of channels is how many cycles after it was issued; each number is the sum of the steps before it.
+
+A token at stage s stands beside the registers that hold its values after s steps.
+"""
+
+from hdl.interfaces import MEMORY_LATENCY
+from hdl.post.parameters import ParameterHalf
+from hdl.post.requantize import Requantize
+from hdl.post.residual import ResidualAdd
+from hdl.post.tables import Tables
+
+CAPTURE = 1     # cycles to register a pixel's sums
+SELECT = 1      # to choose the group and the origin
+CLAMP = 1       # to add the zero point and clamp
+
+ISSUED = 0
+DATA = ISSUED + MEMORY_LATENCY
+CAPTURED = DATA + CAPTURE
+OPERAND = CAPTURED + SELECT
+REQUANTIZED = OPERAND + Requantize.LATENCY
+BYTE = REQUANTIZED + CLAMP
+SUMMED = BYTE + ResidualAdd.LATENCY
+RESULT = SUMMED + Tables.LATENCY
+
+BIAS_READ = OPERAND - ParameterHalf.LATENCY
+SCALE_READ = OPERAND + Requantize.SCALE_AT - ParameterHalf.LATENCY
+
+
+def words_between(first: int, last: int, groups: int) -> int:
+    """Most words that are wholly or partly between two stages."""
+    return -(-(last - first) // groups) + 1

@@ -1,0 +1,86 @@
+"""The table FIFO: pages that turn each byte into another, channel by channel."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, memory
+from amaranth.lib.wiring import Component, In, Out
+
+from hdl.interfaces import sink_signature
+from hdl.post.rounding import carry
+from isa.config import Config
+
+PAGE = 256
+
+
+class Tables(Component):
+    """One memory a lane, whose rows are a byte for each group of channels.
+
+    Members
+    -------
+    sink : In(sink_signature)
+        Filled by LOAD.
+    available : Out
+        Pages that no instruction so far has used up.
+    take : In(1)
+        The instruction's last group enters the lanes: the page at the head is used up.
+    enables : In(LATENCY)
+        Bit i: stage i has a group.
+    use : In(1)
+        Look the bytes at stage 0 up; otherwise they come out as they are.
+    group : In
+    release : In(1)
+        This group at stage 0 is the last that needs the page.
+    bytes, result : In, Out(signed bytes, one a lane)
+    occupied : Out(1)
+        There are pages or parts of one.
+    """
+
+    LATENCY = 2
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        lanes = data.ArrayLayout(signed(8), config.lanes)
+        super().__init__({
+            "sink": In(sink_signature(config)), "available": Out(range(config.table_pages + 1)), "take": In(1),
+            "enables": In(self.LATENCY), "use": In(1), "group": In(range(config.groups)), "release": In(1),
+            "bytes": In(lanes), "result": Out(lanes), "occupied": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        page, row = Signal(range(config.table_pages)), Signal(range(PAGE))
+        head = Signal(range(config.table_pages))
+        with m.If(self.sink.valid):
+            m.d.sync += Cat(row, page).eq(Cat(row, page) + 1)
+        release = self.enables[0] & self.release
+        with m.If(release):
+            m.d.sync += head.eq(head + 1)
+        use, group = (carry(m, signal, [self.enables[0]]) for signal in (self.use, self.group))
+        for lane in range(config.lanes):
+            m.submodules[f"lane_{lane}"] = storage = memory.Memory(
+                shape=8 * config.groups, depth=PAGE * config.table_pages, init=[])
+            write, read = storage.write_port(), storage.read_port(domain="sync")
+            value = self.bytes[lane].as_unsigned()
+            channels = range(lane, config.size, config.lanes)
+            m.d.comb += [
+                write.en.eq(self.sink.valid), write.addr.eq(Cat(row, page)),
+                write.data.eq(Cat(self.sink.data.word_select(channel, 8) for channel in channels)),
+                read.en.eq(self.enables[0] & self.use), read.addr.eq(Cat(value[:7], ~value[7], head)),
+            ]
+            untouched = carry(m, value, [self.enables[0]])
+            found = Mux(use, read.data.word_select(group, 8), untouched)
+            m.d.comb += self.result[lane].eq(carry(m, found[:8].as_signed(), [self.enables[1]]))
+        self._count(m, row, release)
+        return m
+
+    def _count(self, m, row, release):
+        held = Signal.like(self.available)
+        complete = self.sink.valid & row.all()
+        for count, used in ((self.available, self.take), (held, release)):
+            with m.If(complete & ~used):
+                m.d.sync += count.eq(count + 1)
+            with m.Elif(used & ~complete):
+                m.d.sync += count.eq(count - 1)
+        m.d.comb += [
+            self.sink.free.eq((self.config.table_pages - held) * PAGE - row), self.occupied.eq(held.any() | row.any()),
+        ]

@@ -1,0 +1,52 @@
+"""Total: the 32-bit sum of the bytes under each window, channel by channel."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
+
+from hdl.post.fetch import gathered_layout
+from hdl.post.records import Origin
+from isa.config import Config
+
+
+class Total(Component):
+    """Takes a word a cycle, until a sum is complete; goes on when that has been used.
+
+    Members
+    -------
+    word : In(stream of gathered words)
+        Those of other instructions are not taken.
+    complete : Out(1)
+        There are sums that no instruction works on.
+    take : In(1)
+        An instruction works on them now.
+    used : In(1)
+        It has the last of them; not before the cycle after ``take``.
+    sums : Out(int32 a channel)
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__({
+            "word": In(stream.Signature(gathered_layout(config))), "complete": Out(1), "take": In(1), "used": In(1),
+            "sums": Out(data.ArrayLayout(signed(32), config.size)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        holding, fresh, step = Signal(), Signal(init=1), Signal()
+        word = self.word.payload
+        m.d.comb += [self.word.ready.eq(~holding & (word.origin == Origin.SUM)), step.eq(self.word.valid & self.word.ready)]
+        with m.If(step):
+            m.d.sync += [fresh.eq(word.last), holding.eq(word.last), self.complete.eq(word.last)]
+        with m.If(self.take):
+            m.d.sync += self.complete.eq(0)
+        with m.If(self.used):
+            m.d.sync += holding.eq(0)
+        for channel in range(self.config.size):
+            total = Signal(signed(32), name=f"sum_{channel}", reset_less=True)
+            term = Mux(word.inside, word.word.word_select(channel, 8).as_signed(), 0)
+            with m.If(step):
+                m.d.sync += total.eq(Mux(fresh, 0, total) + term)
+            m.d.comb += self.sums[channel].eq(total)
+        return m

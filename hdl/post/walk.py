@@ -1,0 +1,129 @@
+"""Address generators: the words of a region, and the words under a window that slides over one."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
+
+from hdl.post.records import REGION, WINDOW, Origin
+from isa.instructions import EXTENT, WORD_ADDRESS
+
+_COORDINATE = signed(26)    # 16-bit extents times 8-bit strides, 10-bit taps times 8-bit dilations, a 17-bit origin
+
+PLACE = data.StructLayout({"address": WORD_ADDRESS, "last": 1})
+TAP = data.StructLayout({"address": WORD_ADDRESS, "origin": Origin, "inside": 1, "first": 1, "last": 1})
+
+
+class RegionWalk(Component):
+    """The addresses of regions, one after the other without a gap.
+
+    Members
+    -------
+    region : In(stream of REGION)
+    place : Out(stream of PLACE)
+        ``last``: of its region.
+    """
+
+    region: In(stream.Signature(REGION))
+    place: Out(stream.Signature(PLACE))
+
+    def elaborate(self, platform):
+        m = Module()
+        active, load, step = Signal(), Signal(), Signal()
+        now = Signal(REGION, reset_less=True)       # height and width count the rows and words left, the present one not
+        width, address = Signal(EXTENT, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
+        last = ~(now.height.any() | now.width.any())
+        m.d.comb += [
+            self.place.valid.eq(active), self.place.payload.address.eq(address), self.place.payload.last.eq(last),
+            step.eq(active & self.place.ready), load.eq(~active | (step & last)), self.region.ready.eq(load),
+        ]
+        fresh = self.region.payload
+        with m.If(load):
+            m.d.sync += active.eq(self.region.valid)
+            with m.If(self.region.valid):
+                m.d.sync += [now.eq(fresh), address.eq(fresh.start), width.eq(fresh.width - 1),
+                             now.width.eq(fresh.width - 1), now.height.eq(fresh.height - 1)]
+        with m.Elif(step & now.width.any()):
+            m.d.sync += [address.eq(address + 1), now.width.eq(now.width - 1)]
+        with m.Elif(step):
+            row = now.start + now.pitch
+            m.d.sync += [address.eq(row), now.start.eq(row), now.width.eq(width), now.height.eq(now.height - 1)]
+        return m
+
+
+class WindowWalk(Component):
+    """The taps of each output of a pool, output after output in raster order, and so for instruction after instruction.
+
+    Members
+    -------
+    window : In(stream of WINDOW)
+    tap : Out(stream of TAP)
+        ``inside``: there is a word at the address; ``first`` tap of the instruction; ``last`` tap of its output.
+    """
+
+    window: In(stream.Signature(WINDOW))
+    tap: Out(stream.Signature(TAP))
+
+    def elaborate(self, platform):
+        m = Module()
+        active, advance, load = Signal(), Signal(), Signal()
+        shape = Signal(WINDOW, reset_less=True)
+        left = Signal(data.StructLayout({name: shape[name].shape() for name in ("height", "width", "taps_y", "taps_x")}),
+                      reset_less=True)
+        finished = ~left.as_value().any()
+        m.d.comb += [
+            advance.eq(~self.tap.valid | self.tap.ready),
+            load.eq(~active | (advance & finished)), self.window.ready.eq(load),
+        ]
+        first, iy, ix = Signal(reset_less=True), *(Signal(_COORDINATE, name=n, reset_less=True) for n in ("iy", "ix"))
+        base_y, base_x = (Signal(_COORDINATE, name=n, reset_less=True) for n in ("base_y", "base_x"))
+        with m.If(load):
+            m.d.sync += active.eq(self.window.valid)
+            with m.If(self.window.valid):
+                fresh = self.window.payload
+                m.d.sync += [shape.eq(fresh), first.eq(1)]
+                m.d.sync += [left[name].eq(fresh[name] - 1) for name in left.shape().members]
+                m.d.sync += [iy.eq(fresh.origin_y), base_y.eq(fresh.origin_y),
+                             ix.eq(fresh.origin_x), base_x.eq(fresh.origin_x)]
+        with m.Elif(advance):
+            m.d.sync += first.eq(0)
+            self._step(m, shape, left, (iy, ix), (base_y, base_x))
+        self._address(m, active, advance, shape, (iy, ix), first, ~(left.taps_y.any() | left.taps_x.any()))
+        return m
+
+    @staticmethod
+    def _step(m, shape, left, at, base):
+        """To the next tap of this window, or to the first of the next."""
+        iy, ix = at
+        base_y, base_x = base
+        next_y, next_x = base_y + shape.stride_y, base_x + shape.stride_x
+        with m.If(left.taps_x.any()):
+            m.d.sync += [left.taps_x.eq(left.taps_x - 1), ix.eq(ix + shape.dilation_x)]
+        with m.Else():
+            m.d.sync += left.taps_x.eq(shape.taps_x - 1)
+            with m.If(left.taps_y.any()):
+                m.d.sync += [left.taps_y.eq(left.taps_y - 1), ix.eq(base_x), iy.eq(iy + shape.dilation_y)]
+            with m.Else():
+                m.d.sync += left.taps_y.eq(shape.taps_y - 1)
+                with m.If(left.width.any()):
+                    m.d.sync += [left.width.eq(left.width - 1), ix.eq(next_x), base_x.eq(next_x), iy.eq(base_y)]
+                with m.Else():
+                    m.d.sync += [left.width.eq(shape.width - 1), left.height.eq(left.height - 1),
+                                 ix.eq(shape.origin_x), base_x.eq(shape.origin_x), iy.eq(next_y), base_y.eq(next_y)]
+
+    def _address(self, m, active, advance, shape, at, first, last):
+        """Two stages: row times pitch beside source plus column, then their sum."""
+        iy, ix = at
+        row, column = Signal(WORD_ADDRESS, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
+        held, out = Signal(TAP, reset_less=True), Signal(TAP, reset_less=True)
+        working = Signal()
+        inside = (iy >= 0) & (iy < shape.source_height) & (ix >= 0) & (ix < shape.source_width)
+        with m.If(advance):
+            m.d.sync += [working.eq(active), self.tap.valid.eq(working)]
+        with m.If(advance & active):
+            m.d.sync += [
+                row.eq(iy[:EXTENT] * shape.row_pitch), column.eq(shape.source + ix), held.origin.eq(shape.origin),
+                held.inside.eq(inside), held.first.eq(first), held.last.eq(last),
+            ]
+        with m.If(advance & working):
+            m.d.sync += [out.eq(held), out.address.eq(row + column)]
+        m.d.comb += self.tap.payload.eq(out)

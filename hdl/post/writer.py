@@ -1,0 +1,55 @@
+"""Writer: groups of bytes put together to words, and written where the instruction says."""
+
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import Component, In, Out
+
+from hdl.interfaces import trace_signature, write_port_signature
+from hdl.post.walk import PLACE
+from isa.config import Config
+
+
+class Writer(Component):
+    """Never refuses a group: the sequencer issues no more words than ``depth`` before they are written.
+
+    Members
+    -------
+    valid, final, group : In
+        A group is there; it is the last of its word; its number.
+    bytes : In(signed bytes, one a lane)
+    place : In(stream of PLACE)
+    port : Out(write_port_signature)
+    trace : Out(trace_signature)
+    written : Out(1)
+        A word was accepted.
+    retired : Out(1)
+        The last of its instruction.
+    """
+
+    def __init__(self, config: Config, depth: int) -> None:
+        self.config, self.depth = config, depth
+        super().__init__({
+            "valid": In(1), "final": In(1), "group": In(range(config.groups)),
+            "bytes": In(data.ArrayLayout(signed(8), config.lanes)),
+            "place": In(stream.Signature(PLACE)), "port": Out(write_port_signature(config)),
+            "trace": Out(trace_signature(config)), "written": Out(1), "retired": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.config.word_bits, depth=self.depth)
+        group_bits = 8 * self.config.lanes
+        parts = [Signal(group_bits, name=f"part_{group}", reset_less=True) for group in range(self.config.groups - 1)]
+        for group, part in enumerate(parts):
+            with m.If(self.valid & (self.group == group)):
+                m.d.sync += part.eq(self.bytes)
+        place, port = self.place.payload, self.port
+        m.d.comb += [
+            fifo.w_data.eq(Cat(*parts, self.bytes)), fifo.w_en.eq(self.valid & self.final),
+            port.valid.eq(fifo.r_rdy & self.place.valid), port.address.eq(place.address), port.data.eq(fifo.r_data),
+            self.written.eq(port.valid & port.ready), fifo.r_en.eq(self.written), self.place.ready.eq(self.written),
+            self.retired.eq(self.written & place.last),
+            self.trace.valid.eq(self.written), self.trace.address.eq(port.address), self.trace.data.eq(port.data),
+        ]
+        return m
