@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,7 +156,7 @@ class UnitDriver:
     """Stands for the issue queue of a unit: offers ``instructions`` in order and notes what the unit does."""
 
     unit: Any
-    instructions: list[Instruction]
+    instructions: Sequence[Instruction]
     gap: float = 0.0
     seed: int = 0
     retired: list[int] = field(default_factory=list)

@@ -50,7 +50,8 @@ class System:
 
     async def step(self, ctx: Any) -> None:
         """One process for unit and tokens, so that the model sees them in one order."""
-        rng, issue, flight = random.Random(2), self.issue, deque()
+        rng, issue = random.Random(2), self.issue
+        flight: deque[tuple[int, int]] = deque()
         needed = {unit: sum(i.wait >> unit & 1 for i in self.program) for unit in OTHERS}
         unit, status = issue.unit, issue.status
         while True:

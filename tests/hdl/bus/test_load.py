@@ -1,6 +1,7 @@
 """LOAD on the bus: every word at its place, credits kept, and a beat a cycle."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +12,8 @@ from amaranth.lib.wiring import connect
 from hdl.axi import Bus
 from hdl.load import TABLE_WORDS, Load
 from isa.config import Config
-from isa.instructions import Instruction, LoadActivations, LoadParameters, LoadTable, LoadWeights
+from isa.fields import Instruction
+from isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights
 from isa.registers import Cause
 
 BASE = 0x3000
@@ -69,7 +71,7 @@ class ChipPort:
 class System:
     """LOAD, the bus, a memory of random bytes, three FIFOs and a port."""
 
-    def __init__(self, bench: Any, config: Config, instructions: list[Instruction], *, rate: float = 1.0,
+    def __init__(self, bench: Any, config: Config, instructions: Sequence[Instruction], *, rate: float = 1.0,
                  gap: float = 0.0, opens: int = 0, port_stall: float = 0.0, lag: bool = False, **memory: Any) -> None:
         self.bench, self.config = bench, config
         self.load, self.bus = Load(config), Bus(config)
@@ -102,8 +104,8 @@ class System:
         return [int.from_bytes(data[i:i + size], "little") for i in range(0, len(data), size)]
 
     def check(self) -> None:
-        expected = {cls: [] for cls in self.sinks}
-        chip = {}
+        expected: dict[type[Instruction], list[int]] = {cls: [] for cls in self.sinks}
+        chip: dict[int, int] = {}
         for i in self.driver.instructions:
             match i:
                 case LoadWeights():
@@ -126,7 +128,7 @@ def mixture(config: Config, seed: int, count: int) -> list[Instruction]:
     made: list[Instruction] = []
     destination = 0
     for _ in range(count):
-        address = rng.randrange(0, 0x4000) * size
+        address = rng.randrange(MEMORY // 2) // size * size
         rows, words, gap = rng.randrange(1, 6), rng.randrange(1, 40), rng.randrange(0, 5)
         made.append(rng.choice([
             LoadWeights(address=address, words=size * rng.randrange(1, 20)),
