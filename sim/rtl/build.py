@@ -41,7 +41,7 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
     store = Cache(cache or default_cache())
     report = report or Stopwatch()
     toolchain = find_toolchain()
-    verilog = _verilog(design, variant, store, report) / VERILOG
+    verilog = produce_verilog(design, variant, store, report)
 
     def make(folder: Path) -> None:
         report(f"build the {variant.name} simulator of {design.name}; this is done once")
@@ -51,7 +51,8 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
     return Build(store.produce("simulator", key, make, report) / LIBRARY, verilog, design.word_bytes, variant)
 
 
-def _verilog(design: Design, variant: Variant, store: Cache, report: Report) -> Path:
+def produce_verilog(design: Design, variant: Variant, store: Cache, report: Report) -> Path:
+    """The Verilog file of ``design`` for that variant, from the cache or made now."""
     def make(folder: Path) -> None:
         report(f"elaborate {design.name} and turn it into Verilog")
         path = folder / VERILOG
@@ -61,4 +62,4 @@ def _verilog(design: Design, variant: Variant, store: Cache, report: Report) -> 
 
     converter = sorted(Path(__file__).parent.glob("*.py"))
     key = digest_files(converter, design.digest(), repr(variant), *converter_versions())
-    return store.produce("verilog", key, make, report)
+    return store.produce("verilog", key, make, report) / VERILOG
