@@ -80,6 +80,7 @@ class Accelerator(Component):
         connect(m, self.bus.status, self.control.bus)
         connect(m, self.fetch.control, self.control.fetch)
         m.d.comb += [
+            self.fetch.program.eq(self.control.program),
             load.base.eq(self.control.base), store.base.eq(self.control.base),
             self.control.load_error.eq(load.bus_error), self.control.store_error.eq(store.bus_error),
         ]

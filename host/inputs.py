@@ -26,7 +26,7 @@ def load_inputs(path: Path, ports: Sequence[Input], recipe: str | None) -> dict[
     if recipe is None:
         raise InputError(f"{path}: an image needs to know how to be preprocessed; add --preprocess NAME")
     dtype = np.dtype(only.slot.dtype) if only.scale is None else np.dtype(np.float32)
-    return {only.name: preprocess(path, recipe, only.shape, dtype)}
+    return {only.name: preprocess(path, recipe, ("N", *only.shape), dtype)}
 
 
 def _load_arrays(path: Path, ports: Sequence[Input]) -> dict[str, Array]:

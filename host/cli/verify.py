@@ -4,8 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from compiler import compile_graph
 from compiler.frontend import import_model
+from compiler.graph import Graph
 from host.cli.common import (
     add_backend,
     add_command,
@@ -51,7 +54,7 @@ def verify_files(model: Path, files: list[Path], recipe: str | None, config_name
     program = compile_graph(graph, config)
     batches = [load_inputs(file, program.inputs, recipe) for file in files]
     device = open_device(backend, config)
-    verifier = Verifier(graph, program, device, graph.original)
+    verifier = Verifier(graph, program, device, unlowered(model, graph))
     verdict = None
     with progress_bar("verifying", quiet) as progress:
         for batch in batches:
@@ -62,6 +65,13 @@ def verify_files(model: Path, files: list[Path], recipe: str | None, config_name
     device.close()
     assert verdict is not None
     return verdict
+
+
+def unlowered(path: Path, graph: Graph) -> onnx.ModelProto | None:
+    """The model as given when the import lowered it, else None."""
+    model = onnx.load(path)
+    operators = {node.op_type for node in model.graph.node}
+    return None if operators >= {node.op_type for node in graph.integer_model.graph.node} else model
 
 
 def figures(verdict: Verdict) -> dict[str, Any]:
