@@ -1,0 +1,6 @@
+"""Random int8 QOperator graphs: generator, inputs, and a shrinker for those that fail."""
+
+from .generator import generate
+from .inputs import random_inputs
+
+__all__ = ["generate", "random_inputs"]
