@@ -78,11 +78,16 @@ def largest_bands(network: Network, step: Step, spilled: set[str], words: int) -
     return _bands(network, step, spilled, 1, 1)
 
 
-def cut_bands(height: int, rows: int) -> Iterator[tuple[int, int]]:
-    """[first, last) of even bands of at most ``rows`` rows."""
-    count = -(-height // rows)
-    for index in range(count):
-        yield height * index // count, height * (index + 1) // count
+def cut_bands(height: int, rows: int, head: int) -> Iterator[tuple[int, int]]:
+    """[first, last) of bands of at most ``rows`` rows: the first of ``head`` rows, each next one up to twice as high.
+
+    So work starts early, and each band is there before the one ahead of it is done.
+    """
+    first, step = 0, head
+    while first < height:
+        last = min(first + min(step, rows), height)
+        yield first, last
+        first, step = last, 2 * step
 
 
 def tensors(step: Step) -> dict[Role, str]:

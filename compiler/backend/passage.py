@@ -1,12 +1,16 @@
 """How a step passes over its tensors: at once where they have places on chip, else in turns through scratch memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from compiler.backend.area import Area
 from compiler.backend.bands import BUFFERS, Bands, Role, cut_bands, tensors
+from compiler.backend.regions import rows_per_region
 from compiler.backend.site import Operands, Site
 from compiler.backend.steps import Step
+
+SLICES = 8      # parts in which a band is loaded, so that weights get through in between
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Passage:
         if self.bands is None:
             return [Turn(0, everything, 0, layout.height)]
         parts = [everything] if self.step.on_array else [range(block, block + 1) for block in everything]
-        cuts = list(cut_bands(layout.height, self.bands.rows))
+        head = rows_per_region(layout.width, self.site.config.accumulator_depth)
+        cuts = list(cut_bands(layout.height, self.bands.rows, head))
         pieces = [(part, first, last) for part in parts for first, last in cuts]
         return [Turn(number, *piece) for number, piece in enumerate(pieces)]
 
@@ -48,15 +53,17 @@ class Passage:
         areas = {role: self._area(role, name, turn) for role, name in tensors(self.step).items()}
         return Operands(areas[Role.X], areas[Role.Y], areas.get(Role.RESIDUAL))
 
-    def load(self, number: int) -> None:
-        """Copies what turn ``number`` reads into its buffers."""
+    def load(self, number: int) -> Iterator[None]:
+        """Copies what turn ``number`` reads into its buffers, pausing after each of some slices."""
         if self.bands is None or number >= len(self.turns):
             return
         turn = self.turns[number]
         for role, name in tensors(self.step).items():
-            area = self._area(role, name, turn)
-            if role is not Role.Y and role in self.bands.sizes and area.rows:
-                self.site.load(name, area, area.block, area.blocks, area.top, area.top + area.rows)
+            if role is not Role.Y and role in self.bands.sizes:
+                area = self._area(role, name, turn)
+                for first, last in _slices(area):
+                    self.site.load(name, area, area.block, area.blocks, first, last)
+                    yield
 
     def store(self, turn: Turn) -> None:
         """Copies what a turn made to memory."""
@@ -74,3 +81,10 @@ class Passage:
             blocks = range(layout.blocks) if self.step.on_array else blocks
         base = self.base + self.bands.offset(role, turn.number)
         return Area(base, layout.columns, last - first, len(blocks), first, blocks.start)
+
+
+def _slices(area: Area) -> Iterator[tuple[int, int]]:
+    """[first, last) of a few even slices of the area's rows."""
+    count = min(SLICES, area.rows)
+    for index in range(count):
+        yield area.top + area.rows * index // count, area.top + area.rows * (index + 1) // count

@@ -54,6 +54,7 @@ def place(network: Network, config: Config) -> Placement:
     Raises ``CompileError`` naming the node when even one row of its tensors does not fit.
     """
     spilled: set[str] = set()
+    inputs = {network.root(port.tensor) for port in network.inputs}
     while True:
         groups = form_groups(network, spilled)
         arenas = _smallest_arenas(network, groups, spilled, config)
@@ -61,8 +62,8 @@ def place(network: Network, config: Config) -> Placement:
         placed, failed = _first_fit(tenants, config.activation_words)
         if failed is None:
             break
-        spilled.add(str(failed.name))
-    placement = Placement(groups, inputs={network.root(port.tensor) for port in network.inputs})
+        spilled.add(_victim(failed, tenants, inputs))
+    placement = Placement(groups, inputs=inputs)
     placement.chip = {str(t.name): base for t, base in placed if isinstance(t.name, str)}
     for arena in arenas:
         index = int(arena.name)
@@ -71,6 +72,13 @@ def place(network: Network, config: Config) -> Placement:
         placement.arenas[index] = (base, bands)
     _place_in_memory(network, placement, spilled)
     return placement
+
+
+def _victim(failed: _Tenant, tenants: list[_Tenant], inputs: set[str]) -> str:
+    """What to spill when a tensor finds no place: an input that is there at the time, since that comes from memory
+    anyway, else the tensor itself, which is the smallest of those placed so far."""
+    given = [tenant for tenant in tenants if tenant.name in inputs and tenant.meets(failed)]
+    return str((given or [failed])[0].name)
 
 
 def _smallest_arenas(network: Network, groups: list[Group], spilled: set[str], config: Config) -> list[_Tenant]:

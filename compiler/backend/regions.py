@@ -20,10 +20,10 @@ class Region:
 
 
 def cut(first: int, last: int, width: int, depth: int) -> Iterator[Region]:
-    """Regions of at most ``depth`` pixels that cover rows [first, last), as few and as even as possible."""
-    counts = range(-(-width // depth), width + 1)
-    columns = min(counts, key=lambda count: (_regions(first, last, width, depth, count), count))
-    rows = -(-(last - first) // _rows(width, depth, columns))
+    """Even regions of at most ``depth`` pixels that cover rows [first, last): whole rows where one fits, because what
+    reads them then starts earliest, else the fewest columns."""
+    columns = -(-width // depth)
+    rows = -(-(last - first) // rows_per_region(width, depth))
     for y, height in _even(first, last, rows):
         for x, part in _even(0, width, columns):
             yield Region(y, x, height, part, x + part == width)
@@ -32,14 +32,6 @@ def cut(first: int, last: int, width: int, depth: int) -> Iterator[Region]:
 def rows_per_region(width: int, depth: int) -> int:
     """Whole rows that a region holds, at least one."""
     return max(1, depth // width)
-
-
-def _rows(width: int, depth: int, columns: int) -> int:
-    return max(1, depth // -(-width // columns))
-
-
-def _regions(first: int, last: int, width: int, depth: int, columns: int) -> int:
-    return columns * -(-(last - first) // _rows(width, depth, columns))
 
 
 def _even(first: int, last: int, count: int) -> Iterator[tuple[int, int]]:

@@ -1,5 +1,7 @@
 """The program's instructions in order: group by group, turn by turn."""
 
+from collections.abc import Iterator
+
 from compiler.backend.followers import Follower, Rows
 from compiler.backend.groups import Group
 from compiler.backend.layouts import home
@@ -46,23 +48,28 @@ class _Section:
 
     def write(self) -> None:
         writer = writer_of(self.site, self.step)
-        self.passage.load(0)
+        _exhaust(self.passage.load(0))
         for turn in self.passage.turns:
-            pieces = writer.run(self.passage.operands(turn), turn.blocks, turn.first, turn.last)
-            for number, progress in enumerate(pieces):
-                if number == 0 and self.passage.overlaps:
-                    self.passage.load(turn.number + 1)
+            load = self.passage.load(turn.number + 1)
+            for progress in writer.run(self.passage.operands(turn), turn.blocks, turn.first, turn.last):
+                if self.passage.overlaps:
+                    next(load, None)
                 self.rows.set(self.step.output, progress.block, progress.rows)
                 self._advance(progress.slack)
             self.passage.store(turn)
-            if not self.passage.overlaps:
-                self.passage.load(turn.number + 1)
+            _exhaust(load)
         writer.finish()
         for follower in self.followers:
             follower.finish()
 
     def _advance(self, slack: int) -> None:
-        """Lets the followers use the cycles that the lead leaves to the POST unit."""
-        self.slack += slack
+        """Lets the followers use the cycles that the lead leaves to the POST unit; those left unused are gone."""
+        self.slack = min(self.slack, 0) + slack
         for follower in self.followers:
             self.slack = follower.advance(self.slack)
+
+
+def _exhaust(pieces: Iterator[None]) -> None:
+    """Lets a generator write all that it has left."""
+    for _ in pieces:
+        pass
