@@ -14,7 +14,7 @@ from sim.rtl.design import Design, digest_files
 from sim.rtl.progress import Report, Stopwatch
 from sim.rtl.toolchain import converter_versions, find_toolchain
 from sim.rtl.variants import FAST, Variant
-from sim.rtl.verilog import act_on_both_edges, write_verilog
+from sim.rtl.verilog import write_fast_verilog, write_verilog
 
 VERILOG = "design.v"
 
@@ -55,10 +55,10 @@ def produce_verilog(design: Design, variant: Variant, store: Cache, report: Repo
     """The Verilog file of ``design`` for that variant, from the cache or made now."""
     def make(folder: Path) -> None:
         report(f"elaborate {design.name} and turn it into Verilog")
-        path = folder / VERILOG
-        write_verilog(design.make(), path, checks=variant.checks, hierarchy=variant.waves)
         if variant.both_edges:
-            path.write_text(act_on_both_edges(path.read_text()))
+            write_fast_verilog(design.make(), folder / VERILOG)
+        else:
+            write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=variant.waves)
 
     converter = sorted(Path(__file__).parent.glob("*.py"))
     key = digest_files(converter, design.digest(), repr(variant), *converter_versions())

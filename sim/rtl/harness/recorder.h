@@ -1,7 +1,6 @@
 // The words that the accelerator writes to its activation memory, in order.
 #pragma once
 
-#include <cstring>
 #include <vector>
 
 #include "pins.h"
@@ -18,8 +17,8 @@ class Recorder {
     void sample(const Pins& pins) {
         if (!on_ || !pins.TRACE(valid)) [[likely]] return;
         addresses_.push_back(pins.TRACE(address));
-        data_.resize(data_.size() + kWordBytes);
-        std::memcpy(data_.data() + data_.size() - kWordBytes, &pins.TRACE(data), kWordBytes);
+        const auto* word = reinterpret_cast<const uint8_t*>(&pins.TRACE(data));
+        data_.insert(data_.end(), word, word + kWordBytes);
     }
 
     uint64_t count() const { return addresses_.size(); }

@@ -4,6 +4,7 @@
 // response is found out.
 #pragma once
 
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -63,6 +64,12 @@ class WriteChannel {
   private:
     static constexpr uint32_t kMaxBeats = 256;
 
+    static constexpr std::array<uint8_t, kStrobeBytes> kAllLanes = [] {
+        std::array<uint8_t, kStrobeBytes> strobe{};
+        for (uint32_t lane = 0; lane < kWordBytes; ++lane) strobe[lane / 8] |= 1 << lane % 8;
+        return strobe;
+    }();
+
     struct Beat {
         uint8_t data[kWordBytes];
         uint8_t strobe[kStrobeBytes];
@@ -111,6 +118,10 @@ class WriteChannel {
     }
 
     static void store(uint8_t* target, const Beat& beat) {
+        if (std::memcmp(beat.strobe, kAllLanes.data(), kStrobeBytes) == 0) [[likely]] {
+            std::memcpy(target, beat.data, kWordBytes);
+            return;
+        }
         for (uint32_t lane = 0; lane < kWordBytes; ++lane) {
             if (beat.strobe[lane / 8] >> (lane % 8) & 1) target[lane] = beat.data[lane];
         }

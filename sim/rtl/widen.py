@@ -1,0 +1,100 @@
+"""Arithmetic in the widths that a processor has.
+
+Amaranth makes each sum a bit wider than its operands, and each product as wide as both. Compiled by Verilator, a width
+other than 32 or 64 bits costs a mask after the operation and a sign extension before the next; in a systolic array that
+is most of the work. Two steps, which leave every value as it was, take it away:
+
+1. bits that nothing reads are not computed, so that a sum of 33 bits of which 32 are kept is one of 32;
+2. a signed result of fewer bits is computed in 32 (or 64), and signed readers of all its bits take it as it is.
+"""
+
+from collections import Counter
+
+from sim.rtl.netlist import Bit, Cell, Netlist
+
+LOW_BITS = {"$add", "$sub", "$mul", "$neg"}
+"""Operations whose lowest n bits depend on the lowest n bits of the operands."""
+SIGNED_READERS = LOW_BITS | {"$lt", "$le", "$gt", "$ge", "$eq", "$ne"}
+MACHINE_WIDTHS = (32, 64)
+
+
+def widen(netlist: Netlist) -> None:
+    """Changes the netlist in place; what its ports and registers hold stays the same."""
+    _drop_unread(netlist)
+    wide = _widen_results(netlist)
+    for cell in netlist.cells:
+        if cell.kind in SIGNED_READERS and _is_signed(cell):
+            for port in _operands(cell):
+                core = _without_sign_copies(cell.ports[port])
+                if tuple(core) in wide:
+                    _connect(cell, port, wide[tuple(core)])
+    netlist.replace({old: new for narrow, bits in wide.items() for old, new in zip(narrow, bits, strict=False)})
+
+
+def _drop_unread(netlist: Netlist) -> None:
+    reads = Counter(netlist.kept_bits())
+    drivers: dict[Bit, Cell] = {}
+    for cell in netlist.cells:
+        reads.update(cell.read_bits())
+        if cell.kind in LOW_BITS:
+            drivers.update(dict.fromkeys(cell.ports["Y"], cell))
+    waiting = [cell for cell in netlist.cells if cell.kind in LOW_BITS]
+    while waiting:
+        cell = waiting.pop()
+        width = max((index + 1 for index, bit in enumerate(cell.ports["Y"]) if reads[bit]), default=0)
+        if not width or width == len(cell.ports["Y"]):
+            continue
+        _connect(cell, "Y", cell.ports["Y"][:width])
+        for port in _operands(cell):
+            dropped = cell.ports[port][width:]
+            if dropped:
+                _connect(cell, port, cell.ports[port][:width])
+                reads.subtract(dropped)
+                waiting += [drivers[bit] for bit in dropped if bit in drivers]
+
+
+def _widen_results(netlist: Netlist) -> dict[tuple[Bit, ...], list[Bit]]:
+    """Gives each result a wire of its own, wider where that can be; returns the new bits for the bits that were."""
+    wide: dict[tuple[Bit, ...], list[Bit]] = {}
+    ports = set(netlist.output_bits())
+    for cell in netlist.cells:
+        if cell.kind in LOW_BITS and ports.isdisjoint(cell.ports["Y"]):
+            narrow = cell.ports["Y"]
+            wide[tuple(narrow)] = bits = netlist.add_wire(f"$result${len(wide)}", _best_width(cell))
+            _connect(cell, "Y", bits)
+    return wide
+
+
+def _best_width(cell: Cell) -> int:
+    """The processor's width for a signed result that fits its bits, else the width that it has."""
+    width = len(cell.ports["Y"])
+    if not _is_signed(cell) or width < _natural_width(cell):
+        return width
+    return next((better for better in MACHINE_WIDTHS if better >= width), width)
+
+
+def _natural_width(cell: Cell) -> int:
+    """Bits that hold every result."""
+    widths = [len(_without_sign_copies(cell.ports[port])) for port in _operands(cell)]
+    return sum(widths) if cell.kind == "$mul" else max(widths) + 1
+
+
+def _operands(cell: Cell) -> list[str]:
+    return [port for port in ("A", "B") if port in cell.ports]
+
+
+def _is_signed(cell: Cell) -> bool:
+    return all(int(cell.parameters[f"\\{port}_SIGNED"]) for port in _operands(cell))
+
+
+def _without_sign_copies(bits: list[Bit]) -> list[Bit]:
+    """The operand without the copies of its sign bit on top."""
+    end = len(bits)
+    while end > 1 and bits[end - 1] == bits[end - 2]:
+        end -= 1
+    return bits[:end]
+
+
+def _connect(cell: Cell, port: str, bits: list[Bit]) -> None:
+    cell.ports[port] = bits
+    cell.parameters[f"\\{port}_WIDTH"] = str(len(bits))
