@@ -6,9 +6,10 @@ from amaranth.lib.wiring import Component, In, Out
 
 from hdl.post.fetch import gathered_layout
 from hdl.post.parameters import ParameterHalf
-from hdl.post.records import TERM, Origin
-from hdl.post.rounding import excess, keeps_odd, magnitude, round_to_24_bits
+from hdl.post.records import TERM, Origin, byte_word
+from hdl.post.rounding import excess, magnitude, round_to_24_bits
 from hdl.post.settings import Settings
+from hdl.post.tokens import channel_of
 from isa.arithmetic import SIGNIFICANT
 from isa.config import Config
 
@@ -84,7 +85,7 @@ class AverageLane(Component):
         mask = Signal(len(size) - SIGNIFICANT, name=f"{name}_mask", reset_less=True)
         odd = Signal(name=f"{name}_odd", reset_less=True)
         with m.If(enables[0]):
-            m.d.sync += [held.eq(size), mask.eq(excess(size)), odd.eq(keeps_odd(size, excess(size)))]
+            m.d.sync += [held.eq(size), Cat(mask, odd).eq(Cat(excess(m, size)))]
         rounded = round_to_24_bits(held, mask, odd)
         if len(enables) == 1:
             return rounded
@@ -123,7 +124,7 @@ class Search(Component):
             "totals": In(data.ArrayLayout(data.ArrayLayout(signed(TOTAL), config.groups), lanes)),
             "read": Out(1), "offsets": Out(data.ArrayLayout(self.BITS, lanes)),
             "thresholds": In(data.ArrayLayout(signed(64), lanes)), "done": Out(1),
-            "result": Out(data.ArrayLayout(self.BITS, config.size)),
+            "result": Out(byte_word(config)),
         })
 
     def elaborate(self, platform):
@@ -193,7 +194,7 @@ class Average(Component):
             "word": In(stream.Signature(gathered_layout(config))), "push": In(1), "record": In(TERM), "allow": In(1),
             "complete": Out(1), "take": In(1), "used": In(1), "busy": Out(1),
             "read": Out(1), "offsets": Out(data.ArrayLayout(Search.BITS, lanes)),
-            "thresholds": In(data.ArrayLayout(signed(64), lanes)), "result": Out(data.ArrayLayout(Search.BITS, config.size)),
+            "thresholds": In(data.ArrayLayout(signed(64), lanes)), "result": Out(byte_word(config)),
         })
 
     def elaborate(self, platform):
@@ -246,12 +247,13 @@ class Average(Component):
                 m.d.sync += held.eq(tags[-1])
             tags.append(held)
             moving = running[stage]
-        group_bytes = word.word.word_select(first.group, 8 * config.lanes)
+        adding = tags[AverageLane.ADD_AT]
+        bytes_here = data.View(byte_word(config), word.word)
         for lane in range(config.lanes):
             m.submodules[f"lane_{lane}"] = average = AverageLane(config.groups)
             m.d.comb += [
-                average.enables.eq(Cat(enter, running)), average.byte.eq(group_bytes.word_select(lane, 8)),
+                average.enables.eq(Cat(enter, running)), average.byte.eq(channel_of(bytes_here, first.group, lane, config)),
                 average.inside.eq(word.inside), average.term.eq(term),
-                average.fresh.eq(tags[AverageLane.ADD_AT].fresh), average.group.eq(tags[AverageLane.ADD_AT].group),
+                average.fresh.eq(adding.fresh), average.group.eq(adding.group),
                 average.store.eq(tags[-1].group), search.totals[lane].eq(average.totals),
             ]

@@ -1,12 +1,12 @@
 """Prefetch of operands from the activation memory: words under windows, and residual words."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 
 from hdl.interfaces import MEMORY_LATENCY, read_port_signature
-from hdl.post.records import Origin
+from hdl.post.records import Origin, byte_word
 from hdl.post.walk import PLACE, TAP
 from isa.config import Config
 
@@ -154,8 +154,7 @@ class Gather(Component):
         """The word and its flags, a cycle later; taps of a window of BYTES leave the maximum so far."""
         word = Signal(self.layout, reset_less=True)
         fresh = Signal(init=1)
-        bytes_before, bytes_now = (data.View(data.ArrayLayout(signed(8), self.config.size), value)
-                                   for value in (word.word, self.port.data))
+        bytes_before, bytes_now = (data.View(byte_word(self.config), value) for value in (word.word, self.port.data))
         with m.If(valid):
             m.d.sync += fresh.eq(self._kept(tap))
             m.d.sync += [word[name].eq(tap[name]) for name in ("origin", "inside", "first", "last")]

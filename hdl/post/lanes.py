@@ -5,13 +5,13 @@ from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
-from hdl.post.records import ADD_OFFSET, CLAMP, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP
+from hdl.post.records import ADD_OFFSET, CLAMP, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, byte_word
 from hdl.post.requantize import Requantize
 from hdl.post.residual import ResidualAdd
 from hdl.post.rounding import clamp
 from hdl.post.settings import Settings
 from hdl.post.stages import BYTE, OPERAND, REQUANTIZED, SUMMED
-from hdl.post.tokens import token_layout
+from hdl.post.tokens import channel_of, token_layout
 from isa.config import Config
 
 _ADDER_SETTINGS = {
@@ -52,7 +52,7 @@ class Lanes(Component):
             "push": In(1), "push_add": In(1), "clamp": In(CLAMP),
             **{name: In(layout) for name, (layout, _) in _ADDER_SETTINGS.items()},
             "values": In(data.ArrayLayout(signed(32), config.lanes)), "biases": In(words), "scales": In(words),
-            "residual": In(config.word_bits), "used_residual": Out(1),
+            "residual": In(byte_word(config)), "used_residual": Out(1),
             "bytes": Out(data.ArrayLayout(signed(8), config.lanes)),
         })
 
@@ -80,12 +80,12 @@ class Lanes(Component):
             ]
             byte = Signal(signed(8), name=f"byte_{lane}", reset_less=True)
             with m.If(self.valid[REQUANTIZED]):
-                m.d.sync += byte.eq(clamp(unit.result + limits.zero_point, limits.low, limits.high))
+                m.d.sync += byte.eq(clamp(m, unit.result + limits.zero_point, limits.low, limits.high))
             own.append(byte)
         return own
 
     def _bypass(self, m, own):
-        """The bytes that nothing is added to, beside the adder: in a memory, so that each moves once and not each cycle."""
+        """The bytes that nothing is added to, beside the adder: in a memory, where each moves once and not each cycle."""
         depth = 1 << ceil_log2(SUMMED - BYTE)
         m.submodules.bypass = storage = memory.Memory(
             shape=data.ArrayLayout(signed(8), self.config.lanes), depth=depth, init=[])
@@ -104,7 +104,6 @@ class Lanes(Component):
     def _add(self, m, own):
         token, enables = self.at[BYTE], Signal(ResidualAdd.LATENCY)
         constants = {name: self._adder_settings(m, name) for name in _ADDER_SETTINGS}
-        group = self.residual.word_select(token.group, 8 * self.config.lanes)
         m.d.comb += [
             enables.eq(Cat(self.valid[stage] & self.at[stage].add for stage in range(BYTE, SUMMED))),
             self.used_residual.eq(enables[0] & token.final),
@@ -112,7 +111,8 @@ class Lanes(Component):
         sums = []
         for lane, byte in enumerate(own):
             m.submodules[f"add_{lane}"] = adder = ResidualAdd()
-            m.d.comb += [adder.enables.eq(enables), adder.own.eq(byte), adder.other.eq(group.word_select(lane, 8))]
+            m.d.comb += [adder.enables.eq(enables), adder.own.eq(byte),
+                         adder.other.eq(channel_of(self.residual, token.group, lane, self.config))]
             m.d.comb += [getattr(adder, name).eq(value) for name, value in constants.items()]
             sums.append(adder.result)
         return sums

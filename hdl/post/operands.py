@@ -1,14 +1,14 @@
 """Operands: from a group's token to the values that enter the lanes, wherever they come from."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
 from hdl.interfaces import accumulator_read_signature
-from hdl.post.records import Origin
+from hdl.post.records import Origin, byte_word
 from hdl.post.stages import CAPTURED, DATA, ISSUED, OPERAND
-from hdl.post.tokens import token_layout
+from hdl.post.tokens import channel_of, token_layout
 from isa.config import Config
 
 
@@ -38,7 +38,7 @@ class Operands(Component):
             "at": In(data.ArrayLayout(token_layout(config), OPERAND)), "valid": In(OPERAND),
             "issued": In(1), "pixel": In(ceil_log2(config.accumulator_depth)),
             "accumulator": Out(accumulator_read_signature(config)),
-            "bytes": In(config.word_bits), "average": In(config.word_bits),
+            "bytes": In(byte_word(config)), "average": In(byte_word(config)),
             "sums": In(data.ArrayLayout(signed(32), config.size)),
             "used_bytes": Out(1), "used_sums": Out(1), "used_average": Out(1),
             "values": Out(data.ArrayLayout(signed(32), config.lanes)),
@@ -66,15 +66,11 @@ class Operands(Component):
         return m
 
     def _select(self, m, captured, held):
-        lanes = self.config.lanes
-        bytes_here = Mux(captured.origin == Origin.AVERAGE, self.average, self.bytes)
-        small = bytes_here.word_select(captured.group, 8 * lanes)
-        for lane in range(lanes):
+        words = {Origin.ACCUMULATOR: held, Origin.BYTES: self.bytes, Origin.SUM: self.sums, Origin.AVERAGE: self.average}
+        for lane in range(self.config.lanes):
             value = Signal(signed(32), name=f"value_{lane}", reset_less=True)
             with m.If(self.valid[CAPTURED]), m.Switch(captured.origin):
-                for origin, sums in ((Origin.ACCUMULATOR, held), (Origin.SUM, self.sums)):
+                for origin, word in words.items():
                     with m.Case(origin):
-                        m.d.sync += value.eq(sums.as_value().word_select(captured.group, 32 * lanes).word_select(lane, 32))
-                with m.Default():
-                    m.d.sync += value.eq(small.word_select(lane, 8).as_signed())
+                        m.d.sync += value.eq(channel_of(word, captured.group, lane, self.config))
             m.d.comb += self.values[lane].eq(value)

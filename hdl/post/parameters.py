@@ -14,8 +14,8 @@ THRESHOLDS = 256    # entries that an average uses
 def word_read(config: Config) -> data.StructLayout:
     """A read of the same entry in every lane.
 
-    ``group``: which entry behind the head; ``unit``: none, the value that changes nothing instead; ``release``: drop the
-    ``groups`` entries of a word (``thresholds``: those of an average) behind this read.
+    ``group``: which entry behind the head; ``unit``: none, the value that changes nothing instead; ``release``: drop
+    the ``groups`` entries of a word (``thresholds``: those of an average) behind this read.
     """
     return data.StructLayout({"group": range(config.groups), "unit": 1, "release": 1, "thresholds": 1})
 

@@ -1,8 +1,10 @@
 """What each part of the POST unit must know of an instruction: records whose fields have the widths of the ISA's."""
 
+from amaranth.hdl import signed
 from amaranth.lib import data, enum
 
 from hdl.interfaces import instruction_layout
+from isa.config import Config
 from isa.fields import Instruction
 from isa.instructions import Drain, Pool
 
@@ -18,6 +20,11 @@ class Origin(enum.Enum, shape=2):
     AVERAGE = 3
 
 
+def byte_word(config: Config) -> data.ArrayLayout:
+    """A word as its signed bytes."""
+    return data.ArrayLayout(signed(8), config.size)
+
+
 def fields(cls: type[Instruction], *names: str) -> dict[str, object]:
     """Shapes of those fields of an instruction."""
     layout = instruction_layout(cls)
@@ -26,13 +33,14 @@ def fields(cls: type[Instruction], *names: str) -> dict[str, object]:
 
 _REGION = fields(Drain, "height", "width")
 
+_DRAIN = instruction_layout(Drain)
+
 REGION = data.StructLayout(
-    {"start": instruction_layout(Drain)["destination"].shape, "pitch": instruction_layout(Drain)["destination_pitch"].shape}
-    | _REGION)
+    {"start": _DRAIN["destination"].shape, "pitch": _DRAIN["destination_pitch"].shape} | _REGION)
 WINDOW = data.StructLayout(
     {"origin": Origin} | _REGION
-    | fields(Pool, "source", "row_pitch", "source_height", "source_width", "origin_y", "origin_x", "stride_y", "stride_x",
-             "dilation_y", "dilation_x", "taps_y", "taps_x"))
+    | fields(Pool, "source", "row_pitch", "source_height", "source_width", "origin_y", "origin_x", "stride_y",
+             "stride_x", "dilation_y", "dilation_x", "taps_y", "taps_x"))
 WORK = data.StructLayout(
     {"origin": Origin} | _REGION | fields(Drain, "add", "table", "release_table", "release_parameters"))
 CLAMP = data.StructLayout(fields(Drain, "zero_point", "low", "high"))

@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
 
-from hdl.post.rounding import RESULT, WHOLE, RoundWithTies, carry, excess, keeps_odd, magnitude, round_to_24_bits
+from hdl.post.rounding import RESULT, WHOLE, RoundWithTies, carry, excess, magnitude, round_to_24_bits
 from isa.arithmetic import FRACTION, MIN_SHIFT, SIGNIFICANT
 
 _KEPT = WHOLE + FRACTION            # bits below which a magnitude is not saturated
@@ -63,7 +63,7 @@ class Requantize(Component):
         with m.If(self.enables[1]):
             m.d.sync += [size.eq(magnitude(biased)), negative.eq(biased[-1])]
         with m.If(self.enables[2]):
-            m.d.sync += [mask.eq(excess(size)), odd.eq(keeps_odd(size, excess(size)))]
+            m.d.sync += [Cat(mask, odd).eq(Cat(excess(m, size)))]
         with m.If(self.enables[3]):
             m.d.sync += rounded.eq(round_to_24_bits(held, mask, odd))
         return rounded, negative

@@ -1,19 +1,10 @@
 """ResidualAdd: one lane's addition of a second byte, as ``isa.arithmetic.residual_add`` defines it."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from hdl.post.records import ADD_OFFSET, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP
-from hdl.post.rounding import (
-    WHOLE,
-    RoundWithTies,
-    carry,
-    clamp,
-    excess,
-    keeps_odd,
-    magnitude,
-    round_to_24_bits,
-)
+from hdl.post.rounding import WHOLE, RoundWithTies, carry, clamp, excess, magnitude, round_to_24_bits
 from isa.arithmetic import FRACTION, SIGNIFICANT
 from isa.instructions import ADD_FRACTION, OFFSET, RATIO
 
@@ -81,7 +72,8 @@ class ResidualAdd(Component):
         low, high, total = (
             Signal(signed(_INNER), name=f"{name}_{first}", reset_less=True) for name in ("low", "high", "product"))
         with m.If(self.enables[first]):
-            m.d.sync += [part.eq(value * ratio[i * _SLICE:min((i + 1) * _SLICE, RATIO)]) for i, part in enumerate(slices)]
+            for i, part in enumerate(slices):
+                m.d.sync += part.eq(value * ratio[i * _SLICE:min((i + 1) * _SLICE, RATIO)])
         with m.If(self.enables[first + 1]):
             m.d.sync += [low.eq(slices[0] + (slices[1] << _SLICE)), high.eq((slices[2] << 2 * _SLICE) + addend)]
         with m.If(self.enables[first + 2]):
@@ -96,7 +88,7 @@ class ResidualAdd(Component):
         with m.If(self.enables[at]):
             m.d.sync += size.eq(magnitude(inner))
         with m.If(self.enables[at + 1]):
-            m.d.sync += [mask.eq(excess(size)), odd.eq(keeps_odd(size, excess(size)))]
+            m.d.sync += [Cat(mask, odd).eq(Cat(excess(m, size)))]
         held = carry(m, size, [self.enables[at + 1]])
         with m.If(self.enables[at + 2]):
             m.d.sync += rounded.eq(round_to_24_bits(held, mask, odd))
@@ -117,4 +109,4 @@ class ResidualAdd(Component):
             rounder.negative.eq(negative), self.result.eq(result),
         ]
         with m.If(self.enables[self.SUM_CLAMP_AT]):
-            m.d.sync += result.eq(clamp(rounder.result + limits.sum_offset, limits.add_low, limits.add_high))
+            m.d.sync += result.eq(clamp(m, rounder.result + limits.sum_offset, limits.add_low, limits.add_high))

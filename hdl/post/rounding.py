@@ -24,30 +24,42 @@ def magnitude(value):
     return Mux(value[-1], -value, value)[:len(value)]
 
 
-def smear(value):
+def shared(m, value):
+    """``value`` as a signal, so that what uses it twice does not compute it twice."""
+    signal = Signal.like(value)
+    m.d.comb += signal.eq(value)
+    return signal
+
+
+def smear(m, value):
     """Every bit at or below the highest one set."""
     step = 1
     while step < len(value):
-        value = value | value >> step
+        value = shared(m, value | value >> step)
         step *= 2
     return value
 
 
-def excess(value):
-    """Ones at those low bits of a magnitude that do not fit 24 significant ones."""
-    return smear(value[SIGNIFICANT:])
+def excess(m, value):
+    """What rounding a magnitude to 24 significant bits takes: ones at the low bits to drop, and whether the rest is odd.
 
-
-def keeps_odd(value, mask):
-    """Whether ``mask`` (from ``excess``) drops bits and the last bit kept is one."""
+    Not odd when nothing is dropped.
+    """
+    mask = smear(m, value[SIGNIFICANT:])
     lowest_kept = (mask << 1 | 1) ^ mask
-    return mask[0] & (value & lowest_kept).any()
+    return mask, mask[0] & (value & lowest_kept).any()
 
 
 def round_to_24_bits(value, mask, odd):
-    """``isa.arithmetic.round_to_24_bits`` of a magnitude with room for the carry; mask and oddness from the stage before."""
+    """``isa.arithmetic.round_to_24_bits`` of a magnitude with room for the carry; ``mask`` and ``odd`` from ``excess``."""
     raised = (value + mask[1:] + odd)[:len(value)]
     return raised & ~(mask | C(0, len(value)))
+
+
+def clamp(m, value, low, high):
+    """``value`` within [low, high]."""
+    value = shared(m, value)
+    return Mux(value < low, low, Mux(value > high, high, value))
 
 
 class RoundWithTies(Component):
@@ -79,7 +91,7 @@ class RoundWithTies(Component):
         m = Module()
         below_half = FRACTION - 1
         rest, above = self.fraction[:below_half], self.fraction[below_half]
-        inside = smear(self.whole) << 1 | 1     # the window less one
+        inside = shared(m, smear(m, self.whole) << 1 | 1)   # the window less one
         window = inside ^ (inside << 1 | 1)
         tie_above = ~(rest & ~(inside | C(0, below_half))).any() | ((rest == window) & ~self.sticky)
         tie = Mux(above, tie_above, (rest | inside).all())
@@ -95,8 +107,3 @@ class RoundWithTies(Component):
             m.d.sync += result.eq(Mux(negative, -rounded, rounded))
         m.d.comb += self.result.eq(result)
         return m
-
-
-def clamp(value, low, high):
-    """``value`` within [low, high]."""
-    return Mux(value < low, low, Mux(value > high, high, value))

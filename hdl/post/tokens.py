@@ -1,6 +1,6 @@
 """Tokens: what travels beside the values through the lanes, one for each group of channels."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -9,7 +9,7 @@ from isa.config import Config
 
 
 def token_layout(config: Config) -> data.StructLayout:
-    """What is done to a group: ``first`` of its instruction, number ``group`` of its word, ``final`` the last of its word.
+    """What a group is, ``first`` of its instruction, number ``group`` of its word, ``final`` of it, and what is done to it.
 
     ``closing``: of the instruction's last word. ``release_parameters`` and ``release_table``: the last group that needs
     them, and they are to be dropped.
@@ -18,6 +18,12 @@ def token_layout(config: Config) -> data.StructLayout:
         "first": 1, "final": 1, "closing": 1, "group": range(config.groups), "origin": Origin, "add": 1, "table": 1,
         "release_parameters": 1, "release_table": 1,
     })
+
+
+def channel_of(word, group, lane, config: Config):
+    """What a lane takes of ``word`` (a sequence over channels) when it is the turn of ``group``."""
+    choices = [word[channel] for channel in range(lane, config.size, config.lanes)]
+    return Array(choices)[group] if len(choices) > 1 else choices[0]
 
 
 class Tokens(Component):

@@ -36,7 +36,9 @@ class Total(Component):
         m = Module()
         holding, fresh, step = Signal(), Signal(init=1), Signal()
         word = self.word.payload
-        m.d.comb += [self.word.ready.eq(~holding & (word.origin == Origin.SUM)), step.eq(self.word.valid & self.word.ready)]
+        m.d.comb += [
+            self.word.ready.eq(~holding & (word.origin == Origin.SUM)), step.eq(self.word.valid & self.word.ready),
+        ]
         with m.If(step):
             m.d.sync += [fresh.eq(word.last), holding.eq(word.last), self.complete.eq(word.last)]
         with m.If(self.take):

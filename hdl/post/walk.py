@@ -11,6 +11,7 @@ _COORDINATE = signed(26)    # 16-bit extents times 8-bit strides, 10-bit taps ti
 
 PLACE = data.StructLayout({"address": WORD_ADDRESS, "last": 1})
 TAP = data.StructLayout({"address": WORD_ADDRESS, "origin": Origin, "inside": 1, "first": 1, "last": 1})
+_LEFT = data.StructLayout({name: WINDOW[name].shape for name in ("height", "width", "taps_y", "taps_x")})
 
 
 class RegionWalk(Component):
@@ -29,7 +30,7 @@ class RegionWalk(Component):
     def elaborate(self, platform):
         m = Module()
         active, load, step = Signal(), Signal(), Signal()
-        now = Signal(REGION, reset_less=True)       # height and width count the rows and words left, the present one not
+        now = Signal(REGION, reset_less=True)   # height and width count the rows and words left, the present one not
         width, address = Signal(EXTENT, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
         last = ~(now.height.any() | now.width.any())
         m.d.comb += [
@@ -67,8 +68,7 @@ class WindowWalk(Component):
         m = Module()
         active, advance, load = Signal(), Signal(), Signal()
         shape = Signal(WINDOW, reset_less=True)
-        left = Signal(data.StructLayout({name: shape[name].shape() for name in ("height", "width", "taps_y", "taps_x")}),
-                      reset_less=True)
+        left = Signal(_LEFT, reset_less=True)
         finished = ~left.as_value().any()
         m.d.comb += [
             advance.eq(~self.tap.valid | self.tap.ready),
