@@ -42,7 +42,14 @@ def pads(node: onnx.NodeProto, extent: Pair, output: Pair, span: Pair, strides: 
     """
     mode = attribute(node, "auto_pad", "NOTSET")
     if mode in ("SAME_UPPER", "SAME_LOWER"):
-        totals = [max((output[i] - 1) * strides[i] + span[i] - extent[i], 0) for i in (0, 1)]
+        totals = [(output[i] - 1) * strides[i] + span[i] - extent[i] for i in (0, 1)]
+        if min(totals) < -1:  # one row too many is left over at the end; more would be halved, to negative padding
+            raise RefusalError(
+                "its windows skip rows or columns, where ONNX Runtime and the ONNX specification place them differently",
+                "give explicit pads instead",
+                f"auto_pad = {mode}",
+            )
+        totals = [max(total, 0) for total in totals]
         small, large = ([total // 2 for total in totals], [total - total // 2 for total in totals])
         begin, end = (small, large) if mode == "SAME_UPPER" else (large, small)
         return begin[0], begin[1], end[0], end[1]

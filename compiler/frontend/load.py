@@ -10,6 +10,7 @@ from onnx.inliner import inline_local_functions
 from compiler.errors import ModelError
 from compiler.frontend.runtime import model_inputs
 
+_BYTES = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
 QUANTIZED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm")
 
 
@@ -81,11 +82,10 @@ def _check_order(model: onnx.ModelProto, label: str) -> None:
 
 
 def _check_quantized(model: onnx.ModelProto, label: str) -> None:
-    quantized = any(
-        node.op_type in QUANTIZED_OPERATORS or node.op_type.startswith("QLinear") or node.op_type.endswith("Integer")
-        for node in model.graph.node
-    )
-    if not quantized:
+    operators = {node.op_type for node in model.graph.node}
+    quantized = any(operator.startswith("QLinear") or operator.endswith("Integer") for operator in operators)
+    integer = any(value.type.tensor_type.elem_type in _BYTES for value in model_inputs(model.graph))
+    if not (quantized or integer or operators.intersection(QUANTIZED_OPERATORS)):
         raise ModelError(
             f"{label} is a float model: none of its {len(model.graph.node)} nodes is a quantized operator; "
             "quantize it first, for example with onnxruntime.quantization.quantize_static"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import onnx
 
-from compiler.frontend.lowering.elementwise import lower_add, lower_concat
+from compiler.frontend.lowering.elementwise import lower_add, lower_concat, lower_requantization
 from compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
 from compiler.frontend.lowering.pooling import (
     lower_average_pool,
@@ -34,6 +34,7 @@ RULES: dict[str, Rule] = {
     "AveragePool": lower_average_pool,
     "GlobalAveragePool": lower_global_average_pool,
     "ReduceMean": lower_reduce_mean,
+    "QuantizeLinear": lower_requantization,
 }
 
 
@@ -41,11 +42,19 @@ def lower(model: Model, report: Report) -> onnx.ModelProto:
     """The integer model of `model`; what cannot be lowered stays float and stands in the report."""
     rewrite = Rewrite(model, report)
     for node in model.nodes:
-        rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-        if rule is None or model.is_constant(node.output[0]) or model.dtypes[node.output[0]] in BYTES:
-            continue
+        rule = _rule(model, node)
         try:
-            rule(rewrite, node)
+            if rule is not None:
+                rule(rewrite, node)
         except RefusalError as refusal:
             report.refuse(node, refusal)
     return rewrite.finish()
+
+
+def _rule(model: Model, node: onnx.NodeProto) -> Rule | None:
+    """The rule for a node that computes in float, or requantizes."""
+    if node.domain not in ("", "ai.onnx") or model.is_constant(node.output[0]):
+        return None
+    if model.dtypes[node.output[0]] in BYTES and node.op_type != "QuantizeLinear":
+        return None
+    return RULES.get(node.op_type)

@@ -5,7 +5,7 @@ import onnx
 from compiler.frontend.attributes import attribute
 from compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, quant_name
 from compiler.frontend.lowering.target import Target, clamped, find_targets
-from compiler.frontend.quantization import Quantization
+from compiler.frontend.quantization import Quantization, of_quantizer
 from compiler.frontend.report import RefusalError
 
 
@@ -34,6 +34,24 @@ def lower_concat(rewrite: Rewrite, node: onnx.NodeProto) -> None:
         inputs += [name for source in sources for name in rewrite.operand(source)]
         output = clamped(rewrite, target)
         rewrite.emit("QLinearConcat", quant_name(node), inputs, output, domain=MICROSOFT, axis=axis)
+
+
+def lower_requantization(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """QuantizeLinear, DequantizeLinear, QuantizeLinear to QuantizeLinear, QLinearConcat of that one operand.
+
+    Left in float, ONNX Runtime's DoubleQDQPairsRemover would merge the two pairs into one whose scale and zero point
+    it computes anew, which moves results. Between different dtypes it does not.
+    """
+    dequantizer = rewrite.model.producers.get(node.input[0])
+    if dequantizer is None or dequantizer.op_type != "DequantizeLinear":
+        return
+    quantizer = rewrite.model.producers.get(dequantizer.input[0])
+    if quantizer is None or quantizer.op_type != "QuantizeLinear":
+        return
+    x, quantization = rewrite.source(node.input[0]), of_quantizer(rewrite.model, node)
+    if x.quantization.dtype == quantization.dtype:
+        inputs = [*rewrite.parameters(node.output[0], quantization), *rewrite.operand(x)]
+        rewrite.emit("QLinearConcat", quant_name(node), inputs, node.output[0], domain=MICROSOFT, axis=1)
 
 
 def _check_dtypes(operands: list[Quantization], target: Target) -> None:

@@ -33,13 +33,19 @@ def add(builder: Builder, node: onnx.NodeProto) -> None:
 def concat(builder: Builder, node: onnx.NodeProto) -> None:
     """QLinearConcat along the channels."""
     names = list(node.input[2::3])
+    made = builder.quantization(node, 0, node.output[0])
+    if len(names) == 1:
+        x = builder.tensor(names[0])
+        builder.declare(node.output[0], x.shape)
+        row = _requantized(builder.quantization(node, 3, x.name), made)
+        builder.add(Lookup, node, x=x.name, table=row[np.newaxis])
+        return
     xs = [builder.image(name) for name in names]
     rank = len(builder.model.shapes[node.output[0]])
     axis = attribute(node, "axis")
     if axis % rank != 1:
         raise RefusalError("a concatenation along another axis than the channels", "use axis 1", f"axis = {axis}")
     builder.declare(node.output[0])
-    made = builder.quantization(node, 0, node.output[0])
     given = [builder.quantization(node, 3 + 3 * index, name) for index, name in enumerate(names)]
     tables = np.stack([_requantized(quantization, made) for quantization in given])
     builder.add(Concat, node, xs=tuple(x.name for x in xs), tables=tables)
