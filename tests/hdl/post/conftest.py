@@ -17,6 +17,8 @@ from isa.registers import Cause
 from sim.emulator import Machine
 from sim.emulator.post import Poster
 
+Words = NDArray[np.int8]
+
 PATIENCE = 4000     # cycles without a write that mean that the unit hangs
 
 
@@ -47,7 +49,7 @@ class Bench:
     ``obstruct``: the share of cycles in which each port refuses and each supply pauses.
     """
 
-    def __init__(self, config: Config, jobs: list[Job], activations: NDArray[np.int8], obstruct: float, seed: int) -> None:
+    def __init__(self, config: Config, jobs: list[Job], activations: Words, obstruct: float, seed: int) -> None:
         self.config, self.jobs, self.obstruct = config, jobs, obstruct
         self.memory = activations.copy()
         self.rng = np.random.default_rng(seed)
@@ -158,9 +160,14 @@ Check = Callable[..., Run]
 
 
 @pytest.fixture
+def job() -> type[Job]:
+    return Job
+
+
+@pytest.fixture
 def check() -> Check:
     """Runs jobs on unit and emulator, compares every word written in order, and returns the run."""
-    def run(config: Config, jobs: list[Job], activations: NDArray[np.int8], obstruct: float = 0.0, seed: int = 0) -> Run:
+    def run(config: Config, jobs: list[Job], activations: Words, obstruct: float = 0.0, seed: int = 0) -> Run:
         result = Bench(config, jobs, activations, obstruct, seed).run()
         wanted = expected(config, jobs, activations)
         assert [f"{a:x}: {w:0{2 * config.size}x}" for a, w in result.writes] == [
