@@ -15,7 +15,7 @@ from isa.config import PRESETS, Config
 from isa.fields import Instruction
 
 DEADLINE = 20_000           # cycles
-OUTSTANDING = 16            # bursts that the memory takes in each direction
+OUTSTANDING = 16            # bursts that the memory takes in each direction, unless told otherwise
 OKAY, REFUSED = 0, 2        # responses
 
 Process = Callable[[Any], Any]
@@ -33,7 +33,7 @@ class AxiMemory:
     """A memory on an AXI4 master port, which checks the rules of the bus.
 
     The first beat of a burst comes ``latency`` cycles after its address; with probability ``stall`` a channel does
-    nothing in a cycle. Words at or above ``limit`` answer with an error. ``frozen``: answers nothing any more.
+    nothing in a cycle. Addresses in ``bad`` answer with an error. At most ``takes`` bursts are outstanding.
     """
 
     axi: Any
@@ -42,8 +42,8 @@ class AxiMemory:
     latency: int = 4
     stall: float = 0.0
     seed: int = 0
-    limit: int | None = None
-    frozen: bool = False
+    bad: range = range(0)
+    takes: int = OUTSTANDING
     reads: list[Burst] = field(default_factory=list)
     writes: list[Burst] = field(default_factory=list)
     read_cycles: list[int] = field(default_factory=list)
@@ -60,7 +60,7 @@ class AxiMemory:
         return burst
 
     def response(self, address: int) -> int:
-        return REFUSED if self.limit is not None and address >= self.limit else OKAY
+        return REFUSED if address in self.bad else OKAY
 
     async def serve_reads(self, ctx: Any) -> None:
         axi, rng, size = self.axi, random.Random(self.seed), self.config.size
@@ -68,9 +68,9 @@ class AxiMemory:
         names = ("id", "addr", "len", "size", "burst")
         cycle, beat, offered = 0, 0, False
         while True:
-            ready = len(queue) < OUTSTANDING and rng.random() >= self.stall and not self.frozen
+            ready = len(queue) < self.takes and rng.random() >= self.stall
             ctx.set(axi.arready, ready)
-            due = bool(queue) and queue[0][0] <= cycle and not self.frozen
+            due = bool(queue) and queue[0][0] <= cycle
             offered = due and (offered or rng.random() >= self.stall)
             ctx.set(axi.rvalid, offered)
             if offered:
@@ -105,8 +105,8 @@ class AxiMemory:
         names = ("id", "addr", "len", "size", "burst")
         cycle, beat, answering = 0, 0, False
         while True:
-            ready = len(addressed) + len(answers) < OUTSTANDING and rng.random() >= self.stall and not self.frozen
-            takes = rng.random() >= self.stall and not self.frozen
+            ready = len(addressed) + len(answers) < self.takes and rng.random() >= self.stall
+            takes = rng.random() >= self.stall
             answering = bool(answers) and answers[0][0] <= cycle and (answering or rng.random() >= self.stall)
             ctx.set(axi.awready, ready)
             ctx.set(axi.wready, takes)

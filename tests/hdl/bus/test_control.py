@@ -140,8 +140,9 @@ async def test_constants_and_stored_registers(host: Host) -> None:
     assert await host.read(Register.IDENTITY) == IDENTITY_VALUE
     assert await host.read(Register.VERSION) == VERSION_VALUE
     assert await host.read(Register.CONFIG) == int(host.config.digest[:8], 16)
-    widths: dict[int, int] = {Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32, Register.PROGRAM: 32, Register.PROGRAM_HIGH: 8,
-              Register.BASE: 32, Register.BASE_HIGH: 8}
+    widths: dict[int, int] = {
+        Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32, Register.PROGRAM: 32, Register.PROGRAM_HIGH: 8,
+        Register.BASE: 32, Register.BASE_HIGH: 8}
     values = {register: random.Random(register).getrandbits(32) | 1 for register in widths}
     for register, value in values.items():
         await host.write(register, value)
@@ -150,6 +151,23 @@ async def test_constants_and_stored_registers(host: Host) -> None:
         assert await host.read(register) == value & (1 << widths[register]) - 1
     ports = host.ctx.get(host.control.program), host.ctx.get(host.control.base)
     assert ports == tuple(values[low] | (values[low + 4] & 0xFF) << 32 for low in (Register.PROGRAM, Register.BASE))
+
+
+@scripted()
+async def test_a_second_write_waits_for_the_answer_to_the_first(host: Host) -> None:
+    axi, ctx = host.control.axi, host.ctx
+    ctx.set(axi.awvalid, 1)
+    ctx.set(axi.wvalid, 1)
+    for address in (Register.PROGRAM, Register.STATUS):
+        ctx.set(axi.awaddr, address)
+        ctx.set(axi.wdata, 5)
+        ctx.set(axi.wstrb, 15)
+        await host.handshake(axi.awready & axi.wready)
+    ctx.set(axi.awvalid, 0)
+    ctx.set(axi.wvalid, 0)
+    await host.wait(5)
+    answers = [await host.answer(axi.bready, axi.bvalid, axi.bresp) for _ in range(2)]
+    assert answers == [0, REFUSED]
 
 
 @scripted()

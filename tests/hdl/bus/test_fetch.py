@@ -118,10 +118,10 @@ def test_a_program_may_start_at_any_instruction(bench: Any, start: int) -> None:
 
 
 def test_nothing_is_asked_for_once_end_is_seen(bench: Any) -> None:
-    system = System(bench, bench.config("16x16"), encode([End()]))
+    # The third instruction leaves the buffer one short of room for the next chunk.
+    system = System(bench, bench.config("16x16"), encode([LoadTable(), LoadTable(), End()]))
     system.run()
-    read = sum(burst.beats for burst in system.memory.reads) * 16
-    assert read <= BUFFER_BYTES + INSTRUCTION_BYTES + 4 * INSTRUCTION_BYTES
+    assert sum(burst.beats for burst in system.memory.reads) * 16 == BUFFER_BYTES
 
 
 def test_no_more_is_asked_for_than_the_buffer_holds(bench: Any) -> None:
@@ -134,15 +134,18 @@ def test_no_more_is_asked_for_than_the_buffer_holds(bench: Any) -> None:
 
 def test_errors_behind_end_do_not_matter(bench: Any) -> None:
     instructions = make_program(2, 5)
-    system = System(bench, bench.config(), encode([*instructions, End()]), limit=0x1000 + 6 * INSTRUCTION_BYTES)
+    code = encode([*instructions, End()])
+    system = System(bench, bench.config(), code, bad=range(0x1000 + len(code), 0x4000))
     system.run()
     assert system.pushed == expected(instructions)
     assert not system.events["bus_error"]
 
 
-def test_an_error_before_end_stops_the_program(bench: Any) -> None:
+@pytest.mark.parametrize("offset", [0, 32, 60])
+def test_an_error_before_end_stops_the_program(bench: Any, offset: int) -> None:
     instructions = make_program(2, 5)
-    system = System(bench, bench.config(), encode([*instructions, End()]), limit=0x1000 + 3 * INSTRUCTION_BYTES + 60)
+    word = 0x1000 + 3 * INSTRUCTION_BYTES + offset
+    system = System(bench, bench.config(), encode([*instructions, End()]), bad=range(word, word + 4))
     system.run("bus_error")
     assert system.pushed == expected(instructions[:3])
     assert len(system.events["bus_error"]) == 1

@@ -9,8 +9,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 
-from hdl.axi import Bus
-from hdl.load import TABLE_WORDS, Load
+from hdl.axi import BURST_WORDS, Bus
+from hdl.load import OUTSTANDING, TABLE_WORDS, Load
 from isa.config import Config
 from isa.fields import Instruction
 from isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights
@@ -172,7 +172,25 @@ def test_tile_after_tile_comes_a_beat_a_cycle_at_latency_64(bench: Any, name: st
     system.run()
     system.check()
     assert sustained(system.memory.read_cycles) > 0.98
-    assert system.memory.most_outstanding <= 16
+    assert system.memory.most_outstanding <= OUTSTANDING
+
+
+def test_no_more_bursts_are_outstanding_than_records(bench: Any) -> None:
+    config = bench.config()
+    rows = [LoadActivations(address=0, destination=0, words=2, rows=60, memory_pitch=9, chip_pitch=2)]
+    system = System(bench, config, rows, latency=300, takes=64)
+    system.run()
+    system.check()
+    assert system.memory.most_outstanding == OUTSTANDING
+
+
+def test_a_long_run_is_cut_at_pages_only(bench: Any) -> None:
+    config = bench.config()
+    rows = [LoadActivations(address=0x3F8, destination=0, words=1100, rows=1, memory_pitch=0, chip_pitch=0)]
+    system = System(bench, config, rows)
+    system.run()
+    page = [BURST_WORDS] * 48 + [2]
+    assert [burst.beats for burst in system.memory.reads] == page + [BURST_WORDS] * 20 + [10]
 
 
 def test_rows_of_seven_words_come_a_beat_a_cycle_at_latency_64(bench: Any) -> None:
@@ -252,6 +270,7 @@ def test_the_last_word_of_the_chip_is_legal(bench: Any) -> None:
 
 def test_bus_errors_are_told(bench: Any) -> None:
     config = bench.config()
-    system = System(bench, config, [LoadWeights(address=0, words=32)], limit=BASE + 30 * config.size)
+    bad = range(BASE + 30 * config.size, BASE + 32 * config.size)
+    system = System(bench, config, [LoadWeights(address=0, words=32)], bad=bad)
     system.run()
     assert system.errors == 2

@@ -110,6 +110,15 @@ def test_words_go_a_beat_a_cycle_at_latency_64(bench: Any) -> None:
     assert (len(cycles) - 1) / (cycles[-1] - cycles[0]) > 0.95
 
 
+def test_words_go_on_however_slow_the_answers_are(bench: Any) -> None:
+    transfers = [StoreInstruction(address=n * 800, source=n, words=200, rows=1, memory_pitch=0, chip_pitch=0)
+                 for n in range(4)]
+    system = System(bench, bench.config(), transfers, latency=900, takes=64)
+    system.run()
+    system.check()
+    assert len(system.driver.retired) == 4
+
+
 def test_an_instruction_retires_after_its_last_answer(bench: Any) -> None:
     config = bench.config()
     transfers = [StoreInstruction(address=n * 64, source=0, words=10, rows=1, memory_pitch=0, chip_pitch=0)
@@ -158,6 +167,6 @@ def test_fields_out_of_range_are_illegal(bench: Any, fields: dict[str, int]) -> 
 
 def test_bus_errors_are_told(bench: Any) -> None:
     transfer = StoreInstruction(address=0, source=0, words=64, rows=1, memory_pitch=0, chip_pitch=0)
-    system = System(bench, bench.config(), [transfer], limit=BASE + 3 * BURST_WORDS * 4)
+    system = System(bench, bench.config(), [transfer], bad=range(BASE + 3 * BURST_WORDS * 4, MEMORY))
     system.run()
     assert system.errors == 1
