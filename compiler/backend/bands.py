@@ -55,10 +55,17 @@ def smallest_bands(network: Network, step: Step, spilled: set[str], config: Conf
         bands = _bands(network, step, spilled, rows, buffers)
         if bands.words <= config.activation_words // limit:
             return bands
+    needed = 1 << (_most_needed(network) * config.size - 1).bit_length()
     raise CompileError(
-        f"'{step.output}': one row of its operands takes {bands.words} words on chip, and the activation memory holds "
-        f"{config.activation_words}; compile for a configuration with activation_bytes of "
-        f"{bands.words * config.size} or more")
+        f"layer that makes '{step.output}': one row of its result needs {bands.words} words on chip, and the "
+        f"activation memory of {config.name} holds {config.activation_words}; compile for a configuration with "
+        f"activation_bytes = {needed} or more")
+
+
+def _most_needed(network: Network) -> int:
+    """Words that suffice for every layer of the network, one row at a time."""
+    everything = {home(network, name)[0] for step in network.steps for name in (*step.inputs, step.output)}
+    return max(_bands(network, step, everything, 1, 1).words for step in network.steps)
 
 
 def largest_bands(network: Network, step: Step, spilled: set[str], words: int) -> Bands:

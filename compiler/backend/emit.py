@@ -45,7 +45,8 @@ def _layouts(graph: Graph, site: Site) -> dict[str, Any]:
     for step in site.network.steps:
         for trace in step.traces:
             layouts.setdefault(trace.tensor, site.network.layouts[step.output])
-    return layouts
+    aliases = {name: site.network.root(name) for name in site.network.aliases}
+    return layouts | {name: layouts[root] for name, root in aliases.items() if root in layouts}
 
 
 def _layers(graph: Graph, site: Site, items: list[Item]) -> list[Layer]:
@@ -91,7 +92,8 @@ class _Ports:
     def _slot(self, name: str) -> Slot:
         word = self.site.placement.memory_word(self.site.network, name)
         address = self.memory.resolve(Address(Section.DATA, word * self.site.config.size))
-        return Slot(name, address, self.site.network.layouts[name], self.site.network.dtypes[name])
+        layout = self.site.network.layouts[self.site.network.root(name)]
+        return Slot(name, address, layout, self.site.network.dtypes[name])
 
 
 def _host_step(step: HostStep) -> dict[str, Any]:

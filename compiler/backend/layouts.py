@@ -21,8 +21,6 @@ def assign_layouts(network: Network, size: int) -> None:
     for index, step in enumerate(network.steps):
         network.steps[index] = _place(network, step, size)
         _join_parts(network, size)
-    for name in network.aliases:
-        network.layouts[name] = network.layouts[network.root(name)]
 
 
 def read_slots(network: Network, name: str) -> NDArray[np.int64]:

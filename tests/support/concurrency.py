@@ -1,0 +1,203 @@
+"""A program on units that run at random speeds: finds orders that its tokens do not enforce.
+
+Only what the ISA promises holds them together: each unit starts and completes its instructions in order, tokens, and a
+Drain that begins when its sums are complete. What an instruction touches is read off the instruction itself.
+"""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa.config import Config
+from isa.fields import Instruction, Unit
+from isa.instructions import (
+    Convolve,
+    Drain,
+    LoadActivations,
+    LoadParameters,
+    LoadTable,
+    LoadWeights,
+    Pool,
+    PoolKind,
+    PostInstruction,
+    ResidualInstruction,
+    Store,
+    Vector,
+)
+from isa.program import Program
+from sim.emulator.window import window
+
+MOST_TOKENS = 255
+THRESHOLDS = 256
+
+Words = NDArray[np.int64]
+NOTHING: Words = np.zeros(0, np.int64)
+
+
+def chip_reads(i: Instruction) -> Words:
+    """Activation words that an instruction reads."""
+    if isinstance(i, Convolve):
+        addresses, inside = window(i)
+        planes = np.arange(i.blocks)[:, None] * i.plane_pitch
+        return (addresses[inside][None] + planes).ravel()
+    if isinstance(i, Store):
+        return _runs(i.source, i.rows, i.chip_pitch, i.words)
+    words = NOTHING
+    if isinstance(i, Pool):
+        addresses, inside = window(i)
+        words = addresses[inside]
+    if isinstance(i, Vector):
+        words = _runs(i.source, i.height, i.source_pitch, i.width)
+    if isinstance(i, ResidualInstruction) and i.add:
+        words = np.concatenate([words, _runs(i.residual, i.height, i.residual_pitch, i.width)])
+    return words
+
+
+def chip_writes(i: Instruction) -> Words:
+    """Activation words that an instruction writes."""
+    if isinstance(i, PostInstruction):
+        return _runs(i.destination, i.height, i.destination_pitch, i.width)
+    if isinstance(i, LoadActivations):
+        return _runs(i.destination, i.rows, i.chip_pitch, i.words)
+    return NOTHING
+
+
+def memory_words(i: LoadActivations | Store, size: int) -> Words:
+    return _runs(i.address // size, i.rows, i.memory_pitch, i.words)
+
+
+def _runs(first: int, rows: int, pitch: int, words: int) -> Words:
+    return (first + (np.arange(rows) * pitch)[:, None] + np.arange(words)).ravel()
+
+
+@dataclass
+class _Times:
+    """When each word was last read and written by each unit."""
+
+    words: int
+    written: NDArray[np.float64] = field(init=False)
+    read: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.written = np.zeros((len(Unit), self.words))
+        self.read = np.zeros((len(Unit), self.words))
+
+    def touch(self, unit: Unit, reads: Words, writes: Words, start: float, end: float) -> bool:
+        """Notes an instruction; False when it starts before something that must be over."""
+        others = [other for other in Unit if other is not unit]
+        safe = bool((self.written[:, reads] <= start).all())
+        safe &= bool((self.written[others][:, writes] <= start).all() and (self.read[others][:, writes] <= start).all())
+        self.written[unit, writes] = end
+        self.read[unit, reads] = end
+        return safe
+
+
+def find_race(program: Program, config: Config, seed: int) -> str | None:
+    """The first instruction that can start too early at the speeds of a seed, or tokens that overflow; None if none.
+
+    Odd seeds have queues of the configured depth before the units, even ones none that ever fill.
+    """
+    return _Run(program, config, seed).find()
+
+
+class _Run:
+    def __init__(self, program: Program, config: Config, seed: int) -> None:
+        self.program, self.config = program, config
+        self.rng = np.random.default_rng(seed)
+        self.bounded = bool(seed % 2)
+        self.speeds = self.rng.choice([1, 30, 1000], len(Unit))
+        self.start = dict.fromkeys(Unit, 0.0)
+        self.end = dict.fromkeys(Unit, 0.0)
+        self.popped: dict[Unit, deque[float]] = {unit: deque([0.0] * config.queue_depth, config.queue_depth)
+                                                 for unit in Unit}
+        self.dispatched = 0.0
+        self.summed = 0.0
+        self.tokens: dict[tuple[Unit, Unit], deque[float]] = defaultdict(deque)
+        self.counts: dict[tuple[Unit, Unit], list[tuple[float, int]]] = defaultdict(list)
+        self.chip, self.memory = _Times(config.activation_words), _Times(program.memory_bytes // config.size)
+
+    def find(self) -> str | None:
+        for index, instruction in enumerate(self.program):
+            unit = instruction.UNIT
+            if unit is not None and not self._execute(unit, instruction):
+                return f"instruction {index} starts too early: {instruction}"
+        return next((f"{pair}: tokens overflow" for pair, events in self.counts.items() if _most(events) > MOST_TOKENS),
+                    None)
+
+    def _execute(self, unit: Unit, i: Instruction) -> bool:
+        start = max(self.start[unit], self._dispatch(unit))
+        for producer in Unit:
+            if i.wait >> producer & 1:
+                start = max(start, self.end[unit] if producer is unit else self.tokens[unit, producer].popleft())
+        if isinstance(i, Drain):
+            start = max(start, self.summed)
+        end = max(self.end[unit], start + self.rng.exponential(self.speeds[unit]))
+        if isinstance(i, Convolve) and i.last:
+            self.summed = end
+        self._account(unit, i, start, end)
+        return self._touch(unit, i, start, end)
+
+    def _dispatch(self, unit: Unit) -> float:
+        if self.bounded:
+            self.dispatched = max(self.dispatched, self.popped[unit][0])
+        return self.dispatched
+
+    def _account(self, unit: Unit, i: Instruction, start: float, end: float) -> None:
+        self.start[unit], self.end[unit] = start, end
+        self.popped[unit].append(start)
+        for other in Unit:
+            if i.wait >> other & 1 and other is not unit:
+                self.counts[unit, other].append((start, -1))
+            if i.signal >> other & 1:
+                self.tokens[other, unit].append(end)
+                self.counts[other, unit].append((end, 1))
+
+    def _touch(self, unit: Unit, i: Instruction, start: float, end: float) -> bool:
+        safe = self.chip.touch(unit, chip_reads(i), chip_writes(i), start, end)
+        if isinstance(i, LoadActivations):
+            safe &= self.memory.touch(unit, memory_words(i, self.config.size), NOTHING, start, end)
+        if isinstance(i, Store):
+            safe &= self.memory.touch(unit, NOTHING, memory_words(i, self.config.size), start, end)
+        return safe
+
+
+def _most(events: list[tuple[float, int]]) -> int:
+    return int(np.cumsum([change for _, change in sorted(events)]).max())
+
+
+def find_stall(program: Program, config: Config) -> str | None:
+    """The first load that cannot complete when all before it has, because its FIFO holds less; None if all can.
+
+    Every program whose instructions can complete in order, one by one, cannot deadlock: the oldest one always can.
+    """
+    held: dict[str, int] = {"parameters": 0, "pages": 0}
+    for index, i in enumerate(program):
+        held["parameters"] += i.entries if isinstance(i, LoadParameters) else -_released(i, config)
+        held["pages"] += isinstance(i, LoadTable) - int(getattr(i, "release_table", 0))
+        if held["parameters"] > config.parameter_entries or held["pages"] > config.table_pages:
+            return f"instruction {index} finds no room beside {held}: {i}"
+    return _find_weight_stall(program, config)
+
+
+def _released(i: Any, config: Config) -> int:
+    if not getattr(i, "release_parameters", 0):
+        return 0
+    return THRESHOLDS if isinstance(i, Pool) and i.kind == PoolKind.AVERAGE else config.groups
+
+
+def _find_weight_stall(program: Program, config: Config) -> str | None:
+    """More weights than the FIFO holds are only legal where the accumulator group behind them takes them."""
+    held = 0
+    for index, i in enumerate(program):
+        if isinstance(i, LoadWeights):
+            if held and held + i.words > config.weight_words:
+                return f"instruction {index} finds {held} words in the weight FIFO: {i}"
+            held += i.words
+        if isinstance(i, Convolve):
+            held -= i.blocks * i.taps_y * i.taps_x * i.repeats * config.size
+            if i.last and held > config.weight_words:
+                return f"instruction {index} leaves {held} words in the weight FIFO: {i}"
+    return None
