@@ -1,0 +1,99 @@
+"""The whole accelerator under cocotb, with the interface of the in-process simulator (``sim.rtl.simulator``)."""
+
+from typing import Any, Self
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, First, RisingEdge
+from numpy.typing import NDArray
+
+from isa.config import Config
+from sim.cocotb.memory import BoardMemory, Traffic, connect_memory
+from sim.cocotb.registers import Registers
+from sim.rtl.simulator import RESET_CYCLES, Stop
+
+PERIOD_NS = 10
+
+
+async def start_clock(dut: Any) -> None:
+    """Starts the clock and takes the design through its reset."""
+    Clock(dut.clk, PERIOD_NS, unit="ns").start()
+    await reset(dut)
+
+
+async def reset(dut: Any) -> None:
+    dut.rst.value = 1
+    await ClockCycles(dut.clk, RESET_CYCLES)
+    dut.rst.value = 0
+    await ClockCycles(dut.clk, 1)
+
+
+class Board:
+    """One accelerator beside its memory; methods as of ``RtlSimulator``, to be awaited.
+
+    ``memory`` is shared: uint8, at bus address ``base``.
+    """
+
+    def __init__(self, dut: Any, config: Config, memory: NDArray[np.uint8], base: int, traffic: Traffic) -> None:
+        self.dut, self.config, self.memory, self.base = dut, config, memory, base
+        self.bus = BoardMemory(memory, base, dut.clk, traffic)
+        self.registers = Registers(dut, "axil_", traffic)
+        connect_memory(dut, "axi_", self.bus)
+        self._trace: list[tuple[int, int]] = []
+
+    @classmethod
+    async def open(cls, dut: Any, config: Config, memory: NDArray[np.uint8], base: int = 0,
+                   traffic: Traffic | None = None) -> Self:
+        """A board that is out of reset and records its trace port."""
+        board = cls(dut, config, memory, base, traffic or Traffic())
+        await start_clock(dut)
+        cocotb.start_soon(board._record())
+        return board
+
+    @property
+    def irq(self) -> bool:
+        """The level of the interrupt."""
+        return bool(self.dut.irq.value)
+
+    async def reset(self) -> None:
+        """Holds the accelerator in reset; bursts in flight are forgotten."""
+        await reset(self.dut)
+
+    def add_fault(self, address: int, size: int) -> None:
+        """From now on the bus answers SLVERR for the ``size`` bytes at bus ``address``, and moves no data there."""
+        self.bus.faults.append(range(address, address + size))
+
+    def clear_faults(self) -> None:
+        """Takes back every ``add_fault``."""
+        self.bus.faults.clear()
+
+    async def write_register(self, address: int, value: int) -> None:
+        """Writes 32 bits over AXI4-Lite. Raises ``SimulationError`` when the accelerator refuses."""
+        await self.registers.write(address, value)
+
+    async def read_register(self, address: int) -> int:
+        """Reads 32 bits over AXI4-Lite. Raises ``SimulationError`` when the accelerator refuses."""
+        return await self.registers.read(address)
+
+    async def run(self, max_cycles: int) -> Stop:
+        """Runs until the interrupt is up, or for ``max_cycles``."""
+        if self.irq:
+            return Stop.IRQ
+        limit = ClockCycles(self.dut.clk, max_cycles)
+        return Stop.LIMIT if await First(limit, RisingEdge(self.dut.irq)) is limit else Stop.IRQ
+
+    def take_trace(self) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
+        """The words written by POST since the last call, in order: addresses [n], and words [n, bytes in a word]."""
+        trace, self._trace, size = self._trace, [], self.config.size
+        words = b"".join(word.to_bytes(size, "little") for _, word in trace)
+        return (np.array([address for address, _ in trace], np.uint32),
+                np.frombuffer(words, np.int8).reshape(len(trace), size))
+
+    async def _record(self) -> None:
+        trace = self.dut
+        edge = RisingEdge(trace.clk)
+        while True:
+            await edge
+            if trace.trace__valid.value:
+                self._trace.append((trace.trace__address.value.to_unsigned(), trace.trace__data.value.to_unsigned()))

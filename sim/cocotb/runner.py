@@ -1,0 +1,70 @@
+"""Runs a bench: one test of a module, in the Python of a simulator of its own."""
+
+import json
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cocotb_tools.runner import get_runner
+
+from isa.errors import WeftError
+from sim.rtl.verilog import TOP
+
+SETTINGS = "settings.json"
+LOG = "simulation.log"
+RESULTS = "results.xml"
+SHOWN_LINES = 60
+
+
+class BenchError(WeftError):
+    """A bench that failed; the message holds what failed and the end of the simulation's log."""
+
+
+def run_bench(simulator: Path, module: Path, test: str, folder: Path, settings: Mapping[str, Any] | None = None,
+              seed: int = 0) -> None:
+    """Runs the cocotb test ``test`` of the file ``module`` in a simulator of ``sim.cocotb.build.build``.
+
+    ``folder`` takes log and results, and is the bench's working folder. The bench finds ``settings`` (JSON values) with
+    ``read_settings``. ``seed`` is that of the bench's ``random`` and of what the hardware does not initialize.
+
+    Raises ``BenchError`` when the test fails or does not exist.
+    """
+    (folder / SETTINGS).write_text(json.dumps(dict(settings or {})))
+    results = folder / RESULTS
+    arguments = ["+verilator+rand+reset+2", f"+verilator+seed+{seed + 1}"]  # a seed of 0 would be drawn by the clock
+    try:
+        with _importable(module.parent):
+            get_runner("verilator").test(
+                test_module=module.stem, test_filter=rf"{module.stem}\.{test}$", seed=seed, test_args=arguments,
+                hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=simulator, test_dir=folder,
+                results_xml=str(results), log_file=folder / LOG)
+    except SystemExit:
+        raise BenchError(_explain(folder, f"{module.stem}.{test} failed")) from None
+    cases = list(ElementTree.parse(results).iter("testcase"))
+    if len(cases) != 1 or len(cases[0].findall("failure") + cases[0].findall("error")) > 0:
+        raise BenchError(_explain(folder, f"{module.stem}.{test}: {len(cases)} tests ran"))
+
+
+def read_settings() -> dict[str, Any]:
+    """What ``run_bench`` was given, read by the bench."""
+    return dict(json.loads(Path(SETTINGS).read_text()))
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """The simulator's Python gets this one's path."""
+    before = list(sys.path)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _explain(folder: Path, text: str) -> str:
+    log = folder / LOG
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "\n".join([text, *lines[-SHOWN_LINES:]])

@@ -1,0 +1,67 @@
+"""The units that share the memory bus, with the rest of the accelerator left open: a design for benches."""
+
+from amaranth.hdl import Module
+from amaranth.lib import stream
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
+from hdl.activation_memory import ActivationMemory
+from hdl.axi import ADDRESS_BITS, Bus, bus_status_signature
+from hdl.fetch import Fetch, control_signature
+from hdl.interfaces import INSTRUCTION, axi_signature, sink_signature, unit_signature
+from hdl.load import Load
+from hdl.store import Store
+from isa.config import Config
+from isa.fields import Unit
+
+
+class BusSide(Component):
+    """FETCH, LOAD, STORE, the bus and the activation memory.
+
+    Members
+    -------
+    axi : Out(axi_signature)
+    base, code : In(40)
+        Bus addresses: what transfers are relative to, and the program.
+    load, store : Out(unit_signature)
+        Take instructions whose tokens are there.
+    weights, parameters, tables : Out(sink_signature)
+    queues : Out(stream of instructions), one for each unit
+    fetch : Out(hdl.fetch.control_signature)
+    idle : In(1)
+        No unit has an instruction.
+    status : Out(hdl.axi.bus_status_signature)
+    load_error, store_error : Out(1)
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__({
+            "axi": Out(axi_signature(config)), "base": In(ADDRESS_BITS), "code": In(ADDRESS_BITS),
+            "load": Out(unit_signature()), "store": Out(unit_signature()),
+            **{name: Out(sink_signature(config)) for name in ("weights", "parameters", "tables")},
+            "queues": Out(stream.Signature(INSTRUCTION)).array(len(Unit)),
+            "fetch": Out(control_signature()), "idle": In(1), "status": Out(bus_status_signature()),
+            "load_error": Out(1), "store_error": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.bus, m.submodules.memory = bus, memory = Bus(config), ActivationMemory(config)
+        m.submodules.fetch, m.submodules.load, m.submodules.store = fetch, load, store = (
+            Fetch(config), Load(config), Store(config))
+        for unit, port in ((fetch, bus.fetch), (load, bus.load), (store, bus.store)):
+            connect(m, unit.bus, port)
+        connect(m, load.write, memory.load)
+        connect(m, store.read, memory.store)
+        for inner, outer in ((bus.axi, self.axi), (bus.status, self.status), (fetch.control, self.fetch),
+                             (load.unit, self.load), (store.unit, self.store), (load.weights, self.weights),
+                             (load.parameters, self.parameters), (load.tables, self.tables),
+                             *zip(fetch.queues, self.queues, strict=True)):
+            connect(m, inner, flipped(outer))
+        m.d.comb += [
+            load.base.eq(self.base), store.base.eq(self.base), fetch.program.eq(self.code),
+            fetch.idle.eq(self.idle & bus.status.quiet),
+            self.load_error.eq(load.bus_error), self.store_error.eq(store.bus_error),
+        ]
+        return m

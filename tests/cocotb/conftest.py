@@ -1,0 +1,51 @@
+"""Builds of the designs under cocotb, once a session, and a way to run a bench on them."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isa.config import PRESETS
+from sim.cocotb.build import build
+from sim.cocotb.runner import run_bench
+from sim.rtl.design import ROOT, Design, accelerator
+
+BENCHES = Path(__file__).parent / "benches"
+CONFIG = PRESETS["tiny"]
+
+# Benches run in the simulator's Python, which gets this path; the tests name what is in them.
+sys.path.append(str(BENCHES))
+
+RunBench = Callable[..., None]
+
+
+def bus_side() -> Design:
+    """The units that share the memory bus."""
+    def make() -> Any:
+        from bus_side import BusSide
+
+        return BusSide(CONFIG)
+
+    sources = (ROOT / "isa", ROOT / "hdl", BENCHES / "bus_side.py")
+    return Design("bus side tiny", CONFIG.size, CONFIG.digest, sources, make)
+
+
+@pytest.fixture(scope="session")
+def bus_side_simulator() -> Path:
+    return build(bus_side())
+
+
+@pytest.fixture(scope="session")
+def board_simulator() -> Path:
+    return build(accelerator(CONFIG))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> RunBench:
+    """``bench(simulator, module, test, seed, **settings)`` runs a test of a bench in this test's folder."""
+    def run(simulator: Path, module: str, test: str, seed: int = 0, **settings: Any) -> None:
+        run_bench(simulator, BENCHES / f"{module}.py", test, tmp_path, settings, seed)
+
+    return run
