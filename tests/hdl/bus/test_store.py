@@ -119,6 +119,13 @@ def test_words_go_on_however_slow_the_answers_are(bench: Any) -> None:
     assert len(system.driver.retired) == 4
 
 
+def test_short_bursts_wait_for_a_memory_that_takes_one_at_a_time(bench: Any) -> None:
+    transfer = StoreInstruction(address=0, source=0, words=1, rows=40, memory_pitch=3, chip_pitch=2)
+    system = System(bench, bench.config(), [transfer], latency=40, takes=1)
+    system.run()
+    system.check()
+
+
 def test_an_instruction_retires_after_its_last_answer(bench: Any) -> None:
     config = bench.config()
     transfers = [StoreInstruction(address=n * 64, source=0, words=10, rows=1, memory_pitch=0, chip_pitch=0)
