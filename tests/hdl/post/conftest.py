@@ -49,13 +49,15 @@ class Bench:
     ``obstruct``: the share of cycles in which each port refuses and each supply pauses.
     """
 
-    def __init__(self, config: Config, jobs: list[Job], activations: Words, obstruct: float, seed: int) -> None:
+    def __init__(self, config: Config, jobs: list[Job], activations: Words, obstruct: float = 0.0,
+                 seed: int = 0) -> None:
         self.config, self.jobs, self.obstruct = config, jobs, obstruct
         self.memory = activations.copy()
         self.rng = np.random.default_rng(seed)
         self.dut = Post(config)
         self.run_ = Run()
         self.offered, self.cycle, self.last_event = 0, 0, 0
+        self.full = False
         self.halves: deque[NDArray[np.int32]] = deque(job.sums for job in jobs if job.sums is not None)
         self.supplies = {
             "parameters": deque(word for job in jobs for word in _words(job.parameters, config)),
@@ -89,7 +91,8 @@ class Bench:
         dut = self.dut
         ctx.set(dut.read.ready, self._chance())
         ctx.set(dut.write.ready, self._chance())
-        ctx.set(dut.accumulator.available, bool(self.halves))
+        self.full = self.full or (bool(self.halves) and self._chance())
+        ctx.set(dut.accumulator.available, self.full)
         if (word := self.reads.popleft()) is not None:
             ctx.set(dut.read.data, int.from_bytes(word, "little"))
         if (sums := self.pixels.popleft()) is not None:
@@ -121,6 +124,7 @@ class Bench:
             self.pixels[-1] = self.halves[0][ctx.get(dut.accumulator.address)]
         if ctx.get(dut.accumulator.release):
             self.halves.popleft()
+            self.full = False
         assert ctx.get(dut.trace.valid) == (ctx.get(dut.write.valid) & ctx.get(dut.write.ready))
         if ctx.get(dut.trace.valid):
             self.last_event = self.cycle
@@ -162,6 +166,11 @@ Check = Callable[..., Run]
 @pytest.fixture
 def job() -> type[Job]:
     return Job
+
+
+@pytest.fixture
+def bench() -> type[Bench]:
+    return Bench
 
 
 @pytest.fixture
