@@ -174,7 +174,8 @@ class ResidualInstruction(PostInstruction):
 class Drain(ResidualInstruction):
     """Requantizes the oldest full accumulator half, pixel by pixel, and empties it.
 
-    Uses size / lanes entries at the head of the parameter FIFO: group g, lane l is channel g * lanes + l.
+    Uses size / lanes entries at the head of the parameter FIFO: group g, lane l is channel g * lanes + l. Reads nothing
+    before its half is full: what the Convolve that filled it had to wait for is complete.
     """
 
     OPCODE = 8

@@ -36,6 +36,9 @@ class Sequencer(Component):
         The group is the first of its word.
     pixel : Out
         Number of the word in its instruction.
+    launch : Out(1)
+        A pulse: the residual of the instruction whose turn it is may be read. A Drain reads nothing before its half is
+        full, so that whatever the half had to wait for is complete.
     averaging : Out(1)
         The instruction whose turn it is averages, and its thresholds are there.
     cause : Out
@@ -50,12 +53,13 @@ class Sequencer(Component):
             "parameters": In(range(config.parameter_entries + 1)), "tables": In(range(config.table_pages + 1)),
             "half": In(1), "operand": In(len(Origin)), "residual": In(1), "space": In(1), "gathering": In(1),
             "group": Out(stream.Signature(self.token, always_ready=True)), "word": Out(1),
-            "pixel": Out(ceil_log2(config.accumulator_depth)), "averaging": Out(1), "cause": Out(CAUSE_BITS),
+            "pixel": Out(ceil_log2(config.accumulator_depth)), "averaging": Out(1), "launch": Out(1),
+            "cause": Out(CAUSE_BITS),
         })
 
     def elaborate(self, platform):
         m = Module()
-        active, started, go, finish = Signal(), Signal(), Signal(), Signal()
+        active, started, go, finish, launched = Signal(), Signal(), Signal(), Signal(), Signal()
         now = Signal(WORK, reset_less=True)     # height and width count what is left, the present word not
         width = Signal.like(now.width, reset_less=True)
         pixel = Signal.like(self.pixel, reset_less=True)
@@ -68,7 +72,10 @@ class Sequencer(Component):
             go.eq(active & (group.any() | (start_ok & word_ok))),
             self.averaging.eq(active & (now.origin == Origin.AVERAGE) & (started | constants_there)),
             self.pixel.eq(pixel), self.word.eq(go & ~group.any()),
+            self.launch.eq(active & now.add & ~launched & (~drains | self.half)),
         ]
+        with m.If(self.launch):
+            m.d.sync += launched.eq(1)
         final = group == self.config.groups - 1
         closing = ~(now.height.any() | now.width.any())
         m.d.comb += finish.eq(go & final & closing)
@@ -84,7 +91,7 @@ class Sequencer(Component):
         m.d.comb += self.work.ready.eq(~active | finish)
         with m.If(self.work.ready):
             fresh = self.work.payload
-            m.d.sync += [active.eq(self.work.valid), started.eq(0)]
+            m.d.sync += [active.eq(self.work.valid), started.eq(0), launched.eq(0)]
             with m.If(self.work.valid):
                 m.d.sync += [now.eq(fresh), now.height.eq(fresh.height - 1), now.width.eq(fresh.width - 1),
                              width.eq(fresh.width - 1), pixel.eq(0)]

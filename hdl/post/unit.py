@@ -114,12 +114,23 @@ class Post(Component):
         sink = walk.window if layout is WINDOW else walk.region
         m.d.comb += [sink.payload.eq(fifo.r_data), sink.valid.eq(fifo.r_rdy), fifo.r_en.eq(sink.ready)]
 
+    def _walk_residuals(self, m, walk, accepted):
+        """Residuals are read once their instruction is launched."""
+        fifo = self._queue(m, "residual", REGION, self.decode.residual, accepted & self.decode.adds)
+        m.submodules.residual_walk = walk
+        launched, pending = Signal(), Signal()
+        m.d.comb += [
+            launched.eq(self.sequencer.launch | pending), walk.region.payload.eq(fifo.r_data),
+            walk.region.valid.eq(fifo.r_rdy & launched), fifo.r_en.eq(walk.region.ready & launched),
+        ]
+        m.d.sync += pending.eq(launched & ~(fifo.r_rdy & walk.region.ready))
+
     def _prefetch(self, m, accepted):
         decode, config = self.decode, self.config
         m.submodules.arbiter = arbiter = Arbiter(config)
         windows, places, destinations = WindowWalk(), RegionWalk(), RegionWalk()
         self._walk(m, "window", windows, WINDOW, decode.window, accepted & decode.reads)
-        self._walk(m, "residual", places, REGION, decode.residual, accepted & decode.adds)
+        self._walk_residuals(m, places, accepted)
         self._walk(m, "destination", destinations, REGION, decode.region, accepted)
         connect(m, windows.tap, self.gather.tap)
         connect(m, places.place, self.residuals.place)
