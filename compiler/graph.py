@@ -284,13 +284,16 @@ def _lines(graph: Graph) -> Iterator[str]:
         target = f"{op.output}: {graph.tensors[op.output]}"
         yield f"{target} = {type(op).__name__}({_arguments(op)})  # {op.op_type} {op.name}"
     for result in graph.outputs:
-        yield f"output {result.name} <- {' -> '.join([result.tensor, *map(str, result.tail)])}"
+        steps = [f"{type(step).__name__}({_fields(step)})" for step in result.tail]
+        yield f"output {result.name} <- {' -> '.join([result.tensor, *steps])}"
 
 
 def _arguments(op: Op) -> str:
-    attributes = [(f.name, getattr(op, f.name)) for f in fields(op) if f.name not in ("name", "op_type", "output")]
-    named = [f"{name}={_value(value)}" for name, value in attributes if name not in (*op.operands, "xs")]
-    return ", ".join([*op.inputs, *named])
+    return ", ".join([*op.inputs, _fields(op, "name", "op_type", "output", "xs", *op.operands)]).removesuffix(", ")
+
+
+def _fields(item: Op | HostStep, *without: str) -> str:
+    return ", ".join(f"{f.name}={_value(getattr(item, f.name))}" for f in fields(item) if f.name not in without)
 
 
 def _value(value: object) -> str:

@@ -45,7 +45,7 @@ def pads(node: onnx.NodeProto, extent: Pair, output: Pair, span: Pair, strides: 
         totals = [(output[i] - 1) * strides[i] + span[i] - extent[i] for i in (0, 1)]
         if min(totals) < -1:  # one row too many is left over at the end; more would be halved, to negative padding
             raise RefusalError(
-                "its windows skip rows or columns, where ONNX Runtime and the ONNX specification place them differently",
+                "its windows skip rows or columns: ONNX Runtime and the ONNX specification place them differently",
                 "give explicit pads instead",
                 f"auto_pad = {mode}",
             )

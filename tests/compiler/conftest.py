@@ -1,6 +1,7 @@
-"""Makes the helpers of tests/support importable: tests are collected without packages."""
+"""Makes the helpers of tests/support and the random graphs importable: tests are collected without packages."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "support"), str(TESTS / "end_to_end")]

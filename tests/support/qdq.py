@@ -66,8 +66,8 @@ class _Converter(Network):
         self.nodes.append(node)
         if node.op_type in ("QuantizeLinear", "QLinearLeakyRelu", "QLinearSigmoid"):
             self.parameters[node.output[0]] = self._pair(node, -2)
-        elif node.op_type in ("Relu", "Max"):
-            self.parameters.update({node.output[0]: self.parameters[node.input[0]]} if self._is_integer(node) else {})
+        elif node.op_type != "DequantizeLinear" and self._is_integer(node):
+            self.parameters.update(dict.fromkeys(node.output, self.parameters[node.input[0]]))
 
     def _is_integer(self, node: onnx.NodeProto) -> bool:
         return node.domain == MICROSOFT or node.op_type.startswith("QLinear") or node.input[0] in self.parameters
@@ -88,6 +88,11 @@ class _Converter(Network):
             real, output = self.node("Clip", [real, *bounds]), clip.output[0]
         self.parameters[output] = parameters
         self.node("QuantizeLinear", [real, *(self.constant(parameter) for parameter in parameters)], output)
+
+    def real_zero(self, parameters: Parameters) -> str:
+        """What padding with the byte 0, the default, stands for."""
+        scale, zero_point = parameters
+        return self.constant(np.float32(-np.float32(zero_point) * scale))
 
     def _bound(self, name: str, parameters: Parameters) -> str:
         scale, zero_point = parameters
@@ -156,7 +161,7 @@ def _move(c: _Converter, node: onnx.NodeProto) -> None:
     parameters = c.parameters[node.input[0]]
     rest = list(node.input[1:])
     if node.op_type == "Pad":
-        rest[1] = c._bound(rest[1], parameters)
+        rest[1:2] = [c._bound(rest[1], parameters) if rest[1:] and rest[1] else c.real_zero(parameters)]
     real = c.real(node.input[0], parameters)
     c.finish(c.node(node.op_type, [real, *rest], **_attributes(node)), node.output[0], parameters)
 

@@ -33,6 +33,7 @@ class Rewrite:
         self._sources: dict[str, Source] = {}
         self._emitted: list[onnx.NodeProto] = []
         self._initializers: dict[str, Array] = {}
+        self._node_names = {node.name for node in model.proto.graph.node}
         self._names = {*model.dtypes, *(name for node in model.proto.graph.node for name in node.output)}
 
     def source(self, value: str) -> Source:
@@ -74,7 +75,7 @@ class Rewrite:
             zero = np.array(source.quantization.zero_point, source.quantization.dtype)
             inputs[2:3] = [self.constant(f"{node.output[0]}_pad", zero)]
         name = self.fresh(f"{node.output[0]}_quantized")
-        self._emitted.append(_copy(node, inputs, name))
+        self._emitted.append(_copy(node, _unused(quant_name(node), self._node_names), inputs, name))
         return Source(name, source.quantization)
 
     def _pad_byte(self, node: onnx.NodeProto, quantization: Quantization) -> str:
@@ -92,12 +93,7 @@ class Rewrite:
 
     def fresh(self, name: str) -> str:
         """A value name that is not in use, `name` where possible."""
-        candidate, count = name, 1
-        while candidate in self._names:
-            count += 1
-            candidate = f"{name}_{count}"
-        self._names.add(candidate)
-        return candidate
+        return _unused(name, self._names)
 
     def constant(self, name: str, value: Array) -> str:
         """Add an initializer and return its name."""
@@ -119,8 +115,9 @@ class Rewrite:
         self, operator: str, name: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any
     ) -> None:
         """Add a node that produces `output`; an existing producer of `output` is replaced."""
+        unused = _unused(name, self._node_names)
         self._emitted.append(
-            onnx.helper.make_node(operator, list(inputs), [output], name=name, domain=domain, **attributes)
+            onnx.helper.make_node(operator, list(inputs), [output], name=unused, domain=domain, **attributes)
         )
 
     def finish(self) -> onnx.ModelProto:
@@ -155,10 +152,20 @@ def quant_name(node: onnx.NodeProto) -> str:
     return f"{node_name(node)}_quant"
 
 
-def _copy(node: onnx.NodeProto, inputs: Sequence[str], output: str) -> onnx.NodeProto:
+def _unused(name: str, used: set[str]) -> str:
+    """`name`, with a number behind it where it is used already; it is used from now on."""
+    candidate, count = name, 1
+    while candidate in used:
+        count += 1
+        candidate = f"{name}_{count}"
+    used.add(candidate)
+    return candidate
+
+
+def _copy(node: onnx.NodeProto, name: str, inputs: Sequence[str], output: str) -> onnx.NodeProto:
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
-    copy.name = quant_name(node)
+    copy.name = name
     del copy.input[:], copy.output[:]
     copy.input.extend(inputs)
     copy.output.append(output)

@@ -1,0 +1,65 @@
+"""Random networks: the imported graph equals ONNX Runtime at every tensor, in QOperator and in QDQ form."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from interpreter import interpret
+from numpy.typing import NDArray
+from qdq import to_qdq
+from random_graphs import generate, random_inputs
+
+from compiler.frontend import import_model
+from compiler.graph import Graph
+from host.reference import Reference
+
+Array = NDArray[Any]
+BATCH = 20
+
+
+def _differing(graph: Graph, inputs: dict[str, Array], expected: dict[str, Array]) -> list[str]:
+    """Names of tensors that differ, of those that `expected` holds."""
+    values = interpret(graph, inputs)
+    shared = values.keys() & expected.keys()
+    return sorted(name for name in shared if not np.array_equal(expected[name].ravel(), values[name].ravel()))
+
+
+def _check_qoperator(seed: int) -> None:
+    model = generate(seed)
+    inputs = random_inputs(model, seed)
+    graph = import_model(model)
+    reference = Reference(graph.integer_model)
+    expected = reference.run_all(inputs)
+    assert {op.output for op in graph.ops} <= expected.keys(), seed
+    assert _differing(graph, inputs, expected) == [], seed
+    alone = reference.run(inputs)
+    assert all(np.array_equal(alone[name], expected[name]) for name in alone), seed
+
+
+def _check_qdq(seed: int) -> None:
+    """The lowered network is the one that the QDQ network was made of."""
+    model = generate(seed)
+    inputs = random_inputs(model, seed)
+    graph = import_model(to_qdq(model))
+    assert _differing(graph, inputs, Reference(model).run_all(inputs)) == [], seed
+    assert _differing(graph, inputs, Reference(graph.integer_model).run_all(inputs)) == [], seed
+
+
+@pytest.mark.parametrize("first", range(0, 160, BATCH))
+def test_qoperator_networks(first: int) -> None:
+    for seed in range(first, first + BATCH):
+        _check_qoperator(seed)
+
+
+@pytest.mark.parametrize("first", range(1000, 1100, BATCH))
+def test_qdq_networks_are_lowered_to_what_they_were_made_of(first: int) -> None:
+    for seed in range(first, first + BATCH):
+        _check_qdq(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(5000, 8000, 500))
+def test_many_networks(first: int) -> None:
+    for seed in range(first, first + 500):
+        _check_qoperator(seed)
+        _check_qdq(seed)
