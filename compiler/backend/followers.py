@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 from compiler.backend.layouts import home
 from compiler.backend.lower import writer_of
+from compiler.backend.lower.unary import pixel_cycles
 from compiler.backend.site import Site
 from compiler.backend.steps import Step
 
-TURNS = 16      # pieces that a block is cut into, about
+TURNS = 16      # pieces that a block is cut into at most, unless they would keep the POST unit for too long
 
 
 @dataclass
@@ -44,13 +45,14 @@ class Follower:
         self.done = [0] * self.output.blocks
         rows.open(self.step)
 
-    def advance(self, slack: int) -> int:
-        """Writes pieces while ``slack`` cycles last; returns what is left of them."""
-        least = -(-self.output.height // TURNS)
+    def advance(self, slack: int, cycles: int) -> int:
+        """Writes pieces of ``cycles`` cycles at most while ``slack`` cycles last; returns what is left of them."""
+        most = max(1, cycles // (self.output.width * pixel_cycles(self.site.config, self.step)))
+        least = min(most, -(-self.output.height // TURNS))
         for block, first in enumerate(self.done):
-            last = self._ready(block) if slack > 0 else first
-            if last > first and (last - first >= least or last == self.output.height):
-                slack += self._write(block, last)
+            last = min(self._ready(block), first + most) if slack > 0 else first
+            if last - first >= least or first < last == self.output.height:
+                slack -= self._write(block, last)
         return slack
 
     def finish(self) -> None:
@@ -61,13 +63,13 @@ class Follower:
         self.writer.finish()
 
     def _write(self, block: int, last: int) -> int:
-        """Writes a block up to row ``last``; returns its slack, which is negative."""
+        """Writes a block up to row ``last``; returns the cycles that it takes."""
         outer, self.site.stream.step = self.site.stream.step, self.index
         pieces = list(self.writer.run(self.operands, range(block, block + 1), self.done[block], last))
         self.site.stream.step = outer
         self.done[block] = last
         self.rows.set(self.step.output, block, last)
-        return sum(piece.slack for piece in pieces)
+        return sum(piece.post for piece in pieces)
 
     def _ready(self, block: int) -> int:
         """Output rows of a block whose sources are there."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from compiler.backend.area import Area
 from compiler.backend.bands import BUFFERS, Bands, Role, cut_bands, tensors
@@ -10,7 +11,7 @@ from compiler.backend.regions import rows_per_region
 from compiler.backend.site import Operands, Site
 from compiler.backend.steps import Step
 
-SLICES = 8      # parts in which a band is loaded, so that weights get through in between
+SLICE = 512     # words, about, in which a band is loaded, so that weights get through in between
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,17 @@ class Passage:
         areas = {role: self._area(role, name, turn) for role, name in tensors(self.step).items()}
         return Operands(areas[Role.X], areas[Role.Y], areas.get(Role.RESIDUAL))
 
-    def load(self, number: int) -> Iterator[None]:
-        """Copies what turn ``number`` reads into its buffers, pausing after each of some slices."""
+    def load(self, number: int) -> Iterator[int]:
+        """Copies what turn ``number`` reads into its buffers, slice by slice; yields the words of each."""
         if self.bands is None or number >= len(self.turns):
             return
         turn = self.turns[number]
         for role, name in tensors(self.step).items():
             if role is not Role.Y and role in self.bands.sizes:
                 area = self._area(role, name, turn)
-                for first, last in _slices(area):
-                    self.site.load(name, area, area.block, area.blocks, first, last)
-                    yield
+                for part in _slices(area):
+                    self.site.load(name, area, *part)
+                    yield part.blocks * (part.last - part.first) * area.columns
 
     def store(self, turn: Turn) -> None:
         """Copies what a turn made to memory."""
@@ -83,8 +84,18 @@ class Passage:
         return Area(base, layout.columns, last - first, len(blocks), first, blocks.start)
 
 
-def _slices(area: Area) -> Iterator[tuple[int, int]]:
-    """[first, last) of a few even slices of the area's rows."""
-    count = min(SLICES, area.rows)
-    for index in range(count):
-        yield area.top + area.rows * index // count, area.top + area.rows * (index + 1) // count
+class _Slice(NamedTuple):
+    block: int
+    blocks: int
+    first: int
+    last: int
+
+
+def _slices(area: Area) -> Iterator[_Slice]:
+    """Rows of blocks that cover the area; few at once, and at least one row of one block."""
+    rows = min(max(1, SLICE // area.columns), max(1, area.rows))
+    blocks = max(1, SLICE // (rows * area.columns))
+    for first in range(area.top, area.top + area.rows, rows):
+        for block in range(area.block, area.block + area.blocks, blocks):
+            count = min(blocks, area.block + area.blocks - block)
+            yield _Slice(block, count, first, min(first + rows, area.top + area.rows))

@@ -1,11 +1,13 @@
 """The program's instructions in order: group by group, turn by turn."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from compiler.backend.followers import Follower, Rows
 from compiler.backend.groups import Group
 from compiler.backend.layouts import home
 from compiler.backend.lower import writer_of
+from compiler.backend.lower.writer import Progress
 from compiler.backend.passage import Passage
 from compiler.backend.site import Site
 from isa.instructions import End
@@ -44,32 +46,53 @@ class _Section:
         self.rows = Rows(site)
         self.rows.open(self.step)
         self.followers = [Follower(site, number, self.rows) for number in group.followers]
+        self.writer = writer_of(site, self.step)
         self.slack = 0
 
     def write(self) -> None:
-        writer = writer_of(self.site, self.step)
         _exhaust(self.passage.load(0))
         for turn in self.passage.turns:
             load = self.passage.load(turn.number + 1)
-            for progress in writer.run(self.passage.operands(turn), turn.blocks, turn.first, turn.last):
+            room = Room()
+            for progress in self.writer.run(self.passage.operands(turn), turn.blocks, turn.first, turn.last):
                 if self.passage.overlaps:
-                    next(load, None)
+                    room.use(load, progress)
                 self.rows.set(self.step.output, progress.block, progress.rows)
-                self._advance(progress.slack)
+                self._advance(progress)
             self.passage.store(turn)
             _exhaust(load)
-        writer.finish()
+        self.writer.finish()
         for follower in self.followers:
             follower.finish()
 
-    def _advance(self, slack: int) -> None:
+    def _advance(self, progress: Progress) -> None:
         """Lets the followers use the cycles that the lead leaves to the POST unit; those left unused are gone."""
-        self.slack = min(self.slack, 0) + slack
+        self.slack = min(self.slack, 0) + progress.cycles - progress.post
         for follower in self.followers:
-            self.slack = follower.advance(self.slack)
+            self.slack = follower.advance(self.slack, progress.cycles)
 
 
-def _exhaust(pieces: Iterator[None]) -> None:
+@dataclass
+class Room:
+    """Words that the bus has room for beside the weights, while a band is computed."""
+
+    words: int | None = None
+
+    def use(self, load: Iterator[int], progress: Progress) -> None:
+        """Loads as much of the next band as there is room for; nothing during the first piece, so that a load which
+        waits for its buffer does not hold up the weights of the second."""
+        if self.words is None:
+            self.words = 0
+            return
+        self.words = min(self.words, 0) + progress.cycles - progress.loaded
+        while self.words > 0:
+            slice_words = next(load, None)
+            if slice_words is None:
+                return
+            self.words -= slice_words
+
+
+def _exhaust(pieces: Iterator[int]) -> None:
     """Lets a generator write all that it has left."""
     for _ in pieces:
         pass

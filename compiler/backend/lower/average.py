@@ -36,7 +36,7 @@ class Averager:
                     index = self._pool(operands, Piece(block, *piece))
             self.site.stream.items[index].fields["release_parameters"] = 1
         for block in blocks:
-            yield Progress(block, last, 0)
+            yield Progress(block, last, 0, 0)
 
     def finish(self) -> None:
         self.table.release()

@@ -40,15 +40,16 @@ class Convolver:
         for region, block in order:
             self._group(operands, region, block)
             rows = region.y + region.height if region.closes_rows else region.y
-            yield Progress(block, rows, self._slack(region, block))
+            yield self._progress(region, block, rows)
 
     def finish(self) -> None:
         self.table.release()
 
-    def _slack(self, region: Region, block: int) -> int:
-        config, taps = self.site.config, self.operation.taps
-        tiles = self.weights.blocks[block].blocks * taps.kernel[0] * taps.kernel[1] * self.weights.repeats
-        return tiles * max(region.pixels, config.size) - region.pixels * config.groups
+    def _progress(self, region: Region, block: int, rows: int) -> Progress:
+        size = self.site.config.size
+        words = self.weights.blocks[block].size // size
+        cycles = words // size * max(region.pixels, size)
+        return Progress(block, rows, cycles, region.pixels * self.site.config.groups, words)
 
     def _group(self, operands: Operands, region: Region, block: int) -> None:
         site, groups = self.site, self.site.config.groups

@@ -8,7 +8,8 @@ from compiler.backend.lower.post import Piece, TableUse, add_post, load_paramete
 from compiler.backend.lower.writer import Progress
 from compiler.backend.parameters import uniform_entries
 from compiler.backend.site import Operands, Site
-from compiler.backend.steps import Maximum, Step, Sum, Taps
+from compiler.backend.steps import Copy, Maximum, Step, Sum, Taps
+from isa.config import Config
 from isa.instructions import Pool, PoolKind, Vector
 
 
@@ -26,7 +27,8 @@ class Copier:
             reads = (operands.x.span(block, 1, first, last),)
             piece = Piece(block, first, 0, last - first, width)
             add_post(self.site, self.step, operands, piece, self.table, Vector, own, reads)
-            yield Progress(block, last, -(last - first) * width * self.site.config.groups)
+            cycles = (last - first) * width * pixel_cycles(self.site.config, self.step)
+            yield Progress(block, last, cycles, cycles)
 
     def finish(self) -> None:
         self.table.release()
@@ -40,7 +42,7 @@ class Pooler:
         self.table = TableUse(site, step)
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        kernel, width = self.operation.taps.kernel, operands.y.columns
+        width = operands.y.columns
         height = self.site.network.layouts[self.step.x].height
         low, high = self.operation.taps.source_rows(first, last, height)
         self.site.fetch(self.step.x, high)
@@ -49,7 +51,8 @@ class Pooler:
             own = window_fields(self.operation.taps, operands.x, piece) | self._own()
             reads = window_reads(operands.x, block, low, high)
             add_post(self.site, self.step, operands, piece, self.table, Pool, own, reads)
-            yield Progress(block, last, -(last - first) * width * (kernel[0] * kernel[1] + self.site.config.groups))
+            cycles = (last - first) * width * pixel_cycles(self.site.config, self.step)
+            yield Progress(block, last, cycles, cycles)
 
     def finish(self) -> None:
         self.table.release()
@@ -61,6 +64,12 @@ class Pooler:
         entries = uniform_entries(self.operation.bias, self.operation.scale, self.site.config)
         load_parameters(self.site, self.site.constants.add(entries), self.site.config.groups)
         return {"kind": PoolKind.SUM, "zero_point": self.operation.zero_point, "release_parameters": 1}
+
+
+def pixel_cycles(config: Config, step: Step) -> int:
+    """Cycles of the POST unit for one pixel of a block, about: its lanes, and the taps of a pool."""
+    kernel = step.operation.taps.kernel
+    return config.groups + (0 if isinstance(step.operation, Copy) else kernel[0] * kernel[1])
 
 
 def window_fields(taps: Taps, x: Area, piece: Piece) -> dict[str, Any]:

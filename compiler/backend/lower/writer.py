@@ -9,12 +9,17 @@ from compiler.backend.site import Operands
 
 @dataclass(frozen=True)
 class Progress:
-    """Rows [0, rows) of a block are written; ``slack``: cycles that the POST unit has to spare for it, less than 0
-    where it needs them."""
+    """Rows [0, rows) of a block are written.
+
+    ``cycles``: how long the last piece of it takes, about; ``post``: for how many of these the POST unit is busy;
+    ``loaded``: words of weights that it takes.
+    """
 
     block: int
     rows: int
-    slack: int
+    cycles: int
+    post: int
+    loaded: int = 0
 
 
 class Writer(Protocol):
