@@ -4,12 +4,12 @@ import onnx
 
 from compiler.frontend.attributes import attribute
 from compiler.frontend.builder import Builder
+from compiler.frontend.kinds import NOTHING, RESHAPES
 from compiler.frontend.model import Model
 from compiler.frontend.quantization import BYTES, of_quantizer
 from compiler.frontend.report import ConsequenceError, RefusalError, Report
 from compiler.graph import Dequantize, GraphInput, GraphOutput, HostStep, Reshape, Softmax, View
 
-RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
 
 
@@ -72,7 +72,7 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
         return [Dequantize(quantization.scale, quantization.zero_point)]
     if node.op_type == "Softmax":
         return [Softmax(_softmax_axis(model, node))]
-    if node.op_type in RESHAPES:
+    if node.op_type in RESHAPES + NOTHING:
         before, after = model.shapes[node.input[0]][1:], model.shapes[node.output[0]][1:]
         return [] if before == after else [Reshape(tuple(after))]
     raise RefusalError(

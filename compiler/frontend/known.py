@@ -5,7 +5,7 @@ import onnx
 
 from compiler.errors import Unsupported
 from compiler.frontend import lowering, operators
-from compiler.frontend.islands.region import FUNCTIONS, MOVEMENTS, NOTHING
+from compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from compiler.frontend.report import node_name, operator_name
 
 #: Operators that may compute shapes and constants.

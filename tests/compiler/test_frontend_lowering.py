@@ -152,9 +152,12 @@ def test_one_result_quantized_twice_is_computed_for_each() -> None:
     assert [(op.output, getattr(op, "y_zero", None)) for op in graph.ops] == [("coarse", 1), ("fine", 2)]
 
 
-def test_requantization_is_left_no_pairs_to_merge() -> None:
+@pytest.mark.parametrize("between", [[], ["Identity"], ["Dropout", "Identity"]])
+def test_requantization_is_left_no_pairs_to_merge(between: list[str]) -> None:
     net = Network()
     first = net.dequantize(net.quantize("image", 0.3, 128, output="a"), 0.3, 128)
+    for operator in between:
+        first = net.node(operator, [first])
     net.dequantize(net.quantize(first, 0.17, 9, output="b"), 0.17, 9, output="out")
     graph = import_model(net.model({"image": (np.float32, ["N", 3, 5, 5])}, ["out"]))
     assert _operators(graph) == ["QuantizeLinear", "QLinearConcat", "DequantizeLinear"]

@@ -3,7 +3,8 @@
 import numpy as np
 import onnx
 
-from compiler.frontend.islands.region import MOVEMENTS, Region
+from compiler.frontend.islands.region import Region
+from compiler.frontend.kinds import MOVEMENTS
 from compiler.frontend.model import Model
 from compiler.frontend.operators.elementwise import all_bytes
 from compiler.frontend.report import RefusalError

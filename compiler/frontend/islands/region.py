@@ -5,48 +5,9 @@ from dataclasses import dataclass
 import onnx
 
 from compiler.frontend.builder import Builder
+from compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from compiler.frontend.quantization import of_quantizer
 from compiler.frontend.report import ConsequenceError, RefusalError, node_name, operator_name
-
-FUNCTIONS = (
-    "Relu",
-    "Clip",
-    "LeakyRelu",
-    "PRelu",
-    "ThresholdedRelu",
-    "Elu",
-    "Celu",
-    "Selu",
-    "Sigmoid",
-    "HardSigmoid",
-    "HardSwish",
-    "Tanh",
-    "Softplus",
-    "Softsign",
-    "Mish",
-    "Gelu",
-    "Erf",
-    "Exp",
-    "Log",
-    "Sqrt",
-    "Pow",
-    "Abs",
-    "Neg",
-    "Reciprocal",
-    "Floor",
-    "Ceil",
-    "Round",
-    "Sign",
-    "Min",
-    "Max",
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "BatchNormalization",
-)
-NOTHING = ("Identity", "Dropout")
-MOVEMENTS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Pad", "Gather")
 
 
 @dataclass(frozen=True)

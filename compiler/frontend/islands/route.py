@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 
 from compiler.frontend.builder import image_shape
-from compiler.frontend.islands.region import MOVEMENTS, Region
+from compiler.frontend.islands.region import Region
+from compiler.frontend.kinds import MOVEMENTS
 from compiler.frontend.model import Model
 from compiler.frontend.movement import Indices, trace
 from compiler.frontend.report import RefusalError, node_name, operator_name

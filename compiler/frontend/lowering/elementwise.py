@@ -3,6 +3,7 @@
 import onnx
 
 from compiler.frontend.attributes import attribute
+from compiler.frontend.kinds import NOTHING
 from compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, quant_name
 from compiler.frontend.lowering.target import Target, clamped, find_targets
 from compiler.frontend.quantization import Quantization, of_quantizer
@@ -42,13 +43,16 @@ def lower_requantization(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     Left in float, ONNX Runtime's DoubleQDQPairsRemover would merge the two pairs into one whose scale and zero point
     it computes anew, which moves results. Between different dtypes it does not.
     """
-    dequantizer = rewrite.model.producers.get(node.input[0])
+    producers = rewrite.model.producers
+    dequantizer = producers.get(node.input[0])
+    while dequantizer is not None and dequantizer.op_type in NOTHING:
+        dequantizer = producers.get(dequantizer.input[0])
     if dequantizer is None or dequantizer.op_type != "DequantizeLinear":
         return
-    quantizer = rewrite.model.producers.get(dequantizer.input[0])
+    quantizer = producers.get(dequantizer.input[0])
     if quantizer is None or quantizer.op_type != "QuantizeLinear":
         return
-    x, quantization = rewrite.source(node.input[0]), of_quantizer(rewrite.model, node)
+    x, quantization = rewrite.source(dequantizer.output[0]), of_quantizer(rewrite.model, node)
     if x.quantization.dtype == quantization.dtype:
         inputs = [*rewrite.parameters(node.output[0], quantization), *rewrite.operand(x)]
         rewrite.emit("QLinearConcat", quant_name(node), inputs, node.output[0], domain=MICROSOFT, axis=1)

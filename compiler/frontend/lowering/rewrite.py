@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import onnx
 
+from compiler.frontend.kinds import MOVEMENTS, NOTHING
 from compiler.frontend.model import Model
 from compiler.frontend.quantization import Quantization, of_quantizer
 from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
 from compiler.frontend.runtime import Array
 
 MICROSOFT = "com.microsoft"
-MOVEMENTS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Pad", "Identity", "Dropout")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Rewrite:
             raise ConsequenceError
         if node.op_type == "DequantizeLinear":
             return Source(node.input[0], of_quantizer(self.model, node))
-        if node.op_type in MOVEMENTS:
+        if node.op_type in MOVEMENTS + NOTHING:
             return self._move(node, self.source(node.input[0]))
         raise RefusalError(
             f"its input '{value}' is computed in float by {operator_name(node)} '{node_name(node)}'",

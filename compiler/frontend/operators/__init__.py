@@ -5,6 +5,7 @@ from collections.abc import Callable
 import onnx
 
 from compiler.frontend.builder import Builder
+from compiler.frontend.kinds import MOVEMENTS, NOTHING, RESHAPES
 from compiler.frontend.operators.elementwise import add, clip, concat, maximum, minimum, relu, table
 from compiler.frontend.operators.matrix import conv, gemm, matmul
 from compiler.frontend.operators.movement import move, view
@@ -27,15 +28,7 @@ RULES: dict[str, Rule] = {
     "Relu": relu,
     "Max": maximum,
     "Min": minimum,
-    "Flatten": view,
-    "Reshape": view,
-    "Squeeze": view,
-    "Unsqueeze": view,
-    "Identity": view,
-    "Dropout": view,
-    "Slice": move,
-    "Pad": move,
-    "Transpose": move,
     "Split": move,
-    "Gather": move,
+    **dict.fromkeys(MOVEMENTS, move),
+    **dict.fromkeys((*RESHAPES, *NOTHING), view),
 }
