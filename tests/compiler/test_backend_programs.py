@@ -8,7 +8,7 @@ import onnx
 import pytest
 from concurrency import find_race, find_stall
 from networks import Network
-from random_graphs import draw_inputs, generate
+from random_graphs import generate, random_inputs
 
 from compiler import compile_graph, compile_model
 from compiler.backend.fuse import fuse
@@ -43,7 +43,7 @@ def verify(model: onnx.ModelProto | Path, config: Config, seed: int = 0) -> tupl
     graph = import_model(model)
     program = compile_graph(graph, config)
     proto = onnx.load(model) if isinstance(model, Path) else model
-    verdict = Verifier(graph, program, open_device("emulator", config)).verify(draw_inputs(proto, seed))
+    verdict = Verifier(graph, program, open_device("emulator", config)).verify(random_inputs(proto, seed))
     return program, verdict
 
 
