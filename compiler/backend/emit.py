@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler.backend.features import feature_output
 from compiler.backend.image import MemoryMap
 from compiler.backend.site import Site
 from compiler.backend.stream import Address, Item, Section
@@ -83,7 +84,7 @@ class _Ports:
 
     def features(self) -> Output | None:
         name = self.site.network.features
-        return self._output(GraphOutput("features", name)) if name else None
+        return self._output(feature_output(self.graph, name)) if name else None
 
     def _output(self, port: GraphOutput) -> Output:
         shape = self.graph.tensors[port.tensor].onnx_shape

@@ -1,6 +1,8 @@
 """Which tensor of a network is its features: what the classifier at its end reads."""
 
-from compiler.graph import Add, Clamp, Conv, Graph, Lookup, Op, SumPool, View
+from onnx import numpy_helper
+
+from compiler.graph import Add, Clamp, Conv, Dequantize, Graph, GraphOutput, Lookup, Op, SumPool, View
 
 PASSED = (View, Clamp, Lookup, SumPool, Add)    # what may stand between a classifier and the output
 
@@ -11,12 +13,28 @@ def find_features(graph: Graph) -> str | None:
     None when the first output has no classifier behind it, or when that reads the model's input.
     """
     producers = {op.output: op for op in graph.ops}
-    op: Op | None = producers.get(graph.outputs[0].tensor)
-    while isinstance(op, PASSED):
-        op = producers.get(op.inputs[0])
-    if not isinstance(op, Conv):
+    classifier = _classifier(graph, producers)
+    if classifier is None:
         return None
-    name = op.x
+    name = classifier.x
     while isinstance(producers.get(name), View):
         name = producers[name].inputs[0]
     return name if name in producers else None
+
+
+def feature_output(graph: Graph, name: str) -> GraphOutput:
+    """The features as an output of the program: dequantized by what the classifier's node says of its input."""
+    classifier = _classifier(graph, {op.output: op for op in graph.ops})
+    assert classifier is not None, name
+    model = graph.integer_model.graph
+    node = next(node for node in model.node if classifier.output in node.output)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.initializer}
+    scale = constants[node.input[1]].reshape(-1)[0]
+    return GraphOutput("features", name, (Dequantize(scale, classifier.x_zero),))
+
+
+def _classifier(graph: Graph, producers: dict[str, Op]) -> Conv | None:
+    op = producers.get(graph.outputs[0].tensor)
+    while isinstance(op, PASSED):
+        op = producers.get(op.inputs[0])
+    return op if isinstance(op, Conv) else None
