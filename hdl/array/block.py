@@ -4,12 +4,11 @@ from amaranth import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.array.registers import data_register
 from isa.config import Config
 
-WEIGHT = signed(8)
 ACTIVATION = signed(8)
-SUM = signed(32)        # synthesis narrows the upper rows' registers; a simulator need not mask exact words
+WEIGHT = signed(32)     # a byte, and
+SUM = signed(32)        # few bits in the upper rows: synthesis drops copies of a sign, a simulator would have to mask
 
 
 class ProcessingBlock(wiring.Component):
@@ -38,18 +37,25 @@ class ProcessingBlock(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        activations = [data_register(m, self.activations[row], self.valid) for row in range(self._rows)]
-        m.d.comb += [self.activations_out[row].eq(activations[row]) for row in range(self._rows)]
+        activations = [Signal(ACTIVATION, name=f"activation_{row:03}", reset_less=True) for row in range(self._rows)]
+        with m.If(self.valid):
+            m.d.sync += [activation.eq(self.activations[row]) for row, activation in enumerate(activations)]
+        m.d.comb += [self.activations_out[row].eq(activation) for row, activation in enumerate(activations)]
         swap = Signal()
         m.d.comb += swap.eq(self.valid & self.start)
         for column in range(self._columns):
-            total = self.sums_in[column]
-            for row in range(self._rows):
-                shadow = data_register(m, self.weights[column], self.load[row])
-                active = data_register(m, shadow, swap)
-                total = total + activations[row] * active
-            result = Signal(SUM, reset_less=True)
+            products = [activation * self._weight(m, row, column, swap) for row, activation in enumerate(activations)]
+            result = Signal(SUM, name=f"sum_{column:03}", reset_less=True)
             with m.If(self.multiply):
-                m.d.sync += result.eq(total)
+                m.d.sync += result.eq(sum(products, self.sums_in[column]))
             m.d.comb += self.sums[column].eq(result)
         return m
+
+    def _weight(self, m, row, column, swap):
+        shadow = Signal(WEIGHT, name=f"shadow_{row:03}_{column:03}", reset_less=True)
+        active = Signal(WEIGHT, name=f"weight_{row:03}_{column:03}", reset_less=True)
+        with m.If(self.load[row]):
+            m.d.sync += shadow.eq(self.weights[column])
+        with m.If(swap):
+            m.d.sync += active.eq(shadow)
+        return active

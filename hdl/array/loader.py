@@ -1,10 +1,11 @@
 """The weight loader: fills the shadow plane with the next tile while the array computes."""
 
 from amaranth import Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.array.registers import data_line, data_register, flag_line
+from hdl.array.block import WEIGHT
+from hdl.array.registers import data_line, flag_line
 from hdl.array.timing import LOAD, Timing
 from hdl.weight_fifo import WEIGHT_LATENCY, weight_read_signature
 from isa.config import Config
@@ -25,7 +26,7 @@ class WeightLoader(wiring.Component):
             "taken": In(1),
             "write": Out(1),
             "row": Out(range(config.size)),
-            "word": Out(config.word_bits),
+            "word": Out(data.ArrayLayout(WEIGHT, config.size)),
         })
 
     def elaborate(self, platform):
@@ -57,9 +58,12 @@ class WeightLoader(wiring.Component):
     def _pass_on(self, m, enable, row):
         """Row and word to the shadow plane, ``LOAD`` cycles after the read."""
         enables = flag_line(m, enable, LOAD)
-        word = data_register(m, self.weights.data, enables[WEIGHT_LATENCY])
+        for column in range(self._config.size):
+            weight = Signal(WEIGHT, name=f"weight_{column:03}", reset_less=True)
+            with m.If(enables[WEIGHT_LATENCY]):
+                m.d.sync += weight.eq(self.weights.data.word_select(column, 8).as_signed())
+            m.d.comb += self.word[column].eq(weight)
         m.d.comb += [
             self.write.eq(enables[-1]),
             self.row.eq(data_line(m, row, enables[:-1])[-1]),
-            self.word.eq(word),
         ]

@@ -86,7 +86,7 @@ class ArrayUnit(wiring.Component):
             systolic.word.as_value().eq(Mux(outside, padded, self.read.data)),
             systolic.valid.eq(pixel.valid), systolic.start.eq(pixel.start),
             systolic.write.eq(loader.write), systolic.row.eq(loader.row),
-            systolic.weights.as_value().eq(loader.word),
+            systolic.weights.eq(loader.word),
         ]
         return systolic.sums
 
