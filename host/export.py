@@ -29,10 +29,11 @@ def export_verilog(config: Config, folder: Path) -> list[Path]:
 
 
 def _ports(accelerator: object) -> list[dict[str, object]]:
+    from amaranth import Value
     from amaranth.lib.wiring import Flow
 
     ports: list[dict[str, object]] = [{"name": name, "direction": "in", "width": 1} for name in ("clk", "rst")]
     for path, member, value in accelerator.signature.flatten(accelerator):  # type: ignore[attr-defined]
         direction = "out" if member.flow is Flow.Out else "in"
-        ports.append({"name": "__".join(map(str, path)), "direction": direction, "width": len(value.as_value() if hasattr(value, "as_value") else value)})
+        ports.append({"name": "__".join(map(str, path)), "direction": direction, "width": len(Value.cast(value))})
     return ports

@@ -28,7 +28,7 @@ class Features(NamedTuple):
     values: NDArray[np.float32]
 
 
-class SessionBusy(DeviceError):
+class SessionBusyError(DeviceError):
     """Two threads ran one session at the same moment."""
 
 
@@ -56,7 +56,7 @@ class Session:
     """Runs a network on a device.
 
     ``source``: an ONNX model (path or proto), a program file, or a ``Program``. ``config``: a preset's name or a
-    ``Config``. ``backend``: ``rtl`` or ``emulator``. One thread at a time: a second one gets ``SessionBusy``.
+    ``Config``. ``backend``: ``rtl`` or ``emulator``. One thread at a time: a second one gets ``SessionBusyError``.
     """
 
     def __init__(self, source: str | Path | onnx.ModelProto | Program, config: str | Config = DEFAULT,
@@ -95,7 +95,7 @@ class Session:
     def _execute(self, inputs: Mapping[str, Array], ports: list[Output], progress: Progress | None) -> dict[str, Array]:
         """[N, C, H, W] integers by output name."""
         if not self._busy.acquire(blocking=False):
-            raise SessionBusy("this session is running in another thread; give each thread a session of its own")
+            raise SessionBusyError("this session is running in another thread; give each thread a session of its own")
         try:
             integers = collect(dict(inputs), self.program.inputs)
             count = len(next(iter(integers.values())))

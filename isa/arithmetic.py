@@ -114,7 +114,7 @@ def residual_add(a: Ints, b: Ints, ratio_a: int, ratio_b: int, offset: int) -> I
     total = a * np.int64(ratio_a) + inner
     magnitude = np.abs(total)
     drop = ADD_FRACTION - FRACTION
-    rounded = round_with_ties(magnitude >> drop, (magnitude & ((1 << drop) - 1)) != 0)
+    rounded = round_with_ties(magnitude >> np.int64(drop), (magnitude & ((1 << drop) - 1)) != 0)
     return np.where(total < 0, -rounded, rounded)
 
 

@@ -10,7 +10,7 @@ from isa.errors import ConfigError
 def _option(default: int | None, doc: str) -> int:
     """A documented integer field; without a default it must be given."""
     if default is None:
-        return field(metadata={"doc": doc})  # type: ignore[no-any-return]
+        return field(metadata={"doc": doc})
     return field(default=default, metadata={"doc": doc})
 
 

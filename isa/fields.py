@@ -85,7 +85,7 @@ class Instruction:
         if cached is None:
             cached = _lay_out(cls)
             cls._specs = cached  # type: ignore[attr-defined]
-        return cached  # type: ignore[no-any-return]
+        return cached
 
     @classmethod
     def mnemonic(cls) -> str:

@@ -244,7 +244,7 @@ def parse(text: str) -> Instruction:
     if cls is None:
         raise EncodingError(f"instruction {mnemonic!r}: unknown; known are {', '.join(BY_MNEMONIC)}")
     specs = {spec.name: spec for spec in cls.specs()[1:]}
-    values = {name: 0 for name in specs}
+    values = dict.fromkeys(specs, 0)
     for part in parts:
         name, _, value = part.partition("=")
         if name not in specs:

@@ -194,8 +194,7 @@ class Program:
 
 
 def _port_json(port: Input | Output) -> dict[str, Any]:
-    value = {**vars(port), "slot": {**vars(port.slot), "layout": port.slot.layout.to_json()}}
-    return value
+    return {**vars(port), "slot": {**vars(port.slot), "layout": port.slot.layout.to_json()}}
 
 
 def _port(cls: type[Any], value: dict[str, Any]) -> Any:

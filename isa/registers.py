@@ -29,7 +29,7 @@ class Register(IntEnum):
     ERROR_UNIT = 0x38       # read: unit at fault, or 4 for FETCH
     FETCHED = 0x3C          # read: instructions fetched
     RETIRED = 0x40          # read: instructions completed, one register a unit
-    STATE = 0x50            # read: one register a unit: waiting instructions in bits 0-7, in flight in 8-15, cause in 16-19
+    STATE = 0x50            # read: one register a unit: waiting in bits 0-7, in flight in 8-15, cause in 16-19
     TOKENS = 0x60           # read: one register a consumer: eight bits of tokens for each producer
     BEATS_READ = 0x70       # read: words read from memory; 64 bits
     BEATS_READ_HIGH = 0x74

@@ -15,7 +15,7 @@ def add_parser(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     program = Program.load(options.program)
-    starts = {}
+    starts: dict[int, list[str]] = {}
     for layer in program.layers:
         starts.setdefault(layer.first, []).append(f"{layer.operator} {layer.name}")
     for index, instruction in enumerate(program):

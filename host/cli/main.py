@@ -16,7 +16,8 @@ COMMANDS = (demo, compile_command, run, score, verify, disasm, info, verilog)
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="weft", description="Convolutional networks on a simulated FPGA accelerator, bit for bit equal to ONNX Runtime.",
+        prog="weft",
+        description="Convolutional networks on a simulated FPGA accelerator, bit for bit equal to ONNX Runtime.",
         epilog="Start with: weft demo")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:

@@ -1,6 +1,7 @@
 """``weft verify``: every tensor against ONNX Runtime."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from host.cli.common import (
 )
 from host.device import open_device
 from host.inputs import load_inputs
+from host.reference import saturation_notice
 from host.report import total
 from host.verify import Verdict, Verifier
 from isa.config import load_config
@@ -49,6 +51,8 @@ def _run(options: argparse.Namespace) -> int:
 def verify_files(model: Path, files: list[Path], recipe: str | None, config_name: str, backend: str,
                  quiet: bool) -> Verdict:
     """The verdict over all images of all files."""
+    if notice := saturation_notice():
+        print(f"note: {notice}", file=sys.stderr)
     config = load_config(config_name)
     graph = import_model(model)
     program = compile_graph(graph, config)
@@ -76,7 +80,7 @@ def unlowered(path: Path, graph: Graph) -> onnx.ModelProto | None:
 
 def figures(verdict: Verdict) -> dict[str, Any]:
     """The verdict under the names that ``--json`` gives it."""
-    values = {"tensors_compared": verdict.tensors_compared, "bytes_compared": verdict.bytes_compared,
+    values: dict[str, Any] = {"tensors_compared": verdict.tensors_compared, "bytes_compared": verdict.bytes_compared,
               "bytes_differing": verdict.bytes_differing, "first_difference": verdict.first_difference}
     if verdict.original_top1_equal is not None:
         values |= {"original_top1_equal": verdict.original_top1_equal,

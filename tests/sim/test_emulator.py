@@ -7,8 +7,7 @@ from isa.arithmetic import encode_scale
 from isa.config import PRESETS
 from isa.fields import Unit
 from isa.instructions import Convolve, Drain, LoadActivations, Pool, PoolKind, Store, Vector
-from sim.emulator import EmulatorError, Machine
-from sim.emulator import transfer
+from sim.emulator import EmulatorError, Machine, transfer
 from sim.emulator.convolve import Convolver
 from sim.emulator.post import Poster
 
