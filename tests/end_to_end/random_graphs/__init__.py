@@ -2,5 +2,6 @@
 
 from .generator import generate
 from .inputs import random_inputs
+from .shrink import shrink
 
-__all__ = ["generate", "random_inputs"]
+__all__ = ["generate", "random_inputs", "shrink"]

@@ -20,7 +20,7 @@ def byte_range(dtype: np.dtype) -> tuple[int, int]:
 class Draw:
     """The choices of one graph, all from ``seed``."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | Sequence[int]) -> None:
         self.rng = np.random.default_rng(seed)
 
     def chance(self, probability: float) -> bool:

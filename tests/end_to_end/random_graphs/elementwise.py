@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .draw import byte_range
-from .fit import fit, scale_near, zero_for
+from .fit import draw_style, fit, scale_near, zero_for
+from .rounding import of_add
 from .sketch import MICROSOFT, Sketch, Value
 
 MOST_RATIO = 16.0  # between the scales of an add's operands and of its result
@@ -29,17 +30,19 @@ def residual(sketch: Sketch, x: Value, other: Value) -> Value:
     """The sum of two values of one shape, in either order."""
     a, b = (x, other) if sketch.draw.chance(0.5) else (other, x)
     real = a.real + b.real
-    scale, zero = fit(sketch.draw, real, x.dtype, np.maximum(a.scale, b.scale))
+    rounding = of_add(a.sample, b.sample, (a.scale, b.scale), (a.zero, b.zero))
+    scale, zero = fit(sketch.draw, real, x.dtype, np.maximum(a.scale, b.scale), rounding)
     inputs = [*sketch.operand(a), *sketch.operand(b), *sketch.quantization(scale, zero, x.dtype)]
     name = sketch.node("QLinearAdd", inputs, MICROSOFT)
-    return sketch.quantized(name, real, x.dtype, scale, zero, x.layout)
+    return sketch.quantized(name, real, x.dtype, scale, zero, x.layout, zero_inside=True)
 
 
 def concat(sketch: Sketch, x: Value) -> Value | None:
     """QLinearConcat with one to three other values of the same height and width; now and then with itself."""
     if not x.is_image:
         return None
-    partners = [value for value in sketch.values if can_concat(value, x) and (value is not x or sketch.draw.chance(0.2))]
+    repeated = sketch.draw.chance(0.2)
+    partners = [value for value in sketch.values if can_concat(value, x) and (value is not x or repeated)]
     if not partners:
         return None
     count = sketch.draw.pick([1, 2, 3], [4, 2, 1])
@@ -118,7 +121,8 @@ def table(sketch: Sketch, x: Value) -> Value:
         name = sketch.node("QLinearLeakyRelu", inputs, MICROSOFT, alpha=alpha)
     else:
         real = 1 / (1 + np.exp(-np.clip(x.real, -50, 50)))
-        scale = scale_near(draw, 1 / 255, x.scale)
+        scale = scale_near(draw, draw_style(draw), 1 / 255, x.scale, real)
         zero = zero_for(draw, 0, 1 / float(scale), x.dtype)
-        name = sketch.node("QLinearSigmoid", [*sketch.operand(x), *sketch.quantization(scale, zero, x.dtype)], MICROSOFT)
+        inputs = [*sketch.operand(x), *sketch.quantization(scale, zero, x.dtype)]
+        name = sketch.node("QLinearSigmoid", inputs, MICROSOFT)
     return sketch.quantized(name, real, x.dtype, scale, zero, x.layout)

@@ -3,30 +3,43 @@
 import numpy as np
 
 from .draw import Array, Draw, byte_range, power_of_two
+from .rounding import Rounding, sharpest
 
-Styles = ("equal", "power", "random")
-
-
-def style(draw: Draw) -> str:
-    """A third each: the output's scale equals the input's, is a power of two, or is random."""
-    return draw.pick(Styles)
+STYLES = {"equal": 0.3, "power": 0.3, "random": 0.2, "tie": 0.2}
 
 
-def fit(draw: Draw, real: Array, dtype: np.dtype, near: np.float32) -> tuple[np.float32, int]:
-    """Scale and zero point for real values; ``near`` is the input's scale, taken as it is where the style is equal."""
+def draw_style(draw: Draw) -> str:
+    """How an output's scale is chosen: equal to the input's, a power of two, at random, or so that a value of the
+    sample lies as near to a tie as float32 can put it.
+    """
+    return draw.pick(list(STYLES), list(STYLES.values()))
+
+
+def fit(draw: Draw, real: Array, dtype: np.dtype, near: np.float32,
+        rounding: Rounding | None = None) -> tuple[np.float32, int]:
+    """Scale and zero point for real values; ``near`` is the input's scale, taken as it is where the style is equal.
+
+    ``rounding``: the operator's, so that ties can be looked for where its mistakes would show.
+    """
     low, high = min(float(real.min()), 0.0), max(float(real.max()), 0.0)
     rectified = high > 0 and draw.chance(0.15)
     low = 0.0 if rectified else low
     wanted = max(high - low, float(near) * 16) / 255 * draw.log_uniform(0.6, 1.8)
-    scale = scale_near(draw, wanted, near)
-    return scale, zero_for(draw, low / float(scale), high / float(scale), dtype)
+    chosen = draw_style(draw)
+    scale = scale_near(draw, chosen, wanted, near, real)
+    zero = zero_for(draw, low / float(scale), high / float(scale), dtype)
+    if chosen == "tie" and rounding is not None:
+        scale = sharpest(draw, real, np.float32(wanted), zero, rounding)
+    return scale, zero
 
 
-def scale_near(draw: Draw, wanted: float, near: np.float32) -> np.float32:
-    """A scale in one of the three styles; the equal one only where that leaves something of the values."""
-    chosen = style(draw)
+def scale_near(draw: Draw, chosen: str, wanted: float, near: np.float32, real: Array) -> np.float32:
+    """A scale in the chosen style; the equal one only where that leaves something of the values."""
     if chosen == "equal" and 1 / 16 < wanted / float(near) < 4:
         return np.float32(near)
+    if chosen == "tie":
+        value = abs(float(draw.pick(real.reshape(-1))))
+        return np.float32(value / (int(value / wanted) + 0.5) if value > wanted / 2 else wanted)
     return power_of_two(wanted) if chosen == "power" else np.float32(wanted)
 
 

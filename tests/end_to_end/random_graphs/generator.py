@@ -8,6 +8,7 @@ import onnx
 from . import elementwise, matrix, movement, pooling
 from .blocks import branches, dense_connection, residual_block
 from .draw import Draw
+from .inputs import draw_bytes, draw_floats
 from .islands import island
 from .sketch import Sketch, Value
 
@@ -47,16 +48,16 @@ def generate(seed: int) -> onnx.ModelProto:
     """
     draw = Draw(seed)
     large = draw.chance(0.1)
-    sketch = Sketch(draw, budget=1_000_000 if large else 150_000, room=30_000 if large else 5_000)
-    x = _add_input(sketch, _input_shape(draw, large))
+    sketch = Sketch(draw, budget=2_000_000 if large else 150_000, room=100_000 if large else 5_000)
+    x = _add_input(sketch, seed, _input_shape(draw, large))
     if draw.chance(0.07):
-        _add_input(sketch, x.shape, x.dtype)
+        _add_input(sketch, seed, x.shape, x.dtype)
     for _ in range(draw.pick(range(1, 9), [2, 3, 3, 3, 3, 2, 1, 1])):
         x = _step(sketch, x)
     if draw.chance(0.25):
         x = _classify(sketch, x)
     _add_outputs(sketch, x)
-    return sketch.model(f"random_graph_{seed}")
+    return sketch.model(seed)
 
 
 def _input_shape(draw: Draw, large: bool) -> tuple[int, ...]:
@@ -69,17 +70,19 @@ def _input_shape(draw: Draw, large: bool) -> tuple[int, ...]:
     return draw.channels(96 if large else 24), side, side if draw.chance(0.4) else draw.extent(48 if large else 20)
 
 
-def _add_input(sketch: Sketch, shape: tuple[int, ...], dtype: np.dtype | None = None) -> Value:
+def _add_input(sketch: Sketch, seed: int, shape: tuple[int, ...], dtype: np.dtype | None = None) -> Value:
     """An input of bytes, or a float one and its QuantizeLinear."""
     draw = sketch.draw
     dtype = dtype or draw.dtype()
     scale = draw.pick([np.float32(draw.log_uniform(1e-3, 1)), np.float32(2.0 ** draw.integer(-8, 0))])
-    zero, sample = draw.zero_point(dtype), draw.bytes(shape, dtype)
+    zero = draw.zero_point(dtype)
     if draw.chance(0.5):
-        return sketch.value(sketch.add_input(dtype, shape), sample, scale, zero)
+        given = sketch.add_input(dtype, shape)
+        return sketch.value(given, draw_bytes(seed, given, shape, dtype), scale, zero)
     given = sketch.add_input(np.dtype(np.float32), shape)
     name = sketch.node("QuantizeLinear", [given, *sketch.quantization(scale, zero, dtype)])
-    return sketch.value(name, sample, scale, zero)
+    floats = draw_floats(seed, given, shape, scale, np.array(zero, dtype))
+    return sketch.quantized(name, floats, dtype, scale, zero)
 
 
 def _step(sketch: Sketch, latest: Value) -> Value:

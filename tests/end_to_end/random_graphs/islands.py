@@ -1,26 +1,27 @@
 """Float islands: DequantizeLinear, movements and functions of one element, QuantizeLinear."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .draw import Array
-from .fit import scale_near, zero_for
+from .fit import draw_style, scale_near, zero_for
 from .movement import apply_cuts, cut_operands, draw_cuts, draw_padding, padding_operand
 from .sketch import Sketch, Value
 
 
 @dataclass(frozen=True)
 class Island:
-    """A float value inside an island: its name and sample, and whether its elements keep their places."""
+    """A float value inside an island: its name, its sample, and the axes that slices have shortened."""
 
     name: str
     real: Array
+    cut: frozenset[int] = frozenset()
 
     def through(self, sketch: Sketch, operator: str, real: Array, *more: str, **attributes: object) -> "Island":
         """The result of one more node."""
-        return Island(sketch.node(operator, [self.name, *more], **attributes), real)
+        return Island(sketch.node(operator, [self.name, *more], **attributes), real, self.cut)
 
 
 #: From here on ONNX Runtime 1.32 moves a DequantizeLinear behind a Slice and puts a QuantizeLinear of the wrong dtype
@@ -70,8 +71,8 @@ def _arithmetic(sketch: Sketch, x: Island, shape: tuple[int, ...]) -> Island:
     spread = float(np.abs(x.real).max()) or 1.0
     values = sketch.draw.rng.uniform(-1, 1, shape) * (2 if operator == "Mul" else spread / 2)
     constant = values.astype(np.float32)
-    combine = {"Mul": np.multiply, "Add": np.add, "Sub": np.subtract}[operator]
-    return x.through(sketch, operator, combine(x.real, constant.astype(np.float64)), sketch.constant("operand", constant))
+    real = {"Mul": np.multiply, "Add": np.add, "Sub": np.subtract}[operator](x.real, constant.astype(np.float64))
+    return x.through(sketch, operator, real, sketch.constant("operand", constant))
 
 
 def _scalar(sketch: Sketch, x: Island) -> Island:
@@ -96,11 +97,13 @@ def _normalization(sketch: Sketch, x: Island) -> Island:
 
 def _slice(sketch: Sketch, x: Island) -> Island:
     cuts = draw_cuts(sketch.draw, x.real.shape)
-    return x.through(sketch, "Slice", apply_cuts(x.real, cuts), *cut_operands(sketch, cuts, x.real.shape))
+    result = x.through(sketch, "Slice", apply_cuts(x.real, cuts), *cut_operands(sketch, cuts, x.real.shape))
+    return replace(result, cut=x.cut | {axis for axis, *_ in cuts})
 
 
 def _pad(sketch: Sketch, x: Island) -> Island:
-    pads = draw_padding(sketch.draw, x.real.shape)
+    """Pad of axes that nothing was cut from: padding in place of what a slice left out is two movements, not one."""
+    pads = [pair if axis not in x.cut else (0, 0) for axis, pair in enumerate(draw_padding(sketch.draw, x.real.shape))]
     fill = np.float32(sketch.draw.pick([0.0, 0.0, float(x.real.flat[0]), float(x.real.max()) / 3]))
     real = np.pad(x.real, pads, constant_values=fill)
     if real.size > sketch.room:
@@ -111,7 +114,7 @@ def _pad(sketch: Sketch, x: Island) -> Island:
 PER_ELEMENT: tuple[Part, ...] = (
     _relu, _relu, _clip, _sigmoid, _hard_sigmoid, _hard_swish, _leaky_relu, _tanh, _scalar, _scalar)
 PER_CHANNEL: tuple[Part, ...] = (_per_channel, _normalization)
-MOVING: tuple[tuple[Part, ...], ...] = ((_slice,), (_pad,), (_slice, _slice), (_slice, _pad))  # at most one padding value
+MOVING: tuple[tuple[Part, ...], ...] = ((_slice,), (_pad,), (_slice, _slice), (_slice, _pad))
 
 
 def island(sketch: Sketch, x: Value) -> Value:
@@ -125,8 +128,8 @@ def island(sketch: Sketch, x: Value) -> Value:
         parts.insert(draw.integer(0, len(parts)), draw.pick(PER_CHANNEL))
     if kind == "movement":
         parts = parts[:draw.integer(0, 1)]
-        for moving in draw.pick(MOVING):
-            parts.insert(draw.integer(0, len(parts)), moving)
+        moves = list(draw.pick(MOVING))
+        parts = draw.pick([[*moves, *parts], [*parts, *moves], [*moves[:1], *parts, *moves[1:]]])
     inner = Island(sketch.node("DequantizeLinear", sketch.operand(x)), x.real)
     for part in parts:
         inner = part(sketch, inner)
@@ -139,7 +142,7 @@ def _quantize(sketch: Sketch, inner: Island, x: Value, dtype: np.dtype, layout: 
     draw = sketch.draw
     low, high = float(inner.real.min()), float(inner.real.max())
     wanted = max(high - low, abs(high) / 50, abs(low) / 50, 1e-5) / 255 * draw.log_uniform(0.6, 1.6)
-    scale = scale_near(draw, wanted, x.scale)
+    scale = scale_near(draw, draw_style(draw), wanted, x.scale, inner.real)
     zero = zero_for(draw, low / float(scale), high / float(scale), dtype)
     name = sketch.node("QuantizeLinear", [inner.name, *sketch.quantization(scale, zero, dtype)])
     return sketch.quantized(name, inner.real, dtype, scale, zero, layout)

@@ -72,9 +72,9 @@ Cut = tuple[int, int, int, int]  # axis without the batch, start, end, step
 
 def draw_cuts(draw: Draw, shape: tuple[int, ...]) -> list[Cut]:
     """Slices along one axis or more that leave something; rows and columns more often than channels."""
-    axes = [axis for axis in range(len(shape)) if draw.chance(0.6 if axis else 0.4)] or [draw.integer(0, len(shape) - 1)]
+    axes = [axis for axis in range(len(shape)) if draw.chance(0.6 if axis else 0.4)]
     cuts = []
-    for axis in axes:
+    for axis in axes or [draw.integer(0, len(shape) - 1)]:
         start = draw.integer(0, (shape[axis] - 1) // 2)
         end = draw.integer(start + 1, shape[axis]) if draw.chance(0.6) else shape[axis]
         cuts.append((axis, start, end, draw.pick([1, 2, 3], [5, 3, 1])))

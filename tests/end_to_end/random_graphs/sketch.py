@@ -9,9 +9,10 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from .draw import Array, Draw
+from .draw import Array, Draw, byte_range
 
 MICROSOFT = "com.microsoft"
+GRAPH_NAME = "random_graph_"  # and the seed
 IR_VERSION = 8
 OPSETS = (14, 17, 19, 21)  # int8 Relu begins with 14
 
@@ -113,10 +114,11 @@ class Sketch:
         return value
 
     def quantized(self, name: str, real: Array, dtype: np.dtype, scale: np.float32, zero: int,
-                  layout: tuple[int, int, int] | None = None) -> Value:
-        """Records a result from its real values, float64."""
-        limits = np.iinfo(dtype)
-        sample = np.clip(np.rint(real / np.float64(scale)) + zero, limits.min, limits.max).astype(dtype)
+                  layout: tuple[int, int, int] | None = None, zero_inside: bool = False) -> Value:
+        """Records a result from its real values, float64; ``zero_inside``: the zero point is added before rounding."""
+        steps = real / np.float64(scale)
+        rounded = np.rint(steps + zero) if zero_inside else np.rint(steps) + zero
+        sample = np.clip(rounded, *byte_range(dtype)).astype(dtype)
         return self.value(name, sample, scale, zero, layout)
 
     def add_input(self, dtype: np.dtype, shape: Sequence[int]) -> str:
@@ -141,8 +143,8 @@ class Sketch:
             node = producers.get(node.input[0])
         return node.op_type if node is not None else ""
 
-    def model(self, name: str) -> onnx.ModelProto:
-        """The nodes that an output depends on, with their initializers, as a model."""
+    def model(self, seed: int) -> onnx.ModelProto:
+        """The nodes that an output depends on, with their initializers, as a model named after its seed."""
         wanted = {value.name for value in self.outputs}
         kept = []
         for node in reversed(self.nodes):
@@ -151,6 +153,6 @@ class Sketch:
                 wanted.update(node.input)
         inputs = [value for value in self.inputs if value.name in wanted]
         initializers = [tensor for tensor in self._initializers if tensor.name in wanted]
-        graph = helper.make_graph(kept[::-1], name, inputs, self.outputs, initializers)
+        graph = helper.make_graph(kept[::-1], f"{GRAPH_NAME}{seed}", inputs, self.outputs, initializers)
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(MICROSOFT, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="weft-random-graphs")
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)

@@ -91,7 +91,7 @@ def draw_convolution(draw: Draw, spatial: tuple[int, ...]) -> Windows:
     for extent, kernel in zip(spatial, kernels, strict=True):
         dilation = 1 if auto_pad or draw.chance(0.8) else draw.integer(2, 3)
         own = stride if draw.chance(0.9) else draw.integer(1, 3)
-        axes.append(_conv_axis(draw, extent, kernel, own, dilation, auto_pad))
+        axes.append(_conv_axis(draw, extent, kernel, min(own, kernel) if auto_pad else own, dilation, auto_pad))
     fallback = auto_pad if auto_pad != "VALID" or all(axis.begin + axis.end == 0 for axis in axes) else None
     return Windows(tuple(axes), fallback)
 
@@ -147,15 +147,16 @@ def _pooling(draw: Draw, spatial: tuple[int, ...], kernels: tuple[int, int], dil
     return Windows(tuple(axis for axis in axes if axis), auto_pad, ceil_mode) if all(axes) else None
 
 
-def _pool_axis(draw: Draw, sizes: tuple[int, int, int, int], auto_pad: str | None, ceil_mode: int | None) -> Axis | None:
+def _pool_axis(draw: Draw, sizes: tuple[int, int, int, int], auto_pad: str | None,
+               ceil_mode: int | None) -> Axis | None:
     extent, kernel, stride, dilation = sizes
     if auto_pad:
-        return _conv_axis(draw, extent, kernel, stride, dilation, auto_pad)
+        return _conv_axis(draw, extent, kernel, min(stride, kernel), dilation, auto_pad)
     begin, end = _pads(draw, kernel - 1)
     room = extent + begin + end - (kernel - 1) * dilation - 1
     if room < 0:
         return None
     output = (-(-room // stride) if ceil_mode else room // stride) + 1
-    if (output - 1) * stride >= extent + begin:  # a window may not begin in the padding behind the image
-        output -= 1
+    if (output - 1) * stride >= extent + begin:  # ONNX Runtime drops that window and infers a shape with it
+        return None
     return Axis(extent, kernel, stride, dilation, begin, end, output)
