@@ -1,6 +1,8 @@
 """The RTL as a device: registers, doorbell, interrupt."""
 
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ from isa.registers import (
 from sim.rtl.build import build
 from sim.rtl.design import accelerator
 from sim.rtl.simulator import RtlSimulator, Stop, Timing
+from sim.rtl.variants import FAST, WAVES
 
 BASE = 1 << 20                  # anywhere but zero, so that a forgotten base shows
 WATCHDOG_CYCLES = 100_000       # far above any wait for memory
@@ -33,15 +36,27 @@ class RunError(DeviceError):
     """The accelerator ended a run with an error; the text holds the cause and the state of every unit."""
 
 
+@dataclass(frozen=True)
+class Waves:
+    """Waveforms of clock cycles ``first`` to ``last`` of a run, counted from the doorbell, go to ``path`` (VCD)."""
+
+    path: Path
+    first: int
+    last: int
+
+
 class RtlDevice:
-    """The Verilated accelerator of ``config``; builds it when no one has yet."""
+    """The Verilated accelerator of ``config``; builds it when no one has yet.
+
+    ``waves``: records waveforms of the last run, in a slower build of its own.
+    """
 
     name = "rtl"
 
-    def __init__(self, config: Config, timing: Timing | None = None) -> None:
+    def __init__(self, config: Config, timing: Timing | None = None, waves: Waves | None = None) -> None:
         self.config = config
-        self._timing = timing or Timing()
-        self._build = build(accelerator(config))
+        self._timing, self._waves = timing or Timing(), waves
+        self._build = build(accelerator(config), WAVES if waves else FAST)
         self._simulator: RtlSimulator | None = None
 
     def execute(self, program: Program, memory: Memory, progress: Progress | None = None) -> RunReport:
@@ -51,6 +66,9 @@ class RtlDevice:
         self._simulator = simulator = RtlSimulator(self._build, memory, BASE, self._timing)
         simulator.record()
         self._prepare(simulator, program)
+        if self._waves:
+            start = simulator.cycles
+            simulator.open_waves(self._waves.path, start + self._waves.first, start + self._waves.last)
         begin = time.perf_counter()
         self._run(simulator, len(program), progress)
         seconds = time.perf_counter() - begin

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from host.boundary import InputError
 from host.cli.common import (
     add_backend,
     add_command,
@@ -15,9 +16,10 @@ from host.cli.common import (
     require_writable,
     save_arrays,
 )
+from host.device import Device, open_device
 from host.inputs import load_inputs
 from host.session import Session
-from isa.config import load_config
+from isa.config import Config, load_config
 from isa.program import Program
 
 
@@ -28,6 +30,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="image, .npy or .npz")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
     parser.add_argument("--output", type=Path, metavar="FILE.npz", help="where the model's outputs go")
+    parser.add_argument("--waves", type=Path, metavar="FILE.vcd", help="record waveforms of the RTL")
+    parser.add_argument("--from", type=int, default=0, dest="first", metavar="CYCLE", help="first cycle of the waveforms")
+    parser.add_argument("--to", type=int, default=10_000, dest="last", metavar="CYCLE", help="last one (default 10000)")
     add_backend(parser)
     add_json(parser)
 
@@ -36,9 +41,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.output:
         require_writable(options.output)
     program = Program.load(options.program)
+    config = load_config(program.config)
     inputs = load_inputs(options.input, program.inputs, options.preprocess)
     begin = time.perf_counter()
-    with Session(program, load_config(program.config), options.backend) as session, \
+    with Session(program, config, device=_device(options, config)) as session, \
             progress_bar("running", options.json) as progress:
         outputs = session.run(inputs, progress)
         report = session.report
@@ -54,3 +60,16 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{name}: {value.dtype}{list(value.shape)}, from {value.min():.6g} to {value.max():.6g}")
     print("\n".join(lines_of_report(report)))
     return 0
+
+
+def _device(options: argparse.Namespace, config: Config) -> Device:
+    if options.waves is None:
+        return open_device(options.backend, config)
+    if options.backend != "rtl":
+        raise InputError(f"--waves with --backend {options.backend}: only the rtl backend has waveforms")
+    if not 0 <= options.first <= options.last:
+        raise InputError(f"--from {options.first} --to {options.last}: must be two cycles in order")
+    require_writable(options.waves)
+    from host.rtl_device import RtlDevice, Waves
+
+    return RtlDevice(config, waves=Waves(options.waves, options.first, options.last))
