@@ -135,7 +135,7 @@ class Run(Component):
         m.d.sync += [
             progress.eq(Cat([unit.retired | (unit.cause == Cause.WORK) for unit in self.units],
                             self.bus.read, self.bus.written).any()),
-            self.expired.eq((still == self.watchdog) & (self.watchdog != 0) & self.busy),
+            self.expired.eq((still >= self.watchdog) & (self.watchdog != 0) & self.busy),
         ]
         with m.If(progress | ~self.busy):
             m.d.sync += still.eq(0)
