@@ -1,20 +1,15 @@
 """The ONNX Runtime reference."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from networks import Network
 
 from compiler.errors import SessionError
 from host import reference
 from host.reference import Reference, saturates, saturation_notice
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-
-from networks import Network
 
 
 def _model(dtype: Any = np.uint8) -> onnx.ModelProto:
