@@ -2,7 +2,7 @@
 
 from amaranth import signed, unsigned
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out, Signature
+from amaranth.lib.wiring import In, Member, Out, Signature
 from amaranth.utils import ceil_log2
 
 from isa.config import Config
@@ -87,7 +87,7 @@ def sink_signature(config: Config) -> Signature:
 def axi_signature(config: Config) -> Signature:
     """AXI4 master port: 40-bit addresses, 2-bit identifiers, a bus of one word."""
     address = {"id": 2, "addr": 40, "len": 8, "size": 3, "burst": 2}
-    members = {}
+    members: dict[str, Member] = {}
     for channel in ("ar", "aw"):
         members |= {channel + name: Out(width) for name, width in address.items()}
         members |= {channel + "valid": Out(1), channel + "ready": In(1)}

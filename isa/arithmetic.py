@@ -112,7 +112,7 @@ def residual_add(a: Ints, b: Ints, ratio_a: int, ratio_b: int, offset: int) -> I
     """rne(fl(a * ratio_a + fl(b * ratio_b + offset))), constants with 38 fraction bits; magnitudes saturate at 511."""
     inner = round_to_24_bits(b * np.int64(ratio_b) + np.int64(offset))
     total = a * np.int64(ratio_a) + inner
-    magnitude = np.abs(total)
+    magnitude: Ints = np.abs(total)
     drop = ADD_FRACTION - FRACTION
     rounded = round_with_ties(magnitude >> np.int64(drop), (magnitude & ((1 << drop) - 1)) != 0)
     return np.where(total < 0, -rounded, rounded)
