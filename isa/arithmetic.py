@@ -96,7 +96,7 @@ def requantize(accumulator: Ints, multiplier: Ints, shift: Ints) -> Ints:
     right = np.maximum(shift - FRACTION, 0)
     left = np.maximum(FRACTION - shift, 0)
     saturated = (product >> np.minimum(shift + 9, 62)) > 0
-    kept: Ints = np.where(saturated, 0, product >> right) << left
+    kept = np.left_shift(np.where(saturated, np.int64(0), product >> right), left)
     sticky = (product & ((np.int64(1) << right) - 1)) != 0
     rounded = np.where(saturated, SATURATED, round_with_ties(kept, sticky))
     return np.where(accumulator < 0, -rounded, rounded)
