@@ -10,15 +10,16 @@ WORD_BITS = 10      # of a register's number: its byte address / 4
 
 
 def register_port_signature() -> Signature:
-    """Register accesses, seen from the slave; the other side answers in the same cycle.
+    """Register accesses, seen from the slave.
 
     ``write``: a pulse with ``write_word``, ``write_data`` and one ``write_strobe`` for each byte; ``write_error``
-    refuses it. ``read_data`` and ``read_error`` answer for ``read_word``.
+    refuses it in the same cycle. ``read``: a pulse that asks for ``read_word``; ``read_data`` and ``read_error`` answer in
+    the next cycle, in which ``read_word`` is still there.
     """
     return Signature({
         "write": Out(1), "write_word": Out(WORD_BITS), "write_data": Out(32), "write_strobe": Out(4),
         "write_error": In(1),
-        "read_word": Out(WORD_BITS), "read_data": In(32), "read_error": In(1),
+        "read": Out(1), "read_word": Out(WORD_BITS), "read_data": In(32), "read_error": In(1),
     })
 
 
@@ -60,12 +61,15 @@ class AxiLiteSlave(Component):
 
     def _read(self, m):
         axi, port = self.axi, self.port
-        asked = Signal()
-        m.d.comb += axi.arready.eq(~asked & ~axi.rvalid)
+        answers = Signal()
+        m.d.comb += axi.arready.eq(~port.read & ~answers & ~axi.rvalid)
         with m.If(axi.arvalid & axi.arready):
-            m.d.sync += [asked.eq(1), port.read_word.eq(axi.araddr[2:])]
-        with m.If(asked):
-            m.d.sync += [asked.eq(0), axi.rvalid.eq(1), axi.rdata.eq(port.read_data)]
+            m.d.sync += [port.read.eq(1), port.read_word.eq(axi.araddr[2:])]
+        with m.Else():
+            m.d.sync += port.read.eq(0)
+        m.d.sync += answers.eq(port.read)
+        with m.If(answers):
+            m.d.sync += [axi.rvalid.eq(1), axi.rdata.eq(port.read_data)]
             with m.If(port.read_error):
                 m.d.sync += axi.rresp.eq(SLAVE_ERROR)
             with m.Else():

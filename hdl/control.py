@@ -1,13 +1,15 @@
 """The control and status registers."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.utils import ceil_log2, exact_log2
 
 from hdl.axi import ADDRESS_BITS, bus_status_signature
 from hdl.axi_lite import AxiLiteSlave
 from hdl.counters import COUNTER_BITS, CauseCounters
 from hdl.fetch import control_signature
-from hdl.interfaces import axi_lite_signature
+from hdl.interfaces import CAUSE_BITS, axi_lite_signature
 from hdl.issue import status_signature
 from hdl.run import Run
 from isa.config import Config
@@ -16,6 +18,17 @@ from isa.registers import IDENTITY_VALUE, VERSION_VALUE, Cause, Register, counte
 from isa.registers import Control as ControlBit
 
 REGISTER_BITS = 32
+WORD_BYTES = 4
+
+
+def _counter_bit(unit, cause):
+    return exact_log2((counter_address(Unit(unit), Cause(cause)) - Register.COUNTERS) // WORD_BYTES)
+
+
+# Where unit and cause lie in the number of a counter's register; what lies above is the same in all.
+CAUSE = slice(_counter_bit(0, 1), _counter_bit(0, 1) + CAUSE_BITS)
+UNIT = slice(_counter_bit(1, 0), _counter_bit(1, 0) + ceil_log2(len(Unit)))
+GROUP = slice(UNIT.stop, None)
 STORED = {Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32, Register.PROGRAM: 32, Register.BASE: 32,
           Register.PROGRAM_HIGH: ADDRESS_BITS - 32, Register.BASE_HIGH: ADDRESS_BITS - 32}
 FIXED_IN_RUN = (Register.PROGRAM, Register.PROGRAM_HIGH, Register.BASE, Register.BASE_HIGH)
@@ -74,7 +87,7 @@ class Control(Component):
         self.pending = Signal()
         self._interrupt(m)
         self._write(m)
-        self._read(m, self._plain(m) | self._counters(m))
+        self._read(m, self._plain(m), self._counters(m))
         return m
 
     def _wire_run(self, m):
@@ -161,26 +174,37 @@ class Control(Component):
         return count
 
     def _counters(self, m):
-        """One entry a unit: its counters answer to the selected cause at every address of theirs."""
-        values = {}
+        """The counters of each unit; they answer to one cause at a time."""
+        values = []
         for unit in Unit:
             m.submodules[f"counters_{unit.name.lower()}"] = counters = CauseCounters()
             m.d.comb += [
                 counters.cause.eq(self.units[unit].cause), counters.enable.eq(self.run.running),
-                counters.clear.eq(self.run.clear), counters.select.eq(self.port.read_word[1:]),
+                counters.clear.eq(self.run.clear), counters.select.eq(self.port.read_word[CAUSE]),
             ]
-            values |= {counter_address(unit, cause): counters.value for cause in Cause}
+            values.append(counters.value)
         return values
 
-    def _read(self, m, values):
+    def _read(self, m, values, counters):
+        """In one cycle each group of registers finds its value, in the next the group is chosen."""
         port = self.port
-        m.d.comb += port.read_error.eq(1)
         words = {}
         for address, value in values.items():
             words[address >> 2] = value[:REGISTER_BITS]
             if len(value) > REGISTER_BITS:
                 words[(address >> 2) + 1] = value[REGISTER_BITS:]
-        with m.Switch(port.read_word):
-            for word, value in words.items():
-                with m.Case(word):
-                    m.d.comb += [port.read_data.eq(value), port.read_error.eq(0)]
+        plain, known = Signal(REGISTER_BITS, reset_less=True), Signal()
+        counts = Signal(data.ArrayLayout(COUNTER_BITS, len(Unit)), reset_less=True)
+        with m.If(port.read):
+            m.d.sync += [plain.eq(0), known.eq(0)]
+            m.d.sync += [count.eq(value) for count, value in zip(counts, counters, strict=True)]
+            with m.Switch(port.read_word):
+                for word, value in words.items():
+                    with m.Case(word):
+                        m.d.sync += [plain.eq(value), known.eq(1)]
+        count = counts[port.read_word[UNIT]]
+        counter = port.read_word[GROUP] == Register.COUNTERS >> 2 + GROUP.start
+        m.d.comb += [
+            port.read_data.eq(Mux(counter, Mux(port.read_word[0], count[REGISTER_BITS:], count[:REGISTER_BITS]), plain)),
+            port.read_error.eq(~known & ~counter),
+        ]

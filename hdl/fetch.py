@@ -1,6 +1,6 @@
 """Reads the program and gives each instruction to the queue of its unit."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, Signature
@@ -100,28 +100,28 @@ class Fetch(Component):
 
     def _assemble(self, m):
         words = len(self.storage) // self.config.word_bits
-        index = Signal(range(max(words, 2)))
+        index, last = _counter(words)
         buffer = self.buffer
         m.d.comb += buffer.r_en.eq(~self.full)
         with m.If(~self.full & buffer.r_rdy):
             m.d.sync += [
                 self.storage.word_select(index, self.config.word_bits).eq(buffer.r_data[:-1]),
                 self.fault.eq(self.fault | buffer.r_data[-1]),
-                self.full.eq(index == words - 1), index.eq(Mux(index == words - 1, 0, index + 1)),
+                self.full.eq(last),
             ]
+            m.d.sync += _advance(index, last)
         with m.If(self.emptied):
             m.d.sync += self.full.eq(0)
 
     def _dispatch(self, m):
         control = self.control
-        parts = len(self.storage) // INSTRUCTION_BITS
-        part = Signal(range(max(parts, 2)))
+        part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
         current = Signal(INSTRUCTION)
         target, ends, legal = Signal(len(Unit)), Signal(), Signal()
         m.d.comb += current.eq(self.storage.word_select(part, INSTRUCTION_BITS))
-        m.d.comb += self.emptied.eq(control.fetched & (part == parts - 1))
+        m.d.comb += self.emptied.eq(control.fetched & last)
         with m.If(control.fetched):
-            m.d.sync += part.eq(Mux(part == parts - 1, 0, part + 1))
+            m.d.sync += _advance(part, last)
         for queue in self.queues:
             m.d.comb += queue.payload.eq(current)
         with m.FSM():
@@ -167,3 +167,15 @@ class Fetch(Component):
             m.next = "ENDED"
         with m.Else():
             m.next = "PUSH"
+
+
+def _counter(limit):
+    """A counter of 0 to ``limit - 1``, and whether it is at its last value; a constant where there is but one."""
+    if limit == 1:
+        return Const(0), Const(1)
+    count = Signal(range(limit))
+    return count, count == limit - 1
+
+
+def _advance(count, last):
+    return [count.eq(Mux(last, 0, count + 1))] if isinstance(count, Signal) else []
