@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from isa.config import Config
 
 ACTIVATION = signed(8)
-WEIGHT = signed(32)     # a byte, and
-SUM = signed(32)        # few bits in the upper rows: synthesis drops copies of a sign, a simulator would have to mask
+WEIGHT = signed(32)     # a byte and copies of its sign, which synthesis drops
+SUM = signed(32)        # both as wide as a processor's word: a simulator then neither masks nor extends them
 
 
 class ProcessingBlock(wiring.Component):
@@ -43,19 +43,25 @@ class ProcessingBlock(wiring.Component):
         m.d.comb += [self.activations_out[row].eq(activation) for row, activation in enumerate(activations)]
         swap = Signal()
         m.d.comb += swap.eq(self.valid & self.start)
+        weights = self._weights(m, swap)
         for column in range(self._columns):
-            products = [activation * self._weight(m, row, column, swap) for row, activation in enumerate(activations)]
+            products = [activation * weights[row][column] for row, activation in enumerate(activations)]
             result = Signal(SUM, name=f"sum_{column:03}", reset_less=True)
             with m.If(self.multiply):
                 m.d.sync += result.eq(sum(products, self.sums_in[column]))
             m.d.comb += self.sums[column].eq(result)
         return m
 
-    def _weight(self, m, row, column, swap):
-        shadow = Signal(WEIGHT, name=f"shadow_{row:03}_{column:03}", reset_less=True)
-        active = Signal(WEIGHT, name=f"weight_{row:03}_{column:03}", reset_less=True)
-        with m.If(self.load[row]):
-            m.d.sync += shadow.eq(self.weights[column])
-        with m.If(swap):
-            m.d.sync += active.eq(shadow)
+    def _weights(self, m, swap):
+        """The active plane by row and column, with the shadow plane behind it."""
+        shadow, active = (self._plane(name) for name in ("shadow", "weight"))
+        for row in range(self._rows):
+            with m.If(self.load[row]):
+                m.d.sync += [weight.eq(self.weights[column]) for column, weight in enumerate(shadow[row])]
+            with m.If(swap):
+                m.d.sync += [weight.eq(value) for weight, value in zip(active[row], shadow[row], strict=True)]
         return active
+
+    def _plane(self, name):
+        return [[Signal(WEIGHT, name=f"{name}_{row:03}_{column:03}", reset_less=True) for column in range(self._columns)]
+                for row in range(self._rows)]

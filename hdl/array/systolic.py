@@ -45,20 +45,20 @@ class SystolicArray(wiring.Component):
         return m
 
     def _weight_bus(self, m, timing):
-        """(row enables, words) of each column group, a cycle later for each."""
+        """Row enables and weights of each column group, a cycle later for each."""
         enables = Signal(self._config.size)
         m.d.comb += enables.eq(self.write << self.row)
-        groups = timing.column_groups
+        groups, columns = timing.column_groups, self._config.column_stage
         writes = flag_line(m, self.write, groups - 1)
-        result, row_enables, word = [], enables, self.weights.as_value()
-        width = self._config.column_stage * WEIGHT.width
+        weights = [self.weights[column] for column in range(self._config.size)]
+        result = []
         for group in range(groups):
-            result.append((row_enables, word[:width]))
-            if group < groups - 1:
-                delayed = Signal.like(enables, name=f"enables_{group + 1}")
-                m.d.sync += delayed.eq(row_enables)
-                row_enables = delayed
-                word = data_register(m, word[width:], writes[group])
+            if group:
+                late = Signal.like(enables, name=f"enables_{group}")
+                m.d.sync += late.eq(enables)
+                enables = late
+                weights = [data_register(m, weight, writes[group - 1]) for weight in weights[columns:]]
+            result.append((enables, weights[:columns]))
         return result
 
     def _row_stage(self, m, stage, above, flags, loads):
@@ -75,11 +75,11 @@ class SystolicArray(wiring.Component):
                 block.valid.eq(valid[late]), block.start.eq(start[late]), block.multiply.eq(valid[late + 1]),
                 block.activations.as_value().eq(entering),
                 block.load.eq(enables[stage * rows:(stage + 1) * rows]),
-                block.weights.as_value().eq(weights),
             ]
             for column in range(columns):
                 total = Const(0, SUM) if above is None else above[group * columns + column]
                 m.d.comb += block.sums_in[column].eq(total)
+                m.d.comb += block.weights[column].eq(weights[column])
                 sums.append(block.sums[column])
             entering = block.activations_out.as_value()
         return sums

@@ -25,9 +25,9 @@ class ArrayUnit(wiring.Component):
 
     An instruction retires when its last activation is being read; a half becomes available to the POST unit by itself.
 
-    Members: ``unit`` towards the issue queue; ``read``, a port of the activation memory that is always ready; ``weights``,
-    the reading end of the weight FIFO; ``accumulator``, the full half towards the POST unit; ``data_left`` while a half
-    is neither empty nor given back.
+    Members: ``unit`` towards the issue queue; ``read``, a port of the activation memory that is always ready;
+    ``weights``, the reading end of the weight FIFO; ``accumulator``, the full half towards the POST unit; ``data_left``
+    while a half is neither empty nor given back.
     """
 
     def __init__(self, config: Config):

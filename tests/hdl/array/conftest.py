@@ -119,8 +119,6 @@ class ArrayBench:
 
     async def _fill_weights(self, ctx: Any) -> None:
         sink = self.fifo.sink
-        while not self.filled:
-            await ctx.tick()
         for row in self.rows:
             while not ctx.get(sink.free):
                 await ctx.tick()
@@ -133,9 +131,7 @@ class ArrayBench:
 
     async def _issue(self, ctx: Any) -> None:
         port = self.array.unit.instruction
-        while not self.filled:
-            await ctx.tick()
-        for _ in range(self.config.weight_words):    # the FIFO fills, so that weights never limit
+        while not self.filled:      # until then the weight FIFO fills, too
             await ctx.tick()
         ctx.set(port.valid, 1)
         for instruction in self.program:
@@ -175,7 +171,7 @@ class ArrayBench:
         raise AssertionError(f"not done after {DEADLINE} cycles: {len(self.outcome.retired)} retired")
 
     async def _watch_illegal(self, ctx: Any) -> None:
-        for cycle in range(len(self.memory) + self.config.weight_words + 200):
+        for cycle in range(len(self.memory) + 200):
             self._record(ctx, cycle)
             await ctx.tick()
 

@@ -88,7 +88,7 @@ def test_no_bubbles(run_array: Callable[..., Any], config_of: Callable[..., Any]
 
 def test_slow_weights(run_array: Callable[..., Any], config_of: Callable[..., Any]) -> None:
     config = config_of(4, 2, 2, weight_words=8)
-    outcome = check(run_array(config, [plain(blocks=3), plain(taps_x=3)], weight_gap=7))
+    outcome = check(run_array(config, [plain(blocks=3), plain(taps_x=3)], weight_gap=15))
     assert outcome.cycles(Cause.WEIGHTS) > 0
     assert outcome.cycles(Cause.ACCUMULATOR) == 0
 
