@@ -15,7 +15,8 @@ class WeightLoader(wiring.Component):
     """Takes a tile from the weight FIFO, one row a cycle without a pause, as soon as the shadow plane may be written.
 
     Members: ``weights`` (``weight_read_signature``); ``ready``: the next step may be taken; ``taken``: it is;
-    ``write``, ``row`` and ``word``: a row for the shadow plane.
+    ``holds``: a tile has left the FIFO that no step has taken, or not yet whole; ``write``, ``row`` and ``word``: a row
+    for the shadow plane.
     """
 
     def __init__(self, config: Config):
@@ -24,6 +25,7 @@ class WeightLoader(wiring.Component):
             "weights": Out(weight_read_signature(config)),
             "ready": Out(1),
             "taken": In(1),
+            "holds": Out(1),
             "write": Out(1),
             "row": Out(range(config.size)),
             "word": Out(data.ArrayLayout(WEIGHT, config.size)),
@@ -40,6 +42,7 @@ class WeightLoader(wiring.Component):
             enable.eq(begin | (row != 0)),
             self.weights.claim.eq(begin),
             self.weights.enable.eq(enable),
+            self.holds.eq(self.ready | (row != 0)),
         ]
         with m.If(enable):
             m.d.sync += row.eq(row + 1)

@@ -27,7 +27,7 @@ class ArrayUnit(wiring.Component):
 
     Members: ``unit`` towards the issue queue; ``read``, a port of the activation memory that is always ready;
     ``weights``, the reading end of the weight FIFO; ``accumulator``, the full half towards the POST unit; ``data_left``
-    while a half is neither empty nor given back.
+    while a half is neither empty nor given back, or a tile has left the FIFO that no step has taken.
     """
 
     def __init__(self, config: Config):
@@ -56,7 +56,7 @@ class ArrayUnit(wiring.Component):
             streamer.tile_ready.eq(loader.ready), streamer.half_free.eq(halves.free),
             loader.taken.eq(taken), halves.taken.eq(taken & streamer.step.payload.fresh),
             halves.release.eq(self.accumulator.release),
-            self.accumulator.available.eq(halves.available), self.data_left.eq(halves.in_use),
+            self.accumulator.available.eq(halves.available), self.data_left.eq(halves.in_use | loader.holds),
             self.read.valid.eq(streamer.read), self.read.address.eq(streamer.address),
             self.unit.retired.eq(streamer.retired), self.unit.illegal.eq(decoder.illegal),
         ]
