@@ -1,0 +1,95 @@
+"""The whole accelerator at preset ``tiny``, with cocotbext-axi at both of its buses."""
+
+from pathlib import Path
+from typing import Any
+
+import board_checks as checks
+import cocotb
+import numpy as np
+from board_programs import MEMORY_BYTES, Mixed, load_words, raw_program, store_words
+
+from isa.config import PRESETS
+from isa.image import read_slot
+from isa.instructions import End
+from isa.program import Program
+from isa.registers import Error, Register
+from sim.cocotb.board import Board
+from sim.cocotb.memory import Traffic
+from sim.cocotb.runner import read_settings
+
+BASE = 0x87_6543_2000       # above 32 bits
+CONFIG = PRESETS["tiny"]
+
+
+async def open_board(dut: Any, memory_bytes: int = MEMORY_BYTES) -> Board:
+    """A board whose memory holds anything, with the traffic of the settings."""
+    traffic = Traffic(**read_settings()["traffic"])
+    memory = np.random.default_rng(traffic.seed).integers(0, 256, memory_bytes, np.uint8)
+    return await Board.open(dut, CONFIG, memory, BASE, traffic)
+
+
+@cocotb.test()
+async def check(dut: Any) -> None:
+    """The check of that name."""
+    await checks.CHECKS[read_settings()["name"]](await open_board(dut))
+
+
+@cocotb.test()
+async def faults(dut: Any) -> None:
+    """The faults of that group."""
+    await checks.check_faults(await open_board(dut), read_settings()["group"])
+
+
+@cocotb.test()
+async def programs(dut: Any) -> None:
+    """Random programs, one after the other."""
+    board = await open_board(dut)
+    for seed in read_settings()["seeds"]:
+        await checks.check_program(board, Mixed(CONFIG, seed, 2).program)
+        words = board.bus.read_words, board.bus.written_words
+        assert await checks.read_64(board, Register.BEATS_WRITTEN) == words[1]
+        # What FETCH has read ahead may still come after the end.
+        assert words[0] - 64 <= await checks.read_64(board, Register.BEATS_READ) <= words[0]
+        board.bus.read_words = board.bus.written_words = 0
+
+
+@cocotb.test()
+async def network(dut: Any) -> None:
+    """A compiled program on the inputs given; leaves the outputs, integers by name."""
+    settings = read_settings()
+    program = Program.load(Path(settings["program"]))
+    board = await open_board(dut, program.memory_bytes)
+    with np.load(settings["inputs"]) as inputs:
+        await checks.check_program(board, program, dict(inputs))
+    np.savez("outputs.npz", **{output.name: read_slot(board.memory, output.slot) for output in program.outputs})
+
+
+@cocotb.test()
+async def bytes_of_registers(dut: Any) -> None:
+    """Single bytes are written, and the others keep their value."""
+    board = await open_board(dut)
+    await board.write_register(Register.PROGRAM, 0x1122_3344)
+    await board.registers.write_bytes(Register.PROGRAM + 2, b"\xaa")
+    assert await board.read_register(Register.PROGRAM) == 0x11AA_3344
+    await board.registers.write_bytes(Register.PROGRAM, b"\xbb\xcc")
+    assert await board.read_register(Register.PROGRAM) == 0x11AA_CCBB
+    await board.registers.write_bytes(Register.CONTROL + 1, b"\xff")
+    assert not (await checks.status(board)).busy
+
+
+@cocotb.test()
+async def dead_memory(dut: Any) -> None:
+    """When memory stops to answer, the watchdog ends the run, and every further one until memory answers again."""
+    board = await open_board(dut)
+    fetches, loads, stores = End(), load_words(0, 0, 500), store_words(1 << 16, 0, 500)
+    for delay, instruction in ((0, fetches), (150, loads), (150, stores)):
+        await checks.start(board, raw_program(CONFIG, instruction.encode() + End().encode()))
+        await board.run(delay + 1)
+        board.bus.freeze()
+        for _ in range(2):
+            word = await checks.finish(board)
+            assert word.failed and word.error is Error.WATCHDOG, (delay, word)
+            await board.write_register(Register.CONTROL, checks.START)
+        board.bus.thaw()
+        await checks.stop(board)
+        await checks.works(board)
