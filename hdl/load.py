@@ -11,10 +11,9 @@ from hdl.bursts import Bursts, Place, burst_layout
 from hdl.interfaces import instruction_layout, sink_signature, unit_signature, write_port_signature
 from isa.config import Config
 from isa.fields import Instruction
-from isa.instructions import WORD_ADDRESS, LoadActivations, LoadParameters, LoadTable, LoadWeights
+from isa.instructions import TABLE_WORDS, WORD_ADDRESS, LoadActivations, LoadParameters, LoadTable, LoadWeights
 from isa.registers import Cause
 
-TABLE_WORDS = 256
 OUTSTANDING = 16    # bursts
 
 

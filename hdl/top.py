@@ -1,7 +1,7 @@
 """The whole accelerator: wiring only."""
 
 from amaranth import Cat, Module, ResetInserter
-from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.lib.wiring import Component, Out, connect, flipped
 
 from hdl.activation_memory import ActivationMemory
 from hdl.array.unit import ArrayUnit

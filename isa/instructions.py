@@ -16,6 +16,8 @@ EXTENT = 16         # bits in a height, a width or a row pitch
 ADD_FRACTION = 38   # fraction bits of the constants of the residual add
 RATIO = 44          # bits in a ratio of the residual add
 OFFSET = 54         # bits in the offset of the residual add
+TABLE_WORDS = 256   # words in a page of the table memory: one for each value of a byte
+THRESHOLDS = 256    # parameter entries that an average uses
 
 
 class PoolKind(IntEnum):

@@ -79,7 +79,9 @@ def _registers() -> Iterator[str]:
     for enum in (registers.Control, registers.Status, registers.Error, registers.Cause):
         yield f"\n`{enum.__name__}`: {_doc(enum)}\n"
         for member, comment in _commented(enum):
-            note = comment or registers.ERROR_TEXT.get(registers.Error(member.value), "") if enum is registers.Error else comment
+            note = comment
+            if enum is registers.Error:
+                note = registers.ERROR_TEXT.get(registers.Error(member.value), "")
             yield f"- {member.value} `{member.name}`" + (f": {note}" if note else "")
     yield ""
 

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from compiler.backend.steps import Average
 from isa.arithmetic import SIGNIFICANT, split_float
+from isa.instructions import THRESHOLDS
 
-ENTRIES = 256
 LARGEST_TERM = 255 << SIGNIFICANT
 
 
@@ -22,9 +22,9 @@ def thresholds(operation: Average, count: int) -> NDArray[np.int64]:
     bisection, all of them at once.
     """
     limit = operation.taps.kernel[0] * operation.taps.kernel[1] * LARGEST_TERM
-    low = np.full(ENTRIES, -limit, np.int64)
-    high = np.full(ENTRIES, limit + 1, np.int64)
-    wanted = np.arange(ENTRIES) - 128
+    low = np.full(THRESHOLDS, -limit, np.int64)
+    high = np.full(THRESHOLDS, limit + 1, np.int64)
+    wanted = np.arange(THRESHOLDS) - 128
     while (low < high).any():
         middle = (low + high) >> 1
         reached = _result(operation, middle, count) >= wanted

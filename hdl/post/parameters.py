@@ -7,8 +7,7 @@ from amaranth.lib.wiring import Component, In, Out
 from hdl.interfaces import sink_signature
 from isa.arithmetic import SIGNIFICANT
 from isa.config import Config
-
-THRESHOLDS = 256    # entries that an average uses
+from isa.instructions import THRESHOLDS
 
 
 def word_read(config: Config) -> data.StructLayout:

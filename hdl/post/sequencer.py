@@ -6,10 +6,10 @@ from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
 from hdl.interfaces import CAUSE_BITS
-from hdl.post.parameters import THRESHOLDS
 from hdl.post.records import WORK, Origin
 from hdl.post.tokens import token_layout
 from isa.config import Config
+from isa.instructions import THRESHOLDS
 from isa.registers import Cause
 
 

@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isa import arithmetic
-from isa.instructions import Drain, Pool, PoolKind, PostInstruction, ResidualInstruction, Vector
+from isa.instructions import THRESHOLDS, Drain, Pool, PoolKind, PostInstruction, ResidualInstruction, Vector
 from isa.program import Stage
 from sim.emulator.machine import EmulatorError, Machine
 from sim.emulator.window import window
-
-THRESHOLDS = 256
 
 Result = NDArray[np.int8]
 

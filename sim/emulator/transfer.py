@@ -3,10 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
 from sim.emulator.machine import EmulatorError, Machine
-
-TABLE_WORDS = 256
 
 
 def load_weights(machine: Machine, instruction: LoadWeights) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from compiler.backend.average import ENTRIES, multiplier, thresholds
+from compiler.backend.average import multiplier, thresholds
 from compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
 from compiler.backend.lower.unary import window_fields, window_reads
 from compiler.backend.lower.writer import Progress
 from compiler.backend.parameters import threshold_entries
 from compiler.backend.site import Operands, Site
 from compiler.backend.steps import Average, Step
-from isa.instructions import Pool, PoolKind
+from isa.instructions import THRESHOLDS, Pool, PoolKind
 
 Run = tuple[int, int, int]      # first, length, elements
 
@@ -29,7 +29,7 @@ class Averager:
         pieces = self._pieces(operands.y.columns, first, last)
         for count in sorted({elements for elements, _ in pieces}):
             entries = threshold_entries(thresholds(self.operation, count), self.site.config)
-            load_parameters(self.site, self.site.constants.add(entries), ENTRIES)
+            load_parameters(self.site, self.site.constants.add(entries), THRESHOLDS)
             index = -1
             for block in blocks:
                 for piece in (piece for elements, piece in pieces if elements == count):
