@@ -5,6 +5,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -39,7 +40,7 @@ def load_image(source: ImageSource) -> Pixels:
         return _decode(io.BytesIO(source), f"image of {len(source)} bytes")
     name = os.fspath(source)
     try:
-        with open(name, "rb") as file:
+        with Path(name).open("rb") as file:
             return _decode(file, name)
     except (OSError, ValueError) as error:  # ValueError: the path holds a NUL or cannot be encoded
         reason = error.strerror if isinstance(error, OSError) else error
