@@ -64,7 +64,8 @@ def steps(instruction: Convolve) -> int:
 
 def expected_halves(program: list[Convolve], memory: NDArray[np.int8], tiles: NDArray[np.int8]) -> list[Ints]:
     """What the accumulators hold when each half is full; ``tiles``: int8[n, size, size]."""
-    halves, total, remaining = [], None, iter(tiles.astype(np.int64))
+    halves, remaining = [], iter(tiles.astype(np.int64))
+    total = np.zeros((0, memory.shape[1]), np.int64)
     for instruction in program:
         if instruction.first:
             total = np.zeros((instruction.height * instruction.width, memory.shape[1]), np.int64)
@@ -187,7 +188,7 @@ def _packed(word: NDArray[np.int8]) -> int:
     return int.from_bytes(word.astype(np.int8).tobytes(), "little")
 
 
-def small_config(size: int, row_stage: int, column_stage: int, **more: int) -> Config:
+def small_config(size: int, row_stage: int, column_stage: int, **more: Any) -> Config:
     """A configuration small enough for the Python simulator."""
     base = replace(PRESETS["tiny"], name="test", size=size, lanes=size, row_stage=row_stage, column_stage=column_stage,
                    accumulator_depth=64, activation_bytes=256 * size, weight_words=16 * size)
@@ -201,11 +202,16 @@ def config_of() -> Callable[..., Config]:
 
 @pytest.fixture
 def run_array() -> Callable[..., tuple[Outcome, list[Ints]]]:
-    """Runs a program with random activations and weights; returns its outcome and the sums that numpy finds."""
-    def run(config: Config, program: list[Convolve], seed: int = 1, **manners: Any) -> tuple[Outcome, list[Ints]]:
+    """Runs a program with random activations and weights; returns its outcome and the sums that numpy finds.
+
+    ``spare_tiles``: weights beyond what the program takes.
+    """
+    def run(config: Config, program: list[Convolve], seed: int = 1, spare_tiles: int = 0,
+            **manners: Any) -> tuple[Outcome, list[Ints]]:
         generator = np.random.default_rng(seed)
         memory = generator.integers(-128, 128, (config.activation_words, config.size)).astype(np.int8)
-        tiles = generator.integers(-128, 128, (sum(map(steps, program)), config.size, config.size)).astype(np.int8)
+        count = sum(map(steps, program)) + spare_tiles
+        tiles = generator.integers(-128, 128, (count, config.size, config.size)).astype(np.int8)
         outcome = ArrayBench(config, program, memory, tiles, **manners).run()
         return outcome, expected_halves(program, memory, tiles) if manners.get("drain", True) else []
     return run

@@ -104,6 +104,7 @@ def test_data_left(run_array: Callable[..., Any], config_of: Callable[..., Any])
     assert outcome.data_left
     outcome, _ = run_array(config_of(4, 4, 4), [plain(last=0)], drain=False)
     assert outcome.data_left
+    assert check(run_array(config_of(4, 4, 4), [plain()], spare_tiles=1)).data_left
 
 
 def test_extreme_sums(config_of: Callable[..., Any], run_array: Callable[..., Any]) -> None:
