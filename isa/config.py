@@ -1,8 +1,11 @@
-"""Configurations of the accelerator: what a user chooses, what follows from it, and the named presets."""
+"""Configurations of the accelerator: what a user chooses, what follows from it, the presets, and files of their own."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+import tomllib
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
 
 from isa.errors import ConfigError
 
@@ -38,8 +41,11 @@ class Config:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            if item.type in (int, "int") and not isinstance(getattr(self, item.name), int):
-                raise ConfigError(f"{item.name} = {getattr(self, item.name)!r}: must be a whole number")
+            value = getattr(self, item.name)
+            if item.type in (int, "int") and (not isinstance(value, int) or isinstance(value, bool)):
+                raise ConfigError(f"{item.name} = {value!r}: must be a whole number")
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigError(f"name = {self.name!r}: must be a text that is not empty")
         self._power("size", 4, 128)
         self._power("lanes", max(1, self.size // 4), self.size)
         self._divides_size("column_stage")
@@ -113,11 +119,47 @@ PRESETS: dict[str, Config] = {
 DEFAULT = "16x16"
 
 
-def load_config(name: str) -> Config:
-    """The preset of that name.
+def load_config(name_or_path: str) -> Config:
+    """The preset of that name, or the configuration in a file whose name ends in ``.toml``.
 
-    Raises ``ConfigError`` that lists the presets when there is none.
+    The file gives fields of ``Config``; what it leaves out comes from the preset that ``base`` names, else from the
+    fields' defaults. Without ``name`` the configuration is called like the file.
+
+    Raises ``ConfigError`` that lists the presets when there is none of that name, or names the file and what is wrong.
     """
-    if name not in PRESETS:
-        raise ConfigError(f"configuration {name!r}: unknown; the presets are {', '.join(PRESETS)}")
-    return PRESETS[name]
+    if name_or_path.endswith(".toml"):
+        return _from_file(Path(name_or_path))
+    if name_or_path not in PRESETS:
+        raise ConfigError(f"configuration {name_or_path!r}: unknown; the presets are {', '.join(PRESETS)}, and a file of "
+                          "your own ends in .toml")
+    return PRESETS[name_or_path]
+
+
+def _from_file(path: Path) -> Config:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}; write lines such as: size = 16") from None
+    try:
+        return _from_values({"name": path.stem} | values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _from_values(values: dict[str, Any]) -> Config:
+    base = values.pop("base", None)
+    if base is not None and (not isinstance(base, str) or base not in PRESETS):
+        raise ConfigError(f"base = {base!r}: must be a preset: {', '.join(PRESETS)}")
+    known = [item.name for item in fields(Config)]
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError(f"{name} = {value!r}: unknown field; known are base, {', '.join(known)}")
+    if values["name"] in PRESETS:
+        raise ConfigError(f"name = {values['name']!r}: is a preset's; give another name")
+    chosen = (asdict(PRESETS[base]) if base is not None else {}) | values
+    missing = [item.name for item in fields(Config) if item.default is MISSING and item.name not in chosen]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)}: missing; give a value, or base = {DEFAULT!r} to start from a preset")
+    return Config(**chosen)

@@ -23,8 +23,9 @@ from isa.instructions import decode
 from isa.layout import Layout
 
 MAGIC = b"WEFT\x00prog"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DIGEST_BYTES = 32
+PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "macs", "notes", "dtypes")  # as they are in JSON
 
 
 class ProgramError(WeftError):
@@ -99,15 +100,14 @@ class Layer:
 
 @dataclass
 class Program:
-    """A compiled network for one configuration.
+    """A compiled network for one configuration, ``configuration``, which the file holds whole.
 
     ``instructions``: uint8[n * 64], placed at memory offset ``code_address``; ``constants``: uint8, placed at
     ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096.
     ``layouts`` and ``dtypes`` of all tensors by name, for probes.
     """
 
-    config: str
-    config_digest: str
+    configuration: Config
     model: str
     instructions: NDArray[np.uint8]
     constants: NDArray[np.uint8]
@@ -124,6 +124,16 @@ class Program:
     macs: int
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def config(self) -> str:
+        """The configuration's name."""
+        return self.configuration.name
+
+    @property
+    def config_digest(self) -> str:
+        """The configuration's digest."""
+        return self.configuration.digest
+
     def __len__(self) -> int:
         return len(self.instructions) // INSTRUCTION_BYTES
 
@@ -136,7 +146,7 @@ class Program:
         """Raises ``ProgramError`` when the program was compiled for another configuration."""
         if config.digest != self.config_digest:
             raise ProgramError(f"the program was compiled for configuration {self.config} ({self.config_digest}), not "
-                               f"for {config.name} ({config.digest}); compile it again with --config {config.name}")
+                               f"for {config.name} ({config.digest}); compile it again with that --config")
 
     def to_bytes(self) -> bytes:
         header = {"version": FORMAT_VERSION, "instruction_bytes": len(self.instructions),
@@ -181,9 +191,8 @@ class Program:
         return cls(instructions=payload[end:code_end], constants=payload[code_end:], **_from_metadata(header))
 
     def _metadata(self) -> dict[str, Any]:
-        plain = {name: getattr(self, name) for name in ("config", "config_digest", "model", "code_address",
-                                                        "constants_address", "memory_bytes", "macs", "notes", "dtypes")}
-        return plain | {
+        return {name: getattr(self, name) for name in PLAIN} | {
+            "config": asdict(self.configuration),
             "inputs": [_port_json(port) for port in self.inputs],
             "outputs": [_port_json(port) for port in self.outputs],
             "features": _port_json(self.features) if self.features else None,
@@ -204,10 +213,9 @@ def _port(cls: type[Any], value: dict[str, Any]) -> Any:
 
 
 def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
-    names = ("config", "config_digest", "model", "code_address", "constants_address", "memory_bytes", "macs", "notes",
-             "dtypes")
     try:
-        return {name: header[name] for name in names} | {
+        return {name: header[name] for name in PLAIN} | {
+            "configuration": Config(**header["config"]),
             "inputs": [_port(Input, value) for value in header["inputs"]],
             "outputs": [_port(Output, value) for value in header["outputs"]],
             "features": _port(Output, header["features"]) if header["features"] else None,

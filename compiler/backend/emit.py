@@ -22,7 +22,7 @@ def emit(graph: Graph, site: Site, items: list[Item], model: str) -> Program:
     layers = _layers(graph, site, items)
     ports = _Ports(graph, site, memory)
     return Program(
-        config=site.config.name, config_digest=site.config.digest, model=model,
+        configuration=site.config, model=model,
         instructions=np.frombuffer(code, np.uint8), constants=constants, code_address=memory.code,
         constants_address=memory.constants, memory_bytes=memory.size, inputs=ports.inputs(), outputs=ports.outputs(),
         features=ports.features(), layers=layers, probes=_probes(items), layouts=_layouts(graph, site),

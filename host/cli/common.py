@@ -28,8 +28,8 @@ def add_command(commands: Any, name: str, action: Callable[[argparse.Namespace],
 
 def add_config(parser: argparse.ArgumentParser, default: str | None = DEFAULT) -> None:
     shown = default or f"the program's, or {DEFAULT}"
-    parser.add_argument("--config", default=default, metavar="NAME",
-                        help=f"accelerator: {', '.join(PRESETS)} (default {shown})")
+    parser.add_argument("--config", default=default, metavar="NAME|FILE.toml",
+                        help=f"accelerator: {', '.join(PRESETS)}, or a file of your own (default {shown})")
 
 
 def add_backend(parser: argparse.ArgumentParser, *more: str) -> None:

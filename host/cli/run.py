@@ -19,7 +19,7 @@ from host.cli.common import (
 from host.device import Device, open_device
 from host.inputs import load_inputs
 from host.session import Session
-from isa.config import Config, load_config
+from isa.config import Config
 from isa.program import Program
 
 
@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.output:
         require_writable(options.output)
     program = Program.load(options.program)
-    config = load_config(program.config)
+    config = program.configuration
     inputs = load_inputs(options.input, program.inputs, options.preprocess)
     begin = time.perf_counter()
     with Session(program, config, device=_device(options, config)) as session, \

@@ -63,7 +63,8 @@ def _run(options: argparse.Namespace) -> int:
 def _program(options: argparse.Namespace) -> Program:
     if is_program(options.model):
         program = Program.load(options.model)
-        program.require(load_config(options.config or program.config))
+        if options.config:
+            program.require(load_config(options.config))
         return program
     return load_program(options.model, load_config(options.config or DEFAULT))
 
@@ -74,7 +75,7 @@ Outcome = tuple[list[np.ndarray[Any, Any]], list[Features], list[str], dict[str,
 def _on_device(options: argparse.Namespace, program: Program, batches: list[dict[str, Any]]) -> Outcome:
     scores, features = [], []
     output = program.outputs[0].name
-    with Session(program, load_config(program.config), options.backend) as session, \
+    with Session(program, program.configuration, options.backend) as session, \
             progress_bar("scoring", options.json) as progress:
         for batch in batches:
             if options.features:

@@ -117,6 +117,25 @@ def test_score_ranks_and_writes_features(program: Path, source: str, tmp_path: P
         assert arrays["features"].dtype == np.float32
 
 
+def test_a_configuration_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program carries its configuration: no command after the first needs the file."""
+    file, program, out = tmp_path / "mine.toml", tmp_path / "digits.weft", tmp_path / "out.npz"
+    file.write_text('base = "tiny"\nlanes = 4\nsize = 8\ncolumn_stage = 8\n')
+    assert main(["compile", MODEL, "-o", str(program), "--config", str(file)]) == 0
+    assert main(["score", str(program), str(IMAGE), "--preprocess", "digits", "--config", str(file), "--backend",
+                 "emulator"]) == 0
+    file.unlink()
+    capsys.readouterr()
+    assert main(["run", str(program), "--input", str(IMAGE), "--preprocess", "digits", "--backend", "emulator",
+                 "--output", str(out), "--json"]) == 0
+    assert _json(capsys)["config"] == "mine"
+    with np.load(out) as outputs:
+        assert outputs["logits"].argmax() == 3
+    assert main(["score", str(program), str(IMAGE), "--preprocess", "digits", "--backend", "emulator", "--json"]) == 0
+    assert _json(capsys)["images"][0]["top"][0]["index"] == 3
+    _refused(["score", str(program), str(IMAGE), "--config", "tiny"], "compiled for configuration mine", capsys)
+
+
 def test_backends_score_alike(capsys: pytest.CaptureFixture[str]) -> None:
     results = []
     for backend in ("emulator", "onnxruntime"):

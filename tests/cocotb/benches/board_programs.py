@@ -55,7 +55,7 @@ class Assembler:
 def raw_program(config: Config, code: bytes, constants: bytes = b"") -> Program:
     """A program of any bytes at all."""
     return Program(
-        config=config.name, config_digest=config.digest, model="by hand", instructions=np.frombuffer(code, np.uint8),
+        configuration=config, model="by hand", instructions=np.frombuffer(code, np.uint8),
         constants=np.frombuffer(constants, np.uint8), code_address=0, constants_address=CONSTANTS,
         memory_bytes=MEMORY_BYTES, inputs=[], outputs=[], features=None, layers=[], probes=[], layouts={}, dtypes={},
         macs=0)
