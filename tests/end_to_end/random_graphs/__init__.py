@@ -1,7 +1,12 @@
-"""Random int8 QOperator graphs: generator, inputs, and a shrinker for those that fail."""
+"""Random int8 QOperator graphs: generator, inputs, comparison with ONNX Runtime, and a shrinker for those that fail.
 
+`generate(seed)` draws a graph, `random_inputs(model, seed)` images for it, `check` compares it on a device, and `shrink`
+reduces a failing one. To run more of them: `pytest tests/end_to_end --random-graphs 5000`.
+"""
+
+from .check import Failure, check, report
 from .generator import generate
 from .inputs import random_inputs
 from .shrink import shrink
 
-__all__ = ["generate", "random_inputs", "shrink"]
+__all__ = ["Failure", "check", "generate", "random_inputs", "report", "shrink"]

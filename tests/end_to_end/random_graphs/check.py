@@ -1,6 +1,8 @@
 """One random graph through compiler, device and ONNX Runtime."""
 
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,7 +14,9 @@ from host.reference import Reference
 from host.verify import Verdict, Verifier
 
 from .draw import Array
+from .generator import generate
 from .inputs import random_inputs
+from .shrink import shrink
 
 SOFTMAX_TOLERANCE = 1e-5  # the host computes Softmax in float32, in another order than ONNX Runtime
 
@@ -25,6 +29,25 @@ class Failure:
     text: str
 
 
+def report(seed: int, device: Device, folder: Path) -> str | None:
+    """None for a graph that passes, else what a developer needs: seed, reason and the file of the shrunk graph."""
+    model = generate(seed)
+    failure = check(model, seed, device)
+    if failure is None:
+        return None
+
+    def fails(candidate: onnx.ModelProto) -> bool:
+        found = check(candidate, seed, device)
+        return found is not None and found.kind == failure.kind
+
+    smaller, path = shrink(model, fails), folder / f"random_graph_{seed}.onnx"
+    onnx.save(smaller, path)
+    shrunk = check(smaller, seed, device)
+    nodes = ", ".join(node.op_type for node in smaller.graph.node)
+    return (f"seed {seed} on {device.name} {device.config.name}: {failure.text}\n"
+            f"  shrunk to {path} ({nodes}): {shrunk.text if shrunk else 'passes when run again'}")
+
+
 def check(model: onnx.ModelProto, seed: int, device: Device) -> Failure | None:
     """None where every integer tensor and every output equals ONNX Runtime's, for the input of ``seed``."""
     try:
@@ -32,8 +55,8 @@ def check(model: onnx.ModelProto, seed: int, device: Device) -> Failure | None:
         program = compile_graph(graph, device.config)
         inputs = random_inputs(model, seed)
         verdict = Verifier(graph, program, device).verify(inputs)
-    except Exception as error:
-        return Failure(type(error).__name__, f"{type(error).__name__}: {error}")
+    except Exception as error:  # a refusal is as much a failure as a crash: every graph is one that Weft supports
+        return Failure(type(error).__name__, "".join(traceback.format_exception(error)[-2:]))
     if verdict.bytes_differing:
         return Failure("bytes", f"{verdict.bytes_differing} of {verdict.bytes_compared} bytes differ, "
                                 f"the first: {verdict.first_difference}")

@@ -9,7 +9,12 @@ from .sketch import Sketch, Value
 def reshape(sketch: Sketch, x: Value) -> Value | None:
     """The same elements in the same order under another shape: flattened, unflattened or with extents of 1 moved."""
     draw = sketch.draw
-    options = [_flatten, _merge_rows, _drop_ones] if len(x.shape) > 1 else [_add_ones]
+    if len(x.shape) == 1:
+        options = [_add_ones]
+    elif x.shape[1:] == (1,) * x.spatial:
+        options = [_flatten, _drop_ones, _drop_ones]
+    else:
+        options = [_flatten, _merge_rows]
     if not x.is_image:
         options = [_restore, _restore, _flatten]
     return draw.pick(options)(sketch, x)
@@ -34,9 +39,7 @@ def _merge_rows(sketch: Sketch, x: Value) -> Value | None:
     return _reshape(sketch, x, (channels, height * width), [0, channels, -1])
 
 
-def _drop_ones(sketch: Sketch, x: Value) -> Value | None:
-    if any(extent != 1 for extent in x.shape[1:]):
-        return None
+def _drop_ones(sketch: Sketch, x: Value) -> Value:
     axes = sketch.constant("axes", np.arange(2, 1 + len(x.shape)))
     return _same(sketch, sketch.node("Squeeze", [x.name, axes]), x, x.shape[:1])
 
