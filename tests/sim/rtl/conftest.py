@@ -1,0 +1,89 @@
+"""Builds of the copier, made once for all tests, and a simulation of one with random memory."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from sim.rtl.build import Build, build
+from sim.rtl.simulator import RtlSimulator, Stop, Timing
+from sim.rtl.variants import FAST, Variant
+
+COPIER = Path(__file__).with_name("copier.py")
+BASE = 1 << 33
+MEMORY_BYTES = 1 << 18
+TARGET_OFFSET = MEMORY_BYTES // 2
+
+
+@pytest.fixture(scope="session")
+def copier() -> ModuleType:
+    """The module of the device under test."""
+    spec = importlib.util.spec_from_file_location("copier", COPIER)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["copier"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def rtl_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of builds that all test processes of one run share."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rtl-cache"
+
+
+@pytest.fixture(scope="session")
+def build_copier(copier: ModuleType, rtl_cache: Path) -> Callable[..., Build]:
+    """Makes the build of the copier with words of so many bytes."""
+    def make(word_bytes: int = 16, variant: Variant = FAST) -> Build:
+        return build(copier.design(word_bytes), variant, rtl_cache, report=lambda text: None)
+
+    return make
+
+
+@dataclass
+class Bench:
+    """A simulated copier whose memory was filled with random bytes; ``before`` is a copy of them."""
+
+    simulator: RtlSimulator
+    before: np.ndarray
+    copier: ModuleType
+
+    def start(self, words: int, burst: int = 4, source: int = 0, target: int = TARGET_OFFSET, **registers: int) -> None:
+        """Starts a copy; ``source`` and ``target`` are bytes from the memory's base, ``registers`` further ones by name."""
+        values = {"SOURCE": BASE + source & 0xFFFFFFFF, "SOURCE_HIGH": BASE + source >> 32, "TARGET": BASE + target & 0xFFFFFFFF,
+                  "TARGET_HIGH": BASE + target >> 32, "COUNT": words, "BURST": burst, **registers, "CONTROL": 1}
+        for name, value in values.items():
+            self.simulator.write_register(self.copier.Register[name], value)
+
+    def copy(self, words: int, burst: int = 4, **registers: int) -> int:
+        """Copies, expects the interrupt, and returns the cycles that it took."""
+        self.start(words, burst, **registers)
+        begin = self.simulator.cycles
+        assert self.simulator.run(100_000) is Stop.IRQ
+        return self.simulator.cycles - begin
+
+    def status(self) -> set[str]:
+        """Names of the bits set in STATUS."""
+        value = self.simulator.read_register(self.copier.Register.STATUS)
+        return {bit.name for bit in self.copier.Status if value >> bit & 1}
+
+
+@pytest.fixture
+def open_bench(copier: ModuleType) -> Callable[..., object]:
+    """A context manager that opens a ``Bench`` on a build."""
+    @contextmanager
+    def opened(made: Build, timing: Timing | None = None, seed: int = 0) -> Iterator[Bench]:
+        memory = np.random.default_rng(2).integers(0, 256, MEMORY_BYTES, np.uint8)
+        with RtlSimulator(made, memory, BASE, timing, seed) as simulator:
+            yield Bench(simulator, memory.copy(), copier)
+
+    return opened
