@@ -35,7 +35,8 @@ class Tokens:
     def append(self, unit: Unit | None, needs: dict[Unit, int], after: int = NEVER) -> None:
         """The next instruction; ``needs``: the latest instruction of each unit that must be complete before.
 
-        ``after``: a Convolve that is over when this Drain starts, because the accumulators say so.
+        ``after``: a Convolve that is over when this Drain starts, because the accumulators say so. Instructions behind
+        the Drain know nothing of that: the POST unit reads their operands ahead.
         """
         index = len(self._clocks)
         self.wait.append(0)
@@ -48,16 +49,18 @@ class Tokens:
             clock = _later(clock, self._clocks[after], Unit.ARRAY, after)
         for producer in ORDER:
             if needs.get(producer, NEVER) > clock[producer]:
-                clock = self._take(index, unit, producer, needs[producer], clock)
+                taken = self._take(index, unit, producer, needs[producer])
+                clock = _later(clock, self._clocks[taken], producer, taken)
+                self._known[unit] = _later(self._known[unit], self._clocks[taken], producer, taken)
         self._clocks.append(clock)
-        self._known[unit] = clock
         self._latest[unit] = index
 
     def known(self, unit: Unit, producer: Unit) -> int:
         """The latest instruction of ``producer`` that is complete when the next one of ``unit`` starts."""
         return self._known[unit][producer]
 
-    def _take(self, index: int, unit: Unit, producer: Unit, needed: int, clock: Clock) -> Clock:
+    def _take(self, index: int, unit: Unit, producer: Unit, needed: int) -> int:
+        """Makes ``index`` wait; returns the instruction that is then known to be complete."""
         self.wait[index] |= 1 << producer
         if producer is unit:
             needed = self._latest[unit]
@@ -67,7 +70,7 @@ class Tokens:
                 needed = self._latest[producer]
             waiters.append(index)
             self.signal[needed] |= 1 << unit
-        return _later(clock, self._clocks[needed], producer, needed)
+        return needed
 
 
 def _later(clock: Clock, other: Clock, unit: Unit, index: int) -> Clock:

@@ -1,5 +1,6 @@
 """QLinearAdd, QLinearConcat, bounds on integers, and operators that ONNX Runtime itself computes by table."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -24,6 +25,9 @@ def add(builder: Builder, node: onnx.NodeProto) -> None:
     builder.declare(node.output[0], a.shape)
     qa, qb = builder.quantization(node, 1, a.name), builder.quantization(node, 4, b.name)
     qc = builder.quantization(node, 6, node.output[0])
+    if math.prod(a.shape) == 1:
+        # ONNX Runtime takes single elements for scalars, and a scalar first operand swaps roles with the second.
+        a, b, qa, qb = b, a, qb, qa
     a_ratio, b_ratio = qa.scale / qc.scale, qb.scale / qc.scale
     shift = fma(a_ratio, np.float32(qa.zero_point), b_ratio * np.float32(qb.zero_point))
     offset = np.float32(qc.zero_point) - shift
