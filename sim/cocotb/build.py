@@ -35,7 +35,7 @@ def build(design: Design, cache: Path | None = None, report: Report | None = Non
     """
     store = Cache(cache or default_cache())
     report = report or Stopwatch()
-    toolchain = find_toolchain()
+    toolchain = _find_tools()
     verilog = produce_verilog(design, CHECKED, store, report)
 
     def make(folder: Path) -> None:
@@ -44,6 +44,15 @@ def build(design: Design, cache: Path | None = None, report: Report | None = Non
 
     key = digest_files([Path(__file__)], verilog.read_text(), metadata.version("cocotb"), *toolchain.versions)
     return store.produce("cocotb", key, make, report)
+
+
+def _find_tools() -> Toolchain:
+    """Beside those of ``sim.rtl``, the tools that Verilator's script and its makefile need."""
+    for tool in ("perl", "make"):
+        if shutil.which(tool) is None:
+            raise ToolError(f"{tool} is not on PATH: the build for cocotb needs it. Install it, for example with "
+                            f"'apt-get install {tool}'")
+    return find_toolchain()
 
 
 def _compile(verilog: Path, folder: Path, toolchain: Toolchain) -> None:
@@ -79,10 +88,6 @@ def _environment(toolchain: Toolchain) -> Iterator[None]:
     try:
         os.environ |= {"PATH": f"{toolchain.verilator_root / 'bin'}{os.pathsep}{before.get('PATH', '')}",
                        "VERILATOR_ROOT": str(toolchain.verilator_root), "MAKEFLAGS": MAKE_VARIABLES}
-        for tool, package in (("perl", "perl"), ("make", "make")):
-            if shutil.which(tool) is None:
-                raise ToolError(f"{tool} is not on PATH: cocotb builds its simulation with it. Install it, for example "
-                                f"with 'apt-get install {package}'")
         yield
     finally:
         os.environ.clear()

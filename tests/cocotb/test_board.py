@@ -44,7 +44,7 @@ def test_every_fault_ends_in_the_status_register_with_its_cause(board_simulator:
     bench(board_simulator, "bench_board", "faults", 12, group=group, traffic=ROUGH | {"seed": 12})
 
 
-@pytest.mark.parametrize("test", ["bytes_of_registers", "dead_memory"])
+@pytest.mark.parametrize("test", ["registers", "dead_memory"])
 def test_what_only_a_bench_can_do(board_simulator: Path, bench: RunBench, test: str) -> None:
     bench(board_simulator, "bench_board", test, 13, traffic=ROUGH | {"seed": 13})
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from board_checks import CHECKS, check_faults, check_program
+from board_checks import CHECKS, check_faults
 from board_direct import DirectBoard, complete
 from board_faults import FAULTS
 from board_programs import MEMORY_BYTES, Mixed
+from board_runs import check_program
 
 from isa.config import PRESETS
 from sim.rtl.build import Build, build

@@ -1,9 +1,11 @@
 """The whole accelerator at preset ``tiny``, with cocotbext-axi at both of its buses."""
 
+import random
 from pathlib import Path
 from typing import Any
 
 import board_checks as checks
+import board_runs as runs
 import cocotb
 import numpy as np
 from board_programs import MEMORY_BYTES, Mixed, load_words, raw_program, store_words
@@ -45,11 +47,11 @@ async def programs(dut: Any) -> None:
     """Random programs, one after the other."""
     board = await open_board(dut)
     for seed in read_settings()["seeds"]:
-        await checks.check_program(board, Mixed(CONFIG, seed, 2).program)
+        await runs.check_program(board, Mixed(CONFIG, seed, 2).program)
         words = board.bus.read_words, board.bus.written_words
-        assert await checks.read_64(board, Register.BEATS_WRITTEN) == words[1]
+        assert await runs.read_64(board, Register.BEATS_WRITTEN) == words[1]
         # What FETCH has read ahead may still come after the end.
-        assert words[0] - 64 <= await checks.read_64(board, Register.BEATS_READ) <= words[0]
+        assert words[0] - 64 <= await runs.read_64(board, Register.BEATS_READ) <= words[0]
         board.bus.read_words = board.bus.written_words = 0
 
 
@@ -60,21 +62,35 @@ async def network(dut: Any) -> None:
     program = Program.load(Path(settings["program"]))
     board = await open_board(dut, program.memory_bytes)
     with np.load(settings["inputs"]) as inputs:
-        await checks.check_program(board, program, dict(inputs))
+        await runs.check_program(board, program, dict(inputs))
     np.savez("outputs.npz", **{output.name: read_slot(board.memory, output.slot) for output in program.outputs})
 
 
 @cocotb.test()
-async def bytes_of_registers(dut: Any) -> None:
-    """Single bytes are written, and the others keep their value."""
+async def registers(dut: Any) -> None:
+    """Single bytes are written and the others keep their value, while other registers are read at the same time."""
     board = await open_board(dut)
-    await board.write_register(Register.PROGRAM, 0x1122_3344)
-    await board.registers.write_bytes(Register.PROGRAM + 2, b"\xaa")
-    assert await board.read_register(Register.PROGRAM) == 0x11AA_3344
-    await board.registers.write_bytes(Register.PROGRAM, b"\xbb\xcc")
-    assert await board.read_register(Register.PROGRAM) == 0x11AA_CCBB
+    rng = random.Random(read_settings()["traffic"]["seed"])
+    identity = int(CONFIG.digest[:8], 16)
+    kept = {Register.PROGRAM: bytearray(4), Register.BASE: bytearray(4), Register.WATCHDOG: bytearray(4)}
+
+    async def write() -> None:
+        for _ in range(100):
+            register, first = rng.choice(list(kept)), rng.randrange(4)
+            data = rng.randbytes(rng.randint(1, 4 - first))
+            kept[register][first:first + len(data)] = data
+            await board.registers.write_bytes(register + first, data)
+
+    async def read() -> None:
+        for _ in range(100):
+            assert await board.read_register(Register.CONFIG) == identity
+
+    for task in [cocotb.start_soon(write()), cocotb.start_soon(read())]:
+        await task
+    for register, data in kept.items():
+        assert await board.read_register(register) == int.from_bytes(data, "little"), register.name
     await board.registers.write_bytes(Register.CONTROL + 1, b"\xff")
-    assert not (await checks.status(board)).busy
+    assert not (await runs.status(board)).busy
 
 
 @cocotb.test()
@@ -83,13 +99,13 @@ async def dead_memory(dut: Any) -> None:
     board = await open_board(dut)
     fetches, loads, stores = End(), load_words(0, 0, 500), store_words(1 << 16, 0, 500)
     for delay, instruction in ((0, fetches), (150, loads), (150, stores)):
-        await checks.start(board, raw_program(CONFIG, instruction.encode() + End().encode()))
+        await runs.start(board, raw_program(CONFIG, instruction.encode() + End().encode()))
         await board.run(delay + 1)
         board.bus.freeze()
         for _ in range(2):
-            word = await checks.finish(board)
+            word = await runs.finish(board)
             assert word.failed and word.error is Error.WATCHDOG, (delay, word)
-            await board.write_register(Register.CONTROL, checks.START)
+            await board.write_register(Register.CONTROL, runs.START)
         board.bus.thaw()
-        await checks.stop(board)
+        await runs.stop(board)
         await checks.works(board)

@@ -1,140 +1,43 @@
 """What must hold for the accelerator, on any simulator that has the methods of ``sim.cocotb.board.Board``."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import numpy as np
 from board_faults import FAULTS, FETCH, Fault
-from board_programs import MEMORY_BYTES, RESULTS, Mixed, load_words, raw_program, small_program, store_words
-from numpy.typing import NDArray
+from board_programs import (
+    CONSTANTS,
+    MEMORY_BYTES,
+    RESULTS,
+    Mixed,
+    load_words,
+    raw_program,
+    small_program,
+)
+from board_runs import (
+    START,
+    WATCHDOG_CYCLES,
+    Accelerator,
+    check_program,
+    finish,
+    read_64,
+    refused,
+    start,
+    status,
+    stop,
+    write_64,
+)
 
-from isa.config import Config
 from isa.fields import INSTRUCTION_BYTES, Unit, Units
-from isa.image import build_memory, write_inputs
 from isa.instructions import End
 from isa.program import Program
 from isa.registers import IDENTITY_VALUE, VERSION_VALUE, Cause, Error, Register, StatusWord, counter_address
-from isa.registers import Control as ControlBit
-from sim.compare import compare_writes
-from sim.emulator import Emulator
-from sim.rtl.errors import SimulationError
 from sim.rtl.simulator import Stop
 
-START, RESET = 1 << ControlBit.START, 1 << ControlBit.RESET
-WATCHDOG_CYCLES = 3000      # above any wait for memory
-LONGEST = 200_000           # cycles: a run that has not ended by then hangs
 READ_AHEAD = 2000           # cycles in which FETCH fills its buffer
-LOW = 0xFFFF_FFFF
-
-Inputs = Mapping[str, NDArray[Any]]
-
-
-class Accelerator(Protocol):
-    """The board, or the in-process simulator behind the same methods."""
-
-    config: Config
-    memory: NDArray[np.uint8]
-    base: int
-
-    @property
-    def irq(self) -> bool: ...
-    async def read_register(self, address: int) -> int: ...
-    async def write_register(self, address: int, value: int) -> None: ...
-    async def run(self, max_cycles: int) -> Stop: ...
-    async def reset(self) -> None: ...
-    def add_fault(self, address: int, size: int) -> None: ...
-    def clear_faults(self) -> None: ...
-    def take_trace(self) -> tuple[NDArray[np.uint32], NDArray[np.int8]]: ...
-
-
-async def read_64(board: Accelerator, address: int) -> int:
-    return await board.read_register(address) | await board.read_register(address + 4) << 32
-
-
-async def write_64(board: Accelerator, address: int, value: int) -> None:
-    await board.write_register(address, value & LOW)
-    await board.write_register(address + 4, value >> 32)
-
-
-async def status(board: Accelerator) -> StatusWord:
-    return StatusWord.decode(await board.read_register(Register.STATUS))
-
-
-async def refused(access: Awaitable[Any]) -> bool:
-    try:
-        await access
-    except SimulationError:
-        return True
-    return False
-
-
-async def start(board: Accelerator, program: Program, inputs: Inputs | None = None, interrupt: int = 1) -> None:
-    """Places a program and its inputs in memory and starts it."""
-    image = build_memory(program)
-    write_inputs(image, program, inputs or {})
-    board.memory[:image.size] = image
-    await write_64(board, Register.PROGRAM, board.base + program.code_address)
-    await write_64(board, Register.BASE, board.base)
-    await board.write_register(Register.WATCHDOG, WATCHDOG_CYCLES)
-    await board.write_register(Register.INTERRUPT_ENABLE, interrupt)
-    await board.write_register(Register.CONTROL, START)
-
-
-async def finish(board: Accelerator) -> StatusWord:
-    """Waits for the interrupt, and takes it back."""
-    assert await board.run(LONGEST) is Stop.IRQ, "hangs"
-    assert await board.read_register(Register.INTERRUPT) == 1
-    await board.write_register(Register.INTERRUPT, 1)
-    assert not board.irq
-    word = await status(board)
-    assert not word.busy and word.done != word.failed
-    await check_counters(board)
-    return word
-
-
-async def stop(board: Accelerator) -> None:
-    """Ends a run by RESET, which waits for what is under way on the bus: the run is neither done nor failed."""
-    await board.write_register(Register.CONTROL, RESET)
-    for _ in range(WATCHDOG_CYCLES // 100):
-        await board.run(100)
-        if not (await status(board)).busy:
-            break
-    assert await status(board) == StatusWord(False, False, False, Error.NONE)
-
-
-async def check_counters(board: Accelerator) -> None:
-    """Each cycle of each unit counts for one cause."""
-    cycles = await read_64(board, Register.CYCLES)
-    assert cycles > 0
-    for unit in Unit:
-        counted = {cause.name: await read_64(board, counter_address(unit, cause)) for cause in Cause}
-        assert sum(counted.values()) == cycles, (unit.name, counted)
-
-
-async def check_program(board: Accelerator, program: Program, inputs: Inputs | None = None) -> None:
-    """The program ends well, and memory, every write of POST, and all counts are as the emulator says."""
-    board.take_trace()
-    await start(board, program, inputs)
-    expected = board.memory.copy()
-    emulator = Emulator(program, board.config)
-    emulator.execute(expected, True)
-    word = await finish(board)
-    assert word == StatusWord(False, True, False, Error.NONE), word
-    comparison = compare_writes(program, emulator.capture, *board.take_trace())
-    assert comparison.bytes_compared > 0 and comparison.first is None, str(comparison.first)
-    assert (board.memory == expected).all()
-    instructions = list(program)
-    assert await board.read_register(Register.FETCHED) == len(instructions)
-    for unit in Unit:
-        count = sum(instruction.UNIT is unit for instruction in instructions)
-        assert await board.read_register(Register.RETIRED + 4 * unit) == count, unit.name
-        assert await board.read_register(Register.STATE + 4 * unit) == 0, unit.name
-        assert await board.read_register(Register.TOKENS + 4 * unit) == 0, unit.name
-
-
-async def works(board: Accelerator) -> None:
-    """A program that uses every unit runs as if nothing had been before."""
-    await check_program(board, Mixed(board.config, 5, 1).program)
+POINTS = 4                  # of a run at which something happens
+SEED = 9
 
 
 async def check_fault(board: Accelerator, fault: Fault) -> None:
@@ -152,6 +55,18 @@ async def check_fault(board: Accelerator, fault: Fault) -> None:
         consumer, producer, count = fault.tokens
         assert await board.read_register(Register.TOKENS + 4 * consumer) == count << 8 * producer
     board.clear_faults()
+
+
+async def works(board: Accelerator) -> None:
+    """A program that uses every unit runs as if nothing had been before."""
+    await check_program(board, Mixed(board.config, 5, 1).program)
+
+
+async def measured(board: Accelerator) -> tuple[Program, int]:
+    """A program in which all units are at work at once, and the cycles that it takes."""
+    program = Mixed(board.config, SEED, 2).program
+    await check_program(board, program)
+    return program, await read_64(board, Register.CYCLES)
 
 
 async def check_faults(board: Accelerator, group: str) -> None:
@@ -215,16 +130,59 @@ async def busy(board: Accelerator) -> None:
 
 
 async def stopped(board: Accelerator) -> None:
-    """RESET in the middle of transfers leaves nothing behind, at whatever point it comes."""
-    program = raw_program(board.config, b"".join(one.encode() for one in (
-        load_words(RESULTS, 0, 2000, signal=Units.STORE), store_words(RESULTS, 4000, 2000),
-        store_words(RESULTS + 8192, 6000, 2000, wait=Units.LOAD), End())))
-    for cycles in (5, 37, 120, 400, 1100):
+    """RESET leaves nothing behind, at whatever point of a run it comes."""
+    program, cycles = await measured(board)
+    for point in random.Random(31).sample(range(cycles), POINTS):
         await start(board, program)
-        await board.run(cycles)
-        assert (await status(board)).busy
-        await stop(board)
-        await works(board)
+        await board.run(point)
+        if (await status(board)).busy:
+            await stop(board)
+        await check_program(board, small_program(board.config, point))
+    await works(board)
+
+
+async def refused_anywhere(board: Accelerator) -> None:
+    """A word that the bus refuses ends the run with the unit that wanted it, whatever else is going on."""
+    program, _ = await measured(board)
+    size = board.config.size
+    results = Mixed(board.config, SEED, 2).result
+    places = [(0, len(program.instructions), Error.BUS_READ, FETCH), (RESULTS, results, Error.BUS_WRITE, Unit.STORE),
+              (CONSTANTS, CONSTANTS + len(program.constants), Error.BUS_READ, Unit.LOAD)]
+    for point, (first, end, error, unit) in enumerate(places * (POINTS // 2)):
+        board.add_fault(board.base + random.Random(point).randrange(first, end, size), size)
+        await start(board, program)
+        word = await finish(board)
+        board.clear_faults()
+        assert (word.error, await board.read_register(Register.ERROR_UNIT)) == (error, unit), (point, word)
+        await check_program(board, small_program(board.config, point))
+    await works(board)
+
+
+async def misordered_anywhere(board: Accelerator) -> None:
+    """A token that is not given ends in the watchdog, one that is not taken is left, anything else is illegal."""
+    program, _ = await measured(board)
+    instructions, rng = list(program), random.Random(32)
+    for point in range(POINTS):
+        giver = rng.choice([index for index, one in enumerate(instructions) if one.signal])
+        taker = rng.choice([index for index, one in enumerate(instructions)
+                            if one.UNIT is not None and one.wait & ~(1 << one.UNIT)])
+        strange = rng.randrange(len(instructions))
+        for index, changed, error in (
+                (giver, replace(instructions[giver], signal=0).encode(), Error.WATCHDOG),
+                (taker, replace(instructions[taker], wait=0).encode(), Error.TOKENS_LEFT),
+                (strange, bytes(INSTRUCTION_BYTES), Error.ILLEGAL_INSTRUCTION)):
+            code = [one.encode() for one in instructions]
+            code[index] = changed
+            await start(board, raw_program(board.config, b"".join(code), program.constants.tobytes()))
+            word = await finish(board)
+            assert word.error is error, (index, word)
+            await check_program(board, small_program(board.config, point))
+    await works(board)
+
+
+async def patient(board: Accelerator) -> None:
+    """As long as a unit works, the watchdog does not bite."""
+    await check_program(board, Mixed(board.config, 6, 1).program, watchdog=500)
 
 
 async def watchdog(board: Accelerator) -> None:
@@ -279,4 +237,5 @@ async def hard_reset(board: Accelerator) -> None:
 
 Check = Callable[[Accelerator], Awaitable[None]]
 CHECKS: dict[str, Check] = {check.__name__: check for check in (
-    works, identity, interrupts, busy, stopped, watchdog, edges, hard_reset)}
+    works, identity, interrupts, busy, stopped, refused_anywhere, misordered_anywhere, patient, watchdog, edges,
+    hard_reset)}

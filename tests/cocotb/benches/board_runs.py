@@ -1,0 +1,140 @@
+"""Runs of programs on any simulator that has the methods of ``sim.cocotb.board.Board``, and what holds after each."""
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isa.config import Config
+from isa.fields import Unit
+from isa.image import build_memory, write_inputs
+from isa.program import Program
+from isa.registers import Cause, Error, Register, StatusWord, counter_address
+from isa.registers import Control as ControlBit
+from sim.compare import compare_writes
+from sim.emulator import Emulator
+from sim.rtl.errors import SimulationError
+from sim.rtl.simulator import Stop
+
+START, RESET = 1 << ControlBit.START, 1 << ControlBit.RESET
+WATCHDOG_CYCLES = 3000      # above any wait for memory
+LONGEST = 200_000           # cycles: a run that has not ended by then hangs
+LOW = 0xFFFF_FFFF
+
+Inputs = Mapping[str, NDArray[Any]]
+
+
+class Accelerator(Protocol):
+    """The board, or the in-process simulator behind the same methods."""
+
+    config: Config
+    memory: NDArray[np.uint8]
+    base: int
+
+    @property
+    def irq(self) -> bool: ...
+    async def read_register(self, address: int) -> int: ...
+    async def write_register(self, address: int, value: int) -> None: ...
+    async def run(self, max_cycles: int) -> Stop: ...
+    async def reset(self) -> None: ...
+    def add_fault(self, address: int, size: int) -> None: ...
+    def clear_faults(self) -> None: ...
+    def take_trace(self) -> tuple[NDArray[np.uint32], NDArray[np.int8]]: ...
+
+
+async def read_64(board: Accelerator, address: int) -> int:
+    return await board.read_register(address) | await board.read_register(address + 4) << 32
+
+
+async def write_64(board: Accelerator, address: int, value: int) -> None:
+    await board.write_register(address, value & LOW)
+    await board.write_register(address + 4, value >> 32)
+
+
+async def status(board: Accelerator) -> StatusWord:
+    return StatusWord.decode(await board.read_register(Register.STATUS))
+
+
+async def refused(access: Awaitable[Any]) -> bool:
+    try:
+        await access
+    except SimulationError:
+        return True
+    return False
+
+
+async def start(board: Accelerator, program: Program, inputs: Inputs | None = None, interrupt: int = 1,
+                watchdog: int = WATCHDOG_CYCLES) -> None:
+    """Places a program and its inputs in memory and starts it."""
+    image = build_memory(program)
+    write_inputs(image, program, inputs or {})
+    board.memory[:image.size] = image
+    await write_64(board, Register.PROGRAM, board.base + program.code_address)
+    await write_64(board, Register.BASE, board.base)
+    await board.write_register(Register.WATCHDOG, watchdog)
+    await board.write_register(Register.INTERRUPT_ENABLE, interrupt)
+    await board.write_register(Register.CONTROL, START)
+
+
+async def begun(board: Accelerator, before: int) -> None:
+    """Waits until START has taken effect; until then POST may write what is left of the last run, of ``before`` cycles."""
+    for _ in range(WATCHDOG_CYCLES):
+        if await read_64(board, Register.CYCLES) != before:
+            return
+    raise AssertionError("START has no effect")
+
+
+async def finish(board: Accelerator) -> StatusWord:
+    """Waits for the interrupt, and takes it back."""
+    assert await board.run(LONGEST) is Stop.IRQ, "hangs"
+    assert await board.read_register(Register.INTERRUPT) == 1
+    await board.write_register(Register.INTERRUPT, 1)
+    assert not board.irq
+    word = await status(board)
+    assert not word.busy and word.done != word.failed
+    await check_counters(board)
+    return word
+
+
+async def stop(board: Accelerator) -> None:
+    """Ends a run by RESET, which waits for what is under way on the bus: the run is neither done nor failed."""
+    await board.write_register(Register.CONTROL, RESET)
+    for _ in range(WATCHDOG_CYCLES // 100):
+        await board.run(100)
+        if not (await status(board)).busy:
+            break
+    assert await status(board) == StatusWord(False, False, False, Error.NONE)
+
+
+async def check_counters(board: Accelerator) -> None:
+    """Each cycle of each unit counts for one cause."""
+    cycles = await read_64(board, Register.CYCLES)
+    assert cycles > 0
+    for unit in Unit:
+        counted = {cause.name: await read_64(board, counter_address(unit, cause)) for cause in Cause}
+        assert sum(counted.values()) == cycles, (unit.name, counted)
+
+
+async def check_program(board: Accelerator, program: Program, inputs: Inputs | None = None,
+                        watchdog: int = WATCHDOG_CYCLES) -> None:
+    """The program ends well, and memory, every write of POST, and all counts are as the emulator says."""
+    before = await read_64(board, Register.CYCLES)
+    await start(board, program, inputs, watchdog=watchdog)
+    await begun(board, before)
+    board.take_trace()
+    expected = board.memory.copy()
+    emulator = Emulator(program, board.config)
+    emulator.execute(expected, True)
+    word = await finish(board)
+    assert word == StatusWord(False, True, False, Error.NONE), word
+    comparison = compare_writes(program, emulator.capture, *board.take_trace())
+    assert comparison.bytes_compared > 0 and comparison.first is None, str(comparison.first)
+    assert (board.memory == expected).all()
+    instructions = list(program)
+    assert await board.read_register(Register.FETCHED) == len(instructions)
+    for unit in Unit:
+        count = sum(instruction.UNIT is unit for instruction in instructions)
+        assert await board.read_register(Register.RETIRED + 4 * unit) == count, unit.name
+        assert await board.read_register(Register.STATE + 4 * unit) == 0, unit.name
+        assert await board.read_register(Register.TOKENS + 4 * unit) == 0, unit.name

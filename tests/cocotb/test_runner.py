@@ -1,0 +1,65 @@
+"""A bench that fails is told, whatever fails in it."""
+
+from pathlib import Path
+
+import pytest
+
+from isa.config import PRESETS
+from sim.cocotb.build import build
+from sim.cocotb.runner import BenchError, run_bench
+from sim.rtl.design import accelerator
+from sim.rtl.toolchain import ToolError
+
+BENCH = """
+import cocotb
+from cocotb.triggers import Timer
+from sim.cocotb.runner import read_settings
+
+@cocotb.test()
+async def passes(dut):
+    assert read_settings() == {"value": 3}
+
+@cocotb.test()
+async def fails(dut):
+    assert read_settings()["value"] == 4, "the value is not four"
+
+@cocotb.test()
+async def fails_beside(dut):
+    async def beside():
+        assert False, "what runs beside fails"
+    cocotb.start_soon(beside())
+    await Timer(100, "ns")
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    path = tmp_path / "bench_to_fail.py"
+    path.write_text(BENCH)
+    return path
+
+
+def test_a_bench_gets_its_settings(bus_side_simulator: Path, module: Path, tmp_path: Path) -> None:
+    run_bench(bus_side_simulator, module, "passes", tmp_path, {"value": 3})
+
+
+@pytest.mark.parametrize(("test", "message"), [
+    ("fails", "the value is not four"), ("fails_beside", "what runs beside fails"), ("misspelt", "misspelt")])
+def test_a_failure_is_told(bus_side_simulator: Path, module: Path, tmp_path: Path, test: str, message: str) -> None:
+    with pytest.raises(BenchError, match=message):
+        run_bench(bus_side_simulator, module, test, tmp_path, {"value": 3})
+
+
+def test_a_module_that_does_not_import_is_told(bus_side_simulator: Path, module: Path, tmp_path: Path) -> None:
+    module.write_text("import nothing_of_that_name")
+    with pytest.raises(BenchError, match="nothing_of_that_name"):
+        run_bench(bus_side_simulator, module, "passes", tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["perl", "make"])
+def test_a_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    for tool in {"perl", "make"} - {missing}:
+        (tmp_path / tool).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match=f"{missing} is not on PATH.*apt-get install {missing}"):
+        build(accelerator(PRESETS["tiny"]), cache=tmp_path / "cache")
