@@ -1,0 +1,60 @@
+"""ARRAY: tiles of weights from the FIFO, pixels through them, sums into accumulator halves."""
+
+from compiler.cost.kernel import Process
+from compiler.cost.machine import Machine
+from compiler.cost.timing import BURST_WORDS, PLAN_LATENCY, RETIRE_LATENCY, TAKE, ArrayTiming
+from isa.fields import Unit
+from isa.instructions import Convolve
+
+
+class Array:
+    """Streams tiles back to back; the next tile is read while the pixels of this one pass.
+
+    ``spans``: by number of instruction, the cycles of its first and last pixel.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.timing = ArrayTiming(machine.config)
+        self.size = machine.config.size
+        self.spans: dict[int, tuple[int, int]] = {}
+        self._begun = -self.size    # the first row of the latest tile was read
+        self._claimed = 0
+
+    def run(self) -> Process:
+        queue = self.machine.queues[Unit.ARRAY]
+        count, end = 0, 0
+        tile = yield from self._tile(0)
+        while True:
+            accepted = yield from queue.accepted.take()
+            index, instruction = queue.items[count]
+            assert isinstance(instruction, Convolve)
+            pixels = instruction.height * instruction.width
+            taken = max(accepted + PLAN_LATENCY, tile, end)
+            if instruction.first:
+                taken = max(taken, (yield from self.machine.empty_halves.take()))
+            begin = taken + TAKE
+            for _ in range(instruction.blocks * instruction.taps_y * instruction.taps_x * instruction.repeats - 1):
+                tile = yield from self._tile(taken + self.timing.reload)
+                taken = max(taken + pixels, tile)
+                queue.busy += pixels
+            end = taken + pixels
+            queue.busy += pixels
+            self.spans[index] = begin, end
+            queue.ready.post(taken)
+            queue.retire(instruction, end + RETIRE_LATENCY)
+            if instruction.last:
+                self.machine.full_halves.post(end + self.timing.half_full)
+            count += 1
+            tile = yield from self._tile(taken + self.timing.reload)
+
+    def _tile(self, shadow_free: int) -> Process:
+        """Reads the next tile into the shadow plane; returns the earliest cycle that may take a step with it."""
+        weights, size = self.machine.weights, self.size
+        self._claimed += size
+        there = yield from weights.filled.reach(self._claimed)
+        self._begun = max(shadow_free, there, self._begun + size)
+        piece = min(size, BURST_WORDS)
+        for row in range(piece, size + 1, piece):
+            weights.space.post(self._begun + row, piece)
+        return self._begun + self.timing.ready

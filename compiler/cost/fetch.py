@@ -1,0 +1,68 @@
+"""FETCH: reads the program ahead and hands its instructions out."""
+
+from compiler.cost.kernel import Process
+from compiler.cost.machine import Machine
+from compiler.cost.timing import (
+    BEAT_TO_STORAGE,
+    BUFFER_BYTES,
+    CHUNK_BYTES,
+    DISPATCH,
+    END_LATENCY,
+    FIRST_REQUEST,
+    REQUEST_AFTER_ROOM,
+)
+from isa.fields import INSTRUCTION_BYTES
+from isa.program import Program
+
+
+class Fetch:
+    """Both halves of FETCH."""
+
+    def __init__(self, machine: Machine, program: Program) -> None:
+        self.machine, self.program = machine, program
+        self.size = machine.config.size
+        self.words = max(1, INSTRUCTION_BYTES // self.size)         # taken from the buffer at once
+        self.together = max(1, self.size // INSTRUCTION_BYTES)      # instructions in them
+        self.room = machine.kernel.channel(BUFFER_BYTES // self.size)
+        self.arrived = machine.kernel.channel()
+        self.ended: int | None = None
+
+    def read(self) -> Process:
+        """Asks for chunk after chunk while there is room for a whole one, until the end is decoded."""
+        chunk, place, asked = CHUNK_BYTES // self.size, self.program.code_address // self.size, 0
+        time = FIRST_REQUEST
+        while True:
+            room = yield from self.room.reach(asked + chunk)
+            time = max(time, room + REQUEST_AFTER_ROOM)
+            yield time
+            if self.ended is not None and time > self.ended:
+                return time
+            length = chunk - place % chunk
+            accepted, first = self.machine.bus.request(time, length)
+            for begin in range(0, length, self.words):
+                self.arrived.post(first + begin + self.words - 1, self.words)
+            place, asked, time = place + length, asked + length, accepted + REQUEST_AFTER_ROOM
+
+    def dispatch(self) -> Process:
+        """Pushes every instruction; ends with the run."""
+        taken = pushed = 0
+        for index, instruction in enumerate(self.program):
+            if index % self.together == 0:
+                beat = yield from self.arrived.take(self.words)
+                taken = max(pushed + self.words, beat + BEAT_TO_STORAGE)
+                self.room.post(taken, self.words)
+            pushed = max(pushed, taken) + DISPATCH
+            if instruction.UNIT is None:
+                self.ended = pushed
+                break
+            queue = self.machine.queues[instruction.UNIT]
+            pushed = max(pushed, (yield from queue.slots.take()))
+            queue.push(pushed, index, instruction)
+        yield pushed + 1    # the reader must have seen the end
+        return (yield from self._quiet(pushed))
+
+    def _quiet(self, ended: int) -> Process:
+        time = ended
+        for queue in self.machine.queues.values():
+            time = max(time, (yield from queue.ended.reach(len(queue.items))))
+        return max(time, self.machine.bus.end) + END_LATENCY

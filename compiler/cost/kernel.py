@@ -1,0 +1,102 @@
+"""Processes with a clock of their own, joined by channels whose contents carry the cycle at which they are there.
+
+A channel has one writer and one reader, so a process may run ahead of the others: what it reads does not depend on the
+order in which processes are run. Only those that share the bus ask to be resumed in order of time.
+"""
+
+from collections import deque
+from collections.abc import Generator
+from heapq import heappop, heappush
+
+from compiler.errors import CompileError
+
+
+class Channel:
+    """Counts what has been posted, and since when; totals only grow."""
+
+    def __init__(self, initial: int = 0) -> None:
+        self.total = initial
+        self._posts = deque([(initial, 0)])
+        self._since = 0
+        self.taken = 0
+        self.waiter: tuple[Process, int] | None = None
+        self.woken: list[Process] = []
+
+    def post(self, time: int, amount: int = 1) -> None:
+        """``amount`` more from cycle ``time`` on."""
+        self.total += amount
+        self._posts.append((self.total, time))
+        if self.waiter is not None and self.total >= self.waiter[1]:
+            self.woken.append(self.waiter[0])
+            self.waiter = None
+
+    def since(self, total: int) -> int:
+        """The cycle from which ``total`` or more were there; for less than was asked before, the cycle answered then."""
+        posts = self._posts
+        while posts[0][0] < total:
+            posts.popleft()
+        self._since = max(self._since, posts[0][1])
+        return self._since
+
+    def reach(self, total: int) -> "Process":
+        """Waits until ``total`` were posted in all; returns since when."""
+        while self.total < total:
+            yield self, total
+        return self.since(total)
+
+    def take(self, amount: int = 1) -> "Process":
+        """Waits for ``amount`` more than were taken before; returns since when they are there."""
+        self.taken += amount
+        return (yield from self.reach(self.taken))
+
+
+Wait = int | tuple[Channel, int]
+Process = Generator[Wait, None, int]
+"""Yields the cycle at which it wants to go on, or the channel and the total that it waits for."""
+
+
+class Kernel:
+    """Runs processes, always the one whose clock is least."""
+
+    def __init__(self) -> None:
+        self._ready: list[tuple[int, int, Process]] = []
+        self._order = 0
+        self._woken: list[Process] = []
+        self._now = 0
+
+    def channel(self, initial: int = 0) -> Channel:
+        channel = Channel(initial)
+        channel.woken = self._woken
+        return channel
+
+    def start(self, process: Process) -> None:
+        self._push(self._now, process)
+
+    def run(self, until: Process) -> int:
+        """Runs all processes until ``until`` ends; returns what it does.
+
+        Raises ``CompileError`` when every process waits for another: no hardware could end such a program.
+        """
+        self.start(until)
+        while self._ready:
+            self._now, _, process = heappop(self._ready)
+            try:
+                wait = next(process)
+            except StopIteration as stop:
+                if process is until:
+                    return int(stop.value)
+            else:
+                self._suspend(process, wait)
+            while self._woken:
+                self._push(self._now, self._woken.pop())
+        raise CompileError("the program never ends: its instructions wait for each other")
+
+    def _suspend(self, process: Process, wait: Wait) -> None:
+        if isinstance(wait, int):
+            self._push(wait, process)
+        else:
+            wait[0].waiter = process, wait[1]
+
+    def _push(self, time: int, process: Process) -> None:
+        self._order += 1
+        heappush(self._ready, (max(time, self._now), self._order, process))

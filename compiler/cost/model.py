@@ -1,0 +1,42 @@
+"""The prediction: all units as processes, run until the program ends."""
+
+from compiler.cost.array import Array
+from compiler.cost.fetch import Fetch
+from compiler.cost.load import load
+from compiler.cost.machine import Machine
+from compiler.cost.post import Post
+from compiler.cost.prediction import LayerCycles, Prediction
+from compiler.cost.store import store
+from isa.config import Config
+from isa.fields import Unit
+from isa.program import Program
+
+
+def predict(program: Program, config: Config) -> Prediction:
+    """What a run of ``program`` costs on ``config`` with the memory of ``compiler.cost.timing``.
+
+    Instructions, bursts and tiles are timed one by one, words and pixels inside them are not; collisions in the banks of
+    the activation memory are left out.
+
+    Raises ``ProgramError`` when the program is for another configuration, ``CompileError`` when it would never end.
+    """
+    program.require(config)
+    machine = Machine(config)
+    fetch, array, post = Fetch(machine, program), Array(machine), Post(machine)
+    processes = [queue.issue() for queue in machine.queues.values()]
+    processes += [fetch.read(), load(machine), array.run(), post.run(), store(machine)]
+    for process in processes:
+        machine.kernel.start(process)
+    cycles = machine.kernel.run(until=fetch.dispatch())
+    busy = {unit.name: queue.busy for unit, queue in machine.queues.items()}
+    return Prediction(cycles, program.macs, config.multipliers, busy, machine.bus.words, busy[Unit.STORE.name],
+                      _layers(program, array.spans))
+
+
+def _layers(program: Program, spans: dict[int, tuple[int, int]]) -> tuple[LayerCycles, ...]:
+    result = []
+    for layer in program.layers:
+        inside = [spans[index] for index in range(layer.first, layer.last) if index in spans]
+        if inside:
+            result.append(LayerCycles(layer.name, layer.operator, inside[0][0], inside[-1][1]))
+    return tuple(result)

@@ -1,0 +1,134 @@
+"""Predicted cycles against the RTL's, and the model's latencies against the hardware's."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_graphs.generator import generate
+
+from compiler import compile_model
+from compiler.cost import Prediction, predict, timing
+from compiler.cost.bus import ReadBus, cut
+from compiler.errors import CompileError
+from hdl.array import timing as array_timing
+from hdl.interfaces import MEMORY_LATENCY
+from hdl.post import stages
+from hdl.weight_fifo import WEIGHT_LATENCY
+from host.networks import digits
+from host.report import RunReport
+from host.rtl_device import RtlDevice
+from isa.config import PRESETS, Config
+from isa.fields import Units
+from isa.image import build_memory
+from isa.instructions import Convolve, End
+from isa.program import Program, ProgramError
+
+NETWORK_BOUND = 0.01    # of the cycles of a whole network
+GRAPH_BOUND = 0.05      # of those of a graph of a few thousand cycles
+DRIFT = 4               # cycles by which a latency may differ from the hardware's
+
+
+@pytest.fixture(scope="module", params=["tiny", "16x16"])
+def device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
+    device = RtlDevice(PRESETS[request.param])
+    yield device
+    device.close()
+
+
+def _both(program: Program, device: RtlDevice) -> tuple[Prediction, RunReport]:
+    """Cycles do not depend on the values in memory."""
+    return predict(program, device.config), device.execute(program, build_memory(program))
+
+
+def _assert_near(program: Program, device: RtlDevice, bound: float) -> None:
+    predicted, measured = _both(program, device)
+    assert measured.counters is not None
+    assert predicted.cycles == pytest.approx(measured.cycles, rel=bound)
+    assert predicted.utilization == pytest.approx(measured.utilization, rel=bound)
+    assert (predicted.words_read, predicted.words_written) == (measured.words_read, measured.words_written)
+    for unit in ("LOAD", "ARRAY"):
+        assert predicted.busy[unit] == measured.counters[unit]["WORK"]
+
+
+def test_digits(device: RtlDevice) -> None:
+    _assert_near(compile_model(digits.MODEL, device.config), device, NETWORK_BOUND)
+
+
+@pytest.mark.parametrize("model", ["resnet20_cifar10_int8_qop", "resnet20_cifar10_int8_qdq", "mlperf_tiny_resnet8_int8_qdq"])
+def test_cifar_networks(shared_data: Path, model: str, device: RtlDevice) -> None:
+    _assert_near(compile_model(shared_data / "models" / f"{model}.onnx", device.config), device, NETWORK_BOUND)
+
+
+def test_random_graphs_with_every_kind_of_instruction() -> None:
+    device, kinds = RtlDevice(PRESETS["tiny"]), set()
+    for seed in range(25):
+        program = compile_model(generate(seed), device.config)
+        kinds |= {f"{one.mnemonic()} {getattr(one, 'kind', '')}".strip() for one in program}
+        _assert_near(program, device, GRAPH_BOUND)
+    assert kinds >= {"load_table", "load_parameters", "vector", "pool 0", "pool 1", "pool 2", "store", "convolve"}
+
+
+@pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
+def test_latencies_are_near_the_hardware_s(config: Config) -> None:
+    ours, hardware = timing.ArrayTiming(config), array_timing.Timing(config)
+    half_full = array_timing.WORD + hardware.tag + hardware.column_groups - 1 + array_timing.UPDATE
+    pairs = {
+        "reload": (ours.reload, hardware.reload), "ready": (ours.ready, hardware.ready),
+        "half_full": (ours.half_full, half_full), "WORD": (timing.WORD, array_timing.WORD),
+        "WEIGHT_LATENCY": (timing.WEIGHT_LATENCY, WEIGHT_LATENCY + array_timing.WEIGHT_REGISTER),
+        "LANES_LATENCY": (timing.LANES_LATENCY, 1 + stages.RESULT + 2),
+        "RELEASE_PARAMETERS": (timing.RELEASE_PARAMETERS, 2 + stages.SCALE_READ),
+        "RELEASE_TABLE": (timing.RELEASE_TABLE, 2 + stages.SUMMED),
+        "RESIDUAL_LATENCY": (timing.RESIDUAL_LATENCY, 2 + MEMORY_LATENCY),
+    }
+    assert {name: pair for name, pair in pairs.items() if abs(pair[0] - pair[1]) > DRIFT} == {}
+
+
+def test_layers_lie_inside_the_run_and_in_order() -> None:
+    predicted = predict(compile_model(digits.MODEL, "16x16"), PRESETS["16x16"])
+    convolutions = [layer for layer in predicted.layers if layer.operator == "QLinearConv"]
+    assert len(convolutions) > 3
+    assert [layer.first for layer in convolutions] == sorted(layer.first for layer in convolutions)
+    assert all(0 < layer.first <= layer.last < predicted.cycles for layer in predicted.layers)
+    assert predicted.milliseconds(200) == predicted.cycles / 200_000
+
+
+def test_a_smaller_weight_fifo_costs_cycles() -> None:
+    """The model sees a resource of the configuration, not the program only."""
+    wide = PRESETS["16x16"]
+    narrow = replace(wide, name="narrow", weight_words=32)
+    assert _digits(narrow).cycles > _digits(wide).cycles
+    assert _digits(narrow).busy["ARRAY"] == _digits(wide).busy["ARRAY"]
+
+
+def _digits(config: Config) -> Prediction:
+    return predict(compile_model(digits.MODEL, config), config)
+
+
+def test_another_configuration_is_refused() -> None:
+    with pytest.raises(ProgramError, match="compiled for configuration tiny"):
+        predict(compile_model(digits.MODEL, "tiny"), PRESETS["16x16"])
+
+
+def test_a_program_that_waits_for_ever_is_refused() -> None:
+    program = compile_model(digits.MODEL, "tiny")
+    code = b"".join(one.encode() for one in (Convolve(wait=Units.LOAD, height=1, width=1, first=1, last=1), End()))
+    with pytest.raises(CompileError, match="wait for each other"):
+        predict(replace(program, instructions=np.frombuffer(code, np.uint8), layers=[]), PRESETS["tiny"])
+
+
+def test_bursts_end_at_pages_and_rows() -> None:
+    assert list(cut(4096 - 3 * 16, 20, 2, 100, 16, 16)) == [3, 16, 1, 16, 4]
+
+
+def test_one_beat_a_cycle_after_the_latency() -> None:
+    bus = ReadBus()
+    assert bus.request(10, 16) == (10, 75)
+    assert bus.request(10, 16) == (12, 91)
+    for _ in range(14):
+        bus.request(10, 16)
+    accepted, first = bus.request(10, 16)
+    assert accepted == 75 + 15      # the first of sixteen is answered
+    assert first == 75 + 16 * 16
