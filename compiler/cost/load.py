@@ -9,6 +9,7 @@ from compiler.cost.timing import (
     BURST_INTERVAL,
     BURST_LATENCY,
     BURST_WORDS,
+    FILL_LATENCY,
     REQUEST_LATENCY,
     RETIRE_LATENCY,
     SINK_LATENCY,
@@ -48,7 +49,7 @@ def _fill(fifo: Fifo, first: int, words: int, size: int) -> None:
     """One word a cycle; those of a short tile are told of when it is whole."""
     for begin in range(0, words, size):
         end = min(words, begin + size)
-        fifo.filled.post(first + end, end - begin)
+        fifo.filled.post(first + end - 1 + FILL_LATENCY, end - begin)
 
 
 def _fifo(machine: Machine, instruction: Instruction) -> Fifo | None:

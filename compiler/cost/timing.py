@@ -34,6 +34,7 @@ BURST_LATENCY = 3           # from an acceptance to the offer of its first burst
 BURST_INTERVAL = 2          # from one offer to the next
 REQUEST_LATENCY = 2         # from an offer to the request, and from room in a FIFO to the request
 SINK_LATENCY = 1            # from a beat to its word in a FIFO or the activation memory
+FILL_LATENCY = 1            # from a word in a FIFO to its use
 STORE_READ = 1              # from an offer to the first read on chip
 STORE_REQUEST = 2           # from the last read on chip to the request
 STORE_SEND = 2              # from the request to its first beat
@@ -46,7 +47,6 @@ TAKE = 1                    # from a step's being taken to its first pixel
 WORD = 3                    # from a pixel's generation to its word at the array
 SUMS_WRITTEN = 3            # from the read of an accumulator to its new value in memory
 WEIGHT_LATENCY = 2          # from the read of a row of weights to its place in the shadow plane
-TILE_LATENCY = 1            # from a tile's last word in the FIFO to the reading of its first row
 
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside

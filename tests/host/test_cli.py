@@ -165,7 +165,7 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
         assert any(part in printed for part in wanted.split("|")), wanted
 
 
-@pytest.mark.parametrize("command", ["demo", "compile", "run", "score", "verify", "disasm", "info", "verilog"])
+@pytest.mark.parametrize("command", ["demo", "compile", "run", "score", "verify", "disasm", "info", "explore", "verilog"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])
@@ -253,7 +253,7 @@ def test_program_of_another_version(program: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(module, "FORMAT_VERSION", module.FORMAT_VERSION + 1)
     loaded.save(tmp_path / "new.weft")
     monkeypatch.undo()
-    _refused(["info", str(tmp_path / "new.weft")], "version 2 of the program format", capsys)
+    _refused(["info", str(tmp_path / "new.weft")], f"version {module.FORMAT_VERSION + 1} of the program format", capsys)
 
 
 def test_outputs_that_cannot_be_written(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
