@@ -11,6 +11,7 @@ from compiler.cost.timing import (
     POST_LATENCY,
     RELEASE_PARAMETERS,
     RELEASE_TABLE,
+    RESIDUAL_AHEAD,
     RESIDUAL_LATENCY,
     SEARCH_LATENCY,
     SEARCH_SLOTS,
@@ -68,14 +69,23 @@ class Post:
         elif isinstance(instruction, Pool) and instruction.kind != PoolKind.MAXIMUM:
             finished, busy = self._sums(instruction, accepted, start)
         else:
-            taps = instruction.taps_y * instruction.taps_x if isinstance(instruction, Pool) else 1
-            gather = max(accepted, self._gathered)
-            start = max(start, gather + GATHER_LATENCY)
-            busy = words * max(taps, self.groups)
-            finished = max(start + words * self.groups, gather + GATHER_LATENCY + busy) - 1
-            self._gathered = max(gather + words * taps, finished - GATHER_DEPTH * max(self.groups, taps))
+            finished, busy = self._words(instruction, accepted, start)
         self.machine.queues[Unit.POST].busy += busy
         return finished
+
+    def _words(self, instruction: PostInstruction, accepted: int, start: int) -> tuple[int, int]:
+        """Words, or the largest bytes under windows; a residual is read through the same port, and first."""
+        words = instruction.height * instruction.width
+        reads = instruction.taps_y * instruction.taps_x if isinstance(instruction, Pool) else 1
+        if isinstance(instruction, ResidualInstruction) and instruction.add:
+            reads += 1
+            start += min(words, RESIDUAL_AHEAD)
+        gather = max(accepted, self._gathered)
+        start = max(start, gather + GATHER_LATENCY)
+        busy = words * max(reads, self.groups)
+        finished = max(start + words * self.groups, gather + GATHER_LATENCY + busy) - 1
+        self._gathered = max(gather + words * reads, finished - GATHER_DEPTH * max(self.groups, reads))
+        return finished, busy
 
     def _sums(self, pool: Pool, accepted: int, start: int) -> tuple[int, int]:
         """Window after window; the next words are gathered while a sum waits for the lanes. Last group, and busy cycles."""

@@ -27,7 +27,7 @@ ACCEPT_INTERVAL = 3         # between two acceptances
 SLOT_LATENCY = 2            # from an acceptance to the next push into a full queue
 TOKEN_LATENCY = 2           # from a retirement to an acceptance that waited for it
 IN_FLIGHT = 8               # instructions accepted and not retired
-END_LATENCY = 3             # from the last answer to the end of the run
+END_LATENCY = 2             # from the last answer to the end of the run
 
 # LOAD and STORE.
 BURST_LATENCY = 3           # from an acceptance to the offer of its first burst
@@ -54,6 +54,7 @@ POST_LATENCY = 3            # from an acceptance to the earliest group
 LANES_LATENCY = 33          # from a word's last group to its write
 HALF_LATENCY = 2            # from the first group of the last word to the reuse of its accumulator half
 RESIDUAL_LATENCY = 4        # from the launch of a residual to the first word
+RESIDUAL_AHEAD = 16         # residual words read before a vector pass gets the port for its own, at most
 GATHER_LATENCY = 10         # from an acceptance to the first word gathered, taps not counted
 GATHER_DEPTH = 16           # words gathered ahead
 RELEASE_PARAMETERS = 8      # from the last group to room in the parameter FIFO
@@ -62,7 +63,7 @@ SUM_TURN = 5                # from the last group of a sum to the first tap of t
 AVERAGE_SLOTS = 4           # cycles between additions to one sum, at least
 SEARCH_SLOTS = 3            # cycles between looks at the thresholds for one sum, at least
 SEARCH_STEPS = 8            # looks
-SEARCH_LATENCY = 12         # from the last addition to the first look, and from the last look to the result
+SEARCH_LATENCY = 8          # from the last addition to the first look, and from the last look to the result
 
 
 @dataclass(frozen=True)

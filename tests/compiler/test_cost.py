@@ -38,7 +38,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
 
 
 def _both(program: Program, device: RtlDevice) -> tuple[Prediction, RunReport]:
-    """Cycles do not depend on the values in memory."""
+    """Cycles do not depend on the values in memory; by how much FETCH reads ahead of the end depends on single cycles."""
     return predict(program, device.config), device.execute(program, build_memory(program))
 
 
@@ -47,7 +47,8 @@ def _assert_near(program: Program, device: RtlDevice, bound: float) -> None:
     assert measured.counters is not None
     assert predicted.cycles == pytest.approx(measured.cycles, rel=bound)
     assert predicted.utilization == pytest.approx(measured.utilization, rel=bound)
-    assert (predicted.words_read, predicted.words_written) == (measured.words_read, measured.words_written)
+    assert predicted.words_read == pytest.approx(measured.words_read, abs=timing.BUFFER_BYTES // device.config.size)
+    assert predicted.words_written == measured.words_written
     for unit in ("LOAD", "ARRAY"):
         assert predicted.busy[unit] == measured.counters[unit]["WORK"]
 
