@@ -1,23 +1,12 @@
 """Decode: an instruction taken apart into the records of the POST unit's parts."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import C, Cat, Module, Mux
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from hdl.interfaces import INSTRUCTION, instruction_layout
-from hdl.post.records import (
-    ADD_OFFSET,
-    CLAMP,
-    OPERANDS,
-    RATIO_A,
-    RATIO_B,
-    REGION,
-    SUM_CLAMP,
-    TERM,
-    WINDOW,
-    WORK,
-    Origin,
-)
+from hdl.post.records import REGION, RESIDUAL, SETTINGS, TERM, WINDOW, WORK, Origin
+from hdl.post.tokens import choose
 from isa.instructions import Drain, Pool, PoolKind, Vector
 
 _ORIGINS = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
@@ -30,98 +19,66 @@ class Decode(Component):
     -------
     instruction : In(512)
     legal : Out(1)
-        No extent and no number of taps is zero, no reserved bit is set, and the pool kind exists.
-    work, region, clamp : Out
+        It is a POST instruction, no extent and no number of taps is zero, no reserved bit is set, the pool kind exists.
+    work, region, zero_point, clamp : Out
         For every instruction.
     window : Out
         For those with ``reads``.
     term : Out
         For those with ``averages``.
-    residual, operands, ratio_b, add_offset, ratio_a, sum_clamp : Out
+    residual, operands, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : Out
         For those with ``adds``.
     """
 
-    instruction: In(INSTRUCTION)
-    legal: Out(1)
-    reads: Out(1)
-    averages: Out(1)
-    adds: Out(1)
-    work: Out(WORK)
-    region: Out(REGION)
-    clamp: Out(CLAMP)
-    window: Out(WINDOW)
-    term: Out(TERM)
-    residual: Out(REGION)
-    operands: Out(OPERANDS)
-    ratio_b: Out(RATIO_B)
-    add_offset: Out(ADD_OFFSET)
-    ratio_a: Out(RATIO_A)
-    sum_clamp: Out(SUM_CLAMP)
+    def __init__(self) -> None:
+        records = {"work": WORK, "region": REGION, "window": WINDOW, "term": TERM, "residual": RESIDUAL, **SETTINGS}
+        super().__init__({
+            "instruction": In(INSTRUCTION), "legal": Out(1), "reads": Out(1), "averages": Out(1), "adds": Out(1),
+            **{name: Out(layout) for name, layout in records.items()},
+        })
 
     def elaborate(self, platform):
         m = Module()
         drain, vector, pool = (data.View(instruction_layout(cls), self.instruction) for cls in (Drain, Vector, Pool))
-        self._common(m, drain)
-        self._residual(m, drain)
-        sane = Signal()
-        m.d.comb += sane.eq(drain.height.any() & drain.width.any())
-        with m.Switch(drain.opcode):
-            with m.Case(Drain.OPCODE):
-                m.d.comb += [self.work.origin.eq(Origin.ACCUMULATOR), self.legal.eq(sane & ~drain.reserved.any())]
-            with m.Case(Vector.OPCODE):
-                self._vector(m, vector)
-                m.d.comb += self.legal.eq(sane & ~vector.reserved.any())
-            with m.Case(Pool.OPCODE):
-                self._pool(m, pool)
-                m.d.comb += self.legal.eq(sane & ~pool.reserved.any() & pool.taps_y.any() & pool.taps_x.any()
-                                          & Cat(pool.kind == kind for kind in PoolKind).any())
+        is_pool, is_vector = drain.opcode == Pool.OPCODE, drain.opcode == Vector.OPCODE
+        kinds = [_ORIGINS.get(kind, Origin.BYTES).value for kind in range(4)]
+        origin = Mux(is_pool, choose(pool.kind, kinds), Mux(is_vector, Origin.BYTES.value, Origin.ACCUMULATOR.value))
         m.d.comb += [
-            self.window.origin.eq(self.work.origin), self.reads.eq(self.work.origin != Origin.ACCUMULATOR),
-            self.averages.eq(self.work.origin == Origin.AVERAGE), self.adds.eq(self.work.add),
+            self.work.origin.eq(origin), self.window.origin.eq(origin), self.work.add.eq(drain.add & ~is_pool),
+            self.reads.eq(is_pool | is_vector), self.averages.eq(is_pool & (pool.kind == PoolKind.AVERAGE)),
+            self.adds.eq(self.work.add),
         ]
+        self._common(m, drain, is_vector | (is_pool & (pool.kind != PoolKind.SUM)))
+        self._window(m, vector, pool, is_pool)
+        m.d.comb += [self.term[name].eq(pool[name]) for name in TERM.members]
+        m.d.comb += self.legal.eq(
+            drain.height.any() & drain.width.any() & Mux(is_pool, self._sane_pool(pool), Mux(
+                is_vector, ~vector.reserved.any(), (drain.opcode == Drain.OPCODE) & ~drain.reserved.any())))
         return m
 
-    def _common(self, m, drain):
-        """What all three share lies at the same place in all three."""
-        for record in (self.work, self.window, self.region):
+    @staticmethod
+    def _sane_pool(pool):
+        return (~pool.reserved.any() & pool.taps_y.any() & pool.taps_x.any()
+                & Cat(pool.kind == kind for kind in PoolKind).any())
+
+    def _common(self, m, drain, bytes_only):
+        """Fields that lie at the same place in all three, and those of a residual, which mean something with ``adds``."""
+        for record in (self.work, self.window, self.region, self.residual.region):
             m.d.comb += [record.height.eq(drain.height), record.width.eq(drain.width)]
         for name in ("table", "release_table", "release_parameters"):
             m.d.comb += self.work[name].eq(drain[name])
+        for record in SETTINGS:
+            for name in SETTINGS[record].members:
+                value = Mux(bytes_only, 0, drain[name]) if name == "zero_point" else drain[name]
+                m.d.comb += getattr(self, record)[name].eq(value)
         m.d.comb += [
             self.region.start.eq(drain.destination), self.region.pitch.eq(drain.destination_pitch),
-            self.clamp.low.eq(drain.low), self.clamp.high.eq(drain.high),
+            self.residual.region.start.eq(drain.residual), self.residual.region.pitch.eq(drain.residual_pitch),
+            self.residual.drains.eq(drain.opcode == Drain.OPCODE),
         ]
-        with m.If((self.work.origin == Origin.ACCUMULATOR) | (self.work.origin == Origin.SUM)):
-            m.d.comb += self.clamp.zero_point.eq(drain.zero_point)
 
-    def _residual(self, m, drain):
-        """The fields of the second operand; they mean something in a Drain and in a Vector."""
-        for record in (self.operands, self.ratio_b, self.add_offset, self.ratio_a, self.sum_clamp):
-            for name in record.shape().members:
-                m.d.comb += record[name].eq(drain[name])
-        m.d.comb += [
-            self.residual.start.eq(drain.residual), self.residual.pitch.eq(drain.residual_pitch),
-            self.residual.height.eq(drain.height), self.residual.width.eq(drain.width),
-        ]
-        with m.If((drain.opcode == Drain.OPCODE) | (drain.opcode == Vector.OPCODE)):
-            m.d.comb += self.work.add.eq(drain.add)
-
-    def _vector(self, m, vector):
-        window = self.window
-        m.d.comb += [
-            self.work.origin.eq(Origin.BYTES),
-            window.source.eq(vector.source), window.row_pitch.eq(vector.source_pitch),
-            window.source_height.eq(vector.height), window.source_width.eq(vector.width),
-        ]
-        for name in ("stride_y", "stride_x", "dilation_y", "dilation_x", "taps_y", "taps_x"):
-            m.d.comb += window[name].eq(1)
-
-    def _pool(self, m, pool):
-        for name in set(self.window.shape().members) - {"origin", "height", "width"}:
-            m.d.comb += self.window[name].eq(pool[name])
-        for name in TERM.members:
-            m.d.comb += self.term[name].eq(pool[name])
-        with m.Switch(pool.kind):
-            for kind, origin in _ORIGINS.items():
-                with m.Case(kind):
-                    m.d.comb += self.work.origin.eq(origin)
+    def _window(self, m, vector, pool, is_pool):
+        of_vector = {"source": vector.source, "row_pitch": vector.source_pitch, "source_height": vector.height,
+                     "source_width": vector.width, "origin_y": C(0), "origin_x": C(0)}
+        for name in set(WINDOW.members) - {"origin", "height", "width"}:
+            m.d.comb += self.window[name].eq(Mux(is_pool, pool[name], of_vector.get(name, C(1))))

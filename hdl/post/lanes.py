@@ -5,19 +5,21 @@ from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
-from hdl.post.records import ADD_OFFSET, CLAMP, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, byte_word
+from hdl.post.records import IN_FLIGHT, SETTINGS, byte_word
 from hdl.post.requantize import Requantize
 from hdl.post.residual import ResidualAdd
 from hdl.post.rounding import clamp
 from hdl.post.settings import Settings
 from hdl.post.stages import BYTE, OPERAND, REQUANTIZED, SUMMED
-from hdl.post.tokens import channel_of, token_layout
+from hdl.post.tokens import at, chain_layout, channel_of
 from isa.config import Config
 
-_ADDER_SETTINGS = {
-    "operands": (OPERANDS, ResidualAdd.OPERANDS_AT), "ratio_b": (RATIO_B, ResidualAdd.RATIO_B_AT),
-    "add_offset": (ADD_OFFSET, ResidualAdd.ADD_OFFSET_AT), "ratio_a": (RATIO_A, ResidualAdd.RATIO_A_AT),
-    "sum_clamp": (SUM_CLAMP, ResidualAdd.SUM_CLAMP_AT),
+# The stage at which each record is used; those of the adder are kept for instructions that add only.
+_OWN = {"zero_point": OPERAND + Requantize.ZERO_POINT_AT, "clamp": REQUANTIZED}
+_ADDER = {
+    "operands": BYTE + ResidualAdd.OPERANDS_AT, "ratio_b": BYTE + ResidualAdd.RATIO_B_AT,
+    "add_offset": BYTE + ResidualAdd.ADD_OFFSET_AT, "ratio_a": BYTE + ResidualAdd.RATIO_A_AT,
+    "sum_offset": BYTE + ResidualAdd.SUM_OFFSET_AT, "sum_clamp": BYTE + ResidualAdd.SUM_CLAMP_AT,
 }
 
 
@@ -26,11 +28,14 @@ class Lanes(Component):
 
     Members
     -------
-    at, valid : In
+    chains : In(chain_layout)
         The tokens at stages 0 to ``SUMMED``.
-    push, push_add : In(1)
-        Keep the records of an instruction that enters the unit; that it adds a residual.
-    clamp, operands, ratio_b, add_offset, ratio_a, sum_clamp : In
+    push : In(1)
+        Keep the records of an instruction that enters the unit, in ``slot``.
+    adds : In(1)
+        With ``push``: it adds a residual.
+    slot : In
+    zero_point, clamp, operands, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In
         The records.
     values : In(int32 a lane)
         With the token at ``OPERAND``.
@@ -48,9 +53,9 @@ class Lanes(Component):
         self.config = config
         words = data.ArrayLayout(32, config.lanes)
         super().__init__({
-            "at": In(data.ArrayLayout(token_layout(config), SUMMED + 1)), "valid": In(SUMMED + 1),
-            "push": In(1), "push_add": In(1), "clamp": In(CLAMP),
-            **{name: In(layout) for name, (layout, _) in _ADDER_SETTINGS.items()},
+            "chains": In(chain_layout(config, SUMMED + 1)),
+            "push": In(1), "adds": In(1), "slot": In(range(IN_FLIGHT)),
+            **{name: In(layout) for name, layout in SETTINGS.items()},
             "values": In(data.ArrayLayout(signed(32), config.lanes)), "biases": In(words), "scales": In(words),
             "residual": In(byte_word(config)), "used_residual": Out(1),
             "bytes": Out(data.ArrayLayout(signed(8), config.lanes)),
@@ -61,26 +66,35 @@ class Lanes(Component):
         own = self._requantize(m)
         passed = self._bypass(m, own)
         sums = self._add(m, own)
-        m.d.comb += [out.eq(Mux(self.at[SUMMED].add, total, byte))
-                     for out, total, byte in zip(self.bytes, sums, passed, strict=True)]
+        added = at(self.chains, SUMMED).add
+        m.d.comb += [out.eq(Mux(added, total, byte)) for out, total, byte in zip(self.bytes, sums, passed, strict=True)]
         return m
+
+    def _settings(self, m, name, stage, adder):
+        """The record for the group at ``stage``."""
+        m.submodules[f"{name}_settings"] = settings = Settings(SETTINGS[name])
+        before = at(self.chains, stage - 1)
+        m.d.comb += [
+            settings.push.eq(self.push & self.adds if adder else self.push), settings.slot.eq(self.slot),
+            settings.record.eq(getattr(self, name)),
+            settings.load.eq(before.first & before.add if adder else before.first), settings.wanted.eq(before.slot),
+        ]
+        return settings.value
 
     def _requantize(self, m):
         """The lanes' own bytes, at stage BYTE."""
-        m.submodules.clamp_settings = settings = Settings(CLAMP)
-        before = REQUANTIZED - 1
-        m.d.comb += [settings.push.eq(self.push), settings.record.eq(self.clamp),
-                     settings.load.eq(self.valid[before] & self.at[before].first)]
-        limits, own = settings.value, []
+        constants = {name: self._settings(m, name, stage, adder=False) for name, stage in _OWN.items()}
+        valid, limits, own = self.chains.valid[0], constants["clamp"], []
         for lane in range(self.config.lanes):
             m.submodules[f"requantize_{lane}"] = unit = Requantize()
             m.d.comb += [
-                unit.enables.eq(self.valid[OPERAND:REQUANTIZED]), unit.sum.eq(self.values[lane]),
+                unit.enables.eq(valid[OPERAND:REQUANTIZED]), unit.sum.eq(self.values[lane]),
                 unit.bias.eq(self.biases[lane]), unit.scale.eq(self.scales[lane]),
+                unit.zero_point.eq(constants["zero_point"].zero_point),
             ]
             byte = Signal(signed(8), name=f"byte_{lane}", reset_less=True)
-            with m.If(self.valid[REQUANTIZED]):
-                m.d.sync += byte.eq(clamp(m, unit.result + limits.zero_point, limits.low, limits.high))
+            with m.If(valid[REQUANTIZED]):
+                m.d.sync += byte.eq(clamp(unit.result, limits.low, limits.high))
             own.append(byte)
         return own
 
@@ -91,9 +105,10 @@ class Lanes(Component):
             shape=data.ArrayLayout(signed(8), self.config.lanes), depth=depth, init=[])
         write, read = storage.write_port(), storage.read_port(domain="sync")
         newest, oldest = Signal(range(depth)), Signal(range(depth))
+        enters, leaves = at(self.chains, BYTE), at(self.chains, SUMMED - 1)
         m.d.comb += [
-            write.en.eq(self.valid[BYTE] & ~self.at[BYTE].add), write.addr.eq(newest), write.data.eq(Cat(own)),
-            read.en.eq(self.valid[SUMMED - 1] & ~self.at[SUMMED - 1].add), read.addr.eq(oldest),
+            write.en.eq(enters.valid & ~enters.add), write.addr.eq(newest), write.data.eq(Cat(own)),
+            read.en.eq(leaves.valid & ~leaves.add), read.addr.eq(oldest),
         ]
         with m.If(write.en):
             m.d.sync += newest.eq(newest + 1)
@@ -102,26 +117,16 @@ class Lanes(Component):
         return read.data
 
     def _add(self, m, own):
-        token, enables = self.at[BYTE], Signal(ResidualAdd.LATENCY)
-        constants = {name: self._adder_settings(m, name) for name in _ADDER_SETTINGS}
-        m.d.comb += [
-            enables.eq(Cat(self.valid[stage] & self.at[stage].add for stage in range(BYTE, SUMMED))),
-            self.used_residual.eq(enables[0] & token.final),
-        ]
+        token = at(self.chains, BYTE)
+        constants = {name: self._settings(m, name, stage, adder=True) for name, stage in _ADDER.items()}
+        m.d.comb += self.used_residual.eq(token.add & token.final)
         sums = []
         for lane, byte in enumerate(own):
             m.submodules[f"add_{lane}"] = adder = ResidualAdd()
-            m.d.comb += [adder.enables.eq(enables), adder.own.eq(byte),
-                         adder.other.eq(channel_of(self.residual, token.group, lane, self.config))]
+            m.d.comb += [
+                adder.enables.eq(self.chains.add[0][BYTE:SUMMED]), adder.own.eq(byte),
+                adder.other.eq(channel_of(self.residual, token.group, lane, self.config)),
+            ]
             m.d.comb += [getattr(adder, name).eq(value) for name, value in constants.items()]
             sums.append(adder.result)
         return sums
-
-    def _adder_settings(self, m, name):
-        layout, step = _ADDER_SETTINGS[name]
-        m.submodules[f"{name}_settings"] = settings = Settings(layout)
-        before = BYTE + step - 1
-        token = self.at[before]
-        m.d.comb += [settings.push.eq(self.push_add), settings.record.eq(getattr(self, name)),
-                     settings.load.eq(self.valid[before] & token.first & token.add)]
-        return settings.value

@@ -8,7 +8,7 @@ from amaranth.utils import ceil_log2
 from hdl.interfaces import accumulator_read_signature
 from hdl.post.records import Origin, byte_word
 from hdl.post.stages import CAPTURED, DATA, ISSUED, OPERAND
-from hdl.post.tokens import channel_of, token_layout
+from hdl.post.tokens import at, chain_layout, channel_of, choose
 from isa.config import Config
 
 
@@ -17,15 +17,17 @@ class Operands(Component):
 
     Members
     -------
-    at, valid : In
+    chains : In(chain_layout)
         The tokens at stages ``ISSUED`` to ``CAPTURED``.
     issued, pixel : In
         The sequencer issues a group; number of its word.
     accumulator : Out(accumulator_read_signature)
-    bytes, average : In(word)
-        The next word of origins BYTES and AVERAGE.
+    bytes : In(word)
+        The next word of origin BYTES.
     sums : In(int32 a channel)
         That of origin SUM.
+    average : In(signed bytes, one a lane)
+        The next group of origin AVERAGE.
     used_bytes, used_sums, used_average : Out(1)
         The word is not needed any more.
     values : Out(int32 a lane)
@@ -35,10 +37,10 @@ class Operands(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({
-            "at": In(data.ArrayLayout(token_layout(config), OPERAND)), "valid": In(OPERAND),
+            "chains": In(chain_layout(config, OPERAND)),
             "issued": In(1), "pixel": In(ceil_log2(config.accumulator_depth)),
             "accumulator": Out(accumulator_read_signature(config)),
-            "bytes": In(byte_word(config)), "average": In(byte_word(config)),
+            "bytes": In(byte_word(config)), "average": In(data.ArrayLayout(signed(8), config.lanes)),
             "sums": In(data.ArrayLayout(signed(32), config.size)),
             "used_bytes": Out(1), "used_sums": Out(1), "used_average": Out(1),
             "values": Out(data.ArrayLayout(signed(32), config.lanes)),
@@ -46,17 +48,18 @@ class Operands(Component):
 
     def elaborate(self, platform):
         m = Module()
-        issued, arriving, captured = (self.at[stage] for stage in (ISSUED, DATA, CAPTURED))
+        issued, arriving, captured = (at(self.chains, stage) for stage in (ISSUED, DATA, CAPTURED))
         port = self.accumulator
-        opens = self.valid[ISSUED] & ~issued.group.any() & (issued.origin == Origin.ACCUMULATOR)
+        opens, arrives = (token.valid & ~token.group.any() & (token.origin == Origin.ACCUMULATOR)
+                          for token in (issued, arriving))
         pixel = Signal.like(self.pixel, reset_less=True)
         with m.If(self.issued):
             m.d.sync += pixel.eq(self.pixel)
         m.d.comb += [port.enable.eq(opens), port.address.eq(pixel), port.release.eq(opens & issued.closing)]
         held = Signal(port.data.shape(), reset_less=True)
-        with m.If(self.valid[DATA] & ~arriving.group.any() & (arriving.origin == Origin.ACCUMULATOR)):
+        with m.If(arrives):
             m.d.sync += held.eq(port.data)
-        leaves = self.valid[CAPTURED] & captured.final
+        leaves = captured.final
         m.d.comb += [
             self.used_bytes.eq(leaves & (captured.origin == Origin.BYTES)),
             self.used_sums.eq(leaves & (captured.origin == Origin.SUM)),
@@ -66,11 +69,11 @@ class Operands(Component):
         return m
 
     def _select(self, m, captured, held):
-        words = {Origin.ACCUMULATOR: held, Origin.BYTES: self.bytes, Origin.SUM: self.sums, Origin.AVERAGE: self.average}
+        words = {Origin.ACCUMULATOR: held, Origin.BYTES: self.bytes, Origin.SUM: self.sums}
         for lane in range(self.config.lanes):
             value = Signal(signed(32), name=f"value_{lane}", reset_less=True)
-            with m.If(self.valid[CAPTURED]), m.Switch(captured.origin):
-                for origin, word in words.items():
-                    with m.Case(origin):
-                        m.d.sync += value.eq(channel_of(word, captured.group, lane, self.config))
+            chosen = [channel_of(words[origin], captured.group, lane, self.config) if origin in words
+                      else self.average[lane] for origin in Origin]
+            with m.If(captured.valid):
+                m.d.sync += value.eq(choose(captured.origin, chosen))
             m.d.comb += self.values[lane].eq(value)

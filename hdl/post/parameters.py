@@ -136,18 +136,21 @@ class Parameters(Component):
             ]
         for half, read, values in ((bias, self.bias_read, self.biases), (scale, self.scale_read, self.scales)):
             m.d.comb += [half.read.payload.eq(read.payload), half.read.valid.eq(read.valid), values.eq(half.values)]
-        self._count(m, complete, beat)
+        self._count(m, complete)
         return m
 
-    def _count(self, m, complete, beat):
+    def _count(self, m, complete):
         config, read = self.config, self.scale_read
-        held = Signal.like(self.available)
+        used = self._entries(self.take, self.take_thresholds)
+        with m.If(complete | self.take):
+            m.d.sync += self.available.eq(self.available + complete - used)
+        room = config.parameter_entries * config.parameter_beats
+        free = Signal(range(room + 1), init=room)
         released = read.valid & read.payload.release
-        for count, used, thresholds in ((self.available, self.take, self.take_thresholds),
-                                        (held, released, read.payload.thresholds)):
-            with m.If(complete | used):
-                m.d.sync += count.eq(count + complete - Mux(used, Mux(thresholds, THRESHOLDS, config.groups), 0))
-        m.d.comb += [
-            self.sink.free.eq((config.parameter_entries - held) * config.parameter_beats - beat),
-            self.occupied.eq(held.any() | beat.any()),
-        ]
+        freed = self._entries(released, read.payload.thresholds) * config.parameter_beats
+        with m.If(self.sink.valid | released):
+            m.d.sync += free.eq(free + freed - self.sink.valid)
+        m.d.comb += [self.sink.free.eq(free), self.occupied.eq(free != room)]
+
+    def _entries(self, some, thresholds):
+        return Mux(some, Mux(thresholds, THRESHOLDS, self.config.groups), 0)

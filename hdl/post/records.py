@@ -37,16 +37,24 @@ _DRAIN = instruction_layout(Drain)
 
 REGION = data.StructLayout(
     {"start": _DRAIN["destination"].shape, "pitch": _DRAIN["destination_pitch"].shape} | _REGION)
+RESIDUAL = data.StructLayout({"region": REGION, "drains": 1})     # it may not be read before the Drain's half is full
 WINDOW = data.StructLayout(
     {"origin": Origin} | _REGION
     | fields(Pool, "source", "row_pitch", "source_height", "source_width", "origin_y", "origin_x", "stride_y",
              "stride_x", "dilation_y", "dilation_x", "taps_y", "taps_x"))
 WORK = data.StructLayout(
     {"origin": Origin} | _REGION | fields(Drain, "add", "table", "release_table", "release_parameters"))
-CLAMP = data.StructLayout(fields(Drain, "zero_point", "low", "high"))
+ZERO_POINT = data.StructLayout(fields(Drain, "zero_point"))
+CLAMP = data.StructLayout(fields(Drain, "low", "high"))
 OPERANDS = data.StructLayout(fields(Drain, "swap", "a_offset", "b_offset"))
 RATIO_B = data.StructLayout(fields(Drain, "ratio_b"))
 ADD_OFFSET = data.StructLayout(fields(Drain, "add_offset"))
 RATIO_A = data.StructLayout(fields(Drain, "ratio_a"))
-SUM_CLAMP = data.StructLayout(fields(Drain, "sum_offset", "add_low", "add_high"))
+SUM_OFFSET = data.StructLayout(fields(Drain, "sum_offset"))
+SUM_CLAMP = data.StructLayout(fields(Drain, "add_low", "add_high"))
 TERM = data.StructLayout(fields(Pool, "multiplier", "source_zero"))
+
+SETTINGS = {
+    "zero_point": ZERO_POINT, "clamp": CLAMP, "operands": OPERANDS, "ratio_b": RATIO_B, "add_offset": ADD_OFFSET,
+    "ratio_a": RATIO_A, "sum_offset": SUM_OFFSET, "sum_clamp": SUM_CLAMP,
+}

@@ -3,7 +3,8 @@
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
 
-from hdl.post.rounding import RESULT, WHOLE, RoundWithTies, carry, excess, magnitude, round_to_24_bits
+from hdl.post.rounding import OFFSET, RESULT, WHOLE, RoundWithTies, carry, magnitude, round_to_24_bits, thermometer
+from hdl.post.tokens import choose
 from isa.arithmetic import FRACTION, MIN_SHIFT, SIGNIFICANT
 
 _KEPT = WHOLE + FRACTION            # bits below which a magnitude is not saturated
@@ -13,7 +14,7 @@ _PRODUCT = 32 + SIGNIFICANT
 
 
 class Requantize(Component):
-    """rne(fl(fl(sum + bias) * scale)); the addition wraps; magnitudes saturate at 511.
+    """rne(fl(fl(sum + bias) * scale)) + zero_point; the first addition wraps; magnitudes saturate at 511.
 
     Shifts from 14 to 63, or any with multiplier 0.
 
@@ -24,18 +25,22 @@ class Requantize(Component):
     sum, bias : In(signed(32))
     scale : In(32)
         The scale word, ``SCALE_AT`` cycles after the sum.
+    zero_point : In(signed)
+        When stage ``ZERO_POINT_AT`` works.
     result : Out(signed)
     """
 
     SCALE_AT = 4
     SHIFT_AT = SCALE_AT + 3
     ROUND_AT = SHIFT_AT + 2
+    ZERO_POINT_AT = ROUND_AT + RoundWithTies.OFFSET_AT
     LATENCY = ROUND_AT + RoundWithTies.LATENCY
 
     enables: In(LATENCY)
     sum: In(signed(32))
     bias: In(signed(32))
     scale: In(32)
+    zero_point: In(signed(OFFSET))
     result: Out(RESULT)
 
     def elaborate(self, platform):
@@ -45,7 +50,7 @@ class Requantize(Component):
         m.submodules.round = rounder = RoundWithTies()
         self._shift(m, product, rounder)
         m.d.comb += [
-            rounder.enables.eq(self.enables[self.ROUND_AT:]),
+            rounder.enables.eq(self.enables[self.ROUND_AT:]), rounder.offset.eq(self.zero_point),
             rounder.negative.eq(carry(m, negative, self.enables[2:self.ROUND_AT])),
             self.result.eq(rounder.result),
         ]
@@ -53,20 +58,10 @@ class Requantize(Component):
 
     def _float(self, m):
         """Sum and bias as a magnitude of 24 significant bits, and the sign (two stages earlier)."""
-        biased = Signal(signed(32), reset_less=True)
-        size, negative = Signal(32, reset_less=True), Signal(reset_less=True)
-        mask, odd = Signal(32 - SIGNIFICANT, reset_less=True), Signal(reset_less=True)
-        rounded = Signal(32, reset_less=True)
-        held = carry(m, size, [self.enables[2]])
-        with m.If(self.enables[0]):
-            m.d.sync += biased.eq(self.sum + self.bias)
-        with m.If(self.enables[1]):
-            m.d.sync += [size.eq(magnitude(biased)), negative.eq(biased[-1])]
-        with m.If(self.enables[2]):
-            m.d.sync += [Cat(mask, odd).eq(Cat(excess(m, size)))]
-        with m.If(self.enables[3]):
-            m.d.sync += rounded.eq(round_to_24_bits(held, mask, odd))
-        return rounded, negative
+        biased = carry(m, (self.sum + self.bias)[:32].as_signed(), self.enables[:1])
+        size, negative = (carry(m, value, self.enables[1:2]) for value in (magnitude(biased), biased[-1]))
+        held, mask = (carry(m, value, self.enables[2:3]) for value in (size, thermometer(size[SIGNIFICANT:])))
+        return carry(m, round_to_24_bits(held, mask), self.enables[3:4]), negative
 
     def _multiply(self, m, rounded):
         """Times the multiplier: four products of 16 by 12 bits, then two stages of addition."""
@@ -88,33 +83,25 @@ class Requantize(Component):
     def _shift(self, m, product, rounder):
         """To 26 fraction bits: by multiples of 16, then by the rest."""
         coarse, fine = self.enables[self.SHIFT_AT], self.enables[self.SHIFT_AT + 1]
-        right = Signal(range(64))
-        m.d.comb += right.eq(self.scale[SIGNIFICANT:] - MIN_SHIFT)
-        right = carry(m, right, self.enables[self.SCALE_AT:self.SHIFT_AT])
+        right = carry(m, (self.scale[SIGNIFICANT:] - MIN_SHIFT)[:6], self.enables[self.SCALE_AT:self.SHIFT_AT])
         rest = carry(m, right[:_FINE], [coarse])
-        window = Signal(_WINDOW, reset_less=True)
-        lost, over = Signal(reset_less=True), Signal(reset_less=True)
-        with m.If(coarse), m.Switch(right[_FINE:]):
-            for step in range(4):
-                with m.Case(step):
-                    self._coarse(m, product, (step << _FINE) - (FRACTION - MIN_SHIFT), window, lost, over)
-        kept = Signal(_KEPT, reset_less=True)
-        sticky, saturated = Signal(reset_less=True), Signal(reset_less=True)
+        window, shifted = Signal(_WINDOW, reset_less=True), Signal(_WINDOW, reset_less=True)
+        lost, over, sticky, saturated = (Signal(name=name, reset_less=True)
+                                         for name in ("lost", "over", "sticky", "saturated"))
+        steps = [self._coarse(product, (step << _FINE) - (FRACTION - MIN_SHIFT)) for step in range(4)]
+        with m.If(coarse):
+            m.d.sync += [out.eq(choose(right[_FINE:], choices))
+                         for out, choices in zip((window, lost, over), zip(*steps, strict=True), strict=True)]
         below = ((1 << rest) - 1)[:(1 << _FINE) - 1]
         with m.If(fine):
-            shifted = (window >> rest)[:_WINDOW]
-            m.d.sync += [
-                kept.eq(shifted), saturated.eq(over | shifted[_KEPT:].any()), sticky.eq(lost | (window & below).any()),
-            ]
+            m.d.sync += [shifted.eq(window >> rest), saturated.eq(over), sticky.eq(lost | (window & below).any())]
         m.d.comb += [
-            Cat(rounder.fraction, rounder.whole).eq(kept), rounder.sticky.eq(sticky), rounder.saturated.eq(saturated),
+            Cat(rounder.fraction, rounder.whole).eq(shifted), rounder.sticky.eq(sticky),
+            rounder.saturated.eq(saturated | shifted[_KEPT:].any()),
         ]
 
     @staticmethod
-    def _coarse(m, product, right, window, lost, over):
-        """``product >> right`` into ``window``; ``right`` is a constant and may be negative."""
+    def _coarse(product, right):
+        """``product >> right`` by a constant that may be negative: the window, whether bits are lost below, or above."""
         shifted = product.shift_right(right) if right >= 0 else product.shift_left(-right)
-        m.d.sync += [
-            window.eq(shifted), over.eq(shifted[_WINDOW:].any() if len(shifted) > _WINDOW else 0),
-            lost.eq(product[:right].any() if right > 0 else 0),
-        ]
+        return shifted[:_WINDOW], product[:max(right, 0)].any(), shifted[_WINDOW:].any()

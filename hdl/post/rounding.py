@@ -1,12 +1,20 @@
-"""The roundings of ``isa.arithmetic``, cut so that each part fits a register stage."""
+"""The roundings of ``isa.arithmetic``, cut so that each part fits a register stage.
 
-from amaranth.hdl import C, Module, Mux, Signal, signed
+Where a value is used twice it is a register: a simulator computes what only an enabled register reads when that register
+is enabled, but what is shared in every cycle.
+"""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from isa.arithmetic import FRACTION, SATURATED, SIGNIFICANT
 
 WHOLE = SATURATED.bit_length()      # bits of a magnitude that is not saturated
-RESULT = signed(WHOLE + 1)
+OFFSET = 9                          # bits of what is added after rounding
+RESULT = signed(WHOLE + 2)
 
 
 def carry(m, value, enables):
@@ -24,46 +32,42 @@ def magnitude(value):
     return Mux(value[-1], -value, value)[:len(value)]
 
 
-def shared(m, value):
-    """``value`` as a signal, so that what uses it twice does not compute it twice."""
-    signal = Signal.like(value)
-    m.d.comb += signal.eq(value)
-    return signal
-
-
-def smear(m, value):
-    """Every bit at or below the highest one set."""
-    step = 1
-    while step < len(value):
-        value = shared(m, value | value >> step)
-        step *= 2
-    return value
-
-
-def excess(m, value):
-    """What rounding a magnitude to 24 significant bits takes: ones at the low bits to drop, and whether the rest is odd.
-
-    Not odd when nothing is dropped.
-    """
-    mask = smear(m, value[SIGNIFICANT:])
-    lowest_kept = (mask << 1 | 1) ^ mask
-    return mask, mask[0] & (value & lowest_kept).any()
-
-
-def round_to_24_bits(value, mask, odd):
-    """``isa.arithmetic.round_to_24_bits`` of a magnitude with room for the carry; ``mask`` and ``odd`` from ``excess``."""
-    raised = (value + mask[1:] + odd)[:len(value)]
-    return raised & ~(mask | C(0, len(value)))
-
-
-def clamp(m, value, low, high):
+def clamp(value, low, high):
     """``value`` within [low, high]."""
-    value = shared(m, value)
     return Mux(value < low, low, Mux(value > high, high, value))
 
 
+def thermometer(value):
+    """Every bit at or below the highest one set."""
+    return Cat(value[index:].any() for index in range(len(value)))
+
+
+def excess(m, value, enables):
+    """Ones at the low bits of signed ``value`` that rounding to 24 significant bits drops; two stages.
+
+    Each stage ors five or six neighbours. Negative values are looked at with their bits inverted, which differs from
+    their magnitude only where all the bits in question are zero.
+    """
+    high = value[SIGNIFICANT:-1]
+    reach = next(n for n in range(1, len(high) + 1) if n * n >= len(high))
+
+    def neighbours(bits, distance):
+        return reduce(or_, [bits.shift_right(distance * step) for step in range(reach)])
+
+    near = carry(m, Mux(value[-1], neighbours(~high, 1), neighbours(high, 1)), enables[0:1])
+    return carry(m, neighbours(near, reach), enables[1:2])
+
+
+def round_to_24_bits(value, mask):
+    """``isa.arithmetic.round_to_24_bits``: ``mask`` has ones at the bits to drop, and ``value`` room for the carry."""
+    lowest_kept = (mask << 1 | 1) ^ mask
+    odd = mask[0] & (value & lowest_kept).any()
+    raised = (value + (mask >> 1) + odd)[:len(value)]
+    return raised & ~(mask | C(0, len(value)))
+
+
 class RoundWithTies(Component):
-    """``isa.arithmetic.round_with_ties``, and the sign.
+    """``isa.arithmetic.round_with_ties``, the sign, and an addition.
 
     Members
     -------
@@ -74,10 +78,14 @@ class RoundWithTies(Component):
     saturated : In(1)
         The magnitude is 512 or more.
     negative : In(1)
+    offset : In(signed)
+        When stage ``OFFSET_AT`` works.
     result : Out(signed)
+        The rounded value plus the offset.
     """
 
-    LATENCY = 2
+    OFFSET_AT = 2
+    LATENCY = OFFSET_AT + 1
 
     enables: In(LATENCY)
     whole: In(WHOLE)
@@ -85,25 +93,23 @@ class RoundWithTies(Component):
     sticky: In(1)
     saturated: In(1)
     negative: In(1)
+    offset: In(signed(OFFSET))
     result: Out(RESULT)
 
     def elaborate(self, platform):
         m = Module()
         below_half = FRACTION - 1
-        rest, above = self.fraction[:below_half], self.fraction[below_half]
-        inside = shared(m, smear(m, self.whole) << 1 | 1)   # the window less one
+        inside = carry(m, Cat(C(1, 1), thermometer(self.whole)), self.enables[:1])      # the window less one
+        kept, sticky = carry(m, Cat(self.fraction, self.whole), self.enables[:1]), carry(m, self.sticky, self.enables[:1])
+        saturated, negative = (carry(m, flag, self.enables[:2]) for flag in (self.saturated, self.negative))
+        rest, above, odd = kept[:below_half], kept[below_half], kept[FRACTION]
         window = inside ^ (inside << 1 | 1)
-        tie_above = ~(rest & ~(inside | C(0, below_half))).any() | ((rest == window) & ~self.sticky)
+        tie_above = ~(rest & ~(inside | C(0, below_half))).any() | ((rest == window) & ~sticky)
         tie = Mux(above, tie_above, (rest | inside).all())
-        whole, up, saturated, negative = Signal(WHOLE, reset_less=True), *(Signal(reset_less=True) for _ in range(3))
-        with m.If(self.enables[0]):
-            m.d.sync += [
-                whole.eq(self.whole), up.eq(Mux(tie, self.whole[0], above)), saturated.eq(self.saturated),
-                negative.eq(self.negative),
-            ]
+        up = carry(m, Mux(tie, odd, above), self.enables[1:2])
+        whole = carry(m, kept[FRACTION:], self.enables[1:2])
         rounded = Mux(saturated, SATURATED, (whole + (up & ~whole.all()))[:WHOLE])
-        result = Signal(RESULT, reset_less=True)
-        with m.If(self.enables[1]):
-            m.d.sync += result.eq(Mux(negative, -rounded, rounded))
-        m.d.comb += self.result.eq(result)
+        inverted = (Cat(rounded, C(0, 1)) ^ negative.replicate(WHOLE + 1)).as_signed()
+        m.d.comb += self.result.eq(carry(m, (self.offset + inverted + negative)[:RESULT.width].as_signed(),
+                                         self.enables[self.OFFSET_AT:]))
         return m

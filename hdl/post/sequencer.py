@@ -6,7 +6,7 @@ from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
 from hdl.interfaces import CAUSE_BITS
-from hdl.post.records import WORK, Origin
+from hdl.post.records import IN_FLIGHT, WORK, Origin
 from hdl.post.tokens import token_layout
 from isa.config import Config
 from isa.instructions import THRESHOLDS
@@ -37,8 +37,8 @@ class Sequencer(Component):
     pixel : Out
         Number of the word in its instruction.
     launch : Out(1)
-        A pulse: the residual of the instruction whose turn it is may be read. A Drain reads nothing before its half is
-        full, so that whatever the half had to wait for is complete.
+        A pulse: the residual of the Drain whose turn it is may be read. A Drain reads nothing before its half is full,
+        so that whatever the half had to wait for is complete.
     averaging : Out(1)
         The instruction whose turn it is averages, and its thresholds are there.
     cause : Out
@@ -63,7 +63,7 @@ class Sequencer(Component):
         now = Signal(WORK, reset_less=True)     # height and width count what is left, the present word not
         width = Signal.like(now.width, reset_less=True)
         pixel = Signal.like(self.pixel, reset_less=True)
-        group = Signal(range(self.config.groups))
+        group, slot = Signal(range(self.config.groups)), Signal(range(IN_FLIGHT))
         drains = now.origin == Origin.ACCUMULATOR
         constants_there, start_ok, word_ok = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -72,7 +72,7 @@ class Sequencer(Component):
             go.eq(active & (group.any() | (start_ok & word_ok))),
             self.averaging.eq(active & (now.origin == Origin.AVERAGE) & (started | constants_there)),
             self.pixel.eq(pixel), self.word.eq(go & ~group.any()),
-            self.launch.eq(active & now.add & ~launched & (~drains | self.half)),
+            self.launch.eq(active & now.add & ~launched & drains & self.half),
         ]
         with m.If(self.launch):
             m.d.sync += launched.eq(1)
@@ -80,6 +80,9 @@ class Sequencer(Component):
         closing = ~(now.height.any() | now.width.any())
         m.d.comb += finish.eq(go & final & closing)
         self._token(m, now, go, started, group, final, closing)
+        m.d.comb += self.group.payload.slot.eq(slot)
+        with m.If(finish):
+            m.d.sync += slot.eq(slot + 1)
         with m.If(go):
             m.d.sync += [started.eq(1), group.eq(Mux(final, 0, group + 1))]
             with m.If(final):

@@ -1,40 +1,70 @@
-"""Settings: the fields of the instructions in flight that one pipeline stage needs."""
+"""Records of the instructions in flight, kept until the part of the unit that needs them comes to them."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import data, memory
+from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from hdl.post.records import IN_FLIGHT
 
 
 class Settings(Component):
-    """Holds a record for each instruction in flight until its first value reaches the stage that uses it.
+    """A record for each instruction in flight, for a stage that works on one instruction after the other.
 
     Members
     -------
     push : In(1)
-        Keep ``record`` for an instruction that enters the unit.
+        Keep ``record`` in ``slot``.
+    slot : In
     record : In(layout)
     load : In(1)
-        The next instruction's first value is one stage away: its record is in ``value`` from the next cycle on.
+        The first value of the instruction in slot ``wanted`` is one stage away: its record is in ``value`` from the next
+        cycle on.
+    wanted : In
     value : Out(layout)
     """
 
     def __init__(self, layout: data.StructLayout) -> None:
         self.layout = layout
-        super().__init__({"push": In(1), "record": In(layout), "load": In(1), "value": Out(layout)})
+        slot = range(IN_FLIGHT)
+        super().__init__({"push": In(1), "slot": In(slot), "record": In(layout), "load": In(1), "wanted": In(slot),
+                          "value": Out(layout)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.storage = storage = memory.Memory(shape=self.layout, depth=IN_FLIGHT, init=[])
         write, read = storage.write_port(), storage.read_port(domain="sync")
-        newest, oldest = Signal(range(IN_FLIGHT)), Signal(range(IN_FLIGHT))
+        m.d.comb += [
+            write.en.eq(self.push), write.addr.eq(self.slot), write.data.eq(self.record),
+            read.en.eq(self.load), read.addr.eq(self.wanted), self.value.eq(read.data),
+        ]
+        return m
+
+
+class Backlog(Component):
+    """The instructions in flight that a part of the unit has not begun, oldest first; there is always room.
+
+    Members
+    -------
+    push : In(1)
+    record : In(layout)
+    out : Out(stream of records)
+    """
+
+    def __init__(self, layout: data.StructLayout) -> None:
+        self.layout = layout
+        super().__init__({"push": In(1), "record": In(layout), "out": Out(stream.Signature(layout))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.storage = storage = memory.Memory(shape=self.layout, depth=IN_FLIGHT, init=[])
+        write, read = storage.write_port(), storage.read_port(domain="comb")
+        newest, oldest = Signal(range(2 * IN_FLIGHT)), Signal(range(2 * IN_FLIGHT))
         m.d.comb += [
             write.en.eq(self.push), write.addr.eq(newest), write.data.eq(self.record),
-            read.en.eq(self.load), read.addr.eq(oldest), self.value.eq(read.data),
+            read.addr.eq(oldest), self.out.payload.eq(read.data), self.out.valid.eq(newest != oldest),
         ]
         with m.If(self.push):
             m.d.sync += newest.eq(newest + 1)
-        with m.If(self.load):
+        with m.If(self.out.valid & self.out.ready):
             m.d.sync += oldest.eq(oldest + 1)
         return m

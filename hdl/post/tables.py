@@ -6,6 +6,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from hdl.interfaces import sink_signature
 from hdl.post.rounding import carry
+from hdl.post.tokens import choose
 from isa.config import Config
 
 PAGE = 256
@@ -68,19 +69,19 @@ class Tables(Component):
                 read.en.eq(self.enables[0] & self.use), read.addr.eq(Cat(value[:7], ~value[7], head)),
             ]
             untouched = carry(m, value, [self.enables[0]])
-            found = Mux(use, read.data.word_select(group, 8), untouched)
+            row_bytes = [read.data.word_select(index, 8) for index in range(config.groups)]
+            found = Mux(use, choose(group, row_bytes), untouched)
             m.d.comb += self.result[lane].eq(carry(m, found[:8].as_signed(), [self.enables[1]]))
-        self._count(m, row, release)
+        self._count(m, self.sink.valid & row.all(), release)
         return m
 
-    def _count(self, m, row, release):
-        held = Signal.like(self.available)
-        complete = self.sink.valid & row.all()
-        for count, used in ((self.available, self.take), (held, release)):
-            with m.If(complete & ~used):
-                m.d.sync += count.eq(count + 1)
-            with m.Elif(used & ~complete):
-                m.d.sync += count.eq(count - 1)
-        m.d.comb += [
-            self.sink.free.eq((self.config.table_pages - held) * PAGE - row), self.occupied.eq(held.any() | row.any()),
-        ]
+    def _count(self, m, complete, release):
+        with m.If(complete & ~self.take):
+            m.d.sync += self.available.eq(self.available + 1)
+        with m.Elif(self.take & ~complete):
+            m.d.sync += self.available.eq(self.available - 1)
+        room = self.config.table_pages * PAGE
+        free = Signal(range(room + 1), init=room)
+        with m.If(self.sink.valid | release):
+            m.d.sync += free.eq(free + Mux(release, PAGE, 0) - self.sink.valid)
+        m.d.comb += [self.sink.free.eq(free), self.occupied.eq(free != room)]

@@ -1,64 +1,76 @@
 """Tokens: what travels beside the values through the lanes, one for each group of channels."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from types import SimpleNamespace
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from hdl.post.records import Origin
+from hdl.post.records import IN_FLIGHT, Origin
 from isa.config import Config
 
 
 def token_layout(config: Config) -> data.StructLayout:
-    """What a group is, ``first`` of its instruction, number ``group`` of its word, ``final`` of it, and what is done to it.
+    """What a group is and what is done to it.
 
-    ``closing``: of the instruction's last word. ``release_parameters`` and ``release_table``: the last group that needs
+    ``first`` of its instruction; ``slot`` of the instruction's records; number ``group`` of its word, ``final`` of it;
+    ``closing``: of the instruction's last word; ``release_parameters`` and ``release_table``: the last group that needs
     them, and they are to be dropped.
     """
     return data.StructLayout({
-        "first": 1, "final": 1, "closing": 1, "group": range(config.groups), "origin": Origin, "add": 1, "table": 1,
-        "release_parameters": 1, "release_table": 1,
+        "first": 1, "slot": range(IN_FLIGHT), "final": 1, "closing": 1, "group": range(config.groups), "origin": Origin,
+        "add": 1, "table": 1, "release_parameters": 1, "release_table": 1,
     })
+
+
+def chain_layout(config: Config, stages: int) -> data.StructLayout:
+    """Tokens at all stages: for each bit of a token a shift register; all zero where there is none (``valid``)."""
+    members = {"valid": 1} | dict(token_layout(config).members)
+    return data.StructLayout({name: data.ArrayLayout(stages, Shape.cast(shape).width) for name, shape in members.items()})
+
+
+def at(chains, stage):
+    """The token at a stage, with ``valid``; fields are plain values."""
+    return SimpleNamespace(**{name: Cat(bit[stage] for bit in chains[name]) for name in chains.shape().members})
+
+
+def choose(index, choices):
+    """``choices[index]`` for a power of two of them, as a tree of multiplexers."""
+    choices = list(choices)
+    for bit in index:
+        choices = [Mux(bit, odd, even) for even, odd in zip(choices[::2], choices[1::2], strict=True)]
+    return choices[0]
 
 
 def channel_of(word, group, lane, config: Config):
     """What a lane takes of ``word`` (a sequence over channels) when it is the turn of ``group``."""
-    choices = [word[channel] for channel in range(lane, config.size, config.lanes)]
-    return Array(choices)[group] if len(choices) > 1 else choices[0]
+    return choose(group, [word[channel] for channel in range(lane, config.size, config.lanes)])
 
 
 class Tokens(Component):
-    """A chain of ``stages`` registers that never stalls.
+    """Shift registers that never stall.
 
     Members
     -------
     enter : In(stream of tokens, always ready)
         Is at stage 0 in the next cycle.
-    at : Out(tokens)
-        The token at each stage.
-    valid : Out(stages)
-        Whether there is one.
+    chains : Out(chain_layout)
     """
 
     def __init__(self, config: Config, stages: int) -> None:
         self.stages = stages
-        layout = token_layout(config)
         super().__init__({
-            "enter": In(stream.Signature(layout, always_ready=True)),
-            "at": Out(data.ArrayLayout(layout, stages)),
-            "valid": Out(stages),
+            "enter": In(stream.Signature(token_layout(config), always_ready=True)),
+            "chains": Out(chain_layout(config, stages)),
         })
-        self.layout = layout
 
     def elaborate(self, platform):
         m = Module()
-        valid = Signal(self.stages)
-        m.d.sync += valid.eq(Cat(self.enter.valid, valid))
-        m.d.comb += self.valid.eq(valid)
-        payload, moving = self.enter.payload, self.enter.valid
-        for stage in range(self.stages):
-            held = Signal(self.layout, name=f"stage_{stage}", reset_less=True)
-            with m.If(moving):
-                m.d.sync += held.eq(payload)
-            m.d.comb += self.at[stage].eq(held)
-            payload, moving = held, valid[stage]
+        enter = self.enter
+        for name in self.chains.shape().members:
+            bits = enter.valid if name == "valid" else enter.payload[name]
+            for index, chain in enumerate(self.chains[name]):
+                held = Signal(self.stages, name=f"{name}_{index}")
+                m.d.sync += held.eq(Cat(enter.valid & Cat(bits)[index], held))
+                m.d.comb += chain.eq(held)
         return m

@@ -1,7 +1,6 @@
 """The POST unit: wiring of its parts, and the counts that keep them in step."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from hdl.interfaces import (
@@ -18,11 +17,12 @@ from hdl.post.fetch import ROUND_TRIP, Arbiter, Gather, Residuals
 from hdl.post.lanes import Lanes
 from hdl.post.operands import Operands
 from hdl.post.parameters import Parameters
-from hdl.post.records import IN_FLIGHT, REGION, WINDOW, WORK, Origin
+from hdl.post.records import IN_FLIGHT, REGION, RESIDUAL, SETTINGS, WINDOW, WORK, Origin
 from hdl.post.sequencer import Sequencer
-from hdl.post.stages import BIAS_READ, BYTE, ISSUED, OPERAND, RESULT, SCALE_READ, SUMMED, words_between
+from hdl.post.settings import Backlog
+from hdl.post.stages import BIAS_READ, BYTE, CAPTURED, ISSUED, RESULT, SCALE_READ, SUMMED, words_between
 from hdl.post.tables import Tables
-from hdl.post.tokens import Tokens
+from hdl.post.tokens import Tokens, at
 from hdl.post.total import Total
 from hdl.post.walk import RegionWalk, WindowWalk
 from hdl.post.writer import Writer
@@ -67,7 +67,7 @@ class Post(Component):
         self.space = words_between(ISSUED, RESULT + WRITE, groups)
         m.submodules.decode = self.decode = Decode()
         m.submodules.sequencer = self.sequencer = Sequencer(config)
-        m.submodules.tokens = self.chain = Tokens(config, RESULT + 1)
+        m.submodules.tokens = self.tokens = Tokens(config, RESULT + 1)
         m.submodules.parameter_fifo = self.parameter_fifo = Parameters(config)
         m.submodules.table_fifo = self.table_fifo = Tables(config)
         m.submodules.gather = self.gather = Gather(config)
@@ -77,61 +77,60 @@ class Post(Component):
         m.submodules.operands = self.operands = Operands(config)
         m.submodules.lanes = self.lanes = Lanes(config)
         m.submodules.writer = self.writer = Writer(config, self.space)
-        accepted = self._accept(m)
+        accepted, slot = self._accept(m)
         self._prefetch(m, accepted)
+        self._records(m, accepted, slot)
         self._issue(m)
-        self._constants(m, accepted)
+        self._constants(m)
         self._flow(m)
         return m
 
     def _accept(self, m):
-        """Takes an instruction in and hands its records out; returns the pulse."""
+        """Looks at an instruction in one cycle and hands its records out in the next; returns the pulse and the slot."""
         unit, decode = self.unit, self.decode
-        inside, taken, accepted = Signal(range(IN_FLIGHT + 1)), Signal(), Signal()
+        inside, slot = Signal(range(IN_FLIGHT + 1)), Signal(range(IN_FLIGHT))
+        looked, legal = Signal(), Signal(reset_less=True)
+        looks, taken, accepted = Signal(), Signal(), Signal()
+        m.d.sync += looked.eq(looks)
+        with m.If(looks):
+            m.d.sync += legal.eq(decode.legal)
         m.d.comb += [
-            decode.instruction.eq(unit.instruction.payload), unit.instruction.ready.eq(inside != IN_FLIGHT),
-            taken.eq(unit.instruction.valid & unit.instruction.ready), accepted.eq(taken & decode.legal),
-            unit.illegal.eq(taken & ~decode.legal), unit.retired.eq(self.writer.retired),
+            decode.instruction.eq(unit.instruction.payload), unit.instruction.ready.eq(looked),
+            looks.eq(unit.instruction.valid & ~looked & (inside != IN_FLIGHT)),
+            taken.eq(unit.instruction.valid & looked), accepted.eq(taken & legal),
+            unit.illegal.eq(taken & ~legal), unit.retired.eq(self.writer.retired),
         ]
+        with m.If(accepted):
+            m.d.sync += slot.eq(slot + 1)
         with m.If(accepted & ~unit.retired):
             m.d.sync += inside.eq(inside + 1)
         with m.Elif(unit.retired & ~accepted):
             m.d.sync += inside.eq(inside - 1)
         cause = self.sequencer.cause
         m.d.comb += unit.cause.eq(Mux(~inside.any(), Cause.IDLE, Mux(cause == Cause.IDLE, Cause.OVERHEAD, cause)))
-        return accepted
+        return accepted, slot
 
-    def _queue(self, m, name, layout, record, push):
-        """A queue of records; returns its read side."""
-        m.submodules[f"{name}_queue"] = fifo = SyncFIFOBuffered(width=layout.size, depth=IN_FLIGHT + 1)
-        m.d.comb += [fifo.w_data.eq(record), fifo.w_en.eq(push)]
-        return fifo
-
-    def _walk(self, m, name, walk, layout, record, push):
-        """An address generator behind a queue of records."""
-        fifo = self._queue(m, name, layout, record, push)
-        m.submodules[f"{name}_walk"] = walk
-        sink = walk.window if layout is WINDOW else walk.region
-        m.d.comb += [sink.payload.eq(fifo.r_data), sink.valid.eq(fifo.r_rdy), fifo.r_en.eq(sink.ready)]
-
-    def _walk_residuals(self, m, walk, accepted):
-        """Residuals are read once their instruction is launched."""
-        fifo = self._queue(m, "residual", REGION, self.decode.residual, accepted & self.decode.adds)
-        m.submodules.residual_walk = walk
-        launched, pending = Signal(), Signal()
-        m.d.comb += [
-            launched.eq(self.sequencer.launch | pending), walk.region.payload.eq(fifo.r_data),
-            walk.region.valid.eq(fifo.r_rdy & launched), fifo.r_en.eq(walk.region.ready & launched),
-        ]
-        m.d.sync += pending.eq(launched & ~(fifo.r_rdy & walk.region.ready))
+    def _backlog(self, m, name, layout, push):
+        """Keeps that record of each instruction with ``push``; returns the stream of them."""
+        m.submodules[f"{name}_backlog"] = backlog = Backlog(layout)
+        m.d.comb += [backlog.record.eq(getattr(self.decode, name)), backlog.push.eq(push)]
+        return backlog.out
 
     def _prefetch(self, m, accepted):
         decode, config = self.decode, self.config
         m.submodules.arbiter = arbiter = Arbiter(config)
-        windows, places, destinations = WindowWalk(), RegionWalk(), RegionWalk()
-        self._walk(m, "window", windows, WINDOW, decode.window, accepted & decode.reads)
-        self._walk_residuals(m, places, accepted)
-        self._walk(m, "destination", destinations, REGION, decode.region, accepted)
+        m.submodules.windows, m.submodules.places, m.submodules.destinations = windows, places, destinations = (
+            WindowWalk(), RegionWalk(), RegionWalk())
+        connect(m, self._backlog(m, "window", WINDOW, accepted & decode.reads), windows.window)
+        connect(m, self._backlog(m, "region", REGION, accepted), destinations.region)
+        connect(m, self._backlog(m, "work", WORK, accepted), self.sequencer.work)
+        residuals, may_read = self._backlog(m, "residual", RESIDUAL, accepted & decode.adds), Signal()
+        # At a Drain's launch the walk has ended: the instruction before has had all its residuals.
+        m.d.comb += [
+            may_read.eq(~residuals.payload.drains | self.sequencer.launch),
+            places.region.payload.eq(residuals.payload.region), places.region.valid.eq(residuals.valid & may_read),
+            residuals.ready.eq(places.region.ready & may_read),
+        ]
         connect(m, windows.tap, self.gather.tap)
         connect(m, places.place, self.residuals.place)
         connect(m, destinations.place, self.writer.place)
@@ -144,11 +143,15 @@ class Post(Component):
             average.word.payload.eq(gathered.payload), average.word.valid.eq(gathered.valid),
             gathered.ready.eq(Mux(gathered.payload.origin == Origin.BYTES, self.operands.used_bytes,
                                   total.word.ready | average.word.ready)),
+        ]
+
+    def _records(self, m, accepted, slot):
+        decode, lanes, average = self.decode, self.lanes, self.average
+        m.d.comb += [
+            lanes.push.eq(accepted), lanes.adds.eq(decode.adds), lanes.slot.eq(slot),
             average.push.eq(accepted & decode.averages), average.record.eq(decode.term),
         ]
-        work = self._queue(m, "work", WORK, decode.work, accepted)
-        m.d.comb += [self.sequencer.work.payload.eq(work.r_data), self.sequencer.work.valid.eq(work.r_rdy),
-                     work.r_en.eq(self.sequencer.work.ready)]
+        m.d.comb += [getattr(lanes, name).eq(getattr(decode, name)) for name in SETTINGS]
 
     def _stock(self, m, name, most, more, less):
         """Counts what the sequencer may still issue; returns whether there is any."""
@@ -182,9 +185,9 @@ class Post(Component):
             sequencer.parameters.eq(self.parameter_fifo.available), sequencer.tables.eq(self.table_fifo.available),
         ]
 
-    def _constants(self, m, accepted):
+    def _constants(self, m):
         """Parameters and tables between LOAD, the sequencer and the lanes."""
-        parameters, tables, average, chain = self.parameter_fifo, self.table_fifo, self.average, self.chain
+        parameters, tables, average, chains = self.parameter_fifo, self.table_fifo, self.average, self.tokens.chains
         token, issued = self.sequencer.group.payload, self.sequencer.group.valid
         connect(m, flipped(self.parameters), parameters.sink)
         connect(m, flipped(self.tables), tables.sink)
@@ -192,45 +195,44 @@ class Post(Component):
             parameters.take.eq(issued & token.release_parameters),
             parameters.take_thresholds.eq(token.origin == Origin.AVERAGE),
             tables.take.eq(issued & token.release_table),
-            average.allow.eq(self.sequencer.averaging & ~chain.valid[:SCALE_READ + 1].any()),
+            average.allow.eq(self.sequencer.averaging & ~chains.valid[0][:SCALE_READ + 1].any()),
             parameters.search.eq(average.read), parameters.offsets.eq(average.offsets),
             self.data_left.eq(parameters.occupied | tables.occupied),
         ]
         for stage, read in ((BIAS_READ, parameters.bias_read), (SCALE_READ, parameters.scale_read)):
-            at = chain.at[stage]
-            bytes_in = (at.origin == Origin.BYTES) | (at.origin == Origin.AVERAGE)
+            group = at(chains, stage)
+            averages = group.origin == Origin.AVERAGE
             m.d.comb += [
-                read.valid.eq(chain.valid[stage]), read.payload.group.eq(at.group), read.payload.unit.eq(bytes_in),
-                read.payload.release.eq(at.release_parameters),
-                read.payload.thresholds.eq(at.origin == Origin.AVERAGE),
+                read.valid.eq(group.valid), read.payload.group.eq(group.group), read.payload.thresholds.eq(averages),
+                read.payload.unit.eq((group.origin == Origin.BYTES) | averages),
+                read.payload.release.eq(group.release_parameters),
             ]
         for lane in range(self.config.lanes):
             m.d.comb += average.thresholds[lane].eq(Cat(parameters.biases[lane], parameters.scales[lane]))
-        lanes, decode = self.lanes, self.decode
-        m.d.comb += [lanes.push.eq(accepted), lanes.push_add.eq(accepted & decode.adds)]
-        m.d.comb += [getattr(lanes, name).eq(getattr(decode, name)) for name in (
-            "clamp", "operands", "ratio_b", "add_offset", "ratio_a", "sum_clamp")]
 
     def _flow(self, m):
         """From stage to stage."""
-        chain, operands, lanes, tables, writer = self.chain, self.operands, self.lanes, self.table_fifo, self.writer
-        connect(m, self.sequencer.group, chain.enter)
+        operands, lanes, tables, writer = self.operands, self.lanes, self.table_fifo, self.writer
+        chains = self.tokens.chains
+        connect(m, self.sequencer.group, self.tokens.enter)
         connect(m, operands.accumulator, flipped(self.accumulator))
         connect(m, writer.port, flipped(self.write))
         connect(m, writer.trace, flipped(self.trace))
-        summed, done = chain.at[SUMMED], chain.at[RESULT]
+        for part in (operands, lanes):
+            for name in chains.shape().members:
+                m.d.comb += [there.eq(here) for there, here in zip(part.chains[name], chains[name], strict=True)]
+        summed, done = at(chains, SUMMED), at(chains, RESULT)
         m.d.comb += [
             operands.issued.eq(self.sequencer.word), operands.pixel.eq(self.sequencer.pixel),
-            operands.valid.eq(chain.valid), operands.bytes.eq(self.gather.out.payload.word),
+            operands.bytes.eq(self.gather.out.payload.word),
             operands.sums.eq(self.total.sums), operands.average.eq(self.average.result),
+            self.average.wanted.eq(at(chains, CAPTURED).group),
             self.total.used.eq(operands.used_sums), self.average.used.eq(operands.used_average),
-            lanes.valid.eq(chain.valid), lanes.values.eq(operands.values), lanes.biases.eq(self.parameter_fifo.biases),
+            lanes.values.eq(operands.values), lanes.biases.eq(self.parameter_fifo.biases),
             lanes.scales.eq(self.parameter_fifo.scales), lanes.residual.eq(self.residuals.word.payload),
             self.residuals.word.ready.eq(lanes.used_residual),
-            tables.enables.eq(chain.valid[SUMMED:RESULT]), tables.use.eq(summed.table), tables.group.eq(summed.group),
-            tables.release.eq(summed.release_table), tables.bytes.eq(lanes.bytes),
-            writer.valid.eq(chain.valid[RESULT]), writer.final.eq(done.final), writer.group.eq(done.group),
+            tables.enables.eq(chains.valid[0][SUMMED:RESULT]), tables.use.eq(summed.table),
+            tables.group.eq(summed.group), tables.release.eq(summed.release_table), tables.bytes.eq(lanes.bytes),
+            writer.valid.eq(done.valid), writer.final.eq(done.final), writer.group.eq(done.group),
             writer.bytes.eq(tables.result),
         ]
-        m.d.comb += [operands.at[stage].eq(chain.at[stage]) for stage in range(OPERAND)]
-        m.d.comb += [lanes.at[stage].eq(chain.at[stage]) for stage in range(SUMMED + 1)]

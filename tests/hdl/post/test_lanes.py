@@ -64,6 +64,7 @@ def test_requantize() -> None:
     encoded = [arithmetic.encode_scale(scale) for scale in scales]
 
     def drive(ctx, i: int) -> None:
+        ctx.set(unit.zero_point, -7)
         ctx.set(unit.sum, int(sums[i]))
         ctx.set(unit.bias, int(bias[i]))
 
@@ -72,7 +73,7 @@ def test_requantize() -> None:
 
     unit = Requantize()
     multiplier, shift = np.array([(scale.multiplier, scale.shift) for scale in encoded]).T
-    expected = arithmetic.requantize(wanted, multiplier, shift)
+    expected = arithmetic.requantize(wanted, multiplier, shift) - 7
     np.testing.assert_array_equal(stream(unit, count, drive, late, Requantize.SCALE_AT), expected)
 
 
@@ -96,7 +97,8 @@ def test_residual_add(draw: int) -> None:
             ctx.set(unit.ratio_a.ratio_a, constants[0])
             ctx.set(unit.ratio_b.ratio_b, constants[1])
             ctx.set(unit.add_offset.add_offset, constants[2])
-            ctx.set(unit.sum_clamp, {"sum_offset": -shift, "add_low": low, "add_high": high})
+            ctx.set(unit.sum_offset.sum_offset, -shift)
+            ctx.set(unit.sum_clamp, {"add_low": low, "add_high": high})
         ctx.set(unit.own, int(own[i]))
         ctx.set(unit.other, int(other[i]))
 

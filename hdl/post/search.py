@@ -1,0 +1,92 @@
+"""Search: finds the place of each total among 255 ascending thresholds, all lanes and groups side by side."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, memory
+from amaranth.lib.wiring import Component, In, Out
+
+from hdl.post.parameters import ParameterHalf
+from hdl.post.rounding import carry
+from isa.config import Config
+
+
+class Search(Component):
+    """``isa.arithmetic.average_result``: one bit of the place after the other, from the highest.
+
+    Members
+    -------
+    start : In(1)
+        Pulse; the totals stay as they are until ``done``.
+    asked : Out
+        The group whose totals are needed.
+    totals : In(48 bits a lane)
+        In the same cycle.
+    read : Out(1)
+        Read the thresholds at ``offsets``, one a lane.
+    thresholds : In(64 bits a lane)
+        ``ParameterHalf.LATENCY`` cycles later.
+    done : Out(1)
+        Pulse; the result holds until the next start.
+    wanted : In
+        A group.
+    result : Out(signed bytes, one a lane)
+        Its places, less 128.
+    """
+
+    ASK = 1         # cycles to find out which threshold to read
+    COMPARE = 1
+    LOOP = ASK + ParameterHalf.LATENCY + COMPARE
+    BITS = 8
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.slots = max(config.groups, self.LOOP)
+        lanes, group = config.lanes, range(config.groups)
+        super().__init__({
+            "start": In(1), "asked": Out(group), "totals": In(data.ArrayLayout(signed(48), lanes)),
+            "read": Out(1), "offsets": Out(data.ArrayLayout(self.BITS, lanes)),
+            "thresholds": In(data.ArrayLayout(signed(64), lanes)), "done": Out(1),
+            "wanted": In(group), "result": Out(data.ArrayLayout(signed(8), lanes)),
+        })
+        self.probe = data.StructLayout({"group": group, "bit": self.BITS, "last": 1})
+
+    def elaborate(self, platform):
+        m = Module()
+        asks, first = self._ask(m)
+        enables = Signal(self.LOOP - self.COMPARE)
+        m.d.sync += enables.eq(Cat(asks, enables))
+        answered = carry(m, first, [asks, *enables[:-1]])
+        compare = enables[-1]
+        m.d.comb += [self.read.eq(enables[0]), self.asked.eq(answered.group)]
+        m.d.sync += self.done.eq(compare & answered.last)
+        for lane in range(self.config.lanes):
+            self._lane(m, lane, asks, first, compare, answered)
+        return m
+
+    def _ask(self, m):
+        """For each bit, each group in turn: whether one is asked for now, and which."""
+        groups = self.config.groups
+        busy, slot, bit = Signal(), Signal(range(self.slots)), Signal(self.BITS, reset_less=True)
+        final = slot == self.slots - 1
+        with m.If(self.start):
+            m.d.sync += [busy.eq(1), slot.eq(0), bit.eq(1 << self.BITS - 1)]
+        with m.Elif(busy):
+            m.d.sync += slot.eq(Mux(final, 0, slot + 1))
+            with m.If(final):
+                m.d.sync += [bit.eq(bit >> 1), busy.eq(~bit[0])]
+        probe = Signal(self.probe)
+        m.d.comb += [probe.group.eq(slot), probe.bit.eq(bit), probe.last.eq(bit[0] & (slot == groups - 1))]
+        return busy & (slot < groups), probe
+
+    def _lane(self, m, lane, asks, asked, compare, answered):
+        m.submodules[f"found_{lane}"] = found = memory.Memory(
+            shape=self.BITS, depth=max(self.config.groups, 2), init=[])
+        ask, answer, show = (found.read_port(domain="comb") for _ in range(3))
+        write = found.write_port()
+        offset = carry(m, Mux(asked.bit[-1], 0, ask.data) | asked.bit, [asks])
+        reached = Mux(self.totals[lane] >= self.thresholds[lane], answered.bit, 0)
+        m.d.comb += [
+            ask.addr.eq(asked.group), self.offsets[lane].eq(offset),
+            answer.addr.eq(answered.group), write.addr.eq(answered.group), write.en.eq(compare),
+            write.data.eq(Mux(answered.bit[-1], 0, answer.data) | reached),
+            show.addr.eq(self.wanted), self.result[lane].eq(Cat(show.data[:-1], ~show.data[-1])),
+        ]
