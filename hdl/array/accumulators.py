@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hdl.array.block import SUM
-from hdl.array.registers import data_register, flag_line
+from hdl.array.registers import data_line, data_register, flag_line
 from hdl.array.signatures import PIXEL
-from hdl.array.timing import ACCUMULATE, SUM_READ, SUM_WRITE
+from hdl.array.timing import ACCUMULATE, SUM_READ, SUM_SELECT, UPDATE
 from isa.config import Config
 
 HALVES = 2
@@ -21,9 +21,9 @@ class AccumulatorGroup(wiring.Component):
     Pixels come in raster order; the n-th since ``start`` adds to the n-th sum, or replaces it when ``fresh``. Steps
     must be at least ``UPDATE`` cycles apart, which the weight loader sees to.
 
-    Members: ``pixel`` (``PIXEL``); ``sums``, ``SUM_READ`` cycles later; ``written``: the sum of a ``done`` pixel, the
-    last of a half, is being written; ``enable``, ``half``, ``address``: a read of a half that is not being filled;
-    ``data``: what was read, ``MEMORY_LATENCY`` cycles later.
+    Members: ``pixel`` (``PIXEL``); ``sums``, ``SUM_READ + SUM_SELECT`` cycles later; ``written``: the sum of a ``done``
+    pixel, the last of a half, is being written; ``enable``, ``half``, ``address``: a read of a half that is not being
+    filled; ``data``: what was read, ``MEMORY_LATENCY`` cycles later.
     """
 
     def __init__(self, config: Config):
@@ -45,13 +45,12 @@ class AccumulatorGroup(wiring.Component):
         with m.If(self.pixel.valid & self.pixel.done):
             m.d.sync += half.eq(~half)
         index = self._index(m)
-        valid = flag_line(m, self.pixel.valid, SUM_READ + ACCUMULATE)
-        late_index = data_register(m, data_register(m, index, valid[0]), valid[1])
-        late_half = data_register(m, half, valid[0])
-        write_half = data_register(m, late_half, valid[1])
+        valid = flag_line(m, self.pixel.valid, SUM_READ + SUM_SELECT + ACCUMULATE)
+        indices, halves = (data_line(m, value, valid[:-1]) for value in (index, half))
         fresh = data_register(m, self.pixel.fresh, valid[0])
         enable = flag_line(m, self.enable, 1)
         read_half = data_register(m, self.half, self.enable)
+        before = Signal(self._sums, reset_less=True)
         totals = Signal(self._sums, reset_less=True)
         outputs = []
         for which in range(HALVES):
@@ -62,17 +61,19 @@ class AccumulatorGroup(wiring.Component):
             m.d.comb += [
                 read.en.eq((fills & ~self.pixel.fresh) | (self.enable & (self.half == which))),
                 read.addr.eq(Mux(fills, index, self.address)),
-                write.en.eq(valid[-1] & (write_half == which)),
-                write.addr.eq(late_index),
+                write.en.eq(valid[-1] & (halves[-1] == which)),
+                write.addr.eq(indices[-1]),
                 write.data.eq(totals),
             ]
             outputs.append(read.data)
-        with m.If(valid[1]):
+        with m.If(valid[SUM_READ]):
+            chosen = Mux(halves[SUM_READ], outputs[1].as_value(), outputs[0].as_value())
+            m.d.sync += before.as_value().eq(Mux(fresh, 0, chosen))
+        with m.If(valid[SUM_READ + SUM_SELECT]):
             for column in range(self._config.column_stage):
-                before = Mux(late_half, outputs[1][column], outputs[0][column])
-                m.d.sync += totals[column].eq(self.sums[column] + Mux(fresh, 0, before))
+                m.d.sync += totals[column].eq(self.sums[column] + before[column])
         drained = data_register(m, Mux(read_half, outputs[1].as_value(), outputs[0].as_value()), enable[1])
-        done = flag_line(m, self.pixel.valid & self.pixel.done, SUM_READ + ACCUMULATE + SUM_WRITE - 1)
+        done = flag_line(m, self.pixel.valid & self.pixel.done, UPDATE - 1)
         m.d.comb += [self.data.as_value().eq(drained), self.written.eq(done[-1])]
         return m
 

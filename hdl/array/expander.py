@@ -11,7 +11,10 @@ LOOPS = ("repeats", "taps_x", "taps_y", "blocks")   # innermost first
 
 
 class Expander(wiring.Component):
-    """Offers one step after the other, each a cycle after the one before is taken, with running sums only.
+    """Offers one step after the other, with running sums only.
+
+    What ends with a step is found in the cycle before it is offered, so that no path goes through a counter and on to
+    all that a step starts: a step is offered two cycles after the one before is taken, sooner than one can be used.
 
     Members: ``plan`` (stream of ``plan_layout``), ``step`` (stream of ``step_layout``).
     """
@@ -26,28 +29,31 @@ class Expander(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         plan = Signal(plan_layout(), reset_less=True)
-        valid = Signal()
-        counters = {name: Signal.like(getattr(plan, name), reset_less=True) for name in LOOPS}
-        wraps = {name: Signal(name=f"{name}_wraps") for name in LOOPS}
-        m.d.comb += [wraps[name].eq(counters[name] + 1 == getattr(plan, name)) for name in LOOPS]
+        holds, settled = Signal(), Signal()
+        counters = {name: Signal.like(getattr(plan, name), name=name, reset_less=True) for name in LOOPS}
+        wraps = {name: Signal(name=f"{name}_wraps", reset_less=True) for name in LOOPS}
+        first = Signal(reset_less=True)
         final = Cat(wraps.values()).all()
         taken = Signal()
         m.d.comb += [
+            self.step.valid.eq(holds & settled),
             taken.eq(self.step.valid & self.step.ready),
-            self.plan.ready.eq(~valid | (taken & final)),
+            self.plan.ready.eq(~holds | (taken & final)),
         ]
         with m.If(self.plan.valid & self.plan.ready):
-            m.d.sync += [plan.eq(self.plan.payload), valid.eq(1)]
+            m.d.sync += [plan.eq(self.plan.payload), holds.eq(1), settled.eq(0)]
             m.d.sync += [counter.eq(0) for counter in counters.values()]
         with m.Elif(taken):
-            m.d.sync += valid.eq(~final)
+            m.d.sync += [holds.eq(~final), settled.eq(0)]
             self._count(m, counters, wraps)
+        with m.Elif(~settled):
+            m.d.sync += settled.eq(1)
+            m.d.sync += [wraps[name].eq(counters[name] + 1 == getattr(plan, name)) for name in LOOPS]
+            m.d.sync += first.eq(~Cat(counters.values()).any())
         position = self._position(m, plan, wraps, taken)
         shared = {name: getattr(plan, name) for name in self._shared()}
-        fresh = plan.first & ~Cat(counters.values()).any()
-        for name, value in {**shared, **position, "fresh": fresh, "final": final}.items():
+        for name, value in {**shared, **position, "fresh": plan.first & first, "final": final}.items():
             m.d.comb += getattr(self.step.payload, name).eq(value)
-        m.d.comb += self.step.valid.eq(valid)
         return m
 
     def _shared(self):

@@ -4,9 +4,9 @@ from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.array.block import ACTIVATION, SUM, WEIGHT, ProcessingBlock
+from hdl.array.block import BYTE, SUM, WEIGHT, ProcessingBlock
 from hdl.array.registers import data_line, data_register, flag_line
-from hdl.array.timing import Timing
+from hdl.array.timing import ACTIVATION, MULTIPLY, Timing
 from isa.config import Config
 
 
@@ -25,7 +25,7 @@ class SystolicArray(wiring.Component):
         super().__init__({
             "valid": In(1),
             "start": In(1),
-            "word": In(data.ArrayLayout(ACTIVATION, config.size)),
+            "word": In(data.ArrayLayout(BYTE, config.size)),
             "write": In(1),
             "row": In(range(config.size)),
             "weights": In(data.ArrayLayout(WEIGHT, config.size)),
@@ -35,8 +35,9 @@ class SystolicArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         timing = Timing(self._config)
-        valid = flag_line(m, self.valid, timing.row_stages + timing.column_groups - 1)
-        start = flag_line(m, self.start, timing.row_stages + timing.column_groups - 2)
+        skew = timing.row_stages - 1 + timing.column_groups - 1
+        valid = flag_line(m, self.valid, skew + ACTIVATION + MULTIPLY)
+        start = flag_line(m, self.start, skew)
         loads = self._weight_bus(m, timing)
         above = None
         for stage in range(timing.row_stages):
@@ -72,7 +73,9 @@ class SystolicArray(wiring.Component):
             m.submodules[f"block_{stage}_{group}"] = block = ProcessingBlock(self._config)
             late = stage + group
             m.d.comb += [
-                block.valid.eq(valid[late]), block.start.eq(start[late]), block.multiply.eq(valid[late + 1]),
+                block.valid.eq(valid[late]), block.start.eq(start[late]),
+                block.multiply.eq(valid[late + ACTIVATION]),
+                block.add.eq(valid[late + ACTIVATION + MULTIPLY]),
                 block.activations.as_value().eq(entering),
                 block.load.eq(enables[stage * rows:(stage + 1) * rows]),
             ]

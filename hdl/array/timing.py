@@ -10,13 +10,15 @@ TAKE = 1            # from the cycle that takes a step to the one that generates
 REQUEST = 1         # from there to the request on the activation memory's port
 WEIGHT_REGISTER = 1     # from the weight FIFO's word to the loader's
 ACTIVATION = 1      # from a row stage's input to the register that multiplies
-MULTIPLY_ADD = 1    # from there to the partial sum
+MULTIPLY = 1        # from there to the products
+ADD = 1             # from there to the partial sum
 SUM_READ = 1        # reading what is accumulated so far
+SUM_SELECT = 1      # choosing the half
 ACCUMULATE = 1      # adding to it
 SUM_WRITE = 1       # writing it back
 
 WORD = REQUEST + MEMORY_LATENCY     # from the generation of a pixel to its word at the array
-UPDATE = SUM_READ + ACCUMULATE + SUM_WRITE  # after this the same sum can be read again
+UPDATE = SUM_READ + SUM_SELECT + ACCUMULATE + SUM_WRITE  # after this the same sum can be read again
 LOAD = WEIGHT_LATENCY + WEIGHT_REGISTER     # from reading a row of weights to writing it into the shadow plane
 
 
@@ -39,12 +41,12 @@ class Timing:
     @property
     def sums(self) -> int:
         """From a word at the array to its sums in the first column group; each further group is a cycle later."""
-        return ACTIVATION + (self.row_stages - 1) + MULTIPLY_ADD
+        return ACTIVATION + MULTIPLY + (self.row_stages - 1) + ADD
 
     @property
     def tag(self) -> int:
-        """From a word at the array to the read of the first group's accumulators, there together with the sums."""
-        return self.sums - SUM_READ
+        """From a word at the array to the read of the first group's accumulators, selected together with the sums."""
+        return self.sums - SUM_READ - SUM_SELECT
 
     @property
     def ready(self) -> int:

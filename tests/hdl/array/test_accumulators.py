@@ -9,7 +9,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from hdl.array.accumulators import AccumulatorGroup
-from hdl.array.timing import SUM_READ, UPDATE, Timing
+from hdl.array.timing import SUM_READ, SUM_SELECT, UPDATE, Timing
 from hdl.interfaces import MEMORY_LATENCY
 from isa.config import PRESETS, Config
 
@@ -32,7 +32,7 @@ def test_adds_what_was_written_just_before(config_of: Callable[..., Config], pix
         ctx.set(group.pixel.valid, 0)
 
     async def add(ctx: Any) -> None:
-        await ctx.tick().repeat(SUM_READ)
+        await ctx.tick().repeat(SUM_READ + SUM_SELECT)
         for values in sums.reshape(-1, config.column_stage):
             for column, value in enumerate(values):
                 ctx.set(group.sums[column], int(value))
