@@ -45,13 +45,13 @@ PLAN_LATENCY = 3            # from an acceptance to the earliest step
 PLANS = 3                   # instructions between acceptance and their last step
 TAKE = 1                    # from a step's being taken to its first pixel
 WORD = 3                    # from a pixel's generation to its word at the array
-SUMS_WRITTEN = 3            # from the read of an accumulator to its new value in memory
+SUMS_WRITTEN = 4            # from the read of an accumulator to its new value in memory
 WEIGHT_LATENCY = 2          # from the read of a row of weights to its place in the shadow plane
 
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
 POST_LATENCY = 3            # from an acceptance to the earliest group
-LANES_LATENCY = 33          # from a word's last group to its write
+LANES_LATENCY = 35          # from a word's last group to its write
 HALF_LATENCY = 2            # from the first group of the last word to the reuse of its accumulator half
 RESIDUAL_LATENCY = 4        # from the launch of a residual to the first word
 RESIDUAL_AHEAD = 16         # residual words read before a vector pass gets the port for its own, at most
@@ -61,7 +61,7 @@ RELEASE_PARAMETERS = 8      # from the last group to room in the parameter FIFO
 RELEASE_TABLE = 32          # from the last group to room in the table FIFO
 SUM_TURN = 5                # from the last group of a sum to the first tap of the next
 AVERAGE_SLOTS = 4           # cycles between additions to one sum, at least
-SEARCH_SLOTS = 3            # cycles between looks at the thresholds for one sum, at least
+SEARCH_SLOTS = 4            # cycles between looks at the thresholds for one sum, at least
 SEARCH_STEPS = 8            # looks
 SEARCH_LATENCY = 8          # from the last addition to the first look, and from the last look to the result
 
