@@ -41,7 +41,7 @@ STORE_SEND = 2              # from the request to its first beat
 RETIRE_LATENCY = 1          # from a transfer's last event to its retirement
 
 # ARRAY.
-PLAN_LATENCY = 3            # from an acceptance to the earliest step
+PLAN_LATENCY = 4            # from an acceptance to the earliest step
 PLANS = 3                   # instructions between acceptance and their last step
 TAKE = 1                    # from a step's being taken to its first pixel
 WORD = 3                    # from a pixel's generation to its word at the array
