@@ -17,10 +17,11 @@ HARNESS = Path(__file__).parent / "harness"
 
 MODEL = "model"
 VERILATE = ("--cc", "--no-timing", "-O3", "--prefix", "Vtop", "--top-module", TOP, "-Wno-lint", "-Wno-fatal",
-            "--Mdir", MODEL)
+            "--output-split", "10000", "--output-split-cfuncs", "5000", "--Mdir", MODEL)
 COMMON = ("-std=c++20", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-march=native", "-DVL_TIME_CONTEXT",
           "-include", str(HARNESS / "hooks.h"))
-HOT = ("-O3",)
+HOT = ("-O2",)
+"""As fast as -O3 on what Verilator writes, in half of the time to build."""
 COLD = ("-O0",)
 """Construction and reset run once; optimising them takes longer than the rest of a build."""
 

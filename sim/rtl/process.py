@@ -55,8 +55,10 @@ class _Running:
     def __init__(self, job: Job, cwd: Path, env: Mapping[str, str] | None) -> None:
         self._job = job
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process, and no pipe that could fill up
+        # A group of its own: a compiler has children, which outlive it when it alone is killed.
         self._process = subprocess.Popen([str(part) for part in job.command], cwd=cwd, env=env, preexec_fn=_deep_stack,
-                                         stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)
+                                         stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
+                                         process_group=0)
 
     def finished(self) -> bool:
         """True after success; raises after failure."""
@@ -70,7 +72,7 @@ class _Running:
 
     def kill(self) -> None:
         if self._process.poll() is None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._output.close()
 

@@ -19,8 +19,8 @@ from sim.rtl.widen import widen
 
 TOP = "top"
 
-FLAT = "proc; flatten; opt -full; opt_dff; opt_clean -purge"
-HIERARCHICAL = "proc; opt -full; opt_dff; opt_clean"
+FLAT = "proc; flatten; opt; opt_dff; opt_clean -purge"
+HIERARCHICAL = "proc; opt; opt_dff; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
 WRITE = "write_verilog -norename -noattr design.v"

@@ -2,6 +2,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <stdexcept>
 
 #include "hooks.h"
 
@@ -23,20 +24,32 @@ bool Simulation::configure(const Timing& timing) {
     return true;
 }
 
-void Simulation::reset(uint32_t cycles) {
+template <typename Body>
+void Simulation::guard(Body body) {
     current = this;
+    try {
+        body();
+    } catch (const std::runtime_error& error) {
+        watch.fail(cycle, error.what());
+    }
+    std::fputs(printed_.c_str(), stderr);
+    printed_.clear();
+}
+
+void Simulation::reset(uint32_t cycles) {
     watch.clear();
     read_.reset(pins_);
     write_.reset(pins_);
     pins_.AXIL(awvalid) = pins_.AXIL(wvalid) = pins_.AXIL(bready) = pins_.AXIL(arvalid) = pins_.AXIL(rready) = 0;
     pins_.rst = 1;
-    for (uint32_t index = 0; index < cycles; ++index) {
-        model.edge(cycle);
-        model.settle(cycle++);
-    }
+    guard([&] {
+        for (uint32_t index = 0; index < cycles; ++index) {
+            model.edge(cycle);
+            model.settle(cycle++);
+        }
+    });
     if (pins_.AXI(arvalid) || pins_.AXI(awvalid) || pins_.AXI(wvalid)) watch.fail(cycle, "a valid of the AXI master is up in reset");
     pins_.rst = 0;
-    flush_prints();
 }
 
 template <bool Settle, typename Drive>
@@ -61,66 +74,61 @@ inline void Simulation::step(Drive drive) {
 }
 
 Stop Simulation::run(uint64_t max_cycles, bool until_irq) {
-    current = this;
     const uint64_t end = cycle + max_cycles;
-    while (cycle < end && !watch.failed() && !(until_irq && pins_.irq)) step<false>([] {});
-    flush_prints();
+    guard([&] {
+        while (cycle < end && !watch.failed() && !(until_irq && pins_.irq)) step<false>([] {});
+    });
     if (watch.failed()) return Stop::Failed;
     return until_irq && pins_.irq ? Stop::Irq : Stop::Limit;
 }
 
 bool Simulation::write_register(uint32_t address, uint32_t value, uint32_t& response) {
-    current = this;
-    step<true>([&] {
-        pins_.AXIL(awaddr) = address;
-        pins_.AXIL(wdata) = value;
-        pins_.AXIL(wstrb) = 0xF;
-        pins_.AXIL(awvalid) = pins_.AXIL(wvalid) = pins_.AXIL(bready) = 1;
-    });
     bool answered = false;
-    for (uint32_t wait = 0; wait < kRegisterTimeout && !answered && !watch.failed(); ++wait) {
-        const bool address_left = pins_.AXIL(awvalid) && !pins_.AXIL(awready);
-        const bool data_left = pins_.AXIL(wvalid) && !pins_.AXIL(wready);
-        answered = pins_.AXIL(bvalid);
-        response = pins_.AXIL(bresp);
+    guard([&] {
         step<true>([&] {
-            pins_.AXIL(awvalid) = address_left;
-            pins_.AXIL(wvalid) = data_left;
-            pins_.AXIL(bready) = !answered;
+            pins_.AXIL(awaddr) = address;
+            pins_.AXIL(wdata) = value;
+            pins_.AXIL(wstrb) = 0xF;
+            pins_.AXIL(awvalid) = pins_.AXIL(wvalid) = pins_.AXIL(bready) = 1;
         });
-    }
-    flush_prints();
+        for (uint32_t wait = 0; wait < kRegisterTimeout && !answered && !watch.failed(); ++wait) {
+            const bool address_left = pins_.AXIL(awvalid) && !pins_.AXIL(awready);
+            const bool data_left = pins_.AXIL(wvalid) && !pins_.AXIL(wready);
+            answered = pins_.AXIL(bvalid);
+            response = pins_.AXIL(bresp);
+            step<true>([&] {
+                pins_.AXIL(awvalid) = address_left;
+                pins_.AXIL(wvalid) = data_left;
+                pins_.AXIL(bready) = !answered;
+            });
+        }
+    });
     return answered;
 }
 
 bool Simulation::read_register(uint32_t address, uint32_t& value, uint32_t& response) {
-    current = this;
-    step<true>([&] {
-        pins_.AXIL(araddr) = address;
-        pins_.AXIL(arvalid) = pins_.AXIL(rready) = 1;
-    });
     bool answered = false;
-    for (uint32_t wait = 0; wait < kRegisterTimeout && !answered && !watch.failed(); ++wait) {
-        const bool address_left = pins_.AXIL(arvalid) && !pins_.AXIL(arready);
-        answered = pins_.AXIL(rvalid);
-        value = pins_.AXIL(rdata);
-        response = pins_.AXIL(rresp);
+    guard([&] {
         step<true>([&] {
-            pins_.AXIL(arvalid) = address_left;
-            pins_.AXIL(rready) = !answered;
+            pins_.AXIL(araddr) = address;
+            pins_.AXIL(arvalid) = pins_.AXIL(rready) = 1;
         });
-    }
-    flush_prints();
+        for (uint32_t wait = 0; wait < kRegisterTimeout && !answered && !watch.failed(); ++wait) {
+            const bool address_left = pins_.AXIL(arvalid) && !pins_.AXIL(arready);
+            answered = pins_.AXIL(rvalid);
+            value = pins_.AXIL(rdata);
+            response = pins_.AXIL(rresp);
+            step<true>([&] {
+                pins_.AXIL(arvalid) = address_left;
+                pins_.AXIL(rready) = !answered;
+            });
+        }
+    });
     return answered;
 }
 
 void Simulation::stop(const std::string& reason) {
     watch.fail(cycle, printed_.empty() ? reason : printed_ + " (" + reason + ")");
-    printed_.clear();
-}
-
-void Simulation::flush_prints() {
-    std::fputs(printed_.c_str(), stderr);
     printed_.clear();
 }
 
@@ -159,8 +167,9 @@ void vl_stop(const char* file, int line, const char*) VL_MT_UNSAFE { weft::model
 
 void vl_finish(const char* file, int line, const char*) VL_MT_UNSAFE { weft::model_stopped("finished at " + place(file, line)); }
 
+// Thrown, because Verilator's loops do not end after a fatal error; caught in Simulation::guard.
 void vl_fatal(const char* file, int line, const char*, const char* message) VL_MT_UNSAFE {
-    weft::model_stopped(std::string(message) + " at " + place(file, line));
+    throw std::runtime_error(std::string(message) + " at " + place(file, line));
 }
 
 void vl_warn(const char* file, int line, const char*, const char* message) VL_MT_UNSAFE {

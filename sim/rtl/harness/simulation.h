@@ -45,7 +45,9 @@ class Simulation {
     // may depend on them before the next edge (AXI4 forbids such paths), so a fast build settles only when asked to.
     template <bool Settle, typename Drive>
     void step(Drive drive);
-    void flush_prints();
+    // Runs `body` with Verilator's hooks set to this simulation.
+    template <typename Body>
+    void guard(Body body);
 
     Pins& pins_;
     ReadChannel read_;

@@ -44,7 +44,7 @@ def rtl_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build_copier(copier: ModuleType, rtl_cache: Path) -> Callable[..., Build]:
     """Makes the build of the copier with words of so many bytes."""
     def make(word_bytes: int = 16, variant: Variant = FAST) -> Build:
-        return build(copier.design(word_bytes), variant, rtl_cache, report=lambda text: None)
+        return build(copier.design(word_bytes), variant, rtl_cache, report=lambda _: None)
 
     return make
 
@@ -59,7 +59,8 @@ class Bench:
 
     def start(self, words: int, burst: int = 4, source: int = 0, target: int = TARGET_OFFSET, **registers: int) -> None:
         """Starts a copy; ``source`` and ``target`` are bytes from the memory's base, ``registers`` further ones by name."""
-        values = {"SOURCE": BASE + source & 0xFFFFFFFF, "SOURCE_HIGH": BASE + source >> 32, "TARGET": BASE + target & 0xFFFFFFFF,
+        low = (1 << 32) - 1
+        values = {"SOURCE": BASE + source & low, "SOURCE_HIGH": BASE + source >> 32, "TARGET": BASE + target & low,
                   "TARGET_HIGH": BASE + target >> 32, "COUNT": words, "BURST": burst, **registers, "CONTROL": 1}
         for name, value in values.items():
             self.simulator.write_register(self.copier.Register[name], value)
