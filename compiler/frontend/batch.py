@@ -25,7 +25,7 @@ def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     if not fixed or fixed[0] == 1:
         return model, []
     note = f"the batch, fixed at {fixed[0]} in the model, is compiled as a loop over images"
-    return _symbolic(model, fixed[0]), [note]
+    return open_batch(model, fixed[0]), [note]
 
 
 def _batch(value: onnx.ValueInfoProto) -> int | None:
@@ -47,7 +47,8 @@ def _batch(value: onnx.ValueInfoProto) -> int | None:
     return dims[0].dim_value if dims[0].dim_value > 0 else None
 
 
-def _symbolic(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+def open_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+    """The model with its fixed batch made symbolic in its inputs, its outputs and its constant Reshapes."""
     freed = onnx.ModelProto()
     freed.CopyFrom(model)
     graph = freed.graph

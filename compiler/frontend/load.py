@@ -15,21 +15,44 @@ QUANTIZED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLin
 
 
 def load_model(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
+    """A quantized model as `read_model` gives it.
+
+    Raises:
+        ModelError: as `read_model`, or it holds no quantized operator.
+    """
+    model = read_model(source)
+    _check_quantized(model, label_of(source))
+    return model
+
+
+def read_model(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     """The model with its external data read, local functions inlined, names checked.
 
     Raises:
-        ModelError: the file is missing, is no ONNX model, is damaged or incomplete, or holds no quantized operator.
+        ModelError: the file is missing, is no ONNX model, is damaged or incomplete.
     """
     model = source if isinstance(source, onnx.ModelProto) else _read(Path(source))
-    label = "the model" if isinstance(source, onnx.ModelProto) else f"'{source}'"
+    label = label_of(source)
     if not model.graph.node or not model.graph.output:
         raise ModelError(f"{label} holds no graph: it is empty or not an ONNX model; export the network again")
     if model.functions:
         model = inline_local_functions(model)
     _check_initializers(model, label)
     _check_order(model, label)
-    _check_quantized(model, label)
     return model
+
+
+def label_of(source: str | Path | onnx.ModelProto) -> str:
+    """How messages call a model."""
+    return "the model" if isinstance(source, onnx.ModelProto) else f"'{source}'"
+
+
+def is_quantized(model: onnx.ModelProto) -> bool:
+    """Whether the model holds a quantized operator, or takes bytes."""
+    operators = {node.op_type for node in model.graph.node}
+    quantized = any(operator.startswith("QLinear") or operator.endswith("Integer") for operator in operators)
+    integer = any(value.type.tensor_type.elem_type in _BYTES for value in model_inputs(model.graph))
+    return quantized or integer or bool(operators.intersection(QUANTIZED_OPERATORS))
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -82,11 +105,8 @@ def _check_order(model: onnx.ModelProto, label: str) -> None:
 
 
 def _check_quantized(model: onnx.ModelProto, label: str) -> None:
-    operators = {node.op_type for node in model.graph.node}
-    quantized = any(operator.startswith("QLinear") or operator.endswith("Integer") for operator in operators)
-    integer = any(value.type.tensor_type.elem_type in _BYTES for value in model_inputs(model.graph))
-    if not (quantized or integer or operators.intersection(QUANTIZED_OPERATORS)):
+    if not is_quantized(model):
         raise ModelError(
             f"{label} is a float model: none of its {len(model.graph.node)} nodes is a quantized operator; "
-            "quantize it first, for example with onnxruntime.quantization.quantize_static"
+            "quantize it first: weft quantize MODEL.onnx --calibrate DIR --preprocess NAME -o OUT.onnx"
         )
