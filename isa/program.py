@@ -5,6 +5,7 @@ all before it.
 """
 
 import hashlib
+import itertools
 import json
 import struct
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from isa.instructions import decode
 from isa.layout import Layout
 
 MAGIC = b"WEFT\x00prog"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DIGEST_BYTES = 32
 PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "macs", "notes", "dtypes")  # as they are in JSON
 
@@ -89,13 +90,26 @@ class Probe:
 
 @dataclass(frozen=True)
 class Layer:
-    """One operator of the graph: instructions [first, last), and the multiply-accumulates it stands for."""
+    """One operator of the graph: its instructions, ``runs`` of [first, last) in order, and the multiply-accumulates it
+    stands for. Operators that one instruction executes together share it."""
 
     name: str
     operator: str
-    first: int
-    last: int
+    runs: tuple[tuple[int, int], ...]
     macs: int
+
+    @property
+    def first(self) -> int:
+        return self.runs[0][0]
+
+    @property
+    def last(self) -> int:
+        return self.runs[-1][1]
+
+    @property
+    def instructions(self) -> Iterator[int]:
+        """The indices of its instructions in the program."""
+        return itertools.chain.from_iterable(itertools.starmap(range, self.runs))
 
 
 @dataclass
@@ -212,6 +226,10 @@ def _port(cls: type[Any], value: dict[str, Any]) -> Any:
     return cls(**{**value, "shape": tuple(value["shape"]), "slot": slot} | more)
 
 
+def _layer(value: dict[str, Any]) -> Layer:
+    return Layer(**{**value, "runs": tuple((first, last) for first, last in value["runs"])})
+
+
 def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
     try:
         return {name: header[name] for name in PLAIN} | {
@@ -219,7 +237,7 @@ def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
             "inputs": [_port(Input, value) for value in header["inputs"]],
             "outputs": [_port(Output, value) for value in header["outputs"]],
             "features": _port(Output, header["features"]) if header["features"] else None,
-            "layers": [Layer(**value) for value in header["layers"]],
+            "layers": [_layer(value) for value in header["layers"]],
             "probes": [Probe(t, i, Stage(s), b, y, x) for t, i, s, b, y, x in header["probes"]],
             "layouts": {name: Layout.from_json(value) for name, value in header["layouts"].items()},
         }

@@ -1,5 +1,6 @@
 """The finished program: encoded instructions, memory image, and what the host must know."""
 
+import itertools
 from dataclasses import asdict
 from typing import Any
 
@@ -51,13 +52,15 @@ def _layouts(graph: Graph, site: Site) -> dict[str, Any]:
 
 
 def _layers(graph: Graph, site: Site, items: list[Item]) -> list[Layer]:
-    """For each operation that instructions stand for, the range they lie in."""
-    ranges: dict[int, list[int]] = {}
-    for index, item in enumerate(items[:-1]):
-        for source in site.network.steps[item.step].sources:
-            ranges.setdefault(source, []).append(index)
-    return [Layer(op.name, op.op_type, min(ranges[i]), max(ranges[i]) + 1, _macs(graph, op))
-            for i, op in enumerate(graph.ops) if i in ranges]
+    """Each operation that instructions stand for, with the runs they lie in."""
+    runs: dict[int, list[tuple[int, int]]] = {}
+    begin = 0
+    for step, run in itertools.groupby(items[:-1], lambda item: item.step):
+        end = begin + sum(1 for _ in run)
+        for source in site.network.steps[step].sources:
+            runs.setdefault(source, []).append((begin, end))
+        begin = end
+    return [Layer(op.name, op.op_type, tuple(runs[i]), _macs(graph, op)) for i, op in enumerate(graph.ops) if i in runs]
 
 
 def _macs(graph: Graph, op: Op) -> int:

@@ -36,7 +36,7 @@ def predict(program: Program, config: Config) -> Prediction:
 def _layers(program: Program, spans: dict[int, tuple[int, int]]) -> tuple[LayerCycles, ...]:
     result = []
     for layer in program.layers:
-        inside = [spans[index] for index in range(layer.first, layer.last) if index in spans]
+        inside = [spans[index] for index in layer.instructions if index in spans]
         if inside:
             result.append(LayerCycles(layer.name, layer.operator, inside[0][0], inside[-1][1]))
     return tuple(result)
