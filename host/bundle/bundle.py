@@ -1,0 +1,135 @@
+"""A bundle in memory, made from parts or read from its folder."""
+
+import hashlib
+import io
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
+
+from host.bundle.manifest import MANIFEST, BundleError, Manifest, check_name, check_version
+from host.preprocess import RecipeError, preprocess, recipe
+from isa.program import Input, Program, ProgramError
+
+PROGRAM_FILE, LABELS_FILE = "program.weft", "labels.txt"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A compiled program with the name and version it is served under, its class names and its preprocessing.
+
+    ``labels``: one a class, or None; ``recipe``: name of the preprocessing of encoded images, or None where only tensors
+    are taken; ``source``: lineage as JSON values.
+    """
+
+    name: str
+    version: int
+    program: Program
+    labels: tuple[str, ...] | None
+    recipe: str | None
+    source: Mapping[str, Any]
+
+    @classmethod
+    def create(cls, name: str, program: Program | Path, version: int = 1, labels: Sequence[str] | Path | None = None,
+               recipe: str | None = None, source: Mapping[str, Any] | None = None) -> Self:
+        """From a program or program file and labels or a file of labels, one a line.
+
+        Raises ``BundleError`` for a bad name, version or labels, ``ProgramError`` for the program file, ``RecipeError``
+        for a recipe that is unknown or does not make the program's input.
+        """
+        check_name(name)
+        check_version(version)
+        loaded = Program.load(program) if isinstance(program, Path) else program
+        lines = _read_labels(labels) if isinstance(labels, Path) else labels
+        bundle = cls(name, version, loaded, None if lines is None else tuple(lines), recipe, dict(source or {}))
+        bundle._check()
+        return bundle
+
+    def save(self, folder: Path) -> Manifest:
+        """Writes ``folder``, whole or not at all; raises ``BundleError`` where it exists already or cannot be written."""
+        if folder.exists():
+            raise BundleError(f"{folder}: exists already; choose another folder or remove it first")
+        beside = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+        try:
+            beside.mkdir()
+            manifest = self._write(beside)
+            beside.rename(folder)
+        except OSError as error:
+            raise BundleError(f"{folder}: cannot be written: {error.strerror}") from None
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return manifest
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads a folder and checks every file's SHA-256; raises ``BundleError`` naming folder and file or field."""
+        try:
+            manifest = Manifest.from_json(_read(folder / MANIFEST).decode())
+            contents = {file: _read(folder / file) for file in manifest.files}
+            for file, content in contents.items():
+                if hashlib.sha256(content).hexdigest() != manifest.sha256[file]:
+                    raise BundleError(f"{file} is damaged (its SHA-256 is not the one in {MANIFEST}); make the bundle again")
+            labels = None if manifest.labels is None else tuple(contents[manifest.labels].decode().splitlines())
+            program = Program.from_bytes(contents[manifest.program], manifest.program)
+            bundle = cls(manifest.name, manifest.version, program, labels, manifest.recipe, manifest.source)
+            bundle._check()
+        except (BundleError, ProgramError, RecipeError, UnicodeDecodeError) as error:
+            raise BundleError(f"{folder}: {error}") from None
+        return bundle
+
+    def _write(self, folder: Path) -> Manifest:
+        contents = {PROGRAM_FILE: self.program.to_bytes()}
+        if self.labels is not None:
+            contents[LABELS_FILE] = "".join(f"{label}\n" for label in self.labels).encode()
+        for file, content in contents.items():
+            (folder / file).write_bytes(content)
+        digests = {file: hashlib.sha256(content).hexdigest() for file, content in contents.items()}
+        manifest = Manifest(self.name, self.version, PROGRAM_FILE, None if self.labels is None else LABELS_FILE,
+                            self.recipe, digests, dict(self.source))
+        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        return manifest
+
+    def _check(self) -> None:
+        outputs = self.program.outputs
+        if self.labels is not None and len(outputs) == 1 and len(self.labels) < max(outputs[0].shape, default=1):
+            raise BundleError(f"labels: {len(self.labels)} for {max(outputs[0].shape)} classes; give one a class")
+        if self.labels is not None and any(len(label.splitlines()) > 1 for label in self.labels):
+            raise BundleError("labels: a label holds a line break; labels are kept one a line")
+        if self.recipe is not None:
+            _check_recipe(self.recipe, self.program.inputs)
+
+
+def input_dtype(port: Input) -> np.dtype[Any]:
+    """The dtype that a model input takes from outside: float32 where the host quantizes it, else its integers."""
+    return np.dtype(port.slot.dtype) if port.scale is None else np.dtype(np.float32)
+
+
+def _check_recipe(name: str, ports: Sequence[Input]) -> None:
+    """A blank image of the input's own size shows whether the recipe makes that input."""
+    recipe(name)
+    if len(ports) != 1 or len(ports[0].shape) != 3:
+        raise RecipeError(f"recipe {name}: the model must have one input of shape [N, C, H, W] to take images")
+    blank = io.BytesIO()
+    Image.new("RGB", (ports[0].shape[2], ports[0].shape[1])).save(blank, "PNG")
+    preprocess(blank.getvalue(), name, ("N", *ports[0].shape), input_dtype(ports[0]))
+
+
+def _read(path: Path) -> bytes:
+    if path.is_symlink():
+        raise BundleError(f"{path.name} is a symbolic link; a bundle holds plain files")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path.name} cannot be read: {error.strerror}") from None
+
+
+def _read_labels(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: labels cannot be read: {error}") from None
