@@ -1,0 +1,23 @@
+"""Workspaces: models, images and services with versions and lineage, in one folder and without an account."""
+
+from host.workspace.errors import (
+    BusyError,
+    DamagedError,
+    ExistsError,
+    InUseError,
+    NotFoundError,
+    WorkspaceError,
+)
+from host.workspace.model import Model
+from host.workspace.workspace import Workspace
+
+__all__ = [
+    "BusyError",
+    "DamagedError",
+    "ExistsError",
+    "InUseError",
+    "Model",
+    "NotFoundError",
+    "Workspace",
+    "WorkspaceError",
+]

@@ -1,0 +1,122 @@
+"""The registry's SQLite file: schema, connections, transactions."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from host.workspace.errors import BusyError, DamagedError, NotFoundError
+
+FILE = "registry.sqlite"
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x57454654  # "WEFT", so that file(1) and we know the file as ours
+BUSY_SECONDS = 30.0
+
+_SCHEMA = """
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('model', 'image', 'service', 'operation')),
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    description TEXT NOT NULL,
+    created REAL NOT NULL,
+    path TEXT,
+    sha256 TEXT,
+    bytes INTEGER,
+    details TEXT NOT NULL,
+    UNIQUE (kind, name, version)
+);
+CREATE TABLE labels (
+    entry INTEGER NOT NULL REFERENCES entries ON DELETE CASCADE,
+    sort TEXT NOT NULL CHECK (sort IN ('tag', 'property')),
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (entry, sort, key)
+) WITHOUT ROWID;
+CREATE TABLE lineage (
+    child INTEGER NOT NULL REFERENCES entries ON DELETE CASCADE,
+    parent INTEGER REFERENCES entries ON DELETE SET NULL,
+    reference TEXT NOT NULL,
+    sha256 TEXT
+);
+CREATE INDEX lineage_by_child ON lineage (child);
+CREATE INDEX lineage_by_parent ON lineage (parent);
+CREATE TABLE versions (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """One SQLite file. Every call opens a connection of its own, so threads and forks share nothing.
+
+    The file is in WAL mode: readers never wait, writers wait for each other up to ``BUSY_SECONDS``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> "Database":
+        """A new, empty registry. An interrupted creation leaves no version behind and is simply repeated."""
+        database = cls(path)
+        with database._explained(), closing(database._connect()) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
+                                     f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        return database
+
+    def check(self) -> None:
+        """Raises ``NotFoundError`` without a file, ``DamagedError`` for one that is not ours or of another version."""
+        if not self.path.is_file():
+            raise NotFoundError(f"{self.path}: no such registry; create a workspace with: weft workspace create DIR")
+        with self.read() as connection:
+            found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        if found[0] != APPLICATION_ID:
+            raise DamagedError(f"{self.path}: not a registry of Weft's; restore it, or create the workspace elsewhere")
+        if found[1] != SCHEMA_VERSION:
+            raise DamagedError(f"{self.path}: version {found[1]} of the registry's format, this Weft reads "
+                               f"{SCHEMA_VERSION}; use the Weft that made it")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one state of the registry throughout."""
+        with self._explained(), closing(self._connect()) as connection:
+            connection.execute("BEGIN")
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that excludes every other writer; it is durable when the block has ended without an error."""
+        with self._explained(), closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise BusyError(f"{self.path}: another process has been writing for more than {BUSY_SECONDS:.0f} s; end "
+                                "it, or try again") from error
+            raise DamagedError(f"{self.path}: {error}; check the disk and the folder's permissions") from error
+        except sqlite3.DatabaseError as error:
+            raise DamagedError(f"{self.path}: {error}; restore the registry from a copy") from error

@@ -1,0 +1,52 @@
+"""Errors of the workspace, each with the HTTP status that the original service answered with."""
+
+from collections.abc import Sequence
+
+from isa.errors import WeftError
+
+
+class WorkspaceError(WeftError):
+    """Something in a workspace is not as it must be; ``status`` is the HTTP status of the same fault on the wire."""
+
+    status = 400
+
+
+class NotFoundError(WorkspaceError):
+    """No workspace, model, image, service or operation of that name and version."""
+
+    status = 404
+
+
+class ExistsError(WorkspaceError):
+    """The name is taken."""
+
+    status = 409
+
+
+class InUseError(WorkspaceError):
+    """Something that others depend on cannot be deleted.
+
+    Attributes:
+        target: what was to be deleted, as ``kind name:version``.
+        dependents: what depends on it, in the order in which it has to be deleted.
+    """
+
+    status = 412
+
+    def __init__(self, target: str, dependents: Sequence[str]) -> None:
+        self.target, self.dependents = target, tuple(dependents)
+        lines = [f"{target} cannot be deleted, it is in use; delete these first, in this order, or delete with cascade:",
+                 *(f"  {dependent}" for dependent in self.dependents)]
+        super().__init__("\n".join(lines))
+
+
+class DamagedError(WorkspaceError):
+    """A file of the workspace is missing or is not what was registered."""
+
+    status = 500
+
+
+class BusyError(WorkspaceError):
+    """Another process holds the registry longer than anyone should."""
+
+    status = 503

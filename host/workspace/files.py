@@ -1,0 +1,167 @@
+"""Files of a workspace: written beside, synchronized, renamed; and locks that show whether their owner lives."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from host.workspace.errors import WorkspaceError
+
+CHUNK = 1 << 20
+LOCK = ".lock"
+GATE = ".gate"
+
+
+class Content(NamedTuple):
+    """A file's or folder's sha256 and size in bytes. A folder's is over its sorted lines ``SHA256  PATH``."""
+
+    sha256: str
+    bytes: int
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """``sync`` for everything in a folder and the folder itself."""
+    for here, _, names in os.walk(folder):
+        for name in names:
+            sync(Path(here, name))
+        sync(Path(here))
+
+
+def measure(path: Path) -> Content:
+    """Hash and size of a file, or of a folder's files with their relative paths."""
+    if path.is_file():
+        return _measure_file(path)
+    lines, size = [], 0
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        content = _measure_file(file)
+        lines.append(f"{content.sha256}  {file.relative_to(path).as_posix()}\n")
+        size += content.bytes
+    return Content(hashlib.sha256("".join(lines).encode()).hexdigest(), size)
+
+
+def _measure_file(path: Path) -> Content:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return Content(digest.hexdigest(), size)
+
+
+def copy_into(source: Path, folder: Path) -> Path:
+    """Copies a file or a folder, links followed, into ``folder``; raises ``WorkspaceError`` where it cannot be read."""
+    target = folder / source.name
+    try:
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copyfile(source, target)
+    except (OSError, shutil.Error) as error:
+        raise WorkspaceError(f"{source}: cannot be copied into the workspace: {error}") from None
+    return target
+
+
+def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replaces a file, whole or not at all, with the given permissions from its first byte on."""
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise WorkspaceError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def take_lock(path: Path) -> int | None:
+    """A descriptor that holds the lock until it and all that inherit it are closed; None where someone else holds it.
+
+    A process that dies in any way gives its locks back, so that a free lock is the sign of a dead owner.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def is_held(path: Path) -> bool:
+    """Whether some living process holds the lock in that file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextmanager
+def gate(folder: Path) -> Iterator[None]:
+    """Excludes all others from making locks in ``folder``, and from judging them, for a moment."""
+    descriptor = os.open(folder / GATE, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A new folder inside ``folder`` for files in the making; whatever is left of it at the end is removed.
+
+    A lock beside it is held meanwhile: what a killed process leaves is known by its free lock.
+    """
+    token = uuid.uuid4().hex
+    lock, place = folder / f"{token}{LOCK}", folder / token
+    with gate(folder):
+        descriptor = take_lock(lock)
+    assert descriptor is not None
+    try:
+        place.mkdir()
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def abandoned(folder: Path) -> list[Path]:
+    """Folders and locks in a staging folder whose makers are dead."""
+    with gate(folder):
+        tokens = {path.name.removesuffix(LOCK) for path in folder.iterdir() if path.name != GATE}
+        dead = [token for token in sorted(tokens) if not is_held(folder / f"{token}{LOCK}")]
+    return [path for token in dead for path in (folder / token, folder / f"{token}{LOCK}") if path.exists()]
+
+
+def remove(path: Path) -> None:
+    """Removes a file or folder that may be vanishing under another process's hands as well."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(FileNotFoundError):
+            path.unlink()

@@ -1,0 +1,111 @@
+"""Registered models."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from host.workspace import files
+from host.workspace.artifact import Artifact
+from host.workspace.entries import Draft
+from host.workspace.errors import DamagedError, ExistsError, WorkspaceError
+from host.workspace.names import check_name
+
+if TYPE_CHECKING:
+    from host.workspace.workspace import Workspace
+
+SUFFIXES = {".onnx": "onnx", ".weft": "weft", ".pt2": "torch"}
+
+
+class Model(Artifact):
+    """``Model(workspace, name)`` is the latest version, ``Model(workspace, name, version)`` that one.
+
+    Raises:
+        NotFoundError: there is no such model or version; names those that there are.
+    """
+
+    KIND: ClassVar[str] = "model"
+
+    @staticmethod
+    def register(workspace: Workspace, model_path: str | Path, model_name: str, tags: Mapping[str, str] | None = None,
+                 description: str | None = None, properties: Mapping[str, str] | None = None) -> Model:
+        """Copies a model into the workspace under the name's next version.
+
+        Args:
+            model_path: an ONNX file (one with external data as a folder that holds both), a program (``.weft``), a
+                PyTorch archive (``.pt2``, from ``torch.export.save``) or a TensorFlow SavedModel's folder.
+            model_name: 1 to 255 letters, digits, '-', '.', '_', beginning with a letter or digit.
+            tags: may be changed later.
+            properties: are never changed.
+
+        Raises:
+            WorkspaceError: a wrong name, no such file, or a kind of file that nothing here takes.
+        """
+        source = Path(model_path)
+        draft = Draft("model", check_name(model_name, "model"), "Registered", description or "",
+                      {"framework": framework_of(source)}, tags or {}, properties or {})
+        with workspace.staged() as place:
+            return Model.of(workspace, workspace.publish(draft, files.copy_into(source, place)))
+
+    @property
+    def framework(self) -> str:
+        """onnx, weft, torch or tensorflow."""
+        return str(self.entry.details["framework"])
+
+    @property
+    def url(self) -> str:
+        """Where the model lies, as a file URL."""
+        return self.path.as_uri()
+
+    @property
+    def file(self) -> Path:
+        """The model's own file: the program beside its labels, the ONNX file beside its data."""
+        return _own_file(self.path) if self.framework in ("onnx", "weft") else self.path
+
+    def verify(self) -> None:
+        """Raises ``DamagedError`` when the files are not those that were registered."""
+        if not self.path.exists() or files.measure(self.path).sha256 != self.sha256:
+            raise DamagedError(f"{self.path}: is missing or was changed since {self.entry.reference} was registered; "
+                               "register the model again")
+
+    def download(self, target_dir: str | Path = ".", exist_ok: bool = False) -> Path:
+        """Copies the model out of the workspace, checked; returns the path of the copy."""
+        self.verify()
+        target = Path(target_dir) / self.path.name
+        if target.exists():
+            if not exist_ok:
+                raise ExistsError(f"{target}: exists; give another folder, or exist_ok")
+            files.remove(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.is_dir():
+            return Path(shutil.copytree(self.path, target))
+        return Path(shutil.copyfile(self.path, target))
+
+    def serialize(self) -> dict[str, Any]:
+        return super().serialize() | {"framework": self.framework, "url": self.url}
+
+
+def framework_of(path: Path) -> str:
+    """What kind of model a file or folder is; raises ``WorkspaceError`` for none that is known."""
+    if path.is_dir():
+        if (path / "saved_model.pb").is_file():
+            return "tensorflow"
+        own = [p for p in path.iterdir() if p.suffix in (".onnx", ".weft")] if path.is_dir() else []
+        if len(own) == 1:
+            return SUFFIXES[own[0].suffix]
+        raise WorkspaceError(f"{path}: holds neither a saved_model.pb nor exactly one .onnx or .weft file; give the model's "
+                             "own file")
+    if not path.is_file():
+        raise WorkspaceError(f"{path}: no such file; give the path of a model")
+    if path.suffix not in SUFFIXES:
+        raise WorkspaceError(f"{path}: not a model that can be registered; give {', '.join(SUFFIXES)} or the folder of a "
+                             "TensorFlow SavedModel")
+    return SUFFIXES[path.suffix]
+
+
+def _own_file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    return next(p for p in sorted(path.iterdir()) if p.suffix in SUFFIXES)

@@ -1,0 +1,24 @@
+"""Names and versions: what may be one, and how ``NAME:VERSION`` is read."""
+
+import re
+
+from host.workspace.errors import WorkspaceError
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}")
+"""The names that the original service took."""
+
+
+def check_name(name: str, what: str) -> str:
+    """``name`` itself; raises ``WorkspaceError`` saying what a name of ``what`` may be."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise WorkspaceError(f"{what} name {name!r}: must be 1 to 255 letters, digits, '-', '.' or '_', and begin with a "
+                             "letter or a digit")
+    return name
+
+
+def parse_reference(text: str, what: str) -> tuple[str, int | None]:
+    """``NAME`` or ``NAME:VERSION``; the version is None where it is left out, which stands for the latest."""
+    name, colon, version = text.partition(":")
+    if colon and not re.fullmatch("[0-9]{1,18}", version):
+        raise WorkspaceError(f"{what} {text!r}: the version after the colon must be a whole number")
+    return check_name(name, what), int(version) if colon else None

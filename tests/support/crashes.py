@@ -1,0 +1,59 @@
+"""Killing a process at every point where it touches the disk, one point after the other.
+
+What counts as a point is every call of a C function in ``POINTS``, found by a profile hook: the code under test knows
+nothing of it.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+POINTS = {"open", "write", "fsync", "flock", "close", "mkdir", "rename", "replace", "unlink", "rmdir", "execute",
+          "executescript", "executemany", "sendfile", "copy_file_range", "link"}
+KILLED = -signal.SIGKILL
+
+
+def kill_at_each_point(action: Callable[[], object], first: int = 0, step: int = 1) -> Iterator[int]:
+    """Runs ``action`` in a child again and again, killed before its n-th point, until a child gets through.
+
+    Yields n after each killed child, for the caller to look at what it left.
+    """
+    point = first
+    while _run(action, point) == KILLED:
+        yield point
+        point += step
+
+
+def _run(action: Callable[[], object], point: int) -> int:
+    """The child's exit code; raises where it failed in another way than asked for."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            _arm(point)
+            action()
+            sys.setprofile(None)
+            code = 0
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code not in (0, KILLED):
+        raise AssertionError(f"the child ended with {code} at point {point}")
+    return code
+
+
+def _arm(point: int) -> None:
+    left = point
+
+    def hook(_: FrameType, event: str, function: object) -> None:
+        nonlocal left
+        if event == "c_call" and getattr(function, "__name__", "") in POINTS:
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left -= 1
+
+    sys.setprofile(hook)
