@@ -51,3 +51,15 @@ class Area:
         if words == self.columns:
             return Span(start, words * (last - first), blocks=blocks, block_pitch=self.plane)
         return Span(start, words, last - first, self.columns, blocks, self.plane)
+
+
+@dataclass(frozen=True)
+class Scattered(Area):
+    """Blocks that lie in several areas; a span of it is of one block."""
+
+    areas: tuple[Area, ...] = ()
+
+    def word(self, block: int, row: int, column: int = 0) -> int:
+        """The word of a pixel, in the tensor's own coordinates."""
+        area = next(area for area in self.areas if 0 <= block - area.block < area.blocks)
+        return area.word(block, row, column)

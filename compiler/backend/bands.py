@@ -48,7 +48,7 @@ def smallest_bands(network: Network, step: Step, spilled: set[str], config: Conf
 
     Raises ``CompileError`` naming the step when not even single rows fit.
     """
-    if not any(_is_spilled(network, name, spilled) for name in (*step.inputs, step.output)):
+    if not any(_is_spilled(network, name, spilled) for name in (*network.reads(step), step.output)):
         return None
     region = rows_per_region(network.layouts[step.output].width, config.accumulator_depth)
     for rows, buffers, limit in ((region, BUFFERS, 2), (1, BUFFERS, 2), (1, 1, 1)):
@@ -64,7 +64,7 @@ def smallest_bands(network: Network, step: Step, spilled: set[str], config: Conf
 
 def _most_needed(network: Network) -> int:
     """Words that suffice for every layer of the network, one row at a time."""
-    everything = {home(network, name)[0] for step in network.steps for name in (*step.inputs, step.output)}
+    everything = {home(network, name)[0] for step in network.steps for name in (*network.reads(step), step.output)}
     return max(_bands(network, step, everything, 1, 1).words for step in network.steps)
 
 
@@ -122,4 +122,4 @@ def _source_rows(step: Step, rows: int, height: int) -> int:
 
 
 def _is_spilled(network: Network, name: str, spilled: set[str]) -> bool:
-    return home(network, name)[0] in spilled
+    return any(home(network, member)[0] in spilled for member in network.members(name))

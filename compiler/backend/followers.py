@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from compiler.backend.layouts import home
+from compiler.backend.layouts import home, member_of
 from compiler.backend.lower import writer_of
 from compiler.backend.lower.unary import pixel_cycles
 from compiler.backend.site import Site
@@ -30,8 +30,9 @@ class Rows:
         return self._done.get(self._key(name, block), self.site.network.layouts[name].height)
 
     def _key(self, name: str, block: int) -> tuple[str, int]:
-        outer, first = home(self.site.network, name)
-        return outer, first + block
+        member, start = member_of(self.site.network, name, block)
+        outer, first = home(self.site.network, member)
+        return outer, first + block - start
 
 
 class Follower:

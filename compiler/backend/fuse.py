@@ -33,7 +33,7 @@ class Fuser:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.steps: list[Step] = []
-        self.uses = Counter(name for step in network.steps for name in step.inputs)
+        self.uses = Counter(name for step in network.steps for name in network.reads(step))
         self.uses.update(network.kept())
         self.uses.update(network.parts.keys())
 

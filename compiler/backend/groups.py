@@ -35,4 +35,4 @@ def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -
         return False
     if step.table is not None and any(network.steps[index].table is not None for index in group.steps):
         return False
-    return not any(home(network, name)[0] in spilled for name in (*step.inputs, step.output))
+    return not any(home(network, name)[0] in spilled for name in (*network.reads(step), step.output))

@@ -42,6 +42,8 @@ def _place(network: Network, step: Step, size: int) -> Step:
     """Chooses the layout of what the step makes; returns the step that can write it."""
     channels, height, width = network.shapes[step.output]
     segments: tuple[tuple[int, int], ...] = ((0, channels),)
+    if step.x in network.gathers:
+        network.layouts[step.x] = _joined(network, step.x, network.gathers[step.x], size)
     if not step.on_array:
         segments = network.layouts[step.x].segments
     if step.residual:
@@ -62,20 +64,36 @@ def _join_parts(network: Network, size: int) -> None:
     """Layouts of the concatenations whose parts all have one."""
     for name, parts in network.concats.items():
         if name not in network.layouts and all(part in network.layouts for part in parts):
-            _, height, width = network.shapes[name]
-            segments: list[tuple[int, int]] = []
-            for part, start in zip(parts, part_blocks(network, name), strict=True):
-                segments += [(start * size + slot, count) for slot, count in network.layouts[part].segments]
-            network.layouts[name] = Layout(size, height, width, tuple(segments))
+            network.layouts[name] = _joined(network, name, parts, size)
 
 
-def part_blocks(network: Network, name: str) -> list[int]:
-    """The first block of each part of a concatenation."""
+def _joined(network: Network, name: str, parts: list[str], size: int) -> Layout:
+    """The layout of tensors one behind the other."""
+    _, height, width = network.shapes[name]
+    segments: list[tuple[int, int]] = []
+    for part, start in zip(parts, part_blocks(network, parts), strict=True):
+        segments += [(start * size + slot, count) for slot, count in network.layouts[part].segments]
+    return Layout(size, height, width, tuple(segments))
+
+
+def part_blocks(network: Network, parts: list[str]) -> list[int]:
+    """The first block of each of several tensors one behind the other."""
     starts, total = [], 0
-    for part in network.concats[name]:
+    for part in parts:
         starts.append(total)
         total += network.layouts[part].blocks
     return starts
+
+
+def member_of(network: Network, name: str, block: int) -> tuple[str, int]:
+    """The stored tensor that holds a block of ``name``, and the first of its blocks there."""
+    first = 0
+    for member in network.members(name):
+        blocks = network.layouts[member].blocks
+        if block < first + blocks:
+            return member, first
+        first += blocks
+    raise IndexError(f"'{name}' has no block {block}")
 
 
 def home(network: Network, name: str) -> tuple[str, int]:
@@ -83,5 +101,5 @@ def home(network: Network, name: str) -> tuple[str, int]:
     name, block = network.root(name), 0
     while name in network.parts:
         name, position = network.parts[name]
-        block += part_blocks(network, name)[position]
+        block += part_blocks(network, network.concats[name])[position]
     return name, block

@@ -11,7 +11,7 @@ def check_network(network: Network) -> None:
     """Raises ``GraphError`` where a step reads what is not made before, or its tail is not one of the POST unit's."""
     made = {port.tensor for port in network.inputs}
     for step in network.steps:
-        for name in step.inputs:
+        for name in network.reads(step):
             _require(_is_made(network, name, made), step, f"reads '{name}' before it is made")
         _require(step.output not in made, step, "makes a tensor a second time")
         _require(LOW <= step.low <= step.high <= HIGH, step, f"clamps to {step.low}..{step.high}")
@@ -40,7 +40,7 @@ def check_placement(network: Network, placement: Placement, config: Config) -> N
     """Raises ``GraphError`` where a tensor has no place, or a place outside the memory."""
     for index, group in enumerate(placement.groups):
         for step in (network.steps[number] for number in group.steps):
-            for name in (*step.inputs, step.output):
+            for name in (*network.reads(step), step.output):
                 outer = home(network, name)[0]
                 placed = outer in placement.chip or (outer in placement.memory and index in placement.arenas)
                 _require(placed, step, f"uses '{name}', which has no place")

@@ -11,7 +11,7 @@ from isa.layout import Packing
 
 def pack_inputs(network: Network, size: int) -> None:
     """Gives every input that only one convolution reads the layout in which that takes the fewest tiles."""
-    uses = Counter(name for step in network.steps for name in step.inputs)
+    uses = Counter(name for step in network.steps for name in network.reads(step))
     uses.update(network.kept())
     given = {port.tensor for port in network.inputs}
     for index, step in enumerate(network.steps):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from compiler.backend.area import Area
 from compiler.backend.bands import BUFFERS, Bands, Role, cut_bands, tensors
+from compiler.backend.layouts import home, member_of
 from compiler.backend.regions import rows_per_region
 from compiler.backend.site import Operands, Site
 from compiler.backend.steps import Step
@@ -60,7 +61,7 @@ class Passage:
             return
         turn = self.turns[number]
         for role, name in tensors(self.step).items():
-            if role is not Role.Y and role in self.bands.sizes:
+            if role is not Role.Y and self._is_buffered(role, name, turn):
                 area = self._area(role, name, turn)
                 for part in _slices(area):
                     self.site.load(name, area, *part)
@@ -73,7 +74,7 @@ class Passage:
             self.site.store(self.step.output, area, area.block, area.blocks, area.top, area.top + area.rows)
 
     def _area(self, role: Role, name: str, turn: Turn) -> Area:
-        if self.bands is None or role not in self.bands.sizes:
+        if self.bands is None or not self._is_buffered(role, name, turn):
             return self.site.area(name)
         layout = self.site.network.layouts[name]
         first, last, blocks = turn.first, turn.last, turn.blocks
@@ -82,6 +83,13 @@ class Passage:
             blocks = range(layout.blocks) if self.step.on_array else blocks
         base = self.base + self.bands.offset(role, turn.number)
         return Area(base, layout.columns, last - first, len(blocks), first, blocks.start)
+
+    def _is_buffered(self, role: Role, name: str, turn: Turn) -> bool:
+        """Whether what a turn touches of a tensor passes through a buffer; of what is gathered, it touches one block."""
+        if self.bands is None or role not in self.bands.sizes:
+            return False
+        member = member_of(self.site.network, name, turn.blocks.start)[0]
+        return home(self.site.network, member)[0] not in self.site.placement.chip
 
 
 class _Slice(NamedTuple):

@@ -95,7 +95,7 @@ def _tensors(network: Network, groups: list[Group], spilled: set[str]) -> Iterab
     touched: dict[str, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         for step in (network.steps[i] for i in group.steps):
-            for name in (*step.inputs, step.output):
+            for name in (*network.reads(step), step.output):
                 touched[home(network, name)[0]].append(index)
     return [_Tenant(name, network.layouts[name].words, min(at), max(at))
             for name, at in touched.items() if name not in spilled]

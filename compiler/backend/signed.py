@@ -1,6 +1,7 @@
 """From the integer graph to steps in the signed domain, one operation a step; fusion comes later."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from compiler.backend.add import add_constants
 from compiler.backend.features import find_features
+from compiler.backend.gather import gathered
 from compiler.backend.steps import (
     Average,
     Convolution,
@@ -48,6 +50,7 @@ class Builder:
             shapes={name: tensor.shape for name, tensor in graph.tensors.items()},
             dtypes={name: tensor.dtype.name for name, tensor in graph.tensors.items()},
             inputs=graph.inputs, outputs=graph.outputs, features=find_features(graph))
+        self.gathered = gathered(graph, {port.tensor for port in graph.outputs} | {self.network.features or ""})
 
     def shift(self, name: str) -> int:
         """What is taken from a tensor's raw bytes to make them signed."""
@@ -111,6 +114,8 @@ def _average_pool(builder: Builder, op: AveragePool) -> None:
 def _concat(builder: Builder, op: Concat) -> None:
     """Parts whose bytes do not change are stored in their place at once; the others are copied there."""
     network = builder.network
+    if op.output in builder.gathered:
+        return
     given = {network.root(port.tensor) for port in network.inputs}
     members: list[str] = []
     for position, name in enumerate(op.xs):
@@ -126,6 +131,15 @@ def _concat(builder: Builder, op: Concat) -> None:
 
 
 def _lookup(builder: Builder, op: Lookup) -> None:
+    """A copy through the table; of a concatenation that is not stored, part by part through what both tables make."""
+    if op.x in builder.gathered:
+        parts = builder.gathered[op.x]
+        table = parts.through(signed_table(op.table, builder.graph.tensors[op.x].dtype))
+        name = builder.intermediate(f"{op.output}#gathered", builder.network.shapes[op.x])
+        builder.network.gathers[name] = [builder.network.root(part.tensor) for part in parts.parts]
+        builder.step(Copy(), name, op.output, table=None if is_identity(table) else table)
+        builder.network.steps[-1] = replace(builder.network.steps[-1], sources=(*parts.sources, builder.index))
+        return
     builder.step(Copy(), op.x, op.output, table=builder.table(op.table, op.x))
 
 

@@ -1,10 +1,10 @@
 """What lowering works with: configuration, network, memory, and the program being written."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from compiler.backend.area import Area, Span
+from compiler.backend.area import Area, Scattered, Span
 from compiler.backend.image import Constants
-from compiler.backend.layouts import home
+from compiler.backend.layouts import home, member_of
 from compiler.backend.placement import Placement
 from compiler.backend.steps import Network, Step
 from compiler.backend.stream import Address, Effects, Mark, Section, Stream
@@ -35,10 +35,23 @@ class Site:
 
     def area(self, name: str) -> Area:
         """The whole of a tensor that has its place on chip."""
+        if name in self.network.gathers:
+            return self._scattered(name)
         root, block = home(self.network, name)
         layout = self.network.layouts[name]
         base = self.placement.chip[root] + block * layout.plane
         return Area(base, layout.columns, layout.height, layout.blocks)
+
+    def _scattered(self, name: str) -> Area:
+        """The members of a tensor that is not stored as such, each where it lies; those in memory are left out."""
+        areas: list[Area] = []
+        first = 0
+        for member in self.network.members(name):
+            if home(self.network, member)[0] in self.placement.chip:
+                areas.append(replace(self.area(member), block=first))
+            first += self.network.layouts[member].blocks
+        layout = self.network.layouts[name]
+        return Scattered(0, layout.columns, layout.height, layout.blocks, areas=tuple(areas))
 
     def operands(self, step: Step) -> Operands:
         """All of a step's tensors, which must have their place on chip."""
@@ -64,7 +77,10 @@ class Site:
 
     def fetch(self, name: str, rows: int) -> None:
         """Sees to it that the first ``rows`` rows of an input with a place on chip are there; others always are."""
-        root = self.network.root(name)
+        for member in self.network.members(name):
+            self._fetch(self.network.root(member), rows)
+
+    def _fetch(self, root: str, rows: int) -> None:
         if root not in self.placement.inputs or root not in self.placement.chip:
             return
         done = self._loaded.get(root, 0)
@@ -87,7 +103,9 @@ class Site:
     def memory_span(self, name: str, block: int, blocks: int, first: int, last: int) -> Span:
         """Words of the data section that hold rows of a tensor."""
         layout = self.network.layouts[name]
-        start = self.placement.memory_word(self.network, name) + block * layout.plane + first * layout.columns
+        member, start_block = member_of(self.network, name, block)
+        base = self.placement.memory_word(self.network, member) + (block - start_block) * layout.plane
+        start = base + first * layout.columns
         return Span(start, (last - first) * layout.columns, blocks=blocks, block_pitch=layout.plane)
 
     def _transfer(self, chip: Span, memory: Span) -> dict[str, int | Address]:

@@ -172,7 +172,8 @@ class Network:
     """Steps in an order that respects their inputs.
 
     ``shapes``: (C, H, W) of every tensor, those of the graph and ours; ``parts``: tensors that are stored as part of a
-    concatenation, with the concatenation and their place in it; ``aliases``: other names of stored tensors.
+    concatenation, with the concatenation and their place in it; ``aliases``: other names of stored tensors;
+    ``gathers``: tensors that are not stored: a step that copies one reads its members, one behind the other.
     """
 
     shapes: dict[str, tuple[int, int, int]]
@@ -184,6 +185,7 @@ class Network:
     concats: dict[str, list[str]] = field(default_factory=dict)
     parts: dict[str, tuple[str, int]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    gathers: dict[str, list[str]] = field(default_factory=dict)
     packings: dict[str, Packing] = field(default_factory=dict)
     layouts: dict[str, Layout] = field(default_factory=dict)
 
@@ -192,6 +194,14 @@ class Network:
         while name in self.aliases:
             name = self.aliases[name]
         return name
+
+    def members(self, name: str) -> list[str]:
+        """The stored tensors that ``name`` consists of: itself, or what is gathered under that name."""
+        return self.gathers.get(name, [name])
+
+    def reads(self, step: Step) -> list[str]:
+        """The stored tensors that a step reads."""
+        return [member for name in step.inputs for member in self.members(name)]
 
     def kept(self) -> set[str]:
         """Tensors that leave the device, and so must exist as such."""

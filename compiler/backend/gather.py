@@ -1,0 +1,76 @@
+"""Concatenations that need not be stored: where only tables read one, each of its parts goes through a table of its own."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.backend.steps import Table
+from compiler.backend.tables import IDENTITY, compose, is_identity, signed_table
+from compiler.graph import Concat, Graph, Lookup, Op
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some channels of a concatenation: those of a tensor, through a table of one row."""
+
+    tensor: str
+    channels: int
+    table: Table
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A concatenation that is not stored; ``sources``: indices of the operations it stands for."""
+
+    parts: tuple[Part, ...]
+    sources: tuple[int, ...]
+
+    def through(self, table: Table) -> Table:
+        """[C, 256]: what ``table``, of one row or a row a channel, makes of each part's own bytes."""
+        rows, first = [], 0
+        for part in self.parts:
+            chosen = table if len(table) == 1 else table[first:first + part.channels]
+            rows.append(np.broadcast_to(compose(part.table, chosen), (part.channels, 256)))
+            first += part.channels
+        return np.concatenate(rows)
+
+
+def gathered(graph: Graph, kept: set[str]) -> dict[str, Gathered]:
+    """The concatenations that tables alone read, also through another such one; ``kept`` have to exist as such.
+
+    Those whose bytes do not change on the way in are left out: they are written in place, which costs nothing.
+    """
+    candidates = _read_by_tables(graph, kept)
+    found: dict[str, Gathered] = {}
+    for index, op in enumerate(graph.ops):
+        if isinstance(op, Concat) and op.output in candidates:
+            result = _gather(graph, op, index, found)
+            if len(result.sources) > 1 or not all(is_identity(part.table) for part in result.parts):
+                found[op.output] = result
+    return found
+
+
+def _read_by_tables(graph: Graph, kept: set[str]) -> set[str]:
+    readers: dict[str, list[Op]] = defaultdict(list)
+    for op in graph.ops:
+        for name in op.inputs:
+            readers[name].append(op)
+    found: set[str] = set()
+    for op in reversed(graph.ops):
+        by_tables = all(isinstance(reader, Lookup) or reader.output in found for reader in readers[op.output])
+        if isinstance(op, Concat) and op.output not in kept and readers[op.output] and by_tables:
+            found.add(op.output)
+    return found
+
+
+def _gather(graph: Graph, op: Concat, index: int, found: dict[str, Gathered]) -> Gathered:
+    parts: list[Part] = []
+    sources: list[int] = []
+    for row, name in zip(op.tables, op.xs, strict=True):
+        tensor = graph.tensors[name]
+        table = signed_table(row[np.newaxis], tensor.dtype)
+        inner = found.get(name, Gathered((Part(name, tensor.shape[0], IDENTITY),), ()))
+        parts += [Part(part.tensor, part.channels, compose(part.table, table)) for part in inner.parts]
+        sources += inner.sources
+    return Gathered(tuple(parts), (*dict.fromkeys(sources), index))

@@ -1,0 +1,84 @@
+"""Concatenations that only tables read are not stored: each part goes through a table composed of both."""
+
+import numpy as np
+import onnx
+import pytest
+from networks import Network
+from verification import assert_exact
+
+from isa.config import Config
+from isa.instructions import LoadTable, Vector
+from isa.program import Program
+
+SIDE = 6
+CRAMPED = Config(
+    name="cramped", size=4, lanes=2, column_stage=2, row_stage=2, accumulator_depth=16, activation_bytes=1024,
+    weight_words=32, parameter_entries=256)
+
+
+def _convolution(net: Network, x: str, scale: float, inputs: int, outputs: int, made: float) -> str:
+    rng = np.random.default_rng(inputs * 100 + outputs)
+    weight = net.constant(rng.integers(-127, 128, (outputs, inputs, 1, 1)).astype(np.int8))
+    given = [net.constant(np.float32(scale)), net.constant(np.uint8(120))]
+    weights = [weight, net.constant(np.float32(0.02 / inputs)), net.constant(np.int8(0))]
+    result = [net.constant(np.float32(made)), net.constant(np.uint8(120))]
+    return net.node("QLinearConv", [x, *given, *weights, *result])
+
+
+def _concat(net: Network, parts: list[tuple[str, float]], scale: float) -> str:
+    operands = [name for part, given in parts
+                for name in (part, net.constant(np.float32(given)), net.constant(np.uint8(120)))]
+    quantization = [net.constant(np.float32(scale)), net.constant(np.uint8(120))]
+    return net.node("QLinearConcat", [*quantization, *operands], axis=1)
+
+
+def _normalized(net: Network, x: str, scale: float, channels: int) -> str:
+    rng = np.random.default_rng(channels)
+    constants = [net.constant(rng.uniform(0.3, 1.5, channels).astype(np.float32)) for _ in range(4)]
+    real = net.node("BatchNormalization", [net.dequantize(x, scale, 120), *constants])
+    return net.quantize(net.node("Relu", [real]), 0.02, 3)
+
+
+def _dense_block() -> Network:
+    """Three layers; each concatenates the last concatenation and its own result, all at scales of their own."""
+    net = Network(opset=17)
+    x, scale, channels = _convolution(net, net.quantize("data", 0.03, 128), 0.03, 3, 6, 0.05), 0.05, 6
+    for layer in range(3):
+        made = 0.04 + 0.01 * layer
+        new = _convolution(net, _normalized(net, x, scale, channels), 0.02, channels, 5, made)
+        joined = 0.06 + 0.005 * layer
+        x = _concat(net, [(x, scale), (new, made)], joined)
+        scale, channels = joined, channels + 5
+    net.quantize(net.node("Relu", [net.dequantize(x, scale, 120)]), 0.05, 7, output="y")
+    return net
+
+
+def _model() -> onnx.ModelProto:
+    return _dense_block().model({"data": (np.float32, ["N", 3, SIDE, SIDE])}, ["y"])
+
+
+def _passes(program: Program) -> int:
+    """Words that passes over the activation memory write."""
+    return sum(i.height * i.width for i in program if isinstance(i, Vector))
+
+
+@pytest.mark.parametrize("config", ["tiny", "16x16", CRAMPED], ids=["tiny", "16x16", "cramped"])
+def test_dense_block_equals_onnx_runtime(config: str | Config) -> None:
+    program, _ = assert_exact(_model(), config)
+    assert sum(isinstance(i, LoadTable) for i in program)
+
+
+def test_composed_tables_save_the_passes_of_the_concatenation() -> None:
+    """A table for each layer's channels and the last, and nothing besides: no part is requantized on its own."""
+    program, _ = assert_exact(_model(), "16x16")
+    blocks_read = 1 + 2 + 3 + 4     # each part, 6 or 5 channels, lies in a block of its own
+    assert _passes(program) == blocks_read * SIDE * SIDE
+
+
+def test_a_concatenation_that_leaves_the_device_is_stored() -> None:
+    net = _dense_block()
+    last = [node.output[0] for node in net.nodes if node.op_type == "QLinearConcat"][-1]
+    model = net.model({"data": (np.float32, ["N", 3, SIDE, SIDE])}, ["y", last])
+    program, verdict = assert_exact(model, "16x16")
+    assert [output.slot.tensor for output in program.outputs] == ["y", last]
+    assert verdict.outputs[last].shape == (1, 21, SIDE, SIDE)

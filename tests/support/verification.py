@@ -1,0 +1,43 @@
+"""A model through compiler and emulator, every tensor compared with ONNX Runtime's."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from networks import Array
+
+from compiler import compile_graph
+from compiler.frontend import import_model
+from compiler.graph import Graph
+from host.device import Device, open_device
+from host.verify import Verdict, Verifier
+from isa.config import Config, load_config
+from isa.program import Program
+
+
+def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
+    """One image: every byte alike likely, floats of a normal distribution."""
+    rng = np.random.default_rng(seed)
+    values = {}
+    for given in graph.inputs:
+        shape, dtype = (1, *given.onnx_shape), np.dtype(given.dtype)
+        if dtype == np.float32:
+            values[given.name] = rng.normal(0, 1, shape).astype(np.float32)
+        else:
+            info = np.iinfo(dtype)
+            values[given.name] = rng.integers(info.min, info.max + 1, shape).astype(dtype)
+    return values
+
+
+def assert_exact(model: onnx.ModelProto, config: str | Config = "tiny", device: Device | None = None,
+                 inputs: Mapping[str, Array] | None = None) -> tuple[Program, Verdict]:
+    """Every tensor equals ONNX Runtime's; on the emulator unless a device is given."""
+    chosen = load_config(config) if isinstance(config, str) else config
+    graph = import_model(model)
+    program = compile_graph(graph, chosen)
+    verifier = Verifier(graph, program, device or open_device("emulator", chosen))
+    verdict = verifier.verify(inputs or random_values(graph))
+    assert verdict.first_difference is None
+    assert verdict.bytes_compared > 0
+    assert all(np.unique(value).size > 1 for value in verdict.outputs.values() if value.size > 1)
+    return program, verdict
