@@ -1,0 +1,90 @@
+"""From a prepared network and its ranges to integer operators."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from compiler.frontend.lowering import lower
+from compiler.frontend.model import Model
+from compiler.frontend.report import Report
+from host.quantize.errors import QuantizeError
+from host.quantize.plan import Plan
+from host.quantize.ranges import bounds
+
+_LISTED = 8  # names in a message before "and N more"
+
+
+def quantized_form(model: Model, plan: Plan, ranges: TensorsData) -> onnx.ModelProto:
+    """The network with QuantizeLinear and DequantizeLinear around what the plan names, by ONNX Runtime's quantizer."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    types = {node.op_type for node in proto.graph.node if node.name in set(plan.nodes)}
+    with _quiet():
+        quantizer = QDQQuantizer(
+            proto,
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=ranges,
+            nodes_to_quantize=plan.nodes,
+            nodes_to_exclude=[],
+            op_types_to_quantize=sorted(types),
+            extra_options={},
+        )
+        for name in plan.values:
+            quantizer.quantize_activation_tensor(name)
+        quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    return quantizer.model.model
+
+
+def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network in integer operators.
+
+    Raises:
+        UnsupportedError: operators that have no integer form; all of them are listed.
+    """
+    report = Report()
+    lowered = lower(Model(quantized), report)
+    report.close()
+    return lowered
+
+
+def check_scales(model: Model, quantized: onnx.ModelProto, ranges: TensorsData, images: int) -> None:
+    """Raises `QuantizeError`, which names them, where values were 0 on all images and so have no scale."""
+    dead = []
+    for node in quantized.graph.node:
+        if node.op_type != "QuantizeLinear":
+            continue
+        name = source_of(node)
+        if name in ranges and np.abs(bounds(ranges, name)).max() / np.iinfo(np.uint8).max < np.finfo(np.float32).tiny:
+            producer = model.producers.get(name)
+            dead.append(f"'{name}', " + (f"the result of {producer.op_type} '{producer.name}'" if producer else "an input"))
+    if dead:
+        more = f"\n  and {len(dead) - _LISTED} more" if len(dead) > _LISTED else ""
+        raise QuantizeError(f"{len(dead)} values are 0 on all {images} calibration images, so that they have no scale:\n  "
+                            + "\n  ".join(dead[:_LISTED]) + more
+                            + "\ncalibrate on more and other images, check the preprocessing, or remove the dead layers")
+
+
+def source_of(quantizer: onnx.NodeProto) -> str:
+    """The float value that a QuantizeLinear stands for, by its name before ONNX Runtime's quantizer."""
+    return str(quantizer.input[0]).removesuffix("_QuantizeLinear_Input")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the quantizer's advice on its root logger about steps that were done before."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(previous)

@@ -1,0 +1,113 @@
+"""Which values of a float network become integers.
+
+Operators with an integer kernel get integers before and behind them. Functions of one element between two of those
+stay float and become one table together, so that they cost one rounding: nothing inside such an island is quantized.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+
+from compiler.frontend.attributes import attribute
+from compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING, RESHAPES
+from compiler.frontend.model import Model
+
+#: Their weights are constants, and ONNX Runtime's quantizer knows their axes.
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+#: They give elements of what they are given, so that the result keeps its scale.
+KEEPING = (*MOVEMENTS, "MaxPool", "Resize", "Split")
+
+#: A range that begins at 0, or ends where a Clip ends, makes saturation do their work.
+CLAMPS = ("Relu", "Clip")
+
+#: What the host computes behind the last integer.
+TAIL = ("Softmax",)
+
+
+@dataclass
+class Plan:
+    """What ONNX Runtime's quantizer is told.
+
+    Attributes:
+        nodes: names of the nodes it treats by its own rules.
+        values: further values to quantize.
+    """
+
+    nodes: list[str] = field(default_factory=list)
+    values: dict[str, None] = field(default_factory=dict)
+
+
+def make_plan(model: Model) -> Plan:
+    """The plan for a prepared network."""
+    return _Planner(model).plan
+
+
+class _Planner:
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.plan = Plan()
+        self._origins: dict[str, str] = {}  # of each float value: the integer that it is a function of
+        self._tail: set[str] = set()
+        for value in model.inputs:
+            self._integer([value.name])
+        for node in model.nodes:
+            if not model.is_constant(node.output[0]):
+                self._visit(node)
+        self.plan.values.update(dict.fromkeys(name for name in model.outputs if name not in self._tail))
+
+    def _visit(self, node: onnx.NodeProto) -> None:
+        operands = [name for name in dict.fromkeys(node.input) if name and not self._model.is_constant(name)]
+        outputs = [name for name in node.output if name]
+        if self._is_tail(node, operands):
+            self._tail.update(outputs)
+            self.plan.values.update(dict.fromkeys(name for name in operands if name not in self._tail))
+        elif self._is_clamp(node):
+            self.plan.nodes.append(node.name)
+            self._integer(outputs)
+        elif self._is_function(node, operands):
+            self._origins.update(dict.fromkeys(outputs, self._origins[operands[0]]))
+        else:
+            self._integer([*operands, *outputs])
+            if node.op_type in (*WEIGHTED, *KEEPING):
+                self.plan.nodes.append(node.name)
+
+    def _integer(self, names: list[str]) -> None:
+        floats = [name for name in names if self._model.dtypes[name] == np.float32]
+        self.plan.values.update(dict.fromkeys(floats))
+        for name in names:
+            self._origins[name] = name
+
+    def _is_tail(self, node: onnx.NodeProto, operands: list[str]) -> bool:
+        if node.op_type in TAIL:
+            return True
+        return node.op_type in (*RESHAPES, *NOTHING) and all(name in self._tail for name in operands)
+
+    def _is_clamp(self, node: onnx.NodeProto) -> bool:
+        """Whether the node only narrows the range of an operator with an integer kernel."""
+        source = node.input[0]
+        producer = self._model.producers.get(source)
+        if node.op_type not in CLAMPS or producer is None or self._origins.get(source) != source:
+            return False
+        if producer.op_type in KEEPING or source in self._model.outputs or len(self._model.consumers[source]) > 1:
+            return False
+        return node.op_type == "Relu" or self._spans_zero(node)
+
+    def _spans_zero(self, clip: onnx.NodeProto) -> bool:
+        """Quantized ranges hold 0, so that one beside it does not saturate where the Clip does."""
+        bounds = []
+        for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
+            if len(clip.input) > index and clip.input[index] and not self._model.is_constant(clip.input[index]):
+                return False
+            value = self._model.constant(clip, index)
+            bounds.append(float(attribute(clip, name, default) if value is None else value.reshape(())))
+        return bounds[0] <= 0 <= bounds[1]
+
+    def _is_function(self, node: onnx.NodeProto, operands: list[str]) -> bool:
+        """Whether each element of the result depends on one element of one integer value."""
+        if node.op_type not in (*FUNCTIONS, *NOTHING):
+            return False
+        shape = self._model.shapes[node.output[0]]
+        alike = all(self._model.shapes[name] == shape for name in operands)
+        return alike and len({self._origins[name] for name in operands}) == 1

@@ -1,0 +1,64 @@
+"""`quantize`: the steps in order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+
+from compiler.frontend import import_model
+from host.quantize.calibration import Calibration
+from host.quantize.emit import check_scales, integer_form, quantized_form
+from host.quantize.finish import finish
+from host.quantize.plan import make_plan
+from host.quantize.prepare import Prepared, prepare
+from host.quantize.ranges import METHODS, find_ranges
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantized network.
+
+    Attributes:
+        model: QOperator form, uint8 activations, int8 weights with a scale for each channel.
+        prepared: the float network it was made from.
+        notes: sentences about what was changed on the way.
+    """
+
+    model: onnx.ModelProto
+    prepared: Prepared
+    notes: list[str] = field(default_factory=list)
+
+
+def quantize(
+    model: str | Path | onnx.ModelProto,
+    calibration: Calibration,
+    method: str = "minmax",
+    progress: Progress | None = None,
+) -> Quantized:
+    """Quantize a float network so that the accelerator executes all of it between the first and the last integer.
+
+    Args:
+        model: the float network, a file or in memory; its inputs float32 [N, ...], its batch first everywhere.
+        calibration: what it is run on to find ranges.
+        method: how ranges follow from values: minmax, percentile or entropy.
+        progress: called with a step's title, how much of it is done, and how much there is.
+
+    Raises:
+        QuantizeError: the network is no float network, or the calibration does not fit it or leaves values without scale.
+        ModelError: the network as a whole is unusable.
+        UnsupportedError: operators that the accelerator does not have; all of them are listed.
+    """
+    prepared = prepare(model)
+    plan = make_plan(prepared.model)
+    ranges = find_ranges(prepared, calibration, method, progress)
+    quantized = quantized_form(prepared.model, plan, ranges)
+    check_scales(prepared.model, quantized, ranges, len(calibration))
+    integer = finish(integer_form(quantized))
+    graph = import_model(integer)
+    return Quantized(integer, prepared, [*prepared.notes, *graph.notes])
+
+
+__all__ = ["METHODS", "Quantized", "quantize"]

@@ -1,0 +1,78 @@
+"""The range of every value over the calibration, by ONNX Runtime's calibrators."""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationMethod
+from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+
+from host.quantize.calibration import Calibration, Feed
+from host.quantize.errors import QuantizeError
+from host.quantize.prepare import Prepared
+
+#: The methods by the names that users choose them by, the default first.
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "percentile": CalibrationMethod.Percentile,
+    "entropy": CalibrationMethod.Entropy,
+}
+
+#: Of the values of a tensor, the share that keeps its place under the method "percentile", in percent.
+PERCENTILE = 99.999
+
+Progress = Callable[[str, int, int], None]
+
+_OPTIONS: dict[str, dict[str, Any]] = {"percentile": {"symmetric": False, "percentile": PERCENTILE}}
+
+
+class _Single:
+    """A calibration data reader of one image: a calibrator keeps what it was given in one go, so it gets one at a time."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._left: Iterator[Feed] = iter([feed])
+
+    def get_next(self) -> Feed | None:
+        return next(self._left, None)
+
+
+def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progress: Progress | None) -> TensorsData:
+    """Lowest and highest of every float32 value, by its name.
+
+    Raises:
+        QuantizeError: an unknown method, an image that does not fit, or a value that becomes NaN or infinite.
+    """
+    if method not in METHODS:
+        raise QuantizeError(f"unknown method '{method}'; known are {', '.join(METHODS)}")
+    with tempfile.TemporaryDirectory(prefix="weft-quantize-") as folder, contextlib.redirect_stdout(io.StringIO()):
+        model = Path(folder) / "model.onnx"
+        onnx.save(prepared.model.proto, model)
+        calibrator = create_calibrator(
+            model, None, str(Path(folder) / "augmented.onnx"), METHODS[method], extra_options=_OPTIONS.get(method, {}))
+        for index, feed in enumerate(calibration.feeds(prepared.ports)):
+            if progress is not None:
+                progress("calibrating", index, len(calibration))
+            calibrator.collect_data(_Single(feed))
+        ranges = calibrator.compute_data()
+    _check_finite(prepared, ranges)
+    return ranges
+
+
+def bounds(ranges: TensorsData, name: str) -> NDArray[np.float64]:
+    """Lowest and highest of a value."""
+    data = ranges[name]
+    return np.array([float(np.min(data.lowest)), float(np.max(data.highest))])
+
+
+def _check_finite(prepared: Prepared, ranges: TensorsData) -> None:
+    for node in prepared.model.nodes:
+        for name in node.output:
+            if name in ranges and not np.isfinite(bounds(ranges, name)).all():
+                raise QuantizeError(f"'{name}', the result of {node.op_type} '{node.name}', is not finite on the "
+                                    "calibration images; check the preprocessing recipe and the weights")
