@@ -23,11 +23,11 @@ class Channels(Enum):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Resize, centre crop, choose channels, then (pixel / divisor - mean) / std in float32, in this order of rounding.
+    """Resize, centre crop, choose channels, then (pixel / divisor - mean) / std * scale in float32, rounded in this order.
 
     Parameters: `name`, what the recipe is chosen by; `description`, one line for listings; `resize`, or None to keep
     the size; `crop`, the side of the centre crop in pixels, or None; `channels` of the tensor, in order; `divisor`;
-    `mean` and `std`, which hold one value, or one for each channel of the tensor.
+    `mean` and `std`, which hold one value, or one for each channel of the tensor; `scale`.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Recipe:
     divisor: float = 1.0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    scale: float = 1.0
 
     def apply(self, image: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Turn an image into a network's input.
@@ -62,22 +63,21 @@ class Recipe:
     @property
     def keeps_pixels(self) -> bool:
         """Whether values stay 0..255, so that an integer input can take them."""
-        return self.divisor == 1 and set(self.mean) == {0.0} and set(self.std) == {1.0}
+        return self.divisor == self.scale == 1 and set(self.mean) == {0.0} and set(self.std) == {1.0}
 
-    def _pixels(self, image: Pixels) -> Pixels:
-        """Return uint8 [C, H', W']."""
-        if self.resize is not None:
-            image = self.resize(image)
+    def _pixels(self, image: Pixels) -> NDArray[Any]:
+        """Return [C, H', W'], uint8, or float32 where the resizing makes that."""
+        resized: NDArray[Any] = image if self.resize is None else self.resize(image)
         if self.crop is not None:
-            image = center_crop(image, self.crop)
+            resized = center_crop(resized, self.crop)
         if self.channels is Channels.GREY:
-            return np.asarray(Image.fromarray(image).convert("L"))[np.newaxis]
-        planes = image.transpose(2, 0, 1)
+            return np.asarray(Image.fromarray(resized).convert("L"))[np.newaxis]
+        planes = resized.transpose(2, 0, 1)
         return planes[::-1] if self.channels is Channels.BGR else planes
 
-    def _normalize(self, pixels: Pixels) -> NDArray[np.float32]:
+    def _normalize(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         mean, std = (np.array(values, np.float32).reshape(-1, 1, 1) for values in (self.mean, self.std))
-        return (pixels.astype(np.float32) / np.float32(self.divisor) - mean) / std
+        return (pixels.astype(np.float32) / np.float32(self.divisor) - mean) / std * np.float32(self.scale)
 
     def _type_mismatch(self, wanted: np.dtype[Any]) -> str:
         made = "float32, uint8 or int8" if self.keeps_pixels else "float32"

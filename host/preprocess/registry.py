@@ -10,10 +10,16 @@ from host.preprocess.errors import RecipeError
 from host.preprocess.image import ImageSource, load_image
 from host.preprocess.recipe import Channels, Recipe
 from host.preprocess.resize import Resampling, ResizeShortest, ResizeTo
+from host.preprocess.tensorflow import PlainResize, SlimResize
 
 # Per-channel statistics of ImageNet's training images, RGB, as published with torchvision's models.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+
+SLIM_MEAN = (123.68, 116.779, 103.939)
+"""Mean of ImageNet's pixels, RGB, as TF-Slim's networks of VGG's kind subtract it."""
+
+DENSENET_SCALE = 0.017
 
 _RECIPES = (
     Recipe(
@@ -48,6 +54,33 @@ _RECIPES = (
         resize=ResizeTo(8, 8, Resampling.BOX),
         channels=Channels.GREY,
         divisor=255,
+    ),
+    Recipe(
+        name="slim",
+        description="smaller side to 256 by TensorFlow 1's bilinear, centre 224x224, RGB minus 123.68, 116.779, 103.939",
+        resize=SlimResize(224, 224),
+        mean=SLIM_MEAN,
+    ),
+    Recipe(
+        name="slim-densenet",
+        description="as slim, times 0.017 (DenseNet)",
+        resize=SlimResize(224, 224),
+        mean=SLIM_MEAN,
+        scale=DENSENET_SCALE,
+    ),
+    Recipe(
+        name="slim-ssd",
+        description="to 300x300 by TensorFlow 1's bilinear, RGB minus 123.68, 116.779, 103.939 (SSD300)",
+        resize=PlainResize(300, 300),
+        mean=SLIM_MEAN,
+    ),
+    Recipe(
+        name="ssd300",
+        description="to 300x300 by bilinear without antialiasing, RGB minus 123, 117, 104 (torchvision's SSD300)",
+        resize=PlainResize(300, 300, half_pixel=True),
+        divisor=255,
+        mean=(0.48235, 0.45882, 0.40784),
+        std=(1 / 255,),
     ),
     Recipe(name="none", description="the image as it is: RGB 0..255 (int8 inputs: minus 128), no resizing"),
 )

@@ -1,13 +1,14 @@
 """Geometry of preprocessing: resizing and cropping of uint8 [H, W, 3] images.
 
-Resampling is Pillow's, with antialiasing; the sizes are computed as torchvision does (`Resize` with one integer,
-`CenterCrop`), whose transforms the published weights were evaluated with.
+Resampling is Pillow's, with antialiasing (`tensorflow` has the other one); the sizes are computed as torchvision does
+(`Resize` with one integer, `CenterCrop`), whose transforms the published weights were evaluated with.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from host.preprocess.errors import RecipeError
@@ -19,8 +20,8 @@ Resampling = Image.Resampling
 class Resize(Protocol):
     """A rule that gives an image a new size."""
 
-    def __call__(self, image: Pixels) -> Pixels:
-        """Return the image in its new size; uint8 [H, W, 3] in and out."""
+    def __call__(self, image: Pixels) -> Pixels | NDArray[np.float32]:
+        """Return the image in its new size: uint8 [H, W, 3] in, and out uint8, or float32 where values are not rounded."""
         ...
 
 
@@ -48,16 +49,21 @@ class ResizeTo:
         return _resample(image, self.height, self.width, self.resampling)
 
 
-def center_crop(image: Pixels, size: int) -> Pixels:
+def center_crop(image: NDArray[Any], size: int) -> NDArray[Any]:
     """Cut `size` x `size` pixels from the middle; offsets are rounded half to even, as `CenterCrop` does."""
     top, left = (round((side - size) / 2) for side in image.shape[:2])
     return image[top : top + size, left : left + size]
 
 
-def _resample(image: Pixels, height: int, width: int, resampling: Resampling) -> Pixels:
+def require_size(image: Pixels, height: int, width: int) -> None:
+    """Raises `RecipeError` where resizing the image to this size would go beyond `MAX_PIXELS`."""
     if height * width > MAX_PIXELS:
         raise RecipeError(
             f"an image of {image.shape[1]} x {image.shape[0]} pixels would be resized to {width} x {height}, more than "
             f"the {MAX_PIXELS:,} pixels accepted; crop it to a less extreme aspect ratio first"
         )
+
+
+def _resample(image: Pixels, height: int, width: int, resampling: Resampling) -> Pixels:
+    require_size(image, height, width)
     return np.asarray(Image.fromarray(image).resize((width, height), resampling))

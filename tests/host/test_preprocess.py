@@ -60,7 +60,8 @@ def bilinear(image, height, width):
 
 def test_listing_names_every_recipe_once():
     names = [each.name for each in recipes()]
-    assert names == ["imagenet", "imagenet-caffe", "cifar10", "digits", "none"]
+    assert names[:5] == ["imagenet", "imagenet-caffe", "cifar10", "digits", "slim"]
+    assert names[5:] == ["slim-densenet", "slim-ssd", "ssd300", "none"]
     assert [recipe(name) for name in names] == list(recipes())
     assert all(each.description for each in recipes())
 
@@ -291,7 +292,7 @@ def test_extreme_aspect_ratio_is_refused_before_it_fills_the_memory(name):
 
 
 def test_unknown_recipe_lists_the_known_ones():
-    known = "imagenet, imagenet-caffe, cifar10, digits, none"
+    known = ", ".join(each.name for each in recipes())
     with pytest.raises(RecipeError, match=f"^unknown recipe 'imagnet'; known are {known}$"):
         preprocess(encoded(noise(4, 4)), "imagnet")
 
