@@ -19,8 +19,10 @@ from sim.rtl.widen import widen
 
 TOP = "top"
 
-FLAT = "proc; flatten; opt; opt_dff; opt_clean -purge"
-HIERARCHICAL = "proc; opt; opt_dff; opt_clean"
+OPTIMIZE = "opt_expr; opt_merge; opt_muxtree; opt_reduce; opt_clean; opt_dff"
+"""What ``opt`` does in its first round; its further rounds take twice the time and leave the same Verilog."""
+FLAT = f"proc; flatten; {OPTIMIZE}; opt_clean -purge"
+HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
 WRITE = "write_verilog -norename -noattr design.v"
