@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from host.cli import compile as compile_command
-from host.cli import demo, disasm, explore, info, run, score, verify, verilog
+from host.cli import demo, disasm, explore, info, quantize, run, score, verify, verilog
 from isa.errors import WeftError
 
 SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
-COMMANDS = (demo, compile_command, run, score, verify, disasm, info, explore, verilog)
+COMMANDS = (demo, quantize, compile_command, run, score, verify, disasm, info, explore, verilog)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -17,6 +17,12 @@ from host.quantize.errors import QuantizeError
 from host.quantize.plan import Plan
 from host.quantize.ranges import bounds
 
+#: The integer of a float value X is called X with this behind it.
+INTEGER_SUFFIX = "_quantized"
+
+#: Scale and zero point of an integer value.
+Scale = tuple[float, int]
+
 _LISTED = 8  # names in a message before "and N more"
 
 
@@ -72,6 +78,17 @@ def check_scales(model: Model, quantized: onnx.ModelProto, ranges: TensorsData, 
         raise QuantizeError(f"{len(dead)} values are 0 on all {images} calibration images, so that they have no scale:\n  "
                             + "\n  ".join(dead[:_LISTED]) + more
                             + "\ncalibrate on more and other images, check the preprocessing, or remove the dead layers")
+
+
+def scales_of(quantized: onnx.ModelProto) -> dict[str, Scale]:
+    """Scale and zero point of every float value that was quantized, by its name."""
+    constants = {tensor.name: tensor for tensor in quantized.graph.initializer}
+    scales = {}
+    for node in quantized.graph.node:
+        if node.op_type == "QuantizeLinear":
+            scale, zero_point = (onnx.numpy_helper.to_array(constants[name]).reshape(()) for name in node.input[1:3])
+            scales[source_of(node)] = float(scale), int(zero_point)
+    return scales
 
 
 def source_of(quantizer: onnx.NodeProto) -> str:

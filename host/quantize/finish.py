@@ -3,7 +3,7 @@
 import onnx
 
 from compiler.frontend.kinds import RESHAPES
-from host.quantize.emit import source_of
+from host.quantize.emit import INTEGER_SUFFIX
 
 #: Movements that ONNX Runtime has for bytes, and whose operands besides the first are no elements.
 BYTE_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Gather", "Identity")
@@ -88,11 +88,8 @@ def _prune(model: onnx.ModelProto) -> None:
 def _rename(model: onnx.ModelProto) -> None:
     suffix = "_QuantizeLinear_Output"
     taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
-    names = {name: f"{name.removesuffix(suffix)}_quantized" for name in taken if name.endswith(suffix)}
+    names = {name: f"{name.removesuffix(suffix)}{INTEGER_SUFFIX}" for name in taken if name.endswith(suffix)}
     names = {old: new for old, new in names.items() if new not in taken}
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-
-
-__all__ = ["finish", "source_of"]

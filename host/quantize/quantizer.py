@@ -1,20 +1,19 @@
 """`quantize`: the steps in order."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import onnx
 
 from compiler.frontend import import_model
 from host.quantize.calibration import Calibration
-from host.quantize.emit import check_scales, integer_form, quantized_form
+from host.quantize.emit import Scale, check_scales, integer_form, quantized_form, scales_of
 from host.quantize.finish import finish
+from host.quantize.measure import LayerError, measure_layers
 from host.quantize.plan import make_plan
 from host.quantize.prepare import Prepared, prepare
-from host.quantize.ranges import METHODS, find_ranges
-
-Progress = Callable[[str, int, int], None]
+from host.quantize.ranges import METHODS, Progress, find_ranges
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,21 @@ class Quantized:
     Attributes:
         model: QOperator form, uint8 activations, int8 weights with a scale for each channel.
         prepared: the float network it was made from.
+        calibration: what its ranges come from.
+        scales: scale and zero point of each quantized value, by its name in the prepared network.
         notes: sentences about what was changed on the way.
     """
 
     model: onnx.ModelProto
     prepared: Prepared
+    calibration: Calibration = field(repr=False)
+    scales: dict[str, Scale] = field(repr=False)
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def layers(self) -> list[LayerError]:
+        """The error of every quantized value against float over some calibration images, worst first."""
+        return measure_layers(self.prepared.model, self.model, self.scales, self.calibration, self.prepared.ports)
 
 
 def quantize(
@@ -58,7 +66,7 @@ def quantize(
     check_scales(prepared.model, quantized, ranges, len(calibration))
     integer = finish(integer_form(quantized))
     graph = import_model(integer)
-    return Quantized(integer, prepared, [*prepared.notes, *graph.notes])
+    return Quantized(integer, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes])
 
 
-__all__ = ["METHODS", "Quantized", "quantize"]
+__all__ = ["METHODS", "Progress", "Quantized", "quantize"]

@@ -15,6 +15,7 @@ from host.quantize.prepare.editor import Floats, GraphEditor
 
 EPSILON = 1e-5  # BatchNormalization's default
 
+
 @dataclass(frozen=True)
 class _Affine:
     """y = factor * x + offset, for each channel."""
@@ -30,9 +31,7 @@ def fold_into_next(model: onnx.ModelProto, notes: list[str]) -> onnx.ModelProto:
         affine = _affine(graph, node)
         if affine is None:
             continue
-        before, after = graph.producers.get(node.input[0]), graph.only_reader(node.output[0])
-        if (before is not None and before.op_type == "ConvTranspose" and graph.only_reader(node.input[0]) is node \
-                and _fold_behind(graph, before, affine)) or (after is not None and after.op_type == "Conv" and _fold_before(graph, after, affine)):
+        if _fold_behind(graph, node, affine) or _fold_before(graph, node, affine):
             graph.bypass(node)
     left = sum(node.op_type == "BatchNormalization" for node in model.graph.node)
     if left:
@@ -49,8 +48,11 @@ def _affine(graph: GraphEditor, node: onnx.NodeProto) -> _Affine | None:
     return _Affine(factor, bias - mean * factor)
 
 
-def _fold_behind(graph: GraphEditor, conv: onnx.NodeProto, affine: _Affine) -> bool:
-    """Weights of a ConvTranspose are [C, M / group, kH, kW]: without groups, the channels of its result are axis 1."""
+def _fold_behind(graph: GraphEditor, node: onnx.NodeProto, affine: _Affine) -> bool:
+    """Into the ConvTranspose before it, whose weights are [C, M, kH, kW] where it has no groups."""
+    conv = graph.producers.get(node.input[0])
+    if conv is None or conv.op_type != "ConvTranspose" or graph.only_reader(node.input[0]) is not node:
+        return False
     if attribute(conv, "group", 1) != 1 or any(name not in graph.constants for name in conv.input[1:]):
         return False
     weight = graph.array(conv.input[1])
@@ -60,8 +62,11 @@ def _fold_behind(graph: GraphEditor, conv: onnx.NodeProto, affine: _Affine) -> b
     return True
 
 
-def _fold_before(graph: GraphEditor, conv: onnx.NodeProto, affine: _Affine) -> bool:
-    """Padding adds 0 behind the normalization, so that an offset could not be told from it."""
+def _fold_before(graph: GraphEditor, node: onnx.NodeProto, affine: _Affine) -> bool:
+    """Into the Conv behind it, unless that pads: with 0, which no offset may meet."""
+    conv = graph.only_reader(node.output[0])
+    if conv is None or conv.op_type != "Conv":
+        return False
     padded = any(attribute(conv, "pads", [])) or attribute(conv, "auto_pad", "NOTSET") not in ("NOTSET", "VALID")
     if (padded and np.any(affine.offset)) or any(name not in graph.constants for name in conv.input[1:]):
         return False

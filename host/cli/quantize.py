@@ -1,0 +1,147 @@
+"""``weft quantize``: a float network to an int8 one."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from host.boundary import InputError
+from host.cli.common import add_command, add_json, print_json, require_writable
+from host.quantize import (
+    METHODS,
+    Agreement,
+    Calibration,
+    LayerError,
+    Progress,
+    Quantized,
+    compare_classes,
+    is_classifier,
+    load_classes,
+    quantize,
+)
+
+_SHOWN = 10  # layers in the table for people
+
+
+def add_parser(commands: Any) -> None:
+    parser = add_command(commands, "quantize", _run, "turn a float ONNX network into an int8 one for the accelerator",
+                         "weft quantize resnet50.onnx --calibrate photographs --preprocess imagenet -o resnet50_int8.onnx")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="float32 network")
+    parser.add_argument("--calibrate", type=Path, required=True, metavar="DIR|FILE.npz",
+                        help="photographs, also in folders below, or arrays by input name; a few dozen do")
+    parser.add_argument("--preprocess", metavar="NAME", help="recipe for photographs; arrays need none")
+    methods = parser.add_mutually_exclusive_group()
+    for name, help_text in _METHOD_HELP.items():
+        methods.add_argument(f"--{name}", dest="method", action="store_const", const=name, default=next(iter(METHODS)),
+                             help=help_text)
+    parser.add_argument("--labels", type=Path, metavar="FILE",
+                        help="class index of each image, lines 'CLASS' or 'IMAGE CLASS', .npy or .npz; gives the accuracy")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
+    add_json(parser)
+
+
+_METHOD_HELP = {
+    "minmax": "ranges from the lowest and highest values (default)",
+    "percentile": "ranges that leave out the rarest values",
+    "entropy": "ranges that lose the least information",
+}
+
+
+def _run(options: argparse.Namespace) -> int:
+    require_writable(options.output)
+    calibration = _calibration(options)
+    labels = load_classes(options.labels, calibration) if options.labels else None
+    with _progress(options.json) as progress:
+        quantized = quantize(options.model, calibration, options.method, progress)
+        if labels and not is_classifier(quantized):
+            raise InputError("--labels: the network has no single output of one score a class; leave the labels out")
+        agreement = compare_classes(quantized, calibration, labels, progress) if is_classifier(quantized) else None
+        layers = quantized.layers
+    _save(quantized.model, options.output)
+    if options.json:
+        print_json({"model": str(options.model), "output": str(options.output), "method": options.method,
+                    "images": len(calibration), "notes": quantized.notes,
+                    "layers": [layer.to_json() for layer in layers],
+                    "agreement": agreement.to_json() if agreement else None})
+    else:
+        _print(options, quantized, layers, agreement)
+    return 0
+
+
+def _calibration(options: argparse.Namespace) -> Calibration:
+    path = options.calibrate
+    if path.suffix == ".npz":
+        return Calibration.from_npz(path, options.preprocess)
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or file; give a folder of photographs, or an .npz file")
+    if options.preprocess is None:
+        raise InputError(f"{path}: photographs need to know how to be preprocessed; add --preprocess NAME")
+    return Calibration.from_folder(path, options.preprocess)
+
+
+def _save(model: onnx.ModelProto, path: Path) -> None:
+    """The file, whole or not at all."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        onnx.save(model, beside)
+        beside.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Progress | None]:
+    """A bar for each step on standard error where a person watches, nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} images"),
+               TimeElapsedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(title: str, done: int, count: int) -> None:
+            if title not in tasks:
+                tasks[title] = bar.add_task(title, total=count)
+            bar.update(tasks[title], completed=done, total=count)
+
+        yield show
+
+
+def _print(options: argparse.Namespace, quantized: Quantized, layers: list[LayerError], agreement: Agreement | None) -> None:
+    _print_layers(layers)
+    for note in quantized.notes:
+        print(f"note         {note}")
+    if agreement is not None:
+        print(f"same class   {agreement.same_class} of {agreement.images} images")
+        if agreement.correct_before is not None and agreement.correct_after is not None:
+            print(f"accuracy     {agreement.correct_before / agreement.images:.1%} in float, "
+                  f"{agreement.correct_after / agreement.images:.1%} quantized")
+    print(f"wrote        {options.output}")
+
+
+def _print_layers(layers: list[LayerError]) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = min(_SHOWN, len(layers))
+    table = Table(box=SIMPLE, title=f"error against float, the worst {shown} of {len(layers)} values", title_justify="left")
+    table.add_column("node", overflow="fold")
+    table.add_column("operator")
+    for name in ("SQNR", "relative", "largest"):
+        table.add_column(name, justify="right")
+    for layer in layers[:_SHOWN]:
+        table.add_row(layer.node, layer.operator, f"{layer.sqnr_db:.1f} dB", f"{layer.relative_error:.2%}",
+                      f"{layer.max_error:.4g}")
+    Console(markup=False, emoji=False).print(table)
