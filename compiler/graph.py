@@ -177,20 +177,19 @@ class Clamp(Op):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Move(Op):
-    """Slice, Pad and their compositions with one function of an element.
+    """Slice, Pad, Resize, Expand and their compositions with a function of an element.
 
-    y[c, i, j] = table[0][raw byte of x[channels[c], i * sy + y0, j * sx + x0]], or `fill` where the source channel is
-    -1 or the source position lies outside x.
+    y[c, i, j] = table[c or 0][raw byte of x[channels[c], rows[i], columns[j]]], or `fill` where one of the three is -1.
+    With `swapped` a row of y comes from a column of x: x[channels[c], columns[j], rows[i]].
     """
 
     x: str
     channels: NDArray[np.int32]  # [C of the output], source channel or -1
-    y0: int
-    x0: int
-    sy: int
-    sx: int
-    table: NDArray[np.generic]  # [1, 256] in the output's dtype
+    rows: NDArray[np.int32]  # [H of the output], likewise
+    columns: NDArray[np.int32]  # [W of the output], likewise
+    table: NDArray[np.generic]  # [1 or C, 256] in the output's dtype
     fill: int  # raw value of the output
+    swapped: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -186,11 +186,13 @@ def _clamp(rule: _Checker, op: Clamp) -> None:
 
 
 def _move(rule: _Checker, op: Move) -> None:
-    source = rule.xs[0].shape[0]
-    rule.require(op.channels.shape == rule.y.shape[:1], f"channels have shape {op.channels.shape}")
-    rule.require(bool(np.all((op.channels >= -1) & (op.channels < source))), "a source channel does not exist")
-    rule.require(min(op.sy, op.sx) >= 1, "a step is less than 1")
-    rule.table(op.table, (1,))
+    channels, height, width = rule.xs[0].shape
+    extents = (channels, width, height) if op.swapped else (channels, height, width)
+    named = (("channel", op.channels), ("row", op.rows), ("column", op.columns))
+    for (what, places), extent, made in zip(named, extents, rule.y.shape, strict=True):
+        rule.require(places.shape == (made,), f"{what}s have shape {places.shape}")
+        rule.require(bool(np.all((places >= -1) & (places < extent))), f"a source {what} does not exist")
+    rule.table(op.table, (1, rule.y.shape[0]))
     lo, hi = rule.y.range
     rule.require(lo <= op.fill <= hi, f"fill {op.fill} is outside {rule.y.dtype}")
 

@@ -105,7 +105,7 @@ def tensors(step: Step) -> dict[Role, str]:
 
 def _bands(network: Network, step: Step, spilled: set[str], rows: int, buffers: int) -> Bands:
     rows = min(rows, network.layouts[step.output].height)
-    source_rows = _source_rows(step, rows, network.layouts[step.x].height)
+    source_rows = step.operation.most_source_rows(rows, network.layouts[step.x].height)
     sizes = {}
     for role, name in tensors(step).items():
         if _is_spilled(network, name, spilled):
@@ -113,12 +113,6 @@ def _bands(network: Network, step: Step, spilled: set[str], rows: int, buffers: 
             blocks = layout.blocks if step.on_array else 1
             sizes[role] = blocks * layout.columns * (source_rows if role is Role.X else rows)
     return Bands(rows, buffers, sizes)
-
-
-def _source_rows(step: Step, rows: int, height: int) -> int:
-    """The most source rows that a band of ``rows`` output rows reads."""
-    taps = step.operation.taps
-    return min(height, (rows - 1) * taps.strides[0] + (taps.kernel[0] - 1) * taps.dilations[0] + 1)
 
 
 def _is_spilled(network: Network, name: str, spilled: set[str]) -> bool:

@@ -78,6 +78,6 @@ class Follower:
         there, last, limit = self.rows.get(self.step.x, block), self.done[block], self.output.height
         if self.step.residual:
             limit = self.rows.get(self.step.residual.tensor, block)
-        while last < limit and self.step.operation.taps.source_rows(0, last + 1, height)[1] <= there:
+        while last < limit and self.step.operation.source_rows(0, last + 1, height)[1] <= there:
             last += 1
         return last

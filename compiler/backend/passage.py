@@ -79,7 +79,7 @@ class Passage:
         layout = self.site.network.layouts[name]
         first, last, blocks = turn.first, turn.last, turn.blocks
         if role is Role.X:
-            first, last = self.step.operation.taps.source_rows(first, last, layout.height)
+            first, last = self.step.operation.source_rows(first, last, layout.height)
             blocks = range(layout.blocks) if self.step.on_array else blocks
         base = self.base + self.bands.offset(role, turn.number)
         return Area(base, layout.columns, last - first, len(blocks), first, blocks.start)

@@ -1,7 +1,7 @@
 """From the integer graph to steps in the signed domain, one operation a step; fusion comes later."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from compiler.backend.add import add_constants
 from compiler.backend.features import find_features
 from compiler.backend.gather import gathered
+from compiler.backend.places import straight
 from compiler.backend.steps import (
     Average,
     Convolution,
@@ -17,6 +18,7 @@ from compiler.backend.steps import (
     Maximum,
     Network,
     Operation,
+    Rearrangement,
     Residual,
     Step,
     Sum,
@@ -158,30 +160,29 @@ def _move(builder: Builder, op: Move) -> None:
     fill = int(to_signed(np.array([op.fill]).astype(builder.graph.tensors[op.output].dtype))[0])
     table = builder.table(op.table, op.x)
     source = op.x
-    if table is not None and _has_fill(builder, op) and not (table[0] == fill).any():
+    fills = bool(min(op.channels.min(), op.rows.min(), op.columns.min()) < 0)
+    if table is not None and fills and not (table == fill).all(axis=0).any():
         source = builder.intermediate(f"{op.output}#table", builder.network.shapes[builder.network.root(op.x)])
         builder.step(Copy(), op.x, source, table=table)
         table = None
-    padding = _stand_in(table, fill) if _has_fill(builder, op) else 0
+    padding = _stand_in(table, fill) if fills else 0
     builder.step(_selection(builder, op, padding), source, op.output, table=table)
 
 
 def _stand_in(table: Table | None, fill: int) -> int:
     """The byte that the table turns into ``fill``."""
-    return fill if table is None else int(np.flatnonzero(table[0] == fill)[0]) - 128
-
-
-def _has_fill(builder: Builder, op: Move) -> bool:
-    _, height, width = builder.network.shapes[builder.network.root(op.x)]
-    _, rows, columns = builder.network.shapes[op.output]
-    inside = op.y0 >= 0 and op.y0 + (rows - 1) * op.sy < height and op.x0 >= 0 and op.x0 + (columns - 1) * op.sx < width
-    return not inside or bool((op.channels < 0).any())
+    return fill if table is None else int(np.flatnonzero((table == fill).all(axis=0))[0]) - 128
 
 
 def _selection(builder: Builder, op: Move, padding: int) -> Convolution:
-    channels = builder.network.shapes[builder.network.root(op.x)][0]
-    taps = Taps(strides=(op.sy, op.sx), origin=(op.y0, op.x0))
-    return selection(op.channels, channels, taps, padding)
+    channels, height, width = builder.network.shapes[builder.network.root(op.x)]
+    rows, columns = (None, None) if op.swapped else (straight(op.rows, height), straight(op.columns, width))
+    if rows is not None and columns is not None:
+        taps = Taps(strides=(rows[1], columns[1]), origin=(rows[0], columns[0]))
+        return selection(op.channels, channels, taps, padding)
+    chosen = selection(op.channels, channels, Taps(), padding)
+    return Rearrangement(**{f.name: getattr(chosen, f.name) for f in fields(chosen)}, rows=op.rows, columns=op.columns,
+                         swapped=op.swapped)
 
 
 def selection(chosen: NDArray[np.integer], channels: int, taps: Taps, padding: int = 0) -> Convolution:

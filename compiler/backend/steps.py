@@ -44,6 +44,15 @@ class Operation:
 
     taps: Taps = field(default_factory=Taps)
 
+    def source_rows(self, first: int, last: int, height: int) -> Pair:
+        """Rows [low, high) of a source of ``height`` that output rows [first, last) read; low = high for none."""
+        return self.taps.source_rows(first, last, height)
+
+    def most_source_rows(self, rows: int, height: int) -> int:
+        """The most rows of a source of ``height`` that ``rows`` adjacent output rows read."""
+        taps = self.taps
+        return min(height, (rows - 1) * taps.strides[0] + (taps.kernel[0] - 1) * taps.dilations[0] + 1)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Convolution(Operation):
@@ -56,6 +65,27 @@ class Convolution(Operation):
     zero_point: int
     group: int = 1
     selection: bool = False     # a 0/1 matrix that moves channels: most of its tiles are zero and left out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rearrangement(Convolution):
+    """A selection whose rows and columns come from any places of the source, -1 for ``padding``.
+
+    With ``swapped``, places of rows are columns of the source and the other way round.
+    """
+
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    swapped: bool = False
+
+    def source_rows(self, first: int, last: int, height: int) -> Pair:
+        places = self.columns if self.swapped else self.rows[first:last]
+        there = places[places >= 0]
+        return (int(there.min()), int(there.max()) + 1) if there.size else (0, 0)
+
+    def most_source_rows(self, rows: int, height: int) -> int:
+        starts = range(1 if self.swapped else len(self.rows) - rows + 1)
+        return max(1, *(high - low for low, high in (self.source_rows(i, i + rows, height) for i in starts)))
 
 
 @dataclass(frozen=True, eq=False)

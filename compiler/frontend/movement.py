@@ -10,7 +10,7 @@ from compiler.frontend.attributes import attribute
 from compiler.frontend.model import Model
 from compiler.frontend.report import RefusalError
 from compiler.frontend.runtime import Session, small_model
-from compiler.graph import Pair, Tensor
+from compiler.graph import Tensor
 
 Indices = NDArray[np.int64]
 PAD_OPSET = 11  # the first whose Pad takes its amounts as an input, and integers
@@ -21,13 +21,14 @@ class Movement:
     """Where each element of [C, H, W] comes from, coordinate by coordinate.
 
     Attributes:
-        channels: int32 [C], the source channel, -1 for none.
-        rows, columns: (start, step): output coordinate i comes from i * step + start; outside the source is none.
+        channels, rows, columns: int32, the source's coordinate for each of the output's, -1 for none.
+        swapped: rows come from the source's columns, and columns from its rows.
     """
 
     channels: NDArray[np.int32]
-    rows: Pair
-    columns: Pair
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    swapped: bool = False
 
 
 def trace(model: Model, node: onnx.NodeProto, source: Indices, fill_index: int) -> list[Indices]:
@@ -72,42 +73,29 @@ def match(index: Indices, x: Tensor, y: Tensor) -> Movement:
     if not valid.any():
         raise RefusalError("its result holds nothing but padding", "remove it")
     sources = np.unravel_index(np.where(valid, wanted, 0), x.shape)
-    channels, rows, columns = (_along(valid, sources[axis], axis) for axis in range(3))
-    for start_step in _lines(rows, x.shape[1]):
-        for across in _lines(columns, x.shape[2]):
-            movement = Movement(channels.astype(np.int32), start_step, across)
-            if np.array_equal(np.where(valid, wanted, -1), expand(movement, x, y)):
-                return movement
+    for swapped in (False, True):
+        order = (0, 2, 1) if swapped else (0, 1, 2)
+        places = [_along(valid, sources[axis], place) for place, axis in enumerate(order)]
+        movement = Movement(*places, swapped)
+        if np.array_equal(np.where(valid, wanted, -1), expand(movement, x)):
+            return movement
     raise RefusalError(
-        f"it moves {list(x.shape)} to {list(y.shape)} in a way that does not keep channels, rows and columns apart",
-        "only crops, strides and padding of rows and columns, and any choice of channels are supported",
+        f"it moves {list(x.shape)} to {list(y.shape)} in a way that mixes channels with rows or columns",
+        "choose channels, rows and columns one by one, swap rows with columns, or leave it to the end of the network, "
+        "where the host does it",
     )
 
 
-def _along(valid: NDArray[np.bool_], source: Indices, axis: int) -> Indices:
+def _along(valid: NDArray[np.bool_], source: Indices, axis: int) -> NDArray[np.int32]:
     """The source coordinate for each output coordinate along `axis`, -1 where there is none."""
     others = tuple(other for other in range(3) if other != axis)
-    return np.where(valid, source, -1).max(axis=others)
+    return np.where(valid, source, -1).max(axis=others).astype(np.int32)
 
 
-def _lines(coordinates: Indices, extent: int) -> list[Pair]:
-    """The (start, step) that may give these source coordinates; with a single one the step is open."""
-    present = np.flatnonzero(coordinates >= 0)
-    first = int(present[0])
-    if present.size > 1:
-        steps = [int(coordinates[present[1]] - coordinates[first]) // int(present[1] - first)]
-    else:
-        steps = [1, extent]
-    return [(int(coordinates[first]) - first * step, step) for step in steps if step >= 1]
-
-
-def expand(movement: Movement, x: Tensor, y: Tensor) -> Indices:
-    """The flat index into `x` of each element of `y`, -1 where there is none."""
+def expand(movement: Movement, x: Tensor) -> Indices:
+    """The flat index into `x` of each element that a movement makes, -1 where there is none."""
     c = movement.channels.astype(np.int64)[:, np.newaxis, np.newaxis]
-    i, j = (
-        np.arange(extent) * step + start
-        for extent, (start, step) in zip(y.shape[1:], (movement.rows, movement.columns), strict=True)
-    )
-    rows, columns = i[np.newaxis, :, np.newaxis], j[np.newaxis, np.newaxis, :]
-    inside = (c >= 0) & (rows >= 0) & (rows < x.shape[1]) & (columns >= 0) & (columns < x.shape[2])
-    return np.where(inside, (c * x.shape[1] + rows) * x.shape[2] + columns, -1)
+    i, j = movement.rows.astype(np.int64)[:, np.newaxis], movement.columns.astype(np.int64)
+    rows, columns = (j, i) if movement.swapped else (i, j)
+    there = (c >= 0) & (rows >= 0) & (columns >= 0)
+    return np.where(there, (c * x.shape[1] + rows) * x.shape[2] + columns, -1)

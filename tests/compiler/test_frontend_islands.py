@@ -93,7 +93,8 @@ def test_movement_and_function_become_one_move() -> None:
     op = _only(_graph(_crop_and_pad))
     assert isinstance(op, Move)
     assert op.channels.tolist() == [-1, -1, 0, 1, 2, 3, 4, 5, -1, -1, -1]
-    assert (op.y0, op.sy, op.x0, op.sx) == (-1, 2, 1, 3)
+    assert op.rows.tolist() == [-1, 1, 3, -1][: len(op.rows)]
+    assert op.columns.tolist() == [1, 4, -1, -1][: len(op.columns)]
     assert op.fill == 9 + round(-0.3 / 0.04)
 
 

@@ -49,6 +49,12 @@ def test_a_legal_graph_passes() -> None:
     _graph(_conv(strides=(2, 2), pads=(1, 0, 0, 1)), (3, 3, 3)).check()
 
 
+def _move(**changed: object) -> Move:
+    places = np.arange(6, dtype=np.int32)
+    fields = {"channels": CHANNELS, "rows": places, "columns": places, "table": TABLE, "fill": 0} | changed
+    return Move(name="n", op_type="Slice", output="y", x="x", **fields)  # type: ignore[arg-type]
+
+
 BROKEN: list[tuple[Op, tuple[int, int, int], str]] = [
     (_conv(), (3, 5, 4), r"node 'product' \(QLinearConv\): output shape \(3, 5, 4\) does not follow from the windows"),
     (_conv(weight=np.ones((3, 4, 3, 3), np.int8)), (3, 4, 4), "weight is int8 of rank 4, not int16 of rank 4"),
@@ -67,30 +73,10 @@ BROKEN: list[tuple[Op, tuple[int, int, int], str]] = [
     (_named(Lookup, table=np.zeros((1, 256), np.int8)), SHAPE, "table has dtype int8, output has uint8"),
     (_named(View), (4, 36, 1), r"output shape is \(4, 36, 1\), its inputs give \(4, 6, 6\)"),
     (_named(MaxPool, kernel=(2, 2), strides=(0, 1), pads=(0, 0, 0, 0)), (4, 5, 5), "must be 1 or more"),
-    (
-        Move(
-            name="n",
-            op_type="Slice",
-            output="y",
-            x="x",
-            channels=CHANNELS + 1,
-            y0=0,
-            x0=0,
-            sy=1,
-            sx=1,
-            table=TABLE,
-            fill=0,
-        ),
-        SHAPE,
-        "a source channel does not exist",
-    ),
-    (
-        Move(
-            name="n", op_type="Slice", output="y", x="x", channels=CHANNELS, y0=0, x0=0, sy=0, sx=1, table=TABLE, fill=0
-        ),
-        SHAPE,
-        "a step is less than 1",
-    ),
+    (_move(channels=CHANNELS + 1), SHAPE, "a source channel does not exist"),
+    (_move(rows=np.arange(6, dtype=np.int32) - 2), SHAPE, "a source row does not exist"),
+    (_move(columns=np.arange(5, dtype=np.int32)), SHAPE, r"columns have shape \(5,\)"),
+    (_move(table=np.zeros((3, 256), np.uint8)), SHAPE, r"legal rows are \(1, 4\)"),
 ]
 
 

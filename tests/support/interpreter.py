@@ -1,6 +1,5 @@
 """The integer graph executed in numpy, straight from the formulas in its docstrings, for one image."""
 
-import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -132,14 +131,12 @@ def _clamped(op: Clamp, _: Tensor, x: Array) -> Array:
 
 
 def _move(op: Move, y: Tensor, x: Array) -> Array:
-    moved = np.full(y.shape, op.fill, y.dtype)
-    rows = [(i, i * op.sy + op.y0) for i in range(y.shape[1]) if 0 <= i * op.sy + op.y0 < x.shape[1]]
-    columns = [(j, j * op.sx + op.x0) for j in range(y.shape[2]) if 0 <= j * op.sx + op.x0 < x.shape[2]]
-    mapped = op.table[0][_bytes(x)]
-    for c, channel in enumerate(op.channels):
-        for (i, row), (j, column) in itertools.product(rows if channel >= 0 else [], columns):
-            moved[c, i, j] = mapped[channel, row, column]
-    return moved
+    source = x.transpose(0, 2, 1) if op.swapped else x
+    there = (op.channels[:, None, None] >= 0) & (op.rows[:, None] >= 0) & (op.columns >= 0)
+    moved = _bytes(source)[np.ix_(op.channels, op.rows, op.columns)]
+    tables = np.broadcast_to(op.table, (y.shape[0], 256))
+    mapped = np.stack([table[channel] for table, channel in zip(tables, moved, strict=True)])
+    return np.where(there, mapped, y.dtype.type(op.fill))
 
 
 def _view(_: View, __: Tensor, x: Array) -> Array:

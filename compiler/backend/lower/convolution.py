@@ -1,6 +1,7 @@
 """Convolutions: groups of weights, parameters, Convolve and Drain, region by region and block by block."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -16,6 +17,17 @@ from compiler.backend.steps import Convolution, Step
 from compiler.backend.stream import Address, Effects
 from compiler.backend.weights import arrange
 from isa.instructions import Convolve, Drain, LoadWeights
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a Convolve reads: source rows [low, high), seen from the pixel at ``row`` and ``column`` through ``fields``."""
+
+    low: int
+    high: int
+    row: int
+    column: int
+    fields: dict[str, Any]
 
 
 class Convolver:
@@ -38,43 +50,48 @@ class Convolver:
         by_block = self.step.per_channel_table      # so that each page of the table is loaded once
         order = ((r, b) for b, r in product(blocks, regions)) if by_block else product(regions, blocks)
         for region, block in order:
-            self._group(operands, region, block)
+            piece = Piece(block, region.y, region.x, region.height, region.width)
+            self.group(operands, piece, self._region_window(operands.x, region))
             rows = region.y + region.height if region.closes_rows else region.y
-            yield self._progress(region, block, rows)
+            yield self.progress(piece, rows)
 
     def finish(self) -> None:
         self.table.release()
 
-    def _progress(self, region: Region, block: int, rows: int) -> Progress:
-        size = self.site.config.size
-        words = self.weights.blocks[block].size // size
-        cycles = words // size * max(region.pixels, size)
-        return Progress(block, rows, cycles, region.pixels * self.site.config.groups, words)
+    @property
+    def source_height(self) -> int:
+        return self.site.network.layouts[self.step.x].height
 
-    def _group(self, operands: Operands, region: Region, block: int) -> None:
-        site, groups = self.site, self.site.config.groups
-        low, high = self.operation.taps.source_rows(region.y, region.y + region.height, self._source_height())
-        site.fetch(self.step.x, high)
+    def progress(self, piece: Piece, rows: int) -> Progress:
+        """What the scheduler learns once ``piece`` is written and with it ``rows`` rows of its block."""
+        size, pixels = self.site.config.size, piece.height * piece.width
+        words = self.weights.blocks[piece.block].size // size
+        cycles = words // size * max(pixels, size)
+        return Progress(piece.block, rows, cycles, pixels * self.site.config.groups, words)
+
+    def group(self, operands: Operands, piece: Piece, window: Window) -> None:
+        """Weights, parameters, Convolve and Drain of one piece."""
+        site, groups, block = self.site, self.site.config.groups, piece.block
+        site.fetch(self.step.x, window.high)
         tiles = self.weights.blocks[block]
         address = Address(self.weights_address.section, self.weights_address.offset + tiles.offset)
         site.stream.add(LoadWeights, {"address": address, "words": tiles.size // site.config.size})
         load_parameters(site, self.parameters_address, groups, block * groups)
-        done = self._convolve(operands.x, region, tiles.first, tiles.blocks, low, high)
-        piece = Piece(block, region.y, region.x, region.height, region.width)
+        done = self._convolve(operands.x, window, tiles.first, tiles.blocks)
         add_post(site, self.step, operands, piece, self.table, Drain,
                  {"zero_point": self.operation.zero_point, "release_parameters": 1}, after=done)
 
-    def _source_height(self) -> int:
-        return self.site.network.layouts[self.step.x].height
-
-    def _convolve(self, x: Area, region: Region, block: int, blocks: int, low: int, high: int) -> int:
+    def _convolve(self, x: Area, window: Window, block: int, blocks: int) -> int:
         """One Convolve, or two: where the last blocks are only now being written, the others need not wait."""
+        low, high = window.low, window.high
         ready = self._ready_blocks(x, block, blocks, low, high)
         cuts = [(block, ready), (block + ready, blocks - ready)] if 0 < ready < blocks else [(block, blocks)]
         index = NEVER
         for start, count in cuts:
-            fields = self._fields(x, region, start, count)
-            fields |= {"first": int(start == block), "last": int(start + count == block + blocks)}
+            fields = window.fields | {
+                "source": x.word(start, window.row, window.column), "plane_pitch": x.plane, "blocks": count,
+                "repeats": self.weights.repeats, "padding": self.operation.padding, "first": int(start == block),
+                "last": int(start + count == block + blocks)}
             reads = (x.span(start, count, low, high),) if high > low else ()
             index = self.site.stream.add(Convolve, fields, Effects(reads))
         return index
@@ -87,12 +104,12 @@ class Convolver:
         latest = writers.max()
         return blocks if latest == NEVER else int((writers == latest).argmax())
 
-    def _fields(self, x: Area, region: Region, block: int, blocks: int) -> dict[str, Any]:
+    def _region_window(self, x: Area, region: Region) -> Window:
         taps = self.operation.taps
-        return {
-            "source": x.word(block, x.top), "row_pitch": x.columns, "plane_pitch": x.plane, "source_height": x.rows,
-            "source_width": x.columns, "origin_y": taps.origin[0] + region.y * taps.strides[0] - x.top,
+        low, high = taps.source_rows(region.y, region.y + region.height, self.source_height)
+        return Window(low, high, x.top, 0, {
+            "row_pitch": x.columns, "source_height": x.rows, "source_width": x.columns,
+            "origin_y": taps.origin[0] + region.y * taps.strides[0] - x.top,
             "origin_x": taps.origin[1] + region.x * taps.strides[1], "height": region.height, "width": region.width,
             "stride_y": taps.strides[0], "stride_x": taps.strides[1], "dilation_y": taps.dilations[0],
-            "dilation_x": taps.dilations[1], "taps_y": taps.kernel[0], "taps_x": taps.kernel[1], "blocks": blocks,
-            "repeats": self.weights.repeats, "padding": self.operation.padding}
+            "dilation_x": taps.dilations[1], "taps_y": taps.kernel[0], "taps_x": taps.kernel[1]})

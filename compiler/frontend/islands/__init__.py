@@ -6,15 +6,17 @@ nodes in ONNX Runtime on all 256 bytes: no operator is imitated.
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from compiler.frontend.builder import Builder
 from compiler.frontend.islands.function import Function
 from compiler.frontend.islands.region import Region, find_region
-from compiler.frontend.islands.route import find_route
+from compiler.frontend.islands.route import Route, find_route
 from compiler.frontend.movement import match
 from compiler.frontend.operators.elementwise import all_bytes
 from compiler.frontend.operators.movement import attributes
 from compiler.frontend.report import RefusalError
+from compiler.frontend.runtime import Array
 from compiler.graph import Lookup, Move, Tensor, View
 
 
@@ -26,7 +28,7 @@ def import_island(builder: Builder, quantizer: onnx.NodeProto) -> None:
     function = Function(builder.model, region, x)
     builder.claimed.update(name for node in region.nodes for name in node.output)
     if route.moves:
-        _add_move(builder, region, function, x, route.index)
+        _add_move(builder, region, function, x, route)
         return
     y = builder.declare(quantizer.output[0], x.shape)
     table = function.table(route.channels)
@@ -36,8 +38,9 @@ def import_island(builder: Builder, quantizer: onnx.NodeProto) -> None:
         builder.add(Lookup, quantizer, x=x.name, table=table)
 
 
-def _add_move(builder: Builder, region: Region, function: Function, x: Tensor, index: np.ndarray) -> None:
+def _add_move(builder: Builder, region: Region, function: Function, x: Tensor, route: Route) -> None:
     y = builder.declare(region.quantizer.output[0])
+    index = route.index
     movement = match(index, x, y)
     fills = {function.fill(region.pads[-int(code) - 1]) for code in np.unique(index[index < 0])}
     if len(fills) > 1:
@@ -47,6 +50,11 @@ def _add_move(builder: Builder, region: Region, function: Function, x: Tensor, i
         region.quantizer,
         x=x.name,
         **attributes(movement),
-        table=function.table(channels=1),
+        table=_by_output(function.table(route.channels), movement.channels),
         fill=fills.pop() if fills else 0,
     )
+
+
+def _by_output(table: Array, channels: NDArray[np.int32]) -> Array:
+    """The function of each channel that a movement makes, from those of the channels it takes them from."""
+    return table if len(table) == 1 else np.ascontiguousarray(table[np.maximum(channels, 0)])

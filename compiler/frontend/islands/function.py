@@ -57,7 +57,12 @@ class Function:
         given = {pad.output[0]: constant.reshape([1] * rank)}
         inputs = {name: (array.dtype, array.shape) for name, array in given.items()}
         part = small_model(self._model.proto, nodes, inputs, self._constants(nodes), [self._result])
-        return int(Session(part).run(given)[self._result].reshape(()))
+        values = np.unique(Session(part).run(given)[self._result])
+        if values.size > 1:
+            raise RefusalError(
+                "padding becomes another value in each channel", "put QuantizeLinear and DequantizeLinear before padding"
+            )
+        return int(values[0])
 
     def _behind(self, pad: onnx.NodeProto) -> list[onnx.NodeProto]:
         known = {pad.output[0]}

@@ -37,7 +37,7 @@ def find_route(model: Model, region: Region, x: Tensor) -> Route:
 
     Raises:
         RefusalError: branches move differently, a constant differs between positions, or functions that differ between
-            channels meet data movement.
+            channels meet moved ones.
     """
     start = np.arange(np.prod(x.onnx_shape), dtype=np.int64).reshape(1, *x.onnx_shape)
     indices: dict[str, Indices] = {}
@@ -50,11 +50,11 @@ def find_route(model: Model, region: Region, x: Tensor) -> Route:
             indices[node.output[0]] = trace(model, node, indices[node.input[0]], fill_index)[0]
         else:
             indices[node.output[0]] = _common(model, node, indices)
-            channels = max(channels, _channels(model, node))
+            if (count := _channels(model, node)) > 1:
+                _check_per_channel(indices[node.output[0]], x, count)
+                channels = count
     index = indices[region.quantizer.output[0]]
     moves = not np.array_equal(index.ravel(), start.ravel())
-    if channels > 1:
-        _check_per_channel(region, x, channels)
     return Route(index, moves, channels)
 
 
@@ -89,14 +89,17 @@ def _channels(model: Model, node: onnx.NodeProto) -> int:
     return count
 
 
-def _check_per_channel(region: Region, x: Tensor, channels: int) -> None:
-    if any(node.op_type in MOVEMENTS for node in region.nodes):
-        raise RefusalError(
-            "functions that differ between channels meet data movement before the result is quantized",
-            "put QuantizeLinear and DequantizeLinear between the two",
-        )
+def _check_per_channel(index: Indices, x: Tensor, channels: int) -> None:
+    """Functions that differ between channels must meet the source's channels, all of them and in order."""
     if x.shape != image_shape(x.onnx_shape) or x.shape[0] != channels:
         raise RefusalError(
             f"functions for {channels} channels meet a tensor of shape {list(x.onnx_shape)}",
             "apply them before the tensor is reshaped",
+        )
+    source = index // (x.shape[1] * x.shape[2])
+    own = np.arange(channels).reshape(1, -1, *[1] * (index.ndim - 2))
+    if index.shape[1] != channels or not np.all((source == own) | (index < 0)):
+        raise RefusalError(
+            "functions that differ between channels meet channels that were moved before",
+            "put QuantizeLinear and DequantizeLinear between the two",
         )

@@ -1,5 +1,6 @@
 """Operators that only move integers."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,7 @@ def move(builder: Builder, node: onnx.NodeProto) -> None:
 
 def attributes(movement: Movement) -> dict[str, Any]:
     """The fields of a movement as those of a Move."""
-    rows, columns = movement.rows, movement.columns
-    return {"channels": movement.channels, "y0": rows[0], "x0": columns[0], "sy": rows[1], "sx": columns[1]}
+    return {field.name: getattr(movement, field.name) for field in fields(movement)}
 
 
 def _fill(builder: Builder, node: onnx.NodeProto) -> int:
