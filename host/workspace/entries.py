@@ -152,6 +152,12 @@ def update(connection: sqlite3.Connection, number: int, **columns: Any) -> None:
     connection.execute(f"UPDATE entries SET {names} WHERE id = ?", (*columns.values(), number))
 
 
+def adopt(connection: sqlite3.Connection, child: int, parent: Entry) -> None:
+    """Gives an entry another origin."""
+    connection.execute("DELETE FROM lineage WHERE child = ?", (child,))
+    connection.execute("INSERT INTO lineage VALUES (?, ?, ?, ?)", (child, parent.id, parent.reference, parent.sha256))
+
+
 def move_state(connection: sqlite3.Connection, number: int, before: Sequence[str], after: str) -> bool:
     """Sets the state if it is one of ``before``; False where it is not, or the entry is gone."""
     marks = ", ".join("?" * len(before))

@@ -15,6 +15,7 @@ from host.workspace.errors import WorkspaceError
 CHUNK = 1 << 20
 LOCK = ".lock"
 GATE = ".gate"
+MANY = 200
 
 
 class Content(NamedTuple):
@@ -34,8 +35,12 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """``sync`` for everything in a folder and the folder itself."""
-    for here, _, names in os.walk(folder):
+    """``sync`` for everything in a folder and the folder itself; one for the whole disk where that is less."""
+    found = list(os.walk(folder))
+    if sum(len(names) for *_, names in found) > MANY:
+        os.sync()
+        return
+    for here, _, names in found:
         for name in names:
             sync(Path(here, name))
         sync(Path(here))

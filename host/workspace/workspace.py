@@ -25,7 +25,7 @@ MARKER = "workspace.json"
 CONFIG = Path(".weft") / "config.json"
 FORMAT = 1
 FOLDERS = ("staging", "models", "images", "services", "operations")
-Also = Callable[[sqlite3.Connection], None]
+Also = Callable[[sqlite3.Connection, Entry], None]
 
 
 class Workspace:
@@ -137,23 +137,23 @@ class Workspace:
         files.sync_tree(content.parent)
         with self.database.write() as connection:
             version = entries.next_version(connection, draft.kind, draft.name)
-            place = self.path / f"{draft.kind}s" / draft.name / str(version)
-            _take_place(content.parent, place)
-            entry = entries.insert(connection, draft, version, str((place / content.name).relative_to(self.path)), *measured)
+            place = Path(f"{draft.kind}s", draft.name, str(version))
+            entry = entries.insert(connection, draft, version, str(place / content.name), *measured)
             if also:
-                also(connection)
+                also(connection, entry)
+            _take_place(content.parent, self.path / place)
         return entry
 
     @contextmanager
-    def replaced(self, entry: Entry, staging: Path) -> Iterator[sqlite3.Connection]:
-        """A transaction in which a staged folder becomes the files of an entry that has none yet."""
+    def placed(self, staging: Path, place: Path) -> Iterator[sqlite3.Connection]:
+        """A transaction that brings a staged folder to ``place``, relative to the workspace, for a row that names it."""
         files.sync_tree(staging)
         with self.database.write() as connection:
-            _take_place(staging, self.path / f"{entry.kind}s" / entry.name / str(entry.version))
             yield connection
+            _take_place(staging, self.path / place)
 
     def discard(self, entry: Entry) -> None:
-        """Removes the files of an entry whose row is gone, and its folders where they are empty."""
+        """Removes the files of an entry as it was: its row is gone, or names others by now."""
         if entry.path is None:
             return
         folder = self.path / Path(*Path(entry.path).parts[:3])
@@ -167,7 +167,7 @@ class Workspace:
 
 
 def _take_place(staging: Path, place: Path) -> None:
-    """Renames inside a write transaction, where whatever lies at ``place`` without a row is a dead process's."""
+    """Renames at the end of a write transaction; what lies at ``place`` already is a dead process's."""
     if place.exists():
         files.remove(place)
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,109 @@
+"""From a registered model to a program for the accelerator, as an operation."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.classify import load_labels
+from host.preprocess import recipe
+from host.workspace.convert.tensorflow import require_tf2onnx
+from host.workspace.convert.torch import require_torch
+from host.workspace.errors import WorkspaceError
+from host.workspace.model import Model
+from host.workspace.names import check_name
+from host.workspace.operation import Operation
+from host.workspace.workspace import Workspace
+from isa.config import DEFAULT, load_config
+
+Array = NDArray[Any]
+CalibrationData = str | Path | Array | Mapping[str, Array]
+CALIBRATION = "calibration.npz"
+
+
+class AccelOnnxConverter:
+    """Conversions; each is an ``Operation`` whose ``result`` is a registered ``Model`` that holds a program."""
+
+    @staticmethod
+    def convert(workspace: Workspace, model: Model, *, model_name: str | None = None, config: str = DEFAULT,
+                preprocess: str | None = None, labels: Path | str | Sequence[str] | None = None,
+                calibration: CalibrationData | None = None, method: str = "minmax", tags: Mapping[str, str] | None = None,
+                description: str | None = None, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Operation:
+        """Compiles a model; a float one is quantized first.
+
+        Args:
+            model: int8 or float ONNX, a PyTorch archive, or a TensorFlow SavedModel.
+            model_name: name of the program; ``NAME.weft`` of the model's name where None.
+            config: the accelerator: a preset's name or a TOML file.
+            preprocess: recipe that makes the network's input from an image; kept with the program.
+            labels: class names or a file of them, one a line; kept with the program.
+            calibration: what a float network is run on to find ranges: a folder of images (needs ``preprocess``), an
+                .npz file of preprocessed float32 arrays or of uint8 photographs [N, H, W, 3], or float32 arrays [N, ...].
+            method: minmax, percentile or entropy.
+            tags, description: of the program's registration.
+            inputs, outputs: tensor names, for a SavedModel only.
+
+        Raises:
+            WorkspaceError: what can be seen at once: a program already, a missing extra, a missing calibration folder.
+        """
+        _require_convertible(model)
+        load_config(config)
+        if preprocess is not None:
+            recipe(preprocess)
+        lines = list(labels) if isinstance(labels, Sequence) and not isinstance(labels, str) else \
+            load_labels(Path(labels)) if labels is not None else None
+        place, keep = _calibration(calibration, preprocess)
+        arguments = {"model": model.entry.id, "name": check_name(model_name or _program_name(model.name), "model"),
+                     "config": config if not Path(config).suffix else str(Path(config).resolve()), "preprocess": preprocess,
+                     "labels": lines, "calibration": place, "method": method, "tags": dict(tags or {}),
+                     "description": description or "", "inputs": list(inputs), "outputs": list(outputs)}
+        return Operation.start(workspace, "convert", arguments, [model.entry], keep)
+
+    @staticmethod
+    def convert_tf_model(workspace: Workspace, model: Model, input_tensors: str | Sequence[str],
+                         output_tensors: str | Sequence[str], **options: Any) -> Operation:
+        """A TensorFlow SavedModel; tensor names as lists, or comma-joined as the original wanted them.
+
+        ``options`` as for ``convert``.
+        """
+        def names(given: str | Sequence[str]) -> list[str]:
+            return given.split(",") if isinstance(given, str) else list(given)
+
+        if model.framework != "tensorflow":
+            raise WorkspaceError(f"model {model.id} is no TensorFlow SavedModel but {model.framework}; use convert()")
+        return AccelOnnxConverter.convert(workspace, model, inputs=names(input_tensors), outputs=names(output_tensors),
+                                          **options)
+
+
+def _require_convertible(model: Model) -> None:
+    if model.framework == "weft":
+        raise WorkspaceError(f"model {model.id} is a program already; make an image from it with Image.create")
+    if model.framework == "tensorflow":
+        require_tf2onnx(model.id)
+    if model.framework == "torch":
+        require_torch()
+
+
+def _program_name(name: str) -> str:
+    return f"{name[:250]}.weft"
+
+
+def _calibration(data: CalibrationData | None, preprocess: str | None) -> tuple[str | None, dict[str, bytes]]:
+    """Where the calibration lies, and files to put beside the operation: arrays go with it."""
+    if data is None:
+        return None, {}
+    if isinstance(data, str | Path):
+        path = Path(data).resolve()
+        if not path.exists():
+            raise WorkspaceError(f"calibration {path}: no such folder or file; give a folder of images or an .npz file")
+        if path.is_dir() and preprocess is None:
+            raise WorkspaceError(f"calibration {path}: a folder of images needs to know how they are preprocessed; give "
+                                 "preprocess")
+        return str(path), {}
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = dict(data) if isinstance(data, Mapping) else {"input": data}
+    np.savez(buffer, **arrays)
+    return CALIBRATION, {CALIBRATION: buffer.getvalue()}

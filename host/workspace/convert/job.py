@@ -1,0 +1,108 @@
+"""The conversion's work, inside its own process; every line it prints stands in the operation's log."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from compiler import compile_model
+from compiler.frontend.load import is_quantized, read_model
+from host.bundle import Bundle
+from host.quantize import Calibration, quantize
+from host.workspace import entries, operation
+from host.workspace.convert.tensorflow import saved_model_to_onnx
+from host.workspace.convert.torch import archive_to_onnx
+from host.workspace.entries import Draft, Entry
+from host.workspace.errors import WorkspaceError
+from host.workspace.model import Model
+from host.workspace.operation import SUCCEEDED, Operation
+from host.workspace.worker import OvertakenError
+from isa.config import load_config
+from isa.program import Program
+
+PROGRAM, LABELS, FOLDER = "program.weft", "labels.txt", "program"
+
+
+def run(running: Operation, request: Mapping[str, Any]) -> None:
+    """Source to ONNX, ONNX to integers, integers to a program, and all of it into the registry."""
+    workspace = running.workspace
+    with workspace.database.read() as connection:
+        source = Model.of(workspace, entries.get(connection, request["model"]))
+    source.verify()
+    with workspace.staged() as scratch:
+        model = _quantized(running, request, _to_onnx(source, request, scratch))
+        print(f"compiling for {request['config']}", flush=True)
+        program = compile_model(model, config=load_config(request["config"]))
+        _describe(program)
+        # What would only fail when the program is served fails here: labels that are too few, a recipe of other shape.
+        Bundle.create(request["name"], program, labels=request["labels"], recipe=request["preprocess"])
+        _publish(running, request, source, program)
+
+
+def _to_onnx(source: Model, request: Mapping[str, Any], scratch: Path) -> onnx.ModelProto:
+    print(f"reading {source.entry.reference} ({source.framework})", flush=True)
+    if source.framework == "torch":
+        return read_model(archive_to_onnx(source.path, scratch))
+    if source.framework == "tensorflow":
+        return read_model(saved_model_to_onnx(source.path, scratch, request["inputs"], request["outputs"]))
+    return read_model(source.file)
+
+
+def _quantized(running: Operation, request: Mapping[str, Any], model: onnx.ModelProto) -> onnx.ModelProto:
+    if is_quantized(model):
+        if request["calibration"]:
+            raise WorkspaceError("the model is quantized already, and a calibration was given; leave it out, or convert the "
+                                 "float model")
+        return model
+    if not request["calibration"]:
+        raise WorkspaceError("the model is a float model, and no calibration was given; give calibration: some dozen images "
+                             "like those to come, as a folder or as arrays")
+    calibration = _open_calibration(running.path / request["calibration"], request["preprocess"])
+    print(f"quantizing with {len(calibration)} images by {request['method']}", flush=True)
+    quantized = quantize(model, calibration, request["method"])
+    for note in quantized.notes:
+        print(f"note: {note}", flush=True)
+    return quantized.model
+
+
+def _open_calibration(path: Path, recipe: str | None) -> Calibration:
+    """A folder of images, or an archive: of photographs where it holds bytes, else of preprocessed arrays."""
+    if path.is_dir():
+        assert recipe is not None
+        return Calibration.from_folder(path, recipe)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            photographs = any(archive[name].dtype == np.uint8 for name in archive.files)
+    except Exception as error:
+        raise WorkspaceError(f"calibration {path}: numpy cannot read it as .npz: {error}") from None
+    return Calibration.from_npz(path, recipe if photographs else None)
+
+
+def _describe(program: Program) -> None:
+    print(f"{len(program)} instructions, {len(program.constants):,} bytes of constants, {program.macs:,} "
+          "multiply-accumulates", flush=True)
+    for note in program.notes:
+        print(f"note: {note}", flush=True)
+
+
+def _publish(running: Operation, request: Mapping[str, Any], source: Model, program: Program) -> None:
+    properties = {"config": program.config, "config_digest": program.config_digest, "converted_from": source.id}
+    if request["preprocess"]:
+        properties["preprocess"] = request["preprocess"]
+    draft = Draft("model", request["name"], "Registered", request["description"], {"framework": "weft"}, request["tags"],
+                  properties, [source.entry])
+
+    def end(connection: Any, entry: Entry) -> None:
+        if not operation.end(connection, running.entry.id, SUCCEEDED, result=["model", entry.name, entry.version]):
+            raise OvertakenError
+
+    with running.workspace.staged() as place:
+        folder = place / FOLDER
+        folder.mkdir()
+        program.save(folder / PROGRAM)
+        if request["labels"] is not None:
+            (folder / LABELS).write_text("".join(f"{label}\n" for label in request["labels"]), encoding="utf-8")
+        entry = running.workspace.publish(draft, folder, end)
+    print(f"registered {entry.reference}", flush=True)

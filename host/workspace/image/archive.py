@@ -1,0 +1,42 @@
+"""An image as one tar archive, for ``docker load``, ``podman load`` and ``skopeo copy oci-archive:``.
+
+The archive is the OCI layout, and beside it the ``manifest.json`` that Docker's own format has; both name the same blobs.
+"""
+
+import json
+import re
+from pathlib import Path, PurePosixPath
+
+from host.workspace.files import remove
+from host.workspace.image.layer import write_layer
+from host.workspace.image.layout import Descriptor, Layout
+
+_JOINTS = re.compile(r"[^a-z0-9]+")
+
+
+def repository(name: str) -> str:
+    """An image's name as Docker takes it: lower case, parts joined by single dashes."""
+    return _JOINTS.sub("-", name.lower()).strip("-")
+
+
+def write_archive(layout: Layout, tag: str, target: Path) -> None:
+    """Writes the tar archive of a layout, whole or not at all; ``tag`` as ``REPOSITORY:VERSION``."""
+    (manifest,) = layout.manifests()
+    parts = layout.read_json(manifest)
+    blobs = [Descriptor.from_json(part, str(layout.folder)) for part in (parts["config"], *parts["layers"])]
+    docker = [{"Config": _place(blobs[0]), "RepoTags": [tag], "Layers": [_place(blob) for blob in blobs[1:]]}]
+    files: dict[PurePosixPath, Path | bytes] = {PurePosixPath("/manifest.json"): json.dumps(docker).encode()}
+    for name in ("oci-layout", "index.json"):
+        files[PurePosixPath("/", name)] = layout.folder / name
+    for blob in (manifest, *blobs):
+        files[PurePosixPath("/", _place(blob))] = layout.checked(blob)
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        write_layer(files, beside)
+        beside.replace(target)
+    finally:
+        remove(beside)
+
+
+def _place(blob: Descriptor) -> str:
+    return f"blobs/sha256/{blob.digest.removeprefix('sha256:')}"

@@ -1,0 +1,196 @@
+"""Images: a registered program with its server, as an OCI image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from host.classify import load_labels
+from host.preprocess import recipe
+from host.workspace import entries
+from host.workspace.artifact import Artifact
+from host.workspace.entries import Draft, Entry
+from host.workspace.errors import DamagedError, NotFoundError, WorkspaceError
+from host.workspace.image.archive import repository, write_archive
+from host.workspace.image.layout import Descriptor, Layout
+from host.workspace.model import Model
+from host.workspace.names import check_name
+from host.workspace.operation import FAILED, LIVE, LOG, RUNNING, SUCCEEDED, Operation, find
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from host.workspace.image.run import LocalServer
+    from host.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ImageConfiguration:
+    """How an image is built; made by ``AccelContainerImage.image_configuration``."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    base: Path | None = None
+    dependencies: bool = False
+    preprocess: str | None = None
+    labels: tuple[str, ...] | None = None
+
+
+class AccelContainerImage:
+    """The original's name for images that hold an accelerated model."""
+
+    @staticmethod
+    def image_configuration(tags: Mapping[str, str] | None = None, properties: Mapping[str, str] | None = None,
+                            description: str | None = None, base: str | Path | None = None, dependencies: bool = False,
+                            preprocess: str | None = None,
+                            labels: str | Path | Sequence[str] | None = None) -> ImageConfiguration:
+        """How an image is built.
+
+        Args:
+            tags, description: of the registration.
+            properties: of the registration, and labels of the image.
+            base: an OCI image layout, folder or tar, with Python in it; none: only our own layers.
+            dependencies: whether the server's Python packages come along, from this environment.
+            preprocess: recipe for encoded images, where the model has none or another.
+            labels: class names or a file of them, likewise.
+        """
+        if preprocess is not None:
+            recipe(preprocess)
+        lines = load_labels(Path(labels)) if isinstance(labels, str | Path) else labels
+        return ImageConfiguration(dict(tags or {}), dict(properties or {}), description or "",
+                                  None if base is None else Path(base).resolve(), dependencies, preprocess,
+                                  None if lines is None else tuple(lines))
+
+
+class Image(Artifact):
+    """``Image(workspace, name)`` is the latest version, ``Image(workspace, name, version)`` that one."""
+
+    KIND: ClassVar[str] = "image"
+
+    @staticmethod
+    def create(workspace: Workspace, name: str, models: Model | Sequence[Model],
+               image_config: ImageConfiguration | None = None) -> Image:
+        """Starts building an image from one program; ``wait_for_creation`` waits for it.
+
+        Raises:
+            WorkspaceError: a wrong name, several models, or one that is no program.
+        """
+        chosen = [models] if isinstance(models, Model) else list(models)
+        if len(chosen) != 1:
+            raise WorkspaceError(f"image {name!r}: {len(chosen)} models given; an image holds one, make an image for each")
+        (model,) = chosen
+        if model.framework != "weft":
+            raise WorkspaceError(f"image {name!r}: model {model.id} is {model.framework}, not a program; convert it first "
+                                 "with AccelOnnxConverter.convert")
+        config = image_config or ImageConfiguration()
+        draft = Draft("image", check_name(name, "image"), RUNNING, config.description, {}, config.tags, config.properties,
+                      [model.entry])
+        request = {"model": model.entry.id, "base": None if config.base is None else str(config.base),
+                   "dependencies": config.dependencies, "preprocess": config.preprocess, "labels": config.labels}
+        made: list[Entry] = []
+
+        def also(connection: sqlite3.Connection, started: Entry) -> None:
+            version = entries.next_version(connection, "image", name)
+            image = entries.insert(connection, draft, version)
+            entries.update(connection, image.id, details={"operation": started.id})
+            entries.update(connection, started.id, details={"image": image.id})
+            made.append(entries.get(connection, image.id))
+
+        started = Operation.start(workspace, "image", request, [model.entry], also=also)
+        image = Image.of(workspace, made[0])
+        image._operation = started
+        return image
+
+    _operation: Operation | None = None
+
+    @property
+    def operation(self) -> Operation:
+        """The building of it."""
+        if self._operation is None:
+            self._operation = find(self.workspace, self.entry.details["operation"])
+        return self._operation
+
+    @property
+    def creation_state(self) -> str:
+        """NotStarted, Running, Succeeded, Failed, Cancelled or TimedOut."""
+        if self.entry.state == SUCCEEDED:
+            return SUCCEEDED
+        try:
+            state = self.operation.status
+        except NotFoundError:
+            return FAILED
+        if state not in LIVE:
+            self.refresh()
+        return state
+
+    @property
+    def image_location(self) -> str | None:
+        """The folder of the OCI image layout; None until it is built."""
+        return None if self.entry.path is None else str(self.path)
+
+    @property
+    def image_build_log_uri(self) -> str:
+        """The file of the build log."""
+        return str(self.operation.path / LOG)
+
+    @property
+    def digest(self) -> str:
+        """``sha256:HEX`` of the image's manifest: the same input gives the same digest."""
+        return f"sha256:{self._built().entry.sha256}"
+
+    @property
+    def reference(self) -> str:
+        """``REPOSITORY:VERSION``, under which container engines load it."""
+        return f"{repository(self.name)}:{self.version}"
+
+    def wait_for_creation(self, show_output: bool = False, timeout: float | None = None) -> None:
+        """Waits until it is built; raises ``WorkspaceError`` with the reason where that failed."""
+        self.operation.wait_for_completion(show_output, timeout)
+        self._built()
+
+    def save(self, target: str | Path) -> Path:
+        """Writes one tar archive for ``docker load``, ``podman load`` or ``skopeo copy oci-archive:``."""
+        layout = Layout(self._built().path)
+        try:
+            write_archive(layout, self.reference, Path(target))
+        except OSError as error:
+            raise WorkspaceError(f"{target}: cannot be written: {error.strerror}") from None
+        return Path(target)
+
+    def verify(self) -> None:
+        """Raises ``DamagedError`` when a blob is not what its digest says, or the index names another image."""
+        layout = Layout(self._built().path)
+        (manifest,) = layout.manifests()
+        if manifest.digest != self.digest:
+            raise DamagedError(f"{self.path}: holds {manifest.digest}, and {self.id} is {self.digest}; create it again")
+        parts = layout.read_json(manifest)
+        for part in (parts["config"], *parts["layers"]):
+            layout.checked(Descriptor.from_json(part, str(self.path)))
+
+    @contextmanager
+    def run(self, *options: str) -> Iterator[LocalServer]:
+        """Serves the image's own files on this machine without a container engine, until the block ends.
+
+        ``options``: of ``weft serve``; the ports are free ones on loopback unless they say otherwise.
+        """
+        from host.workspace.image.run import serve
+
+        self.verify()
+        with serve(Layout(self.path), options) as server:
+            yield server
+
+    def serialize(self) -> dict[str, Any]:
+        return super().serialize() | {"creation_state": self.creation_state, "image_location": self.image_location,
+                                      "image_build_log_uri": self.image_build_log_uri, "reference": self.reference,
+                                      "error": self.operation.error}
+
+    def _built(self) -> Image:
+        state = self.creation_state
+        if state != SUCCEEDED:
+            reason = f": {self.operation.error}" if state not in LIVE else "; wait_for_creation() waits for it"
+            raise WorkspaceError(f"image {self.id} is not built, it is {state}{reason}")
+        return self.refresh()

@@ -1,0 +1,129 @@
+"""OCI image layouts (image-spec 1.0): a folder of blobs named after their sha256, and an index."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from host.workspace.errors import DamagedError
+from host.workspace.files import CHUNK
+from host.workspace.image.layer import Layer
+
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+MARKER, INDEX = "oci-layout", "index.json"
+LAYOUT_VERSION = "1.0.0"
+LARGEST_JSON = 16 << 20
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What refers to a blob: media type, ``sha256:HEX``, size in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size, **self.more}
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> "Descriptor":
+        try:
+            more = {name: item for name, item in value.items() if name not in ("mediaType", "digest", "size")}
+            descriptor = cls(value["mediaType"], value["digest"], value["size"], more)
+            algorithm, colon, digest = descriptor.digest.partition(":")
+            well = algorithm == "sha256" and colon and len(digest) == 64 and set(digest) <= set("0123456789abcdef")
+        except (TypeError, KeyError, AttributeError) as error:
+            raise DamagedError(f"{where}: not an OCI descriptor, it lacks {error}; give an OCI image layout") from None
+        if not well:
+            raise DamagedError(f"{where}: digest {descriptor.digest!r} is no sha256 digest; give an OCI image layout")
+        return descriptor
+
+
+class Layout:
+    """An image layout in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def create(self) -> None:
+        """The empty layout."""
+        (self.folder / "blobs" / "sha256").mkdir(parents=True)
+        (self.folder / MARKER).write_text(json.dumps({"imageLayoutVersion": LAYOUT_VERSION}))
+
+    def add_json(self, value: Mapping[str, Any], media_type: str) -> Descriptor:
+        data = encode(value)
+        digest = hashlib.sha256(data).hexdigest()
+        self._blob(digest).write_bytes(data)
+        return Descriptor(media_type, f"sha256:{digest}", len(data))
+
+    def add_layer(self, layer: Layer, media_type: str) -> Descriptor:
+        """Moves a layer in."""
+        layer.path.rename(self._blob(layer.sha256))
+        return Descriptor(media_type, f"sha256:{layer.sha256}", layer.size)
+
+    def add_from(self, other: "Layout", descriptor: Descriptor) -> None:
+        """Copies a blob from another layout, checked on the way."""
+        shutil.copyfile(other.checked(descriptor), self.path_of(descriptor))
+
+    def write_index(self, manifest: Descriptor) -> None:
+        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [manifest.to_json()]}
+        (self.folder / INDEX).write_bytes(encode(index))
+
+    def path_of(self, descriptor: Descriptor) -> Path:
+        return self._blob(descriptor.digest.removeprefix("sha256:"))
+
+    def checked(self, descriptor: Descriptor) -> Path:
+        """The blob's file; raises ``DamagedError`` when it is missing or not what its digest and size say."""
+        path = self.path_of(descriptor)
+        digest, size = hashlib.sha256(), 0
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+        except OSError as error:
+            raise DamagedError(f"{path}: cannot be read: {error.strerror}; the image layout is incomplete") from None
+        if f"sha256:{digest.hexdigest()}" != descriptor.digest or size != descriptor.size:
+            raise DamagedError(f"{path}: is not what its name and size ({descriptor.size}) say; make the image again")
+        return path
+
+    def read_json(self, descriptor: Descriptor) -> dict[str, Any]:
+        """A checked blob as JSON."""
+        if descriptor.size > LARGEST_JSON:
+            raise DamagedError(f"{descriptor.digest}: {descriptor.size} bytes of JSON are more than an image has")
+        return parse(self.checked(descriptor))
+
+    def manifests(self) -> list[Descriptor]:
+        """The index's entries; raises ``DamagedError`` where the folder is no layout of this version."""
+        marker = parse(self.folder / MARKER)
+        if marker.get("imageLayoutVersion") != LAYOUT_VERSION:
+            raise DamagedError(f"{self.folder}: not an OCI image layout of version {LAYOUT_VERSION}; make one with skopeo "
+                               "copy SOURCE oci:FOLDER")
+        index = self.folder / INDEX
+        return [Descriptor.from_json(entry, str(index)) for entry in parse(index).get("manifests", [])]
+
+    def _blob(self, digest: str) -> Path:
+        return self.folder / "blobs" / "sha256" / digest
+
+
+def encode(value: Mapping[str, Any]) -> bytes:
+    """JSON with one form for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """A JSON object; raises ``DamagedError``."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{path}: cannot be read as JSON: {error}; give a whole OCI image layout") from None
+    if not isinstance(value, dict):
+        raise DamagedError(f"{path}: must hold a JSON object")
+    return value

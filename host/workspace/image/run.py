@@ -1,0 +1,76 @@
+"""Serving an image's own files without a container engine: its layers unpacked, its entry point started."""
+
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.workspace.image.build import HISTORY
+from host.workspace.image.contents import ROOT
+from host.workspace.image.layout import Descriptor, Layout, encode, parse
+from host.workspace.server.address import LOOPBACK, Address
+from host.workspace.server.process import LOG, START_SECONDS, ServerProcess
+
+STOP_SECONDS = 30.0
+CONFIG = "image.json"
+LOCAL = ["--host", LOOPBACK, "--port", "0", "--http-port", "0"]
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A server that runs: its address, process and log."""
+
+    address: Address
+    pid: int
+    log: Path
+
+
+@contextmanager
+def serve(layout: Layout, options: Sequence[str] = ()) -> Iterator[LocalServer]:
+    """Unpacks and starts; on loopback, at free ports unless ``options`` (of ``weft serve``) say otherwise.
+
+    The command, environment and working folder are the image's; ``python3`` is this interpreter.
+    """
+    place = Path(tempfile.mkdtemp(prefix="weft-image-"))
+    process = ServerProcess(place)
+    try:
+        unpack(layout, place / "root")
+        command, environment, home = entry_point(place / "root")
+        process.start([*command, *LOCAL, *options], environment, home)
+        process.require_healthy("the image's server", START_SECONDS)
+        pid, address = process.pid, process.address
+        assert pid is not None and address is not None
+        yield LocalServer(address, pid, place / LOG)
+    finally:
+        process.stop(STOP_SECONDS)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def unpack(layout: Layout, root: Path) -> None:
+    """Unpacks the layers that we put into an image, not the base's, and beside them the image's configuration."""
+    (manifest,) = layout.manifests()
+    parts = layout.read_json(manifest)
+    config = Descriptor.from_json(parts["config"], str(layout.folder))
+    image = layout.read_json(config)
+    own = sum(str(step.get("created_by", "")).startswith(HISTORY) for step in image["history"])
+    for part in parts["layers"][-own:]:
+        with tarfile.open(layout.checked(Descriptor.from_json(part, str(layout.folder)))) as archive:
+            archive.extractall(root, filter="data")
+    (root / CONFIG).write_bytes(encode(image))
+
+
+def entry_point(root: Path) -> tuple[list[str], dict[str, str], Path]:
+    """Command, environment and working folder of an image unpacked in ``root``."""
+    config = parse(root / CONFIG)["config"]
+    command = [sys.executable if word == "python3" else _inside(word, root) for word in config["Entrypoint"]]
+    environment = dict(_inside(item, root).split("=", 1) for item in config["Env"])
+    return command, environment, Path(_inside(config["WorkingDir"], root))
+
+
+def _inside(text: str, root: Path) -> str:
+    """Paths of the image as paths below ``root``."""
+    return text.replace(str(ROOT), str(root / ROOT.relative_to("/")))

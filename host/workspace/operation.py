@@ -1,0 +1,203 @@
+"""Operations: work in a process of its own, with a state, a log and a result that outlive whoever started it.
+
+An operation's process holds a lock from before its row exists until it ends. A row that says it runs while its lock is
+free was killed, and is set to Failed by whoever looks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TextIO
+
+from host.workspace import entries, files, lineage
+from host.workspace.artifact import Artifact
+from host.workspace.entries import Draft, Entry
+from host.workspace.errors import NotFoundError, WorkspaceError
+
+if TYPE_CHECKING:
+    from host.workspace.workspace import Also, Workspace
+
+NOT_STARTED, RUNNING, SUCCEEDED, FAILED = "NotStarted", "Running", "Succeeded", "Failed"
+CANCELLED, TIMED_OUT = "Cancelled", "TimedOut"
+LIVE = (NOT_STARTED, RUNNING)
+REQUEST, LOG = "request.json", "log.txt"
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 5.0
+
+
+class Operation(Artifact):
+    """One run of a job, such as ``convert:3``; ``Operation(workspace, name, version)`` finds it again."""
+
+    KIND: ClassVar[str] = "operation"
+    _process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def start(cls, workspace: Workspace, job: str, arguments: Mapping[str, Any], parents: Sequence[Entry],
+              keep: Mapping[str, bytes] | None = None, also: Also | None = None) -> Self:
+        """Starts the job of that name with JSON arguments; ``keep`` are files for it, ``also`` joins the row's transaction.
+
+        The inputs named by ``parents`` cannot be deleted until it has ended.
+        """
+        place = workspace.path / "operations" / uuid.uuid4().hex
+        with files.gate(place.parent):
+            place.mkdir()
+            lock = files.take_lock(place / files.LOCK)
+        assert lock is not None
+        try:
+            for name, content in (keep or {}).items():
+                (place / name).write_bytes(content)
+            (place / REQUEST).write_text(json.dumps(dict(arguments)))
+            (place / LOG).touch()
+            entry = _insert(workspace, job, place, parents, also)
+            operation = cls.of(workspace, entry)
+            operation._spawn(lock)
+        finally:
+            os.close(lock)
+        return operation
+
+    def _spawn(self, lock: int) -> None:
+        os.set_inheritable(lock, True)
+        command = [sys.executable, "-m", "host.workspace.worker", str(self.workspace.path), str(self.entry.id), str(lock)]
+        with (self.path / LOG).open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock],
+                                             start_new_session=True)
+
+    @property
+    def status(self) -> str:
+        """NotStarted, Running, Succeeded, Failed, Cancelled or TimedOut, as of now."""
+        if self._process is not None:
+            self._process.poll()  # takes its exit code, or it would stay as a zombie
+        held = files.is_held(self.path / files.LOCK)
+        if self.refresh().entry.state in LIVE and not held:
+            self.finish(FAILED, "its process ended without a result: it was killed, or the machine was shut down; start "
+                                "the operation again")
+        return self.entry.state
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed: for a model that cannot be compiled the compiler's whole report."""
+        return self.entry.details.get("error")
+
+    @property
+    def unsupported(self) -> list[dict[str, str]]:
+        """Every node that cannot be compiled: node, operator, what, reason, remedy."""
+        return list(self.entry.details.get("unsupported", []))
+
+    @property
+    def log(self) -> str:
+        """What its process has printed so far."""
+        return (self.path / LOG).read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def result(self) -> Any:
+        """The registered result; raises ``WorkspaceError`` with the reason where there is none."""
+        state = self.status
+        if state != SUCCEEDED:
+            reason = f": {self.error}" if self.error else "; wait_for_completion() waits for it" if state in LIVE else ""
+            raise WorkspaceError(f"{self.entry.reference} has no result, it is {state}{reason}")
+        kind, name, version = self.entry.details["result"]
+        with self.workspace.database.read() as connection:
+            return _artifact(kind).of(self.workspace, entries.find(connection, kind, name, version))
+
+    def wait_for_completion(self, show_output: bool = False, timeout: float | None = None) -> bool:
+        """Waits until it has ended; True where it succeeded.
+
+        Args:
+            show_output: print its log as it grows, and in the end its state.
+            timeout: seconds after which the operation is stopped, and its state is TimedOut.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with (self.path / LOG).open(encoding="utf-8", errors="replace") as log:
+            while (state := self.status) in LIVE:
+                if deadline is not None and time.monotonic() >= deadline:
+                    self._stop(TIMED_OUT, f"not done after {timeout} s")
+                    continue
+                time.sleep(POLL_SECONDS)
+                _show(log, show_output)
+            _show(log, show_output)
+        if show_output:
+            print(f"{self.id} {state}" + (f": {self.error}" if self.error else ""), flush=True)
+        return state == SUCCEEDED
+
+    def cancel(self) -> None:
+        """Stops it; nothing happens where it has ended already."""
+        self._stop(CANCELLED, "cancelled")
+
+    def _stop(self, state: str, reason: str) -> None:
+        """The state decides: what a worker finishes after this is thrown away by itself."""
+        if self.status not in LIVE or not self.finish(state, reason):
+            return
+        end = time.monotonic() + GRACE_SECONDS
+        while files.is_held(self.path / files.LOCK):
+            pid = self.refresh().entry.details.get("pid")
+            if pid is not None:  # the lock is held, so the pid is still this worker's
+                _signal(pid, signal.SIGTERM if time.monotonic() < end else signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
+
+    def finish(self, state: str, error: str | None = None, **details: Any) -> bool:
+        """Ends it in a state; False where it had ended before."""
+        with self.workspace.database.write() as connection:
+            ended = end(connection, self.entry.id, state, error=error, **details)
+        self.refresh()
+        return ended
+
+    def serialize(self) -> dict[str, Any]:
+        return super().serialize() | {"state": self.status, "error": self.error, "unsupported": self.unsupported,
+                                      "result": self.entry.details.get("result")}
+
+
+def end(connection: Any, number: int, state: str, **details: Any) -> bool:
+    """Ends the operation with that id inside a transaction; False where it had ended before."""
+    if not entries.move_state(connection, number, LIVE, state):
+        return False
+    lineage.release(connection, number)
+    entries.update(connection, number, details=entries.get(connection, number).details | details)
+    return True
+
+
+def _insert(workspace: Workspace, job: str, place: Path, parents: Sequence[Entry], also: Also | None) -> Entry:
+    path = str(place.relative_to(workspace.path))
+    with workspace.database.write() as connection:
+        known = [entries.get(connection, parent.id) for parent in parents]
+        version = entries.next_version(connection, "operation", job)
+        entry = entries.insert(connection, Draft("operation", job, NOT_STARTED, parents=known), version, path)
+        if also:
+            also(connection, entry)
+    return entry
+
+
+def _artifact(kind: str) -> type[Artifact]:
+    from host.workspace.image.image import Image
+    from host.workspace.model import Model
+
+    kinds: dict[str, type[Artifact]] = {"model": Model, "image": Image}
+    return kinds[kind]
+
+
+def _show(log: TextIO, wanted: bool) -> None:
+    if text := log.read() if wanted else "":
+        print(text, end="", flush=True)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)  # it leads a session of its own
+    except ProcessLookupError:
+        return
+
+
+def find(workspace: Workspace, number: int) -> Operation:
+    """The operation with that id."""
+    with workspace.database.read() as connection:
+        entry = entries.get(connection, number)
+    if entry.kind != "operation":
+        raise NotFoundError(f"{entry.reference} is no operation")
+    return Operation.of(workspace, entry)

@@ -1,0 +1,1 @@
+"""Server processes: kept by a lock, found by a ready file, probed over HTTP."""

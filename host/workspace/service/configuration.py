@@ -1,0 +1,61 @@
+"""How a service is deployed."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from host.serve.settings import Settings
+from host.workspace.errors import WorkspaceError
+
+OWNED = ("name", "keys_file")
+"""Settings that the workspace gives itself."""
+
+
+@dataclass(frozen=True)
+class ServiceConfiguration:
+    """The server's settings, and whether it asks for a key; made by ``LocalWebservice.deploy_configuration``."""
+
+    settings: Settings
+    auth_enabled: bool
+
+    def options(self, name: str, keys_file: Path, ports: Mapping[str, int]) -> list[str]:
+        """The settings as options of ``weft serve``; ``ports``: ``port`` and ``http_port`` where they are settled."""
+        given = {field.name: getattr(self.settings, field.name) for field in fields(Settings)
+                 if field.name not in OWNED and getattr(self.settings, field.name) != field.default}
+        given |= {"name": name, **ports} | ({"keys_file": keys_file} if self.auth_enabled else {})
+        return [text for field, value in given.items() for text in (f"--{field.replace('_', '-')}", str(value))]
+
+    def to_json(self) -> dict[str, Any]:
+        values = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self.settings).items()}
+        return {"auth_enabled": self.auth_enabled, "settings": values}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "ServiceConfiguration":
+        settings = dict(value["settings"])
+        for name in ("tls_cert", "tls_key", "keys_file"):
+            settings[name] = None if settings[name] is None else Path(settings[name])
+        return cls(Settings(**settings), value["auth_enabled"])
+
+
+class LocalWebservice:
+    """Services on this machine."""
+
+    @staticmethod
+    def deploy_configuration(auth_enabled: bool = True, **settings: Any) -> ServiceConfiguration:
+        """How a service is deployed.
+
+        Args:
+            auth_enabled: whether requests need one of the service's two keys.
+            settings: of ``weft serve``, named as in ``host.serve.settings.Settings``; the ports are free ones unless given,
+                and then stay.
+
+        Raises:
+            WorkspaceError: an unknown setting. ``ServeError``: a value that is not allowed.
+        """
+        known = {field.name for field in fields(Settings) if field.default is not MISSING} - set(OWNED)
+        if unknown := sorted(set(settings) - known):
+            raise WorkspaceError(f"setting {unknown[0]!r}: unknown; there are {', '.join(sorted(known))}")
+        chosen: dict[str, Any] = {"port": 0, "http_port": 0, **settings}
+        chosen |= {name: Path(settings[name]).resolve() for name in ("tls_cert", "tls_key") if settings.get(name)}
+        return ServiceConfiguration(Settings(**chosen), auth_enabled)

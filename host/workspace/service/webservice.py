@@ -1,0 +1,195 @@
+"""Services: an image served by a process of its own on this machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from host.serve.keys import Keys, Which, rotate
+from host.workspace import entries
+from host.workspace.artifact import Artifact
+from host.workspace.entries import Draft, Entry
+from host.workspace.errors import ExistsError, WorkspaceError
+from host.workspace.image.layout import Layout
+from host.workspace.image.run import entry_point, unpack
+from host.workspace.names import check_name
+from host.workspace.server.address import Address, tail
+from host.workspace.server.process import ENDED, HEALTHY, LOG, READY_FILE, START_SECONDS, ServerProcess
+from host.workspace.service.configuration import LocalWebservice, ServiceConfiguration
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from host.workspace.image.image import Image
+    from host.workspace.workspace import Workspace
+
+STARTED, STOPPED = "Started", "Stopped"
+ROOT, KEYS, HOME = "root", "keys.json", "service"
+
+
+class Webservice(Artifact):
+    """``Webservice(workspace, name)``: a service that was deployed; ``version`` counts its updates."""
+
+    KIND: ClassVar[str] = "service"
+    _process: ServerProcess | None = None
+
+    @staticmethod
+    def deploy_from_image(workspace: Workspace, name: str, image: Image,
+                          deployment_config: ServiceConfiguration | None = None, tags: Mapping[str, str] | None = None,
+                          properties: Mapping[str, str] | None = None, description: str | None = None) -> Webservice:
+        """Unpacks an image and starts its server; ``wait_for_deployment`` waits until it is ready.
+
+        The server goes on when this process ends; ``delete`` or ``stop`` ends it.
+
+        Raises:
+            ExistsError: there is a service of that name; update or delete it.
+            WorkspaceError: a wrong name, or an image that is not built.
+        """
+        config = deployment_config or LocalWebservice.deploy_configuration()
+        image.verify()
+        draft = Draft("service", check_name(name, "service"), STARTED, description or "", config.to_json(), tags or {},
+                      properties or {}, [image.entry])
+
+        def unique(connection: sqlite3.Connection, entry: Entry) -> None:
+            if others := [e for e in entries.search(connection, "service", name) if e.id != entry.id]:
+                raise ExistsError(f"{others[0].reference} exists; update it, delete it first, or choose another name")
+
+        with workspace.staged() as place:
+            _unpack(image, place / HOME)
+            if config.auth_enabled:
+                Keys.generate().save(place / HOME / KEYS)
+            service = Webservice.of(workspace, workspace.publish(draft, place / HOME, unique))
+        service.start()
+        return service
+
+    @property
+    def configuration(self) -> ServiceConfiguration:
+        return ServiceConfiguration.from_json(self.entry.details)
+
+    @property
+    def address(self) -> Address:
+        """Host, gRPC and HTTP port, and whether they speak TLS; raises ``WorkspaceError`` before it has been ready."""
+        address = self.process.address
+        if address is None:
+            raise WorkspaceError(f"service {self.name} has no address, it has never been ready; wait_for_deployment() waits "
+                                 "for it")
+        return address
+
+    @property
+    def scoring_uri(self) -> str:
+        """``HOST:PORT`` of gRPC."""
+        return f"{self.address.reachable}:{self.address.port}"
+
+    @property
+    def http_uri(self) -> str:
+        """The root of the HTTP interfaces."""
+        scheme = "https" if self.address.tls else "http"
+        return f"{scheme}://{self.address.reachable}:{self.address.http_port}"
+
+    @property
+    def auth_enabled(self) -> bool:
+        return self.configuration.auth_enabled
+
+    @property
+    def image(self) -> str:
+        """``NAME:VERSION`` of the image that is served."""
+        return self.parents[0].reference.partition(" ")[2]
+
+    @property
+    def process(self) -> ServerProcess:
+        if self._process is None or self._process.folder != self.path:
+            self._process = ServerProcess(self.path)
+        return self._process
+
+    @property
+    def state(self) -> str:
+        """Transitioning while it starts or loads a model, Healthy, Unhealthy when it does not answer.
+
+        Failed when its process has ended by itself or was killed, Stopped when it was told to.
+        """
+        self.refresh()
+        state = self.process.state
+        return STOPPED if state == ENDED and self.entry.state == STOPPED else state
+
+    def wait_for_deployment(self, show_output: bool = False, timeout: float = START_SECONDS) -> None:
+        """Waits until it is Healthy; raises ``WorkspaceError`` with the end of its log where it fails or takes longer."""
+        self.process.require_healthy(f"service {self.name}", timeout)
+        if show_output:
+            print(f"service {self.name} is {HEALTHY}: gRPC {self.scoring_uri}, HTTP {self.http_uri}", flush=True)
+
+    def get_logs(self, num_lines: int = 5000) -> str:
+        """The last lines of the server's log, one JSON object each."""
+        return tail(self.path / LOG, num_lines)
+
+    def get_keys(self) -> tuple[str, str]:
+        """The primary and the secondary key; raises ``WorkspaceError`` where the service takes no keys."""
+        keys = Keys.load(self._keys_file())
+        return keys.primary, keys.secondary
+
+    def regen_key(self, key: str) -> tuple[str, str]:
+        """Replaces the ``primary`` or ``secondary`` key while the service runs; the other stays valid."""
+        if key not in list(Which):
+            raise WorkspaceError(f"key {key!r}: unknown; there are {', '.join(Which)}")
+        keys = rotate(self._keys_file(), Which(key))
+        return keys.primary, keys.secondary
+
+    def start(self) -> None:
+        """Starts its server again; raises ``BusyError`` where it runs."""
+        last = self.process.address
+        ports = {"port": last.port, "http_port": last.http_port} if last else {}
+        options = self.configuration.options(self.name, self.path / KEYS, ports)
+        command, environment, home = entry_point(self.path / ROOT)
+        self.process.start([*command, *options], environment, home)
+        self._record(STARTED)
+
+    def stop(self) -> None:
+        """Ends its server, which first finishes what it has accepted."""
+        if self.process.alive:
+            self._record(STOPPED)
+            self.process.stop(self.configuration.settings.grace)
+
+    def update(self, image: Image) -> None:
+        """Serves another image under the same addresses and keys; its version counts up.
+
+        The old server finishes what it has accepted; until the new one is ready, connections are refused.
+        """
+        image.verify()
+        before = self.refresh().entry
+        with self.workspace.staged() as place:
+            _unpack(image, place / HOME)
+            self.stop()
+            for name in (KEYS, READY_FILE):
+                if (self.path / name).exists():
+                    shutil.copy2(self.path / name, place / HOME / name)  # with its mode
+            with self.workspace.database.read() as connection:
+                version = entries.get(connection, before.id).version + 1
+            home = Path("services", self.name, str(version))
+            with self.workspace.placed(place, home) as connection:
+                entries.next_version(connection, "service", self.name)
+                entries.update(connection, before.id, version=version, path=str(home / HOME), sha256=None)
+                entries.adopt(connection, before.id, image.entry)
+        self.workspace.discard(before)
+        self.refresh().start()
+
+    def serialize(self) -> dict[str, Any]:
+        state, known = self.state, self.process.address is not None
+        return super().serialize() | {"state": state, "image": self.image, "grpc": self.scoring_uri if known else None,
+                                      "http": self.http_uri if known else None, "auth_enabled": self.auth_enabled,
+                                      "tls": self.configuration.settings.tls_cert is not None, "pid": self.process.pid}
+
+    def _record(self, state: str) -> None:
+        with self.workspace.database.write() as connection:
+            entries.update(connection, self.entry.id, state=state)
+        self.refresh()
+
+    def _keys_file(self) -> Path:
+        if not self.auth_enabled:
+            raise WorkspaceError(f"service {self.name} takes no keys; deploy it with auth_enabled")
+        return self.path / KEYS
+
+
+def _unpack(image: Image, folder: Path) -> None:
+    folder.mkdir()
+    unpack(Layout(image.path), folder / ROOT)
