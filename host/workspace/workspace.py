@@ -103,6 +103,13 @@ class Workspace:
         files.write_file(target, json.dumps({"workspace": relative}).encode() + b"\n")
         return target
 
+    def get_details(self) -> dict[str, Any]:
+        """Name, place and contents as JSON."""
+        kinds: dict[str, dict[str, Any]] = {"models": self.models, "images": self.images, "services": self.webservices}
+        return {"name": self.name, "location": str(self.path),
+                **{kind: [artifact.id for artifact in found.values()] for kind, found in kinds.items()},
+                "swept": [str(path) for path in self.swept]}
+
     @property
     def models(self) -> "dict[str, Model]":
         """The latest version of every model, by name."""

@@ -31,7 +31,8 @@ class AccelOnnxConverter:
     def convert(workspace: Workspace, model: Model, *, model_name: str | None = None, config: str = DEFAULT,
                 preprocess: str | None = None, labels: Path | str | Sequence[str] | None = None,
                 calibration: CalibrationData | None = None, method: str = "minmax", tags: Mapping[str, str] | None = None,
-                description: str | None = None, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Operation:
+                properties: Mapping[str, str] | None = None, description: str | None = None,
+                inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Operation:
         """Compiles a model; a float one is quantized first.
 
         Args:
@@ -43,7 +44,7 @@ class AccelOnnxConverter:
             calibration: what a float network is run on to find ranges: a folder of images (needs ``preprocess``), an
                 .npz file of preprocessed float32 arrays or of uint8 photographs [N, H, W, 3], or float32 arrays [N, ...].
             method: minmax, percentile or entropy.
-            tags, description: of the program's registration.
+            tags, properties, description: of the program's registration.
             inputs, outputs: tensor names, for a SavedModel only.
 
         Raises:
@@ -59,7 +60,8 @@ class AccelOnnxConverter:
         arguments = {"model": model.entry.id, "name": check_name(model_name or _program_name(model.name), "model"),
                      "config": config if not Path(config).suffix else str(Path(config).resolve()), "preprocess": preprocess,
                      "labels": lines, "calibration": place, "method": method, "tags": dict(tags or {}),
-                     "description": description or "", "inputs": list(inputs), "outputs": list(outputs)}
+                     "properties": dict(properties or {}), "description": description or "", "inputs": list(inputs),
+                     "outputs": list(outputs)}
         return Operation.start(workspace, "convert", arguments, [model.entry], keep)
 
     @staticmethod

@@ -88,7 +88,8 @@ def _describe(program: Program) -> None:
 
 
 def _publish(running: Operation, request: Mapping[str, Any], source: Model, program: Program) -> None:
-    properties = {"config": program.config, "config_digest": program.config_digest, "converted_from": source.id}
+    properties = request["properties"] | {"config": program.config, "config_digest": program.config_digest,
+                                          "converted_from": source.id}
     if request["preprocess"]:
         properties["preprocess"] = request["preprocess"]
     draft = Draft("model", request["name"], "Registered", request["description"], {"framework": "weft"}, request["tags"],

@@ -1,0 +1,138 @@
+"""``weft image``: OCI images of registered programs."""
+
+import argparse
+import signal
+from pathlib import Path
+from typing import Any
+
+from host.boundary import InputError
+from host.cli.common import print_json, require_writable
+from host.cli.convert import finish
+from host.cli.registry import (
+    add_deletion,
+    add_filters,
+    add_group,
+    add_labels,
+    add_verb,
+    filtered,
+    find,
+    labels,
+    open_workspace,
+    print_list,
+    print_one,
+)
+from host.workspace.image import AccelContainerImage, Image
+from host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
+from host.workspace.model import Model
+
+
+def add_parser(commands: Any) -> None:
+    group = add_group(commands, "image", "build, list, show, save, run or delete container images, or describe them to "
+                                         "Kubernetes")
+    create = add_verb(group, "create", _create, "build an image from a program, without a daemon",
+                      "weft image create digits digits.weft --base python-3.11-slim/ --dependencies")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument("model", metavar="MODEL[:VERSION]")
+    create.add_argument("--base", type=Path, metavar="LAYOUT", help="OCI image layout with Python, a folder or a tar")
+    create.add_argument("--dependencies", action="store_true", help="take the server's Python packages along")
+    create.add_argument("--preprocess", metavar="NAME", help="recipe for images, where the model has none or another")
+    create.add_argument("--labels", type=Path, metavar="FILE", help="class names, likewise")
+    create.add_argument("--timeout", type=float, metavar="SECONDS", help="stop building after that time")
+    add_labels(create)
+    add_filters(add_verb(group, "list", _list, "list images", "weft image list"))
+    _reference(add_verb(group, "show", _show, "say all of an image", "weft image show digits:1"))
+    save = add_verb(group, "save", _save, "write an image as a tar for docker load, podman load or skopeo",
+                    "weft image save digits -o digits.tar")
+    _reference(save)
+    save.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.tar")
+    run = add_verb(group, "run", _run, "serve an image here, without a container engine, until interrupted",
+                   "weft image run digits -- --port 50051")
+    _reference(run)
+    run.add_argument("options", nargs="*", metavar="-- OPTION", help="options of weft serve")
+    _add_manifests(group)
+    add_deletion(group, Image)
+
+
+def _reference(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="NAME[:VERSION]")
+
+
+def _add_manifests(group: Any) -> None:
+    parser = add_verb(group, "manifests", _manifests, "write Kubernetes manifests for an image",
+                      "weft image manifests digits --registry registry.example/team --replicas 3 | kubectl apply -f -")
+    _reference(parser)
+    parser.add_argument("--registry", metavar="HOST/PATH", help="where the cluster finds the image")
+    parser.add_argument("--name", metavar="NAME", help="of the objects (default: the image's)")
+    parser.add_argument("--namespace", metavar="NAME")
+    parser.add_argument("--replicas", type=int, default=1, metavar="N", help="pods, the least with autoscaling (default 1)")
+    parser.add_argument("--max-replicas", type=int, default=10, metavar="N", help="the most (default 10); 0: no autoscaling")
+    parser.add_argument("--queue-target", type=int, default=4, metavar="N", help="waiting requests a pod (default 4)")
+    parser.add_argument("--tls-secret", metavar="NAME", help="Secret of type kubernetes.io/tls")
+    parser.add_argument("--keys-secret", metavar="NAME", help="Secret with an entry keys.json")
+    parser.add_argument("--cpu", default="1", metavar="QUANTITY", help="what a pod asks for (default 1)")
+    parser.add_argument("--memory", default="1Gi", metavar="QUANTITY", help="likewise, and its limit (default 1Gi)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.yaml", help="default: standard output")
+
+
+def _create(options: argparse.Namespace) -> int:
+    workspace = open_workspace(options)
+    config = AccelContainerImage.image_configuration(
+        labels(options.tag, "--tag"), labels(options.property, "--property"), options.description, options.base,
+        options.dependencies, options.preprocess, options.labels)
+    image = Image.create(workspace, options.name, find(Model, workspace, options.model), config)
+    finish(image.operation, options.timeout, not options.json)
+    return print_one(options, image.refresh().serialize())
+
+
+def _list(options: argparse.Namespace) -> int:
+    return print_list(options, "images", filtered(Image, options), {
+        "id": "image", "creation_state": "state", "bytes": "bytes", "created": "created", "parents": "from",
+        "image_location": "location"})
+
+
+def _show(options: argparse.Namespace) -> int:
+    image = find(Image, open_workspace(options), options.reference)
+    return print_one(options, image.serialize() | {"dependents": list(image.dependents())})
+
+
+def _save(options: argparse.Namespace) -> int:
+    require_writable(options.output)
+    image = find(Image, open_workspace(options), options.reference)
+    image.save(options.output)
+    return print_one(options, {"path": str(options.output), "reference": image.reference, "digest": image.digest})
+
+
+def _run(options: argparse.Namespace) -> int:
+    image = find(Image, open_workspace(options), options.reference)
+    waiting = {signal.SIGINT, signal.SIGTERM}
+    with image.run(*options.options) as server:
+        address = server.address
+        facts = {"image": image.id, "grpc": f"{address.reachable}:{address.port}", "http_port": address.http_port,
+                 "tls": address.tls, "pid": server.pid, "log": str(server.log)}
+        print_json(facts) if options.json else print_one(options, facts)
+        print("", end="", flush=True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+        signal.sigwait(waiting)
+    return 0
+
+
+def _manifests(options: argparse.Namespace) -> int:
+    image = find(Image, open_workspace(options), options.reference)
+    if options.max_replicas < 0:
+        raise InputError(f"--max-replicas {options.max_replicas}: must not be negative")
+    place = f"{options.registry.rstrip('/')}/{image.reference}" if options.registry else image.reference
+    config = KubernetesConfiguration(
+        options.name or image.reference.partition(":")[0], place, options.namespace, options.replicas,
+        options.max_replicas or None, options.queue_target, options.tls_secret, options.keys_secret, options.cpu,
+        options.memory)
+    objects = manifests(config)
+    if options.json:
+        print_json({"apiVersion": "v1", "kind": "List", "items": objects})
+        return 0
+    text = "".join(f"# {command}\n" for command in secret_commands(config)) + to_yaml(objects)
+    if options.output:
+        require_writable(options.output)
+        options.output.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return 0

@@ -1,0 +1,165 @@
+"""Kubernetes manifests for an image: Deployment, Service and HorizontalPodAutoscaler.
+
+Secrets are named, never contained. Field names and API versions (apps/v1, v1, autoscaling/v2) are those of Kubernetes 1.23
+and later.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from host.workspace.errors import WorkspaceError
+from host.workspace.image.build import GRPC_PORT, HTTP_PORT
+from host.workspace.server.address import LIVE, READY
+
+QUEUE_METRIC = "weft_queue_length"
+"""Requests that wait in a server, as its ``/metrics`` names them."""
+NOBODY = 65532
+GRACE_SECONDS = 60
+SECRET_MODE = 0o440
+TLS, KEYS = "/etc/weft/tls", "/etc/weft/keys"
+_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?")
+
+
+@dataclass(frozen=True)
+class KubernetesConfiguration:
+    """What the manifests say.
+
+    Args:
+        name: of all objects; also of the service towards its clients.
+        image: where the cluster finds the image, such as ``registry.example/team/digits:1``.
+        namespace: None: the one that the manifests are applied in.
+        replicas: pods; the least where there is autoscaling.
+        max_replicas: the most; None: no autoscaling.
+        queue_target: waiting requests a pod, above which pods are added.
+        tls_secret: a Secret of type ``kubernetes.io/tls``; None: no TLS.
+        keys_secret: a Secret with an entry ``keys.json``; None: no keys.
+        cpu, memory: what a pod asks for, as quantities; memory is its limit, too.
+
+    Raises:
+        WorkspaceError: a value that Kubernetes does not take.
+    """
+
+    name: str
+    image: str
+    namespace: str | None = None
+    replicas: int = 1
+    max_replicas: int | None = 10
+    queue_target: int = 4
+    tls_secret: str | None = None
+    keys_secret: str | None = None
+    cpu: str = "1"
+    memory: str = "1Gi"
+
+    def __post_init__(self) -> None:
+        for field in ("name", "namespace", "tls_secret", "keys_secret"):
+            value = getattr(self, field)
+            if value is not None and not _LABEL.fullmatch(value):
+                raise WorkspaceError(f"{field} {value!r}: must be 1 to 63 lower-case letters, digits and '-', begin with a "
+                                     "letter and end with a letter or digit")
+        for field in ("cpu", "memory"):
+            if not _QUANTITY.fullmatch(getattr(self, field)):
+                raise WorkspaceError(f"{field} {getattr(self, field)!r}: must be a quantity such as 500m, 2 or 1Gi")
+        if self.replicas < 1 or self.queue_target < 1:
+            raise WorkspaceError(f"replicas {self.replicas}, queue_target {self.queue_target}: must be at least 1")
+        if self.max_replicas is not None and self.max_replicas < self.replicas:
+            raise WorkspaceError(f"max_replicas {self.max_replicas}: must be at least replicas, {self.replicas}")
+
+
+def manifests(config: KubernetesConfiguration) -> list[dict[str, Any]]:
+    """The objects in the order in which they are applied."""
+    objects = [_service(config), _deployment(config)]
+    return [*objects, _autoscaler(config)] if config.max_replicas is not None else objects
+
+
+def to_yaml(objects: list[dict[str, Any]]) -> str:
+    """The objects as YAML documents, for ``kubectl apply -f``."""
+    import yaml
+
+    return yaml.safe_dump_all(objects, sort_keys=False, explicit_start=True)
+
+
+def secret_commands(config: KubernetesConfiguration) -> list[str]:
+    """The commands that make the Secrets which the manifests name."""
+    space = f" --namespace {config.namespace}" if config.namespace else ""
+    commands = []
+    if config.tls_secret:
+        commands.append(f"kubectl create secret tls {config.tls_secret} --cert=CERT.pem --key=KEY.pem{space}")
+    if config.keys_secret:
+        commands.append(f"kubectl create secret generic {config.keys_secret} --from-file=keys.json{space}")
+    return commands
+
+
+def _metadata(config: KubernetesConfiguration) -> dict[str, Any]:
+    space = {"namespace": config.namespace} if config.namespace else {}
+    return {"name": config.name, **space, "labels": _labels(config)}
+
+
+def _labels(config: KubernetesConfiguration) -> dict[str, str]:
+    return {"app.kubernetes.io/name": "weft", "app.kubernetes.io/instance": config.name}
+
+
+def _service(config: KubernetesConfiguration) -> dict[str, Any]:
+    ports = [{"name": name, "port": port, "targetPort": name} for name, port in (("grpc", GRPC_PORT), ("http", HTTP_PORT))]
+    return {"apiVersion": "v1", "kind": "Service", "metadata": _metadata(config),
+            "spec": {"selector": _labels(config), "ports": ports}}
+
+
+def _deployment(config: KubernetesConfiguration) -> dict[str, Any]:
+    # Where an autoscaler sets the number of pods, a number here would undo its work at every apply.
+    replicas = {"replicas": config.replicas} if config.max_replicas is None else {}
+    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(HTTP_PORT), "prometheus.io/path": "/metrics",
+              "prometheus.io/scheme": _scheme(config).lower()}
+    template = {"metadata": {"labels": _labels(config), "annotations": scrape}, "spec": _pod(config)}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _metadata(config),
+            "spec": {**replicas, "selector": {"matchLabels": _labels(config)}, "template": template}}
+
+
+def _pod(config: KubernetesConfiguration) -> dict[str, Any]:
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
+    for name, secret in (("tls", config.tls_secret), ("keys", config.keys_secret)):
+        if secret:
+            volumes.append({"name": name, "secret": {"secretName": secret, "defaultMode": SECRET_MODE}})
+    security = {"runAsNonRoot": True, "runAsUser": NOBODY, "runAsGroup": NOBODY, "fsGroup": NOBODY,
+                "seccompProfile": {"type": "RuntimeDefault"}}
+    return {"automountServiceAccountToken": False, "terminationGracePeriodSeconds": GRACE_SECONDS + 10,
+            "securityContext": security, "containers": [_container(config)], "volumes": volumes}
+
+
+def _container(config: KubernetesConfiguration) -> dict[str, Any]:
+    options = ["--name", config.name, "--grace", str(GRACE_SECONDS)]
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]
+    if config.tls_secret:
+        options += ["--tls-cert", f"{TLS}/tls.crt", "--tls-key", f"{TLS}/tls.key"]
+        mounts.append({"name": "tls", "mountPath": TLS, "readOnly": True})
+    if config.keys_secret:
+        options += ["--keys-file", f"{KEYS}/keys.json"]
+        mounts.append({"name": "keys", "mountPath": KEYS, "readOnly": True})
+    return {"name": "weft", "image": config.image, "args": options,
+            "ports": [{"name": "grpc", "containerPort": GRPC_PORT}, {"name": "http", "containerPort": HTTP_PORT}],
+            "startupProbe": {**_probe(config, LIVE), "periodSeconds": 2, "failureThreshold": 60},
+            "readinessProbe": {**_probe(config, READY), "periodSeconds": 2, "timeoutSeconds": 5},
+            "livenessProbe": {**_probe(config, LIVE), "periodSeconds": 10, "timeoutSeconds": 5},
+            "resources": {"requests": {"cpu": config.cpu, "memory": config.memory}, "limits": {"memory": config.memory}},
+            "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                "capabilities": {"drop": ["ALL"]}},
+            "volumeMounts": mounts}
+
+
+def _probe(config: KubernetesConfiguration, path: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": "http", "scheme": _scheme(config)}}
+
+
+def _scheme(config: KubernetesConfiguration) -> str:
+    return "HTTPS" if config.tls_secret else "HTTP"
+
+
+def _autoscaler(config: KubernetesConfiguration) -> dict[str, Any]:
+    """Scales by the queue; the cluster needs an adapter that offers the pods' Prometheus metrics to it."""
+    metric = {"type": "Pods", "pods": {"metric": {"name": QUEUE_METRIC},
+                                       "target": {"type": "AverageValue", "averageValue": str(config.queue_target)}}}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": config.name}
+    return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": _metadata(config),
+            "spec": {"scaleTargetRef": target, "minReplicas": config.replicas, "maxReplicas": config.max_replicas,
+                     "metrics": [metric]}}
