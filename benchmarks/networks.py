@@ -1,0 +1,76 @@
+"""The networks that the README's figures are of, with an input for each."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from host.boundary import InputError
+from host.networks import digits
+
+VARIABLE = "WEFT_DATA"
+IMAGE = 3       # of those in an array file
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Network:
+    """``model`` and ``image`` are in the folder of networks and photographs, unless they are in the package.
+
+    Without ``recipe`` the image is one of an array file's ``x_uint8_nhwc``, which the model takes less 128.
+    """
+
+    key: str
+    title: str
+    model: Path
+    image: Path
+    recipe: str | None
+
+    def files(self, data: Path, scratch: Path) -> tuple[Path, Path]:
+        """Model and input file, which may be new in ``scratch``; raises ``InputError`` where one is missing."""
+        model, image = data / self.model, data / self.image
+        for file in (model, image):
+            if not file.is_file():
+                raise InputError(f"{file}: not there; give the folder of networks and photographs with --data or {VARIABLE}")
+        return model, image if self.recipe else _signed(image, scratch / f"{self.key}.npy")
+
+
+def _signed(source: Path, file: Path) -> Path:
+    """One of the images in ``source``, [1, 3, H, W] int8, in ``file``."""
+    with np.load(source) as arrays:
+        image = arrays["x_uint8_nhwc"][IMAGE]
+    np.save(file, (image.transpose(2, 0, 1)[None].astype(np.int16) - 128).astype(np.int8))
+    return file
+
+
+NETWORKS = {network.key: network for network in (
+    Network("digits", "digits (in the package)", digits.MODEL.resolve(), (digits.IMAGES / "digit_3_0705.png").resolve(),
+            "digits"),
+    Network("resnet20", "ResNet-20, CIFAR-10", Path("models/resnet20_cifar10_int8_qop.onnx"), Path("images/orange.png"),
+            "cifar10"),
+    Network("resnet8", "ResNet-8, MLPerf Tiny, int8 QDQ", Path("models/mlperf_tiny_resnet8_int8_qdq.onnx"),
+            Path("cifar10_lossless_130.npz"), None),
+    Network("squeezenet", "SqueezeNet 1.0", Path("models/squeezenet1.0_int8_qop.onnx"), Path("images/owl.jpg"),
+            "imagenet-caffe"),
+    Network("resnet18", "ResNet-18", Path("models/resnet18_int8_qop.onnx"), Path("images/owl.jpg"), "imagenet"),
+    Network("resnet50", "ResNet-50 v1.5", Path("models/resnet50_int8_qop.onnx"), Path("images/snowleopardgaze.jpg"),
+            "imagenet"),
+)}
+
+
+def data_folder(given: Path | None) -> Path:
+    """``given``, else what the environment says, else beside the project."""
+    return given or Path(os.environ.get(VARIABLE, DATA))
+
+
+def chosen(pairs: Iterable[str]) -> list[tuple[Network, str]]:
+    """Networks with configurations from texts such as ``resnet18@16x16``; raises ``InputError``."""
+    result = []
+    for pair in pairs:
+        key, _, config = pair.partition("@")
+        if key not in NETWORKS or not config:
+            raise InputError(f"{pair!r}: must be NETWORK@CONFIG; the networks are {', '.join(NETWORKS)}")
+        result.append((NETWORKS[key], config))
+    return result

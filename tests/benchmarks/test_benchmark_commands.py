@@ -1,0 +1,53 @@
+"""The commands behind the documents' figures."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from host.networks import digits
+
+ROOT = Path(__file__).parents[2]
+NETWORK = [str(digits.MODEL), "--config", "tiny", "--input", str(digits.IMAGES / "digit_3_0705.png")]
+
+
+def _run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", f"benchmarks.{module}", *arguments], cwd=ROOT, capture_output=True,
+                          text=True, check=False)
+
+
+def test_times_and_memory_of_a_network() -> None:
+    done = _run("network", *NETWORK, "--preprocess", "digits", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert {"date", "cpu", "versions"} <= set(result)
+    assert result["rtl"]["cycles"] > result["rtl"]["macs"] / 16
+    for part in ("compile", "emulator", "rtl"):
+        assert result[part]["peak_memory_bytes"] > 1 << 25
+    assert 0 < result["rtl"]["wall_seconds"] < result["rtl"]["total_seconds"]
+
+
+def test_the_table_of_the_documents(tmp_path: Path) -> None:
+    done = _run("table", "digits@tiny", "--json", str(tmp_path / "table.json"))
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert row["bytes_differing"] == 0
+    head, rule, line = done.stdout.splitlines()
+    assert head.count("|") == rule.count("|") == line.count("|")
+    assert f"| `tiny` | 0.83 M | {row['cycles']:,} | {100 * row['utilization']:.1f} % |" in line
+
+
+@pytest.mark.parametrize(("module", "arguments", "message"), [
+    ("table", ["lenet@tiny"], "'lenet@tiny': must be NETWORK@CONFIG; the networks are digits"),
+    ("table", ["resnet18@16x16", "--data", "/absent"], "give the folder of networks and photographs with --data"),
+    ("network", NETWORK, "add --preprocess NAME"),
+    ("network", [*NETWORK, "--json", "/absent/file.json"], "/absent is not a folder"),
+])
+def test_bad_input_is_named(module: str, arguments: list[str], message: str) -> None:
+    done = _run(module, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
