@@ -50,10 +50,11 @@ def write_signature(config: Config) -> Signature:
 def bus_status_signature() -> Signature:
     """The bus towards the control unit, seen from the bus.
 
-    ``halt``: begin no further burst; those begun are completed. ``quiet``: none is under way. ``read``, ``written``: a
-    word moves in this cycle.
+    ``halt``: begin no further burst; those begun are completed. ``reads``, ``writes``: bursts under way; ``quiet``: none
+    is. ``read``, ``written``: a word moves in this cycle.
     """
-    return Signature({"halt": In(1), "quiet": Out(1), "read": Out(1), "written": Out(1)})
+    return Signature({"halt": In(1), "reads": Out(OUTSTANDING), "writes": Out(OUTSTANDING), "quiet": Out(1),
+                      "read": Out(1), "written": Out(1)})
 
 
 class Bus(Component):
@@ -147,14 +148,13 @@ class Bus(Component):
     def _watch(self, m):
         axi = self.axi
         fetch, load, store = (port.request.valid & port.request.ready for port in (self.fetch, self.load, self.store))
-        reads = self._outstanding(m, "reads", fetch | load, axi.rvalid & axi.rready & axi.rlast)
-        writes = self._outstanding(m, "writes", store, axi.bvalid)
-        m.d.comb += self.status.quiet.eq((reads == 0) & (writes == 0))
+        status = self.status
+        self._outstanding(m, status.reads, fetch | load, axi.rvalid & axi.rready & axi.rlast)
+        self._outstanding(m, status.writes, store, axi.bvalid)
+        m.d.comb += status.quiet.eq((status.reads == 0) & (status.writes == 0))
 
-    def _outstanding(self, m, name, begun, ended):
-        count = Signal(OUTSTANDING, name=name)
+    def _outstanding(self, m, count, begun, ended):
         with m.If(begun & ~ended):
             m.d.sync += count.eq(count + 1)
         with m.Elif(ended & ~begun):
             m.d.sync += count.eq(count - 1)
-        return count

@@ -1,6 +1,6 @@
 """The control and status registers."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import ceil_log2, exact_log2
@@ -9,26 +9,26 @@ from hdl.axi import ADDRESS_BITS, bus_status_signature
 from hdl.axi_lite import AxiLiteSlave
 from hdl.counters import COUNTER_BITS, CauseCounters
 from hdl.fetch import control_signature
-from hdl.interfaces import CAUSE_BITS, axi_lite_signature
+from hdl.interfaces import axi_lite_signature, events_signature, levels_signature
 from hdl.issue import status_signature
 from hdl.run import Run
 from isa.config import Config
 from isa.fields import Unit
-from isa.registers import IDENTITY_VALUE, VERSION_VALUE, Cause, Register, counter_address
+from isa.registers import CAUSE_BITS, IDENTITY_VALUE, VERSION_VALUE, Block, Cause, Register, counter_address
 from isa.registers import Control as ControlBit
 
 REGISTER_BITS = 32
 WORD_BYTES = 4
 
 
-def _counter_bit(unit, cause):
-    return exact_log2((counter_address(Unit(unit), Cause(cause)) - Register.COUNTERS) // WORD_BYTES)
+def _counter_bit(block, cause):
+    return exact_log2((counter_address(Block(block), Cause(cause)) - Register.COUNTERS) // WORD_BYTES)
 
 
-# Where unit and cause lie in the number of a counter's register; what lies above is the same in all.
+# Where block and cause lie in the number of a counter's register; what lies above is the same in all.
 CAUSE = slice(_counter_bit(0, 1), _counter_bit(0, 1) + CAUSE_BITS)
-UNIT = slice(_counter_bit(1, 0), _counter_bit(1, 0) + ceil_log2(len(Unit)))
-GROUP = slice(UNIT.stop, None)
+BLOCK = slice(_counter_bit(1, 0), _counter_bit(1, 0) + ceil_log2(len(Block)))
+GROUP = slice(BLOCK.stop, None)
 STORED = {Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32, Register.PROGRAM: 32, Register.BASE: 32,
           Register.PROGRAM_HIGH: ADDRESS_BITS - 32, Register.BASE_HIGH: ADDRESS_BITS - 32}
 FIXED_IN_RUN = (Register.PROGRAM, Register.PROGRAM_HIGH, Register.BASE, Register.BASE_HIGH)
@@ -39,7 +39,7 @@ class Control(Component):
 
     A write to an address that has no writable register, to PROGRAM or BASE during a run, and a START during a run are
     refused with SLVERR, as are reads where there is no register. PROGRAM and BASE have 40 bits. START waits until the
-    bus is quiet. The counters of each unit sum to CYCLES: both count from the first cycle of FETCH to the run's last.
+    bus is quiet. The counters of each block sum to CYCLES: both count from the first cycle of FETCH to the run's last.
 
     Members
     -------
@@ -55,8 +55,10 @@ class Control(Component):
     bus : In(hdl.axi.bus_status_signature)
     load_error, store_error : In(1)
         The bus answered with an error.
+    levels : In(hdl.interfaces.levels_signature)
     data_left : In(1)
         A FIFO or an accumulator half is not empty.
+    events : Out(hdl.interfaces.events_signature)
     """
 
     def __init__(self, config: Config) -> None:
@@ -68,6 +70,7 @@ class Control(Component):
             "fetch": In(control_signature()),
             "bus": In(bus_status_signature()),
             "load_error": In(1), "store_error": In(1), "data_left": In(1),
+            "levels": In(levels_signature(config)), "events": Out(events_signature()),
         })
 
     def elaborate(self, platform):
@@ -86,6 +89,7 @@ class Control(Component):
         ]
         self.pending = Signal()
         self._interrupt(m)
+        self._tell(m)
         self._write(m)
         self._read(m, self._plain(m), self._counters(m))
         return m
@@ -108,6 +112,14 @@ class Control(Component):
             m.d.sync += self.pending.eq(1)
         with m.Elif(self._written(Register.INTERRUPT) & port.write_strobe[0] & port.write_data[0] | self.run.begin):
             m.d.sync += self.pending.eq(0)
+
+    def _tell(self, m):
+        events = self.events
+        self.causes = [*(unit.cause for unit in self.units), self.fetch.cause]
+        # A cause speaks of the cycle before, and these pulses of their own.
+        m.d.sync += events.retired.eq(Cat([unit.retired for unit in self.units], self.fetch.fetched))
+        m.d.comb += events.running.eq(self.run.running)
+        m.d.comb += [told.eq(cause) for told, cause in zip(events.causes, self.causes, strict=True)]
 
     def _written(self, register):
         return self.port.write & (self.port.write_word == register >> 2)
@@ -142,7 +154,7 @@ class Control(Component):
 
     def _plain(self, m):
         """Every register but the counters of causes, as byte address to value of up to 64 bits."""
-        run, fetch, bus = self.run, self.fetch, self.bus
+        run, fetch, bus, levels = self.run, self.fetch, self.bus, self.levels
         values = {
             Register.IDENTITY: Const(IDENTITY_VALUE, 32),
             Register.VERSION: Const(VERSION_VALUE, 32),
@@ -155,12 +167,18 @@ class Control(Component):
             Register.FETCHED: self._count(m, "fetched", REGISTER_BITS, fetch.fetched & run.running),
             Register.BEATS_READ: self._count(m, "beats_read", COUNTER_BITS, bus.read & run.running),
             Register.BEATS_WRITTEN: self._count(m, "beats_written", COUNTER_BITS, bus.written & run.running),
+            Register.FETCH_STATE: _state(0, 0, fetch.cause, 0),
+            Register.WEIGHTS_HELD: levels.weights,
+            Register.PARAMETERS_HELD: levels.parameters,
+            Register.TABLES_HELD: levels.tables,
+            Register.HALVES: _bytes(levels.used, levels.full),
+            Register.BURSTS: _bytes(bus.reads, bus.writes),
         }
         for number, unit in enumerate(self.units):
             retired = self._count(m, f"retired_{number}", REGISTER_BITS, unit.retired & run.running)
             values |= {
                 Register.RETIRED + 4 * number: retired,
-                Register.STATE + 4 * number: Cat(unit.waiting, unit.in_flight, unit.cause),
+                Register.STATE + 4 * number: _state(unit.waiting, unit.in_flight, unit.cause, unit.missing),
                 Register.TOKENS + 4 * number: unit.tokens.as_value(),
             }
         return values | self.stored
@@ -174,12 +192,12 @@ class Control(Component):
         return count
 
     def _counters(self, m):
-        """The counters of each unit; they answer to one cause at a time."""
+        """The counters of each block; they answer to one cause at a time."""
         values = []
-        for unit in Unit:
-            m.submodules[f"counters_{unit.name.lower()}"] = counters = CauseCounters()
+        for block in Block:
+            m.submodules[f"counters_{block.name.lower()}"] = counters = CauseCounters()
             m.d.comb += [
-                counters.cause.eq(self.units[unit].cause), counters.enable.eq(self.run.running),
+                counters.cause.eq(self.causes[block]), counters.enable.eq(self.run.running),
                 counters.clear.eq(self.run.clear), counters.select.eq(self.port.read_word[CAUSE]),
             ]
             values.append(counters.value)
@@ -194,7 +212,7 @@ class Control(Component):
             if len(value) > REGISTER_BITS:
                 words[(address >> 2) + 1] = value[REGISTER_BITS:]
         plain, known = Signal(REGISTER_BITS, reset_less=True), Signal()
-        counts = Signal(data.ArrayLayout(COUNTER_BITS, len(Unit)), reset_less=True)
+        counts = Signal(data.ArrayLayout(COUNTER_BITS, len(Block)), reset_less=True)
         with m.If(port.read):
             m.d.sync += [plain.eq(0), known.eq(0)]
             m.d.sync += [count.eq(value) for count, value in zip(counts, counters, strict=True)]
@@ -202,9 +220,20 @@ class Control(Component):
                 for word, value in words.items():
                     with m.Case(word):
                         m.d.sync += [plain.eq(value), known.eq(1)]
-        count = counts[port.read_word[UNIT]]
-        counter = port.read_word[GROUP] == Register.COUNTERS >> 2 + GROUP.start
+        count, word = counts[port.read_word[BLOCK]], port.read_word
+        counter = ((word[GROUP] == Register.COUNTERS >> 2 + GROUP.start) & (word[BLOCK] < len(Block))
+                   & (word[CAUSE] < len(Cause)))
         m.d.comb += [
-            port.read_data.eq(Mux(counter, Mux(port.read_word[0], count[REGISTER_BITS:], count[:REGISTER_BITS]), plain)),
+            port.read_data.eq(Mux(counter, Mux(word[0], count[REGISTER_BITS:], count[:REGISTER_BITS]), plain)),
             port.read_error.eq(~known & ~counter),
         ]
+
+
+def _bytes(*values):
+    """A byte for each value."""
+    return Cat(Cat(value, Const(0, 8 - len(value))) for value in values)
+
+
+def _state(waiting, in_flight, cause, missing):
+    """``isa.registers.StateWord``."""
+    return _bytes(*(Value.cast(value) for value in (waiting, in_flight, cause, missing)))

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
-from hdl.interfaces import CAUSE_BITS
+from isa.registers import CAUSE_BITS
 
 COUNTER_BITS = 48
 
@@ -14,10 +14,10 @@ class CauseCounters(Component):
 
     Members
     -------
-    cause : In(3)
+    cause : In(4)
     enable : In(1)
     clear : In(1)
-    select : In(3)
+    select : In(4)
         The counter that is in ``value`` in the same cycle.
     value : Out(48)
     """

@@ -11,6 +11,7 @@ from hdl.interfaces import INSTRUCTION, instruction_layout
 from isa.config import Config
 from isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
 from isa.instructions import INSTRUCTIONS
+from isa.registers import CAUSE_BITS, Cause
 
 CHUNK_BYTES = 4 * INSTRUCTION_BYTES     # a burst; chunks are aligned, so that none crosses a page
 BUFFER_BYTES = 4 * CHUNK_BYTES
@@ -19,10 +20,11 @@ BUFFER_BYTES = 4 * CHUNK_BYTES
 def control_signature() -> Signature:
     """FETCH towards the control unit, seen from FETCH.
 
-    All are pulses. ``start`` begins a program; ``fetched`` for each instruction, ``finished`` when End is reached and
-    all is done; after ``illegal`` or ``bus_error`` nothing more is fetched.
+    Pulses: ``start`` begins a program; ``fetched`` for each instruction, ``finished`` when End is reached and all is
+    done; after ``illegal`` or ``bus_error`` nothing more is fetched. ``cause``: what FETCH did one cycle ago.
     """
-    return Signature({"start": In(1), "fetched": Out(1), "finished": Out(1), "illegal": Out(1), "bus_error": Out(1)})
+    return Signature({"start": In(1), "fetched": Out(1), "finished": Out(1), "illegal": Out(1), "bus_error": Out(1),
+                      "cause": Out(CAUSE_BITS)})
 
 
 class Fetch(Component):
@@ -124,7 +126,7 @@ class Fetch(Component):
             m.d.sync += _advance(part, last)
         for queue in self.queues:
             m.d.comb += queue.payload.eq(current)
-        with m.FSM():
+        with m.FSM() as states:
             with m.State("DECODE"), m.If(self.full):
                 self._decode(m, current, target, ends, legal)
                 m.next = "CHECK"
@@ -141,6 +143,21 @@ class Fetch(Component):
                 m.next = "STOPPED"
             with m.State("STOPPED"):
                 pass
+        self._cause(m, states)
+
+    def _cause(self, m, states):
+        """An instruction takes three cycles of work: it is decoded, checked and pushed."""
+        cause = self.control.cause
+        with m.If(states.ongoing("ENDED") | states.ongoing("STOPPED")):
+            m.d.sync += cause.eq(Cause.IDLE)
+        with m.Elif(states.ongoing("PUSH") & ~self.control.fetched):
+            m.d.sync += cause.eq(Cause.SPACE)
+        with m.Elif(self.full):
+            m.d.sync += cause.eq(Cause.COMPUTING)
+        with m.Elif(self.buffer.r_rdy):
+            m.d.sync += cause.eq(Cause.OVERHEAD)
+        with m.Else():
+            m.d.sync += cause.eq(Cause.MEMORY)
 
     def _decode(self, m, current, target, ends, legal):
         m.d.sync += [target.eq(0), ends.eq(0), legal.eq(0)]

@@ -8,9 +8,9 @@ from amaranth.utils import ceil_log2
 from isa.config import Config
 from isa.fields import INSTRUCTION_BITS, Instruction
 from isa.instructions import WORD_ADDRESS
+from isa.registers import CAUSE_BITS, Block
 
 MEMORY_LATENCY = 2      # cycles from an accepted request to its data, activation memory and accumulators alike
-CAUSE_BITS = 3
 INSTRUCTION = unsigned(INSTRUCTION_BITS)
 
 
@@ -113,3 +113,25 @@ def axi_lite_signature() -> Signature:
 def trace_signature(config: Config) -> Signature:
     """Every word that the POST unit writes, for comparison with the emulator; left open on a board."""
     return Signature({"valid": Out(1), "address": Out(WORD_ADDRESS), "data": Out(config.word_bits)})
+
+
+def events_signature() -> Signature:
+    """What each block (``isa.registers.Block``) does, for a timeline of the run; left open on a board.
+
+    ``running``: in each cycle that CYCLES counts; then ``causes[block]`` is the cause that counts for the cycle, and bit
+    ``block`` of ``retired`` says that its oldest instruction ends with it.
+    """
+    return Signature({"running": Out(1), "retired": Out(len(Block)),
+                      "causes": Out(data.ArrayLayout(CAUSE_BITS, len(Block)))})
+
+
+def levels_signature(config: Config) -> Signature:
+    """How full the stores between units are, seen from the stores.
+
+    ``weights``: words; ``parameters``: entries; ``tables``: whole pages; ``used``: accumulator halves that are not
+    empty; ``full``: those of them that the POST unit may drain.
+    """
+    return Signature({
+        "weights": Out(range(config.weight_words + 1)), "parameters": Out(range(config.parameter_entries + 1)),
+        "tables": Out(range(config.table_pages + 1)), "used": Out(2), "full": Out(2),
+    })

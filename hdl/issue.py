@@ -5,10 +5,10 @@ from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from hdl.interfaces import CAUSE_BITS, INSTRUCTION, instruction_layout, unit_signature
+from hdl.interfaces import INSTRUCTION, instruction_layout, unit_signature
 from isa.config import Config
 from isa.fields import Instruction, Unit
-from isa.registers import TOKEN_BITS, Cause
+from isa.registers import CAUSE_BITS, TOKEN_BITS, Cause
 
 IN_FLIGHT = 8   # instructions that a unit has accepted and not retired, at most
 
@@ -16,12 +16,14 @@ IN_FLIGHT = 8   # instructions that a unit has accepted and not retired, at most
 def status_signature() -> Signature:
     """A unit towards the control unit, seen from its queue.
 
-    ``waiting``: instructions in the queue; ``in_flight``: accepted, not retired; ``tokens[producer]``; ``cause``: what
+    ``waiting``: instructions in the queue; ``in_flight``: accepted, not retired; ``tokens[producer]``; ``missing``: the
+    units whose token the next instruction lacks, and its own while earlier instructions must complete; ``cause``: what
     the unit did one cycle ago; pulses ``retired``, ``overflow`` (a token given to a full counter) and ``illegal``;
     ``idle``: nothing waits or is in flight.
     """
     return Signature({
         "waiting": Out(8), "in_flight": Out(8), "tokens": Out(data.ArrayLayout(TOKEN_BITS, len(Unit))),
+        "missing": Out(len(Unit)),
         "cause": Out(CAUSE_BITS), "retired": Out(1), "overflow": Out(1), "illegal": Out(1), "idle": Out(1),
     })
 
@@ -80,19 +82,19 @@ class Issue(Component):
             m.d.sync += [filled.eq(0), offered.eq(0)]
         with m.Elif(filled & satisfied & legal & masks.w_rdy):
             m.d.sync += offered.eq(1)
-        tokens_there = [self._tokens(m, producer, head, accepted) for producer in Unit if producer != self.number]
-        fence = ~head.wait[self.number] | (masks.level == 0)
-        m.d.comb += satisfied.eq(Cat(tokens_there, fence).all())
+        there = Cat(masks.level == 0 if each == self.number else self._tokens(m, each, head, accepted) for each in Unit)
+        lacks = head.wait & ~there
+        m.d.comb += [satisfied.eq(~lacks.any()), status.missing.eq(Mux(filled, lacks, 0))]
         m.d.comb += [
             status.waiting.eq(queue.level + filled), status.in_flight.eq(masks.level), status.retired.eq(unit.retired),
             status.idle.eq(~filled & (queue.level == 0) & (masks.level == 0)),
             status.illegal.eq(unit.illegal | (filled & ~legal)),
         ]
-        self._cause(m, filled, satisfied)
+        self._cause(m, filled, satisfied, masks.level != 0)
         return m
 
     def _tokens(self, m, producer, head, accepted):
-        """Counts the tokens of ``producer``; returns whether the head has the one it waits for, or waits for none."""
+        """Counts the tokens of ``producer``; returns whether there is one."""
         count = self.status.tokens[producer]
         give, take = self.give[producer], accepted & head.wait[producer]
         full = count == (1 << TOKEN_BITS) - 1
@@ -103,15 +105,15 @@ class Issue(Component):
                 m.d.sync += count.eq(count + 1)
         with m.Elif(take & ~give):
             m.d.sync += count.eq(count - 1)
-        return ~head.wait[producer] | (count != 0)
+        return count != 0
 
-    def _cause(self, m, filled, satisfied):
+    def _cause(self, m, filled, satisfied, in_flight):
         """What the unit says; while it has no instruction, why this queue gives it none."""
         with m.If(self.unit.cause != Cause.IDLE):
             m.d.sync += self.status.cause.eq(self.unit.cause)
         with m.Elif(filled & ~satisfied):
             m.d.sync += self.status.cause.eq(Cause.TOKEN)
-        with m.Elif(filled):
+        with m.Elif(filled | in_flight):
             m.d.sync += self.status.cause.eq(Cause.OVERHEAD)
         with m.Else():
             m.d.sync += self.status.cause.eq(Cause.IDLE)

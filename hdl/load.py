@@ -171,7 +171,9 @@ class Load(Component):
     def _cause(self, m):
         cause = self.unit.cause
         with m.If(self.moves):
-            m.d.sync += cause.eq(Cause.WORK)
+            m.d.sync += cause.eq(Cause.COMPUTING)
+        with m.Elif(self.filled):
+            m.d.sync += cause.eq(Cause.ACTIVATIONS)
         with m.Elif((self.records.level != 0) | self.room):
             m.d.sync += cause.eq(Cause.MEMORY)
         with m.Elif(self.pending_valid & ~self.enough):

@@ -8,7 +8,7 @@ from hdl.axi import bus_status_signature
 from hdl.fetch import control_signature
 from hdl.issue import status_signature
 from isa.fields import Unit
-from isa.registers import Cause, Error
+from isa.registers import Block, Cause, Error
 
 
 class State(enum.Enum):
@@ -20,7 +20,6 @@ class State(enum.Enum):
     STOP = 3
 
 
-FETCH = len(Unit)   # ERROR_UNIT of FETCH, and of the program as a whole
 UNIT_BITS = 3
 
 
@@ -41,6 +40,7 @@ class Run(Component):
     error : Out(8)
         ``isa.registers.Error``.
     error_unit : Out(3)
+        ``isa.registers.Block``; FETCH for the program as a whole.
     ended : Out(1)
         A pulse when the run is done or failed.
     clear : Out(1)
@@ -108,7 +108,7 @@ class Run(Component):
         with m.If(left.any()):
             self._fail(m, Error.TOKENS_LEFT, _lowest(left))
         with m.Elif(self.data_left):
-            self._fail(m, Error.DATA_LEFT, FETCH)
+            self._fail(m, Error.DATA_LEFT, Block.FETCH)
         with m.Else():
             m.d.comb += self.ended.eq(1)
             m.d.sync += [self.state.eq(State.IDLE), self.done.eq(1)]
@@ -120,7 +120,7 @@ class Run(Component):
         sources = [
             (illegal.any(), Error.ILLEGAL_INSTRUCTION, _lowest(illegal)),
             (self.load_error, Error.BUS_READ, Unit.LOAD),
-            (self.fetch.bus_error, Error.BUS_READ, FETCH),
+            (self.fetch.bus_error, Error.BUS_READ, Block.FETCH),
             (self.store_error, Error.BUS_WRITE, Unit.STORE),
             (overflow.any(), Error.TOKEN_OVERFLOW, _lowest(overflow)),
         ]
@@ -133,7 +133,7 @@ class Run(Component):
     def _watch(self, m):
         still, progress = Signal(32), Signal()
         m.d.sync += [
-            progress.eq(Cat([unit.retired | (unit.cause == Cause.WORK) for unit in self.units],
+            progress.eq(Cat([unit.retired | (unit.cause == Cause.COMPUTING) for unit in self.units],
                             self.bus.read, self.bus.written).any()),
             self.expired.eq((still >= self.watchdog) & (self.watchdog != 0) & self.busy),
         ]

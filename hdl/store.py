@@ -124,7 +124,9 @@ class Store(Component):
     def _cause(self, m):
         cause = self.unit.cause
         with m.If(self.sends | (self.read.valid & self.read.ready)):
-            m.d.sync += cause.eq(Cause.WORK)
+            m.d.sync += cause.eq(Cause.COMPUTING)
+        with m.Elif(self.read.valid):
+            m.d.sync += cause.eq(Cause.ACTIVATIONS)
         with m.Elif(self.reading | self.requests.r_rdy | (self.answers.level != 0)):
             m.d.sync += cause.eq(Cause.MEMORY)
         with m.Elif(~self.bursts.region.ready):

@@ -8,7 +8,7 @@ from hdl.array.unit import ArrayUnit
 from hdl.axi import Bus
 from hdl.control import Control
 from hdl.fetch import Fetch
-from hdl.interfaces import axi_lite_signature, axi_signature, trace_signature
+from hdl.interfaces import axi_lite_signature, axi_signature, events_signature, trace_signature
 from hdl.issue import Issue
 from hdl.load import Load
 from hdl.post.unit import Post
@@ -30,6 +30,8 @@ class Accelerator(Component):
     irq : Out(1)
     trace : Out(trace_signature)
         Every word that the POST unit writes.
+    events : Out(events_signature)
+        What every unit does in every cycle.
     """
 
     def __init__(self, config: Config) -> None:
@@ -39,6 +41,7 @@ class Accelerator(Component):
             "axil": Out(axi_lite_signature()),
             "irq": Out(1),
             "trace": Out(trace_signature(config)),
+            "events": Out(events_signature()),
         })
 
     def elaborate(self, platform):
@@ -70,6 +73,7 @@ class Accelerator(Component):
         connect(m, self.bus.axi, flipped(self.axi))
         connect(m, self.control.axi, flipped(self.axil))
         connect(m, self.units[Unit.POST].trace, flipped(self.trace))
+        connect(m, self.control.events, flipped(self.events))
         m.d.comb += self.irq.eq(self.control.irq)
 
     def _wire_bus(self, m):
@@ -111,4 +115,9 @@ class Accelerator(Component):
         connect(m, load.parameters, post.parameters)
         connect(m, load.tables, post.tables)
         connect(m, post.accumulator, array.accumulator)
-        m.d.comb += self.control.data_left.eq(Cat(self.weights.data_left, array.data_left, post.data_left).any())
+        levels = self.control.levels
+        m.d.comb += [
+            levels.weights.eq(self.weights.held), levels.parameters.eq(post.parameters_held),
+            levels.tables.eq(post.tables_held), levels.used.eq(array.used), levels.full.eq(array.full),
+            self.control.data_left.eq(Cat(self.weights.held, array.data_left, post.data_left).any()),
+        ]

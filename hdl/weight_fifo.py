@@ -30,7 +30,7 @@ def weight_read_signature(config: Config) -> Signature:
 class WeightFifo(wiring.Component):
     """A FIFO of ``config.weight_words`` words in block RAM, filled by words and claimed by tiles.
 
-    Members: ``sink`` towards LOAD, ``read`` towards the loader, ``data_left`` while it holds any word.
+    Members: ``sink`` towards LOAD, ``read`` towards the loader, ``held``: words in it.
     """
 
     def __init__(self, config: Config):
@@ -38,7 +38,7 @@ class WeightFifo(wiring.Component):
         super().__init__({
             "sink": In(sink_signature(config)),
             "read": In(weight_read_signature(config)),
-            "data_left": Out(1),
+            "held": Out(range(config.weight_words + 1)),
         })
 
     def elaborate(self, platform):
@@ -66,6 +66,6 @@ class WeightFifo(wiring.Component):
         m.d.comb += [
             self.read.available.eq(tiles != 0),
             self.sink.free.eq(free),
-            self.data_left.eq(free != depth),
+            self.held.eq(depth - free),
         ]
         return m

@@ -8,7 +8,8 @@ from typing import Any
 class RunReport:
     """``cycles`` from doorbell to interrupt, None where the backend has no clock; ``wall_seconds`` of the run alone.
 
-    ``counters[unit][cause]``: cycles; they sum to ``cycles`` for each unit. ``words_read``, ``words_written``: bus beats.
+    ``counters[unit][cause]``: cycles; they sum to ``cycles`` for each unit and for FETCH. ``words_read``,
+    ``words_written``: bus beats.
     """
 
     backend: str

@@ -16,6 +16,7 @@ from isa.program import Program
 from isa.registers import (
     ERROR_TEXT,
     IDENTITY_VALUE,
+    Block,
     Cause,
     Control,
     Register,
@@ -25,6 +26,7 @@ from isa.registers import (
 from sim.rtl.build import build
 from sim.rtl.design import accelerator
 from sim.rtl.simulator import RtlSimulator, Stop, Timing
+from sim.rtl.timeline import Timeline, make_timeline
 from sim.rtl.variants import FAST, WAVES
 
 BASE = 1 << 20                  # anywhere but zero, so that a forgotten base shows
@@ -48,13 +50,17 @@ class Waves:
 class RtlDevice:
     """The Verilated accelerator of ``config``; builds it when no one has yet.
 
-    ``waves``: records waveforms of the last run, in a slower build of its own.
+    ``waves``: records waveforms of the last run, in a slower build of its own. With ``timeline``, what every unit did in
+    the last run that ended well is in ``timeline``.
     """
 
     name = "rtl"
 
-    def __init__(self, config: Config, timing: Timing | None = None, waves: Waves | None = None) -> None:
+    def __init__(self, config: Config, timing: Timing | None = None, waves: Waves | None = None,
+                 timeline: bool = False) -> None:
         self.config = config
+        self.timeline: Timeline | None = None
+        self._records = timeline
         self._timing, self._waves = timing or Timing(), waves
         self._build = build(accelerator(config), WAVES if waves else FAST)
         self._simulator: RtlSimulator | None = None
@@ -65,6 +71,7 @@ class RtlDevice:
         self.close()
         self._simulator = simulator = RtlSimulator(self._build, memory, BASE, self._timing)
         simulator.record()
+        simulator.record_events(self._records)
         self._prepare(simulator, program)
         if self._waves:
             start = simulator.cycles
@@ -75,6 +82,8 @@ class RtlDevice:
         status = StatusWord.decode(simulator.read_register(Register.STATUS))
         if not status.done:
             raise RunError(self._failure(simulator, program, status))
+        if self._records:
+            self.timeline = make_timeline(program, simulator.take_events())
         cycles = self._read_64(simulator, Register.CYCLES)
         return RunReport(self.name, program.macs, self.config.multipliers, seconds, cycles, self._counters(simulator),
                          self._read_64(simulator, Register.BEATS_READ), self._read_64(simulator, Register.BEATS_WRITTEN))
@@ -111,8 +120,8 @@ class RtlDevice:
             progress(simulator.read_register(Register.FETCHED), instructions)
 
     def _counters(self, simulator: RtlSimulator) -> dict[str, dict[str, int]]:
-        return {unit.name: {cause.name: self._read_64(simulator, counter_address(unit, cause)) for cause in Cause}
-                for unit in Unit}
+        return {block.name: {cause.name: self._read_64(simulator, counter_address(block, cause)) for cause in Cause}
+                for block in Block}
 
     def _failure(self, simulator: RtlSimulator, program: Program, status: StatusWord) -> str:
         unit = simulator.read_register(Register.ERROR_UNIT)

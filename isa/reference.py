@@ -76,14 +76,14 @@ def _registers() -> Iterator[str]:
     yield "|---|---|---|"
     for register, comment in _commented(registers.Register):
         yield f"| {register.value:#05x} | `{register.name}` | {comment} |"
-    for enum in (registers.Control, registers.Status, registers.Error, registers.Cause):
+    for enum in (registers.Block, registers.Control, registers.Status, registers.Error, registers.Cause):
         yield f"\n`{enum.__name__}`: {_doc(enum)}\n"
         for member, comment in _commented(enum):
             note = comment
             if enum is registers.Error:
                 note = registers.ERROR_TEXT.get(registers.Error(member.value), "")
             yield f"- {member.value} `{member.name}`" + (f": {note}" if note else "")
-    yield ""
+    yield f"\n`StateWord`: {_doc(registers.StateWord)}\n"
 
 
 def _commented(enum: type[IntEnum]) -> Iterator[tuple[IntEnum, str]]:

@@ -3,10 +3,20 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from isa.fields import Unit
+from isa.fields import Unit, Units
 
 IDENTITY_VALUE = 0x54464557     # "WEFT" in memory order
 VERSION_VALUE = 1
+
+
+class Block(IntEnum):
+    """What registers tell apart: the units that execute instructions, and FETCH."""
+
+    LOAD = Unit.LOAD
+    ARRAY = Unit.ARRAY
+    POST = Unit.POST
+    STORE = Unit.STORE
+    FETCH = len(Unit)
 
 
 class Register(IntEnum):
@@ -26,16 +36,22 @@ class Register(IntEnum):
     BASE_HIGH = 0x2C
     CYCLES = 0x30           # read: cycles from start to the end of the run; 64 bits
     CYCLES_HIGH = 0x34
-    ERROR_UNIT = 0x38       # read: unit at fault, or 4 for FETCH
+    ERROR_UNIT = 0x38       # read: Block at fault
     FETCHED = 0x3C          # read: instructions fetched
     RETIRED = 0x40          # read: instructions completed, one register a unit
-    STATE = 0x50            # read: one register a unit: waiting in bits 0-7, in flight in 8-15, cause in 16-19
+    STATE = 0x50            # read: one register a unit, as StateWord says
     TOKENS = 0x60           # read: one register a consumer: eight bits of tokens for each producer
     BEATS_READ = 0x70       # read: words read from memory; 64 bits
     BEATS_READ_HIGH = 0x74
     BEATS_WRITTEN = 0x78    # read: words written to memory; 64 bits
     BEATS_WRITTEN_HIGH = 0x7C
-    COUNTERS = 0x100        # read: 64-bit counters, COUNTERS + 64 * unit + 8 * cause
+    FETCH_STATE = 0x80      # read: STATE of FETCH, of which only the cause is not zero
+    WEIGHTS_HELD = 0x84     # read: words in the weight FIFO
+    PARAMETERS_HELD = 0x88  # read: entries in the parameter FIFO
+    TABLES_HELD = 0x8C      # read: whole pages in the table FIFO
+    HALVES = 0x90           # read: accumulator halves that are not empty in bits 0-7, full ones in 8-15
+    BURSTS = 0x94           # read: bursts under way on the bus: reads in bits 0-7, writes in 8-15
+    COUNTERS = 0x400        # read: 64-bit counters, COUNTERS + 128 * block + 8 * cause
 
 
 class Control(IntEnum):
@@ -81,22 +97,25 @@ ERROR_TEXT = {
 class Cause(IntEnum):
     """What a unit does in a cycle; each cycle of each unit counts for exactly one."""
 
-    IDLE = 0            # no instruction
-    WORK = 1            # computing or transferring
-    TOKEN = 2           # waiting for a token of another unit
-    WEIGHTS = 3         # ARRAY: the next tile is not there; POST: parameters or table are not there
-    ACCUMULATOR = 4     # ARRAY: no empty half (draining); POST: no full half
-    MEMORY = 5          # LOAD, STORE: the bus; POST: the activation memory's port
-    SPACE = 6           # LOAD: the FIFO to fill has no room
-    OVERHEAD = 7        # start-up, pipeline fill and end of an instruction
+    IDLE = 0            # no instruction; FETCH: End is dispatched
+    COMPUTING = 1       # computing or transferring; FETCH: decoding and dispatching
+    TOKEN = 2           # waiting for a token of another unit, or for the unit's own earlier instructions
+    WEIGHTS = 3         # ARRAY: the next tile is not there; POST: parameters or a table are not there
+    ACTIVATIONS = 4     # the activation memory gives no word (POST), or serves another unit (LOAD, POST, STORE)
+    MEMORY = 5          # FETCH, LOAD, STORE: the bus
+    DRAINING = 6        # ARRAY: no empty accumulator half
+    SPACE = 7           # LOAD: the FIFO to fill has no room; FETCH: the queue of the next instruction is full
+    SUMS = 8            # POST: no full accumulator half
+    OVERHEAD = 9        # start-up, pipeline fill and end of an instruction
 
 
+CAUSE_BITS = 4
 TOKEN_BITS = 8
 
 
-def counter_address(unit: Unit, cause: Cause) -> int:
+def counter_address(block: Block | Unit, cause: Cause) -> int:
     """Byte address of the low half of a counter."""
-    return Register.COUNTERS + 64 * unit + 8 * cause
+    return Register.COUNTERS + 8 * (block << CAUSE_BITS | cause)
 
 
 @dataclass(frozen=True)
@@ -113,3 +132,19 @@ class StatusWord:
         error = value >> Status.ERROR & 0xFF
         return cls(bool(value >> Status.BUSY & 1), bool(value >> Status.DONE & 1), bool(value >> Status.FAILED & 1),
                    Error(error))
+
+
+@dataclass(frozen=True)
+class StateWord:
+    """STATE of a unit: instructions waiting in its queue in bits 0-7, begun and not complete in 8-15, its cause in
+    16-19, and in 24-27 the units whose token the next instruction lacks (its own: earlier ones must complete first).
+    """
+
+    waiting: int
+    in_flight: int
+    cause: Cause
+    missing: Units
+
+    @classmethod
+    def decode(cls, value: int) -> "StateWord":
+        return cls(value & 0xFF, value >> 8 & 0xFF, Cause(value >> 16 & 0xF), Units(value >> 24 & 0xF))

@@ -11,8 +11,8 @@ class Halves(wiring.Component):
     """Counts halves; they are used in turn, so counts say all.
 
     Members: ``free``: one is empty; ``taken``: the sequencer takes it; ``written``: the oldest taken one is complete;
-    ``available``: a complete one is there; ``drain``: which; ``release``: it is empty again; ``in_use``: not all are
-    empty.
+    ``available``: a complete one is there; ``drain``: which; ``release``: it is empty again; ``used``: how many are not
+    empty; ``full``: how many are complete.
     """
 
     free: Out(1)
@@ -21,13 +21,12 @@ class Halves(wiring.Component):
     available: Out(1)
     drain: Out(1)
     release: In(1)
-    in_use: Out(1)
+    used: Out(range(HALVES + 1))
+    full: Out(range(HALVES + 1))
 
     def elaborate(self, platform):
         m = Module()
-        used = Signal(range(HALVES + 1))
-        full = Signal(range(HALVES + 1))
-        drain = Signal()
+        used, full, drain = self.used, self.full, Signal()
         with m.If(self.taken | self.release):
             m.d.sync += used.eq(used + self.taken - self.release)
         with m.If(self.written | self.release):
@@ -38,6 +37,5 @@ class Halves(wiring.Component):
             self.free.eq(used != HALVES),
             self.available.eq(full != 0),
             self.drain.eq(drain),
-            self.in_use.eq(used != 0),
         ]
         return m

@@ -4,7 +4,7 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.array.accumulators import AccumulatorGroup
+from hdl.array.accumulators import HALVES, AccumulatorGroup
 from hdl.array.decoder import Decoder
 from hdl.array.expander import Expander
 from hdl.array.halves import Halves
@@ -26,8 +26,9 @@ class ArrayUnit(wiring.Component):
     An instruction retires when its last activation is being read; a half becomes available to the POST unit by itself.
 
     Members: ``unit`` towards the issue queue; ``read``, a port of the activation memory that is always ready;
-    ``weights``, the reading end of the weight FIFO; ``accumulator``, the full half towards the POST unit; ``data_left``
-    while a half is neither empty nor given back, or a tile has left the FIFO that no step has taken.
+    ``weights``, the reading end of the weight FIFO; ``accumulator``, the full half towards the POST unit; ``used`` and
+    ``full``, the halves that are not empty and those that are complete; ``data_left`` while a half is not empty, or a
+    tile has left the FIFO that no step has taken.
     """
 
     def __init__(self, config: Config):
@@ -37,6 +38,8 @@ class ArrayUnit(wiring.Component):
             "read": Out(read_port_signature(config)),
             "weights": Out(weight_read_signature(config)),
             "accumulator": In(accumulator_read_signature(config)),
+            "used": Out(range(HALVES + 1)),
+            "full": Out(range(HALVES + 1)),
             "data_left": Out(1),
         })
 
@@ -56,7 +59,8 @@ class ArrayUnit(wiring.Component):
             streamer.tile_ready.eq(loader.ready), streamer.half_free.eq(halves.free),
             loader.taken.eq(taken), halves.taken.eq(taken & streamer.step.payload.fresh),
             halves.release.eq(self.accumulator.release),
-            self.accumulator.available.eq(halves.available), self.data_left.eq(halves.in_use | loader.holds),
+            self.accumulator.available.eq(halves.available), self.data_left.eq((halves.used != 0) | loader.holds),
+            self.used.eq(halves.used), self.full.eq(halves.full),
             self.read.valid.eq(streamer.read), self.read.address.eq(streamer.address),
             self.unit.retired.eq(streamer.retired), self.unit.illegal.eq(decoder.illegal),
         ]
@@ -108,9 +112,9 @@ class ArrayUnit(wiring.Component):
     def _report(self, m, streamer, loader, halves, decoder):
         cause = Signal(Cause)
         with m.If(streamer.working):
-            m.d.sync += cause.eq(Cause.WORK)
+            m.d.sync += cause.eq(Cause.COMPUTING)
         with m.Elif(streamer.step.valid & streamer.step.payload.fresh & ~halves.free):
-            m.d.sync += cause.eq(Cause.ACCUMULATOR)
+            m.d.sync += cause.eq(Cause.DRAINING)
         with m.Elif(streamer.step.valid & ~loader.ready):
             m.d.sync += cause.eq(Cause.WEIGHTS)
         with m.Elif(streamer.step.valid | decoder.busy):

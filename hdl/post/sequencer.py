@@ -5,12 +5,11 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
-from hdl.interfaces import CAUSE_BITS
 from hdl.post.records import IN_FLIGHT, WORK, Origin
 from hdl.post.tokens import token_layout
 from isa.config import Config
 from isa.instructions import THRESHOLDS
-from isa.registers import Cause
+from isa.registers import CAUSE_BITS, Cause
 
 
 class Sequencer(Component):
@@ -121,12 +120,12 @@ class Sequencer(Component):
         with m.If(~active):
             m.d.comb += self.cause.eq(Cause.IDLE)
         with m.Elif(go):
-            m.d.comb += self.cause.eq(Cause.WORK)
+            m.d.comb += self.cause.eq(Cause.COMPUTING)
         with m.Elif(~constants_there):
             m.d.comb += self.cause.eq(Cause.WEIGHTS)
         with m.Elif(~start_ok):
-            m.d.comb += self.cause.eq(Cause.ACCUMULATOR)
+            m.d.comb += self.cause.eq(Cause.SUMS)
         with m.Elif(self.gathering):
-            m.d.comb += self.cause.eq(Cause.WORK)
+            m.d.comb += self.cause.eq(Cause.COMPUTING)
         with m.Else():
-            m.d.comb += self.cause.eq(Cause.MEMORY)
+            m.d.comb += self.cause.eq(Cause.ACTIVATIONS)

@@ -47,6 +47,8 @@ class Post(Component):
     write : Out(write_port_signature)
     parameters, tables : In(sink_signature)
     trace : Out(trace_signature)
+    parameters_held, tables_held : Out
+        Entries and whole pages that no instruction has used up.
     data_left : Out(1)
         Parameters or tables are there that no instruction has dropped.
     """
@@ -58,6 +60,7 @@ class Post(Component):
             "read": Out(read_port_signature(config)), "write": Out(write_port_signature(config)),
             "parameters": In(sink_signature(config)), "tables": In(sink_signature(config)),
             "trace": Out(trace_signature(config)), "data_left": Out(1),
+            "parameters_held": Out(range(config.parameter_entries + 1)), "tables_held": Out(range(config.table_pages + 1)),
         })
 
     def elaborate(self, platform):
@@ -198,6 +201,7 @@ class Post(Component):
             average.allow.eq(self.sequencer.averaging & ~chains.valid[0][:SCALE_READ + 1].any()),
             parameters.search.eq(average.read), parameters.offsets.eq(average.offsets),
             self.data_left.eq(parameters.occupied | tables.occupied),
+            self.parameters_held.eq(parameters.available), self.tables_held.eq(tables.available),
         ]
         for stage, read in ((BIAS_READ, parameters.bias_read), (SCALE_READ, parameters.scale_read)):
             group = at(chains, stage)

@@ -3,6 +3,8 @@
 import ctypes
 from pathlib import Path
 
+import numpy as np
+
 from sim.rtl.errors import BuildError
 
 BYTES = ctypes.POINTER(ctypes.c_uint8)
@@ -23,6 +25,9 @@ class StatisticsStruct(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("read_bursts", "read_beats", "read_busy_cycles", "write_bursts",
                                                      "write_beats", "write_busy_cycles")]
 
+
+SEGMENT = np.dtype([(name, np.uint32) for name in ("cycles", "causes", "retired", "words_read", "words_written")])
+"""``weft::Segment`` of harness/settings.h."""
 
 _U32, _U64, _I32 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int32
 _P32 = ctypes.POINTER(_U32)
@@ -45,6 +50,9 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "weft_record": (None, (HANDLE, _I32)),
     "weft_clear_record": (None, (HANDLE,)),
     "weft_recorded": (_U64, (HANDLE, ctypes.POINTER(WORDS), ctypes.POINTER(BYTES))),
+    "weft_record_events": (None, (HANDLE, _I32)),
+    "weft_clear_events": (None, (HANDLE,)),
+    "weft_events": (_U64, (HANDLE, ctypes.POINTER(WORDS))),
 }
 
 WAVE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sim.rtl.build import Build
 from sim.rtl.errors import SimulationError
-from sim.rtl.library import BYTES, WORDS, StatisticsStruct, TimingStruct, load
+from sim.rtl.library import BYTES, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
 
 TIMING_LIMITS = {"latency": (1, 1 << 20), "outstanding": (1, 256), "beat_interval": (1, 1 << 20),
                  "stall_percent": (0, 99), "seed": (0, (1 << 64) - 1)}
@@ -212,6 +212,21 @@ class RtlSimulator:
         result = (np.ctypeslib.as_array(addresses, (count,)).copy(),
                   np.ctypeslib.as_array(data, (count, size)).view(np.int8).copy())
         self._library.weft_clear_record(self._simulation)
+        return result
+
+    def record_events(self, on: bool = True) -> None:
+        """Starts or stops recording what the accelerator's blocks do while it runs a program."""
+        self._library.weft_record_events(self._simulation, on)
+
+    def take_events(self) -> NDArray[np.void]:
+        """The segments recorded since the last call, in order: ``sim.rtl.library.SEGMENT`` [n]."""
+        pointer = WORDS()
+        count = self._library.weft_events(self._simulation, ctypes.byref(pointer))
+        if not count:
+            return np.zeros(0, SEGMENT)
+        words = np.ctypeslib.as_array(pointer, (count * SEGMENT.itemsize // 4,))
+        result = words.view(SEGMENT).copy()
+        self._library.weft_clear_events(self._simulation)
         return result
 
     def open_waves(self, path: Path, first: int, last: int) -> None:

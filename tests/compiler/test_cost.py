@@ -50,7 +50,7 @@ def _assert_near(program: Program, device: RtlDevice, bound: float) -> None:
     assert predicted.words_read == pytest.approx(measured.words_read, abs=timing.BUFFER_BYTES // device.config.size)
     assert predicted.words_written == measured.words_written
     for unit in ("LOAD", "ARRAY"):
-        assert predicted.busy[unit] == measured.counters[unit]["WORK"]
+        assert predicted.busy[unit] == measured.counters[unit]["COMPUTING"]
 
 
 def test_digits(device: RtlDevice) -> None:

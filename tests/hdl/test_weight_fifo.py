@@ -26,7 +26,7 @@ def test_words_in_order_by_tiles() -> None:
             if cycle in expected_at:
                 found.append(ctx.get(fifo.read.data))
             assert ctx.get(fifo.sink.free) == config.weight_words - (written - read)
-            assert ctx.get(fifo.data_left) == (written > read)
+            assert ctx.get(fifo.held) == written - read
             assert ctx.get(fifo.read.available) == (written - claimed >= config.size)
             push = written < WORDS and written - read < config.weight_words and generator.random() < 0.7
             ctx.set(fifo.sink.valid, push)

@@ -56,6 +56,17 @@ uint64_t weft_recorded(const Simulation* simulation, const uint32_t** addresses,
     return simulation->recorder.count();
 }
 
+void weft_record_events(Simulation* simulation, int32_t on) { simulation->events.enable(on); }
+
+void weft_clear_events(Simulation* simulation) { simulation->events.clear(); }
+
+// As for weft_recorded.
+uint64_t weft_events(Simulation* simulation, const weft::Segment** segments) {
+    const auto& all = simulation->events.segments(simulation->statistics);
+    *segments = all.data();
+    return all.size();
+}
+
 #if VM_TRACE
 int32_t weft_open_waves(Simulation* simulation, const char* path, uint64_t first, uint64_t last) {
     return simulation->model.waves().open(simulation->model.top(), path, first, last);

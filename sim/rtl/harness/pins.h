@@ -22,3 +22,4 @@ constexpr uint32_t kStrobeBytes = (kWordBytes + 7) / 8;
 #define AXI(name) axi___05F##name
 #define AXIL(name) axil___05F##name
 #define TRACE(name) trace___05F##name
+#define EVENTS(name) events___05F##name

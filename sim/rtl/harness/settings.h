@@ -23,6 +23,15 @@ struct Statistics {
     uint64_t write_busy_cycles;
 };
 
+// Cycles in which no cause changed: what counts for them, and which blocks' oldest instructions ended with the last one.
+struct Segment {
+    uint32_t cycles;
+    uint32_t causes;   // four bits a block
+    uint32_t retired;  // one bit a block
+    uint32_t words_read;
+    uint32_t words_written;
+};
+
 enum class Stop : int32_t { Limit = 0, Irq = 1, Failed = 2 };
 
 constexpr uint32_t kMaxOutstanding = 256;

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "events.h"
 #include "memory.h"
 #include "model.h"
 #include "outputs.h"
@@ -34,6 +35,7 @@ class Simulation {
     Memory memory;
     Model model;
     Recorder recorder;
+    Events events;
     Statistics statistics{};
     Watch watch;
     uint64_t cycle = 0;

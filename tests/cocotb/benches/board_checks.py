@@ -32,7 +32,7 @@ from board_runs import (
 from isa.fields import INSTRUCTION_BYTES, Unit, Units
 from isa.instructions import End
 from isa.program import Program
-from isa.registers import IDENTITY_VALUE, VERSION_VALUE, Cause, Error, Register, StatusWord, counter_address
+from isa.registers import IDENTITY_VALUE, VERSION_VALUE, Cause, Error, Register, StateWord, StatusWord, counter_address
 from sim.rtl.simulator import Stop
 
 READ_AHEAD = 2000           # cycles in which FETCH fills its buffer
@@ -50,7 +50,9 @@ async def check_fault(board: Accelerator, fault: Fault) -> None:
     unit = await board.read_register(Register.ERROR_UNIT)
     assert unit == fault.unit, unit
     if fault.cause is not None:
-        assert await board.read_register(Register.STATE + 4 * unit) >> 16 & 0xF == fault.cause
+        state = StateWord.decode(await board.read_register(Register.STATE + 4 * unit))
+        assert state.cause is fault.cause
+        assert fault.missing is None or state.missing == fault.missing
     if fault.tokens is not None:
         consumer, producer, count = fault.tokens
         assert await board.read_register(Register.TOKENS + 4 * consumer) == count << 8 * producer
@@ -86,7 +88,7 @@ async def identity(board: Accelerator) -> None:
     assert await board.read_register(Register.IDENTITY) == IDENTITY_VALUE
     assert await board.read_register(Register.VERSION) == VERSION_VALUE
     assert await board.read_register(Register.CONFIG) == int(board.config.digest[:8], 16)
-    for address in (0x80, 0xFC, 0x200, 0xFFC):
+    for address in (0x98, 0xFC, 0x3FC, 0xFFC):
         assert await refused(board.read_register(address)), hex(address)
         assert await refused(board.write_register(address, 1)), hex(address)
     for register in (Register.IDENTITY, Register.VERSION, Register.CONFIG, Register.STATUS, Register.CYCLES,

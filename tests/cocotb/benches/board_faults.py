@@ -35,7 +35,7 @@ class Fault:
     """A program, ``error`` and ``unit`` that it must end with, and what else must be seen then.
 
     ``bad``: byte addresses, from the base, that the bus refuses. ``tokens``: (consumer, producer, count) that are left.
-    ``cause``: what the unit at fault says it waits for.
+    ``cause``: what the unit at fault says it waits for; ``missing``: whose token its next instruction lacks.
     """
 
     make: Callable[[Config], Program]
@@ -44,6 +44,7 @@ class Fault:
     bad: range | None = None
     tokens: tuple[Unit, Unit, int] | None = None
     cause: Cause | None = None
+    missing: Units | None = None
 
 
 def _program(*instructions: Instruction | bytes) -> Callable[[Config], Program]:
@@ -127,10 +128,11 @@ def _waiting() -> Iterator[tuple[str, Fault]]:
     for consumer, starter in starters.items():
         for producer in set(Unit) - {consumer}:
             yield f"{consumer.name} without a token of {producer.name}", Fault(
-                _program(starter(1 << producer), End()), Error.WATCHDOG, consumer, cause=Cause.TOKEN)
+                _program(starter(1 << producer), End()), Error.WATCHDOG, consumer, cause=Cause.TOKEN,
+                missing=Units(1 << producer))
     stuck = {
         "array without weights": (Unit.ARRAY, Cause.WEIGHTS, [Convolve(**CONVOLVE)]),
-        "drain without a half": (Unit.POST, Cause.ACCUMULATOR, [
+        "drain without a half": (Unit.POST, Cause.SUMS, [
             LoadParameters(address=DATA, entries=2), Drain(**REGION)]),
         "lookup without a table": (Unit.POST, Cause.WEIGHTS, [Vector(**REGION, table=1)]),
         "more weights than fit": (Unit.LOAD, Cause.SPACE, [LoadWeights(address=DATA, words=400)]),

@@ -10,7 +10,7 @@ from isa.config import Config
 from isa.fields import Unit
 from isa.image import build_memory, write_inputs
 from isa.program import Program
-from isa.registers import Cause, Error, Register, StatusWord, counter_address
+from isa.registers import Block, Cause, Error, Register, StatusWord, counter_address
 from isa.registers import Control as ControlBit
 from sim.compare import compare_writes
 from sim.emulator import Emulator
@@ -111,9 +111,9 @@ async def check_counters(board: Accelerator) -> None:
     """Each cycle of each unit counts for one cause."""
     cycles = await read_64(board, Register.CYCLES)
     assert cycles > 0
-    for unit in Unit:
-        counted = {cause.name: await read_64(board, counter_address(unit, cause)) for cause in Cause}
-        assert sum(counted.values()) == cycles, (unit.name, counted)
+    for block in Block:
+        counted = {cause.name: await read_64(board, counter_address(block, cause)) for cause in Cause}
+        assert sum(counted.values()) == cycles, (block.name, counted)
 
 
 async def check_program(board: Accelerator, program: Program, inputs: Inputs | None = None,

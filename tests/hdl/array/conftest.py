@@ -39,7 +39,7 @@ class Outcome:
     @property
     def span(self) -> int:
         """Cycles from the first pixel to the last, inclusive."""
-        work = [cycle for cycle, cause in enumerate(self.causes) if cause == Cause.WORK]
+        work = [cycle for cycle, cause in enumerate(self.causes) if cause == Cause.COMPUTING]
         return work[-1] - work[0] + 1
 
 

@@ -50,7 +50,7 @@ def test_random_programs(run_array: Callable[..., Any], config_of: Callable[...,
     program = [random_convolve(generator) for _ in range(3)]
     outcome = check(run_array(config_of(size, row_stage, column_stage), program))
     assert not outcome.data_left
-    assert outcome.cycles(Cause.WORK) == sum(p.height * p.width * p.blocks * p.taps_y * p.taps_x * p.repeats
+    assert outcome.cycles(Cause.COMPUTING) == sum(p.height * p.width * p.blocks * p.taps_y * p.taps_x * p.repeats
                                              for p in program)
 
 
@@ -83,19 +83,19 @@ def test_no_bubbles(run_array: Callable[..., Any], config_of: Callable[..., Any]
     program = [plain(taps_y=2, origin_y=-1), plain(repeats=2, first=1, last=0, height=2, width=4),
                plain(first=0, last=1, height=2, width=4, blocks=2)]
     outcome = check(run_array(config_of(size, row_stage, column_stage), program))
-    assert outcome.span == outcome.cycles(Cause.WORK) == 2 * 20 + 2 * 8 + 2 * 8
+    assert outcome.span == outcome.cycles(Cause.COMPUTING) == 2 * 20 + 2 * 8 + 2 * 8
 
 
 def test_slow_weights(run_array: Callable[..., Any], config_of: Callable[..., Any]) -> None:
     config = config_of(4, 2, 2, weight_words=8)
     outcome = check(run_array(config, [plain(blocks=3), plain(taps_x=3)], weight_gap=15))
     assert outcome.cycles(Cause.WEIGHTS) > 0
-    assert outcome.cycles(Cause.ACCUMULATOR) == 0
+    assert outcome.cycles(Cause.DRAINING) == 0
 
 
 def test_slow_drain(run_array: Callable[..., Any], config_of: Callable[..., Any]) -> None:
     outcome = check(run_array(config_of(4, 2, 2), [plain() for _ in range(5)], drain_gap=90))
-    assert outcome.cycles(Cause.ACCUMULATOR) > 90
+    assert outcome.cycles(Cause.DRAINING) > 90
     assert outcome.cycles(Cause.WEIGHTS) == 0
 
 
@@ -120,7 +120,7 @@ def test_extreme_sums(config_of: Callable[..., Any], run_array: Callable[..., An
 def test_illegal_fields(run_illegal: Callable[..., Any], config_of: Callable[..., Any], fields: dict[str, int]) -> None:
     outcome = run_illegal(config_of(4, 4, 4), [plain(**fields), plain()])
     assert len(outcome.illegal) == 1
-    assert not outcome.retired and outcome.cycles(Cause.WORK) == 0
+    assert not outcome.retired and outcome.cycles(Cause.COMPUTING) == 0
 
 
 def test_illegal_first_in_an_open_half(run_illegal: Callable[..., Any], config_of: Callable[..., Any]) -> None:

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from hdl.control import Control
-from hdl.run import FETCH
-from isa.fields import Unit
+from isa.fields import Unit, Units
 from isa.registers import (
     IDENTITY_VALUE,
     TOKEN_BITS,
     VERSION_VALUE,
+    Block,
     Cause,
     Error,
     Register,
+    StateWord,
     StatusWord,
     counter_address,
 )
@@ -40,7 +41,7 @@ class Host:
         self.answered = 0
         self.resets: list[Any] = []     # what ``clear`` sets to zero
         self.pulses: dict[str, int] = {"start": 0, "clear": 0}
-        self.counted = [[0] * len(Cause) for _ in Unit]
+        self.counted = [[0] * len(Cause) for _ in Block]
 
     def run(self, script: Script) -> None:
         finished = []
@@ -55,10 +56,9 @@ class Host:
 
         async def watch(ctx: Any) -> None:
             while True:
-                *_, start, clear, halt, load, array, post, store = await ctx.tick().sample(
-                    self.control.fetch.start, self.control.clear, self.control.halt,
-                    *(unit.cause for unit in self.control.units))
-                for counters, cause in zip(self.counted, (load, array, post, store), strict=True):
+                *_, start, clear, halt, load, array, post, store, fetch = await ctx.tick().sample(
+                    self.control.fetch.start, self.control.clear, self.control.halt, *self.causes())
+                for counters, cause in zip(self.counted, (load, array, post, store, fetch), strict=True):
                     counters[cause] += not halt
                 for signal in self.resets if clear else ():
                     ctx.set(signal, 0)
@@ -66,6 +66,9 @@ class Host:
                 self.pulses["clear"] += clear
 
         self.bench.run(self.control, [play, watch], lambda: bool(finished))
+
+    def causes(self) -> list[Any]:
+        return [*(unit.cause for unit in self.control.units), self.control.fetch.cause]
 
     async def hesitate(self) -> None:
         while self.rng.random() < self.stall:
@@ -181,13 +184,13 @@ async def test_strobes_choose_bytes(host: Host) -> None:
 
 @scripted()
 async def test_accesses_where_there_is_no_register_are_refused(host: Host) -> None:
-    for address in (Register.STATUS, Register.IDENTITY, Register.CYCLES, Register.COUNTERS, 0x80, 0xFFC):
+    for address in (Register.STATUS, Register.IDENTITY, Register.CYCLES, Register.COUNTERS, Register.BURSTS, 0xFFC):
         await host.write(address, 1)
         assert host.refused, hex(address)
-    for address in (0x80, 0xFC, 0x200, 0xFFC):
+    last = counter_address(Block.FETCH, list(Cause)[-1]) + 4
+    for address in (0x98, 0xFC, 0x3FC, 0xFFC, last + 4, counter_address(Block.FETCH, Cause.IDLE) + 0x80):
         await host.read(address)
         assert host.refused, hex(address)
-    last = counter_address(Unit.STORE, Cause.OVERHEAD) + 4
     assert await host.read(last) == 0
     assert not host.refused
 
@@ -201,20 +204,20 @@ async def begin(host: Host) -> None:
 async def test_the_counters_of_each_unit_sum_to_the_cycles(host: Host) -> None:
     rng = random.Random(6)
     for length in (200, 77):
-        host.counted = [[0] * len(Cause) for _ in Unit]
+        host.counted = [[0] * len(Cause) for _ in Block]
         await begin(host)
         for _ in range(length):
-            for unit in Unit:
-                host.ctx.set(host.control.units[unit].cause, rng.choice(list(Cause)))
+            for cause in host.causes():
+                host.ctx.set(cause, rng.choice(list(Cause)))
             await host.ctx.tick()
         await host.pulse(host.control.fetch.finished)
         await host.wait(4)
         assert (await host.status()).done
         cycles = await host.read_wide(Register.CYCLES)
         assert length < cycles <= length + 8
-        for unit in Unit:
-            counters = [await host.read_wide(counter_address(unit, cause)) for cause in Cause]
-            assert counters == host.counted[unit]
+        for block in Block:
+            counters = [await host.read_wide(counter_address(block, cause)) for cause in Cause]
+            assert counters == host.counted[block]
             assert sum(counters) == cycles
 
 
@@ -297,9 +300,9 @@ async def test_reset_ends_a_run_once_the_bus_is_quiet(host: Host) -> None:
 
 SOURCES: dict[str, tuple[Callable[[Control], Any], Error, int]] = {
     "illegal in a unit": (lambda c: c.units[Unit.POST].illegal, Error.ILLEGAL_INSTRUCTION, Unit.POST),
-    "illegal in fetch": (lambda c: c.fetch.illegal, Error.ILLEGAL_INSTRUCTION, FETCH),
+    "illegal in fetch": (lambda c: c.fetch.illegal, Error.ILLEGAL_INSTRUCTION, Block.FETCH),
     "read of load": (lambda c: c.load_error, Error.BUS_READ, Unit.LOAD),
-    "read of fetch": (lambda c: c.fetch.bus_error, Error.BUS_READ, FETCH),
+    "read of fetch": (lambda c: c.fetch.bus_error, Error.BUS_READ, Block.FETCH),
     "write": (lambda c: c.store_error, Error.BUS_WRITE, Unit.STORE),
     "overflow": (lambda c: c.units[Unit.ARRAY].overflow, Error.TOKEN_OVERFLOW, Unit.ARRAY),
 }
@@ -378,7 +381,7 @@ PROGRESS: dict[str, Callable[[Control], Any]] = {
     "retired": lambda c: c.units[Unit.ARRAY].retired,
     "word read": lambda c: c.bus.read,
     "word written": lambda c: c.bus.written,
-    "work": lambda c: c.units[Unit.STORE].cause[Cause.WORK.bit_length() - 1],
+    "work": lambda c: c.units[Unit.STORE].cause[Cause.COMPUTING.bit_length() - 1],
 }
 
 
@@ -420,7 +423,10 @@ async def test_without_a_watchdog_a_run_may_stand_still(host: Host) -> None:
 async def test_state_and_event_counters(host: Host) -> None:
     control, ctx = host.control, host.ctx
     unit = control.units[Unit.STORE]
-    for signal, value in ((unit.waiting, 5), (unit.in_flight, 3), (unit.cause, Cause.MEMORY)):
+    levels, bus = control.levels, control.bus
+    for signal, value in ((unit.waiting, 5), (unit.in_flight, 3), (unit.cause, Cause.SUMS), (unit.missing, 6),
+                          (control.fetch.cause, Cause.SPACE), (levels.weights, 77), (levels.parameters, 12),
+                          (levels.tables, 2), (levels.used, 2), (levels.full, 1), (bus.reads, 9), (bus.writes, 255)):
         ctx.set(signal, value)
     await begin(host)
     for number, signal in enumerate((control.fetch.fetched, unit.retired, control.bus.read, control.bus.written)):
@@ -431,4 +437,24 @@ async def test_state_and_event_counters(host: Host) -> None:
     assert await host.read(Register.RETIRED + 4 * Unit.LOAD) == 0
     assert await host.read_wide(Register.BEATS_READ) == 5
     assert await host.read_wide(Register.BEATS_WRITTEN) == 6
-    assert await host.read(Register.STATE + 4 * Unit.STORE) == 5 | 3 << 8 | Cause.MEMORY << 16
+    state = await host.read(Register.STATE + 4 * Unit.STORE)
+    assert StateWord.decode(state) == StateWord(5, 3, Cause.SUMS, Units.ARRAY | Units.POST)
+    assert StateWord.decode(await host.read(Register.FETCH_STATE)) == StateWord(0, 0, Cause.SPACE, Units(0))
+    for register, value in ((Register.WEIGHTS_HELD, 77), (Register.PARAMETERS_HELD, 12), (Register.TABLES_HELD, 2),
+                            (Register.HALVES, 2 | 1 << 8), (Register.BURSTS, 9 | 255 << 8)):
+        assert await host.read(register) == value
+
+
+@scripted()
+async def test_events_say_what_counts_and_when_instructions_end(host: Host) -> None:
+    control, ctx = host.control, host.ctx
+    ctx.set(control.units[Unit.POST].cause, Cause.SUMS)
+    assert not ctx.get(control.events.running)
+    await begin(host)
+    assert ctx.get(control.events.running)
+    assert ctx.get(control.events.causes[Block.POST]) == Cause.SUMS
+    for block, signal in ((Block.POST, control.units[Unit.POST].retired), (Block.FETCH, control.fetch.fetched)):
+        assert ctx.get(control.events.retired) == 0
+        await host.pulse(signal)
+        assert ctx.get(control.events.retired) == 1 << block
+        await host.wait(1)

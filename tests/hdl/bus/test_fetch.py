@@ -12,6 +12,7 @@ from hdl.fetch import BUFFER_BYTES, Fetch
 from isa.config import Config
 from isa.fields import INSTRUCTION_BYTES, Instruction, Unit
 from isa.instructions import Convolve, Drain, End, LoadTable, LoadWeights, Pool, Store, Vector
+from isa.registers import Cause
 
 KINDS = (LoadWeights, LoadTable, Convolve, Drain, Vector, Pool, Store)
 
@@ -33,6 +34,7 @@ class System:
         data += random.Random(4).randbytes(4096)
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(data), **memory)
         self.pushed: list[tuple[Unit, int]] = []
+        self.causes: list[int] = []
         self.events: dict[str, list[int]] = {"fetched": [], "finished": [], "illegal": [], "bus_error": []}
         self.cycle = 0
 
@@ -60,8 +62,9 @@ class System:
     async def watch(self, ctx: Any) -> None:
         control = self.fetch.control
         while True:
-            *_, fetched, finished, illegal, error = await ctx.tick().sample(
-                control.fetched, control.finished, control.illegal, control.bus_error)
+            *_, fetched, finished, illegal, error, cause = await ctx.tick().sample(
+                control.fetched, control.finished, control.illegal, control.bus_error, control.cause)
+            self.causes.append(cause)
             for name, pulse in zip(self.events, (fetched, finished, illegal, error), strict=True):
                 self.events[name] += [self.cycle] * pulse
             self.cycle += 1
@@ -184,6 +187,23 @@ def test_the_end_waits_until_all_is_done(bench: Any) -> None:
     system.run()
     assert len(system.events["finished"]) == 1
     assert 200 <= system.events["finished"][0] <= 202
+
+
+def test_every_cycle_has_its_cause(bench: Any) -> None:
+    system = System(bench, bench.config("16x16"), encode([*make_program(1, 20), End()]), latency=64, idle_after=400)
+    system.run()
+    causes, first = system.causes, system.events["fetched"][0]
+    assert causes.count(Cause.COMPUTING) == 3 * 20 + 2      # End is not pushed
+    assert set(causes[5:first - 8]) == {Cause.MEMORY}
+    assert Cause.SPACE not in causes
+    assert set(causes[system.events["fetched"][-1] + 2:]) == {Cause.IDLE}
+
+
+def test_a_full_queue_is_a_lack_of_space(bench: Any) -> None:
+    system = System(bench, bench.config(), encode([*make_program(1, 5), End()]), full=1.0)
+    system.bench.run(system.design, [system.start, system.queues, system.watch, system.memory.serve_reads],
+                     lambda: system.cycle == 300)
+    assert set(system.causes[200:]) == {Cause.SPACE}
 
 
 def test_instructions_come_as_fast_as_the_bus_gives_them(bench: Any) -> None:

@@ -155,11 +155,51 @@ def test_an_idle_unit_has_the_cause_of_its_queue(bench: Any) -> None:
     assert set(system.causes[6:30]) == {Cause.TOKEN}
 
 
+@pytest.mark.parametrize("wait", [1 << Unit.LOAD, 1 << Unit.LOAD | 1 << Unit.STORE])
+def test_the_tokens_that_are_missing_are_told(bench: Any, wait: int) -> None:
+    system = System(bench, [Vector(wait=wait)], give=0.0)
+    missing: list[int] = []
+
+    async def give(ctx: Any) -> None:
+        await ctx.tick().repeat(10)
+        missing.append(ctx.get(system.issue.status.missing))
+        ctx.set(system.issue.give, 1 << Unit.LOAD)
+        await ctx.tick()
+        ctx.set(system.issue.give, 0)
+        missing.append(ctx.get(system.issue.status.missing))
+
+    bench.run(system.issue, [system.push, give], lambda: len(missing) == 2)
+    assert missing == [wait, wait & ~(1 << Unit.LOAD)]
+
+
+def test_an_instruction_lacks_its_unit_until_earlier_ones_are_complete(bench: Any) -> None:
+    system = System(bench, [Vector(), Vector(wait=1 << OWN)], work=20)
+    missing: set[tuple[int, int]] = set()
+
+    async def watch(ctx: Any) -> None:
+        status = system.issue.status
+        while True:
+            *_, lacks, in_flight = await ctx.tick().sample(status.missing, status.in_flight)
+            missing.add((lacks, in_flight))
+
+    bench.run(system.issue, [system.push, system.step, watch], lambda: system.retired == 2)
+    assert (1 << OWN, 1) in missing
+    assert (1 << OWN, 0) not in missing
+
+
+def test_a_unit_with_an_instruction_is_never_idle(bench: Any) -> None:
+    system = System(bench, [Vector()] * 3, work=9)
+    system.run(lambda: system.retired == 3)
+    begin = system.accepted[0]
+    assert Cause.OVERHEAD in system.causes
+    assert Cause.IDLE not in system.causes[begin:begin + 9]
+
+
 def test_a_working_unit_has_its_own_cause(bench: Any) -> None:
     system = System(bench, [Vector(wait=1 << Unit.LOAD)], give=0.0)
-    system.unit_cause = Cause.ACCUMULATOR
+    system.unit_cause = Cause.DRAINING
     system.run(lambda: len(system.causes) == 30)
-    assert set(system.causes[2:30]) == {Cause.ACCUMULATOR}
+    assert set(system.causes[2:30]) == {Cause.DRAINING}
 
 
 def test_nothing_is_offered_while_halted(bench: Any) -> None:

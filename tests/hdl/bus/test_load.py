@@ -210,6 +210,7 @@ def test_a_refusing_port_costs_only_its_own_cycles(bench: Any) -> None:
     system.run()
     system.check()
     assert sustained(system.port.cycles) > 0.7
+    assert 100 < system.driver.causes.count(Cause.ACTIVATIONS) < 300
 
 
 def test_an_instruction_retires_when_its_last_word_is_written(bench: Any) -> None:
@@ -226,7 +227,7 @@ def test_causes_tell_waiting_for_room_from_waiting_for_memory(bench: Any) -> Non
     system = System(bench, config, [LoadWeights(address=0, words=2 * config.weight_words)], latency=50, opens=800)
     system.run()
     causes = system.driver.causes
-    assert causes.count(Cause.WORK) == 2 * config.weight_words
+    assert causes.count(Cause.COMPUTING) == 2 * config.weight_words
     assert causes.count(Cause.SPACE) > 300
     assert 40 < causes.count(Cause.MEMORY) < 160
     assert causes[-1] == Cause.IDLE

@@ -141,10 +141,18 @@ def test_every_cycle_has_its_cause(bench: Any) -> None:
     system = System(bench, bench.config(), [transfer], latency=50)
     system.run()
     causes = system.driver.causes
-    assert 40 <= causes.count(Cause.WORK) <= 80
+    assert 40 <= causes.count(Cause.COMPUTING) <= 80
     assert 45 <= causes.count(Cause.MEMORY) <= 60
     assert 1 <= causes.count(Cause.OVERHEAD) <= 5
     assert causes[0] == causes[-1] == Cause.IDLE
+
+
+def test_words_that_other_units_hold_back_are_told_from_the_bus(bench: Any) -> None:
+    transfer = StoreInstruction(address=0, source=0, words=100, rows=1, memory_pitch=0, chip_pitch=0)
+    system = System(bench, bench.config(), [transfer], port_stall=0.6)
+    system.run()
+    system.check()
+    assert system.driver.causes.count(Cause.ACTIVATIONS) > 20
 
 
 def test_halting_completes_the_bursts_that_have_begun_and_no_more(bench: Any) -> None:

@@ -77,17 +77,17 @@ def test_a_retired_instruction_has_taken_the_latency_of_its_stages(check, job) -
     run = check(TINY, [job(Vector(destination=3000, destination_pitch=1, height=1, width=1, source=0, source_pitch=1))],
                 _activations(TINY))
     assert run.retired[0] >= RESULT
-    assert run.causes[Cause.WORK] >= TINY.groups
+    assert run.causes[Cause.COMPUTING] >= TINY.groups
     assert run.causes[Cause.OVERHEAD] >= RESULT
 
 
 def test_causes_name_what_is_waited_for(check, job) -> None:
     run = check(TINY, [_drain(TINY, job, 0)], _activations(TINY))
-    assert run.causes[Cause.WORK] == WORDS * TINY.groups
+    assert run.causes[Cause.COMPUTING] == WORDS * TINY.groups
     assert run.causes[Cause.WEIGHTS] > 0        # parameters arrive only after the instruction
     slow = check(TINY, [_drain(TINY, job, index, **SUM) for index in range(2)], _activations(TINY), obstruct=0.8)
-    assert slow.causes[Cause.MEMORY] > 0
-    assert slow.causes[Cause.ACCUMULATOR] > 0
+    assert slow.causes[Cause.ACTIVATIONS] > 0
+    assert slow.causes[Cause.SUMS] > 0
 
 
 _GOOD = {"destination": 3000, "destination_pitch": 4, "height": 1, "width": 1}

@@ -84,7 +84,11 @@ def _axi_lite() -> wiring.Signature:
 
 
 class Copier(wiring.Component):
-    """A copy engine of `word_bytes` bytes a beat, with one trace pulse a word written."""
+    """A copy engine of `word_bytes` bytes a beat, with one trace pulse a word written.
+
+    It runs while it is busy; the cause of its first block is 1 in the cycle after it sends a word, which retires it when
+    it was the last.
+    """
 
     def __init__(self, word_bytes):
         self.word_bytes = word_bytes
@@ -93,6 +97,7 @@ class Copier(wiring.Component):
             "axi": Out(_axi(word_bytes)),
             "axil": Out(_axi_lite()),
             "trace": Out(wiring.Signature({"valid": Out(1), "address": Out(20), "data": Out(8 * word_bytes)})),
+            "events": Out(wiring.Signature({"running": Out(1), "causes": Out(20), "retired": Out(5)})),
         })
 
     def elaborate(self, platform):
@@ -191,6 +196,8 @@ class Copier(wiring.Component):
         with m.If(bus.bvalid & self.status[Status.BUSY] & (unanswered == 1) & (left == 0) & ~bus.awvalid & ~sending):
             m.d.sync += [self.status[Status.BUSY].eq(0), self.status[Status.DONE].eq(1)]
         self._trace(m, sent)
+        m.d.comb += self.events.running.eq(self.status[Status.BUSY])
+        m.d.sync += [self.events.causes.eq(sent), self.events.retired.eq(sent & final & (left == 0))]
 
     def _trace(self, m, sent):
         written, word = Signal(), Signal(20)

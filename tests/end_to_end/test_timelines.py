@@ -1,0 +1,79 @@
+"""Timelines of whole networks on the RTL say what the hardware counts."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import pytest
+from random_graphs import generate, random_inputs
+
+from host.networks import digits
+from host.preprocess import preprocess
+from host.rtl_device import RtlDevice
+from host.session import Session
+from isa.config import PRESETS
+from isa.fields import Unit
+from isa.program import Program
+from isa.registers import Cause
+from sim.rtl.timeline import Timeline, Track
+
+IMAGE = digits.IMAGES / "digit_3_0705.png"
+RANDOM_GRAPH = 12
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[RtlDevice]:
+    device = RtlDevice(PRESETS["tiny"], timeline=True)
+    yield device
+    device.close()
+
+
+@pytest.mark.parametrize("network", ["digits", "random graph"])
+def test_a_timeline_is_what_the_hardware_counts(network: str, device: RtlDevice) -> None:
+    if network == "digits":
+        model, inputs = onnx.load(digits.MODEL), {"image": preprocess(IMAGE, "digits")}
+    else:
+        model = generate(RANDOM_GRAPH)
+        inputs = random_inputs(model, RANDOM_GRAPH)
+    session = Session(model, PRESETS["tiny"], device=device)
+    session.run(inputs)
+    report, timeline = session.report, device.timeline
+    assert timeline is not None
+    assert report.cycles == timeline.cycles
+    assert report.counters == timeline.counters()
+    assert timeline.traffic.words_read[-1] == report.words_read
+    assert timeline.traffic.words_written[-1] == report.words_written
+    assert set(timeline.tracks) == {*(unit.name for unit in Unit), "FETCH"}
+    for name, track in timeline.tracks.items():
+        _check_segments(track, timeline)
+        _check_instructions(name, track, session.program)
+
+
+def _check_segments(track: Track, timeline: Timeline) -> None:
+    assert track.starts[0] == 0
+    assert (track.lengths(timeline.cycles) > 0).all()
+    assert ((np.diff(track.causes) != 0) | (np.diff(track.instructions) != 0)).all()
+
+
+def _check_instructions(name: str, track: Track, program: Program) -> None:
+    """Each instruction of the unit in order, and outside of them no cycle in which it does anything."""
+    own = [index for index, one in enumerate(program) if name == "FETCH" or (one.UNIT is not None and one.UNIT.name == name)]
+    seen = track.instructions[track.instructions >= 0]
+    assert (np.diff(seen) >= 0).all()
+    assert np.unique(seen).tolist() == own
+    assert (track.causes[track.instructions < 0] == Cause.IDLE).all()
+
+
+def test_the_array_computes_what_its_instructions_say(device: RtlDevice) -> None:
+    """Each Convolve takes as many computing cycles as it has pixels: the attribution to instructions is exact there."""
+    session = Session(digits.MODEL, PRESETS["tiny"], device=device)
+    session.run({"image": preprocess(IMAGE, "digits")})
+    assert device.timeline is not None
+    track = device.timeline.tracks["ARRAY"]
+    computing = track.causes == Cause.COMPUTING
+    counted = np.bincount(track.instructions[computing], track.lengths(device.timeline.cycles)[computing],
+                          len(session.program))
+    for index, one in enumerate(session.program):
+        if one.UNIT is Unit.ARRAY:
+            wanted = one.height * one.width * one.blocks * one.taps_y * one.taps_x * one.repeats  # type: ignore[attr-defined]
+            assert counted[index] == wanted, index
