@@ -7,11 +7,29 @@ import sys
 from collections.abc import Sequence
 
 from host.cli import compile as compile_command
-from host.cli import demo, disasm, explore, info, quantize, run, score, verify, verilog
+from host.cli import (
+    convert,
+    demo,
+    disasm,
+    explore,
+    image,
+    info,
+    model,
+    operation,
+    quantize,
+    run,
+    score,
+    serve,
+    service,
+    verify,
+    verilog,
+    workspace,
+)
 from isa.errors import WeftError
 
 SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
-COMMANDS = (demo, quantize, compile_command, run, score, verify, disasm, info, explore, verilog)
+COMMANDS = (demo, quantize, compile_command, run, score, serve, verify, disasm, info, explore, verilog,
+            workspace, model, convert, image, service, operation)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,62 @@
+"""Tensors in JSON: nested lists of numbers, and ``{"b64": ...}`` for bytes."""
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.protocol.errors import MessageError
+from host.protocol.open_inference import strings
+
+Array = NDArray[Any]
+
+
+def to_array(value: Any, dtype: np.dtype[Any]) -> Array:
+    """Nested lists as an array: numbers as ``dtype``, ``{"b64": ...}`` objects as an object array of bytes.
+
+    Raises ``MessageError`` for ragged lists, mixed kinds, and numbers that ``dtype`` does not hold.
+    """
+    leaf, shape = value, []
+    while isinstance(leaf, list) and leaf:
+        shape.append(len(leaf))
+        leaf = leaf[0]
+    if isinstance(leaf, dict):
+        return strings([_decode(each) for each in _leaves(value, len(shape))]).reshape(shape)
+    return _numbers(value, dtype)
+
+
+def _numbers(value: Any, dtype: np.dtype[Any]) -> Array:
+    try:
+        values = np.asarray(value)
+    except (ValueError, OverflowError):
+        raise MessageError("lists of different lengths, or of different depths, make no tensor") from None
+    if values.dtype.kind not in ("iu" if dtype.kind in "iu" else "iuf") and values.size:
+        raise MessageError(f"numbers wanted for {dtype}, {_kind(values)} given; bytes are written as {{\"b64\": ...}}")
+    if dtype.kind in "iu" and values.size and not np.iinfo(dtype).min <= values.min() <= values.max() <= np.iinfo(dtype).max:
+        raise MessageError(f"numbers from {np.iinfo(dtype).min} to {np.iinfo(dtype).max} wanted")
+    with np.errstate(over="ignore"):
+        return values.astype(dtype)
+
+
+def _kind(values: Array) -> str:
+    return {"U": "strings", "O": "mixed values", "b": "booleans", "f": "fractions"}.get(values.dtype.kind, "other values")
+
+
+def _leaves(value: Any, depth: int) -> list[Any]:
+    leaves = [value]
+    for _ in range(depth):
+        if not all(isinstance(each, list) and len(each) == len(leaves[0]) for each in leaves):
+            raise MessageError("lists of different lengths, or of different depths, make no tensor")
+        leaves = [inner for each in leaves for inner in each]
+    return leaves
+
+
+def _decode(value: Any) -> bytes:
+    if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
+        raise MessageError("bytes are written as {\"b64\": \"...\"}, one object for each image")
+    try:
+        return base64.b64decode(value["b64"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MessageError(f"\"b64\": not base64: {error}") from None

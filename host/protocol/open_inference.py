@@ -1,0 +1,96 @@
+"""Tensors of the Open Inference Protocol: raw bytes, typed lists and JSON data to numpy and back."""
+
+import math
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.protocol.errors import MessageError
+
+Array = NDArray[Any]
+
+BYTES = "BYTES"
+DTYPES = {"BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64", "INT8": "int8",
+          "INT16": "int16", "INT32": "int32", "INT64": "int64", "FP16": "float16", "FP32": "float32", "FP64": "float64"}
+CONTENTS = {"BOOL": "bool_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
+            "UINT64": "uint64_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
+            "INT64": "int64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", BYTES: "bytes_contents"}
+"""Where a typed list stands in ``InferTensorContents``; FP16 travels as raw bytes only."""
+
+_BY_DTYPE = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
+
+
+def datatype(dtype: np.dtype[Any]) -> str:
+    """The protocol's name of a dtype; object stands for strings."""
+    return BYTES if dtype.kind == "O" else _BY_DTYPE[dtype]
+
+
+def numpy_dtype(name: Any) -> np.dtype[Any]:
+    """Raises ``MessageError`` for an unknown name; BYTES is object."""
+    if name == BYTES:
+        return np.dtype(object)
+    if not isinstance(name, str) or name not in DTYPES:
+        raise MessageError(f"datatype {name!r} is unknown; send one of {', '.join((*DTYPES, BYTES))}")
+    return np.dtype(DTYPES[name])
+
+
+def check_shape(shape: Any) -> tuple[int, ...]:
+    """Raises ``MessageError`` for what is no shape of a tensor with values."""
+    if not isinstance(shape, list) or len(shape) > 32 or not all(
+            isinstance(extent, int) and not isinstance(extent, bool) and 0 <= extent < 1 << 40 for extent in shape):
+        raise MessageError(f"shape {str(shape)[:100]}: must be a list of non-negative integers, 32 at most")
+    return tuple(shape)
+
+
+def from_raw(content: bytes, name: str, shape: list[int]) -> Array:
+    """An array from raw little-endian bytes; each string is preceded by its 32-bit length."""
+    dtype, extents = numpy_dtype(name), check_shape(shape)
+    values = _split(content) if dtype.kind == "O" else None
+    given = len(content) if values is None else len(values)
+    wanted = math.prod(extents) * (dtype.itemsize if values is None else 1)
+    if given != wanted:
+        unit = "bytes" if values is None else "strings"
+        raise MessageError(f"{given} {unit} of data given, {wanted} wanted for {name} {list(extents)}")
+    return np.frombuffer(content, dtype).reshape(extents) if values is None else strings(values).reshape(extents)
+
+
+def to_raw(values: Array) -> bytes:
+    """The raw bytes of an array, or of an object array of bytes."""
+    if values.dtype != object:
+        return np.ascontiguousarray(values).tobytes()
+    return b"".join(struct.pack("<I", len(value)) + value for value in values.ravel())
+
+
+def from_list(values: Any, name: str, shape: list[int]) -> Array:
+    """An array from a typed list of values (``InferTensorContents``)."""
+    dtype, extents = numpy_dtype(name), check_shape(shape)
+    if len(values) != math.prod(extents):
+        raise MessageError(f"{len(values)} values given, {math.prod(extents)} wanted for {name} {list(extents)}")
+    if dtype.kind == "O":
+        return strings(list(values)).reshape(extents)
+    try:
+        return np.array(values, dtype).reshape(extents)
+    except OverflowError:
+        raise MessageError(f"data holds values beyond {name}") from None
+
+
+def strings(values: list[bytes]) -> Array:
+    """An object array [N] of bytes."""
+    result = np.empty(len(values), object)
+    result[:] = values
+    return result
+
+
+def _split(content: bytes) -> list[bytes]:
+    values, position = [], 0
+    while position < len(content):
+        if position + 4 > len(content):
+            raise MessageError("BYTES data ends inside the length of a string")
+        length = struct.unpack_from("<I", content, position)[0]
+        position += 4 + length
+        if position > len(content):
+            raise MessageError(f"BYTES data ends inside a string of {length} bytes")
+        values.append(content[position - length:position])
+    return values

@@ -1,0 +1,1 @@
+"""The service: bundles on devices, behind TensorFlow Serving's and the Open Inference Protocol's interfaces."""

@@ -1,0 +1,38 @@
+"""What a request can fail with, and how each protocol says it."""
+
+from enum import Enum
+
+from isa.errors import WeftError
+
+
+class Kind(Enum):
+    """A kind of failure: gRPC's name of the status code, and HTTP's number."""
+
+    INVALID = ("INVALID_ARGUMENT", 400)
+    UNAUTHENTICATED = ("UNAUTHENTICATED", 401)
+    NOT_FOUND = ("NOT_FOUND", 404)
+    SLOW = ("DEADLINE_EXCEEDED", 408)
+    FULL = ("RESOURCE_EXHAUSTED", 503)
+    UNAVAILABLE = ("UNAVAILABLE", 503)
+    DEADLINE = ("DEADLINE_EXCEEDED", 504)
+    INTERNAL = ("INTERNAL", 500)
+
+    @property
+    def grpc(self) -> str:
+        return self.value[0]
+
+    @property
+    def http(self) -> int:
+        return self.value[1]
+
+
+class ServiceError(WeftError):
+    """A request that is not answered; the text names what was wrong and what would be valid."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class ServeError(WeftError):
+    """A service that cannot start: settings, files or ports; names the setting and the remedy."""

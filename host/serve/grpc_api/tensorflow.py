@@ -1,0 +1,114 @@
+"""TensorFlow Serving's gRPC: Predict, GetModelMetadata and GetModelStatus, at their original paths."""
+
+from typing import Any
+
+from host.protocol import tensorflow_tensors as tensors
+from host.protocol.errors import MessageError
+from host.protocol.messages import tfs
+from host.serve.calls import note
+from host.serve.errors import Kind, ServiceError
+from host.serve.grpc_api.handlers import Call, Methods
+from host.serve.model import Model, Port
+from host.serve.service import Service
+
+DEFAULT_SIGNATURE, IMAGE_SIGNATURE = "serving_default", "encoded_images"
+PREDICT_METHOD = "tensorflow/serving/predict"
+SIGNATURES_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+SIGNATURE_FIELD = "signature_def"
+
+
+def methods(service: Service) -> dict[str, Methods]:
+    """By the name of the gRPC service, its methods."""
+    return {"tensorflow.serving.PredictionService": {
+                "Predict": (tfs.PredictRequest, lambda message, call: predict(service, message, call)),
+                "GetModelMetadata": (tfs.GetModelMetadataRequest, lambda message, _: metadata(service, message))},
+            "tensorflow.serving.ModelService": {
+                "GetModelStatus": (tfs.GetModelStatusRequest, lambda message, _: status(service, message))}}
+
+
+async def predict(service: Service, message: Any, call: Call) -> Any:
+    model = _model(service, message.model_spec)
+    check_signature(model, message.model_spec.signature_name)
+    inputs = {name: _array(name, tensor) for name, tensor in message.inputs.items()}
+    request = service.request(model, inputs, list(message.output_filter))
+    result = await service.infer(request, call.seconds)
+    call.timing(result.timing())
+    note("grpc-tfs", "", result)
+    response = tfs.PredictResponse(model_spec=_spec(model))
+    response.model_spec.signature_name = message.model_spec.signature_name or DEFAULT_SIGNATURE
+    for name, values in result.outputs.items():
+        response.outputs[name].CopyFrom(tensors.from_array(values))
+    return response
+
+
+async def metadata(service: Service, message: Any) -> Any:
+    model = _model(service, message.model_spec)
+    for field in message.metadata_field:
+        if field != SIGNATURE_FIELD:
+            raise ServiceError(Kind.INVALID, f"metadata_field {field[:100]!r} is unknown; there is {SIGNATURE_FIELD}")
+    response = tfs.GetModelMetadataResponse(model_spec=_spec(model))
+    content = signatures(model).SerializeToString()
+    response.metadata[SIGNATURE_FIELD].CopyFrom(tfs.Any(type_url=SIGNATURES_TYPE, value=content))
+    return response
+
+
+async def status(service: Service, message: Any) -> Any:
+    spec = message.model_spec
+    chosen = [_model(service, spec)] if _version(spec) is not None else service.repository.versions(spec.name)
+    response = tfs.GetModelStatusResponse()
+    for model in reversed(chosen):
+        response.model_version_status.add(version=model.version, state=tfs.State[service.state(model)],
+                                          status=tfs.StatusProto())
+    return response
+
+
+def signatures(model: Model) -> Any:
+    """The signatures of a model: tensors, and encoded images where it has a recipe for them."""
+    result = tfs.SignatureDefMap()
+    names = [DEFAULT_SIGNATURE] + [IMAGE_SIGNATURE] * (model.recipe is not None)
+    for name in names:
+        signature = result.signature_def[name]
+        signature.method_name = PREDICT_METHOD
+        for port in model.inputs:
+            _describe(signature.inputs[port.name], port)
+        if name == IMAGE_SIGNATURE:
+            info = signature.inputs[model.inputs[0].name]
+            info.dtype = tfs.DataType["DT_STRING"]
+            tensors.set_shape(info.tensor_shape, (-1,))
+        for port in model.outputs:
+            _describe(signature.outputs[port.name], port)
+    return result
+
+
+def check_signature(model: Model, name: str) -> None:
+    """Raises ``ServiceError`` for a signature that the model does not have; empty is the default one."""
+    if name and name not in (known := list(signatures(model).signature_def)):
+        raise ServiceError(Kind.INVALID, f"signature_name {name[:100]!r} is unknown; the model's are: {', '.join(known)}")
+
+
+def _describe(info: Any, port: Port) -> None:
+    info.name = f"{port.name}:0"
+    info.dtype = tensors.data_type(port.dtype)
+    tensors.set_shape(info.tensor_shape, port.batched)
+
+
+def _array(name: str, tensor: Any) -> Any:
+    try:
+        return tensors.to_array(tensor)
+    except MessageError as error:
+        raise ServiceError(Kind.INVALID, f"input {name[:100]!r}: {error}") from None
+
+
+def _version(spec: Any) -> int | None:
+    if spec.WhichOneof("version_choice") == "version_label":
+        raise ServiceError(Kind.NOT_FOUND, f"version label {spec.version_label[:100]!r} is unknown; versions have "
+                                           "numbers here")
+    return spec.version.value if spec.HasField("version") else None
+
+
+def _model(service: Service, spec: Any) -> Model:
+    return service.find(spec.name, _version(spec))
+
+
+def _spec(model: Model) -> Any:
+    return tfs.ModelSpec(name=model.name, version=tfs.Int64Value(value=model.version))

@@ -1,0 +1,124 @@
+"""The HTTP server: routes, keys, TLS and limits."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from host.serve import calls
+from host.serve.errors import Kind, ServeError, ServiceError
+from host.serve.http_api import inference, tensorflow
+from host.serve.metrics import CONTENT_TYPE
+from host.serve.secret_files import read_secret
+from host.serve.service import Service
+from host.serve.settings import Settings
+
+Handler = Callable[[Service, web.Request], Awaitable[web.Response]]
+
+OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
+"""Probes need no key."""
+
+_MODEL_V1 = "/v1/models/{name:[^/:]+}"
+_MODEL_V2 = "/v2/models/{name:[^/]+}"
+_VERSION = "/versions/{version:[^/:]+}"
+
+
+async def _metrics(service: Service, _: web.Request) -> web.Response:
+    return web.Response(body=service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _routes() -> list[tuple[str, str, str, Handler]]:
+    """Verb, path, name in metrics, and handler."""
+    routes: list[tuple[str, str, str, Handler]] = [
+        ("GET", "/metrics", "metrics", _metrics),
+        ("GET", "/v2", "server_metadata", inference.server_metadata),
+        ("GET", "/v2/health/live", "live", inference.live),
+        ("GET", "/v2/health/ready", "ready", inference.ready),
+        ("POST", "/v2/repository/index", "index", inference.repository_index),
+        ("POST", "/v2/repository/models/{name:[^/]+}/load", "load", inference.load)]
+    for version in ("", _VERSION):
+        routes += [
+            ("GET", _MODEL_V1 + version, "status", tensorflow.status),
+            ("GET", f"{_MODEL_V1}{version}/metadata", "metadata", tensorflow.metadata),
+            ("POST", f"{_MODEL_V1}{version}:predict", "predict", tensorflow.predict),
+            ("GET", _MODEL_V2 + version, "model_metadata", inference.model_metadata),
+            ("GET", f"{_MODEL_V2}{version}/ready", "model_ready", inference.model_ready),
+            ("POST", f"{_MODEL_V2}{version}/infer", "infer", inference.infer)]
+    return routes
+
+
+def application(service: Service) -> web.Application:
+    """The application with all routes."""
+    app = web.Application(client_max_size=service.settings.max_message, middlewares=[_guard(service)])
+    for verb, path, name, handler in _routes():
+        app.router.add_route(verb, path, _measured(service, name, handler))
+    return app
+
+
+async def start(service: Service) -> tuple[web.AppRunner, int]:
+    """Binds and starts; returns the runner and its port. Raises ``ServeError`` when the port cannot be had."""
+    settings = service.settings
+    # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
+    runner = web.AppRunner(application(service), access_log=None, keepalive_timeout=settings.receive_timeout,
+                           shutdown_timeout=settings.grace, handler_cancellation=True)
+    await runner.setup()
+    site = web.TCPSite(runner, settings.host, settings.http_port, ssl_context=_tls(settings))
+    try:
+        await site.start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ServeError(f"--http-port {settings.http_port}: {settings.host} cannot be bound: {error.strerror}; "
+                         "--http-port 0 takes any free one") from None
+    return runner, runner.addresses[0][1]
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    read_secret(settings.tls_key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ServeError(f"{settings.tls_cert}, {settings.tls_key}: no certificate with its key in PEM: {error}") from None
+    return context
+
+
+def _measured(service: Service, name: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            return await calls.call(service, "http", name, lambda: handler(service, request))
+        except ServiceError as error:
+            return _failure(error)
+
+    return answer
+
+
+def _guard(service: Service) -> Any:
+    @web.middleware
+    async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
+        """Refuses requests without a valid key before their body is read, and answers wrong paths in JSON."""
+        if service.keys and request.path not in OPEN_PATHS and not service.keys.allows(request.headers.get("Authorization")):
+            service.metrics.requests.labels("http", "unauthenticated", Kind.UNAUTHENTICATED.grpc).inc()
+            return _failure(ServiceError(Kind.UNAUTHENTICATED, "a key is needed: header Authorization with the value Bearer "
+                                                               "KEY, or the bare KEY"))
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return _failure(ServiceError(Kind.NOT_FOUND, f"no {request.path[:200]!r} here; docs/service.md lists the paths"))
+        except web.HTTPMethodNotAllowed as error:
+            return web.json_response({"error": f"{request.method} does not fit {request.path[:200]!r}; allowed: "
+                                               f"{', '.join(sorted(error.allowed_methods))}"}, status=405,
+                                     headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+
+    return guard
+
+
+def _failure(error: ServiceError) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if error.kind is Kind.UNAUTHENTICATED else {}
+    headers |= {"Retry-After": "1"} if error.kind.http == 503 else {}
+    response = web.json_response({"error": str(error)}, status=error.kind.http, headers=headers)
+    if error.kind is Kind.SLOW:
+        response.force_close()
+    return response

@@ -1,0 +1,108 @@
+"""TensorFlow Serving's REST, version 1: status, metadata, predict."""
+
+from typing import Any
+
+from aiohttp import web
+
+from host.protocol import json_tensors
+from host.protocol.errors import MessageError
+from host.protocol.messages import tfs
+from host.serve.calls import note
+from host.serve.errors import Kind, ServiceError
+from host.serve.grpc_api.tensorflow import SIGNATURE_FIELD, SIGNATURES_TYPE, check_signature, signatures
+from host.serve.http_api import body as bodies
+from host.serve.model import Model, parse_version
+from host.serve.request import port_of
+from host.serve.service import Result, Service
+
+_TYPES = {number: name for name, number in tfs.DataType.items()}
+
+
+async def status(service: Service, request: web.Request) -> web.Response:
+    """The state of one version, or of all."""
+    name, version = request.match_info["name"], parse_version(request.match_info.get("version", ""))
+    chosen = service.repository.versions(name) if version is None else [service.find(name, version)]
+    return web.json_response({"model_version_status": [
+        {"version": str(model.version), "state": service.state(model), "status": {"error_code": "OK", "error_message": ""}}
+        for model in reversed(chosen)]})
+
+
+async def metadata(service: Service, request: web.Request) -> web.Response:
+    """The signatures in the JSON form of their messages."""
+    model = _model(service, request)
+    definitions = {name: {"inputs": _infos(signature.inputs), "outputs": _infos(signature.outputs),
+                          "method_name": signature.method_name}
+                   for name, signature in signatures(model).signature_def.items()}
+    return web.json_response({"model_spec": {"name": model.name, "signature_name": "", "version": str(model.version)},
+                              "metadata": {SIGNATURE_FIELD: {"@type": SIGNATURES_TYPE, SIGNATURE_FIELD: definitions}}})
+
+
+async def predict(service: Service, request: web.Request) -> web.Response:
+    """Row format (``instances``) or columnar format (``inputs``), answered in the same."""
+    model = _model(service, request)
+    body = bodies.parse(await bodies.read(request, service.settings))
+    bodies.only(body, ("signature_name", "instances", "inputs"))
+    check_signature(model, bodies.text(body, "signature_name"))
+    if ("instances" in body) == ("inputs" in body):
+        raise ServiceError(Kind.INVALID, "give either \"instances\" (one entry an image) or \"inputs\" (whole tensors)")
+    named = _rows(model, body["instances"]) if "instances" in body else _columns(model, body["inputs"])
+    inputs = {name: _array(model, name, value) for name, value in named.items()}
+    result = await service.infer(service.request(model, inputs, []))
+    note("http-v1", "", result)
+    content = {"predictions": _predictions(result)} if "instances" in body else {"outputs": _outputs(result)}
+    return web.json_response(content, headers={"Server-Timing": result.timing()})
+
+
+def _model(service: Service, request: web.Request) -> Model:
+    return service.find(request.match_info["name"], parse_version(request.match_info.get("version", "")))
+
+
+def _infos(infos: Any) -> dict[str, Any]:
+    return {name: {"name": info.name, "dtype": _TYPES[info.dtype], "tensor_shape": {
+        "dim": [{"size": str(dim.size), "name": ""} for dim in info.tensor_shape.dim], "unknown_rank": False}}
+        for name, info in infos.items()}
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) != {"b64"}
+
+
+def _rows(model: Model, instances: Any) -> dict[str, Any]:
+    """Whole tensors by name from one entry an image."""
+    if not isinstance(instances, list) or not instances:
+        raise ServiceError(Kind.INVALID, "instances: must be a list with one entry an image, and not empty")
+    if not any(_is_named(instance) for instance in instances):
+        return {_only(model): instances}
+    if not all(_is_named(instance) and set(instance) == set(instances[0]) for instance in instances):
+        raise ServiceError(Kind.INVALID, "instances: all entries must name the same inputs")
+    return {name: [instance[name] for instance in instances] for name in instances[0]}
+
+
+def _columns(model: Model, inputs: Any) -> dict[str, Any]:
+    return inputs if _is_named(inputs) else {_only(model): inputs}
+
+
+def _only(model: Model) -> str:
+    if len(model.inputs) > 1:
+        names = ", ".join(port.name for port in model.inputs)
+        raise ServiceError(Kind.INVALID, f"model {model.name} has several inputs; name them: {names}")
+    return model.inputs[0].name
+
+
+def _array(model: Model, name: str, value: Any) -> Any:
+    try:
+        return json_tensors.to_array(value, port_of(model.inputs, name, "input").dtype)
+    except MessageError as error:
+        raise ServiceError(Kind.INVALID, f"input {name[:100]!r}: {error}") from None
+
+
+def _outputs(result: Result) -> Any:
+    values = {name: array.tolist() for name, array in result.outputs.items()}
+    return values if len(values) > 1 else next(iter(values.values()))
+
+
+def _predictions(result: Result) -> list[Any]:
+    columns = {name: array.tolist() for name, array in result.outputs.items()}
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -1,0 +1,125 @@
+"""The service's end of a replica."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import host
+from host.serve.errors import Kind, ServiceError
+from host.serve.frames import Block, ClosedError, pack, receive
+from host.serve.model import Model
+from host.serve.settings import Settings
+
+BUFFER = 1 << 22
+STOP_SECONDS = 5.0
+STANDARD_ERROR = 2
+_ROOT = str(Path(host.__file__).parents[1])
+
+
+class ReplicaLostError(Exception):
+    """The process ended, or was ended because it took too long; the text says which."""
+
+
+class RunTooLongError(ReplicaLostError):
+    """One run took longer than the device may."""
+
+
+class ReplicaProcess:
+    """A running replica. ``model``: what its device holds; ``lost``: whether the process has ended."""
+
+    def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+                 on_exit: Callable[[], None]) -> None:
+        self._process, self._reader, self._writer = process, reader, writer
+        self.model: Model | None = None
+        self.lost = False
+        self._on_exit = on_exit
+        self._watch = asyncio.create_task(self._wait())
+
+    @classmethod
+    async def start(cls, settings: Settings, on_exit: Callable[[], None]) -> "ReplicaProcess":
+        """Starts the process; ``on_exit`` is called when it ends, for whatever reason."""
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "host.serve.replica", str(theirs.fileno()), settings.backend, str(settings.max_pixels),
+                stdin=asyncio.subprocess.DEVNULL, stdout=STANDARD_ERROR,
+                pass_fds=[theirs.fileno()], env=_environment(settings))
+        reader, writer = await asyncio.open_connection(sock=ours, limit=BUFFER)
+        return cls(process, reader, writer, on_exit)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def load(self, model: Model) -> float:
+        """Loads a model onto the device; returns the seconds it took. Raises ``ServiceError``, ``ReplicaLostError``."""
+        self.model = None
+        answer, _ = await self._call({"op": "load", "folder": str(model.folder)}, [], None)
+        if answer["model"] != model.key:
+            raise ServiceError(Kind.UNAVAILABLE, f"{model.folder}: holds {answer['model']} by now, not {model.key}; start "
+                                                 "the service again")
+        self.model = model
+        return answer["seconds"]
+
+    async def run(self, header: dict[str, Any], blocks: Sequence[Block],
+                  limit: float) -> tuple[dict[str, Any], list[memoryview]]:
+        """Runs a request in at most ``limit`` seconds. Raises ``ServiceError``, ``ReplicaLostError``."""
+        return await self._call(header, blocks, limit)
+
+    async def stop(self) -> None:
+        """Ends the process, by force if it does not end by itself."""
+        self._writer.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.shield(self._watch)
+        self.kill()
+        await self._watch
+
+    def kill(self) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGKILL)
+
+    async def _call(self, header: dict[str, Any], blocks: Sequence[Block],
+                    limit: float | None) -> tuple[dict[str, Any], list[memoryview]]:
+        try:
+            async with asyncio.timeout(limit):
+                for piece in pack(header, blocks):
+                    self._writer.write(piece)
+                await self._writer.drain()
+                answer, content = await receive(self._reader)
+        except TimeoutError:
+            self.kill()
+            raise RunTooLongError(f"the run took longer than {limit} s (--device-timeout)") from None
+        except (ClosedError, OSError):
+            self.kill()
+            await self._watch
+            raise ReplicaLostError(f"the process ended ({_cause(self._process.returncode)})") from None
+        if "error" in answer:
+            raise ServiceError(Kind[answer["error"]], answer["message"])
+        return answer, content
+
+    async def _wait(self) -> None:
+        await self._process.wait()
+        self.lost = True
+        self._on_exit()
+
+
+def _cause(code: int | None) -> str:
+    return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The replica finds our packages, and replicas share the cores for linear algebra."""
+    path = os.pathsep.join(part for part in (_ROOT, os.environ.get("PYTHONPATH", "")) if part)
+    threads = str(max(1, len(os.sched_getaffinity(0)) // settings.replicas))
+    return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}

@@ -1,0 +1,119 @@
+"""Which request runs next, and which model the devices are to hold: no processes and no waiting in here."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from host.serve.frames import Block
+from host.serve.model import Model
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a replica computed for a job, and the seconds its parts took."""
+
+    header: dict[str, Any]
+    blocks: Sequence[memoryview]
+    queue_seconds: float
+
+
+@dataclass(eq=False)
+class Job:
+    """One accepted request; ``order`` counts acceptances, ``future`` gets its answer."""
+
+    model: Model
+    header: dict[str, Any]
+    blocks: Sequence[Block]
+    future: "asyncio.Future[Answer]"
+    accepted: float
+    order: int
+    attempts: int = field(default=0)
+
+
+class JobQueue:
+    """Waiting jobs by model, and the model that is ``assigned`` to the devices.
+
+    Jobs run in the order of their acceptance as long as they are for the assigned model. The assignment changes when no
+    job waits for it but one for another model does, or when another model's job has waited for longer than ``turn`` and
+    the assigned model has had the device for as long. A switch that an operator asks for comes after all that was accepted
+    before it.
+    """
+
+    def __init__(self, assigned: Model, turn: float, clock: Clock = time.monotonic) -> None:
+        self.assigned = assigned
+        self._turn, self._clock = turn, clock
+        self._since = clock()
+        self._waiting: dict[str, dict[int, Job]] = {}
+        self._orders = itertools.count()
+        self._switch: tuple[Model, int] | None = None
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def switching(self) -> bool:
+        """Whether a switch waits for the jobs accepted before it."""
+        return self._switch is not None
+
+    def add(self, model: Model, header: dict[str, Any], blocks: Sequence[Block], future: "asyncio.Future[Answer]") -> Job:
+        job = Job(model, header, blocks, future, self._clock(), next(self._orders))
+        self._waiting.setdefault(model.key, {})[job.order] = job
+        return job
+
+    def put_back(self, job: Job) -> None:
+        """A job whose run was lost goes before all that were accepted after it."""
+        jobs = self._waiting.setdefault(job.model.key, {})
+        jobs[job.order] = job
+        self._waiting[job.model.key] = dict(sorted(jobs.items()))
+
+    def discard(self, job: Job) -> None:
+        """Forgets a job, if it still waits."""
+        self._waiting.get(job.model.key, {}).pop(job.order, None)
+
+    def take_all(self, model: Model | None = None) -> list[Job]:
+        """Removes and returns every waiting job, or every one for ``model``."""
+        keys = list(self._waiting) if model is None else [model.key]
+        return [job for key in keys for job in self._waiting.pop(key, {}).values()]
+
+    def switch(self, model: Model) -> None:
+        """Assigns ``model`` once everything accepted so far has been taken."""
+        self._switch = (model, next(self._orders))
+
+    def assign(self, model: Model) -> None:
+        self.assigned, self._since = model, self._clock()
+
+    def decide(self, resting: Model | None) -> None:
+        """Changes the assignment where it is time; ``resting``: the model to hold when nothing waits, or None for any."""
+        own, others = self._oldest(self.assigned), self._oldest_other()
+        if others is not None and (own is None or self._overdue(others)):
+            self.assign(others.model)
+        elif own is None and self._switch is not None:
+            model, self._switch = self._switch[0], None
+            self.assign(model)
+        elif own is None and resting is not None and resting is not self.assigned:
+            self.assign(resting)
+
+    def take(self) -> Job | None:
+        """The next job for the assigned model."""
+        job = self._oldest(self.assigned)
+        if job is not None:
+            self.discard(job)
+        return job
+
+    def _oldest(self, model: Model) -> Job | None:
+        job = next(iter(self._waiting.get(model.key, {}).values()), None)
+        return job if job is not None and (self._switch is None or job.order < self._switch[1]) else None
+
+    def _oldest_other(self) -> Job | None:
+        firsts = [next(iter(jobs.values())) for key, jobs in self._waiting.items() if jobs and key != self.assigned.key]
+        limit = self._switch[1] if self._switch else None
+        return min((job for job in firsts if limit is None or job.order < limit), key=lambda job: job.order, default=None)
+
+    def _overdue(self, job: Job) -> bool:
+        now = self._clock()
+        return now - job.accepted > self._turn and now - self._since > self._turn

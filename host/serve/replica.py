@@ -1,0 +1,117 @@
+"""A replica: a process that holds one device, loads one model at a time, and runs what it is sent.
+
+``python -m host.serve.replica FD BACKEND MAX_PIXELS`` is started by the service, which holds the other end of socket FD.
+Images are decoded here, so that no file can bring down more than a replica.
+"""
+
+import io
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from compiler.cost import predict
+from host.boundary import InputError
+from host.bundle import Bundle
+from host.bundle.bundle import input_dtype
+from host.preprocess import ImageError, RecipeError, preprocess
+from host.serve.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking
+from host.session import Session
+from isa.errors import WeftError
+
+Array = NDArray[Any]
+Answer = tuple[dict[str, Any], list[Block]]
+
+
+class Replica:
+    """One device and the model on it."""
+
+    def __init__(self, backend: str, max_pixels: int) -> None:
+        self._backend, self._max_pixels = backend, max_pixels
+        self._session: Session | None = None
+        self._bundle: Bundle | None = None
+        self._key = ""
+        self._cycles: int | None = None
+
+    def handle(self, header: dict[str, Any], blocks: list[memoryview]) -> Answer:
+        """One frame to its answer; what a user can cause becomes an error with its kind."""
+        try:
+            return self._load(header) if header["op"] == "load" else self._run(header, blocks)
+        except (InputError, ImageError, RecipeError) as error:
+            return {"error": "INVALID", "message": str(error)}, []
+        except WeftError as error:
+            return {"error": "UNAVAILABLE" if header["op"] == "load" else "INTERNAL", "message": str(error)}, []
+
+    def _load(self, header: dict[str, Any]) -> Answer:
+        if self._session is not None:
+            self._session.close()
+        self._session, self._bundle, self._key = None, None, ""
+        begin = time.perf_counter()
+        bundle = Bundle.load(Path(header["folder"]))
+        self._session = Session(bundle.program, bundle.program.configuration, self._backend)
+        self._bundle, self._key = bundle, f"{bundle.name}:{bundle.version}"
+        # A backend without a clock gets the cycles that the cost model predicts.
+        self._cycles = None if self._backend == "rtl" else predict(bundle.program, bundle.program.configuration).cycles
+        return {"model": self._key, "seconds": time.perf_counter() - begin}, []
+
+    def _run(self, header: dict[str, Any], blocks: list[memoryview]) -> Answer:
+        if self._session is None or header["model"] != self._key:
+            return {"error": "UNAVAILABLE", "message": f"the device holds {self._key or 'nothing'}"}, []
+        begin = time.perf_counter()
+        inputs = self._preprocess(blocks) if header["encoded"] else restore(header["inputs"], blocks)
+        decoded = time.perf_counter()
+        outputs = self._session.run(inputs)
+        end = time.perf_counter()
+        report = self._session.report
+        assert report is not None
+        count = len(next(iter(inputs.values())))
+        entries, content = describe({name: outputs[name] for name in header["outputs"]})
+        cycles = report.cycles if self._cycles is None else self._cycles * count
+        return {"model": self._key, "outputs": entries, "images": count, "preprocess_seconds": decoded - begin,
+                "device_seconds": end - decoded, "cycles": cycles, "macs": report.macs,
+                "multipliers": report.multipliers}, content
+
+    def _preprocess(self, blocks: list[memoryview]) -> dict[str, Array]:
+        assert self._bundle is not None
+        assert self._bundle.recipe is not None
+        port = self._bundle.program.inputs[0]
+        tensors = []
+        for index, block in enumerate(blocks):
+            data = bytes(block)
+            self._check_pixels(data, index)
+            tensors.append(preprocess(data, self._bundle.recipe, ("N", *port.shape), input_dtype(port)))
+        return {port.name: np.concatenate(tensors)}
+
+    def _check_pixels(self, data: bytes, index: int) -> None:
+        """Looks at the size in the header alone, before anything is decompressed."""
+        try:
+            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "BMP")) as image:
+                width, height = image.size
+        except Exception:
+            return      # preprocessing says what is wrong with it
+        if width * height > self._max_pixels:
+            raise ImageError(f"image {index}: {width} x {height} pixels are more than the {self._max_pixels:,} accepted; "
+                             "scale it down first")
+
+
+def main(arguments: list[str]) -> None:
+    """Serves frames until the service goes away."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)    # Ctrl-C is for the service, which lets replicas finish
+    connection = socket.socket(fileno=int(arguments[0]))
+    replica = Replica(arguments[1], int(arguments[2]))
+    try:
+        while True:
+            header, blocks = receive_blocking(connection)
+            send_blocking(connection, *replica.handle(header, blocks))
+    except ClosedError:
+        return
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,98 @@
+"""Runs a service until it is told to stop."""
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host.serve.errors import ServeError
+from host.serve.grpc_api import server as grpc_server
+from host.serve.http_api import server as http_server
+from host.serve.keys import KeyFile
+from host.serve.logs import log
+from host.serve.model import Model
+from host.serve.service import Service
+from host.serve.settings import Settings
+
+LOOPBACK_NAMES = {"localhost"}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that answers on both ports."""
+
+    service: Service
+    grpc_port: int
+    http_port: int
+
+    def facts(self) -> dict[str, Any]:
+        """What a program that started the service wants to know."""
+        settings = self.service.settings
+        return {"name": settings.name, "host": settings.host, "port": self.grpc_port, "http_port": self.http_port,
+                "tls": settings.tls_cert is not None, "keys": settings.keys_file is not None,
+                "models": [model.key for model in self.service.repository]}
+
+
+@contextlib.asynccontextmanager
+async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[Running]:
+    """A service on bundles' folders; at the end it finishes what it accepted.
+
+    Raises ``BundleError``, ``ServeError``, and ``ServiceError`` when the first model cannot be loaded.
+    """
+    service = Service([Model.load(bundle) for bundle in bundles], settings,
+                      KeyFile(settings.keys_file) if settings.keys_file else None)
+    _warn(settings)
+    grpc, grpc_port = grpc_server.create(service)
+    runner, http_port = await http_server.start(service)
+    try:
+        await service.start()
+        await grpc.start()
+        log.info("ready", extra={"event": "ready", "port": grpc_port, "http_port": http_port})
+        yield Running(service, grpc_port, http_port)
+    finally:
+        log.info("stopping", extra={"event": "stopping", "waiting": len(service.pool.queue),
+                                    "in_flight": service.pool.in_flight})
+        await asyncio.gather(service.stop(), grpc.stop(settings.grace))
+        await runner.cleanup()
+        log.info("stopped", extra={"event": "stopped"})
+
+
+async def serve(bundles: Sequence[Path], settings: Settings, on_ready: Callable[[Running], None]) -> None:
+    """Serves until SIGTERM or SIGINT; errors as in ``running``."""
+    task = asyncio.create_task(_until_cancelled(bundles, settings, on_ready))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _until_cancelled(bundles: Sequence[Path], settings: Settings, on_ready: Callable[[Running], None]) -> None:
+    async with running(bundles, settings) as service:
+        on_ready(service)
+        await asyncio.Event().wait()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in LOOPBACK_NAMES
+
+
+def _warn(settings: Settings) -> None:
+    for file in (settings.tls_cert, settings.tls_key):
+        if file is not None and not file.is_file():
+            raise ServeError(f"{file}: no such file")
+    if is_loopback(settings.host):
+        return
+    missing = [what for what, there in (("keys (--keys-file)", settings.keys_file), ("TLS (--tls-cert)", settings.tls_cert))
+               if there is None]
+    if missing:
+        log.warning("%s can be reached from other machines, and there is no %s", settings.host, " and no ".join(missing),
+                    extra={"event": "open_port"})

@@ -1,0 +1,149 @@
+"""The service behind all protocols: it finds models, queues requests, answers, switches models, and measures."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from numpy.typing import NDArray
+
+from host.serve.errors import Kind, ServiceError
+from host.serve.frames import Block, describe, restore
+from host.serve.keys import KeyFile
+from host.serve.logs import log
+from host.serve.metrics import Metrics
+from host.serve.model import Model, Repository
+from host.serve.pool import Pool
+from host.serve.queue import Answer
+from host.serve.request import Request, build
+from host.serve.settings import Reflash, Settings
+
+Array = NDArray[Any]
+
+CLOCKS = {"rtl": "counted by the simulated hardware", "emulator": "predicted by the cost model"}
+
+
+class State(StrEnum):
+    """Where a model stands, by TensorFlow Serving's names."""
+
+    START = "START"
+    LOADING = "LOADING"
+    AVAILABLE = "AVAILABLE"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outputs under the names the client used, each [N, ...], and the seconds that the parts took."""
+
+    model: Model
+    outputs: Mapping[str, Array]
+    queue_seconds: float
+    preprocess_seconds: float
+    device_seconds: float
+
+    def timing(self) -> str:
+        """The parts in milliseconds, in the syntax of HTTP's ``Server-Timing``."""
+        parts = {"queue": self.queue_seconds, "preprocess": self.preprocess_seconds, "device": self.device_seconds}
+        return ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in parts.items())
+
+
+class Service:
+    """``keys``: None where anyone may ask."""
+
+    def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None = None) -> None:
+        self.settings, self.keys = settings, keys
+        self.repository = Repository(models)
+        self.metrics = Metrics(CLOCKS[settings.backend])
+        self.pool = Pool(self.repository.default, settings, self.metrics)
+        self.stopping = False
+        self.metrics.watch(self._gauges, lambda: {"service": os.getpid(), **self.pool.processes()})
+
+    @property
+    def ready(self) -> bool:
+        return self.pool.ready and not self.stopping
+
+    async def start(self) -> None:
+        await self.pool.start()
+
+    async def stop(self) -> None:
+        """Takes no more requests, finishes what was accepted, then ends the replicas."""
+        self.stopping = True
+        await self.pool.finish(self.settings.grace)
+        await self.pool.close()
+
+    def find(self, name: str, version: int | None) -> Model:
+        """Raises ``ServiceError`` (NOT_FOUND) naming the models or versions there are."""
+        return self.repository.find(name, version, self.pool.queue.assigned)
+
+    def state(self, model: Model) -> State:
+        if self.pool.holds(model):
+            return State.AVAILABLE
+        return State.LOADING if self.pool.queue.assigned is model else State.START
+
+    def request(self, model: Model, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Request:
+        """Raises ``ServiceError`` (INVALID) naming what does not fit the model and what would."""
+        return build(model, inputs, outputs, self.settings)
+
+    async def infer(self, request: Request, seconds: float | None = None) -> Result:
+        """Runs a request within ``seconds`` and the service's own limit; raises ``ServiceError``."""
+        self._admit(request.model)
+        limit = self.settings.timeout if seconds is None else min(seconds, self.settings.timeout)
+        header, blocks = _frame(request)
+        try:
+            async with asyncio.timeout(limit):
+                answer = await self.pool.submit(request.model, header, blocks)
+        except TimeoutError:
+            waiting = len(self.pool.queue)
+            raise ServiceError(Kind.DEADLINE, f"no answer within {limit:.3g} s; {waiting} requests wait") from None
+        self._measure(request.model, answer)
+        arrays = restore(answer.header["outputs"], answer.blocks)
+        return Result(request.model, {name: arrays[port.name] for name, port in request.outputs.items()},
+                      answer.queue_seconds, answer.header["preprocess_seconds"], answer.header["device_seconds"])
+
+    async def load(self, model: Model) -> None:
+        """Reflashes the devices with a model, which then answers requests that name none; raises ``ServiceError``."""
+        if self.stopping:
+            raise ServiceError(Kind.UNAVAILABLE, "the service stops")
+        begin = time.monotonic()
+        await self.pool.switch(model)
+        self.repository.default = model
+        log.info("switched to %s", model, extra={"event": "switch", "model": model.name, "version": model.version,
+                                                 "seconds": round(time.monotonic() - begin, 4)})
+
+    def _admit(self, model: Model) -> None:
+        if self.stopping:
+            raise ServiceError(Kind.UNAVAILABLE, "the service stops; ask another replica of it")
+        if self.settings.reflash is Reflash.REFUSE and not (self.pool.ready and self.pool.queue.assigned is model):
+            held = self.pool.queue.assigned
+            state = f"it holds {held}" if self.pool.ready else f"it is being loaded with {held}"
+            raise ServiceError(Kind.UNAVAILABLE, f"{model} is not on the device ({state}); try again later, or load it by "
+                                                 f"POST /v2/repository/models/{model.name}/load")
+        if len(self.pool.queue) >= self.settings.queue:
+            raise ServiceError(Kind.FULL, f"{self.settings.queue} requests wait already (--queue); try again later")
+
+    def _measure(self, model: Model, answer: Answer) -> None:
+        metrics, header, labels = self.metrics, answer.header, (model.name, str(model.version))
+        metrics.queue_time.labels(*labels).observe(answer.queue_seconds)
+        metrics.preprocess_time.labels(*labels).observe(header["preprocess_seconds"])
+        metrics.device_time.labels(*labels).observe(header["device_seconds"])
+        metrics.images.labels(*labels).inc(header["images"])
+        metrics.cycles.labels(*labels).inc(header["cycles"])
+        metrics.macs.labels(*labels).inc(header["macs"])
+        metrics.utilization.labels(*labels).set(header["macs"] / (header["multipliers"] * header["cycles"]))
+
+    def _gauges(self) -> dict[str, float]:
+        return {"queue_length": len(self.pool.queue), "queue_capacity": self.settings.queue,
+                "requests_in_flight": self.pool.in_flight, "ready": self.ready, "replicas": self.settings.replicas}
+
+
+def _frame(request: Request) -> tuple[dict[str, Any], Sequence[Block]]:
+    header: dict[str, Any] = {"op": "run", "model": request.model.key,
+                              "outputs": sorted({port.name for port in request.outputs.values()})}
+    first = next(iter(request.inputs.values()))
+    if isinstance(first, list):
+        return header | {"encoded": True}, first
+    entries, blocks = describe({name: array for name, array in request.inputs.items() if not isinstance(array, list)})
+    return header | {"encoded": False, "inputs": entries}, blocks

@@ -1,0 +1,75 @@
+"""What a service can be told."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from host.preprocess import MAX_PIXELS
+from host.serve.errors import ServeError
+
+MIB = 1 << 20
+
+
+class Reflash(StrEnum):
+    """What happens to a request for a model that the device does not hold: it waits (and a model that no one has loaded
+    is loaded for it), or it is refused with UNAVAILABLE / 503."""
+
+    WAIT = "wait"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of a service, with its default; times in seconds, sizes in bytes.
+
+    ``queue``: requests that may wait; ``timeout``: for a request from its acceptance to its answer, shorter if the client
+    says so; ``turn``: how long a model keeps the device while requests for another wait; ``attempts``: runs of a request
+    whose replica was lost; ``device_timeout``: for one run, after which the replica is replaced; ``receive_timeout``: for
+    a request's head, and again for its body, to arrive; ``grace``: for what is accepted when the service is told to stop.
+    """
+
+    name: str = "weft"
+    host: str = "127.0.0.1"
+    port: int = 50051
+    http_port: int = 8501
+    backend: str = "emulator"
+    replicas: int = 1
+    reflash: Reflash = Reflash.WAIT
+    queue: int = 256
+    timeout: float = 300.0
+    turn: float = 1.0
+    attempts: int = 3
+    device_timeout: float = 600.0
+    receive_timeout: float = 30.0
+    grace: float = 60.0
+    max_message: int = 64 * MIB
+    max_image: int = 16 * MIB
+    max_pixels: int = 1 << 25
+    max_batch: int = 64
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    keys_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("replicas", "queue", "attempts", "max_message", "max_image", "max_pixels", "max_batch"):
+            if getattr(self, field) < 1:
+                raise ServeError(f"{_option(field)} {getattr(self, field)}: must be at least 1")
+        for field in ("timeout", "device_timeout", "receive_timeout"):
+            if not getattr(self, field) > 0:
+                raise ServeError(f"{_option(field)} {getattr(self, field)}: must be above 0 seconds")
+        for field in ("turn", "grace"):
+            if not getattr(self, field) >= 0:
+                raise ServeError(f"{_option(field)} {getattr(self, field)}: must not be negative")
+        for field in ("port", "http_port"):
+            if not 0 <= getattr(self, field) < 1 << 16:
+                raise ServeError(f"{_option(field)} {getattr(self, field)}: must be from 0 (any free port) to 65535")
+        if self.max_pixels > MAX_PIXELS:
+            raise ServeError(f"--max-pixels {self.max_pixels}: at most {MAX_PIXELS} can be decoded")
+        if self.backend not in ("emulator", "rtl"):
+            raise ServeError(f"--backend {self.backend}: unknown; there are emulator and rtl")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ServeError("--tls-cert and --tls-key: TLS needs both the certificate and its key")
+
+
+def _option(field: str) -> str:
+    return f"--{field.replace('_', '-')}"
