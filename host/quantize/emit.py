@@ -1,5 +1,6 @@
 """From a prepared network and its ranges to integer operators."""
 
+import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from compiler.frontend.report import Report
 from host.quantize.errors import QuantizeError
 from host.quantize.plan import Plan
 from host.quantize.ranges import bounds
+from host.quantize.weights import Overrides, weight_overrides
 
 #: The integer of a float value X is called X with this behind it.
 INTEGER_SUFFIX = "_quantized"
@@ -28,6 +30,12 @@ _LISTED = 8  # names in a message before "and N more"
 
 def quantized_form(model: Model, plan: Plan, ranges: TensorsData) -> onnx.ModelProto:
     """The network with QuantizeLinear and DequantizeLinear around what the plan names, by ONNX Runtime's quantizer."""
+    quantized = _quantized(model, plan, ranges, {})
+    overrides = weight_overrides(model, scales_of(quantized))
+    return _quantized(model, plan, ranges, overrides) if overrides else quantized
+
+
+def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrides) -> onnx.ModelProto:
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     types = {node.op_type for node in proto.graph.node if node.name in set(plan.nodes)}
@@ -38,11 +46,11 @@ def quantized_form(model: Model, plan: Plan, ranges: TensorsData) -> onnx.ModelP
             reduce_range=False,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
-            tensors_range=ranges,
+            tensors_range=copy.deepcopy(ranges),
             nodes_to_quantize=plan.nodes,
             nodes_to_exclude=[],
             op_types_to_quantize=sorted(types),
-            extra_options={},
+            extra_options={"TensorQuantOverrides": overrides},
         )
         for name in plan.values:
             quantizer.quantize_activation_tensor(name)

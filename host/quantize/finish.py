@@ -1,12 +1,16 @@
 """Integers all the way: what is left of float between two integers, and names that tell a value's origin."""
 
+import numpy as np
 import onnx
 
+from compiler.frontend.attributes import attribute
 from compiler.frontend.kinds import RESHAPES
+from host.boundary import quantize
 from host.quantize.emit import INTEGER_SUFFIX
+from host.quantize.prune import prune
 
 #: Movements that ONNX Runtime has for bytes, and whose operands besides the first are no elements.
-BYTE_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Gather", "Identity")
+BYTE_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Gather", "Identity", "Pad")
 
 
 def finish(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -15,7 +19,7 @@ def finish(model: onnx.ModelProto) -> onnx.ModelProto:
     The integer of a float value X is called X_quantized.
     """
     _Shortcuts(model).apply()
-    _prune(model)
+    prune(model)
     _rename(model)
     return model
 
@@ -36,7 +40,7 @@ class _Shortcuts:
                 continue
             value = chain[0].input[0]
             for move in chain[1:]:
-                value = self._move(nodes, move, value, node.output[0] if move is chain[-1] else "")
+                value = self._move(nodes, move, value, node)
             if len(chain) == 1:
                 aliases[node.output[0]] = aliases.get(value, value)
         for node in nodes:
@@ -49,40 +53,43 @@ class _Shortcuts:
         moves: list[onnx.NodeProto] = []
         node = self._producers.get(quantizer.input[0])
         while node is not None and node.op_type in BYTE_MOVEMENTS and node.input[0] not in self._constants:
+            if node.op_type == "Pad" and not self._is_constant_padding(node):
+                return None
             moves.append(node)
             node = self._producers.get(node.input[0])
         if node is None or node.op_type != "DequantizeLinear" or self._parameters(node) != self._parameters(quantizer):
             return None
         return [node, *moves[::-1]]
 
+    def _padding(self, pad: onnx.NodeProto, quantizer: onnx.NodeProto) -> str:
+        """The integer that a Pad's value becomes."""
+        scale, zero_point = (onnx.numpy_helper.to_array(self._constants[name]) for name in quantizer.input[1:3])
+        given = pad.input[2] if len(pad.input) > 2 else ""
+        value = onnx.numpy_helper.to_array(self._constants[given]).reshape(()) if given else np.float32(0)
+        name = f"{pad.output[0]}_padding"
+        integer = quantize(np.asarray(value), float(scale), int(zero_point), zero_point.dtype).reshape(())
+        self._graph.initializer.append(onnx.numpy_helper.from_array(integer, name))
+        return name
+
+    def _is_constant_padding(self, pad: onnx.NodeProto) -> bool:
+        given = pad.input[2] if len(pad.input) > 2 else ""
+        return attribute(pad, "mode", "constant") == "constant" and (not given or given in self._constants)
+
     def _parameters(self, node: onnx.NodeProto) -> list[bytes]:
         tensors = [self._constants[name] for name in node.input[1:]]
         return [onnx.numpy_helper.to_array(tensor).tobytes() + bytes([tensor.data_type]) for tensor in tensors]
 
-    def _move(self, nodes: list[onnx.NodeProto], move: onnx.NodeProto, value: str, result: str) -> str:
+    def _move(self, nodes: list[onnx.NodeProto], move: onnx.NodeProto, value: str, quantizer: onnx.NodeProto) -> str:
+        """Repeat a movement on integers; the last one before the QuantizeLinear takes that one's place."""
         copy = onnx.NodeProto()
         copy.CopyFrom(move)
         copy.input[0] = value
-        copy.output[0] = result or f"{move.output[0]}_moved"
+        copy.output[0] = quantizer.output[0] if move.output[0] == quantizer.input[0] else f"{move.output[0]}_moved"
+        if move.op_type == "Pad":
+            copy.input[:] = [*copy.input[:2], self._padding(move, quantizer), *copy.input[3:]]
         copy.name = f"{move.name}_quant"
         nodes.append(copy)
         return str(copy.output[0])
-
-
-def _prune(model: onnx.ModelProto) -> None:
-    """Drop nodes that no output depends on, and initializers that no node reads."""
-    wanted = {output.name for output in model.graph.output}
-    kept = []
-    for node in reversed(model.graph.node):
-        if wanted.intersection(node.output):
-            kept.append(node)
-            wanted.update(node.input)
-    del model.graph.node[:]
-    model.graph.node.extend(kept[::-1])
-    tensors = [tensor for tensor in model.graph.initializer if tensor.name in wanted]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(tensors)
-    del model.graph.value_info[:]
 
 
 def _rename(model: onnx.ModelProto) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import onnx
 
 from compiler.frontend.model import Model
-from compiler.frontend.runtime import model_inputs
 from host.quantize.port import Port
 from host.quantize.prepare.batchnorm import fold_into_next
+from host.quantize.prepare.gemm import fold_factors
 from host.quantize.prepare.load import load_float
 from host.quantize.prepare.modernize import modernize
 from host.quantize.prepare.names import name_nodes
@@ -45,7 +45,7 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     """
     notes: list[str] = []
     original = modernize(load_float(source))
-    proto = split_sums(simplify(original))
+    proto = fold_factors(split_sums(simplify(original)))
     proto = fold_into_next(proto, notes)
     name_nodes(proto)
     model = Model(proto)
@@ -53,4 +53,4 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     return Prepared(original, model, notes)
 
 
-__all__ = ["Prepared", "model_inputs", "prepare"]
+__all__ = ["Prepared", "prepare"]

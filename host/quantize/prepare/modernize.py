@@ -6,13 +6,14 @@ from onnx import version_converter
 from compiler.frontend.batch import free_batch, open_batch
 from compiler.frontend.runtime import model_inputs
 from host.quantize.errors import QuantizeError
+from host.quantize.prune import prune
 
 OPSET = 13  # the first with scales for each channel
 IR_VERSION = 8  # initializers need not be inputs, and every ONNX Runtime that has the quantized operators reads it
 
 
 def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with `OPSET` at least, an open batch, and no initializer among its inputs.
+    """The model with `OPSET` at least, an open batch, no initializer among its inputs, and nothing that no output needs.
 
     Raises:
         QuantizeError: the model cannot be converted to `OPSET`.
@@ -21,6 +22,7 @@ def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
     inputs = model_inputs(model.graph)
     del model.graph.input[:]
     model.graph.input.extend(inputs)
+    prune(model)
     model.ir_version = max(model.ir_version, IR_VERSION)
     version = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
     if version < OPSET:
