@@ -16,6 +16,7 @@ from host.cli import (
     info,
     model,
     operation,
+    profile,
     quantize,
     run,
     score,
@@ -28,7 +29,7 @@ from host.cli import (
 from isa.errors import WeftError
 
 SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
-COMMANDS = (demo, quantize, compile_command, run, score, serve, verify, disasm, info, explore, verilog,
+COMMANDS = (demo, quantize, compile_command, run, score, serve, verify, disasm, info, explore, profile, verilog,
             workspace, model, convert, image, service, operation)
 
 

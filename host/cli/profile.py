@@ -1,0 +1,74 @@
+"""``weft profile``: where the cycles of a run went."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from host.boundary import InputError
+from host.cli.common import add_command, add_config, add_json, print_json, progress_bar, require_writable
+from host.inputs import load_inputs
+from host.session import is_program, load_program
+from isa.config import DEFAULT, load_config
+from isa.program import Program
+
+
+def add_parser(commands: Any) -> None:
+    parser = add_command(commands, "profile", _run, "say where every cycle of every unit went, by layer and by cause",
+                         "weft profile resnet18_int8.onnx --input owl.jpg --preprocess imagenet --html profile.html")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.weft")
+    parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="image, .npy or .npz; its first image")
+    parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
+    parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a page with plots, which needs no other file")
+    parser.add_argument("--trace", type=Path, metavar="FILE.json",
+                        help="write a trace for ui.perfetto.dev or chrome://tracing; 1 us is one cycle")
+    add_config(parser, default=None)
+    add_json(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    for path in (options.html, options.trace):
+        if path:
+            require_writable(path)
+    if options.html and options.html == options.trace:
+        raise InputError(f"--html and --trace: both are {options.html}; give two files")
+    program = load(options.model, options.config)
+    batch = load_inputs(options.input, program.inputs, options.preprocess)
+    from host.profile import measure
+
+    with progress_bar("profiling", options.json) as progress:
+        profile = measure(program, {name: values[:1] for name, values in batch.items()}, progress)
+    if options.json:
+        from host.profile.verdict import verdict
+
+        print_json({"model": str(options.model)} | profile.figures() | {"verdict": verdict(profile)})
+    else:
+        from host.profile.table import print_profile
+
+        print_profile(profile)
+    if options.html:
+        from host.profile.page import write_page
+
+        write_page(profile, options.html)
+    if options.trace:
+        _trace(profile, options.trace)
+    return 0
+
+
+def load(model: Path, config: str | None) -> Program:
+    """A program for its own configuration, or a model compiled for ``config``; raises ``WeftError``."""
+    if is_program(model):
+        program = Program.load(model)
+        if config:
+            program.require(load_config(config))
+        return program
+    return load_program(model, load_config(config or DEFAULT))
+
+
+def _trace(profile: Any, path: Path) -> None:
+    from host.profile.trace import write_trace
+
+    shortest = write_trace(profile, path)
+    if shortest > 1:
+        print(f"note: {path}: segments of causes under {shortest} cycles are merged, with their cycles in the arguments",
+              file=sys.stderr)

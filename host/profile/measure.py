@@ -1,0 +1,28 @@
+"""A profile from a run on the RTL."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from host.device import Progress
+from host.profile.profile import Profile, ProfileError
+from host.session import Session
+from isa.program import Program
+
+
+def measure(program: Program, inputs: Mapping[str, Any], progress: Progress | None = None) -> Profile:
+    """Runs one image, each input [1, ...], through the RTL of the program's configuration.
+
+    Raises ``ProfileError`` for several images, and when timeline and registers contradict each other.
+    """
+    from host.rtl_device import RtlDevice
+
+    if any(len(values) != 1 for values in inputs.values()):
+        raise ProfileError("a profile is of one image; give an input of batch 1")
+    device = RtlDevice(program.configuration, timeline=True)
+    with Session(program, program.configuration, device=device) as session:
+        session.run(inputs, progress)
+        report, timeline = session.report, device.timeline
+    assert report is not None
+    if timeline is None:
+        raise ProfileError("the device recorded no timeline")
+    return Profile.of(program, report, timeline)
