@@ -3,8 +3,7 @@
 import argparse
 import asyncio
 import json
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from enum import EnumType
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.boundary import InputError
 from host.cli.common import add_command, add_json, require_writable
+from host.serve.settings import Settings
 
 if TYPE_CHECKING:
     from host.serve.run import Running
@@ -56,14 +56,13 @@ def add_parser(commands: Any) -> None:
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Options for settings, by name; ``given_settings`` reads them."""
     for name in names:
-        parser.add_argument(f"--{name.replace('_', '-')}", help=OPTIONS[name], metavar=_metavar(name),
-                            default=argparse.SUPPRESS)
+        default = getattr(Settings, name)
+        text = OPTIONS[name] if default is None else f"{OPTIONS[name]} (default {default})"
+        parser.add_argument(f"--{name.replace('_', '-')}", help=text, metavar=_metavar(name), default=argparse.SUPPRESS)
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that were given, each as its type."""
-    from host.serve.settings import Settings
-
     kinds: dict[str, Any] = {field.name: field.type for field in fields(Settings)}
     return {name: _value(name, kinds[name], getattr(options, name)) for name in OPTIONS if name in options}
 
@@ -76,7 +75,6 @@ def _run(options: argparse.Namespace) -> int:
     try:
         from host.serve.logs import set_up
         from host.serve.run import serve
-        from host.serve.settings import Settings
     except ModuleNotFoundError as error:
         raise InputError(f"weft serve needs the package {error.name}; install it with: pip install 'weft[serve]'") from None
     if options.ready_file:

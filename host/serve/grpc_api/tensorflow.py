@@ -14,7 +14,8 @@ from host.serve.service import Service
 DEFAULT_SIGNATURE, IMAGE_SIGNATURE = "serving_default", "encoded_images"
 PREDICT_METHOD = "tensorflow/serving/predict"
 SIGNATURES_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
-SIGNATURE_FIELD = "signature_def"
+LABELS_TYPE = "type.googleapis.com/weft.tensorflow_serving.LabelList"
+SIGNATURE_FIELD, LABELS_FIELD = "signature_def", "labels"
 
 
 def methods(service: Service) -> dict[str, Methods]:
@@ -43,12 +44,12 @@ async def predict(service: Service, message: Any, call: Call) -> Any:
 
 async def metadata(service: Service, message: Any) -> Any:
     model = _model(service, message.model_spec)
-    for field in message.metadata_field:
-        if field != SIGNATURE_FIELD:
-            raise ServiceError(Kind.INVALID, f"metadata_field {field[:100]!r} is unknown; there is {SIGNATURE_FIELD}")
     response = tfs.GetModelMetadataResponse(model_spec=_spec(model))
-    content = signatures(model).SerializeToString()
-    response.metadata[SIGNATURE_FIELD].CopyFrom(tfs.Any(type_url=SIGNATURES_TYPE, value=content))
+    for field in message.metadata_field or (SIGNATURE_FIELD,):
+        if field not in METADATA:
+            raise ServiceError(Kind.INVALID, f"metadata_field {field[:100]!r} is unknown; known: {', '.join(METADATA)}")
+        kind, content = METADATA[field]
+        response.metadata[field].CopyFrom(tfs.Any(type_url=kind, value=content(model).SerializeToString()))
     return response
 
 
@@ -84,6 +85,11 @@ def check_signature(model: Model, name: str) -> None:
     """Raises ``ServiceError`` for a signature that the model does not have; empty is the default one."""
     if name and name not in (known := list(signatures(model).signature_def)):
         raise ServiceError(Kind.INVALID, f"signature_name {name[:100]!r} is unknown; the model's are: {', '.join(known)}")
+
+
+METADATA = {SIGNATURE_FIELD: (SIGNATURES_TYPE, signatures),
+            LABELS_FIELD: (LABELS_TYPE, lambda model: tfs.LabelList(label=model.labels or ()))}
+"""What ``metadata_field`` may ask for: type and content of the answer."""
 
 
 def _describe(info: Any, port: Port) -> None:

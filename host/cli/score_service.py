@@ -1,0 +1,85 @@
+"""``weft score`` with ``--service`` or ``--address``: images go to a service, which preprocesses and classifies them."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from host.boundary import InputError
+from host.classify import load_labels, rank
+from host.cli.common import print_json
+
+if TYPE_CHECKING:
+    from host.client import PredictionClient
+
+KEY_VARIABLE = "WEFT_KEY"
+DEFAULT_PORT = 50051
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("with a service", "images alone are given then, without a model")
+    group.add_argument("--service", metavar="NAME", help="a service of the workspace")
+    group.add_argument("--workspace", type=Path, metavar="DIR", help="its folder (default: found from here upwards)")
+    group.add_argument("--address", metavar="HOST:PORT", help="a service anywhere; its key, if it wants one, stands in "
+                                                              f"the environment variable {KEY_VARIABLE}")
+    group.add_argument("--tls", action="store_true", help="the service at --address speaks TLS")
+    group.add_argument("--root-certificates", type=Path, metavar="FILE", help="certificates (PEM) to trust")
+    group.add_argument("--server-name", metavar="NAME", help="the name in the certificate, where it is not the address")
+
+
+def is_asked(options: argparse.Namespace) -> bool:
+    return options.service is not None or options.address is not None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scores every image; raises ``ClientError`` with the service's reason."""
+    _check(options)
+    images: list[dict[str, Any]] = []
+    with _client(options) as client:
+        labels = load_labels(options.labels) if options.labels else client.labels()
+        for image in options.paths:
+            scores = _only(client.score_file(image))
+            images.append({"file": str(image), "top": [vars(entry) for entry in rank(scores, options.top, labels)]})
+    if options.json:
+        print_json({"service": options.service or options.address, "images": images})
+        return 0
+    for entry in images:
+        print(entry["file"])
+        for ranked in entry["top"]:
+            print(f"  {ranked['confidence']:7.2%}  {ranked['label']}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.service and options.address:
+        raise InputError("--service and --address: give one of them")
+    unused = ("preprocess", "features", "config")
+    if given := [f"--{name}" for name in unused if getattr(options, name) is not None]:
+        raise InputError(f"{given[0]}: a service has its own model and preprocessing; leave it out")
+
+
+def _client(options: argparse.Namespace) -> "PredictionClient":
+    try:
+        from host.client import PredictionClient, client_from_service
+    except ImportError as error:
+        raise InputError(str(error)) from None
+    more: dict[str, Any] = {"server_name": options.server_name}
+    if options.root_certificates:
+        more["root_certificates"] = options.root_certificates
+    if options.service:
+        from host.cli.registry import open_workspace
+        from host.workspace.service import Webservice
+
+        return client_from_service(Webservice(open_workspace(options), options.service), **more)
+    host, separator, port = options.address.rpartition(":")
+    if separator and not port.isdigit():
+        raise InputError(f"--address {options.address}: the port must be a number, as in 127.0.0.1:{DEFAULT_PORT}")
+    host, number = (host, int(port)) if separator else (options.address, DEFAULT_PORT)
+    return PredictionClient(host.strip("[]"), number, options.tls, os.environ.get(KEY_VARIABLE), **more)
+
+
+def _only(outputs: dict[str, Any]) -> Any:
+    if len(outputs) != 1:
+        raise InputError(f"the model has {len(outputs)} outputs ({', '.join(outputs)}), which are no classes; use "
+                         "PredictionClient.score_file")
+    return next(iter(outputs.values()))

@@ -1,0 +1,162 @@
+"""``PredictionClient``: TensorFlow Serving's Predict over gRPC."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from host.client.errors import ClientError
+from host.client.retry import Retries
+from host.protocol import tensorflow_tensors as tensors
+from host.protocol.errors import MessageError
+from host.protocol.messages import tfs
+
+Array = NDArray[Any]
+Outputs = str | Sequence[str] | None
+
+SERVICE_ROUTE = "x-ms-aml-grpc-service-route"
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
+SIGNATURE_FIELD, LABELS_FIELD = "signature_def", "labels"
+LARGEST_ANSWER = 1 << 30
+
+
+class PredictionClient:
+    """Scores images and tensors on a service.
+
+    Args:
+        address: host name or address of the service.
+        port: its gRPC port.
+        use_ssl: whether it speaks TLS.
+        access_token: one of its keys, or None where it takes anyone's requests. A key needs no TLS.
+        service_name: the name of the service, for gateways that route by it and for the service to check.
+        model_name: the model, or None for the service's default.
+        model_version: its version, or None for the one on the device or the latest.
+        root_certificates: certificates (PEM) to trust instead of the system's, as bytes or the path of a file.
+        server_name: the name in the certificate where it is not ``address``.
+        retries: when a request is sent again.
+        timeout: seconds for one try.
+
+    One client may be used by several threads. ``outputs`` of all methods: one name gives its array, several give arrays by
+    these names, None gives all outputs by the model's names; names of tensors may end in ``:0``. All methods raise
+    ``ClientError`` with the service's reason.
+    """
+
+    def __init__(self, address: str, port: int = 50051, use_ssl: bool = False, access_token: str | None = None,
+                 service_name: str | None = None, *, model_name: str | None = None, model_version: int | None = None,
+                 root_certificates: bytes | Path | None = None, server_name: str | None = None,
+                 retries: Retries | None = None, timeout: float = 60.0) -> None:
+        self._retries, self._timeout = retries or Retries(), timeout
+        self._model = tfs.ModelSpec(name=model_name or "")
+        if model_version is not None:
+            self._model.version.value = model_version
+        self._metadata = _metadata(access_token, service_name)
+        self._channel = _channel(address, port, use_ssl, root_certificates, server_name)
+        self._predict = self._method(PREDICT, tfs.PredictResponse)
+        self._describe = self._method(METADATA, tfs.GetModelMetadataResponse)
+
+    def score_file(self, path: str | Path, input_name: str | None = None, outputs: Outputs = None) -> Any:
+        """Scores an image file (JPEG or PNG), which the service preprocesses; ``input_name``: None for the only input."""
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise ClientError(f"{path}: cannot be read: {error.strerror}") from None
+        return self.score_image(data, input_name, outputs)
+
+    def score_image(self, image: bytes, input_name: str | None = None, outputs: Outputs = None) -> Any:
+        """Scores an encoded image."""
+        return self.score_tensors({input_name or self._only_input(): tensors.from_strings([image])}, outputs)
+
+    def score_numpy_arrays(self, arrays: Mapping[str, Array], outputs: Outputs = None) -> Any:
+        """Scores tensors [N, ...] by input name, as the model takes them."""
+        return self.score_tensors({name: _tensor(name, values) for name, values in arrays.items()}, outputs)
+
+    def score_tensors(self, inputs: Mapping[str, Any], outputs: Outputs = None) -> Any:
+        """Scores messages by input name: ``TensorProto`` of this package or of TensorFlow's."""
+        names = [outputs] if isinstance(outputs, str) else list(outputs or ())
+        request = tfs.PredictRequest(model_spec=self._model, output_filter=names)
+        for name, tensor in inputs.items():
+            request.inputs[name].ParseFromString(tensor.SerializeToString())
+        response = self._call(self._predict, request)
+        try:
+            arrays = {name: tensors.to_array(tensor) for name, tensor in response.outputs.items()}
+        except MessageError as error:
+            raise ClientError(f"the service's answer: {error}") from None
+        return arrays[outputs] if isinstance(outputs, str) else {name: arrays[name] for name in names or sorted(arrays)}
+
+    def signatures(self) -> Any:
+        """The model's signatures, a ``SignatureDefMap``: what it takes and gives."""
+        return tfs.SignatureDefMap.FromString(self._metadata_field(SIGNATURE_FIELD))
+
+    def labels(self) -> list[str] | None:
+        """The model's class names in the order of its outputs, None where it has none. Weft's services alone tell them."""
+        return list(tfs.LabelList.FromString(self._metadata_field(LABELS_FIELD)).label) or None
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    def _only_input(self) -> str:
+        """The input's name, asked from the service."""
+        names = sorted(self.signatures().signature_def["serving_default"].inputs)
+        if len(names) != 1:
+            raise ClientError(f"the model has {len(names)} inputs ({', '.join(names)}); name the one that takes the image")
+        return names[0]
+
+    def _metadata_field(self, field: str) -> bytes:
+        request = tfs.GetModelMetadataRequest(model_spec=self._model, metadata_field=[field])
+        return self._call(self._describe, request).metadata[field].value
+
+    def _method(self, path: str, response: Any) -> Any:
+        return self._channel.unary_unary(path, lambda message: message.SerializeToString(), response.FromString)
+
+    def _call(self, method: Any, request: Any) -> Any:
+        try:
+            return self._retries.call(lambda: method(request, timeout=self._timeout, metadata=self._metadata))
+        except grpc.RpcError as error:
+            status: Any = error
+            raise ClientError(f"{status.code().name}: {status.details()}", status.code().name) from None
+
+
+def _metadata(access_token: str | None, service_name: str | None) -> list[tuple[str, str]]:
+    metadata = [("authorization", f"Bearer {access_token}")] if access_token else []
+    return metadata + ([(SERVICE_ROUTE, f"/api/v1/service/{service_name}")] if service_name else [])
+
+
+def _channel(address: str, port: int, use_ssl: bool, roots: bytes | Path | None, server_name: str | None) -> Any:
+    target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", LARGEST_ANSWER),
+                                      ("grpc.max_send_message_length", -1),
+                                      ("grpc.enable_retries", 0)]      # how often is ours to say
+    if server_name:
+        options.append(("grpc.ssl_target_name_override", server_name))
+    if not use_ssl:
+        return grpc.insecure_channel(target, options)
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(_roots(roots)), options)
+
+
+def _roots(roots: bytes | Path | None) -> bytes | None:
+    if not isinstance(roots, Path):
+        return roots
+    try:
+        return roots.read_bytes()
+    except OSError as error:
+        raise ClientError(f"{roots}: cannot be read: {error.strerror}") from None
+
+
+def _tensor(name: str, values: Array) -> Any:
+    array = np.asarray(values)
+    try:
+        return tensors.from_content(array)
+    except KeyError:
+        raise ClientError(f"input {name!r}: dtype {array.dtype} cannot be sent") from None
