@@ -72,10 +72,18 @@ def _free_reshape(graph: onnx.GraphProto, node: onnx.NodeProto, batch: int) -> N
         target = onnx.numpy_helper.to_array(tensor).copy()
         if target.size > 1 and target[0] == batch:
             target[0] = 0
+            _read_zero_as_copy(node)
             name = f"{node.output[0]}_shape"
             graph.initializer.append(onnx.numpy_helper.from_array(target, name))
             node.input[1] = name
         return
+
+
+def _read_zero_as_copy(node: onnx.NodeProto) -> None:
+    """PyTorch sets ``allowzero``, which makes a zero an extent of its own."""
+    kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
+    del node.attribute[:]
+    node.attribute.extend(kept)
 
 
 def _constants(graph: onnx.GraphProto) -> list[onnx.TensorProto]:

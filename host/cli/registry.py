@@ -1,6 +1,7 @@
 """What the commands on workspaces share: finding the workspace, references, labels, and lists as tables."""
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from host.workspace.artifact import Artifact
 from host.workspace.names import parse_reference
 from host.workspace.workspace import Workspace
 
+PIPE_COLUMNS = 1000
 Kind = TypeVar("Kind", bound=Artifact)
 
 
@@ -77,10 +79,13 @@ def print_list(options: argparse.Namespace, name: str, artifacts: Sequence[Artif
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*columns.values(), box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in columns.values():
+        table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(shown(row[field]) for field in columns))
-    Console().print(table if rows else f"no {name}")
+    # Whoever reads from a pipe wants whole lines.
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table if rows else f"no {name}")
     return 0
 
 

@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
     group = add_group(commands, "service", "deploy, list, show, update, stop, start or delete services, their logs and keys")
     deploy = add_verb(group, "deploy", _deploy, "serve an image in a process of its own",
                       "weft service deploy digits digits:1 --replicas 2")
-    deploy.add_argument("name", metavar="NAME")
+    deploy.add_argument("service", metavar="NAME")
     deploy.add_argument("image", metavar="IMAGE[:VERSION]")
     deploy.add_argument("--no-auth", action="store_true", help="take requests without a key")
     deploy.add_argument("--no-wait", action="store_true", help="return before it is ready")
@@ -53,7 +53,7 @@ def add_parser(commands: Any) -> None:
 def _deploy(options: argparse.Namespace) -> int:
     workspace = open_workspace(options)
     config = LocalWebservice.deploy_configuration(not options.no_auth, **given_settings(options))
-    service = Webservice.deploy_from_image(workspace, options.name, find(Image, workspace, options.image), config,
+    service = Webservice.deploy_from_image(workspace, options.service, find(Image, workspace, options.image), config,
                                            labels(options.tag, "--tag"), labels(options.property, "--property"),
                                            options.description)
     return _ready(options, service, wait=not options.no_wait)

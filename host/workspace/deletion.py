@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def delete(workspace: Workspace, entry: Entry) -> tuple[str, ...]:
     """Deletes one entry; raises ``InUseError`` with what depends on it, ``NotFoundError`` when it is gone already."""
     _end(workspace, entry)
+    _settle(workspace, entry)
     with workspace.database.write() as connection:
         current = entries.get(connection, entry.id)
         if dependents := lineage.dependents(connection, current):
@@ -39,6 +40,16 @@ def delete_all(workspace: Workspace, entry: Entry) -> tuple[str, ...]:
             if other is entry:
                 raise
     return tuple(deleted)
+
+
+def _settle(workspace: Workspace, entry: Entry) -> None:
+    """Operations whose process was killed keep nothing: their state is found out by looking."""
+    from host.workspace.operation import Operation
+
+    with workspace.database.read() as connection:
+        found = [other for other in lineage.dependents(connection, entry) if other.kind == "operation"]
+    for other in found:
+        _ = Operation.of(workspace, other).status
 
 
 def _end(workspace: Workspace, entry: Entry) -> None:

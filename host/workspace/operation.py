@@ -31,6 +31,7 @@ LIVE = (NOT_STARTED, RUNNING)
 REQUEST, LOG = "request.json", "log.txt"
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 5.0
+"""How long a worker that is stopped may take before it is killed."""
 
 
 class Operation(Artifact):
@@ -38,6 +39,7 @@ class Operation(Artifact):
 
     KIND: ClassVar[str] = "operation"
     _process: subprocess.Popen[bytes] | None = None
+    grace: float = GRACE_SECONDS
 
     @classmethod
     def start(cls, workspace: Workspace, job: str, arguments: Mapping[str, Any], parents: Sequence[Entry],
@@ -135,7 +137,7 @@ class Operation(Artifact):
         """The state decides: what a worker finishes after this is thrown away by itself."""
         if self.status not in LIVE or not self.finish(state, reason):
             return
-        end = time.monotonic() + GRACE_SECONDS
+        end = time.monotonic() + self.grace
         while files.is_held(self.path / files.LOCK):
             pid = self.refresh().entry.details.get("pid")
             if pid is not None:  # the lock is held, so the pid is still this worker's

@@ -1,12 +1,32 @@
-"""An empty workspace for each test."""
+"""Workspaces: an empty one for each test, and one with the digits network converted for each module."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from host.workspace import Workspace
+from host.networks import digits
+from host.workspace import Model, Workspace
+from host.workspace.convert import AccelOnnxConverter
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace.create(tmp_path / "ws")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace that the tests of a module share: models ``digits`` and ``digits.weft``."""
+    workspace = Workspace.create(tmp_path_factory.mktemp("shop") / "ws")
+    model = Model.register(workspace, digits.MODEL, "digits")
+    convert = AccelOnnxConverter.convert(workspace, model, config="tiny", preprocess="digits", labels=digits.LABELS)
+    assert convert.wait_for_completion(), convert.error
+    yield workspace
+    for service in workspace.webservices.values():
+        service.delete()
+
+
+@pytest.fixture(scope="module")
+def program(shop: Workspace) -> Model:
+    return Model(shop, "digits.weft")
