@@ -31,8 +31,8 @@ from isa.program import Program
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "score", _run, "classify images, and write their features",
                          "weft score resnet18_int8.onnx owl.jpg --preprocess imagenet --labels imagenet_classes.txt")
-    parser.add_argument("paths", type=Path, nargs="+", metavar=("MODEL.onnx|PROGRAM.weft", "IMAGE"),
-                        help="a model and images, or images alone for a service")
+    parser.add_argument("paths", type=Path, nargs="+", metavar="MODEL|IMAGE",
+                        help="a model (MODEL.onnx or PROGRAM.weft), then images; for a service images alone")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for the images")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to print (default 5)")
