@@ -55,10 +55,10 @@ def compare_classes(quantized: Quantized, calibration: Calibration, labels: Sequ
     output = quantized.prepared.model.outputs[0]
     tops = []
     for index, feed in enumerate(calibration.feeds(quantized.prepared.ports)):
-        if progress is not None:
-            progress("comparing classes", index, len(calibration))
         scores = [session.run(feed)[output].reshape(-1) for session in (before, after)]
         tops.append([int(score.argmax()) for score in scores])
+        if progress is not None:
+            progress("comparing classes", index + 1, len(calibration))
         if labels is not None and labels[index] >= scores[0].size:
             raise QuantizeError(f"{calibration.names[index]}: label {labels[index]} is no class: the network has "
                                 f"{scores[0].size}, from 0; check the labels' numbering")

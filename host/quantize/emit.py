@@ -54,6 +54,8 @@ def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrid
         )
         for name in plan.values:
             quantizer.quantize_activation_tensor(name)
+        for name, (source, node) in plan.kept.items():
+            quantizer.quantize_output_same_as_input(name, source, node)
         quantizer.quantize_model()
     quantizer.model.topological_sort()
     return quantizer.model.model

@@ -32,11 +32,13 @@ class Plan:
 
     Attributes:
         nodes: names of the nodes it treats by its own rules.
-        values: further values to quantize.
+        values: values to quantize.
+        kept: values that take the scale of another one: that one, and the node between.
     """
 
     nodes: list[str] = field(default_factory=list)
     values: dict[str, None] = field(default_factory=dict)
+    kept: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def make_plan(model: Model) -> Plan:
@@ -70,8 +72,10 @@ class _Planner:
             self._origins.update(dict.fromkeys(outputs, self._origins[operands[0]]))
         else:
             self._integer([*operands, *outputs])
-            if node.op_type in (*WEIGHTED, *KEEPING):
+            if node.op_type in WEIGHTED:
                 self.plan.nodes.append(node.name)
+            elif self._keeps_scale(node):
+                self.plan.kept.update(dict.fromkeys(outputs, (node.input[0], node.name)))
 
     def _integer(self, names: list[str]) -> None:
         floats = [name for name in names if self._model.dtypes[name] == np.float32]
@@ -103,6 +107,13 @@ class _Planner:
             value = self._model.constant(clip, index)
             bounds.append(float(attribute(clip, name, default) if value is None else value.reshape(())))
         return bounds[0] <= 0 <= bounds[1]
+
+    def _keeps_scale(self, node: onnx.NodeProto) -> bool:
+        """Whether its result holds elements of its operand only, or zeros, which every scale has."""
+        if node.op_type == "Pad" and attribute(node, "mode", "constant") == "constant":
+            given = node.input[2] if len(node.input) > 2 else ""
+            return not given or (self._model.is_constant(given) and not np.any(self._model.constants[given]))
+        return node.op_type in KEEPING and (node.op_type != "Resize" or attribute(node, "mode", "nearest") == "nearest")
 
     def _is_function(self, node: onnx.NodeProto, operands: list[str]) -> bool:
         """Whether each element of the result depends on one element of one integer value."""

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import onnx
 
+from compiler.errors import UnsupportedError
 from compiler.frontend import import_model
+from compiler.frontend.known import unknown_nodes
 from host.quantize.calibration import Calibration
 from host.quantize.emit import Scale, check_scales, integer_form, quantized_form, scales_of
 from host.quantize.finish import finish
@@ -52,7 +54,7 @@ def quantize(
         model: the float network, a file or in memory; its inputs float32 [N, ...], its batch first everywhere.
         calibration: what it is run on to find ranges.
         method: how ranges follow from values: minmax, percentile or entropy.
-        progress: called with a step's title, how much of it is done, and how much there is.
+        progress: called with a step's title, how many images are done, and how many there are.
 
     Raises:
         QuantizeError: the network is no float network, or the calibration does not fit it or leaves values without scale.
@@ -60,6 +62,8 @@ def quantize(
         UnsupportedError: operators that the accelerator does not have; all of them are listed.
     """
     prepared = prepare(model)
+    if unknown := unknown_nodes(prepared.model.proto):
+        raise UnsupportedError(unknown)
     plan = make_plan(prepared.model)
     ranges = find_ranges(prepared, calibration, method, progress)
     quantized = quantized_form(prepared.model, plan, ranges)

@@ -56,9 +56,9 @@ def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progr
         calibrator = create_calibrator(
             model, None, str(Path(folder) / "augmented.onnx"), METHODS[method], extra_options=_OPTIONS.get(method, {}))
         for index, feed in enumerate(calibration.feeds(prepared.ports)):
-            if progress is not None:
-                progress("calibrating", index, len(calibration))
             calibrator.collect_data(_Single(feed))
+            if progress is not None:
+                progress("calibrating", index + 1, len(calibration))
         ranges = calibrator.compute_data()
     _check_finite(prepared, ranges)
     return ranges

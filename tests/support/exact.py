@@ -1,0 +1,36 @@
+"""A quantized network on the emulator, against ONNX Runtime at every tensor."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from compiler import compile_graph
+from compiler.frontend import import_model
+from host.device import open_device
+from host.verify import Verdict, Verifier
+from isa.config import load_config
+
+HEAD_AND_TAIL = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Flatten", "Reshape", "Shape")
+
+
+def verify_on_emulator(model: onnx.ModelProto, images: NDArray[Any], config: str = "tiny") -> list[Verdict]:
+    """The verdict for each image [N, ...] of the only input."""
+    graph = import_model(model)
+    chosen = load_config(config)
+    program = compile_graph(graph, chosen)
+    device = open_device("emulator", chosen)
+    verifier = Verifier(graph, program, device)
+    name = graph.inputs[0].name
+    return [verifier.verify({name: image[np.newaxis]}) for image in images]
+
+
+def assert_exact(model: onnx.ModelProto, images: NDArray[Any], config: str = "tiny") -> list[NDArray[Any]]:
+    """Zero differing bytes; the first output for each image."""
+    verdicts = verify_on_emulator(model, images, config)
+    for verdict in verdicts:
+        assert verdict.first_difference is None
+        assert verdict.bytes_differing == 0
+        assert verdict.bytes_compared > 0
+    return [next(iter(verdict.outputs.values())) for verdict in verdicts]
