@@ -102,6 +102,23 @@ class Add(Op):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Mul(Op):
+    """QLinearMul of two tensors of one shape: y = clamp(rne(fl(fl((a - a_zero) * (b - b_zero) * scale) + y_zero))).
+
+    The product of the two bytes is exact; unlike elsewhere, the zero point is added before rounding to an integer.
+    """
+
+    operands: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    a: str
+    b: str
+    a_zero: int
+    b_zero: int
+    scale: np.float32  # fl(fl(a_scale * b_scale) / y_scale)
+    y_zero: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MaxPool(Op):
     """Largest value of each window; positions in the padding are ignored and no window lies wholly in it.
 
@@ -237,7 +254,14 @@ class Reshape:
     shape: tuple[int, ...]
 
 
-HostStep = Dequantize | Softmax | Reshape
+@dataclass(frozen=True)
+class Transpose:
+    """Host step: dimensions in the order `perm`, the batch (0) first."""
+
+    perm: tuple[int, ...]
+
+
+HostStep = Dequantize | Softmax | Reshape | Transpose
 
 
 @dataclass(frozen=True)

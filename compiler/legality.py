@@ -16,6 +16,7 @@ from compiler.graph import (
     Lookup,
     MaxPool,
     Move,
+    Mul,
     Op,
     Pads,
     Pair,
@@ -141,6 +142,15 @@ def _add(rule: _Checker, op: Add) -> None:
     rule.require(bool(np.isfinite(op.offset)) and op.offset.dtype == np.float32, "offset is not a finite float32")
 
 
+def _mul(rule: _Checker, op: Mul) -> None:
+    rule.shape(rule.xs[0].shape)
+    rule.shape(rule.xs[1].shape)
+    rule.require(rule.xs[0].dtype == rule.xs[1].dtype == rule.y.dtype, "operands and output differ in dtype")
+    rule.scale(op.scale)
+    for tensor, zero_point in zip((*rule.xs, rule.y), (op.a_zero, op.b_zero, op.y_zero), strict=True):
+        rule.zero_point(tensor, zero_point)
+
+
 def _max_pool(rule: _Checker, op: MaxPool) -> None:
     rule.same_dtype()
     rule.shape((rule.xs[0].shape[0], *rule.y.shape[1:]))
@@ -205,6 +215,7 @@ def _view(rule: _Checker, _: View) -> None:
 _RULES: dict[type[Op], Callable[[_Checker, Any], None]] = {
     Conv: _conv,
     Add: _add,
+    Mul: _mul,
     MaxPool: _max_pool,
     SumPool: _sum_pool,
     AveragePool: _average_pool,

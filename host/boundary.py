@@ -36,6 +36,7 @@ def softmax(values: Array, axis: int) -> NDArray[np.float32]:
 _STEPS: dict[str, Callable[..., Array]] = {
     "dequantize": lambda x, scale, zero_point: dequantize(x, scale, zero_point),
     "softmax": lambda x, axis: softmax(x, axis),
+    "transpose": lambda x, perm: np.ascontiguousarray(x.transpose(perm)),
     "reshape": lambda x, shape: x.reshape(x.shape[0], *shape),
 }
 

@@ -131,6 +131,18 @@ def encode_add(ratio_a: float, ratio_b: float, offset: float) -> tuple[int, int,
     return values[0], values[1], values[2]
 
 
+def encode_product(scale: float) -> tuple[int, int]:
+    """Ratios a and b with which ``residual_add`` of a zero point and a product of bytes is a QLinearMul.
+
+    Raises ``EncodingError`` for a scale of 1 or more, with which all but the smallest products saturate. Bits below
+    2**-38 are rounded away; the compiler then proves the result on all pairs of bytes.
+    """
+    ratio = int(np.rint(np.ldexp(np.float64(np.float32(scale)), ADD_FRACTION)))
+    if not 0 <= ratio < 1 << ADD_FRACTION:
+        raise EncodingError(f"scale = {scale} of a product: must be less than 1")
+    return 1 << ADD_FRACTION, ratio
+
+
 def average_terms(x: Ints, source_zero: int, multiplier: int) -> Ints:
     """fl(scale * (x - source_zero)) in units of the scale's last place, ``multiplier`` being the scale's 24 bits."""
     return round_to_24_bits((x - source_zero) * np.int64(multiplier))

@@ -153,9 +153,12 @@ class PostInstruction(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class ResidualInstruction(PostInstruction):
-    """A POST instruction that can add a second operand.
+    """A POST instruction that can add a second operand, or multiply by it.
 
     The operand that is multiplied by ``ratio_a`` is the residual when ``swap`` is set and the unit's own byte otherwise.
+    With ``multiply``, operand b of the add is the product of both, each with its offset, and operand a is
+    ``product_zero``: with ``ratio_a`` = 1 and no offset that is rne(fl(fl(product * ratio_b) + product_zero)), provided
+    that ``ratio_b`` is less than 1.
     """
 
     add: int = bits(1, "add the residual")
@@ -165,8 +168,11 @@ class ResidualInstruction(PostInstruction):
     ratio_a: int = bits(RATIO, f"ratio of operand a, {ADD_FRACTION} fraction bits")
     ratio_b: int = bits(RATIO, f"ratio of operand b, {ADD_FRACTION} fraction bits")
     add_offset: int = bits(OFFSET, f"offset of the add, {ADD_FRACTION} fraction bits", signed=True)
-    a_offset: int = bits(9, "added to operand a's byte: 128 where the tensor is unsigned, else 0", signed=True)
-    b_offset: int = bits(9, "added to operand b's byte: 128 where the tensor is unsigned, else 0", signed=True)
+    a_offset: int = bits(9, "added to operand a's byte: 128 for a sum of unsigned tensors, minus the zero point for a "
+                            "product", signed=True)
+    b_offset: int = bits(9, "added to operand b's byte, likewise", signed=True)
+    multiply: int = bits(1, "with add: operand b is the product of both, operand a is product_zero")
+    product_zero: int = bits(9, "with multiply: the zero point of the product, as the model has it", signed=True)
     sum_offset: int = bits(9, "added to the rounded sum: -128 where the result is unsigned, else 0", signed=True)
     add_low: int = bits(8, "lower clamp of the sum", signed=True, default=-128)
     add_high: int = bits(8, "upper clamp of the sum", signed=True, default=127)

@@ -1,4 +1,4 @@
-"""The residual add: its constants, and the proof that they give ONNX Runtime's byte for every pair of operands."""
+"""The residual add and product: constants, and the proof that they give ONNX Runtime's byte for all operands."""
 
 from functools import lru_cache
 
@@ -7,9 +7,12 @@ from numpy.typing import NDArray
 
 from compiler.backend.steps import AddConstants
 from compiler.errors import CompileError
-from compiler.graph import Add
+from compiler.graph import Add, Mul
 from isa import arithmetic
 from isa.errors import EncodingError
+
+LARGEST_PRODUCT = 255 * 255
+CLAMPED = (-129, 256)   # what any byte's clamp maps on the same as everything beyond
 
 
 def add_constants(op: Add, unsigned: bool) -> AddConstants:
@@ -32,6 +35,33 @@ def add_constants(op: Add, unsigned: bool) -> AddConstants:
                            f"{pair[0]} and {pair[1]} with ratios {ratios[0]!r}, {ratios[1]!r} and offset "
                            f"{ratios[2]!r}; quantize its operands and its result with scales that lie closer together")
     return constants
+
+
+def product_constants(op: Mul, unsigned: bool) -> AddConstants:
+    """The instruction's constants for a QLinearMul; raises ``CompileError`` as ``add_constants`` does."""
+    scale = float(op.scale)
+    remedy = "quantize its operands with smaller scales, or its result with a larger one"
+    try:
+        ratio_a, ratio_b = arithmetic.encode_product(scale)
+    except EncodingError as error:
+        raise CompileError(f"{op.op_type} '{op.name}': {error}; {remedy}") from None
+    shift = 128 if unsigned else 0
+    product = first_wrong_product(scale, op.y_zero, ratio_a, ratio_b)
+    if product is not None:
+        raise CompileError(f"{op.op_type} '{op.name}': the add unit gives another byte than float32 for the product "
+                           f"{product} with scale {scale!r} and zero point {op.y_zero}; {remedy}")
+    return AddConstants(ratio_a, ratio_b, 0, shift - op.a_zero, shift - op.b_zero, -shift, 1, op.y_zero)
+
+
+@lru_cache(maxsize=256)
+def first_wrong_product(scale: float, zero: int, ratio_a: int, ratio_b: int) -> int | None:
+    """A product of bytes for which the add unit does not give rne(fl(fl(product * scale) + zero)), within bounds that no
+    byte's clamp reaches beyond; None when all agree."""
+    products = np.arange(-LARGEST_PRODUCT, LARGEST_PRODUCT + 1, dtype=np.int64)
+    expected = np.rint(products.astype(np.float32) * np.float32(scale) + np.float32(zero)).astype(np.int64)
+    exact = arithmetic.residual_add(np.full_like(products, zero), products, ratio_a, ratio_b, 0)
+    wrong = np.flatnonzero(np.clip(exact, *CLAMPED) != np.clip(expected, *CLAMPED))
+    return int(products[wrong[0]]) if len(wrong) else None
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.backend.add import add_constants
+from compiler.backend.add import add_constants, product_constants
 from compiler.backend.features import find_features
 from compiler.backend.gather import gathered
 from compiler.backend.places import straight
@@ -26,7 +26,7 @@ from compiler.backend.steps import (
     Taps,
 )
 from compiler.backend.tables import is_identity, signed_table
-from compiler.graph import Add, AveragePool, Clamp, Concat, Conv, Graph, Lookup, MaxPool, Move, Op, SumPool, View
+from compiler.graph import Add, AveragePool, Clamp, Concat, Conv, Graph, Lookup, MaxPool, Move, Mul, Op, SumPool, View
 from isa.layout import to_signed
 
 
@@ -88,6 +88,12 @@ def _conv(builder: Builder, op: Conv) -> None:
 
 def _add(builder: Builder, op: Add) -> None:
     constants = add_constants(op, builder.shift(op.output) != 0)
+    residual = Residual(builder.network.root(op.b), swap=False, constants=constants)
+    builder.step(Copy(), op.a, op.output, residual=residual)
+
+
+def _mul(builder: Builder, op: Mul) -> None:
+    constants = product_constants(op, builder.shift(op.output) != 0)
     residual = Residual(builder.network.root(op.b), swap=False, constants=constants)
     builder.step(Copy(), op.a, op.output, residual=residual)
 
@@ -196,5 +202,5 @@ def selection(chosen: NDArray[np.integer], channels: int, taps: Taps, padding: i
 
 
 LOWERINGS: dict[type[Op], Callable[[Builder, Any], None]] = {
-    Conv: _conv, Add: _add, MaxPool: _max_pool, SumPool: _sum_pool, AveragePool: _average_pool, Concat: _concat,
+    Conv: _conv, Add: _add, Mul: _mul, MaxPool: _max_pool, SumPool: _sum_pool, AveragePool: _average_pool, Concat: _concat,
     Lookup: _lookup, Clamp: _clamp, Move: _move, View: _view}

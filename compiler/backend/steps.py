@@ -78,7 +78,7 @@ class Rearrangement(Convolution):
     columns: NDArray[np.int32]
     swapped: bool = False
 
-    def source_rows(self, first: int, last: int, height: int) -> Pair:
+    def source_rows(self, first: int, last: int, height: int) -> Pair:  # noqa: ARG002
         places = self.columns if self.swapped else self.rows[first:last]
         there = places[places >= 0]
         return (int(there.min()), int(there.max()) + 1) if there.size else (0, 0)
@@ -121,7 +121,7 @@ class Average(Operation):
 
 @dataclass(frozen=True)
 class AddConstants:
-    """Constants of the residual add as the instruction holds them."""
+    """Constants of the residual add, or of the product in its place, as the instruction holds them."""
 
     ratio_a: int
     ratio_b: int
@@ -129,6 +129,8 @@ class AddConstants:
     a_offset: int
     b_offset: int
     sum_offset: int
+    multiply: int = 0
+    product_zero: int = 0
 
 
 @dataclass(frozen=True)

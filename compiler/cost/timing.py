@@ -51,14 +51,14 @@ WEIGHT_LATENCY = 2          # from the read of a row of weights to its place in 
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
 POST_LATENCY = 3            # from an acceptance to the earliest group
-LANES_LATENCY = 35          # from a word's last group to its write
+LANES_LATENCY = 36          # from a word's last group to its write
 HALF_LATENCY = 2            # from the first group of the last word to the reuse of its accumulator half
 RESIDUAL_LATENCY = 4        # from the launch of a residual to the first word
 RESIDUAL_AHEAD = 16         # residual words read before a vector pass gets the port for its own, at most
 GATHER_LATENCY = 10         # from an acceptance to the first word gathered, taps not counted
 GATHER_DEPTH = 16           # words gathered ahead
 RELEASE_PARAMETERS = 8      # from the last group to room in the parameter FIFO
-RELEASE_TABLE = 32          # from the last group to room in the table FIFO
+RELEASE_TABLE = 33          # from the last group to room in the table FIFO
 SUM_TURN = 5                # from the last group of a sum to the first tap of the next
 AVERAGE_SLOTS = 4           # cycles between additions to one sum, at least
 SEARCH_SLOTS = 4            # cycles between looks at the thresholds for one sum, at least

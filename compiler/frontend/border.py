@@ -1,5 +1,7 @@
 """The border of the device: what the host computes before the first and after the last integer operation."""
 
+from contextlib import suppress
+
 import onnx
 
 from compiler.frontend.attributes import attribute
@@ -8,8 +10,9 @@ from compiler.frontend.kinds import NOTHING, RESHAPES
 from compiler.frontend.model import Model
 from compiler.frontend.quantization import BYTES, of_quantizer
 from compiler.frontend.report import ConsequenceError, RefusalError, Report
-from compiler.graph import Dequantize, GraphInput, GraphOutput, HostStep, Reshape, Softmax, View
+from compiler.graph import Dequantize, GraphInput, GraphOutput, HostStep, Reshape, Softmax, Transpose, View
 
+BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does behind the last operator
 SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
 
 
@@ -50,7 +53,7 @@ def import_output(builder: Builder, name: str) -> GraphOutput | None:
     model = builder.model
     steps: list[HostStep] = []
     value = name
-    while model.dtypes[value] not in BYTES:
+    while not _is_made(builder, value):
         node = model.producers[value]
         try:
             steps = [*_steps(model, builder.report, node), *steps]
@@ -64,6 +67,17 @@ def import_output(builder: Builder, name: str) -> GraphOutput | None:
     return GraphOutput(name, value, tuple(steps))
 
 
+def _is_made(builder: Builder, value: str) -> bool:
+    """Whether a value is the device's; what the device cannot move is left in its place and moved by the host."""
+    if builder.model.dtypes[value] not in BYTES:
+        return False
+    if value in builder.pending and builder.pending[value].node.op_type in BY_HOST and not builder.can_make(value):
+        return False
+    with suppress(ConsequenceError):
+        builder.tensor(value)
+    return True
+
+
 def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]:
     if report.refused(node):
         raise ConsequenceError
@@ -75,9 +89,15 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
     if node.op_type in RESHAPES + NOTHING:
         before, after = model.shapes[node.input[0]][1:], model.shapes[node.output[0]][1:]
         return [] if before == after else [Reshape(tuple(after))]
+    if node.op_type == "Transpose":
+        rank = len(model.shapes[node.input[0]])
+        order = tuple(attribute(node, "perm", range(rank)[::-1]))
+        if order[0] != 0:
+            raise RefusalError("it moves the batch", "keep the batch the first dimension", f"perm = {list(order)}")
+        return [Transpose(order)]
     raise RefusalError(
         "it is computed in float behind the last quantized operator, for the output of the model",
-        "quantize its result; only DequantizeLinear, Softmax and reshapes are left to the host",
+        "quantize its result; only DequantizeLinear, Softmax, Transpose and reshapes are left to the host",
     )
 
 

@@ -1,14 +1,39 @@
 """The integer graph under construction: what the rules of the operators read from and write to."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
 
 from compiler.frontend.model import Model
+from compiler.frontend.movement import Indices, match
 from compiler.frontend.quantization import BYTES, Quantization, per_tensor
 from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
-from compiler.graph import GraphInput, Op, Tensor
+from compiler.graph import GraphInput, Move, Op, Tensor, View
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A value that holds the elements of an integer tensor in other places.
+
+    Attributes:
+        source: the tensor's name.
+        index: in the value's ONNX shape (with a batch of 1) the flat index of the source, negative for `fill`.
+        fill: the byte of padding, None where there is none.
+        node: the last of the nodes that moved it.
+    """
+
+    source: str
+    index: Indices
+    fill: int | None
+    node: onnx.NodeProto
+
+    @property
+    def moves(self) -> bool:
+        """Whether any element changes its place."""
+        return not np.array_equal(self.index.ravel(), np.arange(self.index.size))
+
 
 
 class Builder:
@@ -18,6 +43,7 @@ class Builder:
         self.model = model
         self.report = report
         self.tensors: dict[str, Tensor] = {}
+        self.pending: dict[str, Moved] = {}
         self.ops: list[Op] = []
         self.inputs: list[GraphInput] = []
         self.claimed: set[str] = set()  # float values that an island, the head or the tail accounts for
@@ -26,9 +52,49 @@ class Builder:
         """An integer tensor that an earlier node produced."""
         if self.model.is_constant(name):
             raise RefusalError(f"its operand '{name}' is constant", "fold the constant into the network", f"'{name}'")
+        if name in self.pending:
+            self._make(name)
         if name not in self.tensors:
             raise ConsequenceError
         return self.tensors[name]
+
+    def defer(self, name: str, moved: Moved) -> None:
+        """Remember how a value is moved; it is made when an operation first asks for it."""
+        self.pending[name] = moved
+
+    def can_make(self, name: str) -> bool:
+        """Whether the accelerator can make a moved value."""
+        moved = self.pending[name]
+        try:
+            return not moved.moves or bool(match(moved.index, self.tensors[moved.source], self._shape(name)))
+        except RefusalError:
+            return False
+
+    def intermediate(self, node: onnx.NodeProto, name: str, moved: Moved) -> str:
+        """Make a tensor that the model does not have: the operand `name` of `node`, spread to the node's result."""
+        made = f"{name}, spread for {node_name(node)}"
+        self.model.dtypes[made] = self.tensors[name].dtype
+        self.model.shapes[made] = moved.index.shape
+        self.pending[made] = moved
+        return made
+
+    def _make(self, name: str) -> None:
+        """Make a moved value by one operation from the tensor it began as."""
+        moved = self.pending.pop(name)
+        x = self.tensors[moved.source]
+        if not moved.moves:
+            self.declare(name, x.shape)
+            self.add(View, moved.node, name, x=x.name)
+            return
+        y = self.declare(name)
+        try:
+            movement = match(moved.index, x, y.shape)
+        except RefusalError as refusal:
+            del self.tensors[name]
+            self.report.refuse(moved.node, refusal)
+            raise ConsequenceError from refusal
+        table = np.arange(256).astype(np.uint8).view(x.dtype).reshape(1, 256)
+        self.add(Move, moved.node, name, x=x.name, **vars(movement), table=table, fill=moved.fill or 0)
 
     def image(self, name: str) -> Tensor:
         """A tensor whose ONNX shape still is the [C, H, W] that its elements lie in."""
@@ -48,6 +114,10 @@ class Builder:
         tensor = Tensor(name, shape or image_shape(onnx_shape), dtype, onnx_shape)
         self.tensors[name] = tensor
         return tensor
+
+    def _shape(self, name: str) -> tuple[int, int, int]:
+        """The [C, H, W] that follows from the ONNX shape of a value."""
+        return image_shape(tuple(self.model.shapes[name][1:]))
 
     def add(self, kind: type[Op], node: onnx.NodeProto, output: str | None = None, **attributes: Any) -> None:
         """Append the operation that computes one declared output of `node`, the first unless named."""

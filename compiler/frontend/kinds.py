@@ -7,7 +7,7 @@ NOTHING = ("Identity", "Dropout")
 RESHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
 #: They give elements of their first operand, or padding, in other places.
-MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Pad", "Gather")
+MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Pad", "Gather", "Resize", "Upsample", "Expand", "Tile")
 
 #: Each element they give depends on one element of each operand.
 FUNCTIONS = (

@@ -13,6 +13,8 @@ from compiler.frontend.runtime import Session, small_model
 from compiler.graph import Tensor
 
 Indices = NDArray[np.int64]
+_SCALING = ("Resize", "Upsample")
+_INDEX_DTYPES = dict.fromkeys(_SCALING, np.int32)  # ONNX Runtime has no kernels of them for int64
 PAD_OPSET = 11  # the first whose Pad takes its amounts as an input, and integers
 
 
@@ -43,9 +45,20 @@ def trace(model: Model, node: onnx.NodeProto, source: Indices, fill_index: int) 
     if node.op_type == "Pad":
         constants |= _index_padding(model, moving, fill_index)
     outputs = [name for name in node.output if name]
-    part = small_model(model.proto, [moving], {"indices": (source.dtype, source.shape)}, constants, outputs)
-    values = Session(part, optimize=False).run({"indices": source})
-    return [values[name] for name in outputs]
+    if node.op_type in _SCALING:
+        _check_nearest(node)
+    given = source.astype(_INDEX_DTYPES.get(node.op_type, np.int64))
+    part = small_model(model.proto, [moving], {"indices": (given.dtype, given.shape)}, constants, outputs)
+    values = Session(part, optimize=False).run({"indices": given})
+    return [values[name].astype(np.int64) for name in outputs]
+
+
+def _check_nearest(node: onnx.NodeProto) -> None:
+    mode = attribute(node, "mode", "nearest")
+    if mode != "nearest":
+        raise RefusalError(
+            "it interpolates between pixels", "use mode = nearest, or a transposed convolution", f"mode = {mode}"
+        )
 
 
 def _index_padding(model: Model, node: onnx.NodeProto, fill_index: int) -> dict[str, Indices]:
@@ -62,25 +75,25 @@ def _index_padding(model: Model, node: onnx.NodeProto, fill_index: int) -> dict[
     return {"fill_index": np.array(fill_index, np.int64)}
 
 
-def match(index: Indices, x: Tensor, y: Tensor) -> Movement:
-    """The movement from tensor `x` to tensor `y` whose elements are `index`, flat indices into x or negative.
+def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
+    """The movement from tensor `x` to [C, H, W] of `shape` whose elements are `index`, flat indices into x or negative.
 
     Raises:
         RefusalError: a coordinate of the output depends on more than one coordinate of the input.
     """
-    wanted = index.reshape(y.shape)
+    wanted = index.reshape(shape)
     valid = wanted >= 0
     if not valid.any():
         raise RefusalError("its result holds nothing but padding", "remove it")
     sources = np.unravel_index(np.where(valid, wanted, 0), x.shape)
     for swapped in (False, True):
         order = (0, 2, 1) if swapped else (0, 1, 2)
-        places = [_along(valid, sources[axis], place) for place, axis in enumerate(order)]
-        movement = Movement(*places, swapped)
+        channels, rows, columns = (_along(valid, sources[axis], place) for place, axis in enumerate(order))
+        movement = Movement(channels, rows, columns, swapped)
         if np.array_equal(np.where(valid, wanted, -1), expand(movement, x)):
             return movement
     raise RefusalError(
-        f"it moves {list(x.shape)} to {list(y.shape)} in a way that mixes channels with rows or columns",
+        f"it moves {list(x.shape)} to {list(shape)} in a way that mixes channels with rows or columns",
         "choose channels, rows and columns one by one, swap rows with columns, or leave it to the end of the network, "
         "where the host does it",
     )

@@ -26,7 +26,7 @@ class Decode(Component):
         For those with ``reads``.
     term : Out
         For those with ``averages``.
-    residual, operands, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : Out
+    residual, operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : Out
         For those with ``adds``.
     """
 

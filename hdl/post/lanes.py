@@ -17,8 +17,9 @@ from isa.config import Config
 # The stage at which each record is used; those of the adder are kept for instructions that add only.
 _OWN = {"zero_point": OPERAND + Requantize.ZERO_POINT_AT, "clamp": REQUANTIZED}
 _ADDER = {
-    "operands": BYTE + ResidualAdd.OPERANDS_AT, "ratio_b": BYTE + ResidualAdd.RATIO_B_AT,
-    "add_offset": BYTE + ResidualAdd.ADD_OFFSET_AT, "ratio_a": BYTE + ResidualAdd.RATIO_A_AT,
+    "operands": BYTE + ResidualAdd.OPERANDS_AT, "factors": BYTE + ResidualAdd.FACTORS_AT,
+    "ratio_b": BYTE + ResidualAdd.RATIO_B_AT, "add_offset": BYTE + ResidualAdd.ADD_OFFSET_AT,
+    "ratio_a": BYTE + ResidualAdd.RATIO_A_AT,
     "sum_offset": BYTE + ResidualAdd.SUM_OFFSET_AT, "sum_clamp": BYTE + ResidualAdd.SUM_CLAMP_AT,
 }
 
@@ -35,7 +36,7 @@ class Lanes(Component):
     adds : In(1)
         With ``push``: it adds a residual.
     slot : In
-    zero_point, clamp, operands, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In
+    zero_point, clamp, operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In
         The records.
     values : In(int32 a lane)
         With the token at ``OPERAND``.

@@ -47,6 +47,7 @@ WORK = data.StructLayout(
 ZERO_POINT = data.StructLayout(fields(Drain, "zero_point"))
 CLAMP = data.StructLayout(fields(Drain, "low", "high"))
 OPERANDS = data.StructLayout(fields(Drain, "swap", "a_offset", "b_offset"))
+FACTORS = data.StructLayout(fields(Drain, "multiply", "product_zero"))
 RATIO_B = data.StructLayout(fields(Drain, "ratio_b"))
 ADD_OFFSET = data.StructLayout(fields(Drain, "add_offset"))
 RATIO_A = data.StructLayout(fields(Drain, "ratio_a"))
@@ -55,6 +56,6 @@ SUM_CLAMP = data.StructLayout(fields(Drain, "add_low", "add_high"))
 TERM = data.StructLayout(fields(Pool, "multiplier", "source_zero"))
 
 SETTINGS = {
-    "zero_point": ZERO_POINT, "clamp": CLAMP, "operands": OPERANDS, "ratio_b": RATIO_B, "add_offset": ADD_OFFSET,
-    "ratio_a": RATIO_A, "sum_offset": SUM_OFFSET, "sum_clamp": SUM_CLAMP,
+    "zero_point": ZERO_POINT, "clamp": CLAMP, "operands": OPERANDS, "factors": FACTORS, "ratio_b": RATIO_B,
+    "add_offset": ADD_OFFSET, "ratio_a": RATIO_A, "sum_offset": SUM_OFFSET, "sum_clamp": SUM_CLAMP,
 }

@@ -3,12 +3,13 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
 
-from hdl.post.records import ADD_OFFSET, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
+from hdl.post.records import ADD_OFFSET, FACTORS, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
 from hdl.post.rounding import WHOLE, RoundWithTies, carry, clamp, excess, magnitude, round_to_24_bits
 from isa.arithmetic import FRACTION
 from isa.instructions import ADD_FRACTION, OFFSET, RATIO
 
 _OPERAND = signed(10)               # a byte plus an offset of 9 bits
+_FACTOR = signed(18)                # an operand, or the product of two that lie within 9 bits
 _PRODUCT = signed(OFFSET + 1)       # operand b's product plus the offset; a's is narrower
 _TOTAL = signed(OFFSET + 2)
 _SLICE = 15                         # bits of a ratio that one multiplier takes
@@ -17,18 +18,21 @@ _SLICE = 15                         # bits of a ratio that one multiplier takes
 class ResidualAdd(Component):
     """clamp(residual_add(a + a_offset, b + b_offset) + sum_offset); a and b are ``own`` and ``other``, swapped or not.
 
+    With ``multiply`` the sum is of ``product_zero`` and the product of the two.
+
     Members
     -------
     enables : In(LATENCY)
         Bit i: stage i has a value.
     own, other : In(signed(8))
-    operands, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In
+    operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In
         The instruction's constants, each valid when its stage (``OPERANDS_AT`` and so on) works.
     result : Out(signed(8))
     """
 
     OPERANDS_AT = 0
-    RATIO_B_AT = OPERANDS_AT + 1
+    FACTORS_AT = OPERANDS_AT + 1
+    RATIO_B_AT = FACTORS_AT + 1
     ADD_OFFSET_AT = RATIO_B_AT + 1
     EXCESS_AT = RATIO_B_AT + 3
     RATIO_A_AT = EXCESS_AT
@@ -42,6 +46,7 @@ class ResidualAdd(Component):
     own: In(signed(8))
     other: In(signed(8))
     operands: In(OPERANDS)
+    factors: In(FACTORS)
     ratio_b: In(RATIO_B)
     add_offset: In(ADD_OFFSET)
     ratio_a: In(RATIO_A)
@@ -58,8 +63,12 @@ class ResidualAdd(Component):
                 a.eq(Mux(swap, self.other, self.own) + self.operands.a_offset),
                 b.eq(Mux(swap, self.own, self.other) + self.operands.b_offset),
             ]
-        inner = self._product(m, b, self.ratio_b.ratio_b, self.RATIO_B_AT, self.add_offset.add_offset)
-        late_a = carry(m, a, self.enables[self.RATIO_B_AT:self.RATIO_A_AT])
+        first_term, factor = Signal(_OPERAND, reset_less=True), Signal(_FACTOR, reset_less=True)
+        multiply = self.factors.multiply
+        with m.If(self.enables[self.FACTORS_AT]):
+            m.d.sync += [first_term.eq(Mux(multiply, self.factors.product_zero, a)), factor.eq(Mux(multiply, a * b, b))]
+        inner = self._product(m, factor, self.ratio_b.ratio_b, self.RATIO_B_AT, self.add_offset.add_offset)
+        late_a = carry(m, first_term, self.enables[self.RATIO_B_AT:self.RATIO_A_AT])
         outer = self._product(m, late_a, self.ratio_a.ratio_a, self.RATIO_A_AT, 0)
         first, last = self.EXCESS_AT, self.TOTAL_AT - 1
         mask = excess(m, inner, self.enables[first:last])
@@ -74,9 +83,9 @@ class ResidualAdd(Component):
     def _product(self, m, value, ratio, first, addend):
         """``value * ratio + addend`` in three stages: slices of the ratio, two sums, their sum."""
         ends = [(start, min(start + _SLICE, RATIO)) for start in range(0, RATIO, _SLICE)]
-        slices = [Signal(signed(_OPERAND.width + end - start), name=f"slice_{first}_{start}", reset_less=True)
+        slices = [Signal(signed(value.shape().width + end - start), name=f"slice_{first}_{start}", reset_less=True)
                   for start, end in ends]
-        low = Signal(signed(_OPERAND.width + 2 * _SLICE), name=f"low_{first}", reset_less=True)
+        low = Signal(signed(value.shape().width + 2 * _SLICE), name=f"low_{first}", reset_less=True)
         high, total = (Signal(_PRODUCT, name=f"{name}_{first}", reset_less=True) for name in ("high", "product"))
         with m.If(self.enables[first]):
             m.d.sync += [part.eq(value * ratio[start:end]) for part, (start, end) in zip(slices, ends, strict=True)]

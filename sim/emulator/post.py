@@ -105,10 +105,13 @@ class Poster:
 
     def _sum_table(self, i: ResidualInstruction) -> NDArray[np.int8]:
         """int8[65536]: the sum for every pair of bytes, since a layer has far more pixels than that."""
-        key = (i.ratio_a, i.ratio_b, i.add_offset, i.a_offset, i.b_offset, i.sum_offset, i.add_low, i.add_high)
+        key = (i.multiply, i.product_zero, i.ratio_a, i.ratio_b, i.add_offset, i.a_offset, i.b_offset, i.sum_offset,
+               i.add_low, i.add_high)
         if key not in self._sums:
             signed = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int64)
             a, b = np.repeat(signed, 256) + i.a_offset, np.tile(signed, 256) + i.b_offset
+            if i.multiply:
+                a, b = np.full_like(a, i.product_zero), a * b
             total = arithmetic.residual_add(a, b, i.ratio_a, i.ratio_b, i.add_offset)
             self._sums[key] = np.clip(total + i.sum_offset, i.add_low, i.add_high).astype(np.int8)
         return self._sums[key]

@@ -13,10 +13,9 @@ from compiler.frontend.islands.function import Function
 from compiler.frontend.islands.region import Region, find_region
 from compiler.frontend.islands.route import Route, find_route
 from compiler.frontend.movement import match
-from compiler.frontend.operators.elementwise import all_bytes
-from compiler.frontend.operators.movement import attributes
 from compiler.frontend.report import RefusalError
 from compiler.frontend.runtime import Array
+from compiler.frontend.tabulate import all_bytes
 from compiler.graph import Lookup, Move, Tensor, View
 
 
@@ -41,7 +40,7 @@ def import_island(builder: Builder, quantizer: onnx.NodeProto) -> None:
 def _add_move(builder: Builder, region: Region, function: Function, x: Tensor, route: Route) -> None:
     y = builder.declare(region.quantizer.output[0])
     index = route.index
-    movement = match(index, x, y)
+    movement = match(index, x, y.shape)
     fills = {function.fill(region.pads[-int(code) - 1]) for code in np.unique(index[index < 0])}
     if len(fills) > 1:
         raise RefusalError(f"it pads with several values ({sorted(fills)} once quantized)", "pad with one value")
@@ -49,7 +48,7 @@ def _add_move(builder: Builder, region: Region, function: Function, x: Tensor, r
         Move,
         region.quantizer,
         x=x.name,
-        **attributes(movement),
+        **vars(movement),
         table=_by_output(function.table(route.channels), movement.channels),
         fill=fills.pop() if fills else 0,
     )

@@ -11,6 +11,7 @@ from compiler.frontend.kinds import MOVEMENTS
 from compiler.frontend.model import Model
 from compiler.frontend.movement import Indices, trace
 from compiler.frontend.report import RefusalError, node_name, operator_name
+from compiler.frontend.tabulate import channels_of
 from compiler.graph import Tensor
 
 PER_CHANNEL = ("BatchNormalization",)  # whose constants are 1-D along the channels by definition
@@ -71,22 +72,9 @@ def _common(model: Model, node: onnx.NodeProto, indices: dict[str, Indices]) -> 
 
 
 def _channels(model: Model, node: onnx.NodeProto) -> int:
-    """1, or the number of channels where a constant operand differs between them."""
-    rank = len(model.shapes[node.output[0]])
-    count = 1
-    for name in node.input[1:] if node.op_type == "QuantizeLinear" else node.input:
-        if not name or not model.is_constant(name) or model.constants[name].size == 1:
-            continue
-        shape = model.constants[name].shape
-        aligned = (1,) * (rank - len(shape)) + shape
-        if node.op_type not in PER_CHANNEL and any(extent != 1 for axis, extent in enumerate(aligned) if axis != 1):
-            raise RefusalError(
-                f"the constant '{name}' of {operator_name(node)} '{node_name(node)}' differs between positions",
-                "use one value, or one for each channel",
-                f"shape {list(shape)}",
-            )
-        count = max(count, model.constants[name].size)
-    return count
+    names = node.input[1:] if node.op_type == "QuantizeLinear" else node.input
+    constant = [name for name in names if name and model.is_constant(name)]
+    return channels_of(model, node, constant, len(model.shapes[node.output[0]]), node.op_type in PER_CHANNEL)
 
 
 def _check_per_channel(index: Indices, x: Tensor, channels: int) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import onnx
 
 from compiler.frontend.builder import Builder
-from compiler.frontend.kinds import MOVEMENTS, NOTHING, RESHAPES
-from compiler.frontend.operators.elementwise import add, clip, concat, maximum, minimum, relu, table
+from compiler.frontend.kinds import MOVEMENTS, NOTHING
+from compiler.frontend.operators.elementwise import add, clip, concat, maximum, minimum, mul, relu, table
 from compiler.frontend.operators.matrix import conv, gemm, matmul
-from compiler.frontend.operators.movement import move, view
+from compiler.frontend.operators.movement import move
 from compiler.frontend.operators.pooling import average_pool, global_average_pool, max_pool
 
 Rule = Callable[[Builder, onnx.NodeProto], None]
@@ -18,6 +18,7 @@ RULES: dict[str, Rule] = {
     "QLinearMatMul": matmul,
     "com.microsoft.QGemm": gemm,
     "com.microsoft.QLinearAdd": add,
+    "com.microsoft.QLinearMul": mul,
     "com.microsoft.QLinearConcat": concat,
     "com.microsoft.QLinearAveragePool": average_pool,
     "com.microsoft.QLinearGlobalAveragePool": global_average_pool,
@@ -30,5 +31,5 @@ RULES: dict[str, Rule] = {
     "Min": minimum,
     "Split": move,
     **dict.fromkeys(MOVEMENTS, move),
-    **dict.fromkeys((*RESHAPES, *NOTHING), view),
+    **dict.fromkeys(NOTHING, move),
 }

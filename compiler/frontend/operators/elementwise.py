@@ -1,37 +1,83 @@
-"""QLinearAdd, QLinearConcat, bounds on integers, and operators that ONNX Runtime itself computes by table."""
+"""QLinearAdd, QLinearMul, QLinearConcat, bounds on integers, and operators that ONNX Runtime itself computes by table."""
 
-import math
 from fractions import Fraction
 
 import numpy as np
 import onnx
 
 from compiler.frontend.attributes import attribute
+from compiler.frontend.broadcast import broadcast
 from compiler.frontend.builder import Builder
 from compiler.frontend.quantization import Quantization
 from compiler.frontend.report import RefusalError
-from compiler.frontend.runtime import Array, Session, small_model
-from compiler.graph import Add, Clamp, Concat, Lookup
+from compiler.frontend.runtime import Array
+from compiler.frontend.tabulate import all_bytes, channels_of, tabulate
+from compiler.graph import Add, Clamp, Concat, Lookup, Mul
 
 
 def add(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearAdd of two tensors of one shape."""
-    a, b = builder.tensor(node.input[0]), builder.tensor(node.input[3])
-    if a.onnx_shape != b.onnx_shape or a.shape != b.shape:
+    """QLinearAdd of two tensors, or of a tensor and a constant."""
+    if _with_constant(builder, node):
+        return
+    names = broadcast(builder, node, node.input[0], node.input[3])
+    given = builder.quantization(node, 1, node.input[0]), builder.quantization(node, 4, node.input[3])
+    made = builder.quantization(node, 6, node.output[0])
+    if _takes_first_as_scalar(builder, node):
+        # Then ONNX Runtime lets the operands swap roles.
+        names, given = names[::-1], given[::-1]
+    a_ratio, b_ratio = (quantization.scale / made.scale for quantization in given)
+    shift = fma(a_ratio, np.float32(given[0].zero_point), b_ratio * np.float32(given[1].zero_point))
+    offset = np.float32(made.zero_point) - shift
+    builder.add(Add, node, a=names[0], b=names[1], a_ratio=a_ratio, b_ratio=b_ratio, offset=offset)
+
+
+def mul(builder: Builder, node: onnx.NodeProto) -> None:
+    """QLinearMul of two tensors, or of a tensor and a constant."""
+    if _with_constant(builder, node):
+        return
+    a, b = broadcast(builder, node, node.input[0], node.input[3])
+    given = builder.quantization(node, 1, node.input[0]), builder.quantization(node, 4, node.input[3])
+    made = builder.quantization(node, 6, node.output[0])
+    scale = given[0].scale * given[1].scale / made.scale
+    builder.add(
+        Mul,
+        node,
+        a=a,
+        b=b,
+        a_zero=given[0].zero_point,
+        b_zero=given[1].zero_point,
+        scale=scale,
+        y_zero=made.zero_point,
+    )
+
+
+def _with_constant(builder: Builder, node: onnx.NodeProto) -> bool:
+    """Whether one operand is constant: then the node is a function of each element of the other, and is added as such."""
+    model = builder.model
+    constant = [name for name in (node.input[0], node.input[3]) if model.is_constant(name)]
+    if not constant:
+        return False
+    x = builder.tensor(next(name for name in (node.input[0], node.input[3]) if name not in constant))
+    rank = len(model.shapes[node.output[0]])
+    channels = channels_of(model, node, constant, rank)
+    if model.shapes[node.output[0]] != model.shapes[x.name] or (channels > 1 and x.shape[0] != channels):
         raise RefusalError(
-            f"its operands have shapes {list(a.onnx_shape)} and {list(b.onnx_shape)}: broadcasting is not supported",
-            "expand the smaller operand before quantization",
+            f"the constant '{constant[0]}' spreads its other operand, or meets reshaped channels",
+            "give it one value, or one for each channel",
+            f"shape {list(model.constants[constant[0]].shape)}",
         )
-    builder.declare(node.output[0], a.shape)
-    qa, qb = builder.quantization(node, 1, a.name), builder.quantization(node, 4, b.name)
-    qc = builder.quantization(node, 6, node.output[0])
-    if math.prod(a.shape) == 1:
-        # ONNX Runtime takes single elements for scalars, and a scalar first operand swaps roles with the second.
-        a, b, qa, qb = b, a, qb, qa
-    a_ratio, b_ratio = qa.scale / qc.scale, qb.scale / qc.scale
-    shift = fma(a_ratio, np.float32(qa.zero_point), b_ratio * np.float32(qb.zero_point))
-    offset = np.float32(qc.zero_point) - shift
-    builder.add(Add, node, a=a.name, b=b.name, a_ratio=a_ratio, b_ratio=b_ratio, offset=offset)
+    builder.declare(node.output[0], x.shape)
+    builder.add(Lookup, node, x=x.name, table=tabulate(model, [node], x, channels))
+    return True
+
+
+def _takes_first_as_scalar(builder: Builder, node: onnx.NodeProto) -> bool:
+    """Whether ONNX Runtime's innermost loop goes over the second operand alone: the first has one value there."""
+    shapes = [builder.model.shapes[name] for name in (node.input[0], node.input[3])]
+    for first, second in zip(shapes[0][::-1], shapes[1][::-1], strict=True):
+        if max(first, second) > 1:
+            return bool(first == 1)
+    return True
 
 
 def concat(builder: Builder, node: onnx.NodeProto) -> None:
@@ -79,15 +125,7 @@ def table(builder: Builder, node: onnx.NodeProto) -> None:
     """An operator of one element: ONNX Runtime runs the node on all 256 bytes."""
     x = builder.tensor(node.input[0])
     builder.declare(node.output[0], x.shape)
-    constants = {name: builder.model.constants[name] for name in node.input[1:] if name}
-    part = small_model(builder.model.proto, [node], {x.name: (x.dtype, [1, 256])}, constants, [node.output[0]])
-    values = Session(part).run({x.name: all_bytes(x.dtype).reshape(1, 256)})[node.output[0]]
-    builder.add(Lookup, node, x=x.name, table=values)
-
-
-def all_bytes(dtype: np.dtype) -> Array:
-    """The 256 values of uint8 or int8 [256] in the order of their raw bytes."""
-    return np.arange(256).astype(np.uint8).view(dtype)
+    builder.add(Lookup, node, x=x.name, table=tabulate(builder.model, [node], x, channels=1))
 
 
 def fma(a: np.float32, b: np.float32, c: np.float32) -> np.float32:

@@ -103,3 +103,32 @@ def test_residual_add(draw: int) -> None:
         ctx.set(unit.other, int(other[i]))
 
     np.testing.assert_array_equal(stream(unit, count, drive), expected)
+
+
+@pytest.mark.parametrize("draw", range(4))
+def test_product(draw: int) -> None:
+    """The product of both operands, scaled; then a zero point is added before the result is rounded."""
+    rng, count = np.random.default_rng(draw), 1500
+    scale = np.float32(np.exp2(rng.uniform(-9, -6)) if draw < 2 else 2.0**-8)
+    zeros, shift = rng.integers(0, 256, 3), 128
+    constants = arithmetic.encode_product(scale)
+    own, other = rng.integers(-128, 128, (2, count))
+    product = (own + shift - zeros[0]) * (other + shift - zeros[1])
+    total = arithmetic.residual_add(np.full(count, zeros[2]), product, *constants, 0)
+    rounded = np.rint((product.astype(np.float32) * scale + np.float32(zeros[2])).astype(np.float32))
+    expected = np.clip(total - shift, -128, 127)
+    np.testing.assert_array_equal(expected, np.clip(rounded - shift, -128, 127))
+    unit = ResidualAdd()
+
+    def drive(ctx, i: int) -> None:
+        if i == 0:
+            ctx.set(unit.operands, {"swap": 0, "a_offset": int(shift - zeros[0]), "b_offset": int(shift - zeros[1])})
+            ctx.set(unit.factors, {"multiply": 1, "product_zero": int(zeros[2])})
+            ctx.set(unit.ratio_a.ratio_a, constants[0])
+            ctx.set(unit.ratio_b.ratio_b, constants[1])
+            ctx.set(unit.sum_offset.sum_offset, -shift)
+            ctx.set(unit.sum_clamp, {"add_low": -128, "add_high": 127})
+        ctx.set(unit.own, int(own[i]))
+        ctx.set(unit.other, int(other[i]))
+
+    np.testing.assert_array_equal(stream(unit, count, drive), expected)

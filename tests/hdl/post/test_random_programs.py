@@ -93,9 +93,16 @@ class Draw:
         shift = 128 if unsigned else 0
         low, high = np.sort(self.rng.integers(-128, 128, 2)) if self.rng.random() < 0.3 else (-128, 127)
         residual, pitch = self._source(7, 8)
-        return {"add": 1, "swap": self.between(0, 1), "residual": residual, "residual_pitch": pitch, "ratio_a": ratio_a,
-                "ratio_b": ratio_b, "add_offset": offset, "a_offset": shift, "b_offset": shift, "sum_offset": -shift,
-                "add_low": int(low), "add_high": int(high)}
+        fields = {"add": 1, "swap": self.between(0, 1), "residual": residual, "residual_pitch": pitch, "ratio_a": ratio_a,
+                  "ratio_b": ratio_b, "add_offset": offset, "a_offset": shift, "b_offset": shift, "sum_offset": -shift,
+                  "add_low": int(low), "add_high": int(high)}
+        return fields | (self._product(shift) if self.rng.random() < 0.4 else {})
+
+    def _product(self, shift: int) -> dict[str, int]:
+        ratio_a, ratio_b = arithmetic.encode_product(np.exp2(self.rng.choice([self.rng.uniform(-16, 0), -8])))
+        a, b, made = self.rng.integers(-128, 128, 3)
+        return {"multiply": 1, "ratio_a": ratio_a, "ratio_b": ratio_b, "add_offset": 0, "a_offset": int(-a),
+                "b_offset": int(-b), "product_zero": int(made) + shift}
 
     def _source(self, height: int, width: int) -> tuple[int, int]:
         pitch = width + self.between(0, 3)

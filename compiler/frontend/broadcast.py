@@ -1,0 +1,40 @@
+"""Operands of different shapes: the smaller one is spread by a movement of its own."""
+
+import numpy as np
+import onnx
+
+from compiler.frontend.builder import Builder, Moved
+from compiler.frontend.report import RefusalError
+
+
+def broadcast(builder: Builder, node: onnx.NodeProto, *names: str) -> list[str]:
+    """The tensors, all of the shape of the node's result, under which the operands are found; declares the result.
+
+    Raises:
+        RefusalError: the ranks differ, or an operand is a reshaped image where the others are not.
+    """
+    wanted = builder.model.shapes[node.output[0]]
+    shapes = [builder.model.shapes[name] for name in names]
+    if any(len(shape) != len(wanted) for shape in shapes):
+        raise RefusalError(
+            f"its operands have {' and '.join(str(len(shape)) for shape in shapes)} dimensions",
+            "give both as many dimensions, with Unsqueeze or Reshape before quantization",
+            f"shapes {' and '.join(str(list(shape[1:])) for shape in shapes)}",
+        )
+    found = [name if shape == wanted else _spread(builder, node, name) for name, shape in zip(names, shapes, strict=True)]
+    layouts = {builder.tensor(name).shape for name in found}
+    if len(layouts) > 1:
+        raise RefusalError(
+            f"its operands lie as {' and '.join(str(list(layout)) for layout in sorted(layouts))}",
+            "reshape behind this node instead of before it",
+        )
+    builder.declare(node.output[0], layouts.pop())
+    return found
+
+
+def _spread(builder: Builder, node: onnx.NodeProto, name: str) -> str:
+    """A tensor that repeats the elements of `name` over the shape of the node's result."""
+    x = builder.image(name)
+    index = np.arange(np.prod(x.onnx_shape), dtype=np.int64).reshape(1, *x.onnx_shape)
+    shape = builder.model.shapes[node.output[0]]
+    return builder.intermediate(node, name, Moved(name, np.broadcast_to(index, shape), None, node))

@@ -1,0 +1,76 @@
+"""Functions of one element as tables, filled by ONNX Runtime itself."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+
+from compiler.frontend.model import Model
+from compiler.frontend.report import RefusalError, node_name, operator_name
+from compiler.frontend.runtime import Array, Session, small_model
+from compiler.graph import Tensor
+
+
+def all_bytes(dtype: np.dtype) -> Array:
+    """The 256 values of uint8 or int8 [256] in the order of their raw bytes."""
+    return np.arange(256).astype(np.uint8).view(dtype)
+
+
+def tabulate(model: Model, nodes: Sequence[onnx.NodeProto], x: Tensor, channels: int) -> Array:
+    """What the nodes make of every byte of `x`, [1, 256], or [channels, 256] where the channels differ.
+
+    They run under ONNX Runtime's default optimizations and, where the tensor has positions, with positions, so that
+    what the reference fuses is fused here too, and what it broadcasts is broadcast.
+    """
+    shape, positions = _shape(x, channels)
+    result = nodes[-1].output[0]
+    part = small_model(model.proto, nodes, {x.name: (x.dtype, shape)}, constants_of(model, nodes), [result])
+    given = all_bytes(x.dtype)
+    if positions:
+        given = np.broadcast_to(given, (channels, 256)).reshape(shape)
+    else:
+        given = np.broadcast_to(given[:, np.newaxis], (256, channels)).reshape(shape)
+    values = Session(part).run({x.name: np.ascontiguousarray(given)})[result]
+    rows = values.reshape(channels, 256) if positions else values.reshape(256, channels).T
+    return np.ascontiguousarray(rows[:1] if np.array_equal(rows, np.broadcast_to(rows[:1], rows.shape)) else rows)
+
+
+def _shape(x: Tensor, channels: int) -> tuple[list[int], bool]:
+    """A shape of the tensor's rank for all bytes: along the positions where it has any, else along the batch."""
+    behind = x.onnx_shape[1:]
+    if behind and int(np.prod(behind)) > 1:
+        return [1, channels, *[1] * (len(behind) - 1), 256], True
+    return [256, channels, *[1] * len(behind)], False
+
+
+def constants_of(model: Model, nodes: Sequence[onnx.NodeProto]) -> dict[str, Array]:
+    """The constants that the nodes read."""
+    names = {name for node in nodes for name in node.input if name and model.is_constant(name)}
+    return {name: model.constants[name] for name in sorted(names)}
+
+
+def channels_of(model: Model, node: onnx.NodeProto, names: Sequence[str], rank: int, by_channel: bool = False) -> int:
+    """1, or the number of channels where a constant operand differs between them.
+
+    Args:
+        names: the constants in question.
+        rank: of the node's result, with the batch.
+        by_channel: they are 1-D along the channels, whatever the rank.
+
+    Raises:
+        RefusalError: a constant differs between positions.
+    """
+    count = 1
+    for name in names:
+        shape = model.constants[name].shape
+        if model.constants[name].size == 1:
+            continue
+        aligned = (1,) * (rank - len(shape)) + shape
+        if not by_channel and any(extent != 1 for axis, extent in enumerate(aligned) if axis != 1):
+            raise RefusalError(
+                f"the constant '{name}' of {operator_name(node)} '{node_name(node)}' differs between positions",
+                "use one value, or one for each channel",
+                f"shape {list(shape)}",
+            )
+        count = max(count, model.constants[name].size)
+    return count
