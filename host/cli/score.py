@@ -31,8 +31,8 @@ from isa.program import Program
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "score", _run, "classify images, and write their features",
                          "weft score resnet18_int8.onnx owl.jpg --preprocess imagenet --labels imagenet_classes.txt")
-    parser.add_argument("paths", type=Path, nargs="+", metavar="MODEL|IMAGE",
-                        help="a model (MODEL.onnx or PROGRAM.weft), then images; for a service images alone")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.weft")
+    images = parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for the images")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to print (default 5)")
@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
     add_json(parser)
-    score_service.add_options(parser)
+    score_service.add_options(parser, images)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -50,9 +50,6 @@ def _run(options: argparse.Namespace) -> int:
         raise InputError(f"--top {options.top}: must be at least 1")
     if score_service.is_asked(options):
         return score_service.run(options)
-    options.model, *options.images = options.paths
-    if not options.images:
-        raise InputError(f"{options.model}: give images after the model, or a service that has one (--service, --address)")
     labels = load_labels(options.labels) if options.labels else None
     program = _program(options)
     batches = [load_inputs(image, program.inputs, options.preprocess) for image in options.images]

@@ -16,12 +16,27 @@ KEY_VARIABLE = "WEFT_KEY"
 DEFAULT_PORT = 50051
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+class _WithoutModel(argparse.Action):
+    """Stores the option; with it, a single path is an image and not the model."""
+
+    images: argparse.Action
+
+    def __call__(self, _parser: argparse.ArgumentParser, options: argparse.Namespace, values: Any,
+                 _option: str | None = None) -> None:
+        setattr(options, self.dest, values)
+        self.images.nargs, self.images.required, self.images.default = "*", False, []
+        setattr(options, self.images.dest, [])
+
+
+def add_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
+    """``images``: the command's argument for images, which follow its model."""
     group = parser.add_argument_group("with a service", "images alone are given then, without a model")
-    group.add_argument("--service", metavar="NAME", help="a service of the workspace")
+    service = group.add_argument("--service", metavar="NAME", action=_WithoutModel, help="a service of the workspace")
     group.add_argument("--workspace", type=Path, metavar="DIR", help="its folder (default: found from here upwards)")
-    group.add_argument("--address", metavar="HOST:PORT", help="a service anywhere; its key, if it wants one, stands in "
-                                                              f"the environment variable {KEY_VARIABLE}")
+    address = group.add_argument("--address", metavar="HOST:PORT", action=_WithoutModel,
+                                 help=f"a service anywhere; its key, if it wants one, stands in the variable {KEY_VARIABLE}")
+    for option in (service, address):
+        option.images = images      # type: ignore[attr-defined]
     group.add_argument("--tls", action="store_true", help="the service at --address speaks TLS")
     group.add_argument("--root-certificates", type=Path, metavar="FILE", help="certificates (PEM) to trust")
     group.add_argument("--server-name", metavar="NAME", help="the name in the certificate, where it is not the address")
@@ -37,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     images: list[dict[str, Any]] = []
     with _client(options) as client:
         labels = load_labels(options.labels) if options.labels else client.labels()
-        for image in options.paths:
+        for image in (options.model, *options.images):
             scores = _only(client.score_file(image))
             images.append({"file": str(image), "top": [vars(entry) for entry in rank(scores, options.top, labels)]})
     if options.json:
