@@ -9,15 +9,17 @@ from collections.abc import Callable
 
 import onnx
 
-from compiler.frontend.lowering.elementwise import lower_add, lower_concat, lower_requantization
+from compiler.frontend.lowering.elementwise import lower_add, lower_concat, lower_mul, lower_requantization
 from compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
 from compiler.frontend.lowering.pooling import (
     lower_average_pool,
     lower_global_average_pool,
+    lower_global_max_pool,
     lower_max_pool,
     lower_reduce_mean,
 )
 from compiler.frontend.lowering.rewrite import Rewrite
+from compiler.frontend.lowering.transposed import lower_conv_transpose
 from compiler.frontend.model import Model
 from compiler.frontend.quantization import BYTES
 from compiler.frontend.report import RefusalError, Report
@@ -28,11 +30,14 @@ RULES: dict[str, Rule] = {
     "Conv": lower_conv,
     "Gemm": lower_gemm,
     "MatMul": lower_matmul,
+    "ConvTranspose": lower_conv_transpose,
     "Add": lower_add,
+    "Mul": lower_mul,
     "Concat": lower_concat,
     "MaxPool": lower_max_pool,
     "AveragePool": lower_average_pool,
     "GlobalAveragePool": lower_global_average_pool,
+    "GlobalMaxPool": lower_global_max_pool,
     "ReduceMean": lower_reduce_mean,
     "QuantizeLinear": lower_requantization,
 }

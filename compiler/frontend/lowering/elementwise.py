@@ -1,4 +1,4 @@
-"""Add and Concat of several quantized values to their com.microsoft.QLinear forms."""
+"""Add, Mul and Concat of several quantized values to their com.microsoft.QLinear forms."""
 
 import onnx
 
@@ -17,12 +17,26 @@ def lower_add(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """
     if any(rewrite.model.is_constant(name) for name in node.input):
         return
+    _lower_binary(rewrite, node, "QLinearAdd")
+
+
+def _lower_binary(rewrite: Rewrite, node: onnx.NodeProto, operator: str) -> None:
     sources = [rewrite.source(name) for name in node.input]
     for target in find_targets(rewrite, node.output[0]):
         _check_dtypes([source.quantization for source in sources], target)
         inputs = [name for source in sources for name in rewrite.operand(source)]
         inputs += rewrite.parameters(target.name, target.quantization)
-        rewrite.emit("QLinearAdd", quant_name(node), inputs, clamped(rewrite, target), domain=MICROSOFT)
+        rewrite.emit(operator, quant_name(node), inputs, clamped(rewrite, target), domain=MICROSOFT)
+
+
+def lower_mul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """Two DequantizeLinear, Mul, [Relu, Clip], QuantizeLinear to QLinearMul, [Clip].
+
+    A Mul by a constant, or of two functions of one value, is a function of one element and stays: it becomes a table.
+    """
+    if not all(rewrite.stands_for_integers(name) for name in node.input):
+        return
+    _lower_binary(rewrite, node, "QLinearMul")
 
 
 def lower_concat(rewrite: Rewrite, node: onnx.NodeProto) -> None:

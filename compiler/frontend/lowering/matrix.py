@@ -18,11 +18,11 @@ def lower_conv(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """DequantizeLinear, Conv, [Relu, Clip], QuantizeLinear to QLinearConv, [Clip]."""
     x = rewrite.source(node.input[0])
     weight = find_weight(rewrite, node.input[1], channel_axis=0)
-    bias = find_bias(rewrite, node, 2, Bias(_product(x, weight), weight.values.shape[0]))
+    bias = find_bias(rewrite, node, 2, Bias(product_scale(x, weight), weight.values.shape[0]))
     attributes = {name: attribute(node, name) for name in CONV_ATTRIBUTES if attribute(node, name) is not None}
     for target in find_targets(rewrite, node.output[0]):
-        _check_kernel(x, weight, target)
-        inputs = [*rewrite.operand(x), *_weight_inputs(rewrite, node, weight), *_result(rewrite, target)]
+        check_kernel(x, weight, target)
+        inputs = [*rewrite.operand(x), *weight_inputs(rewrite, node, weight), *_result(rewrite, target)]
         if bias is not None:
             inputs.append(rewrite.constant(f"{node_name(node)}_bias_quantized", bias))
         rewrite.emit("QLinearConv", quant_name(node), inputs, clamped(rewrite, target), **attributes)
@@ -39,7 +39,7 @@ def lower_gemm(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     x = rewrite.source(node.input[0])
     weight = find_weight(rewrite, node.input[1], channel_axis=0 if transposed else 1)
     width = weight.values.shape[0 if transposed else 1]
-    bias = find_bias(rewrite, node, 2, Bias(alpha * _product(x, weight), width))
+    bias = find_bias(rewrite, node, 2, Bias(alpha * product_scale(x, weight), width))
     for target in find_targets(rewrite, node.output[0]):
         _emit_gemm(rewrite, node, (x, weight, bias), target, alpha=float(alpha), transB=transposed)
 
@@ -53,12 +53,12 @@ def lower_matmul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     add = _bias_add(rewrite, node)
     if add is None:
         for target in find_targets(rewrite, node.output[0]):
-            _check_kernel(x, weight, target)
-            inputs = [*rewrite.operand(x), *_weight_inputs(rewrite, node, weight), *_result(rewrite, target)]
+            check_kernel(x, weight, target)
+            inputs = [*rewrite.operand(x), *weight_inputs(rewrite, node, weight), *_result(rewrite, target)]
             rewrite.emit("QLinearMatMul", quant_name(node), inputs, clamped(rewrite, target))
         return
     index = 1 if add.input[0] == node.output[0] else 0
-    bias = find_bias(rewrite, add, index, Bias(_product(x, weight), weight.values.shape[1]))
+    bias = find_bias(rewrite, add, index, Bias(product_scale(x, weight), weight.values.shape[1]))
     for target in find_targets(rewrite, add.output[0]):
         _emit_gemm(rewrite, node, (x, weight, bias), target, alpha=1.0, transB=0)
 
@@ -81,13 +81,13 @@ def _emit_gemm(
     **attributes: float,
 ) -> None:
     x, weight, bias = operands
-    _check_kernel(x, weight, target)
+    check_kernel(x, weight, target)
     c = "" if bias is None else rewrite.constant(f"{node_name(node)}_bias_quantized", bias)
-    inputs = [*rewrite.operand(x), *_weight_inputs(rewrite, node, weight), c, *_result(rewrite, target)]
+    inputs = [*rewrite.operand(x), *weight_inputs(rewrite, node, weight), c, *_result(rewrite, target)]
     rewrite.emit("QGemm", quant_name(node), inputs, clamped(rewrite, target), domain=MICROSOFT, **attributes)
 
 
-def _product(x: Source, weight: Weight) -> Array:
+def product_scale(x: Source, weight: Weight) -> Array:
     """fl(x_scale * w_scale), the scale of a bias."""
     return x.quantization.scale * weight.scale
 
@@ -96,7 +96,8 @@ def _result(rewrite: Rewrite, target: Target) -> tuple[str, str]:
     return rewrite.parameters(target.name, target.quantization)
 
 
-def _weight_inputs(rewrite: Rewrite, node: onnx.NodeProto, weight: Weight) -> list[str]:
+def weight_inputs(rewrite: Rewrite, node: onnx.NodeProto, weight: Weight) -> list[str]:
+    """Initializers of a weight as QLinear operators take it: values, scale, zero point."""
     name = node_name(node)
     zero_point = np.broadcast_to(weight.zero_point, weight.scale.shape).copy()
     return [
@@ -106,7 +107,8 @@ def _weight_inputs(rewrite: Rewrite, node: onnx.NodeProto, weight: Weight) -> li
     ]
 
 
-def _check_kernel(x: Source, weight: Weight, target: Target) -> None:
+def check_kernel(x: Source, weight: Weight, target: Target) -> None:
+    """Refuse the combinations of dtypes for which ONNX Runtime has no kernel."""
     if x.quantization.dtype == np.int8 and weight.values.dtype == np.uint8:
         raise RefusalError("ONNX Runtime has no int8 activations with uint8 weights", "quantize the weights to int8")
     if x.quantization.dtype != target.quantization.dtype:

@@ -1,6 +1,7 @@
 """Pooling on integers: MaxPool as it is, averages to their com.microsoft.QLinear forms."""
 
 from dataclasses import replace
+from typing import Any
 
 import onnx
 
@@ -16,17 +17,33 @@ POOL_ATTRIBUTES = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 def lower_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """DequantizeLinear, MaxPool to MaxPool, DequantizeLinear: a positive scale keeps the order."""
     x = rewrite.source(node.input[0])
+    _check_max_pool_opset(rewrite)
+    if len(node.output) > 1 and node.output[1]:
+        raise RefusalError("the indices of its maxima are used", "unpooling is not supported", f"'{node.output[1]}'")
+    attributes = {given.name: onnx.helper.get_attribute_value(given) for given in node.attribute}
+    _emit_max_pool(rewrite, node, x, attributes)
+
+
+def lower_global_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """DequantizeLinear, GlobalMaxPool to MaxPool over the whole image, DequantizeLinear."""
+    _check_max_pool_opset(rewrite)
+    _emit_max_pool(
+        rewrite, node, rewrite.source(node.input[0]), {"kernel_shape": rewrite.model.shapes[node.input[0]][2:]}
+    )
+
+
+def _emit_max_pool(rewrite: Rewrite, node: onnx.NodeProto, x: Source, attributes: dict[str, Any]) -> None:
+    output = rewrite.fresh(f"{node.output[0]}_quantized")
+    rewrite.emit("MaxPool", quant_name(node), [x.name], output, **attributes)
+    rewrite.set_source(node.output[0], Source(output, x.quantization))
+
+
+def _check_max_pool_opset(rewrite: Rewrite) -> None:
     if rewrite.model.opset < MAX_POOL_OPSET:
         raise RefusalError(
             f"operator set {rewrite.model.opset} has no MaxPool of integers",
             f"convert the model to operator set {MAX_POOL_OPSET} or later with onnx.version_converter",
         )
-    if len(node.output) > 1 and node.output[1]:
-        raise RefusalError("the indices of its maxima are used", "unpooling is not supported", f"'{node.output[1]}'")
-    attributes = {given.name: onnx.helper.get_attribute_value(given) for given in node.attribute}
-    output = rewrite.fresh(f"{node.output[0]}_quantized")
-    rewrite.emit("MaxPool", quant_name(node), [x.name], output, **attributes)
-    rewrite.set_source(node.output[0], Source(output, x.quantization))
 
 
 def lower_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:

@@ -111,6 +111,20 @@ class Rewrite:
         """An integer operand as QLinear operators take it: value, scale, zero point."""
         return [source.name, *self.parameters(source.name, source.quantization)]
 
+    def through(self, node: onnx.NodeProto, operator: str, value: str, *constants: Array) -> str:
+        """The result of one more node on the way of `value` into the operator that takes the place of `node`."""
+        output = self.fresh(f"{quant_name(node)}_{operator}")
+        operands = [self.constant(f"{output}_operand", constant) for constant in constants]
+        self.emit(operator, output, [value, *operands], output)
+        return output
+
+    def stands_for_integers(self, value: str) -> bool:
+        """Whether a float value is an integer one dequantized, with nothing but movement in between."""
+        node = self.model.producers.get(value)
+        while node is not None and node.op_type in MOVEMENTS + NOTHING:
+            node = self.model.producers.get(node.input[0])
+        return node is not None and node.op_type == "DequantizeLinear"
+
     def emit(
         self, operator: str, name: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any
     ) -> None:

@@ -1,0 +1,112 @@
+"""ConvTranspose to an insertion of zeros between pixels and a QLinearConv."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from compiler.frontend.attributes import attribute
+from compiler.frontend.lowering.matrix import check_kernel, product_scale, weight_inputs
+from compiler.frontend.lowering.operands import Bias, find_bias, find_weight
+from compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
+from compiler.frontend.lowering.target import Target, clamped, find_targets
+from compiler.frontend.quantization import Weight
+from compiler.frontend.report import RefusalError, node_name
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One spatial axis: `begin` and `end` are the padding of the convolution, negative where pixels are cut off."""
+
+    extent: int
+    stride: int
+    begin: int
+    end: int
+
+
+def lower_conv_transpose(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """DequantizeLinear, ConvTranspose, [Relu, Clip], QuantizeLinear to Reshape, Pad, Reshape, QLinearConv, [Clip].
+
+    The zero points of x go between the pixels and the kernel is turned round: the sums are the same integers.
+    """
+    x = rewrite.source(node.input[0])
+    found = find_weight(rewrite, node.input[1], channel_axis=1)
+    group = int(attribute(node, "group", 1))
+    if group > 1 and found.scale.ndim:
+        raise RefusalError(
+            f"its weights have {found.scale.size} scales, which its {group} groups share",
+            "quantize the weights per tensor, or split the groups",
+        )
+    weight = Weight(_turned(found.values, group), found.scale, found.zero_point)
+    bias = find_bias(rewrite, node, 2, Bias(product_scale(x, weight), weight.values.shape[0]))
+    axes = _axes(rewrite, node)
+    spread = _insert(rewrite, node, x, axes)
+    inputs = [*rewrite.operand(Source(spread, x.quantization)), *weight_inputs(rewrite, node, weight)]
+    inputs += [""] * 2 if bias is None else ["", "", rewrite.constant(f"{node_name(node)}_bias_quantized", bias)]
+    for target in find_targets(rewrite, node.output[0]):
+        check_kernel(x, weight, target)
+        _emit(rewrite, node, inputs, target, axes, group)
+
+
+def _emit(
+    rewrite: Rewrite, node: onnx.NodeProto, inputs: list[str], target: Target, axes: list[_Axis], group: int
+) -> None:
+    operands = list(inputs)
+    operands[6:8] = rewrite.parameters(target.name, target.quantization)
+    padding = [*(max(axis.begin, 0) for axis in axes), *(max(axis.end, 0) for axis in axes)]
+    dilations = attribute(node, "dilations", [1] * len(axes))
+    output = clamped(rewrite, target)
+    rewrite.emit("QLinearConv", quant_name(node), operands, output, group=group, pads=padding, dilations=dilations)
+
+
+def _turned(values: np.ndarray, group: int) -> np.ndarray:
+    """[C, M / group, *kernel] as the weight [M, C / group, *kernel] of a convolution, the kernel reversed."""
+    channels, made, *kernel = values.shape
+    grouped = values.reshape(group, channels // group, made, *kernel).swapaxes(1, 2)
+    turned = grouped.reshape(group * made, channels // group, *kernel)
+    return np.ascontiguousarray(np.flip(turned, axis=tuple(range(2, turned.ndim))))
+
+
+def _axes(rewrite: Rewrite, node: onnx.NodeProto) -> list[_Axis]:
+    """The padding that makes the convolution's result as large as the model says, the front as the padding says."""
+    model = rewrite.model
+    extents, outputs = model.shapes[node.input[0]][2:], model.shapes[node.output[0]][2:]
+    kernel = model.shapes[node.input[1]][2:]
+    count = len(extents)
+    strides, dilations = (attribute(node, name, [1] * count) for name in ("strides", "dilations"))
+    added = attribute(node, "output_padding", [0] * count)
+    axes = []
+    for i in range(count):
+        span = (kernel[i] - 1) * dilations[i]
+        total = strides[i] * (extents[i] - 1) + added[i] + span + 1 - outputs[i]
+        begin = span - _front(node, i, total)
+        spread = extents[i] * strides[i]
+        axes.append(_Axis(extents[i], strides[i], begin, outputs[i] + span - begin - spread))
+    return axes
+
+
+def _front(node: onnx.NodeProto, axis: int, total: int) -> int:
+    """How much is cut off at the front of `total`, by the rule of the ONNX specification."""
+    mode = attribute(node, "auto_pad", "NOTSET")
+    if mode == "SAME_UPPER":
+        return total // 2
+    if mode == "SAME_LOWER" or attribute(node, "output_shape"):
+        return total - total // 2
+    return int(attribute(node, "pads", [0] * 8)[axis]) if mode == "NOTSET" else 0
+
+
+def _insert(rewrite: Rewrite, node: onnx.NodeProto, x: Source, axes: list[_Axis]) -> str:
+    """`stride` - 1 zero points behind each pixel of every axis; then what a negative padding cuts off is left out."""
+    channels = rewrite.model.shapes[node.input[0]][1]
+    value, zero = x.name, np.array(x.quantization.zero_point, x.quantization.dtype)
+    if any(axis.stride > 1 for axis in axes):
+        apart = [extent for axis in axes for extent in (axis.extent, 1)]
+        behind = [amount for axis in axes for amount in (0, axis.stride - 1)]
+        value = rewrite.through(node, "Reshape", value, np.array([0, channels, *apart]))
+        amounts = np.array([0] * (2 + len(apart)) + [0, 0, *behind])
+        value = rewrite.through(node, "Pad", value, amounts, zero)
+        value = rewrite.through(node, "Reshape", value, np.array([0, channels, *(a.extent * a.stride for a in axes)]))
+    cuts = [min(axis.begin, 0) for axis in axes], [min(axis.end, 0) for axis in axes]
+    if any(cuts[0]) or any(cuts[1]):
+        value = rewrite.through(node, "Pad", value, np.array([0, 0, *cuts[0], 0, 0, *cuts[1]]), zero)
+    return value
