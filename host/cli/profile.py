@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     from host.profile import measure
 
     with progress_bar("profiling", options.json) as progress:
-        profile = measure(program, {name: values[:1] for name, values in batch.items()}, progress)
+        profile = measure(program, {name: values[:1] for name, values in batch.items()}, progress, options.model.name)
     if options.json:
         from host.profile.verdict import verdict
 

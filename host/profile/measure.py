@@ -9,7 +9,8 @@ from host.session import Session
 from isa.program import Program
 
 
-def measure(program: Program, inputs: Mapping[str, Any], progress: Progress | None = None) -> Profile:
+def measure(program: Program, inputs: Mapping[str, Any], progress: Progress | None = None,
+            title: str | None = None) -> Profile:
     """Runs one image, each input [1, ...], through the RTL of the program's configuration.
 
     Raises ``ProfileError`` for several images, and when timeline and registers contradict each other.
@@ -25,4 +26,4 @@ def measure(program: Program, inputs: Mapping[str, Any], progress: Progress | No
     assert report is not None
     if timeline is None:
         raise ProfileError("the device recorded no timeline")
-    return Profile.of(program, report, timeline)
+    return Profile.of(program, report, timeline, title)

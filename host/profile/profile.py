@@ -101,10 +101,14 @@ def lost_cycles(causes: dict[str, int], token_waits: dict[str, int], ideal: floa
 
 @dataclass(frozen=True)
 class Profile:
-    """One run of ``program``. ``layers`` with ``(start-up)``, ``(wind-down)`` and ``(no layer)`` after the program's own,
-    where any unit spends cycles there. Over all layers and causes, the cycles of a unit sum to ``cycles``."""
+    """One run of ``program``, called ``title``.
+
+    ``layers``: the program's, then ``(start-up)``, ``(wind-down)`` and ``(no layer)`` where any unit spends cycles there.
+    Over all layers and causes, the cycles of a unit sum to ``cycles``.
+    """
 
     program: Program
+    title: str
     instructions: list[Instruction]
     timeline: Timeline
     rows: Rows
@@ -112,8 +116,11 @@ class Profile:
     memory: Memory
 
     @classmethod
-    def of(cls, program: Program, report: RunReport, timeline: Timeline) -> "Profile":
-        """The profile of a run of the RTL; raises ``ProfileError`` when timeline and registers contradict each other."""
+    def of(cls, program: Program, report: RunReport, timeline: Timeline, title: str | None = None) -> "Profile":
+        """The profile of a run of the RTL, called like the model without ``title``.
+
+        Raises ``ProfileError`` when timeline and registers contradict each other.
+        """
         instructions, rows = list(program), Rows(program)
         if report.counters is None or report.cycles != timeline.cycles:
             raise ProfileError(f"the timeline has {timeline.cycles:,} cycles, the run's registers {report.cycles}")
@@ -122,8 +129,8 @@ class Profile:
         check_counters(attributions, report.counters)
         traffic = traffic_of(instructions, rows, program.configuration)
         memory = measured(report, traffic, program.configuration, len(program))
-        return cls(program, instructions, timeline, rows, _layers(rows, attributions, traffic, program.configuration),
-                   memory)
+        layers = _layers(rows, attributions, traffic, program.configuration)
+        return cls(program, title or program.model, instructions, timeline, rows, layers, memory)
 
     @property
     def config(self) -> Config:

@@ -38,7 +38,7 @@ def _table(title: str, left: str, right: Iterable[str], wide: str | None = None)
 
 
 def _layers(profile: Profile) -> Table:
-    table = _table(f"{profile.program.model} on {profile.config.name}: cycles of the array by layer", "layer",
+    table = _table(f"{profile.title} on {profile.config.name}: cycles of the array by layer", "layer",
                    ["MMAC", "ideal", "cycles", "use", "MAC/byte", "bound"], "where the other cycles went")
     for layer in profile.layers:
         if layer.array_cycles:

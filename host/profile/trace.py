@@ -39,7 +39,7 @@ def write_trace(profile: Profile, path: Path, limit: int = CAUSE_EVENTS) -> int:
     try:
         with beside.open("w") as file:
             file.write('{"displayTimeUnit": "ns", "otherData": '
-                       + json.dumps({"unit": "1 us is one clock cycle", "model": profile.program.model,
+                       + json.dumps({"unit": "1 us is one clock cycle", "model": profile.title,
                                      "config": profile.config.name, "cycles": profile.cycles, "note": note})
                        + ', "traceEvents": [\n')
             file.write(",\n".join(json.dumps(event, separators=(",", ":")) for event in events(profile, segments)))
@@ -65,7 +65,7 @@ def _fitting(profile: Profile, limit: int) -> tuple[int, dict[str, Segments]]:
 
 def events(profile: Profile, segments: dict[str, Segments]) -> Iterator[Event]:
     """The trace's events: a track of layers, one of each unit, counters of the bus."""
-    yield _metadata("process_name", LAYERS, f"{profile.program.model} on {profile.config.name} (1 us = 1 cycle)")
+    yield _metadata("process_name", LAYERS, f"{profile.title} on {profile.config.name} (1 us = 1 cycle)")
     yield _metadata("thread_name", LAYERS, "layers of the array")
     for number, unit in enumerate(profile.timeline.tracks, LAYERS + 1):
         yield _metadata("thread_name", number, unit)

@@ -27,7 +27,7 @@ def write_page(profile: Profile, path: Path) -> None:
 
 
 def page(profile: Profile) -> str:
-    title = f"{profile.program.model} on {profile.config.name}"
+    title = f"{profile.title} on {profile.config.name}"
     head = (element("meta", charset="utf-8") + element("meta", name="viewport", content="width=device-width")
             + element("title", text(title)) + element("style", (HERE / "page.css").read_text()))
     body = [
