@@ -3,6 +3,7 @@
 import contextlib
 import io
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progr
     """
     if method not in METHODS:
         raise QuantizeError(f"unknown method '{method}'; known are {', '.join(METHODS)}")
-    with tempfile.TemporaryDirectory(prefix="weft-quantize-") as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory(prefix="weft-quantize-") as folder, _quiet():
         model = Path(folder) / "model.onnx"
         onnx.save(prepared.model.proto, model)
         calibrator = create_calibrator(
@@ -62,6 +63,14 @@ def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progr
         ranges = calibrator.compute_data()
     _check_finite(prepared, ranges)
     return ranges
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the calibrators print, and without numpy's warnings about NaN, which `_check_finite` explains."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 def bounds(ranges: TensorsData, name: str) -> NDArray[np.float64]:
