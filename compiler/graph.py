@@ -248,6 +248,16 @@ class Softmax:
 
 
 @dataclass(frozen=True)
+class QuantizedSoftmax:
+    """Host step: com.microsoft.QLinearSoftmax of bytes along `axis`, counted with the batch as dimension 0."""
+
+    axis: int
+    x_scale: np.float32
+    y_scale: np.float32
+    y_zero: int
+
+
+@dataclass(frozen=True)
 class Reshape:
     """Host step: the same elements in row-major order under `shape` (without the batch)."""
 
@@ -261,7 +271,7 @@ class Transpose:
     perm: tuple[int, ...]
 
 
-HostStep = Dequantize | Softmax | Reshape | Transpose
+HostStep = Dequantize | Softmax | QuantizedSoftmax | Reshape | Transpose
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,26 @@ def softmax(values: Array, axis: int) -> NDArray[np.float32]:
     return (shifted / shifted.sum(axis=axis, keepdims=True)).astype(np.float32)
 
 
+def quantized_softmax(values: Array, axis: int, x_scale: float, y_scale: float, y_zero: int) -> Array:
+    """com.microsoft.QLinearSoftmax, as ONNX Runtime computes it in integers: exponentials from a table of 256 entries,
+    scaled so that their sum fits 32 bits, and a division rounded half up."""
+    limits = np.iinfo(values.dtype)
+    largest = min(float(2**32 - 1) / values.shape[axis], float(2**23 - 1))
+    steps = np.arange(-255, 1) * np.float64(np.float32(x_scale))
+    table = np.rint(largest * np.exp(steps)).astype(np.int64)
+    raw = values.astype(np.int64)
+    exponentials = table[raw + 255 - raw.max(axis=axis, keepdims=True)]
+    total = exponentials.sum(axis=axis, keepdims=True)
+    steps_of_result = int(np.floor(np.float32(1) / np.float32(y_scale)))
+    quotient = (exponentials * steps_of_result + (total >> 1)) // total + y_zero
+    return np.clip(quotient, limits.min, limits.max).astype(values.dtype)
+
+
 _STEPS: dict[str, Callable[..., Array]] = {
     "dequantize": lambda x, scale, zero_point: dequantize(x, scale, zero_point),
     "softmax": lambda x, axis: softmax(x, axis),
     "transpose": lambda x, perm: np.ascontiguousarray(x.transpose(perm)),
+    "quantizedsoftmax": lambda x, **constants: quantized_softmax(x, **constants),
     "reshape": lambda x, shape: x.reshape(x.shape[0], *shape),
 }
 

@@ -2,7 +2,14 @@
 
 import onnx
 
-from compiler.frontend.border import import_head, import_integer_inputs, import_output, is_head
+from compiler.frontend.border import (
+    check_host_softmax,
+    import_head,
+    import_integer_inputs,
+    import_output,
+    is_head,
+    is_host_softmax,
+)
 from compiler.frontend.builder import Builder
 from compiler.frontend.islands import import_island
 from compiler.frontend.model import Model
@@ -36,6 +43,8 @@ def _import_node(builder: Builder, node: onnx.NodeProto) -> None:
             import_head(builder, node)
         elif node.op_type == "QuantizeLinear":
             import_island(builder, node)
+        elif is_host_softmax(node):
+            check_host_softmax(builder.model, node)
         elif operator_name(node) in RULES:
             RULES[operator_name(node)](builder, node)
         else:

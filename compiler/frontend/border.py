@@ -8,11 +8,12 @@ from compiler.frontend.attributes import attribute
 from compiler.frontend.builder import Builder
 from compiler.frontend.kinds import NOTHING, RESHAPES
 from compiler.frontend.model import Model
-from compiler.frontend.quantization import BYTES, of_quantizer
-from compiler.frontend.report import ConsequenceError, RefusalError, Report
-from compiler.graph import Dequantize, GraphInput, GraphOutput, HostStep, Reshape, Softmax, Transpose, View
+from compiler.frontend.quantization import BYTES, of_quantizer, per_tensor
+from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
+from compiler.graph import Dequantize, GraphInput, GraphOutput, HostStep, QuantizedSoftmax, Reshape, Softmax, Transpose, View
 
 BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does behind the last operator
+SMALLEST_SOFTMAX_SCALE = 2.0**-9
 SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
 
 
@@ -71,6 +72,8 @@ def _is_made(builder: Builder, value: str) -> bool:
     """Whether a value is the device's; what the device cannot move is left in its place and moved by the host."""
     if builder.model.dtypes[value] not in BYTES:
         return False
+    if is_host_softmax(builder.model.producers.get(value)):
+        return False
     if value in builder.pending and builder.pending[value].node.op_type in BY_HOST and not builder.can_make(value):
         return False
     with suppress(ConsequenceError):
@@ -84,6 +87,8 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
     if node.op_type == "DequantizeLinear":
         quantization = of_quantizer(model, node)
         return [Dequantize(quantization.scale, quantization.zero_point)]
+    if is_host_softmax(node):
+        return [_quantized_softmax(model, node)]
     if node.op_type == "Softmax":
         return [Softmax(_softmax_axis(model, node))]
     if node.op_type in RESHAPES + NOTHING:
@@ -99,6 +104,38 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
         "it is computed in float behind the last quantized operator, for the output of the model",
         "quantize its result; only DequantizeLinear, Softmax, Transpose and reshapes are left to the host",
     )
+
+
+def is_host_softmax(node: onnx.NodeProto | None) -> bool:
+    """Whether the node is a softmax of bytes, which only the host computes."""
+    return node is not None and operator_name(node) == "com.microsoft.QLinearSoftmax"
+
+
+def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:
+    """Refuse a softmax of bytes whose result anything but the host reads."""
+    readers = model.consumers.get(node.output[0], [])
+    while len(readers) == 1 and readers[0].op_type in ("DequantizeLinear", *BY_HOST):
+        readers = model.consumers.get(readers[0].output[0], [])
+    if readers:
+        raise RefusalError(
+            f"its result is read by {operator_name(readers[0])} '{node_name(readers[0])}': the host computes a softmax "
+            "behind the last operator only",
+            "move it to the end of the network",
+        )
+
+
+def _quantized_softmax(model: Model, node: onnx.NodeProto) -> QuantizedSoftmax:
+    """The step; its rounding is known for result scales down to 2**-9."""
+    rank = len(model.shapes[node.input[0]])
+    axis = int(attribute(node, "axis", -1)) % rank
+    if attribute(node, "opset", SOFTMAX_OPSET) < SOFTMAX_OPSET and axis != rank - 1:
+        raise RefusalError("its operand is flattened, as before operator set 13", "give it opset = 13", f"axis = {axis}")
+    dtype = model.dtypes[node.output[0]]
+    x = per_tensor(model, node.input[1], node.input[2], model.dtypes[node.input[0]])
+    y = per_tensor(model, node.input[3], node.input[4], dtype)
+    if y.scale < SMALLEST_SOFTMAX_SCALE:
+        raise RefusalError("its result's scale is below 2**-9", "quantize it with 1/256", f"scale = {y.scale}")
+    return QuantizedSoftmax(axis, x.scale, y.scale, y.zero_point)
 
 
 def _softmax_axis(model: Model, node: onnx.NodeProto) -> int:

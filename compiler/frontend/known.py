@@ -20,6 +20,7 @@ _KNOWN = {
     "QuantizeLinear",
     "DequantizeLinear",
     "Softmax",
+    "com.microsoft.QLinearSoftmax",
 }
 _WEIGHTED = ("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm")
 
