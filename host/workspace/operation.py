@@ -30,6 +30,7 @@ CANCELLED, TIMED_OUT = "Cancelled", "TimedOut"
 LIVE = (NOT_STARTED, RUNNING)
 REQUEST, LOG = "request.json", "log.txt"
 POLL_SECONDS = 0.05
+_HOME = str(Path(__file__).parents[2])
 GRACE_SECONDS = 5.0
 """How long a worker that is stopped may take before it is killed."""
 
@@ -68,9 +69,11 @@ class Operation(Artifact):
     def _spawn(self, lock: int) -> None:
         os.set_inheritable(lock, True)
         command = [sys.executable, "-m", "host.workspace.worker", str(self.workspace.path), str(self.entry.id), str(lock)]
+        # The worker finds this very Weft, installed or not.
+        found = os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))
         with (self.path / LOG).open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock],
-                                             start_new_session=True)
+                                             env={**os.environ, "PYTHONPATH": found}, start_new_session=True)
 
     @property
     def status(self) -> str:

@@ -1,0 +1,78 @@
+"""Kubernetes manifests: valid by the public schemas, consistent with the image, and without secrets."""
+
+import itertools
+
+import pytest
+import yaml
+
+from host.workspace import WorkspaceError
+from host.workspace.image.build import COMMAND
+from host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
+
+VERSIONS = ("1.27", "1.31", "1.34")
+
+
+@pytest.mark.parametrize(("tls", "keys", "most", "space"), list(itertools.product(
+    (None, "my-tls"), (None, "my-keys"), (None, 5), (None, "team"))))
+def test_manifests_are_valid(tls: str | None, keys: str | None, most: int | None, space: str | None) -> None:
+    validate = pytest.importorskip("kubernetes_validate").validate
+    config = KubernetesConfiguration("digits", "registry.example/digits:1", space, 2, most, 3, tls, keys)
+    objects = list(yaml.safe_load_all(to_yaml(manifests(config))))
+    assert objects == manifests(config)
+    for item in objects:
+        for version in VERSIONS:
+            validate(item, version, strict=True)
+        assert item["metadata"].get("namespace") == space
+    assert [item["kind"] for item in objects] == ["Service", "Deployment", "HorizontalPodAutoscaler"][:3 if most else 2]
+
+
+def test_the_schemas_do_refuse() -> None:
+    kubernetes_validate = pytest.importorskip("kubernetes_validate")
+    service, deployment, _ = manifests(KubernetesConfiguration("digits", "digits:1"))
+    deployment["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] = "many"
+    service["spec"]["portz"] = []
+    for item in (service, deployment):
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(item, VERSIONS[-1], strict=True)
+
+
+def test_names_hang_together() -> None:
+    service, deployment, scaler = manifests(KubernetesConfiguration("digits", "digits:1", replicas=3, max_replicas=9))
+    pod = deployment["spec"]["template"]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]
+    (container,) = pod["spec"]["containers"]
+    names = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    assert {port["targetPort"] for port in service["spec"]["ports"]} == set(names)
+    assert names == {name: COMMAND[COMMAND.index(option) + 1] for name, option in (("grpc", "--port"), ("http", "--http-port"))}
+    assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+    assert "replicas" not in deployment["spec"]
+    (fixed,) = [item for item in manifests(KubernetesConfiguration("d", "d:1", replicas=3, max_replicas=None))
+                if item["kind"] == "Deployment"]
+    assert fixed["spec"]["replicas"] == 3
+
+
+def test_the_server_takes_the_options() -> None:
+    from host.cli.main import build_parser
+
+    objects = manifests(KubernetesConfiguration("digits", "digits:1", tls_secret="t", keys_secret="k"))
+    arguments = objects[1]["spec"]["template"]["spec"]["containers"][0]["args"]
+    parsed = build_parser().parse_args([*COMMAND[COMMAND.index("serve"):], *arguments])
+    assert (parsed.keys_file, parsed.tls_key) == ("/etc/weft/keys/keys.json", "/etc/weft/tls/tls.key")
+
+
+def test_secrets_are_named_and_made_by_the_user() -> None:
+    config = KubernetesConfiguration("digits", "digits:1", "team", tls_secret="my-tls", keys_secret="my-keys")
+    assert all(item["kind"] != "Secret" for item in manifests(config))
+    assert secret_commands(config) == [
+        "kubectl create secret tls my-tls --cert=CERT.pem --key=KEY.pem --namespace team",
+        "kubectl create secret generic my-keys --from-file=keys.json --namespace team"]
+    assert secret_commands(KubernetesConfiguration("digits", "digits:1")) == []
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("name", "Digits"), ("name", "a" * 64), ("name", "-a"), ("namespace", "a_b"), ("tls_secret", "a b"), ("cpu", "two"),
+    ("memory", "1 GB"), ("replicas", 0), ("max_replicas", 0), ("queue_target", 0)])
+def test_values_that_kubernetes_does_not_take(field: str, value: object) -> None:
+    with pytest.raises(WorkspaceError, match=f"{field} "):
+        KubernetesConfiguration(**{"name": "digits", "image": "digits:1", field: value})  # type: ignore[arg-type]
