@@ -1,5 +1,7 @@
 """Integers all the way: what is left of float between two integers, and names that tell a value's origin."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import onnx
 
@@ -13,11 +15,13 @@ from host.quantize.prune import prune
 BYTE_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Gather", "Identity", "Pad")
 
 
-def finish(model: onnx.ModelProto) -> onnx.ModelProto:
+def finish(model: onnx.ModelProto, metadata: Iterable[onnx.StringStringEntryProto]) -> onnx.ModelProto:
     """The integer model without DequantizeLinear, movement, QuantizeLinear of one scale, and with its values renamed.
 
-    The integer of a float value X is called X_quantized.
+    The integer of a float value X is called X_quantized. What the float network tells of itself is told of this one.
     """
+    del model.metadata_props[:]
+    model.metadata_props.extend(metadata)
     _Shortcuts(model).apply()
     prune(model)
     _rename(model)

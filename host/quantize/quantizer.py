@@ -68,7 +68,7 @@ def quantize(
     ranges = find_ranges(prepared, calibration, method, progress)
     quantized = quantized_form(prepared.model, plan, ranges)
     check_scales(prepared.model, quantized, ranges, len(calibration))
-    integer = finish(integer_form(quantized))
+    integer = finish(integer_form(quantized), prepared.original.metadata_props)
     graph = import_model(integer)
     return Quantized(integer, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes])
 

@@ -4,7 +4,7 @@ import contextlib
 import io
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,11 @@ Progress = Callable[[str, int, int], None]
 _OPTIONS: dict[str, dict[str, Any]] = {"percentile": {"symmetric": False, "percentile": PERCENTILE}}
 
 
-class _Single:
-    """A calibration data reader of one image: a calibrator keeps what it was given in one go, so it gets one at a time."""
+class _Reader:
+    """A calibration data reader of some images."""
 
-    def __init__(self, feed: Feed) -> None:
-        self._left: Iterator[Feed] = iter([feed])
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self._left = iter(feeds)
 
     def get_next(self) -> Feed | None:
         return next(self._left, None)
@@ -56,13 +56,22 @@ def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progr
         onnx.save(prepared.model.proto, model)
         calibrator = create_calibrator(
             model, None, str(Path(folder) / "augmented.onnx"), METHODS[method], extra_options=_OPTIONS.get(method, {}))
-        for index, feed in enumerate(calibration.feeds(prepared.ports)):
-            calibrator.collect_data(_Single(feed))
-            if progress is not None:
-                progress("calibrating", index + 1, len(calibration))
+        feeds = _counted(calibration.feeds(prepared.ports), len(calibration), progress)
+        if method == "minmax":  # keeps two numbers a value and image, and is slow to start and stop
+            calibrator.collect_data(_Reader(feeds))
+        else:  # keeps all values of the images it is given together
+            for feed in feeds:
+                calibrator.collect_data(_Reader([feed]))
         ranges = calibrator.compute_data()
     _check_finite(prepared, ranges)
     return ranges
+
+
+def _counted(feeds: Iterable[Feed], count: int, progress: Progress | None) -> Iterator[Feed]:
+    for index, feed in enumerate(feeds):
+        yield feed
+        if progress is not None:
+            progress("calibrating", index + 1, count)
 
 
 @contextlib.contextmanager

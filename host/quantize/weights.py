@@ -52,8 +52,10 @@ def weight_overrides(model: Model, scales: Mapping[str, tuple[float, int]]) -> O
 
 def _natural(model: Model, node: onnx.NodeProto, axis: int) -> Scales:
     """The scales that fit the weights; 0 for a channel of zeros."""
-    weight = np.moveaxis(model.constants[node.input[1]].astype(np.float64), axis, 0)
-    return np.abs(weight).reshape(len(weight), -1).max(axis=1) / np.iinfo(np.int8).max
+    weight = model.constants[node.input[1]]
+    others = tuple(index for index in range(weight.ndim) if index != axis)
+    largest = np.maximum(weight.max(axis=others), -weight.min(axis=others))
+    return largest.astype(np.float64) / np.iinfo(np.int8).max
 
 
 def _wanted(model: Model, node: onnx.NodeProto, x_scale: float) -> Scales:

@@ -1,5 +1,8 @@
 """Quantization of small float networks: all of it on the accelerator, exactly, and near the float original."""
 
+import weakref
+from collections.abc import Iterator
+
 import numpy as np
 import onnx
 import pytest
@@ -44,7 +47,7 @@ def test_preparation_changes_nothing_but_roundings(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "left"), [
-    ("folded_normalization", 0), ("normalization_before_conv", 0),
+    ("folded_normalization", 0), ("normalization_before_conv", 0), ("upsampling", 0),
     ("normalization_before_relu", 1), ("normalization_before_padded_conv", 1)])
 def test_normalization_is_folded_where_it_can_be(name: str, left: int) -> None:
     quantized = _quantized(name)
@@ -81,13 +84,16 @@ def test_the_bias_of_pruned_channels_is_kept() -> None:
 
 
 def test_form() -> None:
-    model = _quantized("residual").model
+    network = NETWORKS["residual"]()
+    onnx.helper.set_model_props(network, {"weft.notice": "random weights"})
+    model = quantize(network, CALIBRATION).model
     names = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in (node for node in model.graph.node if node.op_type == "QLinearConv"):
         assert names[node.input[3]].data_type == onnx.TensorProto.INT8
         assert list(names[node.input[4]].dims) == [names[node.input[3]].dims[0]]
         assert names[node.input[7]].data_type == onnx.TensorProto.UINT8
     assert model_inputs(model.graph)[0].type.tensor_type.shape.dim[0].dim_param == "N"
+    assert [(entry.key, entry.value) for entry in model.metadata_props] == [("weft.notice", "random weights")]
     onnx.checker.check_model(onnx.shape_inference.infer_shapes(model))
 
 
@@ -135,3 +141,21 @@ def test_agreement_and_accuracy() -> None:
     assert found.correct_after == found.same_class
     wrong = [(label + 1) % 10 for label in labels]
     assert compare_classes(quantized, CALIBRATION, wrong).correct_before == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_images_are_streamed(method: str) -> None:
+    """However many images there are, two at most are in memory."""
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    def feeds(_: object) -> Iterator[dict[str, np.ndarray]]:
+        for seed in range(20):
+            image = images(1, seed)
+            alive.append(weakref.ref(image))
+            assert sum(reference() is not None for reference in alive) <= 2
+            yield {"data": image}
+            del image
+
+    quantized = quantize(NETWORKS["residual"](), Calibration([str(seed) for seed in range(20)], feeds), method)
+    assert len(alive) == 20
+    assert quantized.layers

@@ -191,5 +191,7 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
         several_outputs,
         pruned_channels,
         grouped,
+        squeeze_and_excite,
+        upsampling,
     )
 }

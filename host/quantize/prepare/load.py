@@ -12,14 +12,17 @@ _WIDE = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.D
 
 
 def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of the network.
+    """The network, not shared with the caller.
 
     Raises:
         QuantizeError: it is quantized already, or an input or a weight is of another float type than float32.
         ModelError: the file is unusable.
     """
-    model = onnx.ModelProto()
-    model.CopyFrom(read_model(source))
+    model = read_model(source)
+    if isinstance(source, onnx.ModelProto):
+        copy = onnx.ModelProto()
+        copy.CopyFrom(model)
+        model = copy
     label = label_of(source)
     if is_quantized(model):
         raise QuantizeError(f"{label} is quantized already; give the float network it was made from, or compile it as it is")

@@ -26,12 +26,14 @@ def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
     model.ir_version = max(model.ir_version, IR_VERSION)
     version = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
     if version < OPSET:
+        metadata = list(model.metadata_props)
         try:
             model = version_converter.convert_version(model, OPSET)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]
             raise QuantizeError(f"the model's operator set {version} cannot be converted to {OPSET} ({reason}); "
                                 f"export the network with operator set {OPSET} or later") from error
+        model.metadata_props.extend(entry for entry in metadata if entry not in model.metadata_props)
     model, _ = free_batch(model)
     if any(value.type.tensor_type.shape.dim[0].dim_value == 1 for value in model.graph.input):
         model = open_batch(model, 1)

@@ -13,7 +13,7 @@ from host.quantize.errors import QuantizeError
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model after ONNX Runtime's basic optimizations and shape inference.
+    """The model after ONNX Runtime's basic optimizations.
 
     These fold constants, BatchNormalization behind Conv, constant Mul and Add behind Conv, and drop what does nothing.
 
@@ -24,7 +24,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
         given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
         onnx.save(model, given)
         try:
-            quant_pre_process(str(given), str(made), skip_symbolic_shape=True)
+            quant_pre_process(str(given), str(made), skip_symbolic_shape=True, skip_onnx_shape=True)
         except Exception as error:  # ONNX Runtime and onnx raise a dozen unrelated types
             reason = str(error).strip().splitlines()[0]
             raise QuantizeError(f"ONNX Runtime refuses the network: {reason}; mend it, or export it again") from error
@@ -34,13 +34,15 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 def annotate(model: Model) -> None:
     """Write down type and shape of every value, as found by running the network, for ONNX Runtime's quantizer."""
     graph = model.proto.graph
-    ends = {value.name for value in (*graph.input, *graph.output)}
-    del graph.value_info[:]
-    for node in model.nodes:
-        for name in node.output:
-            if name and name not in ends:
-                kind = onnx.helper.np_dtype_to_tensor_dtype(model.dtypes[name])
-                shape = [BATCH if axis == 0 and not model.is_constant(name) else extent
-                         for axis, extent in enumerate(model.shapes[name])]
-                graph.value_info.append(onnx.helper.make_tensor_value_info(name, kind, shape))
+    del graph.value_info[:], graph.output[:]
+    graph.output.extend(_described(model, name) for name in model.outputs)
+    inside = [name for node in model.nodes for name in node.output if name and name not in model.outputs]
+    graph.value_info.extend(_described(model, name) for name in inside)
     add_infer_metadata(model.proto)
+
+
+def _described(model: Model, name: str) -> onnx.ValueInfoProto:
+    kind = onnx.helper.np_dtype_to_tensor_dtype(model.dtypes[name])
+    batch = not model.is_constant(name)
+    shape = [BATCH if batch and axis == 0 else extent for axis, extent in enumerate(model.shapes[name])]
+    return onnx.helper.make_tensor_value_info(name, kind, shape)
