@@ -14,7 +14,13 @@ from compiler.frontend.model import Model
 from compiler.frontend.report import Report
 from compiler.graph import Graph
 
-__all__ = ["import_model"]
+__all__ = ["NOTICE", "NOTICE_PREFIX", "import_model"]
+
+#: Key of a model's metadata whose value every output about the model repeats, such as that its weights are random.
+NOTICE = "weft.notice"
+
+#: With which such a value begins among the notes of a graph and of its program.
+NOTICE_PREFIX = "notice: "
 
 
 def import_model(source: str | Path | onnx.ModelProto) -> Graph:
@@ -34,6 +40,7 @@ def import_model(source: str | Path | onnx.ModelProto) -> Graph:
     model, notes = free_batch(load_model(source))
     report = Report()
     report.notes.extend(notes)
+    report.notes.extend(NOTICE_PREFIX + entry.value for entry in model.metadata_props if entry.key == NOTICE)
     original = _analyse(model)
     lowered = lower(original, report)
     integer = original if lowered is model else _analyse(lowered)

@@ -11,7 +11,7 @@ BATCH = "N"
 def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     """The model with a fixed batch above 1 made symbolic, and the sentences that say so.
 
-    Every input must have a known rank of 2 to 4 and fixed extents behind the batch. A model whose batch is open or 1
+    Every input must have a known rank of 1 to 4 and fixed extents behind the batch. A model whose batch is open or 1
     is returned as it is. Whether the batch really is a loop, is checked where the shapes are found.
 
     Raises:
@@ -32,10 +32,10 @@ def _batch(value: onnx.ValueInfoProto) -> int | None:
     """The first dimension, None where it is open."""
     tensor = value.type.tensor_type
     dims = list(tensor.shape.dim)
-    if not tensor.HasField("shape") or not 2 <= len(dims) <= 4:
+    if not tensor.HasField("shape") or not 1 <= len(dims) <= 4:
         rank = len(dims) if tensor.HasField("shape") else "unknown"
         raise ModelError(
-            f"input '{value.name}' has rank {rank}; legal are [N, C, H, W], [N, C, L] and [N, F] with a batch in front"
+            f"input '{value.name}' has rank {rank}; legal are [N, C, H, W], [N, C, L], [N, F] and [N], with a batch in front"
         )
     for axis, dim in enumerate(dims[1:], start=1):
         if dim.dim_value < 1:

@@ -25,13 +25,23 @@ _KNOWN = {
 _WEIGHTED = ("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm")
 
 
+def is_known(node: onnx.NodeProto) -> bool:
+    """Whether the operator is one that the front end knows in some form: quantized, float, or only on constants."""
+    return operator_name(node) in _KNOWN
+
+
+def computes(node: onnx.NodeProto) -> bool:
+    """Whether the operator is one that may compute on activations, in some form."""
+    return is_known(node) and node.op_type not in set(_CONSTANTS) - {"Concat"}
+
+
 def unknown_nodes(model: onnx.ModelProto) -> list[Unsupported]:
     """The nodes of operators we do not know, and those whose dtypes ONNX Runtime has no kernel for."""
     found = []
     dtypes = {tensor.name: onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type) for tensor in model.graph.initializer}
     for node in model.graph.node:
         operator = operator_name(node)
-        if operator not in _KNOWN:
+        if not is_known(node):
             reason, remedy = "this operator is not supported", "replace it, or leave it to the host"
             found.append(Unsupported(node_name(node), operator, "", reason, remedy))
         elif operator in _WEIGHTED and _signed_by_unsigned(node, dtypes):

@@ -25,7 +25,7 @@ class Model:
 
     Raises:
         SessionError: ONNX Runtime cannot run the model.
-        ModelError: the first dimension of some value does not follow the batch.
+        ModelError: the first dimension of some value does not follow the batch, or a value is of 8-bit floats.
     """
 
     def __init__(self, proto: onnx.ModelProto) -> None:
@@ -68,6 +68,7 @@ class Model:
     def _find_values(self) -> None:
         names = [name for node in self.nodes for name in node.output if name]
         session = Session(with_outputs(self.proto, names), optimize=False)
+        self._check_types(session)
         values = session.run(self._zeros(1))
         for node in self.nodes:
             self._find_constants(node, values)
@@ -76,6 +77,16 @@ class Model:
         self._check_batch(values, 1)
         if self._open_batch:
             self._check_batch(session.run(self._zeros(2)), 2)
+
+    def _check_types(self, session: Session) -> None:
+        """ONNX Runtime hands out 8-bit floats as if they were integers."""
+        for node in self.nodes:
+            for name in node.output:
+                if "float8" in session.types.get(name, "") or "float4" in session.types.get(name, ""):
+                    raise ModelError(
+                        f"{operator_name(node)} '{node_name(node)}' gives values of type {session.types[name]}; "
+                        "quantize to uint8 or int8 instead"
+                    )
 
     def _find_constants(self, node: onnx.NodeProto, values: dict[str, Array]) -> None:
         settled = node.op_type in ("Shape", "Size") or all(not name or name in self.constants for name in node.input)

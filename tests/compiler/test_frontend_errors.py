@@ -105,7 +105,7 @@ def test_float_model() -> None:
     [
         (["N", 4, "height", 6], r"dimension 2 of input 'x' is 'height': only the batch may be open; fix it"),
         (["N", 4, 0, 6], r"dimension 2 of input 'x' is 0"),
-        ([7], r"input 'x' has rank 1; legal are \[N, C, H, W\]"),
+        ([], r"input 'x' has rank 0; legal are \[N, C, H, W\]"),
         (["N", 4, 3, 6, 6], r"input 'x' has rank 5"),
     ],
 )
