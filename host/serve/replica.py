@@ -20,7 +20,7 @@ from compiler.cost import predict
 from host.boundary import InputError
 from host.bundle import Bundle
 from host.bundle.bundle import input_dtype
-from host.preprocess import ImageError, RecipeError, preprocess
+from host.preprocess import MAX_PIXELS, ImageError, RecipeError, preprocess
 from host.serve.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking
 from host.session import Session
 from isa.errors import WeftError
@@ -92,12 +92,14 @@ class Replica:
         """Looks at the size in the header alone, before anything is decompressed."""
         try:
             with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "BMP")) as image:
-                width, height = image.size
+                pixels = image.width * image.height
+        except Image.DecompressionBombError:
+            pixels = MAX_PIXELS + 1
         except Exception:
             return      # preprocessing says what is wrong with it
-        if width * height > self._max_pixels:
-            raise ImageError(f"image {index}: {width} x {height} pixels are more than the {self._max_pixels:,} accepted; "
-                             "scale it down first")
+        if pixels > self._max_pixels:
+            raise ImageError(f"image {index}: its pixels are more than the {self._max_pixels:,} accepted; scale it down "
+                             "first")
 
 
 def main(arguments: list[str]) -> None:

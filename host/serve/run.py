@@ -45,7 +45,8 @@ async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[
     """
     service = Service([Model.load(bundle) for bundle in bundles], settings,
                       KeyFile(settings.keys_file) if settings.keys_file else None)
-    _warn(settings)
+    _check_files(settings)
+    check_exposure(settings)
     grpc, grpc_port = grpc_server.create(service)
     runner, http_port = await http_server.start(service)
     try:
@@ -85,14 +86,16 @@ def is_loopback(host: str) -> bool:
         return host in LOOPBACK_NAMES
 
 
-def _warn(settings: Settings) -> None:
+def check_exposure(settings: Settings) -> None:
+    """Warns of an address that other machines reach, where keys or TLS are missing."""
+    missing = [what for what, there in (("keys (--keys-file)", settings.keys_file), ("TLS (--tls-cert)", settings.tls_cert))
+               if there is None]
+    if missing and not is_loopback(settings.host):
+        log.warning("%s can be reached from other machines, without %s", settings.host, " and without ".join(missing),
+                    extra={"event": "open_port"})
+
+
+def _check_files(settings: Settings) -> None:
     for file in (settings.tls_cert, settings.tls_key):
         if file is not None and not file.is_file():
             raise ServeError(f"{file}: no such file")
-    if is_loopback(settings.host):
-        return
-    missing = [what for what, there in (("keys (--keys-file)", settings.keys_file), ("TLS (--tls-cert)", settings.tls_cert))
-               if there is None]
-    if missing:
-        log.warning("%s can be reached from other machines, and there is no %s", settings.host, " and no ".join(missing),
-                    extra={"event": "open_port"})

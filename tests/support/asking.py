@@ -1,0 +1,121 @@
+"""One request over each protocol, as a client that knows only the wire would send it."""
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+import serving
+
+from host.protocol import open_inference, tensorflow_tensors
+from host.protocol.messages import oip, tfs
+
+GRPC_CODES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 503: "UNAVAILABLE"}
+
+
+@dataclass
+class RefusedError(Exception):
+    """``code``: HTTP's number; gRPC's are translated."""
+
+    code: int
+    message: str
+
+
+@dataclass
+class Ask:
+    """An inference: numpy arrays by input name, object arrays being images."""
+
+    inputs: dict[str, Any]
+    model: str = "digits"
+    version: int | None = None
+    outputs: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def strings(*values: bytes) -> Any:
+    """An object array [N] of encoded images."""
+    return open_inference.strings(list(values))
+
+
+def tfs_grpc(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
+    """TensorFlow Serving's Predict."""
+    request = tfs.PredictRequest(model_spec=tfs.ModelSpec(name=ask.model), output_filter=ask.outputs)
+    if ask.version is not None:
+        request.model_spec.version.value = ask.version
+    for name, values in ask.inputs.items():
+        tensor = tensorflow_tensors.from_strings(list(values)) if values.dtype == object \
+            else tensorflow_tensors.from_content(values)
+        request.inputs[name].CopyFrom(tensor)
+    response = _call(server, "/tensorflow.serving.PredictionService/Predict", request, tfs.PredictResponse, ask.headers)
+    return {name: tensorflow_tensors.to_array(tensor) for name, tensor in response.outputs.items()}
+
+
+def oip_grpc(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
+    """The Open Inference Protocol's ModelInfer with raw tensors."""
+    request = oip.ModelInferRequest(model_name=ask.model, model_version="" if ask.version is None else str(ask.version))
+    for name, values in ask.inputs.items():
+        request.inputs.add(name=name, datatype=open_inference.datatype(values.dtype), shape=values.shape)
+        request.raw_input_contents.append(open_inference.to_raw(values))
+    for name in ask.outputs:
+        request.outputs.add(name=name)
+    response = _call(server, "/inference.GRPCInferenceService/ModelInfer", request, oip.ModelInferResponse, ask.headers)
+    return {output.name: open_inference.from_raw(content, output.datatype, list(output.shape))
+            for output, content in zip(response.outputs, response.raw_output_contents, strict=True)}
+
+
+def rest(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
+    """TensorFlow Serving's REST in columnar format; it has no choice of outputs."""
+    inputs = {name: _json(values) for name, values in ask.inputs.items()}
+    path = f"/v1/models/{ask.model}" + (f"/versions/{ask.version}" if ask.version is not None else "")
+    answer = json.loads(http(server, f"{path}:predict", json.dumps({"inputs": inputs}).encode(), ask.headers))
+    return {"logits": np.array(answer["outputs"], np.float32)}
+
+
+def oip_http(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
+    """The Open Inference Protocol over HTTP with JSON data."""
+    inputs = [{"name": name, "datatype": open_inference.datatype(values.dtype), "shape": list(values.shape),
+               "data": _json(values)} for name, values in ask.inputs.items()]
+    body = {"inputs": inputs} | ({"outputs": [{"name": name} for name in ask.outputs]} if ask.outputs else {})
+    path = f"/v2/models/{ask.model}" + (f"/versions/{ask.version}" if ask.version is not None else "")
+    answer = json.loads(http(server, f"{path}/infer", json.dumps(body).encode(), ask.headers))
+    return {output["name"]: np.array(output["data"], open_inference.DTYPES[output["datatype"]]).reshape(output["shape"])
+            for output in answer["outputs"]}
+
+
+PROTOCOLS: dict[str, Callable[[serving.Server, Ask], dict[str, np.ndarray]]] = {
+    "tfs-grpc": tfs_grpc, "oip-grpc": oip_grpc, "tfs-rest": rest, "oip-http": oip_http}
+
+
+def http(server: serving.Server, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+    """The body of the answer; raises ``RefusedError``, with the error's text, for anything but success."""
+    request = urllib.request.Request(server.url + path, body, headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.read()
+    except urllib.error.HTTPError as error:
+        raise RefusedError(error.code, json.loads(error.read())["error"]) from None
+
+
+def call_bytes(server: serving.Server, path: str, message: bytes, headers: dict[str, str] | None = None) -> bytes:
+    """One gRPC call with the bytes of a message; raises ``RefusedError``."""
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}", [("grpc.max_receive_message_length", -1)]) as channel:
+        try:
+            return channel.unary_unary(path)(message, timeout=60, metadata=tuple((headers or {}).items()))
+        except grpc.RpcError as error:
+            names = {name: number for number, name in GRPC_CODES.items()}
+            raise RefusedError(names.get(error.code().name, 0), f"{error.code().name}: {error.details()}") from None
+
+
+def _call(server: serving.Server, path: str, request: Any, answer: Any, headers: dict[str, str]) -> Any:
+    return answer.FromString(call_bytes(server, path, request.SerializeToString(), headers))
+
+
+def _json(values: Any) -> Any:
+    if values.dtype == object:
+        return [{"b64": base64.b64encode(value).decode()} for value in values.ravel()]
+    return values.tolist()
