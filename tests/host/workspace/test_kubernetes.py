@@ -44,7 +44,8 @@ def test_names_hang_together() -> None:
     (container,) = pod["spec"]["containers"]
     names = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
     assert {port["targetPort"] for port in service["spec"]["ports"]} == set(names)
-    assert names == {name: COMMAND[COMMAND.index(option) + 1] for name, option in (("grpc", "--port"), ("http", "--http-port"))}
+    options = {"grpc": "--port", "http": "--http-port"}
+    assert names == {name: COMMAND[COMMAND.index(option) + 1] for name, option in options.items()}
     assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
     assert "replicas" not in deployment["spec"]
     (fixed,) = [item for item in manifests(KubernetesConfiguration("d", "d:1", replicas=3, max_replicas=None))

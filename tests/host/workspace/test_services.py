@@ -147,6 +147,7 @@ def test_a_service_outlives_its_deployer(shop: Workspace) -> None:
         Webservice(shop, "orphan")
 
 
+@pytest.mark.slow
 def test_without_keys_and_with_settings(shop: Workspace, image: Image) -> None:
     config = LocalWebservice.deploy_configuration(auth_enabled=False, queue=7, max_batch=2)
     service = Webservice.deploy_from_image(shop, "open", image, config)
