@@ -5,7 +5,7 @@ RTL is compared with the emulator at every word that the POST unit writes, and w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ Array = NDArray[Any]
 class Verdict:
     """``first_difference``: None, or what differed first: tensor, coordinate, expected and got.
 
-    ``original_*``: against ONNX Runtime on the unlowered model, None where nothing was lowered. ``outputs``: the device's.
+    ``original_*``: against ONNX Runtime on the unlowered model, None where nothing was lowered. ``outputs``: the device's;
+    ``notes``: the program's.
     """
 
     tensors_compared: int
@@ -39,6 +40,7 @@ class Verdict:
     outputs: dict[str, Array]
     original_top1_equal: bool | None = None
     original_max_abs_error: float | None = None
+    notes: list[str] = field(default_factory=list)
 
     def merge(self, other: "Verdict", report: RunReport) -> "Verdict":
         """This verdict and that of a further image."""
@@ -48,7 +50,7 @@ class Verdict:
             error = max(error or 0.0, other.original_max_abs_error or 0.0)
         return Verdict(self.tensors_compared, self.bytes_compared + other.bytes_compared,
                        self.bytes_differing + other.bytes_differing,
-                       self.first_difference or other.first_difference, report, other.outputs, equal, error)
+                       self.first_difference or other.first_difference, report, other.outputs, equal, error, self.notes)
 
 
 class Verifier:
@@ -74,6 +76,7 @@ class Verifier:
         if self.device.name != "emulator":
             self._compare_device(golden, integers, expected, verdict, progress)
         self._compare_original(inputs, verdict)
+        verdict.notes = list(self.program.notes)
         return verdict
 
     def _compare_tensors(self, golden: EmulatorDevice, memory: Array, expected: dict[str, Array],

@@ -4,13 +4,15 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import onnx
 
+from compiler.frontend import NOTICE_PREFIX
 from host.boundary import InputError
 from host.device import Progress
 from host.report import RunReport
@@ -44,6 +46,11 @@ def print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value, indent=2))
 
 
+def notices(notes: Iterable[str]) -> list[str]:
+    """What every output about a model must repeat, such as that its weights are random, as lines for people."""
+    return [f"notice       {note.removeprefix(NOTICE_PREFIX)}" for note in notes if note.startswith(NOTICE_PREFIX)]
+
+
 def lines_of_report(report: RunReport) -> Iterator[str]:
     """The figures of a run as lines for people."""
     if report.cycles is not None:
@@ -55,20 +62,33 @@ def lines_of_report(report: RunReport) -> Iterator[str]:
 
 
 @contextmanager
-def progress_bar(title: str, quiet: bool = False) -> Iterator[Progress | None]:
+def progress_bar(title: str, quiet: bool = False, unit: str = "instructions") -> Iterator[Progress | None]:
     """Progress on standard error where a person watches, nothing elsewhere."""
+    with step_progress(quiet, unit) as show:
+        yield show and (lambda done, count: show(title, done, count))
+
+
+@contextmanager
+def step_progress(quiet: bool = False, unit: str = "images") -> Iterator[Callable[[str, int, int], None] | None]:
+    """The same with a bar for each title; called with a title, what is done and what there is to do (0: unknown)."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} instructions"),
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} " + unit),
                TimeElapsedColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, count: bar.update(task, completed=done, total=count)
+        tasks: dict[str, TaskID] = {}
+
+        def show(title: str, done: int, count: int) -> None:
+            if title not in tasks:
+                tasks[title] = bar.add_task(title, total=None)
+            bar.update(tasks[title], completed=done, total=count or None)
+
+        yield show
 
 
 def require_writable(path: Path) -> None:
@@ -80,12 +100,21 @@ def require_writable(path: Path) -> None:
         raise InputError(f"{path}: cannot be written: it is a folder, or permission is denied")
 
 
+def save_model(model: onnx.ModelProto, path: Path) -> None:
+    """An ONNX file, whole or not at all."""
+    _save_whole(path, lambda file: onnx.save(model, file))
+
+
 def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """An .npz, whole or not at all."""
+    _save_whole(path, lambda file: np.savez(file, **arrays))
+
+
+def _save_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     beside = path.with_name(path.name + ".part")
     try:
         with beside.open("wb") as file:
-            np.savez(file, **arrays)
+            write(file)
         beside.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -12,9 +12,11 @@ from host.cli import (
     demo,
     disasm,
     explore,
+    fetch,
     image,
     info,
     model,
+    network,
     operation,
     profile,
     quantize,
@@ -22,6 +24,7 @@ from host.cli import (
     score,
     serve,
     service,
+    train_head,
     verify,
     verilog,
     workspace,
@@ -30,6 +33,7 @@ from isa.errors import WeftError
 
 SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
 COMMANDS = (demo, quantize, compile_command, run, score, serve, verify, disasm, info, explore, profile, verilog,
+            network, fetch, train_head,
             workspace, model, convert, image, service, operation)
 
 

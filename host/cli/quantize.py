@@ -1,22 +1,16 @@
 """``weft quantize``: a float network to an int8 one."""
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import onnx
-
 from host.boundary import InputError
-from host.cli.common import add_command, add_json, print_json, require_writable
+from host.cli.common import add_command, add_json, print_json, require_writable, save_model, step_progress
 from host.quantize import (
     METHODS,
     Agreement,
     Calibration,
     LayerError,
-    Progress,
     Quantized,
     compare_classes,
     is_classifier,
@@ -55,13 +49,13 @@ def _run(options: argparse.Namespace) -> int:
     require_writable(options.output)
     calibration = _calibration(options)
     labels = load_classes(options.labels, calibration) if options.labels else None
-    with _progress(options.json) as progress:
+    with step_progress(options.json) as progress:
         quantized = quantize(options.model, calibration, options.method, progress)
         if labels and not is_classifier(quantized):
             raise InputError("--labels: the network has no single output of one score a class; leave the labels out")
         agreement = compare_classes(quantized, calibration, labels, progress) if is_classifier(quantized) else None
         layers = quantized.layers
-    _save(quantized.model, options.output)
+    save_model(quantized.model, options.output)
     if options.json:
         print_json({"model": str(options.model), "output": str(options.output), "method": options.method,
                     "images": len(calibration), "notes": quantized.notes,
@@ -81,41 +75,6 @@ def _calibration(options: argparse.Namespace) -> Calibration:
     if options.preprocess is None:
         raise InputError(f"{path}: photographs need to know how to be preprocessed; add --preprocess NAME")
     return Calibration.from_folder(path, options.preprocess)
-
-
-def _save(model: onnx.ModelProto, path: Path) -> None:
-    """The file, whole or not at all."""
-    beside = path.with_name(path.name + ".part")
-    try:
-        onnx.save(model, beside)
-        beside.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Progress | None]:
-    """A bar for each step on standard error where a person watches, nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} images"),
-               TimeElapsedColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(title: str, done: int, count: int) -> None:
-            if title not in tasks:
-                tasks[title] = bar.add_task(title, total=count)
-            bar.update(tasks[title], completed=done, total=count)
-
-        yield show
 
 
 def _print(options: argparse.Namespace, quantized: Quantized, layers: list[LayerError], agreement: Agreement | None) -> None:

@@ -2,13 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from compiler.frontend import import_model
+from compiler.frontend import NOTICE_PREFIX, import_model
 from host.boundary import InputError
-from host.classify import Ranked, load_labels, rank
+from host.classify import Ranked, load_labels
 from host.cli import score_service
 from host.cli.common import (
     add_backend,
@@ -16,13 +16,17 @@ from host.cli.common import (
     add_config,
     add_json,
     lines_of_report,
+    notices,
     print_json,
     progress_bar,
     require_writable,
     save_arrays,
 )
+from host.cli.score_results import by_head, by_network, lines
+from host.head import Head
 from host.inputs import load_inputs
 from host.reference import Reference
+from host.report import total
 from host.session import Features, Session, is_program, load_program
 from isa.config import DEFAULT, load_config
 from isa.program import Program
@@ -37,6 +41,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to print (default 5)")
     parser.add_argument("--features", type=Path, metavar="FILE.npz", help="where the features go")
+    parser.add_argument("--head", type=Path, metavar="HEAD.onnx",
+                        help="classify by a head of weft train-head instead of the network's own classifier")
+    parser.add_argument("--threshold", type=float, default=0.5, metavar="P",
+                        help="least confidence of a box, for detectors (default %(default)s)")
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
     add_json(parser)
@@ -51,17 +59,35 @@ def _run(options: argparse.Namespace) -> int:
     if score_service.is_asked(options):
         return score_service.run(options)
     labels = load_labels(options.labels) if options.labels else None
+    head = _head(options)
     program = _program(options)
     batches = [load_inputs(image, program.inputs, options.preprocess) for image in options.images]
     run = _with_onnxruntime if options.backend == "onnxruntime" else _on_device
-    scores, features, lines, figures = run(options, program, batches)
-    rankings = [[rank(row, options.top, labels) for row in score] for score in scores]
-    if features:
-        save_arrays(options.features, {"features": np.concatenate([f.values for f in features]),
-                                       "features_integer": np.concatenate([f.integers for f in features]),
-                                       "files": np.array([str(image) for image in options.images])})
-    _print(options, rankings, lines, figures)
+    outcome = run(options, program, batches)
+    if head:
+        rankings = [by_head(head, features.values, options.top) for features in outcome.features]
+    else:
+        names = [port.name for port in program.outputs]
+        rankings = [by_network(outputs, names, options.top, labels, options.threshold) for outputs in outcome.outputs]
+    if options.features:
+        _save_features(options, program, outcome.features)
+    _print(options, program, rankings, outcome)
     return 0
+
+
+def _head(options: argparse.Namespace) -> Head | None:
+    if options.head and options.labels:
+        raise InputError("--labels: a head has class names of its own; leave out either this or --head")
+    return Head(options.head) if options.head else None
+
+
+def _save_features(options: argparse.Namespace, program: Program, features: list[Features]) -> None:
+    files = [str(image) for image, each in zip(options.images, features, strict=True) for _ in each.values]
+    marked = [note.removeprefix(NOTICE_PREFIX) for note in program.notes if note.startswith(NOTICE_PREFIX)]
+    save_arrays(options.features, {"features": np.concatenate([f.values for f in features]),
+                                   "features_integer": np.concatenate([f.integers for f in features]),
+                                   "files": np.array(files), "model": np.array(str(options.model)),
+                                   "notices": np.array(marked, dtype=str)})
 
 
 def _program(options: argparse.Namespace) -> Program:
@@ -73,44 +99,46 @@ def _program(options: argparse.Namespace) -> Program:
     return load_program(options.model, load_config(options.config or DEFAULT))
 
 
-Outcome = tuple[list[np.ndarray[Any, Any]], list[Features], list[str], dict[str, Any]]
+class Outcome(NamedTuple):
+    """Of each file: its outputs by name, and its features where they were asked for; the run as lines and figures."""
+
+    outputs: list[dict[str, np.ndarray[Any, Any]]]
+    features: list[Features]
+    lines: list[str]
+    figures: dict[str, Any]
 
 
 def _on_device(options: argparse.Namespace, program: Program, batches: list[dict[str, Any]]) -> Outcome:
-    scores, features = [], []
-    output = program.outputs[0].name
+    outputs, features, reports = [], [], []
     with Session(program, program.configuration, options.backend) as session, \
             progress_bar("scoring", options.json) as progress:
         for batch in batches:
-            if options.features:
-                outputs, feature = session.score(batch, progress)
+            if options.features or options.head:
+                found, feature = session.score(batch, progress)
                 features.append(feature)
             else:
-                outputs = session.run(batch, progress)
-            scores.append(outputs[output])
-        report = session.report
-    assert report is not None
-    return scores, features, list(lines_of_report(report)), report.figures()
+                found = session.run(batch, progress)
+            outputs.append(found)
+            reports.append(session.report)
+    report = total([each for each in reports if each is not None])
+    return Outcome(outputs, features, list(lines_of_report(report)), report.figures())
 
 
-def _with_onnxruntime(options: argparse.Namespace, program: Program, batches: list[dict[str, Any]]) -> Outcome:
-    if is_program(options.model) or options.features:
-        raise InputError("--backend onnxruntime scores a MODEL.onnx, and writes no features; use rtl or emulator")
+def _with_onnxruntime(options: argparse.Namespace, _: Program, batches: list[dict[str, Any]]) -> Outcome:
+    if is_program(options.model) or options.features or options.head:
+        raise InputError("--backend onnxruntime scores a MODEL.onnx, and has no features; use rtl or emulator")
     reference = Reference(import_model(options.model).integer_model)
-    output = program.outputs[0].name
-    return [reference.run(batch)[output] for batch in batches], [], [], {}
+    return Outcome([reference.run(batch) for batch in batches], [], [], {})
 
 
-def _print(options: argparse.Namespace, rankings: list[list[list[Ranked]]], lines: list[str],
-           figures: dict[str, Any]) -> None:
+def _print(options: argparse.Namespace, program: Program, rankings: list[list[list[Ranked]]], outcome: Outcome) -> None:
     if options.json:
         images = [{"file": str(file), "top": [vars(entry) for entry in ranking]}
                   for file, ranked in zip(options.images, rankings, strict=True) for ranking in ranked]
-        print_json({"model": str(options.model), "backend": options.backend, "images": images} | figures)
+        print_json({"model": str(options.model), "backend": options.backend, "images": images, "notes": program.notes}
+                   | outcome.figures)
         return
     for file, ranked in zip(options.images, rankings, strict=True):
         for ranking in ranked:
-            print(file)
-            for entry in ranking:
-                print(f"  {entry.confidence:7.2%}  {entry.label}")
-    print("\n".join(lines))
+            print(file, *lines(ranking), sep="\n")
+    print("\n".join([*outcome.lines, *notices(program.notes)]))

@@ -16,6 +16,7 @@ from host.cli.common import (
     add_config,
     add_json,
     lines_of_report,
+    notices,
     print_json,
     progress_bar,
 )
@@ -85,7 +86,7 @@ def figures(verdict: Verdict) -> dict[str, Any]:
     if verdict.original_top1_equal is not None:
         values |= {"original_top1_equal": verdict.original_top1_equal,
                    "original_max_abs_error": verdict.original_max_abs_error}
-    return values | verdict.report.figures()
+    return values | {"notes": verdict.notes} | verdict.report.figures()
 
 
 def lines_of_verdict(verdict: Verdict) -> list[str]:
@@ -97,4 +98,4 @@ def lines_of_verdict(verdict: Verdict) -> list[str]:
     if verdict.original_top1_equal is not None:
         same = "the same" if verdict.original_top1_equal else "another"
         lines.append(f"unlowered    {same} top class, largest difference {verdict.original_max_abs_error:.6g}")
-    return lines + list(lines_of_report(verdict.report))
+    return [*lines, *lines_of_report(verdict.report), *notices(verdict.notes)]

@@ -1,1 +1,38 @@
-"""Networks that come with Weft."""
+"""The five networks of the service re-created, float and quantized, and the digits network that comes with Weft."""
+
+from host.networks.build import Built, build_float, build_quantized
+from host.networks.errors import NetworkError, WeightsError
+from host.networks.models import (
+    Densenet121,
+    QuantizedDensenet121,
+    QuantizedResnet50,
+    QuantizedResnet152,
+    QuantizedSsdVgg,
+    QuantizedVgg16,
+    Resnet50,
+    Resnet152,
+    SsdVgg,
+    Vgg16,
+)
+from host.networks.specs import SPECS, Spec, find_spec
+
+__all__ = [
+    "SPECS",
+    "Built",
+    "Densenet121",
+    "NetworkError",
+    "QuantizedDensenet121",
+    "QuantizedResnet50",
+    "QuantizedResnet152",
+    "QuantizedSsdVgg",
+    "QuantizedVgg16",
+    "Resnet50",
+    "Resnet152",
+    "Spec",
+    "SsdVgg",
+    "Vgg16",
+    "WeightsError",
+    "build_float",
+    "build_quantized",
+    "find_spec",
+]

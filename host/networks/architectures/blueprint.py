@@ -47,7 +47,7 @@ class Blueprint:
     features: Output | None
     classifier: str | None
 
-    def model(self, parameters: Parameters, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    def model(self, parameters: Parameters) -> onnx.ModelProto:
         """The float network as ONNX: float32 [N, C, H, W] in, one value an output; ``parameters`` must fit."""
         values = {name: np.ascontiguousarray(parameters[name], np.float32) for name in self.parameters}
         for name, factor in self.folded.items():
@@ -60,7 +60,6 @@ class Blueprint:
             [*initializers, *self.constants])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="weft")
         model.ir_version = IR_VERSION
-        helper.set_model_props(model, dict(metadata))
         return model
 
 

@@ -16,6 +16,9 @@ GRIDS = (38, 37)
 BOXES = (4, 6, 6, 6, 4, 4)
 """Boxes at each position of the six maps."""
 
+LABELS = ("classes", "boxes")
+"""Of the outputs, each followed by the number of its map."""
+
 CLASSES = 21
 """The 20 of Pascal VOC behind the background."""
 
@@ -42,12 +45,16 @@ def ssd_vgg(classes: int = CLASSES, grid: int = GRIDS[0]) -> Blueprint:
     conv4_3 = _conv4_3(b, grid)
     maps = [_l2_normalize(b, conv4_3), *_deeper_maps(b, conv4_3)]
     outputs = []
-    for kind, label, depth in (("classification", "classes", classes), ("regression", "boxes", 4)):
+    for kind, label, depth in (("classification", LABELS[0], classes), ("regression", LABELS[1], 4)):
         for place, (x, boxes) in enumerate(zip(maps, BOXES, strict=True)):
             head = b.conv(x, f"head.{kind}_head.module_list.{place}", boxes * depth, 3, padding=1,
                           scaled_by=SCALE if place == 0 else None)
-            outputs.append((f"{label}_{place}", head))
+            outputs.append((output_name(label, place), head))
     return b.finish(outputs, None, None, [_ones(conv4_3.channels), numpy_helper.from_array(np.array(2, np.float32), "two")])
+
+
+def output_name(label: str, place: int) -> str:
+    return f"{label}_{place}"
 
 
 def _conv4_3(b: Builder, grid: int) -> Value:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.frontend import NOTICE
 from host.networks.architectures import Blueprint
 from host.networks.errors import WeightsError
 from host.networks.weights.fit import fit
@@ -15,7 +16,14 @@ from host.networks.weights.from_onnx import read_onnx
 Values = Mapping[str, NDArray[Any]]
 
 
-def read_weights(path: Path, blueprint: Blueprint) -> dict[str, NDArray[np.float32]]:
+class Weights(NamedTuple):
+    """``notice``: what the file says that every output must say, such as that its weights are random."""
+
+    parameters: dict[str, NDArray[np.float32]]
+    notice: str | None
+
+
+def read_weights(path: Path, blueprint: Blueprint) -> Weights:
     """The network's parameters from a file: ``.npz``, ``.safetensors``, ``.pth`` or ``.pt`` (a torch ``state_dict``), or
     ``.onnx``.
 
@@ -25,7 +33,9 @@ def read_weights(path: Path, blueprint: Blueprint) -> dict[str, NDArray[np.float
         raise WeightsError(f"{path}: weights are read from {', '.join(FORMATS)}; this suffix is none of them")
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; give the file of the weights")
-    return fit(blueprint, FORMATS[path.suffix](path, blueprint), str(path))
+    values = dict(FORMATS[path.suffix](path, blueprint))
+    notice = values.pop(NOTICE, None)
+    return Weights(fit(blueprint, values, str(path)), None if notice is None else str(notice))
 
 
 def _npz(path: Path, _: Blueprint) -> Values:

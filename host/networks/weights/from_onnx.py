@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from compiler.frontend import NOTICE
 from host.networks.architectures import Blueprint
 from host.networks.architectures.builder import BATCH_NORM_EPSILON
 from host.networks.errors import WeightsError
@@ -35,10 +36,11 @@ def read_onnx(path: Path, blueprint: Blueprint) -> dict[str, Array]:
         model = onnx.load(path)
     except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
         raise WeightsError(f"{path}: is not an ONNX model that can be read: {error}; obtain the file again") from None
+    notices = {entry.key: np.array(entry.value) for entry in model.metadata_props if entry.key == NOTICE}
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     if set(blueprint.parameters) - set(blueprint.folded.values()) <= set(constants) and not blueprint.folded:
-        return {name: constants[name] for name in blueprint.parameters}
-    return _by_order(path, model, constants, blueprint)
+        return {name: constants[name] for name in blueprint.parameters} | notices
+    return _by_order(path, model, constants, blueprint) | notices
 
 
 def _by_order(path: Path, model: onnx.ModelProto, constants: dict[str, Array], blueprint: Blueprint) -> dict[str, Array]:

@@ -30,7 +30,7 @@ def measure(blueprint: Blueprint, parameters: Parameters, images: Array) -> Iter
 
     A bias is added behind the normalization.
     """
-    model = blueprint.model(parameters, {})
+    model = blueprint.model(parameters)
     measured = [node for node in blueprint.nodes if _is_normalized(node)]
     own = {node.output[0] for node in measured if _samples(blueprint, node, len(images)) >= LEAST_SAMPLES}
     _instrument(model, own)

@@ -1,0 +1,74 @@
+"""``weft network``: one of the five networks as an ONNX file."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from host.boundary import InputError
+from host.cli.common import add_command, add_json, print_json, require_writable, save_model, step_progress
+from host.networks import SPECS, Built, build_float, build_quantized, find_spec
+from host.quantize import METHODS, Calibration
+
+
+def add_parser(commands: Any) -> None:
+    parser = add_command(commands, "network", _run, "write one of the five networks as ONNX, quantized or float",
+                         "weft network resnet50 --weights resnet50.pth --calibrate photographs -o resnet50_int8.onnx")
+    parser.add_argument("name", metavar="NAME", help=", ".join(SPECS))
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--weights", type=Path, metavar="FILE",
+                        help="state_dict of torchvision's model (.npz, .safetensors, .pth), or an ONNX file of it")
+    source.add_argument("--random", type=int, metavar="SEED", help="random weights: bits and cycles mean something, "
+                                                                   "classes do not")
+    parser.add_argument("--calibrate", type=Path, metavar="DIR|FILE.npz",
+                        help="photographs or arrays; random weights are calibrated on seeded pictures without")
+    parser.add_argument("--preprocess", metavar="NAME", help="recipe that the weights expect (default torchvision's)")
+    parser.add_argument("--method", choices=tuple(METHODS), default=next(iter(METHODS)),
+                        help="how ranges follow from the calibration (default %(default)s)")
+    parser.add_argument("--classes", type=int, metavar="N", help="classes of the weights, where not the usual ones")
+    parser.add_argument("--float", dest="as_float", action="store_true", help="the float network, without quantization")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
+    add_json(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    require_writable(options.output)
+    if options.random is not None and options.random < 0:
+        raise InputError(f"--random {options.random}: a seed is a whole number from 0")
+    if options.as_float and options.calibrate:
+        raise InputError("--calibrate: the float network has no ranges; leave out either this or --float")
+    spec = find_spec(options.name)
+    network = build_float(spec, options.weights, options.random, options.preprocess, options.classes)
+    if not options.as_float:
+        with step_progress(options.json) as progress:
+            network = build_quantized(network, _calibration(options, network), options.method, progress)
+    save_model(network.model, options.output)
+    _print(options, network)
+    return 0
+
+
+def _calibration(options: argparse.Namespace, network: Built) -> Calibration | None:
+    path: Path | None = options.calibrate
+    if path is None:
+        return None
+    if path.suffix == ".npz":
+        return Calibration.from_npz(path, options.preprocess)
+    return Calibration.from_folder(path, network.provenance.recipe)
+
+
+def _print(options: argparse.Namespace, network: Built) -> None:
+    provenance, alive = network.provenance, network.liveness
+    if options.json:
+        print_json({"network": network.spec.name, "title": network.spec.title, "output": str(options.output),
+                    "quantized": not options.as_float, "weights": provenance.weights, "sha256": provenance.digest,
+                    "recipe": provenance.recipe, "notice": provenance.notice,
+                    "liveness": alive._asdict() if alive else None})
+        return
+    print(f"network      {network.spec.title}{', float' if options.as_float else ', int8'}")
+    print(f"weights      {provenance.weights}, SHA-256 {provenance.digest[:16]}")
+    print(f"recipe       {provenance.recipe}")
+    if alive:
+        print(f"alive        all {alive.tensors} tensors; the poorest uses {alive.values_used} of 256 values "
+              f"({alive.poorest}), the fullest is at its limit in {alive.saturated:.1%} ({alive.fullest})")
+    if provenance.notice:
+        print(f"notice       {provenance.notice}")
+    print(f"wrote        {options.output}")

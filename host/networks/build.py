@@ -1,0 +1,91 @@
+"""From a network's name to its ONNX: float with weights of a file or of a seed, and quantized."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from host.networks.architectures import Blueprint
+from host.networks.errors import NetworkError
+from host.networks.liveness import Liveness, check_alive
+from host.networks.provenance import Provenance
+from host.networks.specs import Spec
+from host.networks.weights import pictures, read_weights, seeded_weights
+from host.preprocess import recipe as find_recipe
+from host.quantize import Calibration, Progress, quantize
+
+Array = NDArray[Any]
+
+PICTURES = 8
+"""Seeded pictures that random weights are scaled and calibrated on, and as many again that they are checked on."""
+
+_SIDE = 320     # of a seeded picture, before the recipe
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network as ONNX. ``liveness``: of the quantized network, where its weights are random."""
+
+    spec: Spec
+    model: onnx.ModelProto
+    provenance: Provenance
+    liveness: Liveness | None = None
+
+
+def build_float(spec: Spec, weights: Path | None = None, seed: int | None = None, recipe: str | None = None,
+                classes: int | None = None) -> Built:
+    """The float network, [N, 3, H, W]; weights from a file, or random ones from a seed.
+
+    ``recipe``: the preprocessing that the weights expect, torchvision's where None; ``classes``: how many, where not the
+    usual ones. Raises ``WeightsError`` for a file that does not fit, ``NetworkError`` for other arguments.
+    """
+    if (weights is None) == (seed is None):
+        raise NetworkError(f"{spec.name}: needs weights; give a file of them or a seed for random ones, one of both")
+    if classes is not None and classes < 1:
+        raise NetworkError(f"{spec.name}: {classes} classes; must be at least 1")
+    count = classes or spec.classes
+    blueprint = spec.blueprint(count)
+    chosen = recipe or spec.recipe
+    if weights is not None:
+        read = read_weights(weights, blueprint)
+        values = read.parameters
+        provenance = Provenance.of_file(spec.name, weights, read, chosen, count)
+    else:
+        assert seed is not None
+        values = seeded_weights(blueprint, seed, seeded_images(blueprint, chosen, seed))
+        provenance = Provenance.of_seed(spec.name, seed, values, chosen, count)
+    model = blueprint.model(values)
+    provenance.write(model)
+    return Built(spec, model, provenance)
+
+
+def build_quantized(network: Built, calibration: Calibration | None = None, method: str = "minmax",
+                    progress: Progress | None = None) -> Built:
+    """The network as int8 ONNX. Random weights are calibrated on seeded pictures where ``calibration`` is None.
+
+    Raises ``NetworkError`` where weights of a file come without calibration, and where a layer of random weights is dead
+    or saturated; ``QuantizeError`` for a calibration that does not fit.
+    """
+    random = network.provenance.notice is not None
+    if calibration is None and not random:
+        raise NetworkError(f"{network.spec.name}: weights of a file are quantized by the ranges that photographs give; "
+                           "add a folder of them (--calibrate DIR)")
+    blueprint = network.spec.blueprint(network.provenance.classes)
+    images = seeded_images(blueprint, network.provenance.recipe, 0)
+    quantized = quantize(network.model, calibration or Calibration.from_arrays(images), method, progress).model
+    network.provenance.write(quantized)
+    liveness = check_alive(quantized, seeded_images(blueprint, network.provenance.recipe, 1)) if random else None
+    return Built(network.spec, quantized, network.provenance, liveness)
+
+
+def seeded_images(blueprint: Blueprint, recipe: str, seed: int, count: int = PICTURES) -> NDArray[np.float32]:
+    """Seeded pictures through a recipe, [count, C, H, W]; raises ``NetworkError`` where that makes another shape."""
+    chosen = find_recipe(recipe)
+    images = np.concatenate([chosen.apply(picture) for picture in pictures(count, _SIDE, _SIDE, seed)])
+    if images.shape[1:] != blueprint.image:
+        raise NetworkError(f"recipe {recipe}: makes {list(images.shape[1:])}, but {blueprint.name} takes "
+                           f"{list(blueprint.image)}; choose another recipe")
+    return images
