@@ -8,7 +8,7 @@ IDEAL = "ideal"
 COMPUTING = "computing"
 COLOURS = {
     IDEAL: "#1f8a62", COMPUTING: "#1f8a62", PARTIAL: "#9fd3bd", "weights": "#d55e00", "activations": "#e69f00",
-    "token": "#cc79a7", "memory": "#0072b2", "draining": "#56b4e9", "sums": "#56b4e9", "space": "#8a63b8",
+    "token": "#cc79a7", "memory": "#0072b2", "draining": "#56b4e9", "sums": "#b8def5", "space": "#c3b1dc",
     "overhead": "#7d7d7d", "idle": "#e3e3e0",
 }
 LEGEND = {IDEAL: "multiplying at full width", COMPUTING: "computing"} | TEXT
