@@ -130,8 +130,9 @@ def movements() -> onnx.ModelProto:
 def factors_of_gemm() -> onnx.ModelProto:
     n = FloatNetwork()
     flat = n.node("Flatten", [n.node("AveragePool", ["data"], kernel_shape=[SIDE, SIDE])])
-    x = n.node("Gemm", [flat, n.weights(CHANNELS, 8), n.offsets(8)], alpha=0.5, beta=2.0)
-    return n.finish(n.node("Gemm", [n.node("Relu", [x]), n.weights(10, 8)], transB=1))
+    x = n.node("Gemm", [flat, n.weights(CHANNELS, 8), n.offsets(1, 8)], alpha=0.5, beta=2.0)
+    x = n.node("Gemm", [n.node("Relu", [x]), n.weights(10, 8)], transB=1)
+    return n.finish(n.node("Gemm", [n.node("Relu", [x]), n.weights(10, 10), n.offsets()], transB=1))
 
 
 def several_outputs() -> onnx.ModelProto:

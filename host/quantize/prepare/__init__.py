@@ -8,7 +8,7 @@ import onnx
 from compiler.frontend.model import Model
 from host.quantize.port import Port
 from host.quantize.prepare.batchnorm import fold_into_next
-from host.quantize.prepare.gemm import fold_factors
+from host.quantize.prepare.gemm import normalize_gemm
 from host.quantize.prepare.load import load_float
 from host.quantize.prepare.modernize import modernize
 from host.quantize.prepare.names import name_nodes
@@ -45,7 +45,7 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     """
     notes: list[str] = []
     original = modernize(load_float(source))
-    proto = fold_factors(split_sums(simplify(original)))
+    proto = normalize_gemm(split_sums(simplify(original)))
     proto = fold_into_next(proto, notes)
     name_nodes(proto)
     model = Model(proto)
