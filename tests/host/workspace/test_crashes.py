@@ -94,6 +94,7 @@ def test_killed_at_random_moments_while_another_writes(workspace: Workspace, mod
         victim = _start(workspace, model_file, 100_000, "victim")
         assert victim.stdout is not None
         assert victim.stdout.readline() == "ready\n"
+        assert int(victim.stdout.readline()) > 0
         time.sleep(0.02 + 0.017 * attempt)
         os.kill(victim.pid, signal.SIGKILL)
         victim.communicate()
