@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from host.names import NAME
 from isa.errors import WeftError
 
 MANIFEST = "bundle.json"
 FORMAT = 1
 LARGEST_VERSION = (1 << 63) - 1         # versions travel as int64
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}")
 _FILE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]*(\.[a-zA-Z0-9\-_]+)*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -76,7 +76,7 @@ class Manifest:
 
 def check_name(name: object) -> None:
     """Raises ``BundleError`` for what is no model name."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise BundleError(f"name {name!r}: must begin with a letter or digit and hold only letters, digits, '-', '.' and "
                           "'_', 255 at most")
 

@@ -2,10 +2,8 @@
 
 import re
 
+from host.names import NAME
 from host.workspace.errors import WorkspaceError
-
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}")
-"""The names that the original service took."""
 
 
 def check_name(name: str, what: str) -> str:
