@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 
 from compiler.frontend.builder import Builder, Moved
+from compiler.frontend.movement import in_place
 from compiler.frontend.report import RefusalError
 
 
@@ -35,6 +36,6 @@ def broadcast(builder: Builder, node: onnx.NodeProto, *names: str) -> list[str]:
 def _spread(builder: Builder, node: onnx.NodeProto, name: str) -> str:
     """A tensor that repeats the elements of `name` over the shape of the node's result."""
     x = builder.image(name)
-    index = np.arange(np.prod(x.onnx_shape), dtype=np.int64).reshape(1, *x.onnx_shape)
+    index = in_place((1, *x.onnx_shape))
     shape = builder.model.shapes[node.output[0]]
     return builder.intermediate(node, name, Moved(name, np.broadcast_to(index, shape), None, node))

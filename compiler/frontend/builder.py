@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from compiler.frontend.model import Model
-from compiler.frontend.movement import Indices, match
+from compiler.frontend.movement import Indices, Movement, in_place, match, trace
 from compiler.frontend.quantization import BYTES, Quantization, per_tensor
 from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from compiler.graph import GraphInput, Move, Op, Tensor, View
@@ -22,18 +22,28 @@ class Moved:
         index: in the value's ONNX shape (with a batch of 1) the flat index of the source, negative for `fill`.
         fill: the byte of padding, None where there is none.
         node: the last of the nodes that moved it.
+        parent: what that node reads.
     """
 
     source: str
     index: Indices
     fill: int | None
     node: onnx.NodeProto
+    parent: str = ""
 
-    @property
-    def moves(self) -> bool:
-        """Whether any element changes its place."""
-        return not np.array_equal(self.index.ravel(), np.arange(self.index.size))
+    def moves(self, source: Tensor) -> bool:
+        """Whether any element of the source changes its place or is left out."""
+        return not np.array_equal(self.index.ravel(), np.arange(np.prod(source.shape)))
 
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How to make a moved value: the tensor it is made from, the movement or None for a view, the result's [C, H, W]."""
+
+    source: str
+    movement: Movement | None
+    shape: tuple[int, int, int]
 
 
 class Builder:
@@ -62,14 +72,6 @@ class Builder:
         """Remember how a value is moved; it is made when an operation first asks for it."""
         self.pending[name] = moved
 
-    def can_make(self, name: str) -> bool:
-        """Whether the accelerator can make a moved value."""
-        moved = self.pending[name]
-        try:
-            return not moved.moves or bool(match(moved.index, self.tensors[moved.source], self._shape(name)))
-        except RefusalError:
-            return False
-
     def intermediate(self, node: onnx.NodeProto, name: str, moved: Moved) -> str:
         """Make a tensor that the model does not have: the operand `name` of `node`, spread to the node's result."""
         made = f"{name}, spread for {node_name(node)}"
@@ -78,23 +80,56 @@ class Builder:
         self.pending[made] = moved
         return made
 
+    def can_make(self, name: str) -> bool:
+        """Whether the accelerator can make a moved value."""
+        try:
+            self._plan(name)
+        except RefusalError:
+            return False
+        return True
+
     def _make(self, name: str) -> None:
-        """Make a moved value by one operation from the tensor it began as."""
-        moved = self.pending.pop(name)
-        x = self.tensors[moved.source]
-        if not moved.moves:
+        """Make a moved value, by one operation from the tensor it began as where one can do it."""
+        moved = self.pending[name]
+        try:
+            plan = self._plan(name)
+        except RefusalError as refusal:
+            del self.pending[name]
+            self.report.refuse(moved.node, refusal)
+            raise ConsequenceError from refusal
+        del self.pending[name]
+        x = self.tensor(plan.source)
+        if plan.movement is None:
             self.declare(name, x.shape)
             self.add(View, moved.node, name, x=x.name)
             return
-        y = self.declare(name)
-        try:
-            movement = match(moved.index, x, y.shape)
-        except RefusalError as refusal:
-            del self.tensors[name]
-            self.report.refuse(moved.node, refusal)
-            raise ConsequenceError from refusal
+        self.declare(name)
         table = np.arange(256).astype(np.uint8).view(x.dtype).reshape(1, 256)
-        self.add(Move, moved.node, name, x=x.name, **vars(movement), table=table, fill=moved.fill or 0)
+        self.add(Move, moved.node, name, x=x.name, **vars(plan.movement), table=table, fill=moved.fill or 0)
+
+    def _plan(self, name: str) -> _Plan:
+        """How to make a moved value; in two steps where its last node does not go together with those before it."""
+        moved = self.pending[name]
+        x = self.tensors[moved.source]
+        if not moved.moves(x):
+            return _Plan(x.name, None, x.shape)
+        shape = image_shape(tuple(self.model.shapes[name][1:]))
+        try:
+            return _Plan(x.name, match(moved.index, x, shape), shape)
+        except RefusalError:
+            if moved.parent not in self.pending:
+                raise
+        before = self._plan(moved.parent)
+        parent = Tensor(moved.parent, before.shape, x.dtype, tuple(self.model.shapes[moved.parent][1:]))
+        own = self._own_index(name, moved)
+        if np.array_equal(own.ravel(), np.arange(np.prod(parent.shape))):
+            return _Plan(parent.name, None, parent.shape)
+        return _Plan(parent.name, match(own, parent, shape), shape)
+
+    def _own_index(self, name: str, moved: Moved) -> Indices:
+        """What the last of the nodes that moved a value does alone."""
+        names = [output for output in moved.node.output if output]
+        return trace(self.model, moved.node, in_place(self.model.shapes[moved.parent]), -1)[names.index(name)]
 
     def image(self, name: str) -> Tensor:
         """A tensor whose ONNX shape still is the [C, H, W] that its elements lie in."""
@@ -114,10 +149,6 @@ class Builder:
         tensor = Tensor(name, shape or image_shape(onnx_shape), dtype, onnx_shape)
         self.tensors[name] = tensor
         return tensor
-
-    def _shape(self, name: str) -> tuple[int, int, int]:
-        """The [C, H, W] that follows from the ONNX shape of a value."""
-        return image_shape(tuple(self.model.shapes[name][1:]))
 
     def add(self, kind: type[Op], node: onnx.NodeProto, output: str | None = None, **attributes: Any) -> None:
         """Append the operation that computes one declared output of `node`, the first unless named."""

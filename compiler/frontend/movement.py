@@ -1,5 +1,6 @@
 """Data movement as a map of coordinates: found by moving indices instead of values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,11 @@ def _index_padding(model: Model, node: onnx.NodeProto, fill_index: int) -> dict[
     del node.input[2:]
     node.input.extend(["fill_index", *extra])
     return {"fill_index": np.array(fill_index, np.int64)}
+
+
+def in_place(shape: Sequence[int]) -> Indices:
+    """The flat index of each element of a value of that shape."""
+    return np.arange(np.prod(shape), dtype=np.int64).reshape(shape)
 
 
 def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:

@@ -84,7 +84,8 @@ def _reason(message: str) -> str:
     lines = message.splitlines()
     what = lines[1].split(": ", 1)[1] if len(lines) > 1 else lines[0].split("; ")[0]
     general = re.sub(r"\w+ '[^']*'|'[^']*'|\([^)]*\)|\[[^]]*\]", "...", what.split("; ")[0])
-    return re.sub(r"\s+", " ", re.sub(r"\b\d+\b", "n", general)).replace("... ... gives", "it gives").replace("... gives", "it gives").strip()
+    numbered = re.sub(r"\s+", " ", re.sub(r"\b\d+\b", "n", general))
+    return re.sub(r"^(\.\.\. )+gives", "it gives", numbered).strip()
 
 
 def _wrapped(names: list[str], width: int = 118) -> str:

@@ -11,8 +11,8 @@ from networks import MICROSOFT, Array, Network
 
 Parameters = tuple[Array, Array]
 
-_MOVES = ("MaxPool", "Slice", "Pad", "Gather", "Flatten", "Reshape")
-_COMPUTING = ("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearConcat", "QLinearAveragePool")
+_MOVES = ("MaxPool", "Slice", "Pad", "Gather", "Flatten", "Reshape", "Transpose", "Resize")
+_COMPUTING = ("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearAveragePool")
 _SOURCE_SCALE = np.float32(0.05)
 
 
@@ -64,7 +64,7 @@ class _Converter(Network):
             rule(self, node)
             return
         self.nodes.append(node)
-        if node.op_type in ("QuantizeLinear", "QLinearLeakyRelu", "QLinearSigmoid"):
+        if node.op_type in ("QuantizeLinear", "QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax"):
             self.parameters[node.output[0]] = self._pair(node, -2)
         elif node.op_type != "DequantizeLinear" and self._is_integer(node):
             self.parameters.update(dict.fromkeys(node.output, self.parameters[node.input[0]]))
@@ -129,9 +129,14 @@ def _gemm(c: _Converter, node: onnx.NodeProto) -> None:
     _product(c, node, "Gemm", 1 - transposed, (6, 7))
 
 
-def _add(c: _Converter, node: onnx.NodeProto) -> None:
+def _binary(c: _Converter, node: onnx.NodeProto) -> None:
+    """Add or Mul; with a constant it stays, since in float it would be a table of float roundings."""
+    if any(name in c.initializers for name in (node.input[0], node.input[3])):
+        c.nodes.append(node)
+        c.parameters[node.output[0]] = c._pair(node, 6)
+        return
     inputs = [c.real(node.input[0], c._pair(node, 1)), c.real(node.input[3], c._pair(node, 4))]
-    c.finish(c.node("Add", inputs), node.output[0], c._pair(node, 6))
+    c.finish(c.node(node.op_type.removeprefix("QLinear"), inputs), node.output[0], c._pair(node, 6))
 
 
 def _concat(c: _Converter, node: onnx.NodeProto) -> None:
@@ -170,7 +175,8 @@ _RULES = {
     "QLinearConv": _conv,
     "QLinearMatMul": _matmul,
     "QGemm": _gemm,
-    "QLinearAdd": _add,
+    "QLinearAdd": _binary,
+    "QLinearMul": _binary,
     "QLinearConcat": _concat,
     "QLinearAveragePool": _average_pool,
     "QLinearGlobalAveragePool": _global_average_pool,

@@ -1,10 +1,9 @@
 """Operators that only move integers."""
 
-import numpy as np
 import onnx
 
 from compiler.frontend.builder import Builder, Moved
-from compiler.frontend.movement import Indices, trace
+from compiler.frontend.movement import in_place, trace
 from compiler.frontend.report import RefusalError
 
 
@@ -15,7 +14,7 @@ def move(builder: Builder, node: onnx.NodeProto) -> None:
     outputs = [name for name in node.output if name]
     for output, index in zip(outputs, trace(builder.model, node, before.index, fill_index=-1), strict=True):
         fill = padding if before.fill is None else before.fill
-        builder.defer(output, Moved(before.source, index, fill if (index < 0).any() else None, node))
+        builder.defer(output, Moved(before.source, index, fill if (index < 0).any() else None, node, node.input[0]))
 
 
 def _before(builder: Builder, name: str, padding: int | None) -> Moved:
@@ -24,11 +23,7 @@ def _before(builder: Builder, name: str, padding: int | None) -> Moved:
     if moved is not None and (padding is None or moved.fill in (None, padding)):
         return moved
     x = builder.tensor(name)
-    return Moved(name, _in_place(x.onnx_shape), None, onnx.NodeProto())
-
-
-def _in_place(shape: tuple[int, ...]) -> Indices:
-    return np.arange(np.prod(shape), dtype=np.int64).reshape(1, *shape)
+    return Moved(name, in_place((1, *x.onnx_shape)), None, onnx.NodeProto())
 
 
 def _padding(builder: Builder, node: onnx.NodeProto) -> int | None:

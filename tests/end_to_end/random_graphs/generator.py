@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
-from . import elementwise, matrix, movement, pooling
+from . import elementwise, matrix, movement, pooling, products
 from .blocks import branches, dense_connection, residual_block
-from .draw import Draw
+from .draw import Draw, byte_range
 from .inputs import draw_bytes, draw_floats
 from .islands import island
-from .sketch import Sketch, Value
+from .sketch import MICROSOFT, Sketch, Value
 
 Step = Callable[[Sketch, Value], Value | None]
 
@@ -34,6 +34,13 @@ STEPS: dict[Step, float] = {
     movement.split: 1,
     movement.gather: 0.7,
     movement.identity: 0.3,
+    movement.flip: 0.4,
+    movement.swap: 0.5,
+    movement.enlarge: 0.8,
+    movement.insert: 0.5,
+    products.product: 2.5,
+    products.spread: 2.5,
+    products.with_constant: 1,
     island: 8,
     residual_block: 5,
     branches: 3,
@@ -123,9 +130,14 @@ def _add_output(sketch: Sketch, value: Value) -> None:
     """The bytes themselves, or dequantized, or that reshaped or through Softmax."""
     draw = sketch.draw
     quantized = any(node.op_type.startswith("Q") for node in sketch.nodes)
-    tail = draw.pick(["bytes", "float", "softmax", "reshape"], [8 if quantized else 0, 6, 2, 1])
+    tail = draw.pick(["bytes", "float", "softmax", "quantized softmax", "reshape"], [8 if quantized else 0, 6, 2, 1, 1])
     if tail == "bytes":
         sketch.add_output(value.name, value.dtype, value.shape)
+        return
+    if tail == "quantized softmax":
+        made = sketch.quantization(np.float32(1 / 256), byte_range(value.dtype)[0], value.dtype)
+        name = sketch.node("QLinearSoftmax", [*sketch.operand(value), *made], MICROSOFT, axis=-1, opset=13)
+        sketch.add_output(name, value.dtype, value.shape)
         return
     name, shape = sketch.node("DequantizeLinear", sketch.operand(value)), value.shape
     if tail == "softmax":

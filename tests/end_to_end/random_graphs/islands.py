@@ -1,7 +1,7 @@
 """Float islands: DequantizeLinear, movements and functions of one element, QuantizeLinear."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,15 +13,14 @@ from .sketch import Sketch, Value
 
 @dataclass(frozen=True)
 class Island:
-    """A float value inside an island: its name, its sample, and the axes that slices have shortened."""
+    """A float value inside an island: its name and its sample."""
 
     name: str
     real: Array
-    cut: frozenset[int] = frozenset()
 
     def through(self, sketch: Sketch, operator: str, real: Array, *more: str, **attributes: object) -> "Island":
         """The result of one more node."""
-        return Island(sketch.node(operator, [self.name, *more], **attributes), real, self.cut)
+        return Island(sketch.node(operator, [self.name, *more], **attributes), real)
 
 
 #: From here on ONNX Runtime 1.32 moves a DequantizeLinear behind a Slice and puts a QuantizeLinear of the wrong dtype
@@ -97,13 +96,11 @@ def _normalization(sketch: Sketch, x: Island) -> Island:
 
 def _slice(sketch: Sketch, x: Island) -> Island:
     cuts = draw_cuts(sketch.draw, x.real.shape)
-    result = x.through(sketch, "Slice", apply_cuts(x.real, cuts), *cut_operands(sketch, cuts, x.real.shape))
-    return replace(result, cut=x.cut | {axis for axis, *_ in cuts})
+    return x.through(sketch, "Slice", apply_cuts(x.real, cuts), *cut_operands(sketch, cuts, x.real.shape))
 
 
 def _pad(sketch: Sketch, x: Island) -> Island:
-    """Pad of axes that nothing was cut from: padding in place of what a slice left out is two movements, not one."""
-    pads = [pair if axis not in x.cut else (0, 0) for axis, pair in enumerate(draw_padding(sketch.draw, x.real.shape))]
+    pads = draw_padding(sketch.draw, x.real.shape)
     fill = np.float32(sketch.draw.pick([0.0, 0.0, float(x.real.flat[0]), float(x.real.max()) / 3]))
     real = np.pad(x.real, pads, constant_values=fill)
     if real.size > sketch.room:

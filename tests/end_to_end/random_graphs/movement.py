@@ -1,4 +1,4 @@
-"""Flatten and other reshapes, Slice, Pad, Split and Gather on bytes."""
+"""Flatten and other reshapes, Slice, Pad, Split, Gather, Transpose and Resize on bytes."""
 
 import numpy as np
 
@@ -152,15 +152,61 @@ def split(sketch: Sketch, x: Value) -> Value | None:
 
 
 def gather(sketch: Sketch, x: Value) -> Value | None:
-    """Gather of channels in any order, some twice and some not at all."""
+    """Gather of channels, rows or columns in any order, some twice and some not at all."""
     if not x.is_image or x.spatial < 1:
         return None
     draw = sketch.draw
-    count = draw.integer(1, min(x.shape[0] + 3, 40))
-    chosen = draw.rng.integers(0, x.shape[0], count)
+    axis = draw.pick(range(len(x.shape)), [4, *[1] * x.spatial])
+    extent = x.shape[axis]
+    chosen = draw.rng.integers(0, extent, draw.integer(1, min(extent + 3, 40)))
     if draw.chance(0.5):
-        chosen = draw.rng.permutation(x.shape[0])
-    if chosen.size * int(np.prod(x.shape[1:])) > sketch.room:
+        chosen = draw.rng.permutation(extent)
+    if chosen.size * x.sample.size // extent > sketch.room:
         return None
-    name = sketch.node("Gather", [x.name, sketch.constant("indices", chosen)], axis=1)
-    return sketch.value(name, x.sample[chosen], x.scale, x.zero)
+    name = sketch.node("Gather", [x.name, sketch.constant("indices", chosen)], axis=1 + axis)
+    return sketch.value(name, np.take(x.sample, chosen, axis), x.scale, x.zero)
+
+
+def flip(sketch: Sketch, x: Value) -> Value | None:
+    """Rows or columns in reverse order."""
+    if not x.is_image or x.spatial < 1:
+        return None
+    axis = sketch.draw.integer(1, x.spatial)
+    operands = [sketch.constant("flip", np.array([value])) for value in (-1, -(2**31), axis + 1, -1)]
+    return sketch.value(sketch.node("Slice", [x.name, *operands]), np.flip(x.sample, axis).copy(), x.scale, x.zero)
+
+
+def swap(sketch: Sketch, x: Value) -> Value | None:
+    """Rows for columns."""
+    if not x.is_image or x.spatial != 2:
+        return None
+    name = sketch.node("Transpose", [x.name], perm=[0, 1, 3, 2])
+    return sketch.value(name, np.ascontiguousarray(x.sample.swapaxes(1, 2)), x.scale, x.zero)
+
+
+def enlarge(sketch: Sketch, x: Value) -> Value | None:
+    """Resize to the nearest pixel, two or three times as high or wide; the sample is right but for some borders."""
+    draw = sketch.draw
+    factors = draw.pick([(2, 2), (1, 2), (3, 1), (2, 3)])
+    if not x.is_image or x.spatial != 2 or x.sample.size * factors[0] * factors[1] > sketch.room:
+        return None
+    scales = sketch.constant("scales", np.array([1, 1, *factors], np.float32))
+    name = sketch.node("Resize", [x.name, "", scales], mode="nearest", nearest_mode=draw.pick(["floor", "ceil"]),
+                       coordinate_transformation_mode=draw.pick(["asymmetric", "half_pixel"]))
+    return sketch.value(name, x.sample.repeat(factors[0], 1).repeat(factors[1], 2), x.scale, x.zero)
+
+
+def insert(sketch: Sketch, x: Value) -> Value | None:
+    """One or two zero points behind each pixel, as before the convolution that a transposed one becomes."""
+    draw = sketch.draw
+    rows, columns = draw.pick([(2, 2), (1, 2), (3, 2)])
+    if not x.is_image or x.spatial != 2 or x.sample.size * rows * columns > sketch.room:
+        return None
+    channels, height, width = x.shape
+    apart = sketch.node("Reshape", [x.name, sketch.constant("shape", np.array([0, channels, height, 1, width, 1]))])
+    amounts = sketch.constant("pads", np.array([0] * 6 + [0, 0, 0, rows - 1, 0, columns - 1]))
+    padded = sketch.node("Pad", [apart, amounts, sketch.constant("fill", np.array(x.zero, x.dtype))])
+    shape = sketch.constant("shape", np.array([0, channels, height * rows, width * columns]))
+    sample = np.full((channels, height * rows, width * columns), x.zero, x.dtype)
+    sample[:, ::rows, ::columns] = x.sample
+    return sketch.value(sketch.node("Reshape", [padded, shape]), sample, x.scale, x.zero)

@@ -67,6 +67,23 @@ def of_add(a: Array, b: Array, scales: tuple[np.float32, np.float32], zeros: tup
     return Rounding(exact, (inner_unrounded, outer_unrounded))
 
 
+def of_product(samples: tuple[Array, Array], scales: tuple[np.float32, np.float32], zeros: tuple[int, int]) -> Rounding:
+    """QLinearMul of bytes: y = rne(fl(fl(product * s) + zero)) with s = fl(fl(sa * sb) / scale)."""
+    a, b = (sample.reshape(-1)[:ELEMENTS].astype(np.int64) - zero for sample, zero in zip(samples, zeros, strict=True))
+    product, unit = a * b, scales[0] * scales[1]
+
+    def exact(scale: np.float32, zero: int) -> Array:
+        return np.rint(product.astype(np.float32) * (unit / scale) + np.float32(zero))
+
+    def zero_outside(scale: np.float32, zero: int) -> Array:
+        return np.rint(product.astype(np.float32) * (unit / scale)) + zero
+
+    def unrounded(scale: np.float32, zero: int) -> Array:
+        return np.rint(product * np.float64(unit / scale) + zero)
+
+    return Rounding(exact, (zero_outside, unrounded))
+
+
 def of_average(patches: Array, divisor: Array, scale: np.float32, zero: int) -> Rounding:
     """QLinearAveragePool of windows [..., taps] of bytes, NaN in the padding: ordered float32 sums."""
     steps = patches.reshape(-1, patches.shape[-1])[:ELEMENTS] - zero
