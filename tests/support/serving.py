@@ -20,7 +20,7 @@ from host.networks import digits
 from host.session import Session
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 def make_bundles(folder: Path) -> dict[str, Bundle]:
@@ -61,6 +61,7 @@ class Server:
 
     def __init__(self, folder: Path, *arguments: str | Path) -> None:
         self._ready, self.log_path = folder / "ready.json", folder / "log.txt"
+        self._seen: list[int] = []
         self._command = [sys.executable, "-m", "host", "serve", *map(str, arguments), "--port", "0", "--http-port", "0",
                          "--ready-file", str(self._ready)]
 
@@ -104,5 +105,10 @@ class Server:
 
     def replicas(self) -> list[int]:
         """Process identifiers of the replicas that run."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(child) for child in children]
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        self._seen = [int(child) for task in tasks for child in task.read_text().split()]
+        return self._seen
+
+    def survivors(self) -> list[int]:
+        """Replicas that were seen last and still run."""
+        return [pid for pid in self._seen if Path(f"/proc/{pid}").exists()]

@@ -1,0 +1,103 @@
+"""Replicas that end, hang or are told to stop: what was accepted is answered, or refused with the reason."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import asking
+import numpy as np
+import pytest
+import serving
+from asking import Ask, RefusedError
+
+from host.bundle import Bundle
+from host.client import ClientError, PredictionClient, Retries
+
+IMAGES = serving.images(48)
+
+
+class Asking(threading.Thread):
+    """A request for many images at once, on its way."""
+
+    def __init__(self, server: serving.Server) -> None:
+        super().__init__()
+        self._server = server
+        self.answer: np.ndarray | None = None
+        self.error: ClientError | None = None
+        self.start()
+
+    def run(self) -> None:
+        with PredictionClient("127.0.0.1", self._server.port, retries=Retries(tries=1), timeout=120) as client:
+            try:
+                self.answer = client.score_numpy_arrays({"image": IMAGES}, "logits")
+            except ClientError as error:
+                self.error = error
+
+
+def _wait_for(server: serving.Server, text: str) -> None:
+    end = time.monotonic() + 60
+    while text not in asking.http(server, "/metrics").decode():
+        assert time.monotonic() < end, text
+        time.sleep(0.01)
+
+
+def _kill(server: serving.Server) -> None:
+    for replica in server.replicas():
+        os.kill(replica, signal.SIGKILL)
+
+
+def test_lost_runs_are_repeated_but_not_for_ever(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
+    answer = serving.expected(bundles["one"], IMAGES)
+    with serving.Server(tmp_path, bundle_folder / "one", "--attempts", "2") as server:
+        request = Asking(server)
+        _wait_for(server, "weft_requests_in_flight 1.0")
+        _kill(server)
+        request.join()
+        assert request.answer is not None
+        assert request.answer.tobytes() == answer.tobytes()
+        request = Asking(server)
+        for _ in range(2):
+            _wait_for(server, "weft_requests_in_flight 1.0")
+            _kill(server)
+            time.sleep(0.2)
+        request.join()
+        assert request.error is not None
+        assert request.error.code == "UNAVAILABLE"
+        assert "lost in each of 2 runs" in str(request.error)
+        _wait_for(server, "weft_ready 1.0")
+        assert len(server.events("replica_lost")) == 3
+        request = Asking(server)
+        _wait_for(server, "weft_requests_in_flight 1.0")
+        assert server.replicas()
+        server.process.send_signal(signal.SIGTERM)      # a graceful stop finishes what was accepted
+        request.join()
+        assert request.answer is not None
+        assert request.answer.tobytes() == answer.tobytes()
+        assert server.process.wait(60) == 0
+    assert server.survivors() == []
+
+
+def test_runs_that_take_too_long(bundle_folder: Path, tmp_path: Path) -> None:
+    with serving.Server(tmp_path, bundle_folder / "one", "--device-timeout", "0.05", "--grace", "0.2") as server:
+        request = Asking(server)
+        request.join()
+        assert request.error is not None
+        assert request.error.code == "DEADLINE_EXCEEDED"
+        assert "took longer than 0.05 s" in str(request.error)
+
+
+def test_models_that_cannot_be_loaded(bundle_folder: Path, bundles: dict[str, Bundle], tmp_path: Path) -> None:
+    """A bundle that is damaged after the start is refused by its digest, and the service goes on with the other."""
+    bundles["turned"].save(tmp_path / "turned")
+    with serving.Server(tmp_path, bundle_folder / "one", tmp_path / "turned") as server:
+        (tmp_path / "turned" / "program.weft").write_bytes(b"damaged")
+        for _ in range(2):
+            with pytest.raises(RefusedError, match=r"program\.weft is damaged") as refused:
+                asking.oip_http(server, Ask({"image": IMAGES[:1]}, "turned"))
+            assert refused.value.code == 503
+        with pytest.raises(RefusedError, match=r"program\.weft is damaged"):
+            asking.http(server, "/v2/repository/models/turned/load", b"")
+        answer = asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}, ""))["logits"]
+        assert answer.tobytes() == serving.expected(bundles["one"], IMAGES[:1]).tobytes()
