@@ -38,7 +38,8 @@ def quantized_form(model: Model, plan: Plan, ranges: TensorsData) -> onnx.ModelP
 def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrides) -> onnx.ModelProto:
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    types = {node.op_type for node in proto.graph.node if node.name in set(plan.nodes)}
+    chosen = set(plan.nodes)
+    types = {node.op_type for node in proto.graph.node if node.name in chosen}
     with _quiet():
         quantizer = QDQQuantizer(
             proto,

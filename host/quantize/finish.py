@@ -70,7 +70,7 @@ class _Shortcuts:
         scale, zero_point = (onnx.numpy_helper.to_array(self._constants[name]) for name in quantizer.input[1:3])
         given = pad.input[2] if len(pad.input) > 2 else ""
         value = onnx.numpy_helper.to_array(self._constants[given]).reshape(()) if given else np.float32(0)
-        name = f"{pad.output[0]}_padding"
+        name = f"{quantizer.output[0]}_{pad.output[0]}_padding"
         integer = quantize(np.asarray(value), float(scale), int(zero_point), zero_point.dtype).reshape(())
         self._graph.initializer.append(onnx.numpy_helper.from_array(integer, name))
         return name
@@ -88,10 +88,11 @@ class _Shortcuts:
         copy = onnx.NodeProto()
         copy.CopyFrom(move)
         copy.input[0] = value
-        copy.output[0] = quantizer.output[0] if move.output[0] == quantizer.input[0] else f"{move.output[0]}_moved"
+        last = move.output[0] == quantizer.input[0]
+        copy.output[0] = quantizer.output[0] if last else f"{quantizer.output[0]}_{move.output[0]}"
         if move.op_type == "Pad":
             copy.input[:] = [*copy.input[:2], self._padding(move, quantizer), *copy.input[3:]]
-        copy.name = f"{move.name}_quant"
+        copy.name = f"{move.name}_quant_{copy.output[0]}"
         nodes.append(copy)
         return str(copy.output[0])
 

@@ -64,6 +64,7 @@ class _Planner:
         outputs = [name for name in node.output if name]
         if self._is_tail(node, operands):
             self._tail.update(outputs)
+            self._origins.update({name: name for name in outputs})
             self.plan.values.update(dict.fromkeys(name for name in operands if name not in self._tail))
         elif self._is_clamp(node):
             self.plan.nodes.append(node.name)

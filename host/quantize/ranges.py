@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod
-from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+from onnxruntime.quantization.calibrate import CalibraterBase, TensorsData, create_calibrator
 
 from host.quantize.calibration import Calibration, Feed
 from host.quantize.errors import QuantizeError
@@ -51,20 +51,32 @@ def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progr
     """
     if method not in METHODS:
         raise QuantizeError(f"unknown method '{method}'; known are {', '.join(METHODS)}")
-    with tempfile.TemporaryDirectory(prefix="weft-quantize-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="weft-quantize-") as folder:
         model = Path(folder) / "model.onnx"
         onnx.save(prepared.model.proto, model)
         calibrator = create_calibrator(
             model, None, str(Path(folder) / "augmented.onnx"), METHODS[method], extra_options=_OPTIONS.get(method, {}))
         feeds = _counted(calibration.feeds(prepared.ports), len(calibration), progress)
-        if method == "minmax":  # keeps two numbers a value and image, and is slow to start and stop
-            calibrator.collect_data(_Reader(feeds))
-        else:  # keeps all values of the images it is given together
-            for feed in feeds:
-                calibrator.collect_data(_Reader([feed]))
-        ranges = calibrator.compute_data()
+        ranges = _from_extremes(calibrator, feeds) if method == "minmax" else _from_histograms(calibrator, feeds)
     _check_finite(prepared, ranges)
     return ranges
+
+
+def _from_extremes(calibrator: CalibraterBase, feeds: Iterable[Feed]) -> TensorsData:
+    """In one go: this calibrator keeps two numbers a value and image, and is slow to start and stop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of NaN, which `_check_finite` explains
+        calibrator.collect_data(_Reader(feeds))
+    return calibrator.compute_data()
+
+
+def _from_histograms(calibrator: CalibraterBase, feeds: Iterable[Feed]) -> TensorsData:
+    """Image by image: these calibrators keep all values of the images they are given together, and print."""
+    for feed in feeds:
+        with contextlib.redirect_stdout(io.StringIO()):
+            calibrator.collect_data(_Reader([feed]))
+    with contextlib.redirect_stdout(io.StringIO()):
+        return calibrator.compute_data()
 
 
 def _counted(feeds: Iterable[Feed], count: int, progress: Progress | None) -> Iterator[Feed]:
@@ -72,14 +84,6 @@ def _counted(feeds: Iterable[Feed], count: int, progress: Progress | None) -> It
         yield feed
         if progress is not None:
             progress("calibrating", index + 1, count)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the calibrators print, and without numpy's warnings about NaN, which `_check_finite` explains."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
 
 
 def bounds(ranges: TensorsData, name: str) -> NDArray[np.float64]:

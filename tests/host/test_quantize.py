@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import onnx
@@ -22,6 +23,7 @@ def _operators(model: onnx.ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
 
 
+@cache
 def _quantized(name: str) -> Quantized:
     return quantize(NETWORKS[name](), CALIBRATION)
 

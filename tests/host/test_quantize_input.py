@@ -11,7 +11,7 @@ from PIL import Image
 
 from compiler.errors import ModelError, UnsupportedError
 from host.preprocess import recipe
-from host.quantize import Calibration, Port, QuantizeError, load_classes, quantize
+from host.quantize import METHODS, Calibration, Port, QuantizeError, load_classes, quantize
 
 PORT = Port("data", (3, 32, 32))
 
@@ -188,12 +188,21 @@ def test_a_missing_or_damaged_file(tmp_path: Path) -> None:
         quantize(tmp_path / "text.onnx", CALIBRATION)
 
 
-def test_a_value_without_scale_is_named() -> None:
+def test_softmax_in_the_middle_is_refused_by_name() -> None:
+    n = FloatNetwork()
+    weights = n.node("Softmax", [n.conv("data")], axis=1)
+    scaled = n.node("Mul", [weights, n.factors(1)])
+    with pytest.raises(UnsupportedError, match="Softmax 'Softmax_softmax"):
+        quantize(n.classify(n.conv(scaled)), CALIBRATION)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_value_without_scale_is_named(method: str) -> None:
     n = FloatNetwork()
     x = n.conv("data")
     n.initializers[n.nodes[-1].input[2]][:] = -1000
     with pytest.raises(QuantizeError, match=r"(?s)0 on all 2 calibration images.*of Relu 'Relu_relu.*dead layers"):
-        quantize(n.classify(n.node("Relu", [x])), CALIBRATION)
+        quantize(n.classify(n.node("Relu", [x])), CALIBRATION, method)
 
 
 def test_a_value_that_overflows_is_named() -> None:
