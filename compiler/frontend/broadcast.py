@@ -36,6 +36,5 @@ def broadcast(builder: Builder, node: onnx.NodeProto, *names: str) -> list[str]:
 def _spread(builder: Builder, node: onnx.NodeProto, name: str) -> str:
     """A tensor that repeats the elements of `name` over the shape of the node's result."""
     x = builder.image(name)
-    index = in_place((1, *x.onnx_shape))
-    shape = builder.model.shapes[node.output[0]]
-    return builder.intermediate(node, name, Moved(name, np.broadcast_to(index, shape), None, node))
+    index = np.broadcast_to(in_place((1, *x.onnx_shape)), builder.model.shapes[node.output[0]])
+    return builder.intermediate(node, name, Moved(name, index, None, node, name, index))

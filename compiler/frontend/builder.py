@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from compiler.frontend.model import Model
-from compiler.frontend.movement import Indices, Movement, in_place, match, trace
+from compiler.frontend.movement import Indices, Movement, in_place, match
 from compiler.frontend.quantization import BYTES, Quantization, per_tensor
 from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from compiler.graph import GraphInput, Move, Op, Tensor, View
@@ -22,14 +22,23 @@ class Moved:
         index: in the value's ONNX shape (with a batch of 1) the flat index of the source, negative for `fill`.
         fill: the byte of padding, None where there is none.
         node: the last of the nodes that moved it.
-        parent: what that node reads.
+        parent: the value that this node reads.
+        own: like `index`, of the parent.
     """
 
     source: str
     index: Indices
     fill: int | None
     node: onnx.NodeProto
-    parent: str = ""
+    parent: str
+    own: Indices
+
+    def through(self, index: Indices, padding: int | None, node: onnx.NodeProto, parent: str) -> "Moved":
+        """The value after one more node, which takes the elements at `index`, or `padding` where that is negative."""
+        there = index >= 0
+        composed = np.where(there, self.index.ravel()[np.where(there, index, 0)], -1)
+        fill = padding if self.fill is None else self.fill
+        return Moved(self.source, composed, fill if (composed < 0).any() else None, node, parent, index)
 
     def moves(self, source: Tensor) -> bool:
         """Whether any element of the source changes its place or is left out."""
@@ -67,6 +76,23 @@ class Builder:
         if name not in self.tensors:
             raise ConsequenceError
         return self.tensors[name]
+
+    def described(self, name: str) -> Tensor:
+        """What a tensor is, without making one that is only moved so far."""
+        if name not in self.pending:
+            return self.tensor(name)
+        shape = tuple(self.model.shapes[name][1:])
+        made = self._plan(name).shape if self.can_make(name) else image_shape(shape)
+        return Tensor(name, made, self.model.dtypes[name], shape)
+
+    def moved(self, name: str, padding: int | None) -> Moved:
+        """How a value is moved; from itself where it is padded already, by another byte than `padding`."""
+        moved = self.pending.get(name)
+        if moved is not None and (padding is None or moved.fill in (None, padding)):
+            return moved
+        x = self.tensor(name)
+        index = in_place((1, *x.onnx_shape))
+        return Moved(name, index, None, onnx.NodeProto(), name, index)
 
     def defer(self, name: str, moved: Moved) -> None:
         """Remember how a value is moved; it is made when an operation first asks for it."""
@@ -121,15 +147,9 @@ class Builder:
                 raise
         before = self._plan(moved.parent)
         parent = Tensor(moved.parent, before.shape, x.dtype, tuple(self.model.shapes[moved.parent][1:]))
-        own = self._own_index(name, moved)
-        if np.array_equal(own.ravel(), np.arange(np.prod(parent.shape))):
+        if np.array_equal(moved.own.ravel(), np.arange(np.prod(parent.shape))):
             return _Plan(parent.name, None, parent.shape)
-        return _Plan(parent.name, match(own, parent, shape), shape)
-
-    def _own_index(self, name: str, moved: Moved) -> Indices:
-        """What the last of the nodes that moved a value does alone."""
-        names = [output for output in moved.node.output if output]
-        return trace(self.model, moved.node, in_place(self.model.shapes[moved.parent]), -1)[names.index(name)]
+        return _Plan(parent.name, match(moved.own, parent, shape), shape)
 
     def image(self, name: str) -> Tensor:
         """A tensor whose ONNX shape still is the [C, H, W] that its elements lie in."""

@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 NETWORKS = {
     "mlperf_tiny_resnet8_int8_qdq": 16,
-    "resnet20_cifar10_int8_qdq": 57,
+    "resnet20_cifar10_int8_qdq": 53,
     "resnet20_cifar10_int8_qop": 34,
     "resnet18_int8_qop": 33,
     "squeezenet1.0_int8_qop": 40,

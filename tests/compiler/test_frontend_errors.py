@@ -242,14 +242,14 @@ def _channels_and_movement(net: Network) -> None:
 
 def _two_sources(net: Network) -> None:
     pooled = net.node("MaxPool", ["x"], kernel_shape=[1, 1])
-    product = net.node("Mul", [net.dequantize("x", 0.5, 3), net.dequantize(pooled, 0.5, 3)])
+    product = net.node("Sub", [net.dequantize("x", 0.5, 3), net.dequantize(pooled, 0.5, 3)])
     net.quantize(product, 0.5, 3, output="y")
 
 
 def _shifted_branch(net: Network) -> None:
     real = net.dequantize("x", 0.5, 3)
     inputs = [net.constant(np.array([value])) for value in (0, 1, 2)]
-    net.quantize(net.node("Mul", [real, net.node("Slice", [real, *inputs])]), 0.5, 3, output="y")
+    net.quantize(net.node("Sub", [real, net.node("Slice", [real, *inputs])]), 0.5, 3, output="y")
 
 
 def _two_paddings(net: Network) -> None:

@@ -117,7 +117,7 @@ def test_shrinking_leaves_the_operator_at_fault(operator: str) -> None:
     smaller = shrink(model, has_operator)
     assert [node.op_type for node in smaller.graph.node] == [operator]
     inputs = random_inputs(smaller, 0)
-    assert all(value.size == 1 for value in inputs.values())
+    assert all(value.size <= 2 for value in inputs.values())
     assert Reference(smaller).run(inputs)
 
 

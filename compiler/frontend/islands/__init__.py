@@ -16,42 +16,38 @@ from compiler.frontend.movement import match
 from compiler.frontend.report import RefusalError
 from compiler.frontend.runtime import Array
 from compiler.frontend.tabulate import all_bytes
-from compiler.graph import Lookup, Move, Tensor, View
+from compiler.graph import Lookup, Move
 
 
 def import_island(builder: Builder, quantizer: onnx.NodeProto) -> None:
-    """Turn the island that ends in `quantizer` into one operation."""
+    """Turn the island that ends in `quantizer` into one operation, or into a movement that joins others."""
     region = find_region(builder, quantizer)
-    x = builder.tensor(region.source)
+    x = builder.described(region.source)
     route = find_route(builder.model, region, x)
     function = Function(builder.model, region, x)
-    builder.claimed.update(name for node in region.nodes for name in node.output)
-    if route.moves:
-        _add_move(builder, region, function, x, route)
-        return
-    y = builder.declare(quantizer.output[0], x.shape)
     table = function.table(route.channels)
-    if y.dtype == x.dtype and np.array_equal(table, all_bytes(x.dtype)[np.newaxis]):
-        builder.add(View, quantizer, x=x.name)
+    fills = {function.fill(region.pads[-int(code) - 1]) for code in np.unique(route.index[route.index < 0])}
+    if len(fills) > 1:
+        raise RefusalError(f"it pads with several values ({sorted(fills)} once quantized)", "pad with one value")
+    fill = fills.pop() if fills else None
+    builder.claimed.update(name for node in region.nodes for name in node.output)
+    if builder.model.dtypes[quantizer.output[0]] == x.dtype and np.array_equal(table, all_bytes(x.dtype)[np.newaxis]):
+        before = builder.moved(region.source, fill)
+        builder.defer(quantizer.output[0], before.through(route.index, fill, quantizer, region.source))
+    elif route.moves:
+        _add_move(builder, region, route, table, fill)
     else:
+        x = builder.tensor(region.source)
+        builder.declare(quantizer.output[0], x.shape)
         builder.add(Lookup, quantizer, x=x.name, table=table)
 
 
-def _add_move(builder: Builder, region: Region, function: Function, x: Tensor, route: Route) -> None:
+def _add_move(builder: Builder, region: Region, route: Route, table: Array, fill: int | None) -> None:
+    x = builder.tensor(region.source)
     y = builder.declare(region.quantizer.output[0])
-    index = route.index
-    movement = match(index, x, y.shape)
-    fills = {function.fill(region.pads[-int(code) - 1]) for code in np.unique(index[index < 0])}
-    if len(fills) > 1:
-        raise RefusalError(f"it pads with several values ({sorted(fills)} once quantized)", "pad with one value")
-    builder.add(
-        Move,
-        region.quantizer,
-        x=x.name,
-        **vars(movement),
-        table=_by_output(function.table(route.channels), movement.channels),
-        fill=fills.pop() if fills else 0,
-    )
+    movement = match(route.index, x, y.shape)
+    by_output = _by_output(table, movement.channels)
+    builder.add(Move, region.quantizer, x=x.name, **vars(movement), table=by_output, fill=fill or 0)
 
 
 def _by_output(table: Array, channels: NDArray[np.int32]) -> Array:

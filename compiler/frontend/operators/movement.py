@@ -2,7 +2,7 @@
 
 import onnx
 
-from compiler.frontend.builder import Builder, Moved
+from compiler.frontend.builder import Builder
 from compiler.frontend.movement import in_place, trace
 from compiler.frontend.report import RefusalError
 
@@ -10,20 +10,11 @@ from compiler.frontend.report import RefusalError
 def move(builder: Builder, node: onnx.NodeProto) -> None:
     """Reshapes, Slice, Pad, Transpose, Split, Gather, Resize, Expand and Tile: several in a row become one movement."""
     padding = _padding(builder, node)
-    before = _before(builder, node.input[0], padding)
+    before = builder.moved(node.input[0], padding)
     outputs = [name for name in node.output if name]
-    for output, index in zip(outputs, trace(builder.model, node, before.index, fill_index=-1), strict=True):
-        fill = padding if before.fill is None else before.fill
-        builder.defer(output, Moved(before.source, index, fill if (index < 0).any() else None, node, node.input[0]))
-
-
-def _before(builder: Builder, name: str, padding: int | None) -> Moved:
-    """How the operand is moved already; as a tensor of its own where it is padded by another byte than `padding`."""
-    moved = builder.pending.get(name)
-    if moved is not None and (padding is None or moved.fill in (None, padding)):
-        return moved
-    x = builder.tensor(name)
-    return Moved(name, in_place((1, *x.onnx_shape)), None, onnx.NodeProto())
+    source = in_place(builder.model.shapes[node.input[0]])
+    for output, index in zip(outputs, trace(builder.model, node, source, fill_index=-1), strict=True):
+        builder.defer(output, before.through(index, padding, node, node.input[0]))
 
 
 def _padding(builder: Builder, node: onnx.NodeProto) -> int | None:
