@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -59,8 +60,9 @@ class Folder:
 
 
 def makes_one_size(recipe: Recipe) -> bool:
-    """Whether every image comes out in the same size: cropped, or resized without regard to its aspect ratio."""
-    return recipe.crop is not None or hasattr(recipe.resize, "height")
+    """Whether images of every size and aspect ratio come out in one size: tried on a wide and on a tall one."""
+    wide, tall = np.zeros((320, 480, 3), np.uint8), np.zeros((480, 320, 3), np.uint8)
+    return recipe.apply(wide).shape == recipe.apply(tall).shape
 
 
 def _fault(file: Path) -> str:
