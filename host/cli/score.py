@@ -9,7 +9,7 @@ import numpy as np
 from compiler.frontend import NOTICE_PREFIX, import_model
 from host.boundary import InputError
 from host.classify import Ranked, load_labels
-from host.cli import score_service
+from host.cli import score_draw, score_service
 from host.cli.common import (
     add_backend,
     add_command,
@@ -48,6 +48,7 @@ def add_parser(commands: Any) -> None:
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
     add_json(parser)
+    score_draw.add_option(parser)
     score_service.add_options(parser, images)
 
 
@@ -56,6 +57,7 @@ def _run(options: argparse.Namespace) -> int:
         require_writable(options.features)
     if options.top < 1:
         raise InputError(f"--top {options.top}: must be at least 1")
+    score_draw.check(options.draw)
     if score_service.is_asked(options):
         return score_service.run(options)
     labels = load_labels(options.labels) if options.labels else None
@@ -71,6 +73,7 @@ def _run(options: argparse.Namespace) -> int:
         rankings = [by_network(outputs, names, options.top, labels, options.threshold) for outputs in outcome.outputs]
     if options.features:
         _save_features(options, program, outcome.features)
+    score_draw.draw(options.draw, options.images, [ranked[0] for ranked in rankings])
     _print(options, program, rankings, outcome)
     return 0
 

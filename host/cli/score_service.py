@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host.boundary import InputError
-from host.classify import load_labels, rank
+from host.classify import Ranked, load_labels
+from host.cli import score_draw
 from host.cli.common import print_json
+from host.cli.score_results import by_network, lines
+from host.networks.ssd import OUTPUTS
 
 if TYPE_CHECKING:
     from host.client import PredictionClient
@@ -49,26 +52,26 @@ def is_asked(options: argparse.Namespace) -> bool:
 def run(options: argparse.Namespace) -> int:
     """Scores every image; raises ``ClientError`` with the service's reason."""
     _check(options)
-    images: list[dict[str, Any]] = []
+    paths = [options.model, *options.images]
     with _client(options) as client:
         labels = load_labels(options.labels) if options.labels else client.labels()
-        for image in (options.model, *options.images):
-            scores = _only(client.score_file(image))
-            images.append({"file": str(image), "top": [vars(entry) for entry in rank(scores, options.top, labels)]})
+        answers = [client.score_file(path) for path in paths]
+    rankings = [_ranked(answer, options, labels) for answer in answers]
+    score_draw.draw(options.draw, paths, rankings)
     if options.json:
+        images = [{"file": str(path), "top": [vars(entry) for entry in ranking]}
+                  for path, ranking in zip(paths, rankings, strict=True)]
         print_json({"service": options.service or options.address, "images": images})
         return 0
-    for entry in images:
-        print(entry["file"])
-        for ranked in entry["top"]:
-            print(f"  {ranked['confidence']:7.2%}  {ranked['label']}")
+    for path, ranking in zip(paths, rankings, strict=True):
+        print("\n".join([str(path), *lines(ranking)]))
     return 0
 
 
 def _check(options: argparse.Namespace) -> None:
     if options.service and options.address:
         raise InputError("--service and --address: give one of them")
-    unused = ("preprocess", "features", "config")
+    unused = ("preprocess", "features", "config", "head")
     if given := [f"--{name}" for name in unused if getattr(options, name) is not None]:
         raise InputError(f"{given[0]}: a service has its own model and preprocessing; leave it out")
 
@@ -93,8 +96,8 @@ def _client(options: argparse.Namespace) -> "PredictionClient":
     return PredictionClient(host.strip("[]"), number, options.tls, os.environ.get(KEY_VARIABLE), **more)
 
 
-def _only(outputs: dict[str, Any]) -> Any:
-    if len(outputs) != 1:
-        raise InputError(f"the model has {len(outputs)} outputs ({', '.join(outputs)}), which are no classes; use "
-                         "PredictionClient.score_file")
-    return next(iter(outputs.values()))
+def _ranked(outputs: dict[str, Any], options: argparse.Namespace, labels: list[str] | None) -> list[Ranked]:
+    if len(outputs) != 1 and set(outputs) != set(OUTPUTS):
+        raise InputError(f"the model has {len(outputs)} outputs ({', '.join(outputs)}), neither classes nor boxes; "
+                         "use PredictionClient.score_file")
+    return by_network(outputs, list(outputs), options.top, labels, options.threshold)[0]

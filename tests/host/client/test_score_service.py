@@ -51,12 +51,21 @@ def test_as_a_model_on_the_emulator_scores(service: tuple[serving.Server, Keys],
     assert served == json.loads(capsys.readouterr().out)["images"]
 
 
+def test_boxes_need_a_detector(service: tuple[serving.Server, Keys], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                               capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("WEFT_KEY", service[1].primary)
+    assert main(["score", "--address", f"127.0.0.1:{service[0].port}", IMAGES[0], "--draw", str(tmp_path)]) == 2
+    assert "finds no boxes" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--address", "127.0.0.1:{port}"], "UNAUTHENTICATED: a key is needed"),
     (["--address", "127.0.0.1:http"], "the port must be a number"),
     (["--address", "x:1", "--service", "y"], "give one of them"),
     (["--address", "127.0.0.1:{port}", "--preprocess", "digits"], "--preprocess: a service has its own"),
-    (["--service", "absent"], "."),
+    (["--service", "absent"], "no workspace"),
+    (["--address", "127.0.0.1:{port}", "--draw", "absent"], "--draw absent: is not a folder"),
 ])
 def test_what_is_refused(service: tuple[serving.Server, Keys], arguments: list[str], message: str, tmp_path: Path,
                          monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
