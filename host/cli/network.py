@@ -61,7 +61,8 @@ def _print(options: argparse.Namespace, network: Built) -> None:
         print_json({"network": network.spec.name, "title": network.spec.title, "output": str(options.output),
                     "quantized": not options.as_float, "weights": provenance.weights, "sha256": provenance.digest,
                     "recipe": provenance.recipe, "notice": provenance.notice,
-                    "liveness": alive._asdict() if alive else None})
+                    "liveness": alive._asdict() if alive else None,
+                    "normalization": network.normalization._asdict() if network.normalization else None})
         return
     print(f"network      {network.spec.title}{', float' if options.as_float else ', int8'}")
     print(f"weights      {provenance.weights}, SHA-256 {provenance.digest[:16]}")
@@ -69,6 +70,10 @@ def _print(options: argparse.Namespace, network: Built) -> None:
     if alive:
         print(f"alive        all {alive.tensors} tensors; the poorest uses {alive.values_used} of 256 values "
               f"({alive.poorest}), the fullest is at its limit in {alive.saturated:.1%} ({alive.fullest})")
+    if network.normalization:
+        rms, largest = network.normalization
+        print(f"l2 norm      of integers against float: error {rms:.1%} root mean square, {largest:.1%} at most, of the "
+              "result's root mean square")
     if provenance.notice:
         print(f"notice       {provenance.notice}")
     print(f"wrote        {options.output}")

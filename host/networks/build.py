@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from host.networks.architectures import Blueprint
 from host.networks.errors import NetworkError
 from host.networks.liveness import Liveness, check_alive
+from host.networks.normalization import NormalizationError, normalization_error
 from host.networks.provenance import Provenance
 from host.networks.specs import Spec
 from host.networks.weights import pictures, read_weights, seeded_weights
@@ -20,19 +21,21 @@ from host.quantize import Calibration, Progress, quantize
 Array = NDArray[Any]
 
 PICTURES = 8
-"""Seeded pictures that random weights are scaled and calibrated on, and as many again that they are checked on."""
+"""Seeded pictures that random weights are scaled and calibrated on; others check the result."""
 
 _SIDE = 320     # of a seeded picture, before the recipe
 
 
 @dataclass(frozen=True)
 class Built:
-    """A network as ONNX. ``liveness``: of the quantized network, where its weights are random."""
+    """A network as ONNX. ``liveness``: of the quantized network, where its weights are random; ``normalization``: what a
+    quantized SSD's costs."""
 
     spec: Spec
     model: onnx.ModelProto
     provenance: Provenance
     liveness: Liveness | None = None
+    normalization: NormalizationError | None = None
 
 
 def build_float(spec: Spec, weights: Path | None = None, seed: int | None = None, recipe: str | None = None,
@@ -77,8 +80,9 @@ def build_quantized(network: Built, calibration: Calibration | None = None, meth
     images = seeded_images(blueprint, network.provenance.recipe, 0)
     quantized = quantize(network.model, calibration or Calibration.from_arrays(images), method, progress).model
     network.provenance.write(quantized)
-    liveness = check_alive(quantized, seeded_images(blueprint, network.provenance.recipe, 1)) if random else None
-    return Built(network.spec, quantized, network.provenance, liveness)
+    others = seeded_images(blueprint, network.provenance.recipe, 1, 2)
+    liveness = check_alive(quantized, others) if random else None
+    return Built(network.spec, quantized, network.provenance, liveness, normalization_error(quantized, others))
 
 
 def seeded_images(blueprint: Blueprint, recipe: str, seed: int, count: int = PICTURES) -> NDArray[np.float32]:

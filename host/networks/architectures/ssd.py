@@ -16,6 +16,9 @@ GRIDS = (38, 37)
 BOXES = (4, 6, 6, 6, 4, 4)
 """Boxes at each position of the six maps."""
 
+NORMALIZED = "l2"
+"""Name of the normalized map."""
+
 LABELS = ("classes", "boxes")
 """Of the outputs, each followed by the number of its map."""
 
@@ -95,7 +98,7 @@ def _l2_normalize(b: Builder, x: Value) -> Value:
     total = b.function("Conv", "l2.sum", [squares.name, "ones"], position)
     root = b.function("Sqrt", "l2.norm", [total.name], position)
     inverse = b.function("Reciprocal", "l2.inverse", [root.name], position)
-    return b.function("Mul", "l2", [x.name, inverse.name], x.shape)
+    return b.function("Mul", NORMALIZED, [x.name, inverse.name], x.shape)
 
 
 def _ones(channels: int) -> onnx.TensorProto:
