@@ -64,7 +64,7 @@ def test_boxes_need_a_detector(service: tuple[serving.Server, Keys], monkeypatch
     (["--address", "127.0.0.1:http"], "the port must be a number"),
     (["--address", "x:1", "--service", "y"], "give one of them"),
     (["--address", "127.0.0.1:{port}", "--preprocess", "digits"], "--preprocess: a service has its own"),
-    (["--service", "absent"], "no workspace"),
+    (["--service", "absent"], "is a workspace"),
     (["--address", "127.0.0.1:{port}", "--draw", "absent"], "--draw absent: is not a folder"),
 ])
 def test_what_is_refused(service: tuple[serving.Server, Keys], arguments: list[str], message: str, tmp_path: Path,
