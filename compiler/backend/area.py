@@ -1,5 +1,6 @@
 """Where a tensor, or a band of it, lies on chip; and the sets of words that an instruction touches."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -63,3 +64,19 @@ class Scattered(Area):
         """The word of a pixel, in the tensor's own coordinates."""
         area = next(area for area in self.areas if 0 <= block - area.block < area.blocks)
         return area.word(block, row, column)
+
+
+@dataclass(frozen=True)
+class Streamed(Area):
+    """Blocks that lie in memory, of which ``held`` at a time are loaded to one of several buffers from ``base`` on."""
+
+    held: int = 1
+    buffers: int = 1
+
+    def parts(self, block: int, blocks: int) -> Iterator[Area]:
+        """Where some blocks lie once they are loaded, part by part."""
+        size = self.held * self.plane
+        for number, first in enumerate(range(block, block + blocks, self.held)):
+            count = min(self.held, block + blocks - first)
+            base = self.base + number % self.buffers * size
+            yield Area(base, self.columns, self.rows, count, self.top, first)

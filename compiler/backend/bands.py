@@ -26,12 +26,14 @@ class Role(Enum):
 class Bands:
     """Bands of ``rows`` output rows; each spilled tensor has ``buffers`` buffers of so many words.
 
-    A step of the POST unit alone goes block by block, one on the array takes all blocks at once.
+    A step of the POST unit alone goes block by block, one on the array takes all blocks at once; where not even one row
+    of them fits, its source streams through the buffers, ``held`` blocks at a time, for every piece anew.
     """
 
     rows: int
     buffers: int
     sizes: dict[Role, int]
+    held: int = 0
 
     @property
     def words(self) -> int:
@@ -55,6 +57,10 @@ def smallest_bands(network: Network, step: Step, spilled: set[str], config: Conf
         bands = _bands(network, step, spilled, rows, buffers)
         if bands.words <= config.activation_words // limit:
             return bands
+    streamed = _streamed(network, step, spilled, config.activation_words, smallest=True)
+    if streamed is not None:
+        return streamed
+    bands = _bands(network, step, spilled, 1, 1, 1)
     needed = 1 << (_most_needed(network) * config.size - 1).bit_length()
     raise CompileError(
         f"layer that makes '{step.output}': one row of its result needs {bands.words} words on chip, and the "
@@ -65,7 +71,18 @@ def smallest_bands(network: Network, step: Step, spilled: set[str], config: Conf
 def _most_needed(network: Network) -> int:
     """Words that suffice for every layer of the network, one row at a time."""
     everything = {home(network, name)[0] for step in network.steps for name in (*network.reads(step), step.output)}
-    return max(_bands(network, step, everything, 1, 1).words for step in network.steps)
+    return max(_bands(network, step, everything, 1, 1, 1).words for step in network.steps)
+
+
+def _streamed(network: Network, step: Step, spilled: set[str], words: int, smallest: bool) -> Bands | None:
+    """Bands of one row whose source streams, in as few parts as fit or in as many as there can be; None where even
+    single blocks do not fit, or where the source is not in memory."""
+    if not step.on_array or not _is_spilled(network, step.x, spilled):
+        return None
+    blocks = network.layouts[step.x].blocks
+    choices = [(buffers, held) for buffers in (BUFFERS, 1) for held in ([1] if smallest else range(blocks, 0, -1))]
+    found = (_bands(network, step, spilled, 1, buffers, held) for buffers, held in choices)
+    return next((bands for bands in found if bands.words <= words), None)
 
 
 def largest_bands(network: Network, step: Step, spilled: set[str], words: int) -> Bands:
@@ -82,7 +99,9 @@ def largest_bands(network: Network, step: Step, spilled: set[str], words: int) -
             low, high = (middle, high) if fits else (low, middle - 1)
         if low:
             return _bands(network, step, spilled, low, buffers)
-    return _bands(network, step, spilled, 1, 1)
+    streamed = _streamed(network, step, spilled, words, smallest=False)
+    assert streamed is not None, step
+    return streamed
 
 
 def cut_bands(height: int, rows: int, head: int) -> Iterator[tuple[int, int]]:
@@ -103,7 +122,7 @@ def tensors(step: Step) -> dict[Role, str]:
     return found | ({Role.RESIDUAL: step.residual.tensor} if step.residual else {})
 
 
-def _bands(network: Network, step: Step, spilled: set[str], rows: int, buffers: int) -> Bands:
+def _bands(network: Network, step: Step, spilled: set[str], rows: int, buffers: int, held: int = 0) -> Bands:
     rows = min(rows, network.layouts[step.output].height)
     source_rows = step.operation.most_source_rows(rows, network.layouts[step.x].height)
     sizes = {}
@@ -111,8 +130,9 @@ def _bands(network: Network, step: Step, spilled: set[str], rows: int, buffers: 
         if _is_spilled(network, name, spilled):
             layout = network.layouts[name]
             blocks = layout.blocks if step.on_array else 1
+            blocks = min(held or blocks, blocks) if role is Role.X else blocks
             sizes[role] = blocks * layout.columns * (source_rows if role is Role.X else rows)
-    return Bands(rows, buffers, sizes)
+    return Bands(rows, buffers, sizes, held)
 
 
 def _is_spilled(network: Network, name: str, spilled: set[str]) -> bool:

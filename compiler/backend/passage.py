@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from compiler.backend.area import Area
+from compiler.backend.area import Area, Streamed
 from compiler.backend.bands import BUFFERS, Bands, Role, cut_bands, tensors
 from compiler.backend.layouts import home, member_of
 from compiler.backend.regions import rows_per_region
@@ -61,7 +61,7 @@ class Passage:
             return
         turn = self.turns[number]
         for role, name in tensors(self.step).items():
-            if role is not Role.Y and self._is_buffered(role, name, turn):
+            if self._is_loaded(role, name, turn):
                 area = self._area(role, name, turn)
                 for part in _slices(area):
                     self.site.load(name, area, *part)
@@ -81,8 +81,17 @@ class Passage:
         if role is Role.X:
             first, last = self.step.operation.source_rows(first, last, layout.height)
             blocks = range(layout.blocks) if self.step.on_array else blocks
+        if role is Role.X and self.bands.held:
+            base = self.base + self.bands.offset(role, 0)
+            return Streamed(base, layout.columns, last - first, len(blocks), first, blocks.start, self.bands.held,
+                            self.bands.buffers)
         base = self.base + self.bands.offset(role, turn.number)
         return Area(base, layout.columns, last - first, len(blocks), first, blocks.start)
+
+    def _is_loaded(self, role: Role, name: str, turn: Turn) -> bool:
+        """Whether what a turn reads is loaded before it begins."""
+        streams = role is Role.X and self.bands is not None and self.bands.held > 0
+        return role is not Role.Y and not streams and self._is_buffered(role, name, turn)
 
     def _is_buffered(self, role: Role, name: str, turn: Turn) -> bool:
         """Whether what a turn touches of a tensor passes through a buffer; of what is gathered, it touches one block."""

@@ -224,9 +224,9 @@ def test_a_large_image_passes_through_in_bands() -> None:
 def test_a_row_that_does_not_fit_is_refused_with_the_memory_it_needs() -> None:
     network = Network()
     model = _model(network, _conv(network, _conv(network, "x", 4, 64, 1), 64, 64, 3), 4, 3, 40)
-    with pytest.raises(CompileError, match=r"layer that makes '\w+': one row .* activation_bytes = 16384 or more"):
+    with pytest.raises(CompileError, match=r"layer that makes '\w+': one row .* activation_bytes = 4096 or more"):
         compile_model(model, CRAMPED)
-    _, verdict = verify(model, replace(CRAMPED, activation_bytes=16384))
+    _, verdict = verify(model, replace(CRAMPED, activation_bytes=4096))
     assert verdict.first_difference is None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from compiler.backend.area import Area
+from compiler.backend.area import Area, Streamed
 from compiler.backend.layouts import read_slots
 from compiler.backend.ledger import NEVER
 from compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
@@ -15,7 +15,7 @@ from compiler.backend.regions import Region, cut
 from compiler.backend.site import Operands, Site
 from compiler.backend.steps import Convolution, Step
 from compiler.backend.stream import Address, Effects
-from compiler.backend.weights import arrange
+from compiler.backend.weights import BlockWeights, arrange
 from isa.instructions import Convolve, Drain, LoadWeights
 
 
@@ -73,15 +73,34 @@ class Convolver:
         """Weights, parameters, Convolve and Drain of one piece."""
         site, groups, block = self.site, self.site.config.groups, piece.block
         site.fetch(self.step.x, window.high)
-        tiles = self.weights.blocks[block]
-        address = Address(self.weights_address.section, self.weights_address.offset + tiles.offset)
-        site.stream.add(LoadWeights, {"address": address, "words": tiles.size // site.config.size})
+        tiles, x = self.weights.blocks[block], operands.x
         load_parameters(site, self.parameters_address, groups, block * groups)
-        done = self._convolve(operands.x, window, tiles.first, tiles.blocks)
+        if isinstance(x, Streamed):
+            done = self._stream(x, window, block)
+        else:
+            self._load_weights(tiles, tiles.first, tiles.blocks)
+            done = self._convolve(x, window, tiles, tiles.first, tiles.blocks)
         add_post(site, self.step, operands, piece, self.table, Drain,
                  {"zero_point": self.operation.zero_point, "release_parameters": 1}, after=done)
 
-    def _convolve(self, x: Area, window: Window, block: int, blocks: int) -> int:
+    def _stream(self, x: Streamed, window: Window, block: int) -> int:
+        """The blocks of the source part by part, each loaded before its weights, which may fill their FIFO."""
+        tiles, index = self.weights.blocks[block], NEVER
+        for part in x.parts(tiles.first, tiles.blocks):
+            if window.high > window.low:
+                self.site.load(self.step.x, part, part.block, part.blocks, window.low, window.high)
+            self._load_weights(tiles, part.block, part.blocks)
+            index = self._convolve(part, window, tiles, part.block, part.blocks)
+        return index
+
+    def _load_weights(self, tiles: BlockWeights, block: int, blocks: int) -> None:
+        """Loads the tiles of some of the blocks that an output block depends on."""
+        each = tiles.size // tiles.blocks
+        offset = self.weights_address.offset + tiles.offset + (block - tiles.first) * each
+        self.site.stream.add(LoadWeights, {"address": Address(self.weights_address.section, offset),
+                                           "words": blocks * each // self.site.config.size})
+
+    def _convolve(self, x: Area, window: Window, tiles: BlockWeights, block: int, blocks: int) -> int:
         """One Convolve, or two: where the last blocks are only now being written, the others need not wait."""
         low, high = window.low, window.high
         ready = self._ready_blocks(x, block, blocks, low, high)
@@ -90,8 +109,8 @@ class Convolver:
         for start, count in cuts:
             fields = window.fields | {
                 "source": x.word(start, window.row, window.column), "plane_pitch": x.plane, "blocks": count,
-                "repeats": self.weights.repeats, "padding": self.operation.padding, "first": int(start == block),
-                "last": int(start + count == block + blocks)}
+                "repeats": self.weights.repeats, "padding": self.operation.padding,
+                "first": int(start == tiles.first), "last": int(start + count == tiles.first + tiles.blocks)}
             reads = (x.span(start, count, low, high),) if high > low else ()
             index = self.site.stream.add(Convolve, fields, Effects(reads))
         return index
