@@ -14,6 +14,7 @@ from asking import Ask, RefusedError
 
 from host.bundle import Bundle
 from host.client import ClientError, PredictionClient, Retries
+from host.session import Session
 
 IMAGES = serving.images(48)
 
@@ -101,3 +102,16 @@ def test_models_that_cannot_be_loaded(bundle_folder: Path, bundles: dict[str, Bu
             asking.http(server, "/v2/repository/models/turned/load", b"")
         answer = asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}, ""))["logits"]
         assert answer.tobytes() == serving.expected(bundles["one"], IMAGES[:1]).tobytes()
+
+
+def test_rtl_behind_the_service(bundle_folder: Path, bundles: dict[str, Bundle], tmp_path: Path) -> None:
+    """The same bytes as the emulator's, and cycles that the hardware counted."""
+    with Session(bundles["two"].program, bundles["two"].program.configuration, "rtl") as session:
+        direct = session.run({"image": IMAGES[:2]})["logits"]
+        assert session.report is not None
+    with serving.Server(tmp_path, bundle_folder / "two", "--backend", "rtl") as server:
+        answer = asking.oip_grpc(server, Ask({"image": IMAGES[:2]}))["logits"]
+        metrics = asking.http(server, "/metrics").decode()
+    assert answer.tobytes() == direct.tobytes() == serving.expected(bundles["two"], IMAGES[:2]).tobytes()
+    counted = [line.split()[-1] for line in metrics.splitlines() if line.startswith("weft_simulated_cycles_total{")]
+    assert [float(cycles) for cycles in counted] == [session.report.cycles]
