@@ -15,6 +15,7 @@ from compiler.frontend.islands import import_island
 from compiler.frontend.model import Model
 from compiler.frontend.operators import RULES
 from compiler.frontend.quantization import BYTES
+from compiler.frontend.remedies import not_supported
 from compiler.frontend.report import RefusalError, Report, operator_name
 from compiler.graph import Graph
 
@@ -48,11 +49,11 @@ def _import_node(builder: Builder, node: onnx.NodeProto) -> None:
         elif operator_name(node) in RULES:
             RULES[operator_name(node)](builder, node)
         else:
-            raise _not_supported()
+            raise not_supported(node)
     except RefusalError as refusal:
         builder.report.refuse(node, refusal)
         for name in node.output:
-            builder.tensors.pop(name, None)
+            builder.stand_in(name)
 
 
 def _refuse_leftovers(builder: Builder) -> None:
@@ -63,7 +64,7 @@ def _refuse_leftovers(builder: Builder) -> None:
             continue
         accounted = builder.claimed.issuperset(name for name in node.output if name)
         if node.op_type != "DequantizeLinear" and not accounted and not _feeds_refused(builder, node):
-            builder.report.refuse(node, _not_supported())
+            builder.report.refuse(node, not_supported(node))
 
 
 def _feeds_refused(builder: Builder, node: onnx.NodeProto) -> bool:
@@ -71,10 +72,4 @@ def _feeds_refused(builder: Builder, node: onnx.NodeProto) -> bool:
     readers = [reader for name in node.output for reader in builder.model.consumers.get(name, [])]
     return bool(readers) and all(
         builder.report.refused(reader) or _feeds_refused(builder, reader) for reader in readers
-    )
-
-
-def _not_supported() -> RefusalError:
-    return RefusalError(
-        "this operator is not supported", "replace it, or leave it to the host behind the network's output"
     )

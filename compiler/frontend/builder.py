@@ -170,6 +170,13 @@ class Builder:
         self.tensors[name] = tensor
         return tensor
 
+    def stand_in(self, name: str) -> None:
+        """Declare what a refused node would have made, so that the nodes behind it are examined too."""
+        self.pending.pop(name, None)
+        self.tensors.pop(name, None)
+        if name and self.model.dtypes[name] in BYTES:
+            self.declare(name)
+
     def add(self, kind: type[Op], node: onnx.NodeProto, output: str | None = None, **attributes: Any) -> None:
         """Append the operation that computes one declared output of `node`, the first unless named."""
         self.ops.append(kind(name=node_name(node), op_type=node.op_type, output=output or node.output[0], **attributes))

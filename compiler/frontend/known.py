@@ -6,6 +6,7 @@ import onnx
 from compiler.errors import Unsupported
 from compiler.frontend import lowering, operators
 from compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from compiler.frontend.remedies import not_supported
 from compiler.frontend.report import node_name, operator_name
 
 #: Operators that may compute shapes and constants.
@@ -42,8 +43,8 @@ def unknown_nodes(model: onnx.ModelProto) -> list[Unsupported]:
     for node in model.graph.node:
         operator = operator_name(node)
         if not is_known(node):
-            reason, remedy = "this operator is not supported", "replace it, or leave it to the host"
-            found.append(Unsupported(node_name(node), operator, "", reason, remedy))
+            refusal = not_supported(node)
+            found.append(Unsupported(node_name(node), operator, "", refusal.reason, refusal.remedy))
         elif operator in _WEIGHTED and _signed_by_unsigned(node, dtypes):
             reason = "ONNX Runtime has no int8 activations with uint8 weights"
             found.append(Unsupported(node_name(node), operator, "", reason, "quantize the weights to int8"))

@@ -152,12 +152,37 @@ def test_all_offending_nodes_stand_in_one_report() -> None:
     net.quantize("sum", 0.5, 3, output="c")
     with pytest.raises(UnsupportedError) as caught:
         import_model(net.model({"x": BYTES}, ["a", "b", "c"]))
-    assert [entry.node for entry in caught.value.nodes] == ["Sign_a", "Pad_b", "QuantizeLinear_c"]
+    assert [entry.node for entry in caught.value.nodes] == ["Sign_a", "Pad_b", "CumSum_sum"]
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 nodes of the model cannot be compiled:"
     assert lines[1].startswith("  Sign 'Sign_a': this operator is not supported; replace it")
     assert lines[2].startswith("  Pad 'Pad_b' [mode = reflect]: padding that repeats the image")
-    assert "by CumSum 'CumSum_sum', which is no function of one element" in lines[3]
+    assert lines[3] == (
+        "  CumSum 'CumSum_sum': this operator is not supported; "
+        "take the mean over height and width, or sum channels with a 1x1 convolution of ones"
+    )
+
+
+def test_operators_behind_refused_ones_are_listed_too() -> None:
+    """In the middle of a network, one behind the other, each with what would have to change."""
+    net = Network(opset=17)
+    constants = [net.constant(np.ones(6, np.float32)) for _ in range(2)]
+    normal = net.node("LayerNormalization", [net.dequantize("x", 0.5, 3), *constants], "normal")
+    first = net.quantize(normal, 0.5, 3)
+    padded = net.node("Pad", [first, net.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))], "padded", mode="edge")
+    pooled = net.node("MaxPool", [padded], kernel_shape=[2, 2])
+    soft = net.quantize(net.node("Softmax", [net.dequantize(pooled, 0.5, 3)], "soft"), 1 / 256, 0)
+    larger = net.node("Resize", [soft, "", net.constant(np.array([1, 1, 2, 2], np.float32))], "larger", mode="linear")
+    net.node("Sign", [larger], "y")
+    with pytest.raises(UnsupportedError) as caught:
+        import_model(net.model({"x": BYTES}, ["y"]))
+    found = {entry.node: entry.remedy for entry in caught.value.nodes}
+    assert list(found) == ["LayerNormalization_normal", "Pad_padded", "Softmax_soft", "Resize_larger", "Sign_y"]
+    assert found["LayerNormalization_normal"].startswith("use BatchNormalization")
+    assert found["Pad_padded"] == "use constant padding"
+    assert found["Softmax_soft"] == "move it to the end of the network, where the host computes it"
+    assert found["Resize_larger"].startswith("use mode = nearest")
+    assert found["Sign_y"].startswith("replace it by supported operators")
 
 
 def test_operators_that_onnxruntime_does_not_know() -> None:

@@ -6,7 +6,9 @@ import onnx
 
 from compiler.frontend.builder import Builder
 from compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from compiler.frontend.lowering import RULES as LOWERED
 from compiler.frontend.quantization import of_quantizer
+from compiler.frontend.remedies import not_supported
 from compiler.frontend.report import ConsequenceError, RefusalError, node_name, operator_name
 
 
@@ -81,6 +83,9 @@ def _check_member(builder: Builder, node: onnx.NodeProto, quantizer: onnx.NodePr
     if node.op_type == "DequantizeLinear":
         of_quantizer(builder.model, node)
     elif node.op_type not in FUNCTIONS + NOTHING + MOVEMENTS:
+        if node.op_type not in LOWERED:
+            builder.report.refuse(node, not_supported(node))
+            raise ConsequenceError
         raise RefusalError(
             f"its operand is computed in float by {operator_name(node)} '{node_name(node)}', "
             "which is no function of one element",

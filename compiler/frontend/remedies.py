@@ -1,0 +1,73 @@
+"""What to do about operators that cannot be compiled: one answer for each kind, as specific as it can be."""
+
+import onnx
+
+from compiler.frontend.report import RefusalError
+
+_GENERAL = "replace it by supported operators, or cut the network before it and leave the rest to the host"
+
+_REMEDIES = {
+    "use BatchNormalization, whose statistics are fixed, and train or calibrate again": (
+        "LayerNormalization",
+        "InstanceNormalization",
+        "GroupNormalization",
+        "RMSNormalization",
+        "MeanVarianceNormalization",
+        "LpNormalization",
+        "LRN",
+    ),
+    "move it to the end of the network, where the host computes it": ("Softmax", "LogSoftmax", "QLinearSoftmax"),
+    "cut the network before it and leave it to the host": (
+        "ArgMax",
+        "ArgMin",
+        "TopK",
+        "NonMaxSuppression",
+        "NonZero",
+        "RoiAlign",
+        "MaxRoiPool",
+    ),
+    "quantize statically, with calibrated scales, for example with weft quantize": (
+        "DynamicQuantizeLinear",
+        "ConvInteger",
+        "MatMulInteger",
+        "DynamicQuantizeMatMul",
+        "MatMulIntegerToFloat",
+        "DynamicQuantizeLSTM",
+    ),
+    "use a convolutional network; attention and recurrence are products of activations": (
+        "Attention",
+        "QAttention",
+        "MultiHeadAttention",
+        "Einsum",
+        "LSTM",
+        "GRU",
+        "RNN",
+    ),
+    "use MaxPool or AveragePool": ("LpPool", "GlobalLpPool", "MaxUnpool"),
+    "take the mean over height and width, or sum channels with a 1x1 convolution of ones": (
+        "ReduceSum",
+        "ReduceMax",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceSumSquare",
+        "ReduceLogSumExp",
+        "CumSum",
+    ),
+    "use strided or transposed convolutions, or Resize with mode = nearest": (
+        "DepthToSpace",
+        "SpaceToDepth",
+        "GridSample",
+        "AffineGrid",
+        "Col2Im",
+        "DeformConv",
+    ),
+    "unroll it when exporting; control flow cannot depend on values": ("If", "Loop", "Scan"),
+}
+_BY_OPERATOR = {operator: remedy for remedy, operators in _REMEDIES.items() for operator in operators}
+
+
+def not_supported(node: onnx.NodeProto) -> RefusalError:
+    """The refusal of an operator that no rule knows, with what would have to change."""
+    return RefusalError("this operator is not supported", _BY_OPERATOR.get(node.op_type, _GENERAL))
