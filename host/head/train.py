@@ -68,7 +68,7 @@ def _divide(labels: NDArray[np.str_], held_out: float, seed: int) -> tuple[NDArr
         raise HeadError(f"the labels hold {len(names)} class ({', '.join(names)}); a classifier needs two")
     rare = names[counts < 2]
     if len(rare):
-        raise HeadError(f"class {rare[0]!r}: has one example; two are needed, one to train on and one to hold out")
+        raise HeadError(f"class '{rare[0]}': has one example; two are needed, one to train on and one to hold out")
     rng = np.random.default_rng(seed)
     outside = np.concatenate([_some(rng, np.flatnonzero(labels == name), held_out) for name in names])
     return np.setdiff1d(np.arange(len(labels)), outside), outside

@@ -46,14 +46,14 @@ def ssd_vgg(classes: int = CLASSES, grid: int = GRIDS[0]) -> Blueprint:
     """
     b = Builder("ssd_vgg", 300, 300)
     conv4_3 = _conv4_3(b, grid)
-    maps = [_l2_normalize(b, conv4_3), *_deeper_maps(b, conv4_3)]
+    maps = [l2_normalize(b, conv4_3), *_deeper_maps(b, conv4_3)]
     outputs = []
     for kind, label, depth in (("classification", LABELS[0], classes), ("regression", LABELS[1], 4)):
         for place, (x, boxes) in enumerate(zip(maps, BOXES, strict=True)):
             head = b.conv(x, f"head.{kind}_head.module_list.{place}", boxes * depth, 3, padding=1,
                           scaled_by=SCALE if place == 0 else None)
             outputs.append((output_name(label, place), head))
-    return b.finish(outputs, None, None, [_ones(conv4_3.channels), numpy_helper.from_array(np.array(2, np.float32), "two")])
+    return b.finish(outputs, None, None, [ones(conv4_3.channels), numpy_helper.from_array(np.array(2, np.float32), "two")])
 
 
 def output_name(label: str, place: int) -> str:
@@ -88,7 +88,7 @@ def _deeper_maps(b: Builder, conv4_3: Value) -> list[Value]:
     return maps
 
 
-def _l2_normalize(b: Builder, x: Value) -> Value:
+def l2_normalize(b: Builder, x: Value) -> Value:
     """x / sqrt(sum over channels of x**2), of operators that become integer ones.
 
     A table of squares, a 1x1 convolution with ones as the sum, a table of reciprocal roots, a broadcast product.
@@ -101,5 +101,5 @@ def _l2_normalize(b: Builder, x: Value) -> Value:
     return b.function("Mul", NORMALIZED, [x.name, inverse.name], x.shape)
 
 
-def _ones(channels: int) -> onnx.TensorProto:
+def ones(channels: int) -> onnx.TensorProto:
     return numpy_helper.from_array(np.ones((1, channels, 1, 1), np.float32), "ones")
