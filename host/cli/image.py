@@ -2,6 +2,8 @@
 
 import argparse
 import signal
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from host.cli.registry import (
     print_list,
     print_one,
 )
+from host.cli.serve import OPTIONS, add_settings, given_settings
 from host.workspace.image import AccelContainerImage, Image
 from host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
 from host.workspace.model import Model
@@ -46,9 +49,9 @@ def add_parser(commands: Any) -> None:
     _reference(save)
     save.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.tar")
     run = add_verb(group, "run", _run, "serve an image here, without a container engine, until interrupted",
-                   "weft image run digits -- --port 50051")
+                   "weft image run digits --port 50051")
     _reference(run)
-    run.add_argument("options", nargs="*", metavar="-- OPTION", help="options of weft serve")
+    add_settings(run, OPTIONS)
     _add_manifests(group)
     add_deletion(group, Image)
 
@@ -80,7 +83,8 @@ def _create(options: argparse.Namespace) -> int:
         labels(options.tag, "--tag"), labels(options.property, "--property"), options.description, options.base,
         options.dependencies, options.preprocess, options.labels)
     image = Image.create(workspace, options.name, find(Model, workspace, options.model), config)
-    finish(image.operation, options.timeout, not options.json)
+    if image.operation:
+        finish(image.operation, options.timeout, not options.json)
     return print_one(options, image.refresh().serialize())
 
 
@@ -104,15 +108,17 @@ def _save(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     image = find(Image, open_workspace(options), options.reference)
-    waiting = {signal.SIGINT, signal.SIGTERM}
-    with image.run(*options.options) as server:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    settings = [text for name, value in given_settings(options).items()
+                for text in (f"--{name.replace('_', '-')}", str(value))]
+    with suppress(KeyboardInterrupt), image.run(*settings) as server:
         address = server.address
         facts = {"image": image.id, "grpc": f"{address.reachable}:{address.port}", "http_port": address.http_port,
                  "tls": address.tls, "pid": server.pid, "log": str(server.log)}
         print_json(facts) if options.json else print_one(options, facts)
-        print("", end="", flush=True)
-        signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
-        signal.sigwait(waiting)
+        sys.stdout.flush()
+        while True:
+            signal.pause()
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from host.workspace import entries, lineage
@@ -58,11 +57,11 @@ def _end(workspace: Workspace, entry: Entry) -> None:
         from host.workspace.operation import Operation
 
         Operation.of(workspace, entry).cancel()
-    if entry.kind == "image" and entry.state != "Succeeded":
+    if entry.kind == "image":
         from host.workspace.image.image import Image
 
-        with suppress(NotFoundError):
-            Image.of(workspace, entry).operation.cancel()
+        if building := Image.of(workspace, entry).operation:
+            building.cancel()
     if entry.kind == "service":
         from host.workspace.service.webservice import Webservice
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -108,10 +108,11 @@ class Image(Artifact):
     _operation: Operation | None = None
 
     @property
-    def operation(self) -> Operation:
-        """The building of it."""
+    def operation(self) -> Operation | None:
+        """The building of it; None where that has been deleted."""
         if self._operation is None:
-            self._operation = find(self.workspace, self.entry.details["operation"])
+            with suppress(NotFoundError):
+                self._operation = find(self.workspace, self.entry.details["operation"])
         return self._operation
 
     @property
@@ -119,10 +120,7 @@ class Image(Artifact):
         """NotStarted, Running, Succeeded, Failed, Cancelled or TimedOut."""
         if self.entry.state == SUCCEEDED:
             return SUCCEEDED
-        try:
-            state = self.operation.status
-        except NotFoundError:
-            return FAILED
+        state = self.operation.status if self.operation else FAILED
         if state not in LIVE:
             self.refresh()
         return state
@@ -133,9 +131,14 @@ class Image(Artifact):
         return None if self.entry.path is None else str(self.path)
 
     @property
-    def image_build_log_uri(self) -> str:
-        """The file of the build log."""
-        return str(self.operation.path / LOG)
+    def image_build_log_uri(self) -> str | None:
+        """The file of the build log; None where the operation has been deleted."""
+        return str(self.operation.path / LOG) if self.operation else None
+
+    @property
+    def error(self) -> str | None:
+        """Why it could not be built."""
+        return self.operation.error if self.operation else None
 
     @property
     def digest(self) -> str:
@@ -149,7 +152,8 @@ class Image(Artifact):
 
     def wait_for_creation(self, show_output: bool = False, timeout: float | None = None) -> None:
         """Waits until it is built; raises ``WorkspaceError`` with the reason where that failed."""
-        self.operation.wait_for_completion(show_output, timeout)
+        if self.operation:
+            self.operation.wait_for_completion(show_output, timeout)
         self._built()
 
     def save(self, target: str | Path) -> Path:
@@ -186,11 +190,11 @@ class Image(Artifact):
     def serialize(self) -> dict[str, Any]:
         return super().serialize() | {"creation_state": self.creation_state, "image_location": self.image_location,
                                       "image_build_log_uri": self.image_build_log_uri, "reference": self.reference,
-                                      "error": self.operation.error}
+                                      "error": self.error}
 
     def _built(self) -> Image:
         state = self.creation_state
         if state != SUCCEEDED:
-            reason = f": {self.operation.error}" if state not in LIVE else "; wait_for_creation() waits for it"
+            reason = f": {self.error}" if state not in LIVE else "; wait_for_creation() waits for it"
             raise WorkspaceError(f"image {self.id} is not built, it is {state}{reason}")
         return self.refresh()

@@ -34,7 +34,8 @@ class KubernetesConfiguration:
         max_replicas: the most; None: no autoscaling.
         queue_target: waiting requests a pod, above which pods are added.
         tls_secret: a Secret of type ``kubernetes.io/tls``; None: no TLS.
-        keys_secret: a Secret with an entry ``keys.json``; None: no keys.
+        keys_secret: a Secret with an entry ``keys.json``; None: no keys. With keys, whoever scrapes ``/metrics`` for the
+            autoscaler needs one of them as its bearer token.
         cpu, memory: what a pod asks for, as quantities; memory is its limit, too.
 
     Raises:

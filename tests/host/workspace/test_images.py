@@ -234,6 +234,7 @@ def test_builders_killed_at_random_moments(shop: Workspace, program: Model) -> N
     for attempt in range(2):
         made = make(shop, program)
         time.sleep(0.5 + 0.3 * attempt)
+        assert made.operation is not None
         pid = made.operation.refresh().entry.details.get("pid")
         if pid is not None and made.operation.status in operation.LIVE:
             os.killpg(pid, signal.SIGKILL)
@@ -252,3 +253,14 @@ def test_images_keep_their_models(shop: Workspace, image: Image, program: Model)
         program.delete()
     with pytest.raises(InUseError):
         Model(shop, "digits").delete()
+
+
+def test_an_image_outlives_the_record_of_its_building(shop: Workspace, program: Model) -> None:
+    made = make(shop, program)
+    made.wait_for_creation()
+    assert made.operation is not None
+    made.operation.delete()
+    found = Image(shop, "other", made.version)
+    assert (found.creation_state, found.image_build_log_uri, found.error) == ("Succeeded", None, None)
+    found.verify()
+    found.delete()

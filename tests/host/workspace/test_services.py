@@ -1,6 +1,7 @@
 """Services: deployed, scored, rotated, updated, killed, restarted, deleted."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,13 +149,20 @@ def test_a_service_outlives_its_deployer(shop: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_without_keys_and_with_settings(shop: Workspace, image: Image) -> None:
-    config = LocalWebservice.deploy_configuration(auth_enabled=False, queue=7, max_batch=2)
+def test_tls_without_keys_and_with_settings(shop: Workspace, image: Image, tmp_path: Path) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed: apt install openssl")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
+    key.chmod(0o600)
+    config = LocalWebservice.deploy_configuration(auth_enabled=False, queue=7, max_batch=2, tls_cert=cert, tls_key=key)
     service = Webservice.deploy_from_image(shop, "open", image, config)
     try:
         service.wait_for_deployment()
         assert Webservice(shop, "open").configuration == config
-        with with_key(service, None) as client:
+        assert service.http_uri.startswith("https://")
+        with client_from_service(service) as client:
             assert winner(client) == 7
         with pytest.raises(WorkspaceError, match="takes no keys"):
             service.get_keys()

@@ -1,6 +1,10 @@
 """The commands on workspaces, as a user types them."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ from host.networks import digits
 from host.workspace import Workspace
 
 MODEL = str(digits.MODEL)
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -74,6 +79,7 @@ def test_from_model_to_manifests_by_command(weft: Any, tmp_path: Path, capsys: p
     assert main(["image", "manifests", "digits", "--keys-secret", "k", "-o", str(tmp_path / "k8s.yaml")]) == 0
     assert (tmp_path / "k8s.yaml").read_text().startswith("# kubectl create secret generic k --from-file=keys.json\n---\n")
     assert [o["id"] for o in weft("operation", "list")["operations"]] == ["image:1", "convert:1"]
+    assert weft("operation", "delete", "image:1") == {"deleted": ["operation image:1"]}
     assert "compiling for tiny" in weft("operation", "show", "convert:1")["log"]
     refused(["model", "delete", "digits"], "in use; delete these first, in this order", capsys)
     assert weft("model", "delete", "digits", "--cascade")["deleted"] == [
@@ -109,6 +115,27 @@ def test_services_by_command(weft: Any) -> None:
         assert weft("service", "start", "digits")["grpc"] == made["grpc"]
     finally:
         assert weft("service", "delete", "digits") == {"deleted": ["service digits:1"]}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+def test_an_image_runs_until_it_is_told_to_stop(weft: Any) -> None:
+    weft("model", "register", MODEL, "--name", "digits")
+    weft("convert", "digits", "--config", "tiny", "--preprocess", "digits")
+    weft("image", "create", "digits", "digits.weft")
+    running = subprocess.Popen([sys.executable, "-m", "host", "image", "run", "digits", "--json", "--queue", "3"],
+                               stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert running.stdout is not None
+    lines = [running.stdout.readline()]
+    while lines[-1] not in ("}\n", ""):
+        lines.append(running.stdout.readline())
+    facts = json.loads("".join(lines))
+    image = str(digits.IMAGES / "digit_3_0705.png")
+    assert weft("score", "--address", facts["grpc"], image)["images"][0]["top"][0]["index"] == 3
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(60) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(facts["pid"], 0)
 
 
 @pytest.mark.usefixtures("here")
