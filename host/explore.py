@@ -22,11 +22,12 @@ PARAMETER_BYTES = 8     # a lane, of one parameter entry
 
 @dataclass(frozen=True)
 class Candidate:
-    """One accelerator for a network; ``rtl_cycles``: measured, where that was asked for."""
+    """One accelerator for a network; ``rtl_cycles``: measured, where that was asked for; ``notes`` of its program."""
 
     config: Config
     prediction: Prediction
     rtl_cycles: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def deviation(self) -> float | None:
@@ -76,8 +77,8 @@ def weigh(program: Program, inputs: Mapping[str, Any] | None = None) -> Candidat
     config = program.configuration
     prediction = predict(program, config)
     if inputs is None:
-        return Candidate(config, prediction)
+        return Candidate(config, prediction, notes=tuple(program.notes))
     with Session(program, config, backend="rtl") as session:
         session.run(inputs)
         assert session.report is not None
-        return Candidate(config, prediction, session.report.cycles)
+        return Candidate(config, prediction, session.report.cycles, tuple(program.notes))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from host.boundary import InputError
-from host.cli.common import add_command, add_json, print_json
+from host.cli.common import add_command, add_json, notices, print_json
 from host.explore import Candidate, compile_for, weigh
 from host.inputs import load_inputs
 from isa.config import PRESETS, load_config
@@ -36,9 +36,12 @@ def _run(options: argparse.Namespace) -> int:
     candidates = [weigh(program, _inputs(options, program)) for program in programs]
     if options.json:
         print_json({"model": str(options.model), "clock_mhz": options.clock, "macs": candidates[0].prediction.macs,
-                    "configs": [candidate.figures(options.clock) for candidate in candidates]})
+                    "configs": [candidate.figures(options.clock) for candidate in candidates],
+                    "notes": list(candidates[0].notes)})
     else:
         _print_table(options, candidates)
+        for line in notices(candidates[0].notes):
+            print(line)
     return 0
 
 

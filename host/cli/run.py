@@ -11,6 +11,7 @@ from host.cli.common import (
     add_command,
     add_json,
     lines_of_report,
+    notices,
     print_json,
     progress_bar,
     require_writable,
@@ -54,11 +55,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"program": str(options.program), "config": program.config, "backend": report.backend,
                     "outputs": {name: list(value.shape) for name, value in outputs.items()},
-                    "total_seconds": time.perf_counter() - begin} | report.figures())
+                    "total_seconds": time.perf_counter() - begin, "notes": program.notes} | report.figures())
         return 0
     for name, value in outputs.items():
         print(f"{name}: {value.dtype}{list(value.shape)}, from {value.min():.6g} to {value.max():.6g}")
-    print("\n".join(lines_of_report(report)))
+    print("\n".join([*lines_of_report(report), *notices(program.notes)]))
     return 0
 
 

@@ -37,7 +37,9 @@ def test_every_output_says_that_weights_are_random(image, tmp_path, capsys):
     on = ["--config", "tiny", "--backend", "emulator"]
     for arguments in (["score", path, image, *on], ["verify", path, "--input", image, *on],
                       ["compile", path, "-o", str(tmp_path / "small.weft"), "--config", "tiny"],
-                      ["info", str(tmp_path / "small.weft")], ["score", str(tmp_path / "small.weft"), image, *on[2:]]):
+                      ["info", str(tmp_path / "small.weft")], ["explore", path, "--configs", "tiny"],
+                      ["run", str(tmp_path / "small.weft"), "--input", image, *on[2:]],
+                      ["score", str(tmp_path / "small.weft"), image, *on[2:]]):
         for json_too in ([], ["--json"]):
             if json_too and arguments[0] == "compile":
                 continue
