@@ -11,7 +11,7 @@ from small_network import SMALL, small_blueprint
 
 from compiler.frontend import NOTICE
 from compiler.frontend.runtime import Session, with_outputs
-from host.networks import NetworkError, WeightsError, build_float
+from host.networks import SPECS, NetworkError, Resnet50, WeightsError, build_float
 from host.networks.architectures import ssd_vgg
 from host.networks.architectures.builder import Builder
 from host.networks.build import seeded_images
@@ -219,3 +219,16 @@ def test_ssds_scale_multiplies_the_weights_behind_it():
 def test_arguments_that_do_not_fit(arguments, message):
     with pytest.raises(NetworkError, match=message):
         build_float(SMALL, **arguments)
+
+
+def test_a_trained_network_computes_what_its_file_computes(shared_data):
+    """ResNet-50 as exported elsewhere, its weights in our layers: the same logits on a photograph, and the right class."""
+    path = shared_data / "models" / "resnet50_fp32.onnx"
+    built = build_float(SPECS["resnet50"], path)
+    assert built.provenance.notice is None
+    network = Resnet50.of(built)
+    image = network.preprocess([shared_data / "images" / "snowleopardgaze.jpg"])
+    wanted = next(iter(Session(onnx.load(path)).run({"data": image.transpose(0, 3, 1, 2)}).values()))
+    found = network.get_default_classifier(network.featurize(image), logits=True)
+    np.testing.assert_allclose(found, wanted, atol=1e-3)
+    assert network.classify(image).argmax() == 289
