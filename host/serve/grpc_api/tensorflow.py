@@ -66,8 +66,7 @@ async def status(service: Service, message: Any) -> Any:
 def signatures(model: Model) -> Any:
     """The signatures of a model: tensors, and encoded images where it has a recipe for them."""
     result = tfs.SignatureDefMap()
-    names = [DEFAULT_SIGNATURE] + [IMAGE_SIGNATURE] * (model.recipe is not None)
-    for name in names:
+    for name in _names(model):
         signature = result.signature_def[name]
         signature.method_name = PREDICT_METHOD
         for port in model.inputs:
@@ -83,8 +82,12 @@ def signatures(model: Model) -> Any:
 
 def check_signature(model: Model, name: str) -> None:
     """Raises ``ServiceError`` for a signature that the model does not have; empty is the default one."""
-    if name and name not in (known := list(signatures(model).signature_def)):
+    if name and name not in (known := _names(model)):
         raise ServiceError(Kind.INVALID, f"signature_name {name[:100]!r} is unknown; the model's are: {', '.join(known)}")
+
+
+def _names(model: Model) -> list[str]:
+    return [DEFAULT_SIGNATURE] + [IMAGE_SIGNATURE] * (model.recipe is not None)
 
 
 METADATA = {SIGNATURE_FIELD: (SIGNATURES_TYPE, signatures),

@@ -19,6 +19,9 @@ Handler = Callable[[Service, web.Request], Awaitable[web.Response]]
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
 """Probes need no key."""
 
+LINGER_SECONDS = 10.0
+"""For the rest of a refused body, so that its sender gets to read the answer."""
+
 _MODEL_V1 = "/v1/models/{name:[^/:]+}"
 _MODEL_V2 = "/v2/models/{name:[^/]+}"
 _VERSION = "/versions/{version:[^/:]+}"
@@ -61,7 +64,8 @@ async def start(service: Service) -> tuple[web.AppRunner, int]:
     settings = service.settings
     # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
     runner = web.AppRunner(application(service), access_log=None, keepalive_timeout=settings.receive_timeout,
-                           shutdown_timeout=settings.grace, handler_cancellation=True)
+                           lingering_time=min(LINGER_SECONDS, settings.receive_timeout), shutdown_timeout=settings.grace,
+                           handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, settings.host, settings.http_port, ssl_context=_tls(settings))
     try:
