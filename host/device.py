@@ -4,14 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from host.progress import Moment, Progress, layers_of
 from host.report import RunReport
 from isa.config import Config
 from isa.errors import WeftError
 from isa.image import Memory
 from isa.program import Program
-
-Progress = Callable[[int, int], None]
-"""Called with what is done and what there is to do: instructions."""
 
 
 class DeviceError(WeftError):
@@ -43,13 +41,17 @@ class EmulatorDevice:
         from sim.emulator import Emulator
 
         self.emulator = Emulator(program, self.config)
-        count = len(program)
         begin = time.perf_counter()
-        self.emulator.execute(memory, self.capture, progress and (lambda done: progress(done + 1, count)))
+        self.emulator.execute(memory, self.capture, progress and _observer(program, progress))
         return RunReport(self.name, program.macs, self.config.multipliers, time.perf_counter() - begin)
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def _observer(program: Program, progress: Progress) -> Callable[[int], None]:
+    layers, count = layers_of(program), len(program)
+    return lambda index: progress(Moment(index + 1, count, layers[index], (index + 1) / count))
 
 
 def open_device(backend: str, config: Config) -> Device:

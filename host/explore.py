@@ -80,5 +80,4 @@ def weigh(program: Program, inputs: Mapping[str, Any] | None = None) -> Candidat
         return Candidate(config, prediction, notes=tuple(program.notes))
     with Session(program, config, backend="rtl") as session:
         session.run(inputs)
-        assert session.report is not None
         return Candidate(config, prediction, session.report.cycles, tuple(program.notes))

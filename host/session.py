@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from compiler import compile_model
 from host.boundary import apply_tail, collect
-from host.device import Device, DeviceError, Progress, open_device
+from host.device import Device, DeviceError, open_device
+from host.progress import Progress
 from host.report import RunReport, total
 from isa.config import DEFAULT, Config, load_config
 from isa.image import build_memory, read_slot, write_inputs
@@ -32,14 +33,18 @@ class SessionBusyError(DeviceError):
     """Two threads ran one session at the same moment."""
 
 
-def load_program(source: str | Path | onnx.ModelProto | Program, config: Config) -> Program:
-    """A program as it is, from a program file, or compiled from a model; checked against ``config``."""
+def load_program(source: str | Path | onnx.ModelProto | Program, config: Config | None) -> Program:
+    """A program as it is, from a program file, or compiled from a model.
+
+    With ``config`` a program must be for it, and a model is compiled for it instead of the default.
+    """
     if isinstance(source, str | Path) and is_program(Path(source)):
         source = Program.load(Path(source))
     if isinstance(source, Program):
-        source.require(config)
+        if config is not None:
+            source.require(config)
         return source
-    return compile_model(source, config=config)
+    return compile_model(source, config=config or load_config(DEFAULT))
 
 
 def is_program(path: Path) -> bool:
@@ -56,16 +61,26 @@ class Session:
     """Runs a network on a device.
 
     ``source``: an ONNX model (path or proto), a program file, or a ``Program``. ``config``: a preset's name or a
-    ``Config``. ``backend``: ``rtl`` or ``emulator``. One thread at a time: a second one gets ``SessionBusyError``.
+    ``Config``; without, the device's, a program's own, or the default. ``backend``: ``rtl`` or ``emulator``. One thread
+    at a time: a second one gets ``SessionBusyError``.
     """
 
-    def __init__(self, source: str | Path | onnx.ModelProto | Program, config: str | Config = DEFAULT,
+    def __init__(self, source: str | Path | onnx.ModelProto | Program, config: str | Config | None = None,
                  backend: str = "rtl", device: Device | None = None) -> None:
-        self.config = load_config(config) if isinstance(config, str) else config
-        self.program = load_program(source, self.config)
+        if config is None and device is not None:
+            config = device.config
+        self.program = load_program(source, load_config(config) if isinstance(config, str) else config)
+        self.config = self.program.configuration
         self.device = device or open_device(backend, self.config)
-        self.report: RunReport | None = None
+        self._report: RunReport | None = None
         self._busy = threading.Lock()
+
+    @property
+    def report(self) -> RunReport:
+        """What the last run cost; raises ``DeviceError`` before the first."""
+        if self._report is None:
+            raise DeviceError("this session has not run yet, so it has no report: call run, score or features first")
+        return self._report
 
     def run(self, inputs: Mapping[str, Array], progress: Progress | None = None) -> dict[str, Array]:
         """Model inputs by name, each [N, ...] as the model takes them, to model outputs by name, [N, ...].
@@ -101,7 +116,7 @@ class Session:
             count = len(next(iter(integers.values())))
             images = [{name: values[i] for name, values in integers.items()} for i in range(count)]
             runs = [self._run_one(image, ports, progress) for image in images]
-            self.report = total([report for _, report in runs])
+            self._report = total([report for _, report in runs])
             return {port.name: np.stack([results[port.name] for results, _ in runs]) for port in ports}
         finally:
             self._busy.release()

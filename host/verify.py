@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from compiler.graph import Graph
 from host.boundary import apply_tail, collect
-from host.device import Device, EmulatorDevice, Progress
+from host.device import Device, EmulatorDevice
+from host.progress import Progress
 from host.reference import Reference
 from host.report import RunReport
 from isa.image import build_memory, read_slot, write_inputs

@@ -14,7 +14,6 @@ import onnx
 
 from compiler.frontend import NOTICE_PREFIX
 from host.boundary import InputError
-from host.device import Progress
 from host.report import RunReport
 from isa.config import DEFAULT, PRESETS
 
@@ -62,8 +61,8 @@ def lines_of_report(report: RunReport) -> Iterator[str]:
 
 
 @contextmanager
-def progress_bar(title: str, quiet: bool = False, unit: str = "instructions") -> Iterator[Progress | None]:
-    """Progress on standard error where a person watches, nothing elsewhere."""
+def progress_bar(title: str, quiet: bool, unit: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Progress on standard error where a person watches, nothing elsewhere; called with what is done and what there is."""
     with step_progress(quiet, unit) as show:
         yield show and (lambda done, count: show(title, done, count))
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from host.boundary import InputError
-from host.cli.common import add_command, add_config, add_json, print_json, progress_bar, require_writable
+from host.cli.bar import run_progress
+from host.cli.common import add_command, add_config, add_json, print_json, require_writable
 from host.inputs import load_inputs
 from host.session import is_program, load_program
 from isa.config import DEFAULT, load_config
@@ -36,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     batch = load_inputs(options.input, program.inputs, options.preprocess)
     from host.profile import measure
 
-    with progress_bar("profiling", options.json) as progress:
+    with run_progress("profiling", options.json) as progress:
         profile = measure(program, {name: values[:1] for name, values in batch.items()}, progress, options.model.name)
     if options.json:
         from host.profile.verdict import verdict

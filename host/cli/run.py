@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from host.boundary import InputError
+from host.cli.bar import run_progress
 from host.cli.common import (
     add_backend,
     add_command,
@@ -13,14 +13,12 @@ from host.cli.common import (
     lines_of_report,
     notices,
     print_json,
-    progress_bar,
     require_writable,
     save_arrays,
 )
-from host.device import Device, open_device
+from host.cli.waves import add_waves, device_of
 from host.inputs import load_inputs
 from host.session import Session
-from isa.config import Config
 from isa.program import Program
 
 
@@ -31,10 +29,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="image, .npy or .npz")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
     parser.add_argument("--output", type=Path, metavar="FILE.npz", help="where the model's outputs go")
-    parser.add_argument("--waves", type=Path, metavar="FILE.vcd", help="record waveforms of the RTL")
-    parser.add_argument("--from", type=int, default=0, dest="first", metavar="CYCLE", help="first cycle of the waveforms")
-    parser.add_argument("--to", type=int, default=10_000, dest="last", metavar="CYCLE", help="last one (default 10000)")
     add_backend(parser)
+    add_waves(parser)
     add_json(parser)
 
 
@@ -45,11 +41,10 @@ def _run(options: argparse.Namespace) -> int:
     config = program.configuration
     inputs = load_inputs(options.input, program.inputs, options.preprocess)
     begin = time.perf_counter()
-    with Session(program, config, device=_device(options, config)) as session, \
-            progress_bar("running", options.json) as progress:
+    with Session(program, config, device=device_of(options, config)) as session, \
+            run_progress("running", options.json) as progress:
         outputs = session.run(inputs, progress)
         report = session.report
-    assert report is not None
     if options.output:
         save_arrays(options.output, outputs)
     if options.json:
@@ -61,16 +56,3 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{name}: {value.dtype}{list(value.shape)}, from {value.min():.6g} to {value.max():.6g}")
     print("\n".join([*lines_of_report(report), *notices(program.notes)]))
     return 0
-
-
-def _device(options: argparse.Namespace, config: Config) -> Device:
-    if options.waves is None:
-        return open_device(options.backend, config)
-    if options.backend != "rtl":
-        raise InputError(f"--waves with --backend {options.backend}: only the rtl backend has waveforms")
-    if not 0 <= options.first <= options.last:
-        raise InputError(f"--from {options.first} --to {options.last}: must be two cycles in order")
-    require_writable(options.waves)
-    from host.rtl_device import RtlDevice, Waves
-
-    return RtlDevice(config, waves=Waves(options.waves, options.first, options.last))

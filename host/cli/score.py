@@ -10,6 +10,7 @@ from compiler.frontend import NOTICE_PREFIX, import_model
 from host.boundary import InputError
 from host.classify import Ranked, load_labels
 from host.cli import score_draw, score_service
+from host.cli.bar import run_progress
 from host.cli.common import (
     add_backend,
     add_command,
@@ -18,11 +19,11 @@ from host.cli.common import (
     lines_of_report,
     notices,
     print_json,
-    progress_bar,
     require_writable,
     save_arrays,
 )
 from host.cli.score_results import by_head, by_network, lines
+from host.cli.waves import add_waves, device_of
 from host.head import Head
 from host.inputs import load_inputs
 from host.reference import Reference
@@ -47,6 +48,7 @@ def add_parser(commands: Any) -> None:
                         help="least confidence of a box, for detectors (default %(default)s)")
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
+    add_waves(parser)
     add_json(parser)
     score_draw.add_option(parser)
     score_service.add_options(parser, images)
@@ -113,8 +115,8 @@ class Outcome(NamedTuple):
 
 def _on_device(options: argparse.Namespace, program: Program, batches: list[dict[str, Any]]) -> Outcome:
     outputs, features, reports = [], [], []
-    with Session(program, program.configuration, options.backend) as session, \
-            progress_bar("scoring", options.json) as progress:
+    with Session(program, device=device_of(options, program.configuration)) as session, \
+            run_progress("scoring", options.json) as progress:
         for batch in batches:
             if options.features or options.head:
                 found, feature = session.score(batch, progress)
@@ -123,11 +125,13 @@ def _on_device(options: argparse.Namespace, program: Program, batches: list[dict
                 found = session.run(batch, progress)
             outputs.append(found)
             reports.append(session.report)
-    report = total([each for each in reports if each is not None])
+    report = total(reports)
     return Outcome(outputs, features, list(lines_of_report(report)), report.figures())
 
 
 def _with_onnxruntime(options: argparse.Namespace, _: Program, batches: list[dict[str, Any]]) -> Outcome:
+    if options.waves:
+        raise InputError("--waves with --backend onnxruntime: only the rtl backend has waveforms")
     if is_program(options.model) or options.features or options.head:
         raise InputError("--backend onnxruntime scores a MODEL.onnx, and has no features; use rtl or emulator")
     reference = Reference(import_model(options.model).integer_model)

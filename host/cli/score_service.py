@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.service and options.address:
         raise InputError("--service and --address: give one of them")
-    unused = ("preprocess", "features", "config", "head")
+    unused = ("preprocess", "features", "config", "head", "waves")
     if given := [f"--{name}" for name in unused if getattr(options, name) is not None]:
         raise InputError(f"{given[0]}: a service has its own model and preprocessing; leave it out")
 

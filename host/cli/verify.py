@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import onnx
 from compiler import compile_graph
 from compiler.frontend import import_model
 from compiler.graph import Graph
+from host.cli.bar import run_progress
 from host.cli.common import (
     add_backend,
     add_command,
@@ -18,14 +20,14 @@ from host.cli.common import (
     lines_of_report,
     notices,
     print_json,
-    progress_bar,
 )
-from host.device import open_device
+from host.cli.waves import add_waves, device_of
+from host.device import Device, open_device
 from host.inputs import load_inputs
 from host.reference import saturation_notice
 from host.report import total
 from host.verify import Verdict, Verifier
-from isa.config import load_config
+from isa.config import Config, load_config
 
 
 def add_parser(commands: Any) -> None:
@@ -36,11 +38,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for images")
     add_config(parser)
     add_backend(parser)
+    add_waves(parser)
     add_json(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
-    verdict = verify_files(options.model, options.input, options.preprocess, options.config, options.backend, options.json)
+    verdict = verify_files(options.model, options.input, options.preprocess, options.config, options.backend, options.json,
+                           lambda config: device_of(options, config))
     if options.json:
         print_json({"model": str(options.model), "config": options.config, "backend": options.backend}
                    | figures(verdict))
@@ -49,19 +53,19 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if verdict.bytes_differing else 0
 
 
-def verify_files(model: Path, files: list[Path], recipe: str | None, config_name: str, backend: str,
-                 quiet: bool) -> Verdict:
-    """The verdict over all images of all files."""
+def verify_files(model: Path, files: list[Path], recipe: str | None, config_name: str, backend: str, quiet: bool,
+                 opened: Callable[[Config], Device] | None = None) -> Verdict:
+    """The verdict over all images of all files, on the device of that backend or the one that ``opened`` gives."""
     if notice := saturation_notice():
         print(f"note: {notice}", file=sys.stderr)
     config = load_config(config_name)
     graph = import_model(model)
     program = compile_graph(graph, config)
     batches = [load_inputs(file, program.inputs, recipe) for file in files]
-    device = open_device(backend, config)
+    device = opened(config) if opened else open_device(backend, config)
     verifier = Verifier(graph, program, device, unlowered(model, graph))
     verdict = None
-    with progress_bar("verifying", quiet) as progress:
+    with run_progress("verifying", quiet) as progress:
         for batch in batches:
             for index in range(len(next(iter(batch.values())))):
                 image = {name: values[index:index + 1] for name, values in batch.items()}

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from host.device import Progress
 from host.profile.profile import Profile, ProfileError
+from host.progress import Progress
 from host.session import Session
 from isa.program import Program
 
@@ -23,7 +23,6 @@ def measure(program: Program, inputs: Mapping[str, Any], progress: Progress | No
     with Session(program, program.configuration, device=device) as session:
         session.run(inputs, progress)
         report, timeline = session.report, device.timeline
-    assert report is not None
     if timeline is None:
         raise ProfileError("the device recorded no timeline")
     return Profile.of(program, report, timeline, title)

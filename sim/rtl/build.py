@@ -58,7 +58,7 @@ def produce_verilog(design: Design, variant: Variant, store: Cache, report: Repo
         if variant.both_edges:
             write_fast_verilog(design.make(), folder / VERILOG)
         else:
-            write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=variant.waves)
+            write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=variant.waves is not None)
 
     converter = sorted(Path(__file__).parent.glob("*.py"))
     key = digest_files(converter, design.digest(), repr(variant), *converter_versions())

@@ -8,12 +8,13 @@ from sim.rtl.cache import Cache
 from sim.rtl.design import digest_files
 from sim.rtl.process import Job, default_workers, run_jobs, run_tool
 from sim.rtl.progress import Report
-from sim.rtl.toolchain import Toolchain
-from sim.rtl.variants import Variant
+from sim.rtl.toolchain import FST_LIBRARIES, Toolchain, require_fst
+from sim.rtl.variants import Variant, Waves
 from sim.rtl.verilog import TOP
 
 LIBRARY = "simulator.so"
 HARNESS = Path(__file__).parent / "harness"
+FST_HEADERS = Path(__file__).parent / "fst"
 
 MODEL = "model"
 VERILATE = ("--cc", "--no-timing", "-O3", "--prefix", "Vtop", "--top-module", TOP, "-Wno-lint", "-Wno-fatal",
@@ -43,8 +44,10 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
                     report: Report, workers: int | None = None) -> None:
     """Makes ``folder / LIBRARY`` from the Verilog file, which is read from ``folder`` too.
 
-    Raises ``BuildError`` with a tool's message when it fails.
+    Raises ``BuildError`` with a tool's message when it fails, ``ToolError`` when a library is missing.
     """
+    if variant.waves is Waves.FST:
+        require_fst()
     workers = workers or default_workers()
     runtime = _runtime(variant, toolchain, cache, report, workers)
     report("verilate")
@@ -56,14 +59,15 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
     run_jobs(jobs, workers, folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
     report("link")
     objects = [*sorted(folder.glob("*.o")), *sorted(runtime.glob("*.o"))]
-    run_tool([toolchain.compiler, "-shared", "-o", LIBRARY, *objects, "-pthread"], "the linker", folder)
+    libraries = [f"-l:{name}" for name in FST_LIBRARIES] if variant.waves is Waves.FST else []
+    run_tool([toolchain.compiler, "-shared", "-o", LIBRARY, *objects, "-pthread", *libraries], "the linker", folder)
     for file in folder.glob("*.o"):
         file.unlink()
 
 
 def _runtime(variant: Variant, toolchain: Toolchain, cache: Cache, report: Report, workers: int) -> Path:
     """Objects of Verilator's run-time library, which every model of a variant shares."""
-    names = ["verilated.cpp", "verilated_threads.cpp", *(["verilated_vcd_c.cpp"] if variant.waves else [])]
+    names = ["verilated.cpp", "verilated_threads.cpp", *([f"verilated_{variant.waves}_c.cpp"] if variant.waves else [])]
 
     def make(folder: Path) -> None:
         report("compile Verilator's run time")
@@ -86,8 +90,9 @@ def _compilations(sources: list[Path], folder: Path, definitions: tuple[str, ...
 
 
 def _trace(variant: Variant) -> tuple[str, ...]:
-    value = int(variant.waves)
-    return (f"-DVM_TRACE={value}", f"-DVM_TRACE_VCD={value}", "-DVM_COVERAGE=0", "-DVM_SC=0")
+    formats = (f"-DVM_TRACE_{waves.upper()}={int(variant.waves is waves)}" for waves in Waves)
+    headers = (f"-I{FST_HEADERS}",) if variant.waves is Waves.FST else ()
+    return (f"-DVM_TRACE={int(variant.waves is not None)}", *formats, "-DVM_COVERAGE=0", "-DVM_SC=0", *headers)
 
 
 def _harness_units() -> list[Path]:
@@ -95,4 +100,4 @@ def _harness_units() -> list[Path]:
 
 
 def _own_sources() -> list[Path]:
-    return [Path(__file__), *sorted(HARNESS.iterdir())]
+    return [Path(__file__), *sorted(HARNESS.iterdir()), *sorted(FST_HEADERS.iterdir())]

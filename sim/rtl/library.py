@@ -58,6 +58,7 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
 WAVE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "weft_open_waves": (_I32, (HANDLE, ctypes.c_char_p, _U64, _U64)),
     "weft_close_waves": (None, (HANDLE,)),
+    "weft_recording_waves": (_I32, (HANDLE,)),
 }
 
 

@@ -88,7 +88,7 @@ class RtlSimulator:
             raise SimulationError(f"memory of dtype {memory.dtype} and shape {memory.shape}: must be uint8, of one "
                                   "dimension, contiguous and writeable")
         self.build, self.memory, self.base = build, memory, base
-        self._library = load(build.library, build.variant.waves)
+        self._library = load(build.library, build.variant.waves is not None)
         self._handle: int | None = self._library.weft_create(memory.ctypes.data_as(BYTES), memory.size, base, seed)
         self.timing = timing or Timing()
         self.reset()
@@ -230,17 +230,25 @@ class RtlSimulator:
         return result
 
     def open_waves(self, path: Path, first: int, last: int) -> None:
-        """Records clock cycles ``first`` to ``last`` into a VCD file. Raises ``SimulationError`` when it cannot."""
-        if not self.build.variant.waves:
-            raise SimulationError(f"waveforms: this is a {self.build.variant.name} build; build the 'waves' variant")
+        """Records cycles ``first`` to ``last`` of the next run, cycle 0 being the first that CYCLES counts.
+
+        Times in the file are half cycles. Raises ``SimulationError`` when it cannot.
+        """
+        if self.build.variant.waves is None:
+            raise SimulationError(f"waveforms: this is a {self.build.variant.name} build; build one of the wave variants")
         if not 0 <= first <= last:
             raise SimulationError(f"waveforms of cycles {first} to {last}: the first must not come after the last")
         if not self._library.weft_open_waves(self._simulation, str(path).encode(), first, last):
             raise SimulationError(f"{path} cannot be written: choose a file in a folder that exists and can be written")
 
+    @property
+    def recording_waves(self) -> bool:
+        """Whether the window of the waveforms is yet to end."""
+        return self.build.variant.waves is not None and bool(self._library.weft_recording_waves(self._simulation))
+
     def close_waves(self) -> None:
-        """Finishes the VCD file before its last cycle."""
-        if self.build.variant.waves:
+        """Finishes the file before its last cycle."""
+        if self.build.variant.waves is not None:
             self._library.weft_close_waves(self._simulation)
 
     def _check_access(self, kind: str, address: int, answered: bool, response: int) -> None:

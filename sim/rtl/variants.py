@@ -1,6 +1,14 @@
-"""The three ways in which a design is built."""
+"""The ways in which a design is built."""
 
+import enum
 from dataclasses import dataclass
+
+
+class Waves(enum.StrEnum):
+    """Formats of waveforms: text that every viewer reads, and GTKWave's compressed one."""
+
+    VCD = "vcd"
+    FST = "fst"
 
 
 @dataclass(frozen=True)
@@ -10,28 +18,28 @@ class Variant:
     Attributes:
         name: under which it is known.
         checks: assertions of the design fail the run, and what nothing initialises is random.
-        waves: waveforms can be recorded, with the hierarchy of the design.
+        waves: the format in which waveforms can be recorded, with the hierarchy of the design, or none.
 
     Any but the plain one finds a bus output that depends on a bus input within the cycle.
     """
 
     name: str
     checks: bool
-    waves: bool
+    waves: Waves | None
 
     @property
     def both_edges(self) -> bool:
         """Registers act on both clock edges, so that a cycle is one evaluation: only where speed is all."""
-        return not (self.checks or self.waves)
+        return not self.checks and self.waves is None
 
     @property
     def verilator_options(self) -> tuple[str, ...]:
         """Options for Verilator that this variant adds."""
         unknowns = "unique" if self.checks else "fast"
         return ("--x-assign", unknowns, "--x-initial", unknowns, *(("--assert",) if self.checks else ("--no-assert",)),
-                *(("--trace-vcd",) if self.waves else ()))
+                *((f"--trace-{self.waves}",) if self.waves else ()))
 
 
-FAST = Variant("fast", checks=False, waves=False)
-CHECKED = Variant("checked", checks=True, waves=False)
-WAVES = Variant("waves", checks=False, waves=True)
+FAST = Variant("fast", checks=False, waves=None)
+CHECKED = Variant("checked", checks=True, waves=None)
+WAVES = {waves: Variant(f"{waves} waves", checks=False, waves=waves) for waves in Waves}

@@ -83,24 +83,6 @@ def test_run_writes_outputs_equal_to_onnx_runtimes(program: Path, tmp_path: Path
         np.testing.assert_array_equal(outputs["logits"], expected["logits"])
 
 
-def test_waves_of_a_window(program: Path, tmp_path: Path) -> None:
-    waves = tmp_path / "run.vcd"
-    assert main(["run", str(program), "--input", str(IMAGE), "--preprocess", "digits", "--waves", str(waves), "--from",
-                 "100", "--to", "120"]) == 0
-    text = waves.read_text()
-    assert "$enddefinitions" in text
-    assert "systolic" in text
-    times = [int(line[1:]) for line in text.splitlines() if line.startswith("#")]
-    assert 0 < max(times) - min(times) <= 60
-
-
-def test_waves_that_do_not_fit(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = ["run", str(program), "--input", str(IMAGE), "--preprocess", "digits", "--waves"]
-    _refused([*run, str(tmp_path / "w.vcd"), "--backend", "emulator"], "only the rtl backend has waveforms", capsys)
-    _refused([*run, str(tmp_path / "w.vcd"), "--from", "9", "--to", "3"], "must be two cycles in order", capsys)
-    _refused([*run, str(tmp_path / "absent" / "w.vcd")], "cannot be written", capsys)
-
-
 @pytest.mark.parametrize("source", ["model", "program"])
 def test_score_ranks_and_writes_features(program: Path, source: str, tmp_path: Path,
                                          capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,8 @@ int32_t weft_open_waves(Simulation* simulation, const char* path, uint64_t first
 }
 
 void weft_close_waves(Simulation* simulation) { simulation->model.waves().close(); }
+
+int32_t weft_recording_waves(Simulation* simulation) { return simulation->model.waves().recording(); }
 #endif
 
 }  // extern "C"

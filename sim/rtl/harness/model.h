@@ -35,7 +35,7 @@ class Model {
 #else
         pins().clk = 1;
         top_.eval();
-        waves_.dump(2 * cycle);
+        waves_.dump(2 * cycle, pins().EVENTS(running));
 #endif
     }
 
@@ -47,7 +47,7 @@ class Model {
 #else
         pins().clk = 0;
         top_.eval();
-        waves_.dump(2 * cycle + 1);
+        waves_.dump(2 * cycle + 1, pins().EVENTS(running));
 #endif
     }
 

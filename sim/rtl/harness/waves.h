@@ -2,14 +2,18 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "Vtop.h"
 
 #if VM_TRACE
 #include <memory>
+#include <optional>
 
+#if VM_TRACE_FST
+#include "verilated_fst_c.h"
+#else
 #include "verilated_vcd_c.h"
+#endif
 #endif
 
 namespace weft {
@@ -18,33 +22,46 @@ namespace weft {
 
 class Waves {
   public:
-    // Records clock cycles `first` to `last`; a cycle begins with its rising edge. False when the file cannot be written.
+    // Records cycles `first` to `last` of the next run: cycle 0 is the first in which the design says that it runs, and a
+    // cycle begins with its rising edge. Times in the file are half cycles. False when the file cannot be written.
     bool open(Vtop& top, const char* path, uint64_t first, uint64_t last) {
         close();
-        file_ = std::make_unique<VerilatedVcdC>();
+        file_ = std::make_unique<File>();
         top.trace(file_.get(), 99);
         file_->open(path);
+        origin_.reset();
         first_ = 2 * first;
         end_ = 2 * last + 1;
         return file_->isOpen();
     }
+    bool recording() const { return file_ != nullptr; }
 
     void close() {
         if (file_) file_->close();
         file_.reset();
     }
 
-    void dump(uint64_t half_cycle) {
-        if (!file_ || half_cycle < first_) return;
-        if (half_cycle <= end_) {
-            file_->dump(half_cycle);
-        } else {
-            close();
+    void dump(uint64_t half_cycle, bool running) {
+        if (!file_) return;
+        if (!origin_) {
+            if (!running) return;
+            origin_ = half_cycle;
         }
+        const uint64_t time = half_cycle - *origin_;
+        if (time < first_) return;
+        if (time <= end_) file_->dump(time);
+        if (time >= end_) close();
     }
 
   private:
-    std::unique_ptr<VerilatedVcdC> file_;
+#if VM_TRACE_FST
+    using File = VerilatedFstC;
+#else
+    using File = VerilatedVcdC;
+#endif
+
+    std::unique_ptr<File> file_;
+    std::optional<uint64_t> origin_;
     uint64_t first_ = 0, end_ = 0;
 };
 
@@ -52,7 +69,7 @@ class Waves {
 
 class Waves {
   public:
-    void dump(uint64_t) {}
+    void dump(uint64_t, bool) {}
     void close() {}
 };
 

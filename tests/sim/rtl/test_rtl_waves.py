@@ -1,39 +1,67 @@
-"""Waveforms of a window of cycles."""
+"""Waveforms of a window of cycles, in both formats."""
 
 import re
+from pathlib import Path
 
 import pytest
+from pywellen import Waveform
 
+from sim.rtl import toolchain
 from sim.rtl.errors import SimulationError
-from sim.rtl.variants import WAVES
+from sim.rtl.toolchain import ToolError, require_fst
+from sim.rtl.variants import WAVES, Waves
+
+FIRST, LAST = 70, 99
 
 
-def test_a_window_of_waveforms(build_copier, open_bench, tmp_path):
-    with open_bench(build_copier(16, WAVES)) as bench:
-        bench.start(words=30)
-        first = bench.simulator.cycles + 10
-        bench.simulator.open_waves(tmp_path / "window.vcd", first, first + 19)
-        bench.simulator.run(10_000)
-        bench.simulator.open_waves(tmp_path / "cut.vcd", 0, 1 << 40)
+def record(bench, path: Path, first: int, last: int) -> None:
+    bench.simulator.open_waves(path, first, last)
+    bench.copy(30)
+    bench.simulator.close_waves()
+
+
+@pytest.mark.parametrize("waves", Waves)
+def test_a_window_of_waveforms(build_copier, open_bench, tmp_path, waves):
+    path = tmp_path / f"window.{waves}"
+    with open_bench(build_copier(16, WAVES[waves])) as bench:
         bench.copy(5)
-        bench.simulator.close_waves()
-    text = (tmp_path / "window.vcd").read_text()
-    times = [int(time) for time in re.findall(r"^#(\d+)$", text, re.M)]
-    assert times == list(range(2 * first, 2 * (first + 19) + 2))
-    assert re.search(r"\$var wire\s+40 \S+ axi__araddr ", text)
-    assert re.search(r"\$scope module fifo \$end", text)
-    clock = re.search(r"\$var wire\s+1 (\S+) clk ", text)[1]
-    assert len(re.findall(rf"^1{re.escape(clock)}$", text, re.M)) == 20
-    assert len(re.findall(r"^#\d+$", (tmp_path / "cut.vcd").read_text(), re.M)) > 100
+        record(bench, path, FIRST, LAST)
+        record(bench, tmp_path / f"whole.{waves}", 0, 1 << 40)
+    window, whole = Waveform(str(path)), Waveform(str(tmp_path / f"whole.{waves}"))
+    clock = window["TOP.top.clk"].tv
+    assert [int(time) for time, _ in clock] == list(range(2 * FIRST, 2 * LAST + 2))
+    assert int(clock[0][1]) == 1
+    assert len(whole["TOP.top.clk"].tv) > 100
+    names = {variable.full_name for variable in window.all_vars()}
+    assert any(name.startswith("TOP.top.fifo.") for name in names)
+    seen = [value_at(window, "TOP.top.events__causes", int(time)) for time, _ in clock]
+    assert seen == [value_at(whole, "TOP.top.events__causes", int(time)) for time, _ in clock]
+    assert set(seen) == {0, 1}
+    assert value_at(whole, "TOP.top.events__running", 0) == 1
+
+
+def value_at(waveform: Waveform, name: str, time: int) -> int:
+    """The value of the last change up to that time."""
+    return [int(value) for when, value in waveform[name].tv if int(when) <= time][-1]
 
 
 def test_what_cannot_be_recorded_is_refused(build_copier, open_bench, tmp_path):
-    refused = pytest.raises(SimulationError, match="this is a fast build; build the 'waves' variant")
+    refused = pytest.raises(SimulationError, match="this is a fast build; build one of the wave variants")
     with open_bench(build_copier()) as bench, refused:
         bench.simulator.open_waves(tmp_path / "window.vcd", 0, 1)
-    with open_bench(build_copier(16, WAVES)) as bench:
+    with open_bench(build_copier(16, WAVES[Waves.VCD])) as bench:
         with pytest.raises(SimulationError, match="cycles 5 to 4: the first must not come after the last"):
             bench.simulator.open_waves(tmp_path / "window.vcd", 5, 4)
         with pytest.raises(SimulationError, match=r"absent/window.vcd cannot be written"):
             bench.simulator.open_waves(tmp_path / "absent" / "window.vcd", 0, 1)
         bench.copy(1)
+
+
+def test_a_machine_without_the_libraries_of_fst_is_told_what_to_install(monkeypatch):
+    def missing(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    require_fst()
+    monkeypatch.setattr(toolchain, "ctypes", type("", (), {"CDLL": staticmethod(missing)}))
+    with pytest.raises(ToolError, match=re.escape("waveforms as FST need liblz4.so.1") + ".*or write a .vcd file"):
+        require_fst()

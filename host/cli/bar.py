@@ -1,0 +1,50 @@
+"""A run drawn in the terminal: layer, cycles, rate, time left."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from host.progress import Moment, Progress
+
+
+@contextmanager
+def run_progress(title: str, quiet: bool = False) -> Iterator[Progress | None]:
+    """Progress of runs on standard error where a person watches, nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    with show(title) as progress:
+        yield progress
+
+
+@contextmanager
+def show(title: str, console: Console | None = None) -> Iterator[Progress]:
+    """A bar for as long as the context lasts; a run that begins anew, for the next image, begins the bar anew."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[figures]}"),
+               TimeRemainingColumn())
+    with Bar(*columns, console=console or Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1.0, figures="")
+        begin, last = time.perf_counter(), 0.0
+
+        def update(moment: Moment) -> None:
+            nonlocal begin, last
+            if moment.share < last:
+                bar.reset(task)
+                begin = time.perf_counter()
+            last = moment.share
+            seconds = time.perf_counter() - begin
+            bar.update(task, completed=moment.share, description=f"{title} {moment.layer}".strip(),
+                       figures=_figures(moment, seconds))
+
+        yield update
+
+
+def _figures(moment: Moment, seconds: float) -> str:
+    if moment.cycles is None:
+        return f"{moment.done:,} of {moment.count:,} instructions"
+    return f"{moment.cycles:,} cycles, {moment.cycles / max(seconds, 1e-9) / 1e6:.2f} M cycles/s"

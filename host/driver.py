@@ -1,0 +1,64 @@
+"""The accelerator as software sees it: registers, doorbell, interrupt."""
+
+from collections.abc import Callable
+
+from host.device import DeviceError
+from isa.config import Config
+from isa.fields import Unit
+from isa.image import Memory
+from isa.program import Program
+from isa.registers import IDENTITY_VALUE, Block, Cause, Control, Register, StatusWord, counter_address
+from sim.rtl.build import Build
+from sim.rtl.simulator import RtlSimulator, Timing
+
+BASE = 1 << 20                  # anywhere but zero, so that a forgotten base shows
+WATCHDOG_CYCLES = 100_000       # far above any wait for memory
+LARGEST_RUN = 1 << 40
+LOW = 0xFFFF_FFFF
+
+
+class Driver:
+    """One run of ``program`` on a simulator of its own, whose memory is ``memory``."""
+
+    def __init__(self, build: Build, program: Program, memory: Memory, timing: Timing) -> None:
+        self.program = program
+        self.simulator = RtlSimulator(build, memory, BASE, timing)
+        self.read = self.simulator.read_register
+        self._prepare(program.configuration)
+
+    def _prepare(self, config: Config) -> None:
+        if self.read(Register.IDENTITY) != IDENTITY_VALUE:
+            raise DeviceError("the device does not answer as a Weft accelerator")
+        if self.read(Register.CONFIG) != int(config.digest[:8], 16):
+            raise DeviceError(f"the device is not of configuration {config.name}")
+        write = self.simulator.write_register
+        for register, value in ((Register.PROGRAM, BASE + self.program.code_address), (Register.BASE, BASE)):
+            write(register, value & LOW)
+            write(register + 4, value >> 32)
+        write(Register.WATCHDOG, WATCHDOG_CYCLES)
+        write(Register.INTERRUPT_ENABLE, 1)
+
+    def start(self) -> None:
+        """Rings the doorbell."""
+        self.simulator.write_register(Register.CONTROL, 1 << Control.START)
+
+    def run(self, observe: Callable[[], None] | None = None) -> StatusWord:
+        """From the doorbell to the interrupt; ``observe`` is called about twenty times a second."""
+        self.start()
+        self.simulator.run(LARGEST_RUN, observe and (lambda _: observe()))
+        return StatusWord.decode(self.read(Register.STATUS))
+
+    def read_64(self, address: int) -> int:
+        return self.read(address) | self.read(address + 4) << 32
+
+    def retired(self) -> dict[Unit, int]:
+        """Instructions that each unit has completed."""
+        return {unit: self.read(Register.RETIRED + 4 * unit) for unit in Unit}
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Cycles by block and cause."""
+        return {block.name: {cause.name: self.read_64(counter_address(block, cause)) for cause in Cause}
+                for block in Block}
+
+    def close(self) -> None:
+        self.simulator.close()

@@ -1,0 +1,93 @@
+"""What a run that failed looked like: every unit, every queue, every store between them."""
+
+from collections.abc import Iterator
+
+from host.driver import Driver
+from host.progress import Course
+from isa.config import Config
+from isa.fields import Unit, Units
+from isa.registers import ERROR_TEXT, TOKEN_BITS, Block, Cause, Register, StateWord, StatusWord
+
+MEANING = {
+    Cause.IDLE: "idle",
+    Cause.COMPUTING: "computing",
+    Cause.TOKEN: "waiting for a token",
+    Cause.WEIGHTS: "waiting for weights, parameters or a table",
+    Cause.ACTIVATIONS: "waiting for the activation memory",
+    Cause.MEMORY: "waiting for memory",
+    Cause.DRAINING: "waiting for an accumulator half to be drained",
+    Cause.SPACE: "waiting for room",
+    Cause.SUMS: "waiting for a full accumulator half",
+    Cause.OVERHEAD: "between steps of an instruction",
+}
+
+
+def describe(driver: Driver, status: StatusWord) -> str:
+    """The report of a failed run, several lines; reads registers only."""
+    return "\n".join(_Report(driver).lines(status))
+
+
+class _Report:
+    def __init__(self, driver: Driver) -> None:
+        self.driver, self.read, self.program = driver, driver.read, driver.program
+        self.course, self.instructions = Course(driver.program), list(driver.program)
+        self.retired = driver.retired()
+
+    def lines(self, status: StatusWord) -> Iterator[str]:
+        block = Block(self.read(Register.ERROR_UNIT))
+        cycles = self.driver.read_64(Register.CYCLES)
+        yield f"the run failed in {block.name} at cycle {cycles:,}: {ERROR_TEXT.get(status.error, status.error.name)}"
+        yield self._fetch()
+        for unit in Unit:
+            yield from self._unit(unit)
+        yield from _stores(self.driver, self.program.configuration)
+
+    def _fetch(self) -> str:
+        fetched, state = self.read(Register.FETCHED), StateWord.decode(self.read(Register.FETCH_STATE))
+        return (f"  FETCH: {MEANING[state.cause]}; {fetched} of {len(self.program)} instructions dispatched"
+                + (f"; next {self._instruction(fetched)}" if fetched < len(self.program) else ""))
+
+    def _unit(self, unit: Unit) -> Iterator[str]:
+        state = StateWord.decode(self.read(Register.STATE + 4 * unit))
+        own, done = self.course.own[unit], self.retired[unit]
+        yield (f"  {unit.name}: {MEANING[state.cause]}; {done} of {len(own)} instructions complete, {state.in_flight} in "
+               f"flight, {state.waiting} waiting; tokens held: {self._tokens(unit)}")
+        if done < len(own):
+            yield f"    at {self._instruction(own[done])}"
+        head = done + state.in_flight
+        if state.missing and head < len(own):
+            if state.in_flight:
+                yield f"    next {self._instruction(own[head])}"
+            for other in Unit:
+                if state.missing & Units(1 << other):
+                    yield f"    lacks {self._missing(unit, other)}"
+
+    def _tokens(self, unit: Unit) -> str:
+        word, mask = self.read(Register.TOKENS + 4 * unit), (1 << TOKEN_BITS) - 1
+        held = {other.name: word >> TOKEN_BITS * other & mask for other in Unit}
+        return ", ".join(f"{count} of {name}" for name, count in held.items() if count) or "none"
+
+    def _missing(self, unit: Unit, giver: Unit) -> str:
+        """The token that an instruction lacks, and who would give it."""
+        if giver is unit:
+            return f"the end of {unit.name}'s own earlier instructions"
+        giving = (index for index in self.course.own[giver][self.retired[giver]:]
+                  if self.instructions[index].signal >> unit & 1)
+        index = next(giving, None)
+        if index is None:
+            return f"a token of {giver.name}, and no instruction of {giver.name} that is to come gives one"
+        return f"a token of {giver.name}, which the end of {self._instruction(index)} gives"
+
+    def _instruction(self, index: int) -> str:
+        layer = self.course.layers[index]
+        return f"instruction {index}{f' of layer {layer!r}' if layer else ''}: {self.instructions[index]}"
+
+
+def _stores(driver: Driver, config: Config) -> Iterator[str]:
+    read = driver.read
+    halves, bursts = read(Register.HALVES), read(Register.BURSTS)
+    yield (f"  weight FIFO: {read(Register.WEIGHTS_HELD)} of {config.weight_words} words; parameter FIFO: "
+           f"{read(Register.PARAMETERS_HELD)} of {config.parameter_entries} entries; tables: "
+           f"{read(Register.TABLES_HELD)} of {config.table_pages} pages")
+    yield f"  accumulator halves: {halves & 0xFF} of 2 in use, {halves >> 8 & 0xFF} full"
+    yield f"  bus: {bursts & 0xFF} bursts of reads and {bursts >> 8 & 0xFF} of writes under way"
