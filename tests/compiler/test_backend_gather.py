@@ -3,10 +3,11 @@
 import numpy as np
 import onnx
 import pytest
+from concurrency import find_race, find_stall
 from networks import Network
 from verification import assert_exact
 
-from isa.config import Config
+from isa.config import Config, load_config
 from isa.instructions import LoadTable, Vector
 from isa.program import Program
 
@@ -66,6 +67,9 @@ def _passes(program: Program) -> int:
 def test_dense_block_equals_onnx_runtime(config: str | Config) -> None:
     program, _ = assert_exact(_model(), config)
     assert sum(isinstance(i, LoadTable) for i in program)
+    chosen = load_config(config) if isinstance(config, str) else config
+    assert find_stall(program, chosen) is None
+    assert [find_race(program, chosen, speeds) for speeds in range(2)] == [None] * 2
 
 
 def test_composed_tables_save_the_passes_of_the_concatenation() -> None:
