@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from host.boundary import apply_tail
 from host.bundle import Bundle
 from host.bundle.bundle import input_dtype
 from host.serve.errors import Kind, ServeError, ServiceError
 from isa.program import Output
-
-FLOAT_STEPS = {"dequantize", "softmax"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Model:
         program = bundle.program
         return cls(bundle.name, bundle.version, folder.absolute(),
                    tuple(Port(port.name, port.shape, input_dtype(port)) for port in program.inputs),
-                   tuple(Port(port.name, _output_shape(port), _output_dtype(port)) for port in program.outputs),
+                   tuple(_output(port) for port in program.outputs),
                    bundle.labels, bundle.recipe, program.config)
 
     @property
@@ -61,16 +60,10 @@ class Model:
         return f"{self.name} version {self.version}"
 
 
-def _output_dtype(port: Output) -> np.dtype[Any]:
-    return np.dtype(np.float32) if any(step["op"] in FLOAT_STEPS for step in port.tail) else np.dtype(port.slot.dtype)
-
-
-def _output_shape(port: Output) -> tuple[int, ...]:
-    shape = port.shape
-    for step in port.tail:
-        if step["op"] == "reshape":
-            shape = tuple(step["shape"])
-    return shape
+def _output(port: Output) -> Port:
+    """What the host's steps make of the device's integers, found by taking them."""
+    result = apply_tail(np.zeros((1, *port.shape), port.slot.dtype), port)
+    return Port(port.name, result.shape[1:], result.dtype)
 
 
 class Repository:
