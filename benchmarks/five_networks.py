@@ -1,4 +1,4 @@
-"""The five networks of the mission at full size, batch 1: cycles, utilization, memory traffic and wall time of the RTL.
+"""The five networks at full size, batch 1: cycles, utilization, memory traffic and wall time of the RTL.
 
 Networks with seeded random weights are built into --folder where it does not hold them yet. Every tensor is compared with
 ONNX Runtime's; exit code 1 when a byte differs anywhere. --predict takes the cost model's cycles instead and runs nothing.
