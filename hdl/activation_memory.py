@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import xor
 
-from amaranth import Array, Cat, Module, Mux, Signal, Value
+from amaranth import Array, Assert, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
@@ -12,8 +12,9 @@ from amaranth.utils import ceil_log2
 from hdl.interfaces import MEMORY_LATENCY, read_port_signature, write_port_signature
 from isa.config import Config
 
-BANK_LATENCY = 1                                    # a block RAM's own
-SELECT_LATENCY = MEMORY_LATENCY - BANK_LATENCY      # choosing among the banks
+BANK_LATENCY = 1        # a block RAM's own
+SELECT_LATENCY = 1      # choosing among the banks
+REQUEST_LATENCY = MEMORY_LATENCY - BANK_LATENCY - SELECT_LATENCY    # on the way to banks that lie all over a chip
 
 READERS = ("array", "post", "store")                # in order of priority
 WRITERS = ("post_write", "load")
@@ -34,7 +35,8 @@ class ActivationMemory(wiring.Component):
 
     Members: read ports ``array`` (always ready), ``post`` and ``store``, and write ports ``post_write`` (always ready)
     and ``load``, each seen from the unit; of requests to one bank the first in this order is accepted. An accepted
-    read sees all writes accepted in earlier cycles. Addresses wrap at ``config.activation_words``.
+    read sees all writes accepted in earlier cycles; a word is never read in the cycle in which it is written, which is what
+    tokens are for, so that any block RAM will do. Addresses wrap at ``config.activation_words``.
     """
 
     def __init__(self, config: Config):
@@ -57,12 +59,15 @@ class ActivationMemory(wiring.Component):
             m.submodules[f"bank_{bank}"] = memory
             read, write = memory.read_port(), memory.write_port()
             memories.append(read.data)
-            reads = [self._selects(port, bank, address_bits) for port in readers]
-            writes = [self._selects(port, bank, address_bits) for port in writers]
-            m.d.comb += [read.en.eq(Cat(reads).any()), write.en.eq(Cat(writes).any())]
-            m.d.comb += read.addr.eq(_first(reads, [port.address[bank_bits:address_bits] for port in readers]))
-            m.d.comb += write.addr.eq(_first(writes, [port.address[bank_bits:address_bits] for port in writers]))
-            m.d.comb += write.data.eq(_first(writes, [port.data for port in writers]))
+            reads = [self._wants(port, bank, address_bits) for port in readers]
+            writes = [self._wants(port, bank, address_bits) for port in writers]
+            m.d.sync += [read.en.eq(Cat(reads).any()), write.en.eq(Cat(writes).any())]
+            with m.If(Cat(reads).any()):
+                m.d.sync += read.addr.eq(_first(reads, [port.address[bank_bits:address_bits] for port in readers]))
+            with m.If(Cat(writes).any()):
+                m.d.sync += write.addr.eq(_first(writes, [port.address[bank_bits:address_bits] for port in writers]))
+                m.d.sync += write.data.eq(_first(writes, [port.data for port in writers]))
+            m.d.sync += Assert(~(read.en & write.en & (read.addr == write.addr)))
         for port in readers:
             self._deliver(m, port, memories, address_bits)
         return m
@@ -74,25 +79,26 @@ class ActivationMemory(wiring.Component):
             taken = [ports[other].valid & (banks[other] == banks[index]) for other in range(index)]
             m.d.comb += port.ready.eq(~Cat(taken).any())
 
-    def _selects(self, port, bank, address_bits):
-        banks = self._config.activation_banks
-        return port.valid & port.ready & (bank_of(port.address[:address_bits], banks) == bank)
+    def _wants(self, port, bank, address_bits):
+        return port.valid & (bank_of(port.address[:address_bits], self._config.activation_banks) == bank)
 
     def _deliver(self, m, port, memories, address_bits):
         banks = self._config.activation_banks
-        chosen = Signal(range(banks), reset_less=True)
-        accepted = Signal()
+        moves, chosen = port.valid & port.ready, bank_of(port.address[:address_bits], banks)
+        for stage in range(REQUEST_LATENCY + BANK_LATENCY):
+            moved, held = Signal(name=f"moved_{stage}"), Signal(range(banks), name=f"chosen_{stage}", reset_less=True)
+            m.d.sync += moved.eq(moves)
+            with m.If(moves):
+                m.d.sync += held.eq(chosen)
+            moves, chosen = moved, held
         word = Signal(self._config.word_bits, reset_less=True)
-        m.d.sync += accepted.eq(port.valid & port.ready)
-        with m.If(port.valid & port.ready):
-            m.d.sync += chosen.eq(bank_of(port.address[:address_bits], banks))
-        with m.If(accepted):
+        with m.If(moves):
             m.d.sync += word.eq(Array(memories)[chosen])
         m.d.comb += port.data.eq(word)
 
 
 def _first(selects, values):
-    """The value of the first port selected, or the last port's; ports of lower priority are the cheaper default."""
+    """The value of the first port that wants the bank, which is the one that is ready; or the last port's."""
     result = values[-1]
     for select, value in reversed(list(zip(selects[:-1], values[:-1], strict=True))):
         result = Mux(select, value, result)

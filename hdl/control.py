@@ -49,7 +49,9 @@ class Control(Component):
     halt : Out(1)
         No unit may start an instruction.
     clear : Out(1)
-        Resets every unit with its queue, and FETCH.
+        Resets FETCH and the weight FIFO.
+    resets : Out(4)
+        Resets each unit with its queue.
     units : In(hdl.issue.status_signature) of each
     fetch : In(hdl.fetch.control_signature)
     bus : In(hdl.axi.bus_status_signature)
@@ -66,6 +68,7 @@ class Control(Component):
         super().__init__({
             "axi": Out(axi_lite_signature()), "irq": Out(1),
             "program": Out(ADDRESS_BITS), "base": Out(ADDRESS_BITS), "halt": Out(1), "clear": Out(1),
+            "resets": Out(len(Unit)),
             "units": In(status_signature()).array(len(Unit)),
             "fetch": In(control_signature()),
             "bus": In(bus_status_signature()),
@@ -102,7 +105,7 @@ class Control(Component):
             connect(m, theirs, flipped(ours))
         m.d.comb += [
             run.load_error.eq(self.load_error), run.store_error.eq(self.store_error), run.data_left.eq(self.data_left),
-            self.clear.eq(run.clear), self.halt.eq(~run.running),
+            self.clear.eq(run.clear), self.resets.eq(run.resets), self.halt.eq(~run.running),
         ]
 
     def _interrupt(self, m):

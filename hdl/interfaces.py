@@ -10,7 +10,7 @@ from isa.fields import INSTRUCTION_BITS, Instruction
 from isa.instructions import WORD_ADDRESS
 from isa.registers import CAUSE_BITS, Block
 
-MEMORY_LATENCY = 2      # cycles from an accepted request to its data, activation memory and accumulators alike
+MEMORY_LATENCY = 3      # cycles from an accepted request to its data, activation memory and accumulators alike
 INSTRUCTION = unsigned(INSTRUCTION_BITS)
 
 

@@ -88,10 +88,7 @@ class Load(Component):
                     m.d.comb += self._shape(cls, fields, region.payload)
                     if cls is LoadWeights:
                         m.d.comb += partial.eq(fields.words[:exact_log2(self.config.size)].any())
-        with m.If(instruction.valid & instruction.ready & partial):
-            m.d.comb += self.unit.illegal.eq(1)
-        with m.If(self.bursts.illegal):
-            m.d.comb += self.unit.illegal.eq(1)
+        m.d.sync += self.unit.illegal.eq(self.bursts.illegal | (instruction.valid & instruction.ready & partial))
 
     def _shape(self, cls, fields, region):
         if cls is LoadActivations:

@@ -26,10 +26,10 @@ UNIT_BITS = 3
 class Run(Component):
     """The state of a run. The first error ends it, and its counters stand still from then on.
 
-    ``begin`` waits until the bus is quiet, then resets all units with ``clear`` and starts FETCH in the next cycle, the
-    first of ``running``. After an error the units are halted; the next ``begin`` makes them work again. ``stop`` ends a
-    run that stays neither done nor failed. ``watchdog`` cycles of ``busy`` in which no unit works or retires an
-    instruction and no word moves on the bus are an error, except that 0 is forever.
+    ``begin`` waits until the bus is quiet, then resets FETCH with ``clear`` and one unit after the other with ``resets``,
+    and starts FETCH in the next cycle, the first of ``running``. After an error the units are halted; the next ``begin``
+    makes them work again. ``stop`` ends a run that stays neither done nor failed. ``watchdog`` cycles of ``busy`` in which
+    no unit works or retires an instruction and no word moves on the bus are an error, except that 0 is forever.
 
     Members
     -------
@@ -44,7 +44,10 @@ class Run(Component):
     ended : Out(1)
         A pulse when the run is done or failed.
     clear : Out(1)
-        Resets every unit with its queue, and FETCH.
+        Resets FETCH, the counters, and what lies between units.
+    resets : Out(4)
+        Resets each unit with its queue, LOAD a cycle after ``clear``, the others each a cycle later: a pulse that goes to
+        all registers of a chip at once would limit its clock.
     units : In(status_signature) of each
     fetch : In(control_signature)
     bus : In(bus_status_signature)
@@ -58,6 +61,7 @@ class Run(Component):
         super().__init__({
             "begin": In(1), "stop": In(1), "watchdog": In(32),
             "busy": Out(1), "running": Out(1), "done": Out(1), "failed": Out(1), "ended": Out(1), "clear": Out(1),
+            "resets": Out(len(Unit)),
             "error": Out(8), "error_unit": Out(UNIT_BITS),
             "units": In(status_signature()).array(len(Unit)),
             "fetch": In(control_signature()),
@@ -72,15 +76,22 @@ class Run(Component):
         self.finished, self.expired = Signal(), Signal()
         m.d.comb += [
             self.busy.eq(self.state != State.IDLE), self.running.eq(self.state == State.RUN),
-            self.bus.halt.eq(~self.running), self.clear.eq((self.state == State.BEGIN) & self.bus.quiet),
+            self.bus.halt.eq(~self.running),
         ]
-        m.d.sync += [self.fetch.start.eq(self.clear), self.finished.eq(self.fetch.finished & self.running)]
+        # While units are reset the bus stays quiet: it is halted.
+        resetting, begun = Cat(self.clear, self.resets), Signal()
+        m.d.comb += begun.eq((self.state == State.BEGIN) & self.resets[-1])
+        m.d.sync += [
+            self.clear.eq((self.state == State.BEGIN) & self.bus.quiet & ~resetting.any() & ~self.stop),
+            self.resets.eq(Cat(self.clear, self.resets)),
+        ]
+        m.d.sync += [self.fetch.start.eq(begun & ~self.stop), self.finished.eq(self.fetch.finished & self.running)]
         self._detect(m)
         self._watch(m)
-        self._step(m)
+        self._step(m, begun)
         return m
 
-    def _step(self, m):
+    def _step(self, m, begun):
         with m.If(self.stop):
             self._enter(m, State.STOP)
         with m.Elif(self.begin):
@@ -91,7 +102,7 @@ class Run(Component):
             self._finish(m)
         with m.Elif(self.busy & self.expired):
             self._fail(m, Error.WATCHDOG, self._stuck())
-        with m.Elif(self.clear):
+        with m.Elif(begun):
             m.d.sync += self.state.eq(State.RUN)
         with m.Elif((self.state == State.STOP) & self.bus.quiet):
             m.d.sync += self.state.eq(State.IDLE)

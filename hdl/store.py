@@ -3,10 +3,11 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Out, connect
 
 from hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
 from hdl.bursts import Bursts, Place, burst_layout
+from hdl.elastic import Elastic
 from hdl.interfaces import MEMORY_LATENCY, instruction_layout, read_port_signature, unit_signature
 from isa.config import Config
 from isa.instructions import Store as StoreInstruction
@@ -44,6 +45,8 @@ class Store(Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.bursts = self.bursts = Bursts(self.config)
+        m.submodules.next_burst = self.next_burst = Elastic(burst_layout())
+        connect(m, self.bursts.burst, self.next_burst.enter)
         m.submodules.words = self.words = SyncFIFOBuffered(width=self.config.word_bits, depth=BUFFER_WORDS)
         self.request = data.StructLayout({"address": ADDRESS_BITS, "beats": 8, "final": 1})
         m.submodules.requests = self.requests = SyncFIFOBuffered(width=self.request.size, depth=REQUESTS)
@@ -73,7 +76,7 @@ class Store(Component):
 
     def _read(self, m):
         """Reads the burst's words while the buffer has room; the last of them passes the burst on."""
-        read, source, requests = self.read, self.bursts.burst, self.requests
+        read, source, requests = self.read, self.next_burst.leave, self.requests
         chip, left = Signal.like(self.burst.chip, reset_less=True), Signal.like(self.burst.words, reset_less=True)
         free = Signal(range(BUFFER_WORDS + 1), init=BUFFER_WORDS)
         accepted, last, beats = Signal(), Signal(), Signal(8)
@@ -129,7 +132,7 @@ class Store(Component):
             m.d.sync += cause.eq(Cause.ACTIVATIONS)
         with m.Elif(self.reading | self.requests.r_rdy | (self.answers.level != 0)):
             m.d.sync += cause.eq(Cause.MEMORY)
-        with m.Elif(~self.bursts.region.ready):
+        with m.Elif(~self.bursts.region.ready | self.next_burst.leave.valid):
             m.d.sync += cause.eq(Cause.OVERHEAD)
         with m.Else():
             m.d.sync += cause.eq(Cause.IDLE)

@@ -66,6 +66,7 @@ class Accelerator(Component):
         reset = ResetInserter(self.control.clear)
         m.submodules.fetch, m.submodules.weights = reset(self.fetch), reset(self.weights)
         for unit in Unit:
+            reset = ResetInserter(self.control.resets[unit])
             m.submodules[unit.name.lower()] = reset(self.units[unit])
             m.submodules[f"{unit.name.lower()}_issue"] = reset(self.issues[unit])
 

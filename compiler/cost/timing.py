@@ -35,7 +35,7 @@ BURST_INTERVAL = 2          # from one offer to the next
 REQUEST_LATENCY = 2         # from an offer to the request, and from room in a FIFO to the request
 SINK_LATENCY = 1            # from a beat to its word in a FIFO or the activation memory
 FILL_LATENCY = 1            # from a word in a FIFO to its use
-STORE_READ = 1              # from an offer to the first read on chip
+STORE_READ = 2              # from an offer to the first read on chip
 STORE_REQUEST = 2           # from the last read on chip to the request
 STORE_SEND = 2              # from the request to its first beat
 RETIRE_LATENCY = 1          # from a transfer's last event to its retirement
@@ -44,26 +44,26 @@ RETIRE_LATENCY = 1          # from a transfer's last event to its retirement
 PLAN_LATENCY = 4            # from an acceptance to the earliest step
 PLANS = 3                   # instructions between acceptance and their last step
 TAKE = 1                    # from a step's being taken to its first pixel
-WORD = 3                    # from a pixel's generation to its word at the array
+WORD = 4                    # from a pixel's generation to its word at the array
 SUMS_WRITTEN = 4            # from the read of an accumulator to its new value in memory
 WEIGHT_LATENCY = 2          # from the read of a row of weights to its place in the shadow plane
 
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
 POST_LATENCY = 3            # from an acceptance to the earliest group
-LANES_LATENCY = 36          # from a word's last group to its write
+LANES_LATENCY = 37          # from a word's last group to its write
 HALF_LATENCY = 2            # from the first group of the last word to the reuse of its accumulator half
-RESIDUAL_LATENCY = 4        # from the launch of a residual to the first word
+RESIDUAL_LATENCY = 6        # from the launch of a residual to the first word
 RESIDUAL_AHEAD = 16         # residual words read before a vector pass gets the port for its own, at most
-GATHER_LATENCY = 10         # from an acceptance to the first word gathered, taps not counted
-GATHER_DEPTH = 16           # words gathered ahead
-RELEASE_PARAMETERS = 8      # from the last group to room in the parameter FIFO
-RELEASE_TABLE = 33          # from the last group to room in the table FIFO
+GATHER_LATENCY = 12         # from an acceptance to the first word gathered, taps not counted
+GATHER_DEPTH = 18           # words gathered ahead
+RELEASE_PARAMETERS = 9      # from the last group to room in the parameter FIFO
+RELEASE_TABLE = 34          # from the last group to room in the table FIFO
 SUM_TURN = 5                # from the last group of a sum to the first tap of the next
 AVERAGE_SLOTS = 4           # cycles between additions to one sum, at least
 SEARCH_SLOTS = 4            # cycles between looks at the thresholds for one sum, at least
 SEARCH_STEPS = 8            # looks
-SEARCH_LATENCY = 8          # from the last addition to the first look, and from the last look to the result
+SEARCH_LATENCY = 10         # from the last addition to the first look, and from the last look to the result
 
 
 @dataclass(frozen=True)

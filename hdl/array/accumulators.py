@@ -48,8 +48,9 @@ class AccumulatorGroup(wiring.Component):
         valid = flag_line(m, self.pixel.valid, SUM_READ + SUM_SELECT + ACCUMULATE)
         indices, halves = (data_line(m, value, valid[:-1]) for value in (index, half))
         fresh = data_register(m, self.pixel.fresh, valid[0])
-        enable = flag_line(m, self.enable, 1)
-        read_half = data_register(m, self.half, self.enable)
+        enable = flag_line(m, self.enable, 2)
+        ask_half, read_half = data_line(m, self.half, enable[:2])[1:]
+        address = data_register(m, self.address, self.enable)
         before = Signal(self._sums, reset_less=True)
         totals = Signal(self._sums, reset_less=True)
         outputs = []
@@ -59,8 +60,8 @@ class AccumulatorGroup(wiring.Component):
             read, write = memory.read_port(), memory.write_port()
             fills = self.pixel.valid & (half == which)
             m.d.comb += [
-                read.en.eq((fills & ~self.pixel.fresh) | (self.enable & (self.half == which))),
-                read.addr.eq(Mux(fills, index, self.address)),
+                read.en.eq((fills & ~self.pixel.fresh) | (enable[1] & (ask_half == which))),
+                read.addr.eq(Mux(fills, index, address)),
                 write.en.eq(valid[-1] & (halves[-1] == which)),
                 write.addr.eq(indices[-1]),
                 write.data.eq(totals),
@@ -72,7 +73,7 @@ class AccumulatorGroup(wiring.Component):
         with m.If(valid[SUM_READ + SUM_SELECT]):
             for column in range(self._config.column_stage):
                 m.d.sync += totals[column].eq(self.sums[column] + before[column])
-        drained = data_register(m, Mux(read_half, outputs[1].as_value(), outputs[0].as_value()), enable[1])
+        drained = data_register(m, Mux(read_half, outputs[1].as_value(), outputs[0].as_value()), enable[2])
         done = flag_line(m, self.pixel.valid & self.pixel.done, UPDATE - 1)
         m.d.comb += [self.data.as_value().eq(drained), self.written.eq(done[-1])]
         return m

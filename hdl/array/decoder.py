@@ -40,7 +40,7 @@ class Decoder(wiring.Component):
         failed = Signal()
         m.d.comb += [
             advance.eq(~planned | (self.plan.valid & self.plan.ready)),
-            self.instruction.ready.eq((~holds | advance) & ~failed & ~self.illegal),
+            self.instruction.ready.eq(~holds & ~failed),
             self.busy.eq(holds | planned),
         ]
         with m.If(self.instruction.valid & self.instruction.ready):

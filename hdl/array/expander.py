@@ -14,7 +14,8 @@ class Expander(wiring.Component):
     """Offers one step after the other, with running sums only.
 
     What ends with a step is found in the cycle before it is offered, so that no path goes through a counter and on to
-    all that a step starts: a step is offered two cycles after the one before is taken, sooner than one can be used.
+    all that a step starts: a step is offered two cycles after the one before is taken, three when it is the first of an
+    instruction, sooner than one can be used.
 
     Members: ``plan`` (stream of ``plan_layout``), ``step`` (stream of ``step_layout``).
     """
@@ -32,13 +33,13 @@ class Expander(wiring.Component):
         holds, settled = Signal(), Signal()
         counters = {name: Signal.like(getattr(plan, name), name=name, reset_less=True) for name in LOOPS}
         wraps = {name: Signal(name=f"{name}_wraps", reset_less=True) for name in LOOPS}
-        first = Signal(reset_less=True)
+        fresh = Signal(reset_less=True)
         final = Cat(wraps.values()).all()
         taken = Signal()
         m.d.comb += [
             self.step.valid.eq(holds & settled),
             taken.eq(self.step.valid & self.step.ready),
-            self.plan.ready.eq(~holds | (taken & final)),
+            self.plan.ready.eq(~holds),
         ]
         with m.If(self.plan.valid & self.plan.ready):
             m.d.sync += [plan.eq(self.plan.payload), holds.eq(1), settled.eq(0)]
@@ -49,10 +50,10 @@ class Expander(wiring.Component):
         with m.Elif(~settled):
             m.d.sync += settled.eq(1)
             m.d.sync += [wraps[name].eq(counters[name] + 1 == getattr(plan, name)) for name in LOOPS]
-            m.d.sync += first.eq(~Cat(counters.values()).any())
+            m.d.sync += fresh.eq(plan.first & ~Cat(counters.values()).any())
         position = self._position(m, plan, wraps, taken)
         shared = {name: getattr(plan, name) for name in self._shared()}
-        for name, value in {**shared, **position, "fresh": plan.first & first, "final": final}.items():
+        for name, value in {**shared, **position, "fresh": fresh, "final": final}.items():
             m.d.comb += getattr(self.step.payload, name).eq(value)
         return m
 

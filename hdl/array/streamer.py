@@ -41,21 +41,24 @@ class Streamer(wiring.Component):
         step = Signal(step_layout(self._config), reset_less=True)
         working = Signal()
         start = Signal(reset_less=True)
-        row_end, last = Signal(), Signal()
         rows, columns = Signal.like(step.height, reset_less=True), Signal.like(step.width, reset_less=True)
+        # Whether this is the last column, and the last row: found a pixel earlier, as all that follows hangs on them.
+        row_end, last_row = Signal(reset_less=True), Signal(reset_less=True)
+        last = Signal()
         m.d.comb += [
-            row_end.eq(columns == 1),
-            last.eq(row_end & (rows == 1)),
+            last.eq(row_end & last_row),
             self.working.eq(working),
             self.step.ready.eq((~working | last) & self.tile_ready & (self.half_free | ~self.step.payload.fresh)),
         ]
         new = self.step.payload
         with m.If(self.step.valid & self.step.ready):
-            m.d.sync += [step.eq(new), working.eq(1), start.eq(1), rows.eq(new.height), columns.eq(new.width)]
+            m.d.sync += [step.eq(new), working.eq(1), start.eq(1), rows.eq(new.height), columns.eq(new.width),
+                         row_end.eq(new.width == 1), last_row.eq(new.height == 1)]
         with m.Elif(working):
-            m.d.sync += [working.eq(~last), start.eq(0), columns.eq(columns - 1)]
+            m.d.sync += [working.eq(~last), start.eq(0), columns.eq(columns - 1), row_end.eq(columns == 2)]
             with m.If(row_end):
-                m.d.sync += [columns.eq(step.width), rows.eq(rows - 1)]
+                m.d.sync += [columns.eq(step.width), row_end.eq(step.width == 1),
+                             rows.eq(rows - 1), last_row.eq(rows == 2)]
         y, x, address = self._walk(m, step, row_end, working)
         inside = (y.as_unsigned() < step.source_height) & (x.as_unsigned() < step.source_width)
         valid, first, done = Signal(), Signal(), Signal()

@@ -36,7 +36,7 @@ class AverageLane(Component):
     total : Out(signed(48))
     """
 
-    ADD_AT = 4
+    ADD_AT = 6
     LOOP = 4        # cycles from one addition to the next of the same channel
     LATENCY = ADD_AT + LOOP
 
@@ -65,12 +65,15 @@ class AverageLane(Component):
 
     def _term(self, m):
         """fl(scale * (byte - zero point)) in units of the scale's last place."""
-        difference = Mux(self.inside, self.byte - self.term.source_zero, 0)
-        distance = carry(m, difference, self.enables[0:1])
-        size = carry(m, (magnitude(distance)[:8] * self.term.multiplier)[:8 + SIGNIFICANT], self.enables[1:2])
-        negative = carry(m, distance[-1], self.enables[1:self.ADD_AT])
-        held, mask = (carry(m, value, self.enables[2:3]) for value in (size, thermometer(size[SIGNIFICANT:])))
-        term = carry(m, round_to_24_bits(held, mask), self.enables[3:4])
+        enables, half = self.enables, SIGNIFICANT // 2
+        difference = carry(m, Mux(self.inside, self.byte - self.term.source_zero, 0), enables[0:1])
+        negative = carry(m, difference[-1], enables[1:self.ADD_AT])
+        distance = carry(m, magnitude(difference)[:8], enables[1:2])
+        low, high = (carry(m, distance * self.term.multiplier.word_select(index, half), enables[2:3])
+                     for index in range(2))
+        size = carry(m, (low + (high << half))[:8 + SIGNIFICANT], enables[3:4])
+        held, mask = (carry(m, value, enables[4:5]) for value in (size, thermometer(size[SIGNIFICANT:])))
+        term = carry(m, round_to_24_bits(held, mask), enables[5:6])
         return Mux(negative, -term, term)
 
 

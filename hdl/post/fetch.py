@@ -19,6 +19,16 @@ def gathered_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"word": config.word_bits, "origin": Origin, "inside": 1, "first": 1, "last": 1})
 
 
+def _room(m, depth, more, less):
+    """Whether fewer than ``depth`` are in use, found as they are counted: ``more`` hangs on it in the same cycle."""
+    used, room = Signal(range(depth + 1)), Signal(init=1)
+    with m.If(more & ~less):
+        m.d.sync += [used.eq(used + 1), room.eq(used != depth - 1)]
+    with m.Elif(less & ~more):
+        m.d.sync += [used.eq(used - 1), room.eq(1)]
+    return room
+
+
 class Arbiter(Component):
     """One read port for two readers; the first wins.
 
@@ -65,16 +75,11 @@ class Residuals(Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.config.word_bits, depth=self.depth)
-        used, room = Signal(range(self.depth + 1)), Signal()
         requested, returning = Signal(), Signal(MEMORY_LATENCY)
         taken = self.word.valid & self.word.ready
         m.d.sync += returning.eq(Cat(requested, returning))
-        with m.If(requested & ~taken):
-            m.d.sync += used.eq(used + 1)
-        with m.Elif(taken & ~requested):
-            m.d.sync += used.eq(used - 1)
+        room = _room(m, self.depth, requested, taken)
         m.d.comb += [
-            room.eq(used != self.depth),
             self.port.valid.eq(self.place.valid & room), self.port.address.eq(self.place.payload.address),
             requested.eq(self.port.valid & self.port.ready), self.place.ready.eq(room & self.port.ready),
             fifo.w_en.eq(returning[-1]), fifo.w_data.eq(self.port.data), self.pushed.eq(fifo.w_en),
@@ -119,14 +124,8 @@ class Gather(Component):
             fifo.w_en.eq(pushing), fifo.w_data.eq(word), self.pushed.eq(pushing & for_lanes), self.busy.eq(valid),
             self.out.payload.eq(fifo.r_data), self.out.valid.eq(fifo.r_rdy), fifo.r_en.eq(self.out.ready),
         ]
-        used = Signal(range(self.DEPTH + 1))
         accepted = tap.valid & tap.ready & self._kept(tap.payload)
-        taken = self.out.valid & self.out.ready
-        with m.If(accepted & ~taken):
-            m.d.sync += used.eq(used + 1)
-        with m.Elif(taken & ~accepted):
-            m.d.sync += used.eq(used - 1)
-        room = used != self.DEPTH
+        room = _room(m, self.DEPTH, accepted, self.out.valid & self.out.ready)
         m.d.comb += [
             self.port.valid.eq(tap.valid & room & tap.payload.inside), self.port.address.eq(tap.payload.address),
             tap.ready.eq(room & (self.port.ready | ~tap.payload.inside)),

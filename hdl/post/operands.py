@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from hdl.interfaces import accumulator_read_signature
 from hdl.post.records import Origin, byte_word
-from hdl.post.stages import CAPTURED, DATA, ISSUED, OPERAND
+from hdl.post.stages import CAPTURED, DATA, OPERAND
 from hdl.post.tokens import at, chain_layout, channel_of, choose
 from isa.config import Config
 
@@ -18,9 +18,9 @@ class Operands(Component):
     Members
     -------
     chains : In(chain_layout)
-        The tokens at stages ``ISSUED`` to ``CAPTURED``.
-    issued, pixel : In
-        The sequencer issues a group; number of its word.
+        The tokens at stages up to ``CAPTURED``.
+    issued, drains, closing, pixel : In
+        The sequencer issues the first group of a word; of origin ACCUMULATOR; the instruction's last; the word's number.
     accumulator : Out(accumulator_read_signature)
     bytes : In(word)
         The next word of origin BYTES.
@@ -38,7 +38,7 @@ class Operands(Component):
         self.config = config
         super().__init__({
             "chains": In(chain_layout(config, OPERAND)),
-            "issued": In(1), "pixel": In(ceil_log2(config.accumulator_depth)),
+            "issued": In(1), "drains": In(1), "closing": In(1), "pixel": In(ceil_log2(config.accumulator_depth)),
             "accumulator": Out(accumulator_read_signature(config)),
             "bytes": In(byte_word(config)), "average": In(data.ArrayLayout(signed(8), config.lanes)),
             "sums": In(data.ArrayLayout(signed(32), config.size)),
@@ -48,14 +48,14 @@ class Operands(Component):
 
     def elaborate(self, platform):
         m = Module()
-        issued, arriving, captured = (at(self.chains, stage) for stage in (ISSUED, DATA, CAPTURED))
+        arriving, captured = (at(self.chains, stage) for stage in (DATA, CAPTURED))
         port = self.accumulator
-        opens, arrives = (token.valid & ~token.group.any() & (token.origin == Origin.ACCUMULATOR)
-                          for token in (issued, arriving))
+        arrives = arriving.valid & ~arriving.group.any() & (arriving.origin == Origin.ACCUMULATOR)
         pixel = Signal.like(self.pixel, reset_less=True)
         with m.If(self.issued):
             m.d.sync += pixel.eq(self.pixel)
-        m.d.comb += [port.enable.eq(opens), port.address.eq(pixel), port.release.eq(opens & issued.closing)]
+        m.d.sync += [port.enable.eq(self.issued & self.drains), port.release.eq(self.issued & self.drains & self.closing)]
+        m.d.comb += port.address.eq(pixel)
         held = Signal(port.data.shape(), reset_less=True)
         with m.If(arrives):
             m.d.sync += held.eq(port.data)

@@ -91,6 +91,8 @@ class Parameters(Component):
         Filled by LOAD: the lanes' biases, then the lanes' scales.
     available : Out
         Entries that no instruction so far has used up.
+    word, thresholds : Out(1)
+        They suffice for a word, or for an average.
     take : In(1)
         The instruction's last group enters the lanes: ``groups`` entries (``take_thresholds``: 256) are used up.
     bias_read, scale_read : In(stream of word_read, always ready)
@@ -110,7 +112,8 @@ class Parameters(Component):
         read = stream.Signature(word_read(config), always_ready=True)
         super().__init__({
             "sink": In(sink_signature(config)),
-            "available": Out(range(config.parameter_entries + 1)), "take": In(1), "take_thresholds": In(1),
+            "available": Out(range(config.parameter_entries + 1)), "word": Out(1), "thresholds": Out(1),
+            "take": In(1), "take_thresholds": In(1),
             "bias_read": In(read), "scale_read": In(read),
             "search": In(1), "offsets": In(data.ArrayLayout(8, config.lanes)),
             "biases": Out(data.ArrayLayout(32, config.lanes)), "scales": Out(data.ArrayLayout(32, config.lanes)),
@@ -141,16 +144,22 @@ class Parameters(Component):
 
     def _count(self, m, complete):
         config, read = self.config, self.scale_read
-        used = self._entries(self.take, self.take_thresholds)
-        with m.If(complete | self.take):
-            m.d.sync += self.available.eq(self.available + complete - used)
+        used = Mux(self.take_thresholds, THRESHOLDS, config.groups)
+        available = self.available
+        # Both sums, and what they suffice for, are there before it is known which is wanted.
+        more, less = available + complete, (available + complete - used)[:len(available)]
+
+        def hold(count):
+            return [available.eq(count), self.word.eq(count >= config.groups), self.thresholds.eq(count >= THRESHOLDS)]
+
+        with m.If(self.take):
+            m.d.sync += hold(less)
+        with m.Elif(complete):
+            m.d.sync += hold(more)
         room = config.parameter_entries * config.parameter_beats
         free = Signal(range(room + 1), init=room)
         released = read.valid & read.payload.release
-        freed = self._entries(released, read.payload.thresholds) * config.parameter_beats
+        freed = Mux(released, Mux(read.payload.thresholds, THRESHOLDS, config.groups), 0) * config.parameter_beats
         with m.If(self.sink.valid | released):
             m.d.sync += free.eq(free + freed - self.sink.valid)
         m.d.comb += [self.sink.free.eq(free), self.occupied.eq(free != room)]
-
-    def _entries(self, some, thresholds):
-        return Mux(some, Mux(thresholds, THRESHOLDS, self.config.groups), 0)

@@ -85,6 +85,7 @@ class Requantize(Component):
         coarse, fine = self.enables[self.SHIFT_AT], self.enables[self.SHIFT_AT + 1]
         right = carry(m, (self.scale[SIGNIFICANT:] - MIN_SHIFT)[:6], self.enables[self.SCALE_AT:self.SHIFT_AT])
         rest = carry(m, right[:_FINE], [coarse])
+        below = carry(m, ((1 << right[:_FINE]) - 1)[:(1 << _FINE) - 1], [coarse])
         window, shifted = Signal(_WINDOW, reset_less=True), Signal(_WINDOW, reset_less=True)
         lost, over, sticky, saturated = (Signal(name=name, reset_less=True)
                                          for name in ("lost", "over", "sticky", "saturated"))
@@ -92,7 +93,6 @@ class Requantize(Component):
         with m.If(coarse):
             m.d.sync += [out.eq(choose(right[_FINE:], choices))
                          for out, choices in zip((window, lost, over), zip(*steps, strict=True), strict=True)]
-        below = ((1 << rest) - 1)[:(1 << _FINE) - 1]
         with m.If(fine):
             m.d.sync += [shifted.eq(window >> rest), saturated.eq(over), sticky.eq(lost | (window & below).any())]
         m.d.comb += [

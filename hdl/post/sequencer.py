@@ -8,7 +8,6 @@ from amaranth.utils import ceil_log2
 from hdl.post.records import IN_FLIGHT, WORK, Origin
 from hdl.post.tokens import token_layout
 from isa.config import Config
-from isa.instructions import THRESHOLDS
 from isa.registers import CAUSE_BITS, Cause
 
 
@@ -18,8 +17,10 @@ class Sequencer(Component):
     Members
     -------
     work : In(stream of WORK)
-    parameters, tables : In
-        Entries and pages there.
+    parameters, thresholds : In(1)
+        Parameters for a word, or those of an average, are there.
+    tables : In
+        Pages there.
     half : In(1)
         A full accumulator half is there that is not being released.
     operand : In(one bit for each Origin but ACCUMULATOR)
@@ -49,7 +50,7 @@ class Sequencer(Component):
         self.token = token_layout(config)
         super().__init__({
             "work": In(stream.Signature(WORK)),
-            "parameters": In(range(config.parameter_entries + 1)), "tables": In(range(config.table_pages + 1)),
+            "parameters": In(1), "thresholds": In(1), "tables": In(range(config.table_pages + 1)),
             "half": In(1), "operand": In(len(Origin)), "residual": In(1), "space": In(1), "gathering": In(1),
             "group": Out(stream.Signature(self.token, always_ready=True)), "word": Out(1),
             "pixel": Out(ceil_log2(config.accumulator_depth)), "averaging": Out(1), "launch": Out(1),
@@ -104,7 +105,7 @@ class Sequencer(Component):
         """Whether parameters and table that the instruction needs are there."""
         few = (now.origin == Origin.ACCUMULATOR) | (now.origin == Origin.SUM)
         many = now.origin == Origin.AVERAGE
-        return ((~few | (self.parameters >= self.config.groups)) & (~many | (self.parameters >= THRESHOLDS))
+        return ((~few | self.parameters) & (~many | self.thresholds)
                 & (~(now.table | now.release_table) | self.tables.any()))
 
     def _token(self, m, now, go, started, group, final, closing):

@@ -185,7 +185,8 @@ class Post(Component):
             self.total.take.eq(takes[Origin.SUM]), self.average.take.eq(takes[Origin.AVERAGE]),
             sequencer.half.eq(self.accumulator.available & ~self.accumulator.release),
             sequencer.gathering.eq(self.gather.busy | self.average.busy),
-            sequencer.parameters.eq(self.parameter_fifo.available), sequencer.tables.eq(self.table_fifo.available),
+            sequencer.parameters.eq(self.parameter_fifo.word), sequencer.thresholds.eq(self.parameter_fifo.thresholds),
+            sequencer.tables.eq(self.table_fifo.available),
         ]
 
     def _constants(self, m):
@@ -228,6 +229,8 @@ class Post(Component):
         summed, done = at(chains, SUMMED), at(chains, RESULT)
         m.d.comb += [
             operands.issued.eq(self.sequencer.word), operands.pixel.eq(self.sequencer.pixel),
+            operands.drains.eq(self.sequencer.group.payload.origin == Origin.ACCUMULATOR),
+            operands.closing.eq(self.sequencer.group.payload.closing),
             operands.bytes.eq(self.gather.out.payload.word),
             operands.sums.eq(self.total.sums), operands.average.eq(self.average.result),
             self.average.wanted.eq(at(chains, CAPTURED).group),

@@ -2,8 +2,9 @@
 
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
+from hdl.elastic import Elastic
 from hdl.post.records import REGION, WINDOW, Origin
 from isa.instructions import EXTENT, WORD_ADDRESS
 
@@ -11,7 +12,9 @@ _COORDINATE = signed(26)    # 16-bit extents times 8-bit strides, 10-bit taps ti
 
 PLACE = data.StructLayout({"address": WORD_ADDRESS, "last": 1})
 TAP = data.StructLayout({"address": WORD_ADDRESS, "origin": Origin, "inside": 1, "first": 1, "last": 1})
-_LEFT = data.StructLayout({name: WINDOW[name].shape for name in ("height", "width", "taps_y", "taps_x")})
+_COUNTS = ("height", "width", "taps_y", "taps_x")
+_LEFT = data.StructLayout({name: WINDOW[name].shape for name in _COUNTS})
+_LAST = data.StructLayout(dict.fromkeys(_COUNTS, 1))
 
 
 class RegionWalk(Component):
@@ -32,22 +35,28 @@ class RegionWalk(Component):
         active, load, step = Signal(), Signal(), Signal()
         now = Signal(REGION, reset_less=True)   # height and width count the rows and words left, the present one not
         width, address = Signal(EXTENT, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
-        last = ~(now.height.any() | now.width.any())
+        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # none left, found when counting
+        last = last_row & last_word
+        m.submodules.buffer = buffer = Elastic(PLACE)
+        connect(m, buffer.leave, flipped(self.place))
+        place = buffer.enter
         m.d.comb += [
-            self.place.valid.eq(active), self.place.payload.address.eq(address), self.place.payload.last.eq(last),
-            step.eq(active & self.place.ready), load.eq(~active | (step & last)), self.region.ready.eq(load),
+            place.valid.eq(active), place.payload.address.eq(address), place.payload.last.eq(last),
+            step.eq(active & place.ready), load.eq(~active | (step & last)), self.region.ready.eq(load),
         ]
         fresh = self.region.payload
         with m.If(load):
             m.d.sync += active.eq(self.region.valid)
             with m.If(self.region.valid):
                 m.d.sync += [now.eq(fresh), address.eq(fresh.start), width.eq(fresh.width - 1),
-                             now.width.eq(fresh.width - 1), now.height.eq(fresh.height - 1)]
-        with m.Elif(step & now.width.any()):
-            m.d.sync += [address.eq(address + 1), now.width.eq(now.width - 1)]
+                             now.width.eq(fresh.width - 1), now.height.eq(fresh.height - 1),
+                             last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
+        with m.Elif(step & ~last_word):
+            m.d.sync += [address.eq(address + 1), now.width.eq(now.width - 1), last_word.eq(now.width == 1)]
         with m.Elif(step):
             row = now.start + now.pitch
-            m.d.sync += [address.eq(row), now.start.eq(row), now.width.eq(width), now.height.eq(now.height - 1)]
+            m.d.sync += [address.eq(row), now.start.eq(row), now.width.eq(width), last_word.eq(width == 0),
+                         now.height.eq(now.height - 1), last_row.eq(now.height == 1)]
         return m
 
 
@@ -69,9 +78,13 @@ class WindowWalk(Component):
         active, advance, load = Signal(), Signal(), Signal()
         shape = Signal(WINDOW, reset_less=True)
         left = Signal(_LEFT, reset_less=True)
-        finished = ~left.as_value().any()
+        last = Signal(_LAST, reset_less=True)       # which of them are zero, found when counting
+        finished = last.as_value().all()
+        m.submodules.buffer = buffer = Elastic(TAP)
+        connect(m, buffer.leave, flipped(self.tap))
+        tap = buffer.enter
         m.d.comb += [
-            advance.eq(~self.tap.valid | self.tap.ready),
+            advance.eq(~tap.valid | tap.ready),
             load.eq(~active | (advance & finished)), self.window.ready.eq(load),
         ]
         first, iy, ix = Signal(reset_less=True), *(Signal(_COORDINATE, name=n, reset_less=True) for n in ("iy", "ix"))
@@ -81,36 +94,45 @@ class WindowWalk(Component):
             with m.If(self.window.valid):
                 fresh = self.window.payload
                 m.d.sync += [shape.eq(fresh), first.eq(1)]
-                m.d.sync += [left[name].eq(fresh[name] - 1) for name in left.shape().members]
+                m.d.sync += [left[name].eq(fresh[name] - 1) for name in _COUNTS]
+                m.d.sync += [last[name].eq(fresh[name] == 1) for name in _COUNTS]
                 m.d.sync += [iy.eq(fresh.origin_y), base_y.eq(fresh.origin_y),
                              ix.eq(fresh.origin_x), base_x.eq(fresh.origin_x)]
         with m.Elif(advance):
             m.d.sync += first.eq(0)
-            self._step(m, shape, left, (iy, ix), (base_y, base_x))
-        self._address(m, active, advance, shape, (iy, ix), first, ~(left.taps_y.any() | left.taps_x.any()))
+            self._step(m, shape, (left, last), (iy, ix), (base_y, base_x))
+        self._address(m, tap, active, advance, shape, (iy, ix), first, last.taps_y & last.taps_x)
         return m
 
     @staticmethod
-    def _step(m, shape, left, at, base):
+    def _step(m, shape, counts, at, base):
         """To the next tap of this window, or to the first of the next."""
+        left, last = counts
         iy, ix = at
         base_y, base_x = base
         next_y, next_x = base_y + shape.stride_y, base_x + shape.stride_x
-        with m.If(left.taps_x.any()):
-            m.d.sync += [left.taps_x.eq(left.taps_x - 1), ix.eq(ix + shape.dilation_x)]
+
+        def down(name):
+            return [left[name].eq(left[name] - 1), last[name].eq(left[name] == 1)]
+
+        def again(name):
+            return [left[name].eq(shape[name] - 1), last[name].eq(shape[name] == 1)]
+
+        with m.If(~last.taps_x):
+            m.d.sync += [*down("taps_x"), ix.eq(ix + shape.dilation_x)]
         with m.Else():
-            m.d.sync += left.taps_x.eq(shape.taps_x - 1)
-            with m.If(left.taps_y.any()):
-                m.d.sync += [left.taps_y.eq(left.taps_y - 1), ix.eq(base_x), iy.eq(iy + shape.dilation_y)]
+            m.d.sync += again("taps_x")
+            with m.If(~last.taps_y):
+                m.d.sync += [*down("taps_y"), ix.eq(base_x), iy.eq(iy + shape.dilation_y)]
             with m.Else():
-                m.d.sync += left.taps_y.eq(shape.taps_y - 1)
-                with m.If(left.width.any()):
-                    m.d.sync += [left.width.eq(left.width - 1), ix.eq(next_x), base_x.eq(next_x), iy.eq(base_y)]
+                m.d.sync += again("taps_y")
+                with m.If(~last.width):
+                    m.d.sync += [*down("width"), ix.eq(next_x), base_x.eq(next_x), iy.eq(base_y)]
                 with m.Else():
-                    m.d.sync += [left.width.eq(shape.width - 1), left.height.eq(left.height - 1),
+                    m.d.sync += [*again("width"), *down("height"),
                                  ix.eq(shape.origin_x), base_x.eq(shape.origin_x), iy.eq(next_y), base_y.eq(next_y)]
 
-    def _address(self, m, active, advance, shape, at, first, last):
+    def _address(self, m, tap, active, advance, shape, at, first, last):
         """Two stages: row times pitch beside source plus column, then their sum."""
         iy, ix = at
         row, column = Signal(WORD_ADDRESS, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
@@ -118,7 +140,7 @@ class WindowWalk(Component):
         working = Signal()
         inside = (iy >= 0) & (iy < shape.source_height) & (ix >= 0) & (ix < shape.source_width)
         with m.If(advance):
-            m.d.sync += [working.eq(active), self.tap.valid.eq(working)]
+            m.d.sync += [working.eq(active), tap.valid.eq(working)]
         with m.If(advance & active):
             m.d.sync += [
                 row.eq(iy[:EXTENT] * shape.row_pitch), column.eq(shape.source + ix), held.origin.eq(shape.origin),
@@ -126,4 +148,4 @@ class WindowWalk(Component):
             ]
         with m.If(advance & working):
             m.d.sync += [out.eq(held), out.address.eq(row + column)]
-        m.d.comb += self.tap.payload.eq(out)
+        m.d.comb += tap.payload.eq(out)

@@ -64,7 +64,9 @@ def test_random_traffic(banks: int) -> None:
             requests = {}
             for name in READERS + WRITERS:
                 port = getattr(memory, name)
-                requests[name] = (bool(generator.integers(2)), int(generator.integers(config.activation_words)))
+                read = {requests[reader][1] for reader in READERS if name in WRITERS}
+                address = int(generator.choice([word for word in range(config.activation_words) if word not in read]))
+                requests[name] = (bool(generator.integers(2)), address)
                 ctx.set(port.valid, requests[name][0])
                 ctx.set(port.address, requests[name][1])
                 if name in WRITERS:

@@ -186,7 +186,7 @@ def test_files_that_are_no_models(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_unknown_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(["verify", MODEL, "--input", str(IMAGE), "--preprocess", "digits", "--config", "9x9"],
-             "configuration '9x9': unknown; the presets are tiny, 16x16", capsys)
+             "configuration '9x9': unknown; the presets are tiny, edge, 16x16", capsys)
 
 
 @pytest.mark.parametrize(("name", "content"), [("text.png", b"no image"), ("cut.png", IMAGE.read_bytes()[:100])])

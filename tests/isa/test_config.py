@@ -28,7 +28,7 @@ def test_bad_field_is_named(field: str, value: float, message: str) -> None:
 
 
 def test_unknown_preset_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match="'8x9': unknown; the presets are tiny, 16x16, 32x32, 64x64"):
+    with pytest.raises(ConfigError, match="'8x9': unknown; the presets are tiny, edge, 16x16, 32x32, 64x64"):
         load_config("8x9")
 
 
@@ -75,7 +75,7 @@ def test_a_file_stands_alone(tmp_path: Path) -> None:
     ('base = "16x16"\nname = 5', "name = 5: must be a text"),
     ('base = "16x16"\nname = "tiny"', "name = 'tiny': is a preset's; give another name"),
     ('base = "16x16"\nlanes = 5', "lanes = 5: must be a power of two from 4 to 16"),
-    ('base = "18x18"', "base = '18x18': must be a preset: tiny, 16x16"),
+    ('base = "18x18"', "base = '18x18': must be a preset: tiny, edge, 16x16"),
     ('base = ["16x16"]', "base = ['16x16']: must be a preset"),
     ("size = 16\nlanes = 4", "column_stage, row_stage, accumulator_depth, activation_bytes, weight_words: missing; give a "
                              "value, or base = '16x16'"),

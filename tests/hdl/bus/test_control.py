@@ -197,7 +197,7 @@ async def test_accesses_where_there_is_no_register_are_refused(host: Host) -> No
 
 async def begin(host: Host) -> None:
     await host.write(Register.CONTROL, START)
-    await host.wait(2)
+    await host.wait(3 + len(Unit))
 
 
 @scripted(stall=0.2)
@@ -279,7 +279,7 @@ async def test_start_waits_until_the_bus_is_quiet(host: Host) -> None:
     assert host.ctx.get(host.control.bus.halt)
     assert (await host.status()).busy
     host.ctx.set(host.control.bus.quiet, 1)
-    await host.wait(3)
+    await host.wait(4 + len(Unit))
     assert host.pulses == {"start": 1, "clear": 1}
     assert not host.ctx.get(host.control.bus.halt)
 

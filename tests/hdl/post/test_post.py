@@ -85,7 +85,7 @@ def test_causes_name_what_is_waited_for(check, job) -> None:
     run = check(TINY, [_drain(TINY, job, 0)], _activations(TINY))
     assert run.causes[Cause.COMPUTING] == WORDS * TINY.groups
     assert run.causes[Cause.WEIGHTS] > 0        # parameters arrive only after the instruction
-    slow = check(TINY, [_drain(TINY, job, index, **SUM) for index in range(2)], _activations(TINY), obstruct=0.8)
+    slow = check(TINY, [_drain(TINY, job, index, **SUM) for index in range(4)], _activations(TINY), obstruct=0.8)
     assert slow.causes[Cause.ACTIVATIONS] > 0
     assert slow.causes[Cause.SUMS] > 0
 
