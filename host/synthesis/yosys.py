@@ -1,0 +1,86 @@
+"""From Amaranth to a netlist of the device's cells, and what the cells are used for."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host.synthesis.paths import module_of, unit_of
+from host.synthesis.tools import YOSYS
+from sim.rtl.progress import Report
+
+TOP = "top"
+VERILOG, NETLIST = "design.v", "netlist.json"
+LOG = "yosys.log"
+SCRIPT = f"read_verilog {VERILOG}; synth_ecp5 -no-rw-check -top {TOP} -json {NETLIST}"
+
+MULTIPLIER, BLOCK_RAM, DISTRIBUTED_RAM, REGISTER = "MULT18X18D", "DP16KD", "TRELLIS_DPR16X4", "TRELLIS_FF"
+KINDS = {"multipliers": (MULTIPLIER,), "block_rams": (BLOCK_RAM,), "registers": (REGISTER,),
+         "luts": ("LUT4", "CCU2C", DISTRIBUTED_RAM)}
+LUTS_IN = {"LUT4": 1, "CCU2C": 2, DISTRIBUTED_RAM: 4}      # of one cell; writing takes two more of a distributed RAM
+
+_PASSES = {"HIERARCHY": "reading", "FLATTEN": "flattening", "MEMORY_LIBMAP": "mapping memories", "ABC9": "mapping logic"}
+_PASS = re.compile(r"\d[\d.]*\. Executing (\w+) pass")
+_MEMORY = re.compile(r"mapping memory \w+\.(\S+) via \$__(\w+)|using FF mapping for memory \w+\.(\S+)")
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """What a memory became: ``kind`` is block, distributed or registers."""
+
+    name: str
+    kind: str
+
+
+def synthesize(component: Any, folder: Path, report: Report) -> None:
+    """Writes ``design.v`` and ``netlist.json`` into ``folder``; raises ``SynthesisError`` when Yosys fails."""
+    from sim.rtl.verilog import write_verilog
+
+    report("writing Verilog")
+    write_verilog(component, folder / VERILOG, TOP, hierarchy=True)
+    stages = dict(_PASSES)
+
+    def seen(line: str) -> None:
+        found = _PASS.match(line)
+        if found and (stage := stages.pop(found[1], None)):
+            report(f"yosys: {stage}")
+
+    YOSYS.run(["-l", LOG, "-p", SCRIPT], folder, seen)
+
+
+def count_cells(netlist: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Multipliers, block RAMs, LUTs and registers of each unit, from Yosys's JSON netlist."""
+    units: dict[str, Counter[str]] = {}
+    for name, cell in netlist["modules"][TOP]["cells"].items():
+        for resource, kinds in KINDS.items():
+            if cell["type"] in kinds:
+                units.setdefault(unit_of(name), Counter())[resource] += LUTS_IN.get(cell["type"], 1)
+    return {unit: {resource: counts[resource] for resource in KINDS} for unit, counts in sorted(units.items())}
+
+
+def memories(log: Iterable[str]) -> list[MemoryUse]:
+    """What Yosys says that it made of each memory."""
+    found = (match for match in map(_MEMORY.search, log) if match)
+    return [MemoryUse(_memory_name(match[1] or match[3]), _kind(match[2])) for match in found]
+
+
+def _memory_name(name: str) -> str:
+    return module_of(name + ".cell")
+
+
+def _kind(cell: str | None) -> str:
+    if cell is None:
+        return "registers"
+    return "block" if cell.endswith("16KD_") else "distributed"
+
+
+def load_netlist(folder: Path) -> dict[str, Any]:
+    netlist: dict[str, Any] = json.loads((folder / NETLIST).read_text())
+    return netlist
+
+
+def load_log(folder: Path) -> list[str]:
+    return (folder / LOG).read_text().splitlines()

