@@ -16,6 +16,7 @@ from compiler.graph import (
     Lookup,
     MaxPool,
     Move,
+    Mul,
     Op,
     SumPool,
     Tensor,
@@ -93,6 +94,11 @@ def _add(op: Add, y: Tensor, a: Array, b: Array) -> Array:
     return _clamp(np.rint(_fma(a, op.a_ratio, inner)), y)
 
 
+def _mul(op: Mul, y: Tensor, a: Array, b: Array) -> Array:
+    product = (a.astype(np.int64) - op.a_zero) * (b.astype(np.int64) - op.b_zero)
+    return _clamp(np.rint(product.astype(np.float32) * op.scale + np.float32(op.y_zero)), y)
+
+
 def _max_pool(op: MaxPool, y: Tensor, x: Array) -> Array:
     return np.stack(_taps(x.astype(np.float64), op, y, op.dilations, -np.inf)).max(axis=0).astype(y.dtype)
 
@@ -152,6 +158,7 @@ _RULES: dict[type[Op], Callable[..., Array]] = {
     Lookup: _lookup,
     MaxPool: _max_pool,
     Move: _move,
+    Mul: _mul,
     SumPool: _sum_pool,
     View: _view,
 }
