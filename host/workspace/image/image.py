@@ -109,10 +109,10 @@ class Image(Artifact):
 
     @property
     def operation(self) -> Operation | None:
-        """The building of it; None where that has been deleted."""
-        if self._operation is None:
+        """The building of it; None where there was none or it has been deleted."""
+        if self._operation is None and (number := self.entry.details.get("operation")) is not None:
             with suppress(NotFoundError):
-                self._operation = find(self.workspace, self.entry.details["operation"])
+                self._operation = find(self.workspace, number)
         return self._operation
 
     @property
