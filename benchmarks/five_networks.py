@@ -110,9 +110,10 @@ def _table(rows: list[Row]) -> list[str]:
     lines = [[row["title"], f"`{row['config']}`", f"{row['macs'] / 1e6:,.0f} M", f"{row['cycles']:,}",
               f"{100 * row['utilization']:.1f} %", f"{100 * row['convolution_utilization']:.1f} %",
               f"{row['bytes_read'] / 1e6:,.1f} MB", f"{row['bytes_written'] / 1e6:,.1f} MB",
+              f"{row['bytes_differing']:,}" if row["by"] == "RTL" else "not compared",
               f"{row['wall_seconds']:.1f} s" if row["by"] == "RTL" else row["by"]] for row in rows]
     return markdown(["network", "preset", "multiply-accumulates", "cycles", "utilization", "over convolutions", "read",
-                     "written", "RTL"], lines)
+                     "written", "differing bytes", "RTL"], lines)
 
 
 if __name__ == "__main__":
