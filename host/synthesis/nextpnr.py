@@ -28,8 +28,8 @@ def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Re
         for pattern in [pattern for pattern in stages if pattern.match(line)]:
             report(f"nextpnr: {stages.pop(pattern)}")
 
-    NEXTPNR.run([*device.arguments(), "--placer", PLACER, "--log", LOG, "--json", NETLIST, "--report", REPORT, "--seed", str(seed), "--freq",
-                 f"{target_mhz:g}", "--timing-allow-fail"], folder, seen)
+    NEXTPNR.run([*device.arguments(), "--placer", PLACER, "--log", LOG, "--json", NETLIST, "--report", REPORT,
+                 "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"], folder, seen)
     result: dict[str, Any] = json.loads((folder / REPORT).read_text())
     return result
 
