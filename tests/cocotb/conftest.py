@@ -44,8 +44,8 @@ def board_simulator() -> Path:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> RunBench:
-    """``bench(simulator, module, test, seed, **settings)`` runs a test of a bench in this test's folder."""
-    def run(simulator: Path, module: str, test: str, seed: int = 0, **settings: Any) -> None:
-        run_bench(simulator, BENCHES / f"{module}.py", test, tmp_path, settings, seed)
+    """``bench(simulator, module, test, seed, assertions, **settings)`` runs a test of a bench in this test's folder."""
+    def run(simulator: Path, module: str, test: str, seed: int = 0, assertions: bool = True, **settings: Any) -> None:
+        run_bench(simulator, BENCHES / f"{module}.py", test, tmp_path, settings, seed, assertions)
 
     return run
