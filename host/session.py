@@ -33,18 +33,20 @@ class SessionBusyError(DeviceError):
     """Two threads ran one session at the same moment."""
 
 
-def load_program(source: str | Path | onnx.ModelProto | Program, config: Config | None) -> Program:
+def load_program(source: str | Path | onnx.ModelProto | Program, config: str | Config | None = None) -> Program:
     """A program as it is, from a program file, or compiled from a model.
 
-    With ``config`` a program must be for it, and a model is compiled for it instead of the default.
+    With ``config``, a preset's name, a file or a ``Config``, a program must be for it, and a model is compiled for it
+    instead of the default.
     """
+    chosen = load_config(config) if isinstance(config, str) else config
     if isinstance(source, str | Path) and is_program(Path(source)):
         source = Program.load(Path(source))
     if isinstance(source, Program):
-        if config is not None:
-            source.require(config)
+        if chosen is not None:
+            source.require(chosen)
         return source
-    return compile_model(source, config=config or load_config(DEFAULT))
+    return compile_model(source, config=chosen or DEFAULT)
 
 
 def is_program(path: Path) -> bool:
@@ -69,7 +71,7 @@ class Session:
                  backend: str = "rtl", device: Device | None = None) -> None:
         if config is None and device is not None:
             config = device.config
-        self.program = load_program(source, load_config(config) if isinstance(config, str) else config)
+        self.program = load_program(source, config)
         self.config = self.program.configuration
         self.device = device or open_device(backend, self.config)
         self._report: RunReport | None = None

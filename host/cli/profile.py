@@ -9,9 +9,7 @@ from host.boundary import InputError
 from host.cli.bar import run_progress
 from host.cli.common import add_command, add_config, add_json, print_json, require_writable
 from host.inputs import load_inputs
-from host.session import is_program, load_program
-from isa.config import DEFAULT, load_config
-from isa.program import Program
+from host.session import load_program
 
 
 def add_parser(commands: Any) -> None:
@@ -33,7 +31,7 @@ def _run(options: argparse.Namespace) -> int:
             require_writable(path)
     if options.html and options.html == options.trace:
         raise InputError(f"--html and --trace: both are {options.html}; give two files")
-    program = load(options.model, options.config)
+    program = load_program(options.model, options.config)
     batch = load_inputs(options.input, program.inputs, options.preprocess)
     from host.profile import measure
 
@@ -54,16 +52,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.trace:
         _trace(profile, options.trace)
     return 0
-
-
-def load(model: Path, config: str | None) -> Program:
-    """A program for its own configuration, or a model compiled for ``config``; raises ``WeftError``."""
-    if is_program(model):
-        program = Program.load(model)
-        if config:
-            program.require(load_config(config))
-        return program
-    return load_program(model, load_config(config or DEFAULT))
 
 
 def _trace(profile: Any, path: Path) -> None:

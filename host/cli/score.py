@@ -29,7 +29,6 @@ from host.inputs import load_inputs
 from host.reference import Reference
 from host.report import total
 from host.session import Features, Session, is_program, load_program
-from isa.config import DEFAULT, load_config
 from isa.program import Program
 
 
@@ -64,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
         return score_service.run(options)
     labels = load_labels(options.labels) if options.labels else None
     head = _head(options)
-    program = _program(options)
+    program = load_program(options.model, options.config)
     batches = [load_inputs(image, program.inputs, options.preprocess) for image in options.images]
     run = _with_onnxruntime if options.backend == "onnxruntime" else _on_device
     outcome = run(options, program, batches)
@@ -93,15 +92,6 @@ def _save_features(options: argparse.Namespace, program: Program, features: list
                                    "features_integer": np.concatenate([f.integers for f in features]),
                                    "files": np.array(files), "model": np.array(str(options.model)),
                                    "notices": np.array(marked, dtype=str)})
-
-
-def _program(options: argparse.Namespace) -> Program:
-    if is_program(options.model):
-        program = Program.load(options.model)
-        if options.config:
-            program.require(load_config(options.config))
-        return program
-    return load_program(options.model, load_config(options.config or DEFAULT))
 
 
 class Outcome(NamedTuple):

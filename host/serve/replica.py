@@ -69,7 +69,6 @@ class Replica:
         outputs = self._session.run(inputs)
         end = time.perf_counter()
         report = self._session.report
-        assert report is not None
         count = len(next(iter(inputs.values())))
         entries, content = describe({name: outputs[name] for name in header["outputs"]})
         cycles = report.cycles if self._cycles is None else self._cycles * count
