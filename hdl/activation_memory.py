@@ -1,9 +1,6 @@
 """The activation memory: banks that several units read and write at once."""
 
-from functools import reduce
-from operator import xor
-
-from amaranth import Array, Assert, Cat, Module, Mux, Signal, Value
+from amaranth import Array, Assert, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
@@ -18,16 +15,6 @@ REQUEST_LATENCY = MEMORY_LATENCY - BANK_LATENCY - SELECT_LATENCY    # on the way
 
 READERS = ("array", "post", "store")                # in order of priority
 WRITERS = ("post_write", "load")
-
-
-def bank_of(address: Value, banks: int) -> Value:
-    """The bank of a word: every bank bit is the XOR of each ``log2(banks)``-th address bit.
-
-    So powers of two as strides spread over the banks, and the address bits above the lowest ``log2(banks)`` are the
-    place within the bank: with the bank they determine the address.
-    """
-    bits = ceil_log2(banks)
-    return Cat(reduce(xor, address[bit::bits]) for bit in range(bits))
 
 
 class ActivationMemory(wiring.Component):
@@ -52,15 +39,14 @@ class ActivationMemory(wiring.Component):
         readers = [getattr(self, name) for name in READERS]
         writers = [getattr(self, name) for name in WRITERS]
         for group in (readers, writers):
-            self._arbitrate(m, group, address_bits)
+            self._arbitrate(m, group)
         memories = []
         for bank in range(banks):
             memory = Memory(shape=self._config.word_bits, depth=self._config.activation_words // banks, init=[])
             m.submodules[f"bank_{bank}"] = memory
             read, write = memory.read_port(), memory.write_port()
             memories.append(read.data)
-            reads = [self._wants(port, bank, address_bits) for port in readers]
-            writes = [self._wants(port, bank, address_bits) for port in writers]
+            reads, writes = ([port.valid & (port.bank == bank) for port in ports] for ports in (readers, writers))
             m.d.sync += [read.en.eq(Cat(reads).any()), write.en.eq(Cat(writes).any())]
             with m.If(Cat(reads).any()):
                 m.d.sync += read.addr.eq(_first(reads, [port.address[bank_bits:address_bits] for port in readers]))
@@ -69,22 +55,18 @@ class ActivationMemory(wiring.Component):
                 m.d.sync += write.data.eq(_first(writes, [port.data for port in writers]))
             m.d.sync += Assert(~(read.en & write.en & (read.addr == write.addr)))
         for port in readers:
-            self._deliver(m, port, memories, address_bits)
+            self._deliver(m, port, memories)
         return m
 
-    def _arbitrate(self, m, ports, address_bits):
+    @staticmethod
+    def _arbitrate(m, ports):
         """A port is ready unless one before it in order wants the same bank."""
-        banks = [bank_of(port.address[:address_bits], self._config.activation_banks) for port in ports]
         for index, port in enumerate(ports):
-            taken = [ports[other].valid & (banks[other] == banks[index]) for other in range(index)]
-            m.d.comb += port.ready.eq(~Cat(taken).any())
+            m.d.comb += port.ready.eq(~Cat(first.valid & (first.bank == port.bank) for first in ports[:index]).any())
 
-    def _wants(self, port, bank, address_bits):
-        return port.valid & (bank_of(port.address[:address_bits], self._config.activation_banks) == bank)
-
-    def _deliver(self, m, port, memories, address_bits):
+    def _deliver(self, m, port, memories):
         banks = self._config.activation_banks
-        moves, chosen = port.valid & port.ready, bank_of(port.address[:address_bits], banks)
+        moves, chosen = port.valid & port.ready, port.bank
         for stage in range(REQUEST_LATENCY + BANK_LATENCY):
             moved, held = Signal(name=f"moved_{stage}"), Signal(range(banks), name=f"chosen_{stage}", reset_less=True)
             m.d.sync += moved.eq(moves)

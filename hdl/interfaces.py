@@ -1,6 +1,9 @@
 """The signatures between units, each once; widths follow from the configuration."""
 
-from amaranth import signed, unsigned
+from functools import reduce
+from operator import xor
+
+from amaranth import Cat, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out, Signature
 from amaranth.utils import ceil_log2
@@ -37,14 +40,26 @@ def unit_signature() -> Signature:
     })
 
 
+def bank_of(address: Value, config: Config) -> Value:
+    """The bank of a word of the activation memory: every bank bit is the XOR of each ``log2(banks)``-th address bit.
+
+    So powers of two as strides spread over the banks, and the address bits above the lowest ``log2(banks)`` are the
+    place within the bank: with the bank they determine the address.
+    """
+    used, bits = address[:ceil_log2(config.activation_words)], ceil_log2(config.activation_banks)
+    return Cat(reduce(xor, used[bit::bits]) for bit in range(bits))
+
+
 def read_port_signature(config: Config) -> Signature:
     """A read port of the activation memory, seen from the reader.
 
     A request is accepted in a cycle with ``valid`` and ``ready``; ``data`` is there ``MEMORY_LATENCY`` cycles later.
+    ``bank`` is ``bank_of`` the address, from a register where that is possible: arbitration begins with it.
     """
     return Signature({
         "valid": Out(1),
         "address": Out(WORD_ADDRESS),
+        "bank": Out(range(config.activation_banks)),
         "ready": In(1),
         "data": In(config.word_bits),
     })
@@ -55,6 +70,7 @@ def write_port_signature(config: Config) -> Signature:
     return Signature({
         "valid": Out(1),
         "address": Out(WORD_ADDRESS),
+        "bank": Out(range(config.activation_banks)),
         "data": Out(config.word_bits),
         "ready": In(1),
     })

@@ -60,6 +60,7 @@ class Issue(Component):
 
     def elaborate(self, platform):
         m = Module()
+        self.overflows = []     # one for each producer
         m.submodules.queue = queue = SyncFIFO(width=INSTRUCTION.width, depth=self.config.queue_depth)
         m.submodules.masks = masks = SyncFIFO(width=len(Unit), depth=IN_FLIGHT)
         head = Signal(instruction_layout(Instruction), reset_less=True)
@@ -90,6 +91,7 @@ class Issue(Component):
             status.idle.eq(~filled & (queue.level == 0) & (masks.level == 0)),
             status.illegal.eq(unit.illegal | (filled & ~legal)),
         ]
+        m.d.sync += status.overflow.eq(Cat(self.overflows).any())
         self._cause(m, filled, satisfied, masks.level != 0)
         return m
 
@@ -98,11 +100,9 @@ class Issue(Component):
         count = self.status.tokens[producer]
         give, take = self.give[producer], accepted & head.wait[producer]
         full = count == (1 << TOKEN_BITS) - 1
-        with m.If(give & ~take):
-            with m.If(full):
-                m.d.comb += self.status.overflow.eq(1)
-            with m.Else():
-                m.d.sync += count.eq(count + 1)
+        self.overflows.append(give & ~take & full)
+        with m.If(give & ~take & ~full):
+            m.d.sync += count.eq(count + 1)
         with m.Elif(take & ~give):
             m.d.sync += count.eq(count - 1)
         return count != 0

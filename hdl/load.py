@@ -8,7 +8,7 @@ from amaranth.utils import exact_log2
 
 from hdl.axi import ADDRESS_BITS, BURST_WORDS, read_signature
 from hdl.bursts import Bursts, Place, burst_layout
-from hdl.interfaces import instruction_layout, sink_signature, unit_signature, write_port_signature
+from hdl.interfaces import bank_of, instruction_layout, sink_signature, unit_signature, write_port_signature
 from isa.config import Config
 from isa.fields import Instruction
 from isa.instructions import TABLE_WORDS, WORD_ADDRESS, LoadActivations, LoadParameters, LoadTable, LoadWeights
@@ -147,7 +147,7 @@ class Load(Component):
             beat.ready.eq(~spare_filled), arrives.eq(beat.valid & beat.ready),
             self.moves.eq(present & (~to_chip | write.ready)),
             write.valid.eq(present & to_chip), write.data.eq(word.data),
-            write.address.eq(Mux(first, record.chip, following)),
+            write.address.eq(Mux(first, record.chip, following)), write.bank.eq(bank_of(write.address, self.config)),
             self.records.r_en.eq(self.moves & word.last),
         ]
         for place, sink in self.sinks.items():

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, In, Out, connect
 from hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
 from hdl.bursts import Bursts, Place, burst_layout
 from hdl.elastic import Elastic
-from hdl.interfaces import MEMORY_LATENCY, instruction_layout, read_port_signature, unit_signature
+from hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
 from isa.config import Config
 from isa.instructions import Store as StoreInstruction
 from isa.registers import Cause
@@ -82,6 +82,7 @@ class Store(Component):
         accepted, last, beats = Signal(), Signal(), Signal(8)
         m.d.comb += [
             read.valid.eq(self.reading & (free != 0) & requests.w_rdy), read.address.eq(chip),
+            read.bank.eq(bank_of(chip, self.config)),
             accepted.eq(read.valid & read.ready), last.eq(accepted & (left == 1)),
             source.ready.eq(~self.reading | last),
             requests.w_en.eq(last), beats.eq(self.burst.words - 1),

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.array.registers import data_register
 from hdl.array.signatures import PIXEL, step_layout
+from hdl.interfaces import bank_of
 from isa.config import Config
 from isa.instructions import WORD_ADDRESS
 
@@ -16,8 +17,8 @@ class Streamer(wiring.Component):
     A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``half_free``.
 
     Members: ``step`` (stream of ``step_layout``, whose ``ready`` means taken), ``tile_ready``, ``half_free``;
-    ``working`` in a cycle that generates a pixel. One cycle (``REQUEST``) after that cycle: ``read`` and ``address``
-    when the pixel lies in the source, ``outside`` with the byte ``padding`` when not, ``pixel`` (``PIXEL``), and
+    ``working`` in a cycle that generates a pixel. One cycle (``REQUEST``) after that cycle: ``read`` with ``address`` and
+    ``bank`` when the pixel lies in the source, ``outside`` with the byte ``padding`` when not, ``pixel`` (``PIXEL``), and
     ``retired`` with the last pixel of an instruction.
     """
 
@@ -30,6 +31,7 @@ class Streamer(wiring.Component):
             "working": Out(1),
             "read": Out(1),
             "address": Out(WORD_ADDRESS),
+            "bank": Out(range(config.activation_banks)),
             "outside": Out(1),
             "padding": Out(8),
             "pixel": Out(PIXEL),
@@ -71,6 +73,7 @@ class Streamer(wiring.Component):
         ]
         m.d.comb += [
             self.address.eq(data_register(m, address, working)),
+            self.bank.eq(data_register(m, bank_of(address, self._config), working)),
             self.outside.eq(data_register(m, ~inside, working)),
             self.padding.eq(data_register(m, step.padding, working)),
             self.pixel.valid.eq(valid), self.pixel.start.eq(first), self.pixel.done.eq(done),

@@ -62,6 +62,7 @@ class ArrayUnit(wiring.Component):
             self.accumulator.available.eq(halves.available), self.data_left.eq((halves.used != 0) | loader.holds),
             self.used.eq(halves.used), self.full.eq(halves.full),
             self.read.valid.eq(streamer.read), self.read.address.eq(streamer.address),
+            self.read.bank.eq(streamer.bank),
             self.unit.retired.eq(streamer.retired), self.unit.illegal.eq(decoder.illegal),
         ]
         pixels = self._pixels(m, streamer)

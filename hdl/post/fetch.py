@@ -7,7 +7,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from hdl.interfaces import MEMORY_LATENCY, read_port_signature
 from hdl.post.records import Origin, byte_word
-from hdl.post.walk import PLACE, TAP
+from hdl.post.walk import place_layout, tap_layout
 from isa.config import Config
 
 ROUND_TRIP = MEMORY_LATENCY + 6     # cycles from a request to its word's slot being free again, when taken at once
@@ -47,6 +47,7 @@ class Arbiter(Component):
         first, second, port = self.first, self.second, self.port
         m.d.comb += [
             port.valid.eq(first.valid | second.valid), port.address.eq(Mux(first.valid, first.address, second.address)),
+            port.bank.eq(Mux(first.valid, first.bank, second.bank)),
             first.ready.eq(port.ready), second.ready.eq(port.ready & ~first.valid),
             first.data.eq(port.data), second.data.eq(port.data),
         ]
@@ -58,7 +59,7 @@ class Residuals(Component):
 
     Members
     -------
-    place : In(stream of PLACE)
+    place : In(stream of place_layout)
     port : Out(read_port_signature)
     word : Out(stream of words)
     pushed : Out(1)
@@ -68,7 +69,7 @@ class Residuals(Component):
     def __init__(self, config: Config, depth: int) -> None:
         self.config, self.depth = config, depth
         super().__init__({
-            "place": In(stream.Signature(PLACE)), "port": Out(read_port_signature(config)),
+            "place": In(stream.Signature(place_layout(config))), "port": Out(read_port_signature(config)),
             "word": Out(stream.Signature(config.word_bits)), "pushed": Out(1),
         })
 
@@ -81,6 +82,7 @@ class Residuals(Component):
         room = _room(m, self.depth, requested, taken)
         m.d.comb += [
             self.port.valid.eq(self.place.valid & room), self.port.address.eq(self.place.payload.address),
+            self.port.bank.eq(self.place.payload.bank),
             requested.eq(self.port.valid & self.port.ready), self.place.ready.eq(room & self.port.ready),
             fifo.w_en.eq(returning[-1]), fifo.w_data.eq(self.port.data), self.pushed.eq(fifo.w_en),
             self.word.payload.eq(fifo.r_data), self.word.valid.eq(fifo.r_rdy), fifo.r_en.eq(self.word.ready),
@@ -93,7 +95,7 @@ class Gather(Component):
 
     Members
     -------
-    tap : In(stream of TAP)
+    tap : In(stream of tap_layout)
     port : Out(read_port_signature)
     out : Out(stream of gathered words)
     pushed : Out(1)
@@ -108,7 +110,7 @@ class Gather(Component):
         self.config = config
         self.layout = gathered_layout(config)
         super().__init__({
-            "tap": In(stream.Signature(TAP)), "port": Out(read_port_signature(config)),
+            "tap": In(stream.Signature(tap_layout(config))), "port": Out(read_port_signature(config)),
             "out": Out(stream.Signature(self.layout)), "pushed": Out(1), "busy": Out(1),
         })
 
@@ -128,6 +130,7 @@ class Gather(Component):
         room = _room(m, self.DEPTH, accepted, self.out.valid & self.out.ready)
         m.d.comb += [
             self.port.valid.eq(tap.valid & room & tap.payload.inside), self.port.address.eq(tap.payload.address),
+            self.port.bank.eq(tap.payload.bank),
             tap.ready.eq(room & (self.port.ready | ~tap.payload.inside)),
         ]
         return m
@@ -143,7 +146,7 @@ class Gather(Component):
         moving, tap = self.tap.valid & self.tap.ready, self.tap.payload
         m.d.sync += valid.eq(Cat(moving, valid))
         for stage in range(MEMORY_LATENCY):
-            held = Signal(TAP, name=f"tap_{stage}", reset_less=True)
+            held = Signal(tap_layout(self.config), name=f"tap_{stage}", reset_less=True)
             with m.If(moving):
                 m.d.sync += held.eq(tap)
             moving, tap = valid[stage], held

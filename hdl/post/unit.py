@@ -123,7 +123,7 @@ class Post(Component):
         decode, config = self.decode, self.config
         m.submodules.arbiter = arbiter = Arbiter(config)
         m.submodules.windows, m.submodules.places, m.submodules.destinations = windows, places, destinations = (
-            WindowWalk(), RegionWalk(), RegionWalk())
+            WindowWalk(config), RegionWalk(config), RegionWalk(config))
         connect(m, self._backlog(m, "window", WINDOW, accepted & decode.reads), windows.window)
         connect(m, self._backlog(m, "region", REGION, accepted), destinations.region)
         connect(m, self._backlog(m, "work", WORK, accepted), self.sequencer.work)

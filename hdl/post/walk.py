@@ -5,16 +5,30 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from hdl.elastic import Elastic
+from hdl.interfaces import bank_of
 from hdl.post.records import REGION, WINDOW, Origin
+from isa.config import Config
 from isa.instructions import EXTENT, WORD_ADDRESS
 
 _COORDINATE = signed(26)    # 16-bit extents times 8-bit strides, 10-bit taps times 8-bit dilations, a 17-bit origin
 
-PLACE = data.StructLayout({"address": WORD_ADDRESS, "last": 1})
-TAP = data.StructLayout({"address": WORD_ADDRESS, "origin": Origin, "inside": 1, "first": 1, "last": 1})
+_TAP = data.StructLayout({"address": WORD_ADDRESS, "origin": Origin, "inside": 1, "first": 1, "last": 1})
 _COUNTS = ("height", "width", "taps_y", "taps_x")
 _LEFT = data.StructLayout({name: WINDOW[name].shape for name in _COUNTS})
 _LAST = data.StructLayout(dict.fromkeys(_COUNTS, 1))
+
+
+def place_layout(config: Config) -> data.StructLayout:
+    """A word of a region, with its bank in the activation memory; ``last`` of its region."""
+    return data.StructLayout({"address": WORD_ADDRESS, "bank": range(config.activation_banks), "last": 1})
+
+
+def tap_layout(config: Config) -> data.StructLayout:
+    """A word under a window, with its bank in the activation memory.
+
+    ``inside``: there is a word at the address; ``first`` tap of the instruction; ``last`` tap of its output.
+    """
+    return data.StructLayout(dict(_TAP.members) | {"bank": range(config.activation_banks)})
 
 
 class RegionWalk(Component):
@@ -23,12 +37,12 @@ class RegionWalk(Component):
     Members
     -------
     region : In(stream of REGION)
-    place : Out(stream of PLACE)
-        ``last``: of its region.
+    place : Out(stream of place_layout)
     """
 
-    region: In(stream.Signature(REGION))
-    place: Out(stream.Signature(PLACE))
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__({"region": In(stream.Signature(REGION)), "place": Out(stream.Signature(place_layout(config)))})
 
     def elaborate(self, platform):
         m = Module()
@@ -37,11 +51,12 @@ class RegionWalk(Component):
         width, address = Signal(EXTENT, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
         last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # none left, found when counting
         last = last_row & last_word
-        m.submodules.buffer = buffer = Elastic(PLACE)
+        m.submodules.buffer = buffer = Elastic(place_layout(self.config))
         connect(m, buffer.leave, flipped(self.place))
         place = buffer.enter
         m.d.comb += [
-            place.valid.eq(active), place.payload.address.eq(address), place.payload.last.eq(last),
+            place.valid.eq(active), place.payload.address.eq(address), place.payload.bank.eq(bank_of(address, self.config)),
+            place.payload.last.eq(last),
             step.eq(active & place.ready), load.eq(~active | (step & last)), self.region.ready.eq(load),
         ]
         fresh = self.region.payload
@@ -66,12 +81,12 @@ class WindowWalk(Component):
     Members
     -------
     window : In(stream of WINDOW)
-    tap : Out(stream of TAP)
-        ``inside``: there is a word at the address; ``first`` tap of the instruction; ``last`` tap of its output.
+    tap : Out(stream of tap_layout)
     """
 
-    window: In(stream.Signature(WINDOW))
-    tap: Out(stream.Signature(TAP))
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__({"window": In(stream.Signature(WINDOW)), "tap": Out(stream.Signature(tap_layout(config)))})
 
     def elaborate(self, platform):
         m = Module()
@@ -80,7 +95,7 @@ class WindowWalk(Component):
         left = Signal(_LEFT, reset_less=True)
         last = Signal(_LAST, reset_less=True)       # which of them are zero, found when counting
         finished = last.as_value().all()
-        m.submodules.buffer = buffer = Elastic(TAP)
+        m.submodules.buffer = buffer = Elastic(tap_layout(self.config))
         connect(m, buffer.leave, flipped(self.tap))
         tap = buffer.enter
         m.d.comb += [
@@ -136,7 +151,7 @@ class WindowWalk(Component):
         """Two stages: row times pitch beside source plus column, then their sum."""
         iy, ix = at
         row, column = Signal(WORD_ADDRESS, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
-        held, out = Signal(TAP, reset_less=True), Signal(TAP, reset_less=True)
+        held, out = Signal(_TAP, reset_less=True), Signal(_TAP, reset_less=True)
         working = Signal()
         inside = (iy >= 0) & (iy < shape.source_height) & (ix >= 0) & (ix < shape.source_width)
         with m.If(advance):
@@ -148,4 +163,5 @@ class WindowWalk(Component):
             ]
         with m.If(advance & working):
             m.d.sync += [out.eq(held), out.address.eq(row + column)]
-        m.d.comb += tap.payload.eq(out)
+        m.d.comb += [tap.payload[name].eq(out[name]) for name in _TAP.members]
+        m.d.comb += tap.payload.bank.eq(bank_of(out.address, self.config))

@@ -6,7 +6,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 
 from hdl.interfaces import trace_signature, write_port_signature
-from hdl.post.walk import PLACE
+from hdl.post.walk import place_layout
 from isa.config import Config
 
 
@@ -18,7 +18,7 @@ class Writer(Component):
     valid, final, group : In
         A group is there; it is the last of its word; its number.
     bytes : In(signed bytes, one a lane)
-    place : In(stream of PLACE)
+    place : In(stream of place_layout)
     port : Out(write_port_signature)
     trace : Out(trace_signature)
     written : Out(1)
@@ -32,7 +32,7 @@ class Writer(Component):
         super().__init__({
             "valid": In(1), "final": In(1), "group": In(range(config.groups)),
             "bytes": In(data.ArrayLayout(signed(8), config.lanes)),
-            "place": In(stream.Signature(PLACE)), "port": Out(write_port_signature(config)),
+            "place": In(stream.Signature(place_layout(config))), "port": Out(write_port_signature(config)),
             "trace": Out(trace_signature(config)), "written": Out(1), "retired": Out(1),
         })
 
@@ -48,6 +48,7 @@ class Writer(Component):
         m.d.comb += [
             fifo.w_data.eq(Cat(*parts, self.bytes)), fifo.w_en.eq(self.valid & self.final),
             port.valid.eq(fifo.r_rdy & self.place.valid), port.address.eq(place.address), port.data.eq(fifo.r_data),
+            port.bank.eq(place.bank),
             self.written.eq(port.valid & port.ready), fifo.r_en.eq(self.written), self.place.ready.eq(self.written),
             self.retired.eq(self.written & place.last),
             self.trace.valid.eq(self.written), self.trace.address.eq(port.address), self.trace.data.eq(port.data),

@@ -9,8 +9,8 @@ import pytest
 from amaranth.hdl import Const
 from amaranth.sim import Simulator
 
-from hdl.activation_memory import READERS, WRITERS, ActivationMemory, bank_of
-from hdl.interfaces import MEMORY_LATENCY
+from hdl.activation_memory import READERS, WRITERS, ActivationMemory
+from hdl.interfaces import MEMORY_LATENCY, bank_of
 from isa.config import PRESETS, Config
 
 CYCLES = 2000
@@ -32,7 +32,7 @@ def bank_numbers(config: Config) -> list[int]:
     numbers: list[int] = []
 
     async def testbench(ctx: Any) -> None:
-        numbers.extend(ctx.get(bank_of(Const(address, 8), config.activation_banks))
+        numbers.extend(ctx.get(bank_of(Const(address, 8), config))
                        for address in range(config.activation_words))
     simulate(ActivationMemory(config), testbench)
     return numbers
@@ -69,6 +69,7 @@ def test_random_traffic(banks: int) -> None:
                 requests[name] = (bool(generator.integers(2)), address)
                 ctx.set(port.valid, requests[name][0])
                 ctx.set(port.address, requests[name][1])
+                ctx.set(port.bank, numbers[requests[name][1]])
                 if name in WRITERS:
                     ctx.set(port.data, int(generator.integers(1 << config.word_bits)))
             for group in (READERS, WRITERS):

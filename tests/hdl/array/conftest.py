@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth import Module
+from amaranth import Const, Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
 from hdl.activation_memory import ActivationMemory
 from hdl.array import ArrayUnit
-from hdl.interfaces import MEMORY_LATENCY
+from hdl.interfaces import MEMORY_LATENCY, bank_of
 from hdl.weight_fifo import WeightFifo
 from isa.config import PRESETS, Config
-from isa.instructions import Convolve
+from isa.instructions import WORD_ADDRESS, Convolve
 from isa.registers import Cause
 
 Ints = NDArray[np.int64]
@@ -113,6 +113,7 @@ class ArrayBench:
         ctx.set(port.valid, 1)
         for address, word in enumerate(self.memory):
             ctx.set(port.address, address)
+            ctx.set(port.bank, ctx.get(bank_of(Const(address, WORD_ADDRESS), self.config)))
             ctx.set(port.data, _packed(word))
             await ctx.tick()
         ctx.set(port.valid, 0)
