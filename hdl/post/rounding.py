@@ -100,12 +100,15 @@ class RoundWithTies(Component):
         m = Module()
         below_half = FRACTION - 1
         inside = carry(m, Cat(C(1, 1), thermometer(self.whole)), self.enables[:1])      # the window less one
-        kept, sticky = carry(m, Cat(self.fraction, self.whole), self.enables[:1]), carry(m, self.sticky, self.enables[:1])
+        reach = WHOLE + 2   # bits of the window; those of the fraction beyond it are looked at a stage earlier
+        beyond = self.fraction[reach:below_half]
+        kept, sticky, any_beyond, all_beyond = (carry(m, value, self.enables[:1]) for value in (
+            Cat(self.fraction, self.whole), self.sticky, beyond.any(), beyond.all()))
         saturated, negative = (carry(m, flag, self.enables[:2]) for flag in (self.saturated, self.negative))
-        rest, above, odd = kept[:below_half], kept[below_half], kept[FRACTION]
+        rest, above, odd = kept[:reach], kept[below_half], kept[FRACTION]
         window = inside ^ (inside << 1 | 1)
-        tie_above = ~(rest & ~(inside | C(0, below_half))).any() | ((rest == window) & ~sticky)
-        tie = Mux(above, tie_above, (rest | inside).all())
+        tie_above = ~any_beyond & (~(rest & ~(inside | C(0, reach))).any() | ((rest == window) & ~sticky))
+        tie = Mux(above, tie_above, all_beyond & (rest | inside).all())
         up = carry(m, Mux(tie, odd, above), self.enables[1:2])
         whole = carry(m, kept[FRACTION:], self.enables[1:2])
         rounded = Mux(saturated, SATURATED, (whole + (up & ~whole.all()))[:WHOLE])
