@@ -82,24 +82,26 @@ class Store(Component):
         places, source, requests = self.places, self.next_burst.leave, self.requests
         chip, left = Signal.like(self.burst.chip, reset_less=True), Signal.like(self.burst.words, reset_less=True)
         free = Signal(range(BUFFER_WORDS + 1), init=BUFFER_WORDS)
+        # Whether there is room, and this is the burst's last word: found when counting.
+        room, final = Signal(init=1), Signal(reset_less=True)
         accepted, last, beats = Signal(), Signal(), Signal(8)
         m.d.comb += [
-            places.enter.valid.eq(self.reading & (free != 0) & requests.w_rdy), places.enter.payload.address.eq(chip),
+            places.enter.valid.eq(self.reading & room & requests.w_rdy), places.enter.payload.address.eq(chip),
             places.enter.payload.bank.eq(bank_of(chip, self.config)),
-            accepted.eq(places.enter.valid & places.enter.ready), last.eq(accepted & (left == 1)),
+            accepted.eq(places.enter.valid & places.enter.ready), last.eq(accepted & final),
             source.ready.eq(~self.reading | last),
             requests.w_en.eq(last), beats.eq(self.burst.words - 1),
             requests.w_data.eq(Cat(self.burst.address, beats, self.burst.final)),
         ]
         with m.If(accepted):
-            m.d.sync += [chip.eq(chip + 1), left.eq(left - 1)]
+            m.d.sync += [chip.eq(chip + 1), left.eq(left - 1), final.eq(left == 2)]
         with m.If(last):
             m.d.sync += self.reading.eq(0)
         with m.If(source.valid & source.ready):
             m.d.sync += [self.reading.eq(1), self.burst.eq(source.payload), chip.eq(source.payload.chip),
-                         left.eq(source.payload.words)]
+                         left.eq(source.payload.words), final.eq(source.payload.words == 1)]
         with m.If(accepted ^ self.sends):
-            m.d.sync += free.eq(Mux(self.sends, free + 1, free - 1))
+            m.d.sync += [free.eq(Mux(self.sends, free + 1, free - 1)), room.eq(self.sends | (free != 1))]
         read, arriving = self.read, Signal(MEMORY_LATENCY)
         m.d.sync += arriving.eq(Cat(read.valid & read.ready, arriving))
         m.d.comb += [
