@@ -125,7 +125,7 @@ class Average(Component):
             step.eq(here & ~summed & (loaded | ~word.first)),
             load.eq(here & ~summed & word.first & ~loaded & ~running.any()),
             terms.push.eq(self.push), terms.record.eq(self.record), terms.out.ready.eq(load),
-            self.word.ready.eq(step & last_slot),
+            self.word.ready.eq((word.origin == Origin.AVERAGE) & ~summed & (loaded | ~word.first) & last_slot),
             search.start.eq(summed & ~running.any() & ~searching & ~holding & self.allow),
             self.busy.eq(step | running.any() | searching), search.wanted.eq(self.wanted),
             self.read.eq(search.read), self.offsets.eq(search.offsets), search.thresholds.eq(self.thresholds),
@@ -135,7 +135,7 @@ class Average(Component):
             m.d.sync += [loaded.eq(1), term.eq(terms.out.payload)]
         with m.If(step):
             m.d.sync += [slot.eq(Mux(last_slot, 0, slot + 1)), last_slot.eq(slot == self.slots - 2)]
-        with m.If(self.word.ready):
+        with m.If(step & last_slot):
             m.d.sync += [loaded.eq(0), fresh.eq(word.last), summed.eq(word.last)]
         with m.If(search.start):
             m.d.sync += searching.eq(1)

@@ -38,8 +38,12 @@ def clamp(value, low, high):
 
 
 def thermometer(value):
-    """Every bit at or below the highest one set."""
-    return Cat(value[index:].any() for index in range(len(value)))
+    """Every bit at or below the highest one set; a tree, as a chain of as many steps as bits would limit the clock."""
+    reach = 1
+    while reach < len(value):
+        value |= value.shift_right(reach)
+        reach *= 2
+    return value
 
 
 def excess(m, value, enables):

@@ -16,6 +16,8 @@ NEEDS = data.StructLayout({"parameters": 1, "thresholds": 1, "table": 1, "half":
 class Sequencer(Component):
     """Once a word's first group has entered, its other groups follow in the next cycles.
 
+    What an instruction needs once is looked for a cycle before its first group, and stays there: it is not in a hurry.
+
     Members
     -------
     work : In(stream of WORK)
@@ -70,11 +72,13 @@ class Sequencer(Component):
         needs = Signal(NEEDS, reset_less=True)
         drains, launches = needs.half, Signal()
         constants_there, start_ok, word_ok = Signal(), Signal(), Signal()
+        with m.If(constants_there & (~drains | self.half)):
+            m.d.sync += start_ok.eq(1)
         m.d.comb += [
-            constants_there.eq(self._constants(needs)), start_ok.eq(started | (constants_there & (~drains | self.half))),
+            constants_there.eq(self._constants(needs)),
             word_ok.eq(self.space & (self.residual | ~now.add) & (drains | self.operand.bit_select(now.origin, 1))),
             go.eq(active & (group.any() | (start_ok & word_ok))),
-            self.averaging.eq(active & (now.origin == Origin.AVERAGE) & (started | constants_there)),
+            self.averaging.eq(active & needs.thresholds & start_ok),
             self.pixel.eq(pixel), self.word.eq(go & ~group.any()),
             self.launch.eq(launches & self.half),
         ]
@@ -99,13 +103,13 @@ class Sequencer(Component):
         m.d.comb += self.work.ready.eq(~active | finish)
         with m.If(self.work.ready):
             fresh = self.work.payload
-            m.d.sync += [active.eq(self.work.valid), started.eq(0), launches.eq(0)]
+            m.d.sync += [active.eq(self.work.valid), started.eq(0), start_ok.eq(0), launches.eq(0)]
             with m.If(self.work.valid):
                 m.d.sync += [now.eq(fresh), now.height.eq(fresh.height - 1), now.width.eq(fresh.width - 1),
                              width.eq(fresh.width - 1), pixel.eq(0),
                              last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
                 m.d.sync += self._look(fresh, needs, launches)
-        self._cause(m, active, go, started | constants_there, start_ok)
+        self._cause(m, active, go, start_ok, constants_there, drains)
         return m
 
     @staticmethod
@@ -131,15 +135,17 @@ class Sequencer(Component):
             token.release_table.eq(last & now.release_table),
         ]
 
-    def _cause(self, m, active, go, constants_there, start_ok):
+    def _cause(self, m, active, go, start_ok, constants_there, drains):
         with m.If(~active):
             m.d.comb += self.cause.eq(Cause.IDLE)
         with m.Elif(go):
             m.d.comb += self.cause.eq(Cause.COMPUTING)
-        with m.Elif(~constants_there):
+        with m.Elif(~start_ok & ~constants_there):
             m.d.comb += self.cause.eq(Cause.WEIGHTS)
-        with m.Elif(~start_ok):
+        with m.Elif(~start_ok & drains & ~self.half):
             m.d.comb += self.cause.eq(Cause.SUMS)
+        with m.Elif(~start_ok):
+            m.d.comb += self.cause.eq(Cause.OVERHEAD)
         with m.Elif(self.gathering):
             m.d.comb += self.cause.eq(Cause.COMPUTING)
         with m.Else():

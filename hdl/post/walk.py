@@ -31,7 +31,7 @@ def tap_layout(config: Config) -> data.StructLayout:
 
 
 class RegionWalk(Component):
-    """The addresses of regions, one after the other without a gap.
+    """The addresses of regions, with a gap of one cycle between two: so little hangs on the end of one.
 
     Members
     -------
@@ -45,7 +45,7 @@ class RegionWalk(Component):
 
     def elaborate(self, platform):
         m = Module()
-        active, load, step = Signal(), Signal(), Signal()
+        active, step = Signal(), Signal()
         now = Signal(REGION, reset_less=True)   # height and width count the rows and words left, the present one not
         width, address = Signal(EXTENT, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
         last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # none left, found when counting
@@ -54,15 +54,15 @@ class RegionWalk(Component):
         m.d.comb += [
             place.valid.eq(active), place.payload.address.eq(address), place.payload.bank.eq(bank_of(address, self.config)),
             place.payload.last.eq(last),
-            step.eq(active & place.ready), load.eq(~active | (step & last)), self.region.ready.eq(load),
+            step.eq(active & place.ready), self.region.ready.eq(~active),
         ]
         fresh = self.region.payload
-        with m.If(load):
-            m.d.sync += active.eq(self.region.valid)
-            with m.If(self.region.valid):
-                m.d.sync += [now.eq(fresh), address.eq(fresh.start), width.eq(fresh.width - 1),
-                             now.width.eq(fresh.width - 1), now.height.eq(fresh.height - 1),
-                             last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
+        with m.If(~active):
+            m.d.sync += [active.eq(self.region.valid), now.eq(fresh), address.eq(fresh.start), width.eq(fresh.width - 1),
+                         now.width.eq(fresh.width - 1), now.height.eq(fresh.height - 1),
+                         last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
+        with m.Elif(step & last):
+            m.d.sync += active.eq(0)
         with m.Elif(step & ~last_word):
             m.d.sync += [address.eq(address + 1), now.width.eq(now.width - 1), last_word.eq(now.width == 1)]
         with m.Elif(step):
@@ -73,7 +73,7 @@ class RegionWalk(Component):
 
 
 class WindowWalk(Component):
-    """The taps of each output of a pool, output after output in raster order, and so for instruction after instruction.
+    """The taps of each output of a pool, output after output in raster order; a cycle between instructions.
 
     Members
     -------
@@ -87,29 +87,23 @@ class WindowWalk(Component):
 
     def elaborate(self, platform):
         m = Module()
-        active, advance, load = Signal(), Signal(), Signal()
+        active, advance = Signal(), Signal()
         shape = Signal(WINDOW, reset_less=True)
         left = Signal(_LEFT, reset_less=True)
         last = Signal(_LAST, reset_less=True)       # which of them are zero, found when counting
         finished = last.as_value().all()
         tap = self.tap
-        m.d.comb += [
-            advance.eq(~tap.valid | tap.ready),
-            load.eq(~active | (advance & finished)), self.window.ready.eq(load),
-        ]
+        m.d.comb += [advance.eq(~tap.valid | tap.ready), self.window.ready.eq(~active)]
         first, iy, ix = Signal(reset_less=True), *(Signal(_COORDINATE, name=n, reset_less=True) for n in ("iy", "ix"))
         base_y, base_x = (Signal(_COORDINATE, name=n, reset_less=True) for n in ("base_y", "base_x"))
-        with m.If(load):
-            m.d.sync += active.eq(self.window.valid)
-            with m.If(self.window.valid):
-                fresh = self.window.payload
-                m.d.sync += [shape.eq(fresh), first.eq(1)]
-                m.d.sync += [left[name].eq(fresh[name] - 1) for name in _COUNTS]
-                m.d.sync += [last[name].eq(fresh[name] == 1) for name in _COUNTS]
-                m.d.sync += [iy.eq(fresh.origin_y), base_y.eq(fresh.origin_y),
-                             ix.eq(fresh.origin_x), base_x.eq(fresh.origin_x)]
+        with m.If(~active):
+            fresh = self.window.payload
+            m.d.sync += [active.eq(self.window.valid), shape.eq(fresh), first.eq(1)]
+            m.d.sync += [left[name].eq(fresh[name] - 1) for name in _COUNTS]
+            m.d.sync += [last[name].eq(fresh[name] == 1) for name in _COUNTS]
+            m.d.sync += [iy.eq(fresh.origin_y), base_y.eq(fresh.origin_y), ix.eq(fresh.origin_x), base_x.eq(fresh.origin_x)]
         with m.Elif(advance):
-            m.d.sync += first.eq(0)
+            m.d.sync += [active.eq(~finished), first.eq(0)]
             self._step(m, shape, (left, last), (iy, ix), (base_y, base_x))
         self._address(m, tap, active, advance, shape, (iy, ix), first, last.taps_y & last.taps_x)
         return m
