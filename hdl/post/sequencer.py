@@ -16,7 +16,8 @@ NEEDS = data.StructLayout({"parameters": 1, "thresholds": 1, "table": 1, "half":
 class Sequencer(Component):
     """Once a word's first group has entered, its other groups follow in the next cycles.
 
-    What an instruction needs once is looked for a cycle before its first group, and stays there: it is not in a hurry.
+    Between two instructions lies a cycle. In it, and until it is found, is looked for what the next needs but once; that
+    stays there.
 
     Members
     -------
@@ -69,13 +70,10 @@ class Sequencer(Component):
         pixel = Signal.like(self.pixel, reset_less=True)
         group, slot = Signal(range(self.config.groups)), Signal(range(IN_FLIGHT))
         last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # found when counting
-        needs = Signal(NEEDS, reset_less=True)
-        drains, launches = needs.half, Signal()
-        constants_there, start_ok, word_ok = Signal(), Signal(), Signal()
-        with m.If(constants_there & (~drains | self.half)):
-            m.d.sync += start_ok.eq(1)
+        needs, launches = Signal(NEEDS, reset_less=True), Signal()
+        drains = needs.half
+        start_ok, word_ok = Signal(), Signal()
         m.d.comb += [
-            constants_there.eq(self._constants(needs)),
             word_ok.eq(self.space & (self.residual | ~now.add) & (drains | self.operand.bit_select(now.origin, 1))),
             go.eq(active & (group.any() | (start_ok & word_ok))),
             self.averaging.eq(active & needs.thresholds & start_ok),
@@ -100,52 +98,58 @@ class Sequencer(Component):
                 with m.Else():
                     m.d.sync += [now.width.eq(width), last_word.eq(width == 0),
                                  now.height.eq(now.height - 1), last_row.eq(now.height == 1)]
-        m.d.comb += self.work.ready.eq(~active | finish)
-        with m.If(self.work.ready):
-            fresh = self.work.payload
-            m.d.sync += [active.eq(self.work.valid), started.eq(0), start_ok.eq(0), launches.eq(0)]
-            with m.If(self.work.valid):
-                m.d.sync += [now.eq(fresh), now.height.eq(fresh.height - 1), now.width.eq(fresh.width - 1),
-                             width.eq(fresh.width - 1), pixel.eq(0),
-                             last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
-                m.d.sync += self._look(fresh, needs, launches)
-        self._cause(m, active, go, start_ok, constants_there, drains)
+        m.d.comb += self.work.ready.eq(~active)
+        with m.If(finish):
+            m.d.sync += active.eq(0)
+        with m.Elif(~active):
+            fresh, fresh_needs = self.work.payload, self._needs(m)
+            m.d.sync += [active.eq(self.work.valid), started.eq(0), start_ok.eq(self._there(fresh_needs)),
+                         needs.eq(fresh_needs), launches.eq(self.work.valid & fresh_needs.half & fresh.add)]
+            m.d.sync += [now.eq(fresh), now.height.eq(fresh.height - 1), now.width.eq(fresh.width - 1),
+                         now.release_parameters.eq(fresh.release_parameters & (fresh.origin != Origin.BYTES)),
+                         width.eq(fresh.width - 1), pixel.eq(0),
+                         last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
+        with m.Elif(self._there(needs)):
+            m.d.sync += start_ok.eq(1)
+        self._cause(m, active, go, start_ok, needs)
         return m
 
-    @staticmethod
-    def _look(fresh, needs, launches):
-        """What an instruction must wait for, before its turn to wait."""
-        drains = fresh.origin == Origin.ACCUMULATOR
-        return [
-            needs.parameters.eq(drains | (fresh.origin == Origin.SUM)), needs.thresholds.eq(fresh.origin == Origin.AVERAGE),
-            needs.table.eq(fresh.table | fresh.release_table), needs.half.eq(drains), launches.eq(drains & fresh.add),
+    def _needs(self, m):
+        """What the next instruction must wait for."""
+        needs, work = Signal(NEEDS), self.work.payload
+        m.d.comb += [
+            needs.parameters.eq((work.origin == Origin.ACCUMULATOR) | (work.origin == Origin.SUM)),
+            needs.thresholds.eq(work.origin == Origin.AVERAGE), needs.table.eq(work.table | work.release_table),
+            needs.half.eq(work.origin == Origin.ACCUMULATOR),
         ]
+        return needs
 
     def _constants(self, needs):
         """Whether parameters and table that the instruction needs are there."""
         return ((~needs.parameters | self.parameters) & (~needs.thresholds | self.thresholds)
                 & (~needs.table | self.table))
 
+    def _there(self, needs):
+        return self._constants(needs) & (~needs.half | self.half)
+
     def _token(self, m, now, go, started, group, final, closing):
         token, last = self.group.payload, final & closing
         m.d.comb += [
             self.group.valid.eq(go), token.first.eq(~started), token.final.eq(final), token.closing.eq(closing),
             token.group.eq(group), token.origin.eq(now.origin), token.add.eq(now.add), token.table.eq(now.table),
-            token.release_parameters.eq(last & now.release_parameters & (now.origin != Origin.BYTES)),
+            token.release_parameters.eq(last & now.release_parameters),
             token.release_table.eq(last & now.release_table),
         ]
 
-    def _cause(self, m, active, go, start_ok, constants_there, drains):
+    def _cause(self, m, active, go, start_ok, needs):
         with m.If(~active):
             m.d.comb += self.cause.eq(Cause.IDLE)
         with m.Elif(go):
             m.d.comb += self.cause.eq(Cause.COMPUTING)
-        with m.Elif(~start_ok & ~constants_there):
+        with m.Elif(~start_ok & ~self._constants(needs)):
             m.d.comb += self.cause.eq(Cause.WEIGHTS)
-        with m.Elif(~start_ok & drains & ~self.half):
-            m.d.comb += self.cause.eq(Cause.SUMS)
         with m.Elif(~start_ok):
-            m.d.comb += self.cause.eq(Cause.OVERHEAD)
+            m.d.comb += self.cause.eq(Mux(needs.half & ~self.half, Cause.SUMS, Cause.OVERHEAD))
         with m.Elif(self.gathering):
             m.d.comb += self.cause.eq(Cause.COMPUTING)
         with m.Else():
