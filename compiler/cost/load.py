@@ -13,6 +13,7 @@ from compiler.cost.timing import (
     REQUEST_LATENCY,
     RETIRE_LATENCY,
     SINK_LATENCY,
+    WRITE_LATENCY,
 )
 from isa.config import Config
 from isa.fields import Instruction, Unit
@@ -35,7 +36,7 @@ def load(machine: Machine) -> Process:
                 request = max(request, (yield from fifo.space.take(words)) + REQUEST_LATENCY)
             yield request
             accepted, first = bus.request(request, words)
-            there = first + words - 1 + SINK_LATENCY
+            there = first + words - 1 + (SINK_LATENCY if fifo else WRITE_LATENCY)
             if fifo:
                 _fill(fifo, first + SINK_LATENCY, words, machine.config.size)
             queue.busy += words

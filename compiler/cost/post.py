@@ -4,9 +4,11 @@ from compiler.cost.kernel import Process
 from compiler.cost.machine import Fifo, Machine
 from compiler.cost.timing import (
     AVERAGE_SLOTS,
+    CONSTANTS_SEEN,
     GATHER_DEPTH,
     GATHER_LATENCY,
     HALF_LATENCY,
+    HALF_SEEN,
     LANES_LATENCY,
     POST_LATENCY,
     RELEASE_PARAMETERS,
@@ -17,6 +19,7 @@ from compiler.cost.timing import (
     SEARCH_SLOTS,
     SEARCH_STEPS,
     SUM_TURN,
+    TURN,
 )
 from isa.fields import Unit
 from isa.instructions import (
@@ -47,11 +50,11 @@ class Post:
             accepted = yield from queue.accepted.take()
             _, instruction = queue.items[count]
             assert isinstance(instruction, PostInstruction)
-            turn = max(accepted + POST_LATENCY, finished + 1)
-            start = max(turn, (yield from self._constants(instruction)))
+            turn = max(accepted + POST_LATENCY, finished + TURN)
+            start = max(turn, (yield from self._constants(instruction)) + CONSTANTS_SEEN)
             if isinstance(instruction, Drain):
                 full = yield from self.machine.full_halves.take()
-                turn, start = max(turn, full), max(start, full)
+                turn, start = max(turn, full), max(start, full + HALF_SEEN)
             if isinstance(instruction, ResidualInstruction) and instruction.add:
                 start = max(start, turn + RESIDUAL_LATENCY)
             finished = self._work(instruction, accepted, start)

@@ -33,15 +33,16 @@ END_LATENCY = 2             # from the last answer to the end of the run
 BURST_LATENCY = 3           # from an acceptance to the offer of its first burst
 BURST_INTERVAL = 2          # from one offer to the next
 REQUEST_LATENCY = 2         # from an offer to the request, and from room in a FIFO to the request
-SINK_LATENCY = 1            # from a beat to its word in a FIFO or the activation memory
+SINK_LATENCY = 1            # from a beat to its word in a FIFO
+WRITE_LATENCY = 2           # from a beat to its word in the activation memory
 FILL_LATENCY = 1            # from a word in a FIFO to its use
-STORE_READ = 2              # from an offer to the first read on chip
-STORE_REQUEST = 2           # from the last read on chip to the request
+STORE_READ = 3              # from an offer to the first read on chip
+STORE_REQUEST = 1           # from the last read on chip to the request
 STORE_SEND = 2              # from the request to its first beat
 RETIRE_LATENCY = 1          # from a transfer's last event to its retirement
 
 # ARRAY.
-PLAN_LATENCY = 4            # from an acceptance to the earliest step
+PLAN_LATENCY = 5            # from an acceptance to the earliest step
 PLANS = 3                   # instructions between acceptance and their last step
 TAKE = 1                    # from a step's being taken to its first pixel
 WORD = 4                    # from a pixel's generation to its word at the array
@@ -51,12 +52,15 @@ WEIGHT_LATENCY = 2          # from the read of a row of weights to its place in 
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
 POST_LATENCY = 3            # from an acceptance to the earliest group
+TURN = 2                    # from the last group of an instruction to the first of the next
+CONSTANTS_SEEN = 2          # from the last word of parameters, or of a table, to the group that waited for it
+HALF_SEEN = 1               # from a full accumulator half to the group that waited for it
 LANES_LATENCY = 37          # from a word's last group to its write
 HALF_LATENCY = 2            # from the first group of the last word to the reuse of its accumulator half
 RESIDUAL_LATENCY = 6        # from the launch of a residual to the first word
 RESIDUAL_AHEAD = 16         # residual words read before a vector pass gets the port for its own, at most
 GATHER_LATENCY = 12         # from an acceptance to the first word gathered, taps not counted
-GATHER_DEPTH = 18           # words gathered ahead
+GATHER_DEPTH = 20           # words gathered ahead
 RELEASE_PARAMETERS = 9      # from the last group to room in the parameter FIFO
 RELEASE_TABLE = 34          # from the last group to room in the table FIFO
 SUM_TURN = 5                # from the last group of a sum to the first tap of the next
