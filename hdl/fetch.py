@@ -9,7 +9,7 @@ from amaranth.utils import exact_log2
 from hdl.axi import ADDRESS_BITS, read_signature
 from hdl.interfaces import INSTRUCTION, instruction_layout
 from isa.config import Config
-from isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
+from isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Unit
 from isa.instructions import INSTRUCTIONS
 from isa.registers import CAUSE_BITS, Cause
 
@@ -21,7 +21,8 @@ def control_signature() -> Signature:
     """FETCH towards the control unit, seen from FETCH.
 
     Pulses: ``start`` begins a program; ``fetched`` for each instruction, ``finished`` when End is reached and all is
-    done; after ``illegal`` or ``bus_error`` nothing more is fetched. ``cause``: what FETCH did one cycle ago.
+    done; after ``illegal`` or ``bus_error``, which are registers, nothing more is fetched. ``cause``: what FETCH did one
+    cycle ago.
     """
     return Signature({"start": In(1), "fetched": Out(1), "finished": Out(1), "illegal": Out(1), "bus_error": Out(1),
                       "cause": Out(CAUSE_BITS)})
@@ -41,7 +42,7 @@ class Fetch(Component):
     bus : Out(read_signature), always ready
     queues : Out(stream of instructions), one for each unit
     idle : In(1)
-        No unit has an instruction and the bus is quiet.
+        No unit has an instruction and the bus is quiet; may be told two cycles late of an instruction that is pushed.
     control : Out(control_signature)
     """
 
@@ -67,13 +68,13 @@ class Fetch(Component):
         self.reading = Signal()
         beat = self.bus.beat
         m.d.comb += [self.buffer.w_en.eq(beat.valid), self.buffer.w_data.eq(Cat(beat.payload.data, beat.payload.error))]
+        m.d.sync += [control.illegal.eq(0), control.bus_error.eq(0)]
         self._request(m)
         self._assemble(m)
         self._dispatch(m)
         misaligned = self.program[:exact_log2(max(size, INSTRUCTION_BYTES))].any()
         with m.If(control.start):
-            m.d.sync += self.reading.eq(~misaligned)
-            m.d.comb += control.illegal.eq(misaligned)
+            m.d.sync += [self.reading.eq(~misaligned), control.illegal.eq(misaligned)]
         return m
 
     def _request(self, m):
@@ -120,7 +121,9 @@ class Fetch(Component):
         part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
         current = Signal(INSTRUCTION)
         target, ends, legal = Signal(len(Unit)), Signal(), Signal()
-        m.d.comb += current.eq(self.storage.word_select(part, INSTRUCTION_BITS))
+        self.matches, self.clean = Signal(len(INSTRUCTIONS)), Signal(len(INSTRUCTIONS))    # bits for classes
+        m.d.comb += [current.eq(self.storage.word_select(part, INSTRUCTION_BITS)),
+                     legal.eq((self.matches & self.clean).any())]
         m.d.comb += self.emptied.eq(control.fetched & last)
         with m.If(control.fetched):
             m.d.sync += _advance(part, last)
@@ -128,7 +131,7 @@ class Fetch(Component):
             m.d.comb += queue.payload.eq(current)
         with m.FSM() as states:
             with m.State("DECODE"), m.If(self.full):
-                self._decode(m, current, target, ends, legal)
+                self._decode(m, current, target, ends)
                 m.next = "CHECK"
             with m.State("CHECK"):
                 self._check(m, ends, legal)
@@ -159,25 +162,23 @@ class Fetch(Component):
         with m.Else():
             m.d.sync += cause.eq(Cause.MEMORY)
 
-    def _decode(self, m, current, target, ends, legal):
-        m.d.sync += [target.eq(0), ends.eq(0), legal.eq(0)]
-        with m.Switch(data.View(instruction_layout(Instruction), current).opcode):
-            for cls in INSTRUCTIONS:
-                view = data.View(instruction_layout(cls), current)
-                with m.Case(cls.OPCODE):
-                    m.d.sync += legal.eq(view.reserved == 0)
-                    if cls.UNIT is not None:
-                        m.d.sync += target.eq(1 << cls.UNIT)
-                    else:
-                        m.d.sync += [ends.eq(1), legal.eq(~Cat(view.wait, view.signal, view.reserved).any())]
+    def _decode(self, m, current, target, ends):
+        """Registers what the instruction is, and with which class's bits it would be legal."""
+        m.d.sync += [target.eq(0), ends.eq(0)]
+        for cls, matches, clean in zip(INSTRUCTIONS, self.matches, self.clean, strict=True):
+            view = data.View(instruction_layout(cls), current)
+            forbidden = Cat(view.wait, view.signal, view.reserved) if cls.UNIT is None else view.reserved
+            m.d.sync += [matches.eq(view.opcode == cls.OPCODE), clean.eq(~forbidden.any())]
+            with m.If(view.opcode == cls.OPCODE):
+                m.d.sync += ends.eq(1) if cls.UNIT is None else target.eq(1 << cls.UNIT)
 
     def _check(self, m, ends, legal):
         control = self.control
         m.next = "STOPPED"
         with m.If(self.fault):
-            m.d.comb += control.bus_error.eq(1)
+            m.d.sync += control.bus_error.eq(1)
         with m.Elif(~legal):
-            m.d.comb += control.illegal.eq(1)
+            m.d.sync += control.illegal.eq(1)
         with m.Elif(ends):
             m.d.comb += control.fetched.eq(1)
             m.d.sync += self.reading.eq(0)
