@@ -8,6 +8,7 @@ from amaranth.utils import exact_log2
 
 from hdl.axi import ADDRESS_BITS, BURST_WORDS, read_signature
 from hdl.bursts import Bursts, Place, burst_layout
+from hdl.elastic import Elastic
 from hdl.interfaces import bank_of, instruction_layout, sink_signature, unit_signature, write_port_signature
 from isa.config import Config
 from isa.fields import Instruction
@@ -67,7 +68,9 @@ class Load(Component):
         self.room = Signal()    # so there was; it is offered to the bus
         self.asks = Signal()    # the pending burst goes to the bus
         self.filled = Signal()  # a word has arrived and is not yet in its place
-        self.moves = Signal()   # it goes there
+        self.moves = Signal()   # it goes on
+        self.writes = Signal()  # an activation is to be written
+        self.placed = Signal()  # a word goes where it belongs
         m.d.comb += self.bursts.base.eq(self.base)
         self._decode(m)
         self._request(m)
@@ -136,22 +139,28 @@ class Load(Component):
         return credit
 
     def _receive(self, m):
-        """Two registers on the words, so that a refused write reaches the bus a cycle later."""
-        beat, record, write = self.bus.beat, self.record, self.write
+        """Two registers on the words, so that a refused write reaches the bus a cycle later.
+
+        Words for a FIFO wait until all activations before them are written: instructions retire in order.
+        """
+        beat, record = self.bus.beat, self.record
+        enter, leave = self._written(m)
         word, spare = (Signal.like(beat.payload, reset_less=True, name=name) for name in ("word", "spare"))
         spare_filled, first = Signal(), Signal(init=1)
         following = Signal(WORD_ADDRESS, reset_less=True)
         arrives, to_chip = Signal(), self.record.place == Place.ACTIVATIONS
-        present = self.filled & self.records.r_rdy
+        present, sent = self.filled & self.records.r_rdy, Signal()
+        retires, address = word.last & record.final, Mux(first, record.chip, following)
         m.d.comb += [
             beat.ready.eq(~spare_filled), arrives.eq(beat.valid & beat.ready),
-            self.moves.eq(present & (~to_chip | write.ready)),
-            write.valid.eq(present & to_chip), write.data.eq(word.data),
-            write.address.eq(Mux(first, record.chip, following)), write.bank.eq(bank_of(write.address, self.config)),
+            sent.eq(present & ~to_chip & ~leave.valid), self.moves.eq(sent | (enter.valid & enter.ready)),
+            enter.valid.eq(present & to_chip), enter.payload.data.eq(word.data), enter.payload.address.eq(address),
+            enter.payload.bank.eq(bank_of(address, self.config)), enter.payload.retires.eq(retires),
             self.records.r_en.eq(self.moves & word.last),
+            self.writes.eq(leave.valid), self.placed.eq(sent | (leave.valid & leave.ready)),
         ]
         for place, sink in self.sinks.items():
-            m.d.comb += [sink.valid.eq(present & (record.place == place)), sink.data.eq(word.data)]
+            m.d.comb += [sink.valid.eq(sent & (record.place == place)), sink.data.eq(word.data)]
         with m.If(self.moves | ~self.filled):
             with m.If(spare_filled):
                 m.d.sync += word.eq(spare)
@@ -161,16 +170,31 @@ class Load(Component):
         with m.Elif(arrives):
             m.d.sync += [spare.eq(beat.payload), spare_filled.eq(1)]
         with m.If(self.moves):
-            m.d.sync += [first.eq(word.last), following.eq(write.address + 1)]
-        m.d.sync += [self.unit.retired.eq(self.moves & word.last & record.final),
+            m.d.sync += [first.eq(word.last), following.eq(address + 1)]
+        m.d.sync += [self.unit.retired.eq((sent & retires) | (leave.valid & leave.ready & leave.payload.retires)),
                      self.bus_error.eq(arrives & beat.payload.error)]
+
+    def _written(self, m):
+        """Activations on their way to the write port: both ends of a register that waits until it is ready."""
+        m.submodules.writing = writing = Elastic(data.StructLayout({
+            "address": WORD_ADDRESS, "bank": range(self.config.activation_banks), "data": self.config.word_bits,
+            "retires": 1,
+        }))
+        leave, write = writing.leave, self.write
+        m.d.comb += [
+            write.valid.eq(leave.valid), write.address.eq(leave.payload.address), write.bank.eq(leave.payload.bank),
+            write.data.eq(leave.payload.data), leave.ready.eq(write.ready),
+        ]
+        return writing.enter, leave
 
     def _cause(self, m):
         cause = self.unit.cause
-        with m.If(self.moves):
+        with m.If(self.placed):
             m.d.sync += cause.eq(Cause.COMPUTING)
-        with m.Elif(self.filled):
+        with m.Elif(self.writes):
             m.d.sync += cause.eq(Cause.ACTIVATIONS)
+        with m.Elif(self.filled):
+            m.d.sync += cause.eq(Cause.OVERHEAD)
         with m.Elif((self.records.level != 0) | self.room):
             m.d.sync += cause.eq(Cause.MEMORY)
         with m.Elif(self.pending_valid & ~self.enough):

@@ -10,6 +10,7 @@ from hdl.bursts import Bursts, Place, burst_layout
 from hdl.elastic import Elastic
 from hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
 from isa.config import Config
+from isa.instructions import WORD_ADDRESS
 from isa.instructions import Store as StoreInstruction
 from isa.registers import Cause
 
@@ -19,7 +20,7 @@ OUTSTANDING = 16    # bursts that memory has not answered
 
 
 class Store(Component):
-    """Executes Store: reads a burst's words on chip, then asks for the burst, so that the bus never waits for them.
+    """Executes Store: asks for a burst when the last of its words is being read, so that the bus does not wait for them.
 
     Members
     -------
@@ -47,6 +48,8 @@ class Store(Component):
         m.submodules.bursts = self.bursts = Bursts(self.config)
         m.submodules.next_burst = self.next_burst = Elastic(burst_layout())
         connect(m, self.bursts.burst, self.next_burst.enter)
+        place = data.StructLayout({"address": WORD_ADDRESS, "bank": range(self.config.activation_banks)})
+        m.submodules.places = self.places = Elastic(place)
         m.submodules.words = self.words = SyncFIFOBuffered(width=self.config.word_bits, depth=BUFFER_WORDS)
         self.request = data.StructLayout({"address": ADDRESS_BITS, "beats": 8, "final": 1})
         m.submodules.requests = self.requests = SyncFIFOBuffered(width=self.request.size, depth=REQUESTS)
@@ -75,30 +78,36 @@ class Store(Component):
         ]
 
     def _read(self, m):
-        """Reads the burst's words while the buffer has room; the last of them passes the burst on."""
-        read, source, requests = self.read, self.next_burst.leave, self.requests
+        """Asks for the burst's words while the buffer has room; the last of them passes the burst on."""
+        places, source, requests = self.places, self.next_burst.leave, self.requests
         chip, left = Signal.like(self.burst.chip, reset_less=True), Signal.like(self.burst.words, reset_less=True)
         free = Signal(range(BUFFER_WORDS + 1), init=BUFFER_WORDS)
+        # Whether there is room, and this is the burst's last word: found when counting.
+        room, final = Signal(init=1), Signal(reset_less=True)
         accepted, last, beats = Signal(), Signal(), Signal(8)
         m.d.comb += [
-            read.valid.eq(self.reading & (free != 0) & requests.w_rdy), read.address.eq(chip),
-            read.bank.eq(bank_of(chip, self.config)),
-            accepted.eq(read.valid & read.ready), last.eq(accepted & (left == 1)),
+            places.enter.valid.eq(self.reading & room & requests.w_rdy), places.enter.payload.address.eq(chip),
+            places.enter.payload.bank.eq(bank_of(chip, self.config)),
+            accepted.eq(places.enter.valid & places.enter.ready), last.eq(accepted & final),
             source.ready.eq(~self.reading | last),
             requests.w_en.eq(last), beats.eq(self.burst.words - 1),
             requests.w_data.eq(Cat(self.burst.address, beats, self.burst.final)),
         ]
         with m.If(accepted):
-            m.d.sync += [chip.eq(chip + 1), left.eq(left - 1)]
+            m.d.sync += [chip.eq(chip + 1), left.eq(left - 1), final.eq(left == 2)]
         with m.If(last):
             m.d.sync += self.reading.eq(0)
         with m.If(source.valid & source.ready):
             m.d.sync += [self.reading.eq(1), self.burst.eq(source.payload), chip.eq(source.payload.chip),
-                         left.eq(source.payload.words)]
+                         left.eq(source.payload.words), final.eq(source.payload.words == 1)]
         with m.If(accepted ^ self.sends):
-            m.d.sync += free.eq(Mux(self.sends, free + 1, free - 1))
-        arriving = Signal(MEMORY_LATENCY)
-        m.d.sync += arriving.eq(Cat(accepted, arriving))
+            m.d.sync += [free.eq(Mux(self.sends, free + 1, free - 1)), room.eq(self.sends | (free != 1))]
+        read, arriving = self.read, Signal(MEMORY_LATENCY)
+        m.d.sync += arriving.eq(Cat(read.valid & read.ready, arriving))
+        m.d.comb += [
+            read.valid.eq(places.leave.valid), read.address.eq(places.leave.payload.address),
+            read.bank.eq(places.leave.payload.bank), places.leave.ready.eq(read.ready),
+        ]
         m.d.comb += [self.words.w_en.eq(arriving[-1]), self.words.w_data.eq(read.data)]
 
     def _send(self, m):

@@ -13,7 +13,7 @@ COUNTS = ("height", "width", "taps_y", "taps_x", "blocks", "repeats")   # fields
 
 
 class Decoder(wiring.Component):
-    """Two stages: hold the instruction, hold its plan.
+    """Three stages: hold the instruction, hold its products, and then its plan, whose legality is known.
 
     ``illegal`` is a pulse; nothing is accepted after it until reset. An instruction is illegal when a count is zero,
     its region exceeds an accumulator half, reserved bits are set, or ``first`` does not fit whether a half is in use.
@@ -35,7 +35,7 @@ class Decoder(wiring.Component):
         m = Module()
         fields = Signal(instruction_layout(Convolve), reset_less=True)
         holds = Signal()
-        planned = Signal()
+        planned, checked = Signal(), Signal()
         advance = Signal()
         failed = Signal()
         m.d.comb += [
@@ -49,14 +49,16 @@ class Decoder(wiring.Component):
             m.d.sync += holds.eq(0)
         fits = self._plan(m, fields, advance & holds)
         with m.If(advance):
-            m.d.sync += planned.eq(holds)
+            m.d.sync += [planned.eq(holds), checked.eq(0)]
+        with m.Else():
+            m.d.sync += checked.eq(1)
 
         open_half = Signal()
         legal = Signal()
         m.d.comb += [
             legal.eq(fits & (self.plan.payload.first != open_half)),
-            self.plan.valid.eq(planned & legal & ~failed),
-            self.illegal.eq(planned & ~legal & ~failed),
+            self.plan.valid.eq(checked & legal & ~failed),
+            self.illegal.eq(checked & ~legal & ~failed),
         ]
         with m.If(self.illegal):
             m.d.sync += failed.eq(1)
@@ -65,12 +67,12 @@ class Decoder(wiring.Component):
         return m
 
     def _plan(self, m, fields, enable):
-        """Fills the plan's register; returns whether the fields it came from are in range."""
+        """Fills the plan's register; returns whether the fields it came from are in range, a cycle later."""
         plan = Signal(plan_layout(), reset_less=True)
         source = Signal.like(plan.address, reset_less=True)
         origin = Signal.like(plan.address, reset_less=True)
         pixels = Signal(len(fields.height) + len(fields.width), reset_less=True)
-        counted = Signal(reset_less=True)
+        counted, fits = Signal(reset_less=True), Signal(reset_less=True)
         computed = {
             "row_step": fields.row_pitch * fields.stride_y,
             "tap_step": fields.row_pitch * fields.dilation_y,
@@ -85,8 +87,9 @@ class Decoder(wiring.Component):
                 pixels.eq(fields.height * fields.width),
                 counted.eq(Cat(getattr(fields, name).any() for name in COUNTS).all() & ~fields.reserved.any()),
             ]
-        m.d.comb += [
-            self.plan.payload.eq(plan),
-            self.plan.payload.address.eq(source + origin),
+        m.d.sync += [
+            plan.address.eq(source + origin),
+            fits.eq(counted & (pixels <= self._config.accumulator_depth)),
         ]
-        return counted & (pixels <= self._config.accumulator_depth)
+        m.d.comb += self.plan.payload.eq(plan)
+        return fits

@@ -14,8 +14,8 @@ class Expander(wiring.Component):
     """Offers one step after the other, with running sums only.
 
     What ends with a step is found in the cycle before it is offered, so that no path goes through a counter and on to
-    all that a step starts: a step is offered two cycles after the one before is taken, three when it is the first of an
-    instruction, sooner than one can be used.
+    all that a step starts: a step is offered three cycles after the one before is taken, and after an instruction, sooner
+    than one can be used.
 
     Members: ``plan`` (stream of ``plan_layout``), ``step`` (stream of ``step_layout``).
     """
@@ -30,7 +30,7 @@ class Expander(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         plan = Signal(plan_layout(), reset_less=True)
-        holds, settled = Signal(), Signal()
+        holds, settled, counting = Signal(), Signal(), Signal()
         counters = {name: Signal.like(getattr(plan, name), name=name, reset_less=True) for name in LOOPS}
         wraps = {name: Signal(name=f"{name}_wraps", reset_less=True) for name in LOOPS}
         fresh = Signal(reset_less=True)
@@ -42,16 +42,18 @@ class Expander(wiring.Component):
             self.plan.ready.eq(~holds),
         ]
         with m.If(self.plan.valid & self.plan.ready):
-            m.d.sync += [plan.eq(self.plan.payload), holds.eq(1), settled.eq(0)]
+            m.d.sync += [plan.eq(self.plan.payload), holds.eq(1), settled.eq(0), counting.eq(0)]
             m.d.sync += [counter.eq(0) for counter in counters.values()]
         with m.Elif(taken):
-            m.d.sync += [holds.eq(~final), settled.eq(0)]
+            m.d.sync += [holds.eq(~final), settled.eq(0), counting.eq(1)]
+        with m.Elif(counting):
+            m.d.sync += counting.eq(0)
             self._count(m, counters, wraps)
         with m.Elif(~settled):
             m.d.sync += settled.eq(1)
             m.d.sync += [wraps[name].eq(counters[name] + 1 == getattr(plan, name)) for name in LOOPS]
             m.d.sync += fresh.eq(plan.first & ~Cat(counters.values()).any())
-        position = self._position(m, plan, wraps, taken)
+        position = self._position(m, plan, wraps, counting)
         shared = {name: getattr(plan, name) for name in self._shared()}
         for name, value in {**shared, **position, "fresh": fresh, "final": final}.items():
             m.d.comb += getattr(self.step.payload, name).eq(value)
@@ -71,7 +73,7 @@ class Expander(wiring.Component):
                     m.d.sync += counters[name].eq(0)
             inner = inner & wraps[name]
 
-    def _position(self, m, plan, wraps, taken):
+    def _position(self, m, plan, wraps, counting):
         """Source position of the step: that of the tap, and the starts of its tap row and of its block."""
         step = self.step.payload
         y = Signal.like(step.y, reset_less=True)
@@ -83,7 +85,7 @@ class Expander(wiring.Component):
             new = self.plan.payload
             m.d.sync += [y.eq(new.origin_y), x.eq(new.origin_x)]
             m.d.sync += [signal.eq(new.address) for signal in (tap, row, block)]
-        with m.Elif(taken & wraps["repeats"]):
+        with m.Elif(counting & wraps["repeats"]):
             with m.If(~wraps["taps_x"]):
                 m.d.sync += [x.eq(x + plan.dilation_x), tap.eq(tap + plan.dilation_x)]
             with m.Elif(~wraps["taps_y"]):

@@ -30,12 +30,12 @@ class Halves(wiring.Component):
         with m.If(self.taken | self.release):
             m.d.sync += used.eq(used + self.taken - self.release)
         with m.If(self.written | self.release):
-            m.d.sync += full.eq(full + self.written - self.release)
+            m.d.sync += [full.eq(full + self.written - self.release),
+                         self.available.eq(self.written | (full[1] & self.release))]
         with m.If(self.release):
             m.d.sync += drain.eq(~drain)
         m.d.comb += [
             self.free.eq(used != HALVES),
-            self.available.eq(full != 0),
             self.drain.eq(drain),
         ]
         return m

@@ -118,13 +118,14 @@ class Average(Component):
         here = self.word.valid & (word.origin == Origin.AVERAGE)
         step, load, slot, summed = Signal(), Signal(), Signal(range(self.slots)), Signal()
         loaded, searching, holding, fresh = Signal(), Signal(), Signal(), Signal(init=1)
+        last_slot = Signal()    # found when counting
         running = Signal(AverageLane.LATENCY - 1)
         # The constants of an instruction's first window are loaded in a cycle of their own.
         m.d.comb += [
             step.eq(here & ~summed & (loaded | ~word.first)),
             load.eq(here & ~summed & word.first & ~loaded & ~running.any()),
             terms.push.eq(self.push), terms.record.eq(self.record), terms.out.ready.eq(load),
-            self.word.ready.eq(step & (slot == self.slots - 1)),
+            self.word.ready.eq(step & last_slot),
             search.start.eq(summed & ~running.any() & ~searching & ~holding & self.allow),
             self.busy.eq(step | running.any() | searching), search.wanted.eq(self.wanted),
             self.read.eq(search.read), self.offsets.eq(search.offsets), search.thresholds.eq(self.thresholds),
@@ -133,7 +134,7 @@ class Average(Component):
         with m.If(load):
             m.d.sync += [loaded.eq(1), term.eq(terms.out.payload)]
         with m.If(step):
-            m.d.sync += slot.eq(Mux(self.word.ready, 0, slot + 1))
+            m.d.sync += [slot.eq(Mux(last_slot, 0, slot + 1)), last_slot.eq(slot == self.slots - 2)]
         with m.If(self.word.ready):
             m.d.sync += [loaded.eq(0), fresh.eq(word.last), summed.eq(word.last)]
         with m.If(search.start):

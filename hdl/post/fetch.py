@@ -5,12 +5,13 @@ from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 
+from hdl.elastic import Elastic
 from hdl.interfaces import MEMORY_LATENCY, read_port_signature
 from hdl.post.records import Origin, byte_word
 from hdl.post.walk import place_layout, tap_layout
 from isa.config import Config
 
-ROUND_TRIP = MEMORY_LATENCY + 6     # cycles from a request to its word's slot being free again, when taken at once
+ROUND_TRIP = MEMORY_LATENCY + 7     # cycles from a request to its word's slot being free again, when taken at once
 LEAST = -128
 
 
@@ -19,7 +20,7 @@ def gathered_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"word": config.word_bits, "origin": Origin, "inside": 1, "first": 1, "last": 1})
 
 
-def _room(m, depth, more, less):
+def room_for(m, depth, more, less):
     """Whether fewer than ``depth`` are in use, found as they are counted: ``more`` hangs on it in the same cycle."""
     used, room = Signal(range(depth + 1)), Signal(init=1)
     with m.If(more & ~less):
@@ -27,6 +28,11 @@ def _room(m, depth, more, less):
     with m.Elif(less & ~more):
         m.d.sync += [used.eq(used - 1), room.eq(1)]
     return room
+
+
+def _admit(source, room, enter):
+    """From stream to stream while there is room."""
+    return [enter.payload.eq(source.payload), enter.valid.eq(source.valid & room), source.ready.eq(enter.ready & room)]
 
 
 class Arbiter(Component):
@@ -55,7 +61,7 @@ class Arbiter(Component):
 
 
 class Residuals(Component):
-    """Reads residual words ahead.
+    """Reads residual words ahead. Room for a word is found before its request, which waits for the memory alone.
 
     Members
     -------
@@ -76,15 +82,15 @@ class Residuals(Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.config.word_bits, depth=self.depth)
-        requested, returning = Signal(), Signal(MEMORY_LATENCY)
-        taken = self.word.valid & self.word.ready
-        m.d.sync += returning.eq(Cat(requested, returning))
-        room = _room(m, self.depth, requested, taken)
+        m.submodules.requests = requests = Elastic(place_layout(self.config))
+        port, returning = self.port, Signal(MEMORY_LATENCY)
+        m.d.sync += returning.eq(Cat(port.valid & port.ready, returning))
+        room = room_for(m, self.depth, self.place.valid & self.place.ready, self.word.valid & self.word.ready)
+        m.d.comb += _admit(self.place, room, requests.enter)
         m.d.comb += [
-            self.port.valid.eq(self.place.valid & room), self.port.address.eq(self.place.payload.address),
-            self.port.bank.eq(self.place.payload.bank),
-            requested.eq(self.port.valid & self.port.ready), self.place.ready.eq(room & self.port.ready),
-            fifo.w_en.eq(returning[-1]), fifo.w_data.eq(self.port.data), self.pushed.eq(fifo.w_en),
+            port.valid.eq(requests.leave.valid), port.address.eq(requests.leave.payload.address),
+            port.bank.eq(requests.leave.payload.bank), requests.leave.ready.eq(port.ready),
+            fifo.w_en.eq(returning[-1]), fifo.w_data.eq(port.data), self.pushed.eq(fifo.w_en),
             self.word.payload.eq(fifo.r_data), self.word.valid.eq(fifo.r_rdy), fifo.r_en.eq(self.word.ready),
         ]
         return m
@@ -117,7 +123,11 @@ class Gather(Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.layout.size, depth=self.DEPTH)
-        tap, arriving, valid = self._request(m)
+        m.submodules.requests = requests = Elastic(tap_layout(self.config))
+        accepted = self.tap.valid & self.tap.ready & self._kept(self.tap.payload)
+        room = room_for(m, self.DEPTH, accepted, self.out.valid & self.out.ready)
+        m.d.comb += _admit(self.tap, room, requests.enter)
+        arriving, valid = self._request(m, requests.leave)
         word = self._maximum(m, arriving, valid)
         pushing = Signal()
         for_lanes = word.origin == Origin.BYTES
@@ -126,13 +136,6 @@ class Gather(Component):
             fifo.w_en.eq(pushing), fifo.w_data.eq(word), self.pushed.eq(pushing & for_lanes), self.busy.eq(valid),
             self.out.payload.eq(fifo.r_data), self.out.valid.eq(fifo.r_rdy), fifo.r_en.eq(self.out.ready),
         ]
-        accepted = tap.valid & tap.ready & self._kept(tap.payload)
-        room = _room(m, self.DEPTH, accepted, self.out.valid & self.out.ready)
-        m.d.comb += [
-            self.port.valid.eq(tap.valid & room & tap.payload.inside), self.port.address.eq(tap.payload.address),
-            self.port.bank.eq(tap.payload.bank),
-            tap.ready.eq(room & (self.port.ready | ~tap.payload.inside)),
-        ]
         return m
 
     @staticmethod
@@ -140,17 +143,22 @@ class Gather(Component):
         """Whether a word for the FIFO comes of this tap."""
         return tap.last | (tap.origin != Origin.BYTES)
 
-    def _request(self, m):
-        """The tap whose word arrives now, and whether there is one."""
+    def _request(self, m, taps):
+        """Reads their words; the tap whose word arrives now, and whether there is one."""
         valid = Signal(MEMORY_LATENCY)
-        moving, tap = self.tap.valid & self.tap.ready, self.tap.payload
+        tap = taps.payload
+        m.d.comb += [
+            self.port.valid.eq(taps.valid & tap.inside), self.port.address.eq(tap.address), self.port.bank.eq(tap.bank),
+            taps.ready.eq(self.port.ready | ~tap.inside),
+        ]
+        moving = taps.valid & taps.ready
         m.d.sync += valid.eq(Cat(moving, valid))
         for stage in range(MEMORY_LATENCY):
             held = Signal(tap_layout(self.config), name=f"tap_{stage}", reset_less=True)
             with m.If(moving):
                 m.d.sync += held.eq(tap)
             moving, tap = valid[stage], held
-        return self.tap, tap, valid[-1]
+        return tap, valid[-1]
 
     def _maximum(self, m, tap, valid):
         """The word and its flags, a cycle later; taps of a window of BYTES leave the maximum so far."""

@@ -126,8 +126,9 @@ class Parameters(Component):
         m.submodules.bias = bias = ParameterHalf(config, 0)
         m.submodules.scale = scale = ParameterHalf(config, self.UNIT_SCALE)
         beat, row = Signal(range(beats)), Signal(range(config.parameter_entries))
-        complete = Signal()
+        complete, counted = Signal(), Signal()
         m.d.comb += complete.eq(self.sink.valid & (beat == beats - 1))
+        m.d.sync += counted.eq(complete)
         with m.If(self.sink.valid):
             m.d.sync += beat.eq(beat + 1)
         with m.If(complete):
@@ -139,7 +140,7 @@ class Parameters(Component):
             ]
         for half, read, values in ((bias, self.bias_read, self.biases), (scale, self.scale_read, self.scales)):
             m.d.comb += [half.read.payload.eq(read.payload), half.read.valid.eq(read.valid), values.eq(half.values)]
-        self._count(m, complete)
+        self._count(m, counted)
         return m
 
     def _count(self, m, complete):

@@ -100,16 +100,20 @@ class RoundWithTies(Component):
         m = Module()
         below_half = FRACTION - 1
         inside = carry(m, Cat(C(1, 1), thermometer(self.whole)), self.enables[:1])      # the window less one
-        kept, sticky = carry(m, Cat(self.fraction, self.whole), self.enables[:1]), carry(m, self.sticky, self.enables[:1])
-        saturated, negative = (carry(m, flag, self.enables[:2]) for flag in (self.saturated, self.negative))
-        rest, above, odd = kept[:below_half], kept[below_half], kept[FRACTION]
+        reach = WHOLE + 2   # bits of the window; those of the fraction beyond it are looked at a stage earlier
+        beyond = self.fraction[reach:below_half]
+        most = self.saturated | self.whole.all()    # no magnitude is larger
+        kept, sticky, any_beyond, all_beyond, largest = (carry(m, value, self.enables[:1]) for value in (
+            Cat(self.fraction, self.whole), self.sticky, beyond.any(), beyond.all(), most))
+        negative = carry(m, self.negative, self.enables[:2])
+        rest, above, odd = kept[:reach], kept[below_half], kept[FRACTION]
         window = inside ^ (inside << 1 | 1)
-        tie_above = ~(rest & ~(inside | C(0, below_half))).any() | ((rest == window) & ~sticky)
-        tie = Mux(above, tie_above, (rest | inside).all())
-        up = carry(m, Mux(tie, odd, above), self.enables[1:2])
-        whole = carry(m, kept[FRACTION:], self.enables[1:2])
-        rounded = Mux(saturated, SATURATED, (whole + (up & ~whole.all()))[:WHOLE])
-        inverted = (Cat(rounded, C(0, 1)) ^ negative.replicate(WHOLE + 1)).as_signed()
-        m.d.comb += self.result.eq(carry(m, (self.offset + inverted + negative)[:RESULT.width].as_signed(),
-                                         self.enables[self.OFFSET_AT:]))
+        tie_above = ~any_beyond & (~(rest & ~(inside | C(0, reach))).any() | ((rest == window) & ~sticky))
+        tie = Mux(above, tie_above, all_beyond & (rest | inside).all())
+        up = carry(m, Mux(tie, odd, above) & ~largest, self.enables[1:2])
+        whole = carry(m, kept[FRACTION:] | largest.replicate(WHOLE), self.enables[1:2])
+        # -(whole + up) is the inverse of whole and 1 - up: either way there is one addition, and a carry into it.
+        inverted = (Cat(whole, C(0, 1)) ^ negative.replicate(WHOLE + 1)).as_signed()
+        total = (Cat(C(1, 1), self.offset).as_signed() + Cat(up ^ negative, inverted).as_signed())[1:]
+        m.d.comb += self.result.eq(carry(m, total[:RESULT.width].as_signed(), self.enables[self.OFFSET_AT:]))
         return m

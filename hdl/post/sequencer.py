@@ -1,7 +1,7 @@
 """Sequencer: decides in each cycle whether a group of channels enters the lanes."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
@@ -9,6 +9,8 @@ from hdl.post.records import IN_FLIGHT, WORK, Origin
 from hdl.post.tokens import token_layout
 from isa.config import Config
 from isa.registers import CAUSE_BITS, Cause
+
+NEEDS = data.StructLayout({"parameters": 1, "thresholds": 1, "table": 1, "half": 1})     # of an instruction's first word
 
 
 class Sequencer(Component):
@@ -19,8 +21,8 @@ class Sequencer(Component):
     work : In(stream of WORK)
     parameters, thresholds : In(1)
         Parameters for a word, or those of an average, are there.
-    tables : In
-        Pages there.
+    table : In(1)
+        A table is there.
     half : In(1)
         A full accumulator half is there that is not being released.
     operand : In(one bit for each Origin but ACCUMULATOR)
@@ -50,7 +52,7 @@ class Sequencer(Component):
         self.token = token_layout(config)
         super().__init__({
             "work": In(stream.Signature(WORK)),
-            "parameters": In(1), "thresholds": In(1), "tables": In(range(config.table_pages + 1)),
+            "parameters": In(1), "thresholds": In(1), "table": In(1),
             "half": In(1), "operand": In(len(Origin)), "residual": In(1), "space": In(1), "gathering": In(1),
             "group": Out(stream.Signature(self.token, always_ready=True)), "word": Out(1),
             "pixel": Out(ceil_log2(config.accumulator_depth)), "averaging": Out(1), "launch": Out(1),
@@ -59,25 +61,27 @@ class Sequencer(Component):
 
     def elaborate(self, platform):
         m = Module()
-        active, started, go, finish, launched = Signal(), Signal(), Signal(), Signal(), Signal()
+        active, started, go, finish = Signal(), Signal(), Signal(), Signal()
         now = Signal(WORK, reset_less=True)     # height and width count what is left, the present word not
         width = Signal.like(now.width, reset_less=True)
         pixel = Signal.like(self.pixel, reset_less=True)
         group, slot = Signal(range(self.config.groups)), Signal(range(IN_FLIGHT))
-        drains = now.origin == Origin.ACCUMULATOR
+        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # found when counting
+        needs = Signal(NEEDS, reset_less=True)
+        drains, launches = needs.half, Signal()
         constants_there, start_ok, word_ok = Signal(), Signal(), Signal()
         m.d.comb += [
-            constants_there.eq(self._constants(now)), start_ok.eq(started | (constants_there & (~drains | self.half))),
+            constants_there.eq(self._constants(needs)), start_ok.eq(started | (constants_there & (~drains | self.half))),
             word_ok.eq(self.space & (self.residual | ~now.add) & (drains | self.operand.bit_select(now.origin, 1))),
             go.eq(active & (group.any() | (start_ok & word_ok))),
             self.averaging.eq(active & (now.origin == Origin.AVERAGE) & (started | constants_there)),
             self.pixel.eq(pixel), self.word.eq(go & ~group.any()),
-            self.launch.eq(active & now.add & ~launched & drains & self.half),
+            self.launch.eq(launches & self.half),
         ]
         with m.If(self.launch):
-            m.d.sync += launched.eq(1)
+            m.d.sync += launches.eq(0)
         final = group == self.config.groups - 1
-        closing = ~(now.height.any() | now.width.any())
+        closing = last_row & last_word
         m.d.comb += finish.eq(go & final & closing)
         self._token(m, now, go, started, group, final, closing)
         m.d.comb += self.group.payload.slot.eq(slot)
@@ -87,26 +91,36 @@ class Sequencer(Component):
             m.d.sync += [started.eq(1), group.eq(Mux(final, 0, group + 1))]
             with m.If(final):
                 m.d.sync += pixel.eq(pixel + 1)
-                with m.If(now.width.any()):
-                    m.d.sync += now.width.eq(now.width - 1)
+                with m.If(~last_word):
+                    m.d.sync += [now.width.eq(now.width - 1), last_word.eq(now.width == 1)]
                 with m.Else():
-                    m.d.sync += [now.width.eq(width), now.height.eq(now.height - 1)]
+                    m.d.sync += [now.width.eq(width), last_word.eq(width == 0),
+                                 now.height.eq(now.height - 1), last_row.eq(now.height == 1)]
         m.d.comb += self.work.ready.eq(~active | finish)
         with m.If(self.work.ready):
             fresh = self.work.payload
-            m.d.sync += [active.eq(self.work.valid), started.eq(0), launched.eq(0)]
+            m.d.sync += [active.eq(self.work.valid), started.eq(0), launches.eq(0)]
             with m.If(self.work.valid):
                 m.d.sync += [now.eq(fresh), now.height.eq(fresh.height - 1), now.width.eq(fresh.width - 1),
-                             width.eq(fresh.width - 1), pixel.eq(0)]
+                             width.eq(fresh.width - 1), pixel.eq(0),
+                             last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
+                m.d.sync += self._look(fresh, needs, launches)
         self._cause(m, active, go, started | constants_there, start_ok)
         return m
 
-    def _constants(self, now):
+    @staticmethod
+    def _look(fresh, needs, launches):
+        """What an instruction must wait for, before its turn to wait."""
+        drains = fresh.origin == Origin.ACCUMULATOR
+        return [
+            needs.parameters.eq(drains | (fresh.origin == Origin.SUM)), needs.thresholds.eq(fresh.origin == Origin.AVERAGE),
+            needs.table.eq(fresh.table | fresh.release_table), needs.half.eq(drains), launches.eq(drains & fresh.add),
+        ]
+
+    def _constants(self, needs):
         """Whether parameters and table that the instruction needs are there."""
-        few = (now.origin == Origin.ACCUMULATOR) | (now.origin == Origin.SUM)
-        many = now.origin == Origin.AVERAGE
-        return ((~few | self.parameters) & (~many | self.thresholds)
-                & (~(now.table | now.release_table) | self.tables.any()))
+        return ((~needs.parameters | self.parameters) & (~needs.thresholds | self.thresholds)
+                & (~needs.table | self.table))
 
     def _token(self, m, now, go, started, group, final, closing):
         token, last = self.group.payload, final & closing

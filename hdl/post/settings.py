@@ -59,12 +59,15 @@ class Backlog(Component):
         m.submodules.storage = storage = memory.Memory(shape=self.layout, depth=IN_FLIGHT, init=[])
         write, read = storage.write_port(), storage.read_port(domain="comb")
         newest, oldest = Signal(range(2 * IN_FLIGHT)), Signal(range(2 * IN_FLIGHT))
+        some, taken = Signal(), Signal()    # whether there is one is found when counting
         m.d.comb += [
-            write.en.eq(self.push), write.addr.eq(newest), write.data.eq(self.record),
-            read.addr.eq(oldest), self.out.payload.eq(read.data), self.out.valid.eq(newest != oldest),
+            write.en.eq(self.push), write.addr.eq(newest), write.data.eq(self.record), taken.eq(some & self.out.ready),
+            read.addr.eq(oldest), self.out.payload.eq(read.data), self.out.valid.eq(some),
         ]
         with m.If(self.push):
-            m.d.sync += newest.eq(newest + 1)
-        with m.If(self.out.valid & self.out.ready):
+            m.d.sync += [newest.eq(newest + 1), some.eq(1)]
+        with m.Elif(taken):
+            m.d.sync += some.eq((newest - oldest)[:len(newest)] != 1)
+        with m.If(taken):
             m.d.sync += oldest.eq(oldest + 1)
         return m

@@ -21,6 +21,8 @@ class Tables(Component):
         Filled by LOAD.
     available : Out
         Pages that no instruction so far has used up.
+    some : Out(1)
+        There are such.
     take : In(1)
         The instruction's last group enters the lanes: the page at the head is used up.
     enables : In(LATENCY)
@@ -41,7 +43,8 @@ class Tables(Component):
         self.config = config
         lanes = data.ArrayLayout(signed(8), config.lanes)
         super().__init__({
-            "sink": In(sink_signature(config)), "available": Out(range(config.table_pages + 1)), "take": In(1),
+            "sink": In(sink_signature(config)), "available": Out(range(config.table_pages + 1)),
+            "some": Out(1), "take": In(1),
             "enables": In(self.LATENCY), "use": In(1), "group": In(range(config.groups)), "release": In(1),
             "bytes": In(lanes), "result": Out(lanes), "occupied": Out(1),
         })
@@ -77,9 +80,9 @@ class Tables(Component):
 
     def _count(self, m, complete, release):
         with m.If(complete & ~self.take):
-            m.d.sync += self.available.eq(self.available + 1)
+            m.d.sync += [self.available.eq(self.available + 1), self.some.eq(1)]
         with m.Elif(self.take & ~complete):
-            m.d.sync += self.available.eq(self.available - 1)
+            m.d.sync += [self.available.eq(self.available - 1), self.some.eq(self.available != 1)]
         room = self.config.table_pages * PAGE
         free = Signal(range(room + 1), init=room)
         with m.If(self.sink.valid | release):

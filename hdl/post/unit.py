@@ -13,7 +13,7 @@ from hdl.interfaces import (
 )
 from hdl.post.average import Average
 from hdl.post.decode import Decode
-from hdl.post.fetch import ROUND_TRIP, Arbiter, Gather, Residuals
+from hdl.post.fetch import ROUND_TRIP, Arbiter, Gather, Residuals, room_for
 from hdl.post.lanes import Lanes
 from hdl.post.operands import Operands
 from hdl.post.parameters import Parameters
@@ -157,26 +157,21 @@ class Post(Component):
         m.d.comb += [getattr(lanes, name).eq(getattr(decode, name)) for name in SETTINGS]
 
     def _stock(self, m, name, most, more, less):
-        """Counts what the sequencer may still issue; returns whether there is any."""
-        count = Signal(range(most + 1), name=name)
+        """Counts what the sequencer may still issue; returns whether there is any, which is found when counting."""
+        count, some = Signal(range(most + 1), name=name), Signal(name=f"some_{name}")
         with m.If(more & ~less):
-            m.d.sync += count.eq(count + 1)
+            m.d.sync += [count.eq(count + 1), some.eq(1)]
         with m.Elif(less & ~more):
-            m.d.sync += count.eq(count - 1)
-        return count.any()
+            m.d.sync += [count.eq(count - 1), some.eq(count != 1)]
+        return some
 
     def _issue(self, m):
         sequencer, token = self.sequencer, self.sequencer.group.payload
         word = sequencer.word
         takes = {origin: word & (token.origin == origin) for origin in Origin}
-        out = Signal(range(self.space + 1))
-        with m.If(word & ~self.writer.written):
-            m.d.sync += out.eq(out + 1)
-        with m.Elif(self.writer.written & ~word):
-            m.d.sync += out.eq(out - 1)
         bytes_there = self._stock(m, "words", self.gather.DEPTH, self.gather.pushed, takes[Origin.BYTES])
         m.d.comb += [
-            sequencer.space.eq(out != self.space),
+            sequencer.space.eq(room_for(m, self.space, word, self.writer.written)),
             sequencer.residual.eq(self._stock(m, "residual_words", self.residuals.depth, self.residuals.pushed,
                                               word & token.add)),
             sequencer.operand[Origin.BYTES.value].eq(bytes_there),
@@ -186,7 +181,7 @@ class Post(Component):
             sequencer.half.eq(self.accumulator.available & ~self.accumulator.release),
             sequencer.gathering.eq(self.gather.busy | self.average.busy),
             sequencer.parameters.eq(self.parameter_fifo.word), sequencer.thresholds.eq(self.parameter_fifo.thresholds),
-            sequencer.tables.eq(self.table_fifo.available),
+            sequencer.table.eq(self.table_fifo.some),
         ]
 
     def _constants(self, m):

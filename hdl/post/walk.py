@@ -2,9 +2,8 @@
 
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.lib.wiring import Component, In, Out
 
-from hdl.elastic import Elastic
 from hdl.interfaces import bank_of
 from hdl.post.records import REGION, WINDOW, Origin
 from isa.config import Config
@@ -51,9 +50,7 @@ class RegionWalk(Component):
         width, address = Signal(EXTENT, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
         last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # none left, found when counting
         last = last_row & last_word
-        m.submodules.buffer = buffer = Elastic(place_layout(self.config))
-        connect(m, buffer.leave, flipped(self.place))
-        place = buffer.enter
+        place = self.place
         m.d.comb += [
             place.valid.eq(active), place.payload.address.eq(address), place.payload.bank.eq(bank_of(address, self.config)),
             place.payload.last.eq(last),
@@ -95,9 +92,7 @@ class WindowWalk(Component):
         left = Signal(_LEFT, reset_less=True)
         last = Signal(_LAST, reset_less=True)       # which of them are zero, found when counting
         finished = last.as_value().all()
-        m.submodules.buffer = buffer = Elastic(tap_layout(self.config))
-        connect(m, buffer.leave, flipped(self.tap))
-        tap = buffer.enter
+        tap = self.tap
         m.d.comb += [
             advance.eq(~tap.valid | tap.ready),
             load.eq(~active | (advance & finished)), self.window.ready.eq(load),

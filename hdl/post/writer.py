@@ -3,8 +3,9 @@
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
+from hdl.elastic import Elastic
 from hdl.interfaces import trace_signature, write_port_signature
 from hdl.post.walk import place_layout
 from isa.config import Config
@@ -44,12 +45,14 @@ class Writer(Component):
         for group, part in enumerate(parts):
             with m.If(self.valid & (self.group == group)):
                 m.d.sync += part.eq(self.bytes)
-        place, port = self.place.payload, self.port
+        m.submodules.places = places = Elastic(place_layout(self.config))
+        connect(m, flipped(self.place), places.enter)
+        place, port = places.leave.payload, self.port
         m.d.comb += [
             fifo.w_data.eq(Cat(*parts, self.bytes)), fifo.w_en.eq(self.valid & self.final),
-            port.valid.eq(fifo.r_rdy & self.place.valid), port.address.eq(place.address), port.data.eq(fifo.r_data),
+            port.valid.eq(fifo.r_rdy & places.leave.valid), port.address.eq(place.address), port.data.eq(fifo.r_data),
             port.bank.eq(place.bank),
-            self.written.eq(port.valid & port.ready), fifo.r_en.eq(self.written), self.place.ready.eq(self.written),
+            self.written.eq(port.valid & port.ready), fifo.r_en.eq(self.written), places.leave.ready.eq(self.written),
             self.retired.eq(self.written & place.last),
             self.trace.valid.eq(self.written), self.trace.address.eq(port.address), self.trace.data.eq(port.data),
         ]
