@@ -129,7 +129,7 @@ class Bursts(Component):
         room, page_ends, short, ends_run = Signal(range(longest + 1)), Signal(), Signal(), Signal()
         m.d.comb += [
             page_ends.eq(in_page[bits:].all()), room.eq(longest - in_page[:bits]), short.eq(~self.left[bits + 1:].any()),
-            ends_run.eq(short & Mux(page_ends, left <= room, left <= longest)),
+            ends_run.eq(short & Mux(page_ends, left + in_page[:bits] <= longest, left <= longest)),
         ]
         m.d.sync += [self.words.eq(Mux(ends_run, left, Mux(page_ends, room, longest))), self.ends_run.eq(ends_run),
                      self.final.eq(ends_run & (self.rows == 1))]

@@ -166,9 +166,9 @@ class Control(Component):
             Register.INTERRUPT: self.pending,
             Register.CYCLES: self._count(m, "cycles", COUNTER_BITS, run.running),
             Register.ERROR_UNIT: run.error_unit,
-            Register.FETCHED: self._count(m, "fetched", REGISTER_BITS, fetch.fetched & run.running),
-            Register.BEATS_READ: self._count(m, "beats_read", COUNTER_BITS, bus.read & run.running),
-            Register.BEATS_WRITTEN: self._count(m, "beats_written", COUNTER_BITS, bus.written & run.running),
+            Register.FETCHED: self._count(m, "fetched", REGISTER_BITS, _later(m, fetch.fetched & run.running)),
+            Register.BEATS_READ: self._count(m, "beats_read", COUNTER_BITS, _later(m, bus.read & run.running)),
+            Register.BEATS_WRITTEN: self._count(m, "beats_written", COUNTER_BITS, _later(m, bus.written & run.running)),
             Register.FETCH_STATE: _state(0, 0, fetch.cause, 0),
             Register.WEIGHTS_HELD: levels.weights,
             Register.PARAMETERS_HELD: levels.parameters,
@@ -177,7 +177,7 @@ class Control(Component):
             Register.BURSTS: _bytes(bus.reads, bus.writes),
         }
         for number, unit in enumerate(self.units):
-            retired = self._count(m, f"retired_{number}", REGISTER_BITS, unit.retired & run.running)
+            retired = self._count(m, f"retired_{number}", REGISTER_BITS, _later(m, unit.retired & run.running))
             values |= {
                 Register.RETIRED + 4 * number: retired,
                 Register.STATE + 4 * number: _state(unit.waiting, unit.in_flight, unit.cause, unit.missing),
@@ -231,6 +231,13 @@ class Control(Component):
                 m.d.sync += [number.eq(len(Block) + (word >> exact_log2(GROUP_WORDS))),
                              known.eq(Cat(word == each for each in words).any())]
         m.d.comb += [port.read_data.eq(Mux(counted.bit_select(number, 1), Array(found)[number], 0)), port.read_error.eq(~known)]
+
+
+def _later(m, value):
+    """``value`` of one cycle ago."""
+    held = Signal.like(value)
+    m.d.sync += held.eq(value)
+    return held
 
 
 def _bytes(*values):

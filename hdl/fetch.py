@@ -15,6 +15,8 @@ from isa.registers import CAUSE_BITS, Cause
 
 CHUNK_BYTES = 4 * INSTRUCTION_BYTES     # a burst; chunks are aligned, so that none crosses a page
 BUFFER_BYTES = 4 * CHUNK_BYTES
+PART_BITS = 256         # of an instruction that are checked together
+PARTS = INSTRUCTION_BITS // PART_BITS
 
 
 def control_signature() -> Signature:
@@ -121,9 +123,10 @@ class Fetch(Component):
         part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
         current = Signal(INSTRUCTION)
         target, ends, legal = Signal(len(Unit)), Signal(), Signal()
-        self.matches, self.clean = Signal(len(INSTRUCTIONS)), Signal(len(INSTRUCTIONS))    # bits for classes
+        # For each class whether the instruction is of it, and where bits are set that this class does not have.
+        self.matches, self.excess = Signal(len(INSTRUCTIONS)), Signal(data.ArrayLayout(PARTS + 1, len(INSTRUCTIONS)))
         m.d.comb += [current.eq(self.storage.word_select(part, INSTRUCTION_BITS)),
-                     legal.eq((self.matches & self.clean).any())]
+                     legal.eq(Cat(match & ~excess.any() for match, excess in zip(self.matches, self.excess, strict=True)).any())]
         m.d.comb += self.emptied.eq(control.fetched & last)
         with m.If(control.fetched):
             m.d.sync += _advance(part, last)
@@ -163,12 +166,15 @@ class Fetch(Component):
             m.d.sync += cause.eq(Cause.MEMORY)
 
     def _decode(self, m, current, target, ends):
-        """Registers what the instruction is, and with which class's bits it would be legal."""
+        """Registers what the instruction is, and what makes it illegal for each class."""
         m.d.sync += [target.eq(0), ends.eq(0)]
-        for cls, matches, clean in zip(INSTRUCTIONS, self.matches, self.clean, strict=True):
+        for cls, matches, excess in zip(INSTRUCTIONS, self.matches, self.excess, strict=True):
             view = data.View(instruction_layout(cls), current)
-            forbidden = Cat(view.wait, view.signal, view.reserved) if cls.UNIT is None else view.reserved
-            m.d.sync += [matches.eq(view.opcode == cls.OPCODE), clean.eq(~forbidden.any())]
+            reserved = INSTRUCTION_BITS - len(view.reserved)
+            parts = [current[max(start, reserved):start + PART_BITS].any() if reserved < start + PART_BITS else Const(0)
+                     for start in range(0, INSTRUCTION_BITS, PART_BITS)]
+            masks = Cat(view.wait, view.signal).any() if cls.UNIT is None else Const(0)
+            m.d.sync += [matches.eq(view.opcode == cls.OPCODE), excess.eq(Cat(*parts, masks))]
             with m.If(view.opcode == cls.OPCODE):
                 m.d.sync += ends.eq(1) if cls.UNIT is None else target.eq(1 << cls.UNIT)
 

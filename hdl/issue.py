@@ -19,8 +19,8 @@ def status_signature() -> Signature:
     ``waiting``: instructions in the queue; ``in_flight``: accepted, not retired; ``tokens[producer]``; ``missing``: the
     units whose token the next instruction lacks, and its own while earlier instructions must complete; ``cause``: what
     the unit did one cycle ago; pulses ``retired``, ``overflow`` (a token given to a full counter) and ``illegal``;
-    ``idle``: nothing waits or is in flight. ``missing``, ``overflow``, ``illegal`` and ``idle`` are registers: they speak
-    of one cycle ago.
+    ``idle``: nothing waits or is in flight. ``missing``, ``illegal`` and ``idle`` are registers: they speak of one cycle
+    ago. ``tokens`` counts a token a cycle after it can be taken, ``overflow`` comes with the next.
     """
     return Signature({
         "waiting": Out(8), "in_flight": Out(8), "tokens": Out(data.ArrayLayout(TOKEN_BITS, len(Unit))),
@@ -104,15 +104,17 @@ class Issue(Component):
         return m
 
     def _tokens(self, m, producer, head, accepted):
-        """Counts the tokens of ``producer``; returns whether there is one, which is a register too."""
-        count, there = self.status.tokens[producer], Signal(name=f"there_{producer.name.lower()}")
+        """Counts the tokens of ``producer``, each a cycle after it is given; returns whether there is one by now."""
+        name = producer.name.lower()
+        count, there, given = self.status.tokens[producer], Signal(name=f"there_{name}"), Signal(name=f"given_{name}")
         give, take = self.give[producer], accepted & head.wait[producer]
         full = count == (1 << TOKEN_BITS) - 1
-        self.overflows.append(give & ~take & full)
-        with m.If(give & ~take & ~full):
-            m.d.sync += [count.eq(count + 1), there.eq(1)]
-        with m.Elif(take & ~give):
-            m.d.sync += [count.eq(count - 1), there.eq(count != 1)]
+        self.overflows.append(given & ~take & full)
+        m.d.sync += [given.eq(give), there.eq(give | Mux(take, (count > 1) | ((count == 1) & given), there))]
+        with m.If(given & ~take & ~full):
+            m.d.sync += count.eq(count + 1)
+        with m.Elif(take & ~given):
+            m.d.sync += count.eq(count - 1)
         return there
 
     def _cause(self, m, filled, satisfied, in_flight):
