@@ -88,10 +88,9 @@ class Bursts(Component):
 
     def _control(self, m):
         with m.FSM():
-            with m.State("IDLE"):
-                with m.If(self.region.valid):
-                    m.d.sync += [self.current.eq(self.region.payload), self.idle.eq(0)]
-                    m.next = "BEGIN"
+            with m.State("IDLE"), m.If(self.region.valid):
+                m.d.sync += [self.current.eq(self.region.payload), self.idle.eq(0)]
+                m.next = "BEGIN"
             with m.State("BEGIN"):
                 self._begin(m)
             with m.State("SIZE"):

@@ -92,6 +92,7 @@ class Control(Component):
             self.run.watchdog.eq(stored[Register.WATCHDOG]),
         ]
         self.pending = Signal()
+        self.begins = Signal()  # a START is written that is not refused
         self._interrupt(m)
         self._tell(m)
         self._write(m)
@@ -114,7 +115,7 @@ class Control(Component):
         m.d.comb += self.irq.eq(self.pending & self.stored[Register.INTERRUPT_ENABLE])
         with m.If(self.run.ended):
             m.d.sync += self.pending.eq(1)
-        with m.Elif(self._written(Register.INTERRUPT) & port.write_strobe[0] & port.write_data[0] | self.run.begin):
+        with m.Elif(self._written(Register.INTERRUPT) & port.write_strobe[0] & port.write_data[0] | self.begins):
             m.d.sync += self.pending.eq(0)
 
     def _tell(self, m):
@@ -134,8 +135,8 @@ class Control(Component):
         control = self._written(Register.CONTROL)
         start = control & orders[ControlBit.START] & ~orders[ControlBit.RESET]
         # The next write comes two cycles later at the earliest, when the run has heard of this one.
-        m.d.sync += [run.stop.eq(control & orders[ControlBit.RESET]), run.begin.eq(start & ~run.busy)]
-        m.d.comb += port.write_error.eq(1)
+        m.d.sync += [run.stop.eq(control & orders[ControlBit.RESET]), run.begin.eq(self.begins)]
+        m.d.comb += [self.begins.eq(start & ~run.busy), port.write_error.eq(1)]
         with m.Switch(port.write_word):
             with m.Case(Register.CONTROL >> 2):
                 m.d.comb += port.write_error.eq(start & run.busy)
@@ -230,7 +231,8 @@ class Control(Component):
             with m.Else():
                 m.d.sync += [number.eq(len(Block) + (word >> exact_log2(GROUP_WORDS))),
                              known.eq(Cat(word == each for each in words).any())]
-        m.d.comb += [port.read_data.eq(Mux(counted.bit_select(number, 1), Array(found)[number], 0)), port.read_error.eq(~known)]
+        m.d.comb += [port.read_data.eq(Mux(counted.bit_select(number, 1), Array(found)[number], 0)),
+                     port.read_error.eq(~known)]
 
 
 def _later(m, value):

@@ -9,13 +9,13 @@ from amaranth.utils import exact_log2
 from hdl.axi import ADDRESS_BITS, read_signature
 from hdl.interfaces import INSTRUCTION, instruction_layout
 from isa.config import Config
-from isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Unit
+from isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
 from isa.instructions import INSTRUCTIONS
 from isa.registers import CAUSE_BITS, Cause
 
 CHUNK_BYTES = 4 * INSTRUCTION_BYTES     # a burst; chunks are aligned, so that none crosses a page
 BUFFER_BYTES = 4 * CHUNK_BYTES
-PART_BITS = 256         # of an instruction that are checked together
+PART_BITS = 64          # of an instruction that are checked together
 PARTS = INSTRUCTION_BITS // PART_BITS
 
 
@@ -123,10 +123,8 @@ class Fetch(Component):
         part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
         current = Signal(INSTRUCTION)
         target, ends, legal = Signal(len(Unit)), Signal(), Signal()
-        # For each class whether the instruction is of it, and where bits are set that this class does not have.
-        self.matches, self.excess = Signal(len(INSTRUCTIONS)), Signal(data.ArrayLayout(PARTS + 1, len(INSTRUCTIONS)))
-        m.d.comb += [current.eq(self.storage.word_select(part, INSTRUCTION_BITS)),
-                     legal.eq(Cat(match & ~excess.any() for match, excess in zip(self.matches, self.excess, strict=True)).any())]
+        self.excess = Signal(PARTS + 1)     # parts of the instruction with bits that must not be set; above, those of End
+        m.d.comb += [current.eq(self.storage.word_select(part, INSTRUCTION_BITS)), legal.eq(~self.excess.any())]
         m.d.comb += self.emptied.eq(control.fetched & last)
         with m.If(control.fetched):
             m.d.sync += _advance(part, last)
@@ -166,17 +164,19 @@ class Fetch(Component):
             m.d.sync += cause.eq(Cause.MEMORY)
 
     def _decode(self, m, current, target, ends):
-        """Registers what the instruction is, and what makes it illegal for each class."""
-        m.d.sync += [target.eq(0), ends.eq(0)]
-        for cls, matches, excess in zip(INSTRUCTIONS, self.matches, self.excess, strict=True):
-            view = data.View(instruction_layout(cls), current)
-            reserved = INSTRUCTION_BITS - len(view.reserved)
-            parts = [current[max(start, reserved):start + PART_BITS].any() if reserved < start + PART_BITS else Const(0)
-                     for start in range(0, INSTRUCTION_BITS, PART_BITS)]
-            masks = Cat(view.wait, view.signal).any() if cls.UNIT is None else Const(0)
-            m.d.sync += [matches.eq(view.opcode == cls.OPCODE), excess.eq(Cat(*parts, masks))]
-            with m.If(view.opcode == cls.OPCODE):
-                m.d.sync += ends.eq(1) if cls.UNIT is None else target.eq(1 << cls.UNIT)
+        """Registers whose the instruction is, and in which parts bits are set that its class does not have."""
+        m.d.sync += [target.eq(0), ends.eq(0), self.excess.eq(~0)]
+        with m.Switch(data.View(instruction_layout(Instruction), current).opcode):
+            for cls in INSTRUCTIONS:
+                view = data.View(instruction_layout(cls), current)
+                reserved = INSTRUCTION_BITS - len(view.reserved)
+                parts = [current[max(start, reserved):max(start + PART_BITS, reserved)].any()
+                         for start in range(0, INSTRUCTION_BITS, PART_BITS)]
+                with m.Case(cls.OPCODE):
+                    if cls.UNIT is not None:
+                        m.d.sync += [target.eq(1 << cls.UNIT), self.excess.eq(Cat(parts))]
+                    else:
+                        m.d.sync += [ends.eq(1), self.excess.eq(Cat(*parts, Cat(view.wait, view.signal).any()))]
 
     def _check(self, m, ends, legal):
         control = self.control

@@ -28,8 +28,9 @@ class Run(Component):
 
     ``begin`` waits until the bus is quiet, then resets FETCH with ``clear`` and one unit after the other with ``resets``
     until all are in reset, and starts FETCH in the next cycle, the first of ``running``. After an error the units are
-    halted; the next ``begin`` makes them work again. ``stop`` ends a run that stays neither done nor failed. ``watchdog`` cycles of ``busy`` in which
-    no unit works or retires an instruction and no word moves on the bus are an error, except that 0 is forever.
+    halted; the next ``begin`` makes them work again. ``stop`` ends a run that stays neither done nor failed.
+    ``watchdog`` cycles of ``busy`` in which no unit works or retires an instruction and no word moves on the bus are an
+    error, except that 0 is forever.
 
     Members
     -------

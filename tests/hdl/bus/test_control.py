@@ -257,6 +257,8 @@ async def test_an_interrupt_that_is_not_enabled_is_only_pending(host: Host) -> N
     assert await host.read(Register.INTERRUPT) == 1
     await host.write(Register.INTERRUPT_ENABLE, 1)
     assert host.ctx.get(host.control.irq)
+    await host.write(Register.CONTROL, START)
+    assert not host.ctx.get(host.control.irq)
 
 
 @scripted()
