@@ -51,7 +51,7 @@ def bus_status_signature() -> Signature:
     """The bus towards the control unit, seen from the bus.
 
     ``halt``: begin no further burst; those begun are completed. ``reads``, ``writes``: bursts under way; ``quiet``: none
-    is. ``read``, ``written``: a word moves in this cycle.
+    is, nor was one cycle ago. ``read``, ``written``: a word moves in this cycle.
     """
     return Signature({"halt": In(1), "reads": Out(OUTSTANDING), "writes": Out(OUTSTANDING), "quiet": Out(1),
                       "read": Out(1), "written": Out(1)})
@@ -151,7 +151,10 @@ class Bus(Component):
         status = self.status
         self._outstanding(m, status.reads, fetch | load, axi.rvalid & axi.rready & axi.rlast)
         self._outstanding(m, status.writes, store, axi.bvalid)
-        m.d.comb += status.quiet.eq((status.reads == 0) & (status.writes == 0))
+        none = Signal(init=1)
+        m.d.sync += none.eq((status.reads == 0) & (status.writes == 0))
+        # The register misses a burst that was begun in the cycle before; its address is still there.
+        m.d.comb += status.quiet.eq(none & ~axi.arvalid & ~axi.awvalid)
 
     def _outstanding(self, m, count, begun, ended):
         with m.If(begun & ~ended):

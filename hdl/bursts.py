@@ -80,20 +80,21 @@ class Bursts(Component):
             burst.address.eq(Cat(Const(0, self.shift), self.address)), burst.chip.eq(self.chip),
             burst.words.eq(self.words), burst.final.eq(self.final), burst.place.eq(self.current.place),
         ]
+        self.idle = Signal(init=1)
+        m.d.comb += self.region.ready.eq(self.idle)
+        self._size(m)
         self._control(m)
         return m
 
     def _control(self, m):
         with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += self.region.ready.eq(1)
-                with m.If(self.region.valid):
-                    m.d.sync += self.current.eq(self.region.payload)
-                    m.next = "BEGIN"
+            with m.State("IDLE"), m.If(self.region.valid):
+                m.d.sync += [self.current.eq(self.region.payload), self.idle.eq(0)]
+                m.next = "BEGIN"
             with m.State("BEGIN"):
                 self._begin(m)
             with m.State("SIZE"):
-                self._size(m)
+                self._check(m)
             with m.State("OFFER"):
                 m.d.comb += self.burst.valid.eq(1)
                 with m.If(self.burst.ready):
@@ -117,17 +118,22 @@ class Bursts(Component):
             m.next = "SIZE"
 
     def _size(self, m):
-        """Registers the length of the next burst: what is left of the run, the page and the longest burst."""
+        """Registers the length of the next burst: what is left of the run, the page and the longest burst.
+
+        In every cycle: while the burst is offered its length stays what it is.
+        """
         longest, bits = self.longest, exact_log2(self.longest)
         in_page = self.address[:exact_log2(PAGE_BYTES // self.config.size)]
-        room, short, ends_run = Signal(range(longest + 1)), Signal(), Signal()
+        left = self.left[:bits + 1]
+        room, page_ends, short, ends_run = Signal(range(longest + 1)), Signal(), Signal(), Signal()
         m.d.comb += [
-            room.eq(Mux(in_page[bits:].all(), longest - in_page[:bits], longest)),
-            short.eq(~self.left[bits + 1:].any()),
-            ends_run.eq(short & (self.left[:bits + 1] <= room)),
+            page_ends.eq(in_page[bits:].all()), room.eq(longest - in_page[:bits]), short.eq(~self.left[bits + 1:].any()),
+            ends_run.eq(short & Mux(page_ends, left + in_page[:bits] <= longest, left <= longest)),
         ]
-        m.d.sync += [self.words.eq(Mux(ends_run, self.left[:bits + 1], room)), self.ends_run.eq(ends_run),
+        m.d.sync += [self.words.eq(Mux(ends_run, left, Mux(page_ends, room, longest))), self.ends_run.eq(ends_run),
                      self.final.eq(ends_run & (self.rows == 1))]
+
+    def _check(self, m):
         top = exact_log2(self.config.activation_words)
         outside = self.chip_end[top + 1:].any() | (self.chip_end[top] & self.chip_end[:top].any())
         with m.If(outside & (self.current.place == Place.ACTIVATIONS)):
@@ -147,6 +153,7 @@ class Bursts(Component):
             m.d.sync += [self.run.eq(address), self.chip_run.eq(chip), self.left.eq(self.current.words),
                          self.chip_end.eq(self.chip_end + self.current.chip_pitch), self.rows.eq(self.rows - 1)]
         with m.If(self.final):
+            m.d.sync += self.idle.eq(1)
             m.next = "IDLE"
         with m.Else():
             m.next = "SIZE"

@@ -1,6 +1,6 @@
 """The control and status registers."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import ceil_log2, exact_log2
@@ -28,7 +28,8 @@ def _counter_bit(block, cause):
 # Where block and cause lie in the number of a counter's register; what lies above is the same in all.
 CAUSE = slice(_counter_bit(0, 1), _counter_bit(0, 1) + CAUSE_BITS)
 BLOCK = slice(_counter_bit(1, 0), _counter_bit(1, 0) + ceil_log2(len(Block)))
-GROUP = slice(BLOCK.stop, None)
+COUNTED = slice(BLOCK.stop, None)
+GROUP_WORDS = 8     # registers among which one cycle chooses
 STORED = {Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32, Register.PROGRAM: 32, Register.BASE: 32,
           Register.PROGRAM_HIGH: ADDRESS_BITS - 32, Register.BASE_HIGH: ADDRESS_BITS - 32}
 FIXED_IN_RUN = (Register.PROGRAM, Register.PROGRAM_HIGH, Register.BASE, Register.BASE_HIGH)
@@ -47,7 +48,7 @@ class Control(Component):
     irq : Out(1)
     program, base : Out(40)
     halt : Out(1)
-        No unit may start an instruction.
+        No unit may be offered an instruction; ``hdl.run.Run`` tells of this and of the next two.
     clear : Out(1)
         Resets FETCH and the weight FIFO.
     resets : Out(4)
@@ -91,6 +92,7 @@ class Control(Component):
             self.run.watchdog.eq(stored[Register.WATCHDOG]),
         ]
         self.pending = Signal()
+        self.begins = Signal()  # a START is written that is not refused
         self._interrupt(m)
         self._tell(m)
         self._write(m)
@@ -105,7 +107,7 @@ class Control(Component):
             connect(m, theirs, flipped(ours))
         m.d.comb += [
             run.load_error.eq(self.load_error), run.store_error.eq(self.store_error), run.data_left.eq(self.data_left),
-            self.clear.eq(run.clear), self.resets.eq(run.resets), self.halt.eq(~run.running),
+            self.clear.eq(run.clear), self.resets.eq(run.resets), self.halt.eq(run.halt),
         ]
 
     def _interrupt(self, m):
@@ -113,7 +115,7 @@ class Control(Component):
         m.d.comb += self.irq.eq(self.pending & self.stored[Register.INTERRUPT_ENABLE])
         with m.If(self.run.ended):
             m.d.sync += self.pending.eq(1)
-        with m.Elif(self._written(Register.INTERRUPT) & port.write_strobe[0] & port.write_data[0] | self.run.begin):
+        with m.Elif(self._written(Register.INTERRUPT) & port.write_strobe[0] & port.write_data[0] | self.begins):
             m.d.sync += self.pending.eq(0)
 
     def _tell(self, m):
@@ -132,11 +134,9 @@ class Control(Component):
         orders = Mux(port.write_strobe[0], port.write_data[:8], 0)
         control = self._written(Register.CONTROL)
         start = control & orders[ControlBit.START] & ~orders[ControlBit.RESET]
-        m.d.comb += [
-            run.stop.eq(control & orders[ControlBit.RESET]),
-            run.begin.eq(start & ~run.busy),
-            port.write_error.eq(1),
-        ]
+        # The next write comes two cycles later at the earliest, when the run has heard of this one.
+        m.d.sync += [run.stop.eq(control & orders[ControlBit.RESET]), run.begin.eq(self.begins)]
+        m.d.comb += [self.begins.eq(start & ~run.busy), port.write_error.eq(1)]
         with m.Switch(port.write_word):
             with m.Case(Register.CONTROL >> 2):
                 m.d.comb += port.write_error.eq(start & run.busy)
@@ -167,9 +167,9 @@ class Control(Component):
             Register.INTERRUPT: self.pending,
             Register.CYCLES: self._count(m, "cycles", COUNTER_BITS, run.running),
             Register.ERROR_UNIT: run.error_unit,
-            Register.FETCHED: self._count(m, "fetched", REGISTER_BITS, fetch.fetched & run.running),
-            Register.BEATS_READ: self._count(m, "beats_read", COUNTER_BITS, bus.read & run.running),
-            Register.BEATS_WRITTEN: self._count(m, "beats_written", COUNTER_BITS, bus.written & run.running),
+            Register.FETCHED: self._count(m, "fetched", REGISTER_BITS, _later(m, fetch.fetched & run.running)),
+            Register.BEATS_READ: self._count(m, "beats_read", COUNTER_BITS, _later(m, bus.read & run.running)),
+            Register.BEATS_WRITTEN: self._count(m, "beats_written", COUNTER_BITS, _later(m, bus.written & run.running)),
             Register.FETCH_STATE: _state(0, 0, fetch.cause, 0),
             Register.WEIGHTS_HELD: levels.weights,
             Register.PARAMETERS_HELD: levels.parameters,
@@ -178,7 +178,7 @@ class Control(Component):
             Register.BURSTS: _bytes(bus.reads, bus.writes),
         }
         for number, unit in enumerate(self.units):
-            retired = self._count(m, f"retired_{number}", REGISTER_BITS, unit.retired & run.running)
+            retired = self._count(m, f"retired_{number}", REGISTER_BITS, _later(m, unit.retired & run.running))
             values |= {
                 Register.RETIRED + 4 * number: retired,
                 Register.STATE + 4 * number: _state(unit.waiting, unit.in_flight, unit.cause, unit.missing),
@@ -195,7 +195,7 @@ class Control(Component):
         return count
 
     def _counters(self, m):
-        """The counters of each block; they answer to one cause at a time."""
+        """For each block half of the counter that is read, and whether it is more than zero."""
         values = []
         for block in Block:
             m.submodules[f"counters_{block.name.lower()}"] = counters = CauseCounters()
@@ -203,33 +203,43 @@ class Control(Component):
                 counters.cause.eq(self.causes[block]), counters.enable.eq(self.run.running),
                 counters.clear.eq(self.run.clear), counters.select.eq(self.port.read_word[CAUSE]),
             ]
-            values.append(counters.value)
+            half = Mux(self.port.read_word[0], counters.value[REGISTER_BITS:], counters.value[:REGISTER_BITS])
+            values.append((half, counters.counted))
         return values
 
     def _read(self, m, values, counters):
-        """In one cycle each group of registers finds its value, in the next the group is chosen."""
-        port = self.port
+        """In one cycle each block and each group of registers finds its value, in the next one of them is chosen."""
+        port, word = self.port, self.port.read_word
         words = {}
         for address, value in values.items():
             words[address >> 2] = value[:REGISTER_BITS]
             if len(value) > REGISTER_BITS:
                 words[(address >> 2) + 1] = value[REGISTER_BITS:]
-        plain, known = Signal(REGISTER_BITS, reset_less=True), Signal()
-        counts = Signal(data.ArrayLayout(COUNTER_BITS, len(Block)), reset_less=True)
+        groups = max(words) // GROUP_WORDS + 1
+        found = Signal(data.ArrayLayout(REGISTER_BITS, len(Block) + groups), reset_less=True)
+        number = Signal(range(len(Block) + groups), reset_less=True)
+        known, counted = Signal(reset_less=True), Signal(len(Block) + groups, reset_less=True)
+        counter = word[COUNTED] == Register.COUNTERS >> 2 + COUNTED.start
         with m.If(port.read):
-            m.d.sync += [plain.eq(0), known.eq(0)]
-            m.d.sync += [count.eq(value) for count, value in zip(counts, counters, strict=True)]
-            with m.Switch(port.read_word):
-                for word, value in words.items():
-                    with m.Case(word):
-                        m.d.sync += [plain.eq(value), known.eq(1)]
-        count, word = counts[port.read_word[BLOCK]], port.read_word
-        counter = ((word[GROUP] == Register.COUNTERS >> 2 + GROUP.start) & (word[BLOCK] < len(Block))
-                   & (word[CAUSE] < len(Cause)))
-        m.d.comb += [
-            port.read_data.eq(Mux(counter, Mux(word[0], count[REGISTER_BITS:], count[:REGISTER_BITS]), plain)),
-            port.read_error.eq(~known & ~counter),
-        ]
+            m.d.sync += counted.eq(Cat(*(counted for _, counted in counters), ~Const(0, groups)))
+            m.d.sync += [found[block].eq(counters[block][0]) for block in Block]
+            for group in range(groups):
+                members = [words.get(group * GROUP_WORDS + low, Const(0)) for low in range(GROUP_WORDS)]
+                m.d.sync += found[len(Block) + group].eq(Array(members)[word[:exact_log2(GROUP_WORDS)]])
+            with m.If(counter):
+                m.d.sync += [number.eq(word[BLOCK]), known.eq((word[BLOCK] < len(Block)) & (word[CAUSE] < len(Cause)))]
+            with m.Else():
+                m.d.sync += [number.eq(len(Block) + (word >> exact_log2(GROUP_WORDS))),
+                             known.eq(Cat(word == each for each in words).any())]
+        m.d.comb += [port.read_data.eq(Mux(counted.bit_select(number, 1), Array(found)[number], 0)),
+                     port.read_error.eq(~known)]
+
+
+def _later(m, value):
+    """``value`` of one cycle ago."""
+    held = Signal.like(value)
+    m.d.sync += held.eq(value)
+    return held
 
 
 def _bytes(*values):

@@ -10,21 +10,24 @@ COUNTER_BITS = 48
 
 
 class CauseCounters(Component):
-    """In each cycle with ``enable``, the counter of ``cause`` goes up by one; ``clear`` sets all to zero.
+    """For each cycle with ``enable``, the counter of ``cause`` goes up by one a cycle later; ``clear`` sets all to zero.
 
     Members
     -------
     cause : In(4)
     enable : In(1)
     clear : In(1)
+        Not in a cycle with ``enable`` nor in the next.
     select : In(4)
         The counter that is in ``value`` in the same cycle.
     value : Out(48)
+    counted : Out(1)
+        The counter is not zero; ``value`` means nothing while it is.
     """
 
     def __init__(self) -> None:
         super().__init__({"cause": In(CAUSE_BITS), "enable": In(1), "clear": In(1), "select": In(CAUSE_BITS),
-                          "value": Out(COUNTER_BITS)})
+                          "value": Out(COUNTER_BITS), "counted": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -33,13 +36,19 @@ class CauseCounters(Component):
         writing = memory.write_port()
         # A memory cannot be cleared at once: a counter holds nothing until it has counted.
         counted = Signal(1 << CAUSE_BITS)
+        cause, enable, known = Signal(CAUSE_BITS), Signal(), Signal()
+        m.d.sync += [
+            cause.eq(self.cause), enable.eq(self.enable),
+            known.eq(counted.bit_select(self.cause, 1) | (enable & (self.cause == cause))),
+        ]
         m.d.comb += [
-            counting.addr.eq(self.cause), writing.addr.eq(self.cause), writing.en.eq(self.enable & ~self.clear),
-            writing.data.eq(Mux(counted.bit_select(self.cause, 1), counting.data, 0) + 1),
-            reading.addr.eq(self.select), self.value.eq(Mux(counted.bit_select(self.select, 1), reading.data, 0)),
+            counting.addr.eq(cause), writing.addr.eq(cause), writing.en.eq(enable),
+            writing.data.eq(Mux(known, counting.data, 0) + 1),
+            reading.addr.eq(self.select), self.value.eq(reading.data),
+            self.counted.eq(counted.bit_select(self.select, 1)),
         ]
         with m.If(self.clear):
             m.d.sync += counted.eq(0)
-        with m.Elif(self.enable):
-            m.d.sync += counted.bit_select(self.cause, 1).eq(1)
+        with m.Elif(enable):
+            m.d.sync += counted.bit_select(cause, 1).eq(1)
         return m

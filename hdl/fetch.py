@@ -15,13 +15,16 @@ from isa.registers import CAUSE_BITS, Cause
 
 CHUNK_BYTES = 4 * INSTRUCTION_BYTES     # a burst; chunks are aligned, so that none crosses a page
 BUFFER_BYTES = 4 * CHUNK_BYTES
+PART_BITS = 64          # of an instruction that are checked together
+PARTS = INSTRUCTION_BITS // PART_BITS
 
 
 def control_signature() -> Signature:
     """FETCH towards the control unit, seen from FETCH.
 
     Pulses: ``start`` begins a program; ``fetched`` for each instruction, ``finished`` when End is reached and all is
-    done; after ``illegal`` or ``bus_error`` nothing more is fetched. ``cause``: what FETCH did one cycle ago.
+    done; after ``illegal`` or ``bus_error``, which are registers, nothing more is fetched. ``cause``: what FETCH did one
+    cycle ago.
     """
     return Signature({"start": In(1), "fetched": Out(1), "finished": Out(1), "illegal": Out(1), "bus_error": Out(1),
                       "cause": Out(CAUSE_BITS)})
@@ -41,7 +44,7 @@ class Fetch(Component):
     bus : Out(read_signature), always ready
     queues : Out(stream of instructions), one for each unit
     idle : In(1)
-        No unit has an instruction and the bus is quiet.
+        No unit has an instruction and the bus is quiet; may be told two cycles late of an instruction that is pushed.
     control : Out(control_signature)
     """
 
@@ -67,13 +70,13 @@ class Fetch(Component):
         self.reading = Signal()
         beat = self.bus.beat
         m.d.comb += [self.buffer.w_en.eq(beat.valid), self.buffer.w_data.eq(Cat(beat.payload.data, beat.payload.error))]
+        m.d.sync += [control.illegal.eq(0), control.bus_error.eq(0)]
         self._request(m)
         self._assemble(m)
         self._dispatch(m)
         misaligned = self.program[:exact_log2(max(size, INSTRUCTION_BYTES))].any()
         with m.If(control.start):
-            m.d.sync += self.reading.eq(~misaligned)
-            m.d.comb += control.illegal.eq(misaligned)
+            m.d.sync += [self.reading.eq(~misaligned), control.illegal.eq(misaligned)]
         return m
 
     def _request(self, m):
@@ -120,7 +123,8 @@ class Fetch(Component):
         part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
         current = Signal(INSTRUCTION)
         target, ends, legal = Signal(len(Unit)), Signal(), Signal()
-        m.d.comb += current.eq(self.storage.word_select(part, INSTRUCTION_BITS))
+        self.excess = Signal(PARTS + 1)     # parts of the instruction with bits that must not be set; above, those of End
+        m.d.comb += [current.eq(self.storage.word_select(part, INSTRUCTION_BITS)), legal.eq(~self.excess.any())]
         m.d.comb += self.emptied.eq(control.fetched & last)
         with m.If(control.fetched):
             m.d.sync += _advance(part, last)
@@ -128,7 +132,7 @@ class Fetch(Component):
             m.d.comb += queue.payload.eq(current)
         with m.FSM() as states:
             with m.State("DECODE"), m.If(self.full):
-                self._decode(m, current, target, ends, legal)
+                self._decode(m, current, target, ends)
                 m.next = "CHECK"
             with m.State("CHECK"):
                 self._check(m, ends, legal)
@@ -159,25 +163,28 @@ class Fetch(Component):
         with m.Else():
             m.d.sync += cause.eq(Cause.MEMORY)
 
-    def _decode(self, m, current, target, ends, legal):
-        m.d.sync += [target.eq(0), ends.eq(0), legal.eq(0)]
+    def _decode(self, m, current, target, ends):
+        """Registers whose the instruction is, and in which parts bits are set that its class does not have."""
+        m.d.sync += [target.eq(0), ends.eq(0), self.excess.eq(~0)]
         with m.Switch(data.View(instruction_layout(Instruction), current).opcode):
             for cls in INSTRUCTIONS:
                 view = data.View(instruction_layout(cls), current)
+                reserved = INSTRUCTION_BITS - len(view.reserved)
+                parts = [current[max(start, reserved):max(start + PART_BITS, reserved)].any()
+                         for start in range(0, INSTRUCTION_BITS, PART_BITS)]
                 with m.Case(cls.OPCODE):
-                    m.d.sync += legal.eq(view.reserved == 0)
                     if cls.UNIT is not None:
-                        m.d.sync += target.eq(1 << cls.UNIT)
+                        m.d.sync += [target.eq(1 << cls.UNIT), self.excess.eq(Cat(parts))]
                     else:
-                        m.d.sync += [ends.eq(1), legal.eq(~Cat(view.wait, view.signal, view.reserved).any())]
+                        m.d.sync += [ends.eq(1), self.excess.eq(Cat(*parts, Cat(view.wait, view.signal).any()))]
 
     def _check(self, m, ends, legal):
         control = self.control
         m.next = "STOPPED"
         with m.If(self.fault):
-            m.d.comb += control.bus_error.eq(1)
+            m.d.sync += control.bus_error.eq(1)
         with m.Elif(~legal):
-            m.d.comb += control.illegal.eq(1)
+            m.d.sync += control.illegal.eq(1)
         with m.Elif(ends):
             m.d.comb += control.fetched.eq(1)
             m.d.sync += self.reading.eq(0)

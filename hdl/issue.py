@@ -19,12 +19,13 @@ def status_signature() -> Signature:
     ``waiting``: instructions in the queue; ``in_flight``: accepted, not retired; ``tokens[producer]``; ``missing``: the
     units whose token the next instruction lacks, and its own while earlier instructions must complete; ``cause``: what
     the unit did one cycle ago; pulses ``retired``, ``overflow`` (a token given to a full counter) and ``illegal``;
-    ``idle``: nothing waits or is in flight.
+    ``idle``: nothing waits or is in flight. ``missing``, ``illegal`` and ``idle`` are registers: they speak of one cycle
+    ago. ``tokens`` counts a token a cycle after it can be taken, ``overflow`` comes with the next.
     """
     return Signature({
         "waiting": Out(8), "in_flight": Out(8), "tokens": Out(data.ArrayLayout(TOKEN_BITS, len(Unit))),
         "missing": Out(len(Unit)),
-        "cause": Out(CAUSE_BITS), "retired": Out(1), "overflow": Out(1), "illegal": Out(1), "idle": Out(1),
+        "cause": Out(CAUSE_BITS), "retired": Out(1), "overflow": Out(1), "illegal": Out(1), "idle": Out(1, init=1),
     })
 
 
@@ -43,7 +44,7 @@ class Issue(Component):
     signal : Out(4)
         Bit c: this unit gives unit c a token.
     halt : In(1)
-        Offer nothing.
+        Offer nothing further; what is offered stays so.
     status : Out(status_signature)
     """
 
@@ -65,13 +66,13 @@ class Issue(Component):
         m.submodules.masks = masks = SyncFIFO(width=len(Unit), depth=IN_FLIGHT)
         head = Signal(instruction_layout(Instruction), reset_less=True)
         filled, offered, legal = Signal(), Signal(), Signal()
-        accepted, satisfied = Signal(), Signal()
+        accepted, satisfied, flying = Signal(), Signal(), Signal()
         unit, status = self.unit, self.status
         m.d.comb += [
             queue.w_data.eq(self.push.payload), queue.w_en.eq(self.push.valid), self.push.ready.eq(queue.w_rdy),
             queue.r_en.eq(~filled),
-            unit.instruction.payload.eq(head), unit.instruction.valid.eq(offered & ~self.halt),
-            accepted.eq(unit.instruction.valid & unit.instruction.ready),
+            unit.instruction.payload.eq(head), unit.instruction.valid.eq(offered),
+            accepted.eq(offered & unit.instruction.ready),
             masks.w_data.eq(head.signal), masks.w_en.eq(accepted), masks.r_en.eq(unit.retired),
             self.signal.eq(Mux(unit.retired, masks.r_data, 0)),
             legal.eq(~head.signal[self.number]),
@@ -81,31 +82,40 @@ class Issue(Component):
         # Whatever satisfies the head stays true until it is accepted, so that the offer can be a register.
         with m.If(accepted):
             m.d.sync += [filled.eq(0), offered.eq(0)]
-        with m.Elif(filled & satisfied & legal & masks.w_rdy):
+        with m.Elif(filled & satisfied & legal & masks.w_rdy & ~self.halt):
             m.d.sync += offered.eq(1)
-        there = Cat(masks.level == 0 if each == self.number else self._tokens(m, each, head, accepted) for each in Unit)
+        with m.If(accepted & ~unit.retired):
+            m.d.sync += flying.eq(1)
+        with m.Elif(unit.retired & ~accepted):
+            m.d.sync += flying.eq(masks.level != 1)
+        there = Cat(~flying if each == self.number else self._tokens(m, each, head, accepted) for each in Unit)
         lacks = head.wait & ~there
-        m.d.comb += [satisfied.eq(~lacks.any()), status.missing.eq(Mux(filled, lacks, 0))]
+        m.d.comb += satisfied.eq(~lacks.any())
         m.d.comb += [
             status.waiting.eq(queue.level + filled), status.in_flight.eq(masks.level), status.retired.eq(unit.retired),
-            status.idle.eq(~filled & (queue.level == 0) & (masks.level == 0)),
-            status.illegal.eq(unit.illegal | (filled & ~legal)),
         ]
-        m.d.sync += status.overflow.eq(Cat(self.overflows).any())
-        self._cause(m, filled, satisfied, masks.level != 0)
+        m.d.sync += [
+            status.missing.eq(Mux(filled, lacks, 0)),
+            status.idle.eq(~filled & (queue.level == 0) & ~flying),
+            status.illegal.eq(unit.illegal | (filled & ~legal)),
+            status.overflow.eq(Cat(self.overflows).any()),
+        ]
+        self._cause(m, filled, satisfied, flying)
         return m
 
     def _tokens(self, m, producer, head, accepted):
-        """Counts the tokens of ``producer``; returns whether there is one."""
-        count = self.status.tokens[producer]
+        """Counts the tokens of ``producer``, each a cycle after it is given; returns whether there is one by now."""
+        name = producer.name.lower()
+        count, there, given = self.status.tokens[producer], Signal(name=f"there_{name}"), Signal(name=f"given_{name}")
         give, take = self.give[producer], accepted & head.wait[producer]
         full = count == (1 << TOKEN_BITS) - 1
-        self.overflows.append(give & ~take & full)
-        with m.If(give & ~take & ~full):
+        self.overflows.append(given & ~take & full)
+        m.d.sync += [given.eq(give), there.eq(give | Mux(take, (count > 1) | ((count == 1) & given), there))]
+        with m.If(given & ~take & ~full):
             m.d.sync += count.eq(count + 1)
-        with m.Elif(take & ~give):
+        with m.Elif(take & ~given):
             m.d.sync += count.eq(count - 1)
-        return count != 0
+        return there
 
     def _cause(self, m, filled, satisfied, in_flight):
         """What the unit says; while it has no instruction, why this queue gives it none."""

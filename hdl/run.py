@@ -26,10 +26,11 @@ UNIT_BITS = 3
 class Run(Component):
     """The state of a run. The first error ends it, and its counters stand still from then on.
 
-    ``begin`` waits until the bus is quiet, then resets FETCH with ``clear`` and one unit after the other with ``resets``,
-    and starts FETCH in the next cycle, the first of ``running``. After an error the units are halted; the next ``begin``
-    makes them work again. ``stop`` ends a run that stays neither done nor failed. ``watchdog`` cycles of ``busy`` in which
-    no unit works or retires an instruction and no word moves on the bus are an error, except that 0 is forever.
+    ``begin`` waits until the bus is quiet, then resets FETCH with ``clear`` and one unit after the other with ``resets``
+    until all are in reset, and starts FETCH in the next cycle, the first of ``running``. After an error the units are
+    halted; the next ``begin`` makes them work again. ``stop`` ends a run that stays neither done nor failed.
+    ``watchdog`` cycles of ``busy`` in which no unit works or retires an instruction and no word moves on the bus are an
+    error, except that 0 is forever.
 
     Members
     -------
@@ -37,6 +38,8 @@ class Run(Component):
         Pulses; ``begin`` must not come while ``busy``.
     watchdog : In(32)
     busy, running, done, failed : Out(1)
+    halt : Out(1)
+        Not ``running``, a cycle late: a unit or the bus may begin one thing more, which nothing waits for.
     error : Out(8)
         ``isa.registers.Error``.
     error_unit : Out(3)
@@ -46,8 +49,9 @@ class Run(Component):
     clear : Out(1)
         Resets FETCH, the counters, and what lies between units.
     resets : Out(4)
-        Resets each unit with its queue, LOAD a cycle after ``clear``, the others each a cycle later: a pulse that goes to
-        all registers of a chip at once would limit its clock.
+        Resets each unit with its queue: LOAD a cycle after ``clear``, the others each a cycle later, as a register that
+        goes to all others of a chip at once would limit its clock. All end together, after a cycle in which all are in
+        reset, so that none hears of what another did before.
     units : In(status_signature) of each
     fetch : In(control_signature)
     bus : In(bus_status_signature)
@@ -61,7 +65,7 @@ class Run(Component):
         super().__init__({
             "begin": In(1), "stop": In(1), "watchdog": In(32),
             "busy": Out(1), "running": Out(1), "done": Out(1), "failed": Out(1), "ended": Out(1), "clear": Out(1),
-            "resets": Out(len(Unit)),
+            "resets": Out(len(Unit)), "halt": Out(1, init=1),
             "error": Out(8), "error_unit": Out(UNIT_BITS),
             "units": In(status_signature()).array(len(Unit)),
             "fetch": In(control_signature()),
@@ -76,22 +80,32 @@ class Run(Component):
         self.finished, self.expired = Signal(), Signal()
         m.d.comb += [
             self.busy.eq(self.state != State.IDLE), self.running.eq(self.state == State.RUN),
-            self.bus.halt.eq(~self.running),
+            self.bus.halt.eq(self.halt),
         ]
-        # While units are reset the bus stays quiet: it is halted.
-        resetting, begun = Cat(self.clear, self.resets), Signal()
-        m.d.comb += begun.eq((self.state == State.BEGIN) & self.resets[-1])
+        # Read two cycles after the last unit was seen idle, when nothing changes any more.
+        self.kept_tokens, self.kept_data = Signal(len(Unit)), Signal()
+        m.d.sync += [self.kept_tokens.eq(Cat(unit.tokens.as_value().any() for unit in self.units)),
+                     self.kept_data.eq(self.data_left)]
+        # Only a bus that is halted stays quiet.
+        quiet, begun = Signal(), Signal()
+        m.d.comb += [quiet.eq(self.bus.quiet & self.halt), begun.eq((self.state == State.BEGIN) & self.resets[-1])]
         m.d.sync += [
-            self.clear.eq((self.state == State.BEGIN) & self.bus.quiet & ~resetting.any() & ~self.stop),
-            self.resets.eq(Cat(self.clear, self.resets)),
+            self.halt.eq(~self.running), self.fetch.start.eq(begun & ~self.stop),
+            self.finished.eq(self.fetch.finished & self.running),
         ]
-        m.d.sync += [self.fetch.start.eq(begun & ~self.stop), self.finished.eq(self.fetch.finished & self.running)]
+        self._reset(m, quiet, begun)
         self._detect(m)
         self._watch(m)
-        self._step(m, begun)
+        self._step(m, quiet, begun)
         return m
 
-    def _step(self, m, begun):
+    def _reset(self, m, quiet, begun):
+        with m.If((self.state == State.BEGIN) & ~begun & ~self.stop):
+            m.d.sync += [self.clear.eq(self.clear | quiet), self.resets.eq(self.resets | Cat(self.clear, self.resets))]
+        with m.Else():
+            m.d.sync += [self.clear.eq(0), self.resets.eq(0)]
+
+    def _step(self, m, quiet, begun):
         with m.If(self.stop):
             self._enter(m, State.STOP)
         with m.Elif(self.begin):
@@ -104,7 +118,7 @@ class Run(Component):
             self._fail(m, Error.WATCHDOG, self._stuck())
         with m.Elif(begun):
             m.d.sync += self.state.eq(State.RUN)
-        with m.Elif((self.state == State.STOP) & self.bus.quiet):
+        with m.Elif((self.state == State.STOP) & quiet):
             m.d.sync += self.state.eq(State.IDLE)
 
     def _enter(self, m, state):
@@ -115,10 +129,9 @@ class Run(Component):
         m.d.sync += [self.state.eq(State.IDLE), self.failed.eq(1), self.error.eq(error), self.error_unit.eq(unit)]
 
     def _finish(self, m):
-        left = Cat(unit.tokens.as_value().any() for unit in self.units)
-        with m.If(left.any()):
-            self._fail(m, Error.TOKENS_LEFT, _lowest(left))
-        with m.Elif(self.data_left):
+        with m.If(self.kept_tokens.any()):
+            self._fail(m, Error.TOKENS_LEFT, _lowest(self.kept_tokens))
+        with m.Elif(self.kept_data):
             self._fail(m, Error.DATA_LEFT, Block.FETCH)
         with m.Else():
             m.d.comb += self.ended.eq(1)
@@ -136,10 +149,9 @@ class Run(Component):
             (overflow.any(), Error.TOKEN_OVERFLOW, _lowest(overflow)),
         ]
         m.d.sync += self.fault.eq(0)
-        with m.If(self.running):
-            for present, error, unit in reversed(sources):
-                with m.If(present):
-                    m.d.sync += [self.fault.eq(1), self.fault_error.eq(error), self.fault_unit.eq(unit)]
+        for present, error, unit in reversed(sources):
+            with m.If(present):
+                m.d.sync += [self.fault.eq(self.running), self.fault_error.eq(error), self.fault_unit.eq(unit)]
 
     def _watch(self, m):
         still, progress = Signal(32), Signal()

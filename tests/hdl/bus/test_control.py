@@ -55,15 +55,17 @@ class Host:
             finished.append(True)
 
         async def watch(ctx: Any) -> None:
+            cleared = False
             while True:
-                *_, start, clear, halt, load, array, post, store, fetch = await ctx.tick().sample(
-                    self.control.fetch.start, self.control.clear, self.control.halt, *self.causes())
+                *_, start, clear, running, load, array, post, store, fetch = await ctx.tick().sample(
+                    self.control.fetch.start, self.control.clear, self.control.events.running, *self.causes())
                 for counters, cause in zip(self.counted, (load, array, post, store, fetch), strict=True):
-                    counters[cause] += not halt
+                    counters[cause] += running
                 for signal in self.resets if clear else ():
                     ctx.set(signal, 0)
                 self.pulses["start"] += start
-                self.pulses["clear"] += clear
+                self.pulses["clear"] += clear and not cleared
+                cleared = clear
 
         self.bench.run(self.control, [play, watch], lambda: bool(finished))
 
@@ -197,7 +199,7 @@ async def test_accesses_where_there_is_no_register_are_refused(host: Host) -> No
 
 async def begin(host: Host) -> None:
     await host.write(Register.CONTROL, START)
-    await host.wait(3 + len(Unit))
+    await host.wait(5 + len(Unit))
 
 
 @scripted(stall=0.2)
@@ -255,6 +257,8 @@ async def test_an_interrupt_that_is_not_enabled_is_only_pending(host: Host) -> N
     assert await host.read(Register.INTERRUPT) == 1
     await host.write(Register.INTERRUPT_ENABLE, 1)
     assert host.ctx.get(host.control.irq)
+    await host.write(Register.CONTROL, START)
+    assert not host.ctx.get(host.control.irq)
 
 
 @scripted()
@@ -282,6 +286,24 @@ async def test_start_waits_until_the_bus_is_quiet(host: Host) -> None:
     await host.wait(4 + len(Unit))
     assert host.pulses == {"start": 1, "clear": 1}
     assert not host.ctx.get(host.control.bus.halt)
+
+
+@scripted()
+async def test_all_units_are_in_reset_at_once_before_a_run(host: Host) -> None:
+    control, ctx = host.control, host.ctx
+    seen: list[int] = []
+    for signal, value in ((control.axi.awaddr, Register.CONTROL), (control.axi.awvalid, 1), (control.axi.wdata, START),
+                          (control.axi.wstrb, 1), (control.axi.wvalid, 1)):
+        ctx.set(signal, value)
+    await ctx.tick()
+    ctx.set(control.axi.awvalid, 0)
+    ctx.set(control.axi.wvalid, 0)
+    while not ctx.get(control.events.running):
+        seen.append(ctx.get(control.clear) | ctx.get(control.resets) << 1)
+        await ctx.tick()
+    assert ctx.get(control.clear) | ctx.get(control.resets) == 0
+    assert seen[-1] == (1 << 1 + len(Unit)) - 1
+    assert [value for value in seen if value] == [(2 << number) - 1 for number in range(1 + len(Unit))]
 
 
 @scripted()
