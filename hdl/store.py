@@ -9,6 +9,7 @@ from hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
 from hdl.bursts import Bursts, Place, burst_layout
 from hdl.elastic import Elastic
 from hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
+from hdl.room import room_for
 from isa.config import Config
 from isa.instructions import WORD_ADDRESS
 from isa.instructions import Store as StoreInstruction
@@ -57,6 +58,7 @@ class Store(Component):
         m.submodules.answers = self.answers = SyncFIFOBuffered(width=1, depth=OUTSTANDING)
         self.burst = Signal(burst_layout(), reset_less=True)
         self.reading = Signal()     # words of the burst are yet to be read
+        self.asks = Signal()        # a request goes to the bus
         self.sends = Signal()       # a word goes to the bus
         m.d.comb += self.bursts.base.eq(self.base)
         self._decode(m)
@@ -81,12 +83,11 @@ class Store(Component):
         """Asks for the burst's words while the buffer has room; the last of them passes the burst on."""
         places, source, requests = self.places, self.next_burst.leave, self.requests
         chip, left = Signal.like(self.burst.chip, reset_less=True), Signal.like(self.burst.words, reset_less=True)
-        free = Signal(range(BUFFER_WORDS + 1), init=BUFFER_WORDS)
-        # Whether there is room, and this is the burst's last word: found when counting.
-        room, final = Signal(init=1), Signal(reset_less=True)
+        final = Signal(reset_less=True)     # this is the burst's last word, found when counting
         accepted, last, beats = Signal(), Signal(), Signal(8)
+        room = room_for(m, BUFFER_WORDS, accepted, self.sends) & room_for(m, REQUESTS, last, self.asks)
         m.d.comb += [
-            places.enter.valid.eq(self.reading & room & requests.w_rdy), places.enter.payload.address.eq(chip),
+            places.enter.valid.eq(self.reading & room), places.enter.payload.address.eq(chip),
             places.enter.payload.bank.eq(bank_of(chip, self.config)),
             accepted.eq(places.enter.valid & places.enter.ready), last.eq(accepted & final),
             source.ready.eq(~self.reading | last),
@@ -100,8 +101,6 @@ class Store(Component):
         with m.If(source.valid & source.ready):
             m.d.sync += [self.reading.eq(1), self.burst.eq(source.payload), chip.eq(source.payload.chip),
                          left.eq(source.payload.words), final.eq(source.payload.words == 1)]
-        with m.If(accepted ^ self.sends):
-            m.d.sync += [free.eq(Mux(self.sends, free + 1, free - 1)), room.eq(self.sends | (free != 1))]
         read, arriving = self.read, Signal(MEMORY_LATENCY)
         m.d.sync += arriving.eq(Cat(read.valid & read.ready, arriving))
         m.d.comb += [
@@ -113,7 +112,7 @@ class Store(Component):
     def _send(self, m):
         bus, requests, lengths, words = self.bus, self.requests, self.lengths, self.words
         request = data.View(self.request, requests.r_data)
-        asks, sent = Signal(), Signal(8)
+        asks, sent = self.asks, Signal(8)
         m.d.comb += [
             bus.request.valid.eq(requests.r_rdy & lengths.w_rdy & self.answers.w_rdy),
             bus.request.payload.address.eq(request.address), bus.request.payload.beats.eq(request.beats),

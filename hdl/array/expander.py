@@ -44,11 +44,11 @@ class Expander(wiring.Component):
         with m.If(self.plan.valid & self.plan.ready):
             m.d.sync += [plan.eq(self.plan.payload), holds.eq(1), settled.eq(0), counting.eq(0)]
             m.d.sync += [counter.eq(0) for counter in counters.values()]
-        with m.Elif(taken):
-            m.d.sync += [holds.eq(~final), settled.eq(0), counting.eq(1)]
         with m.Elif(counting):
             m.d.sync += counting.eq(0)
             self._count(m, counters, wraps)
+        with m.Elif(taken):
+            m.d.sync += [holds.eq(~final), settled.eq(0), counting.eq(1)]
         with m.Elif(~settled):
             m.d.sync += settled.eq(1)
             m.d.sync += [wraps[name].eq(counters[name] + 1 == getattr(plan, name)) for name in LOOPS]

@@ -9,6 +9,7 @@ from hdl.elastic import Elastic
 from hdl.interfaces import MEMORY_LATENCY, read_port_signature
 from hdl.post.records import Origin, byte_word
 from hdl.post.walk import place_layout, tap_layout
+from hdl.room import room_for
 from isa.config import Config
 
 ROUND_TRIP = MEMORY_LATENCY + 7     # cycles from a request to its word's slot being free again, when taken at once
@@ -18,16 +19,6 @@ LEAST = -128
 def gathered_layout(config: Config) -> data.StructLayout:
     """A word for the lanes, or for the unit that sums: ``first`` tap of the instruction, ``last`` of its output."""
     return data.StructLayout({"word": config.word_bits, "origin": Origin, "inside": 1, "first": 1, "last": 1})
-
-
-def room_for(m, depth, more, less):
-    """Whether fewer than ``depth`` are in use, found as they are counted: ``more`` hangs on it in the same cycle."""
-    used, room = Signal(range(depth + 1)), Signal(init=1)
-    with m.If(more & ~less):
-        m.d.sync += [used.eq(used + 1), room.eq(used != depth - 1)]
-    with m.Elif(less & ~more):
-        m.d.sync += [used.eq(used - 1), room.eq(1)]
-    return room
 
 
 def _admit(source, room, enter):

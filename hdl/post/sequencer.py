@@ -1,6 +1,6 @@
 """Sequencer: decides in each cycle whether a group of channels enters the lanes."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
@@ -10,7 +10,7 @@ from hdl.post.tokens import token_layout
 from isa.config import Config
 from isa.registers import CAUSE_BITS, Cause
 
-NEEDS = data.StructLayout({"parameters": 1, "thresholds": 1, "table": 1, "half": 1})     # of an instruction's first word
+NEEDS = data.StructLayout({"parameters": 1, "table": 1, "residual": 1, "origin": len(Origin)})    # origin: one bit of it
 
 
 class Sequencer(Component):
@@ -28,8 +28,8 @@ class Sequencer(Component):
         A table is there.
     half : In(1)
         A full accumulator half is there that is not being released.
-    operand : In(one bit for each Origin but ACCUMULATOR)
-        A word of that origin is there.
+    operand : In(one bit for each Origin)
+        A word of that origin is there; that of ACCUMULATOR is not looked at.
     residual : In(1)
         A residual word is there.
     space : In(1)
@@ -39,6 +39,8 @@ class Sequencer(Component):
     group : Out(stream of tokens, always ready)
     word : Out(1)
         The group is the first of its word.
+    takes : Out(one bit for each Origin)
+        It is the first of a word of that origin.
     pixel : Out
         Number of the word in its instruction.
     launch : Out(1)
@@ -58,6 +60,7 @@ class Sequencer(Component):
             "parameters": In(1), "thresholds": In(1), "table": In(1),
             "half": In(1), "operand": In(len(Origin)), "residual": In(1), "space": In(1), "gathering": In(1),
             "group": Out(stream.Signature(self.token, always_ready=True)), "word": Out(1),
+            "takes": Out(len(Origin)),
             "pixel": Out(ceil_log2(config.accumulator_depth)), "averaging": Out(1), "launch": Out(1),
             "cause": Out(CAUSE_BITS),
         })
@@ -71,13 +74,12 @@ class Sequencer(Component):
         group, slot = Signal(range(self.config.groups)), Signal(range(IN_FLIGHT))
         last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # found when counting
         needs, launches = Signal(NEEDS, reset_less=True), Signal()
-        drains = needs.half
         start_ok, word_ok = Signal(), Signal()
         m.d.comb += [
-            word_ok.eq(self.space & (self.residual | ~now.add) & (drains | self.operand.bit_select(now.origin, 1))),
+            word_ok.eq(self.space & (self.residual | ~needs.residual) & ~(needs.origin & ~self.operand)[1:].any()),
             go.eq(active & (group.any() | (start_ok & word_ok))),
-            self.averaging.eq(active & needs.thresholds & start_ok),
-            self.pixel.eq(pixel), self.word.eq(go & ~group.any()),
+            self.averaging.eq(active & needs.origin[Origin.AVERAGE.value] & start_ok),
+            self.pixel.eq(pixel), self.word.eq(go & ~group.any()), self.takes.eq(Mux(self.word, needs.origin, 0)),
             self.launch.eq(launches & self.half),
         ]
         with m.If(self.launch):
@@ -104,7 +106,7 @@ class Sequencer(Component):
         with m.Elif(~active):
             fresh, fresh_needs = self.work.payload, self._needs(m)
             m.d.sync += [active.eq(self.work.valid), started.eq(0), start_ok.eq(self._there(fresh_needs)),
-                         needs.eq(fresh_needs), launches.eq(self.work.valid & fresh_needs.half & fresh.add)]
+                         needs.eq(fresh_needs), launches.eq(self.work.valid & _drains(fresh_needs) & fresh.add)]
             m.d.sync += [now.eq(fresh), now.height.eq(fresh.height - 1), now.width.eq(fresh.width - 1),
                          now.release_parameters.eq(fresh.release_parameters & (fresh.origin != Origin.BYTES)),
                          width.eq(fresh.width - 1), pixel.eq(0),
@@ -119,18 +121,18 @@ class Sequencer(Component):
         needs, work = Signal(NEEDS), self.work.payload
         m.d.comb += [
             needs.parameters.eq((work.origin == Origin.ACCUMULATOR) | (work.origin == Origin.SUM)),
-            needs.thresholds.eq(work.origin == Origin.AVERAGE), needs.table.eq(work.table | work.release_table),
-            needs.half.eq(work.origin == Origin.ACCUMULATOR),
+            needs.table.eq(work.table | work.release_table), needs.residual.eq(work.add),
+            needs.origin.eq(Cat(work.origin == origin for origin in Origin)),
         ]
         return needs
 
     def _constants(self, needs):
         """Whether parameters and table that the instruction needs are there."""
-        return ((~needs.parameters | self.parameters) & (~needs.thresholds | self.thresholds)
-                & (~needs.table | self.table))
+        averages = needs.origin[Origin.AVERAGE.value]
+        return (~needs.parameters | self.parameters) & (~averages | self.thresholds) & (~needs.table | self.table)
 
     def _there(self, needs):
-        return self._constants(needs) & (~needs.half | self.half)
+        return self._constants(needs) & (~_drains(needs) | self.half)
 
     def _token(self, m, now, go, started, group, final, closing):
         token, last = self.group.payload, final & closing
@@ -149,8 +151,12 @@ class Sequencer(Component):
         with m.Elif(~start_ok & ~self._constants(needs)):
             m.d.comb += self.cause.eq(Cause.WEIGHTS)
         with m.Elif(~start_ok):
-            m.d.comb += self.cause.eq(Mux(needs.half & ~self.half, Cause.SUMS, Cause.OVERHEAD))
+            m.d.comb += self.cause.eq(Mux(_drains(needs) & ~self.half, Cause.SUMS, Cause.OVERHEAD))
         with m.Elif(self.gathering):
             m.d.comb += self.cause.eq(Cause.COMPUTING)
         with m.Else():
             m.d.comb += self.cause.eq(Cause.ACTIVATIONS)
+
+
+def _drains(needs):
+    return needs.origin[Origin.ACCUMULATOR.value]

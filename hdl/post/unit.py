@@ -13,7 +13,7 @@ from hdl.interfaces import (
 )
 from hdl.post.average import Average
 from hdl.post.decode import Decode
-from hdl.post.fetch import ROUND_TRIP, Arbiter, Gather, Residuals, room_for
+from hdl.post.fetch import ROUND_TRIP, Arbiter, Gather, Residuals
 from hdl.post.lanes import Lanes
 from hdl.post.operands import Operands
 from hdl.post.parameters import Parameters
@@ -26,6 +26,7 @@ from hdl.post.tokens import Tokens, at
 from hdl.post.total import Total
 from hdl.post.walk import RegionWalk, WindowWalk
 from hdl.post.writer import Writer
+from hdl.room import room_for
 from isa.config import Config
 from isa.registers import Cause
 
@@ -168,7 +169,7 @@ class Post(Component):
     def _issue(self, m):
         sequencer, token = self.sequencer, self.sequencer.group.payload
         word = sequencer.word
-        takes = {origin: word & (token.origin == origin) for origin in Origin}
+        takes = {origin: sequencer.takes[origin.value] for origin in Origin}
         bytes_there = self._stock(m, "words", self.gather.DEPTH, self.gather.pushed, takes[Origin.BYTES])
         m.d.comb += [
             sequencer.space.eq(room_for(m, self.space, word, self.writer.written)),
