@@ -15,7 +15,12 @@ from sim.rtl.progress import Report
 TOP = "top"
 VERILOG, NETLIST = "design.v", "netlist.json"
 LOG = "yosys.log"
-SCRIPT = f"read_verilog {VERILOG}; synth_ecp5 -no-rw-check -top {TOP} -json {NETLIST}"
+# Between two LUTs of a device that is a quarter full; synth_ecp5 by itself reckons with 300, and saves LUTs where depth
+# is what counts.
+WIRE_PS = 800
+_SYNTH = f"synth_ecp5 -no-rw-check -top {TOP} -run"
+SCRIPT = (f"read_verilog {VERILOG}; {_SYNTH} begin:map_luts; abc9 -W {WIRE_PS}; clean; {_SYNTH} map_cells:edif; "
+          f"write_json {NETLIST}")
 
 MULTIPLIER, BLOCK_RAM, DISTRIBUTED_RAM, REGISTER = "MULT18X18D", "DP16KD", "TRELLIS_DPR16X4", "TRELLIS_FF"
 KINDS = {"multipliers": (MULTIPLIER,), "block_rams": (BLOCK_RAM,), "registers": (REGISTER,),
