@@ -11,9 +11,10 @@ from host.synthesis.yosys import NETLIST
 from sim.rtl.progress import Report
 
 REPORT, LOG = "report.json", "nextpnr.log"
-PLACER = "static"      # shorter wires than the default, in half of the time
+# Slow paths weigh more than by default, as wires take most of their time.
+PLACER = ("--placer", "heap", "--placer-heap-timingweight", "20", "--placer-heap-critexp", "4")
 _STAGES = {
-    r"Info: Packing": "packing", r"Info: Running Static placer": "placing", r"Info: Routing\.\.": "routing",
+    r"Info: Packing": "packing", r"Info: Running main analytical placer": "placing", r"Info: Routing\.\.": "routing",
 }
 
 
@@ -28,7 +29,7 @@ def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Re
         for pattern in [pattern for pattern in stages if pattern.match(line)]:
             report(f"nextpnr: {stages.pop(pattern)}")
 
-    NEXTPNR.run([*device.arguments(), "--placer", PLACER, "--log", LOG, "--json", NETLIST, "--report", REPORT,
+    NEXTPNR.run([*device.arguments(), *PLACER, "--log", LOG, "--json", NETLIST, "--report", REPORT,
                  "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"], folder, seen)
     result: dict[str, Any] = json.loads((folder / REPORT).read_text())
     return result
