@@ -194,6 +194,5 @@ def test_edge_fits_an_ecp5(edge: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="placement is estimated at 60 MHz: docs/synthesis.md")
 def test_edge_reaches_its_clock(edge: dict[str, Any]) -> None:
     assert edge["clock_mhz"] >= 80
