@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupts import hear_interrupts
 from rich.console import Console
 
 from host import Session
@@ -147,7 +148,7 @@ def test_a_run_at_full_speed_ends_within_a_second_of_an_interrupt() -> None:
             "    except KeyboardInterrupt:\n        print(time.monotonic())\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          env=environment) as process:
+                          env=environment, preexec_fn=hear_interrupts) as process:
         assert process.stdout is not None and process.stdout.readline() == "going\n"
         time.sleep(0.5)
         assert process.poll() is None

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from interrupts import hear_interrupts
 
 from sim.rtl import toolchain
 from sim.rtl.build import build
@@ -27,7 +28,7 @@ def python(code: str, **options) -> subprocess.Popen:
     """A Python process that can import the copier; its output is text."""
     path = os.pathsep.join([str(ROOT), str(FOLDER)])
     return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear_interrupts, **options)
 
 
 @pytest.fixture
