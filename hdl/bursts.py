@@ -120,7 +120,7 @@ class Bursts(Component):
     def _size(self, m):
         """Registers the length of the next burst: what is left of the run, the page and the longest burst.
 
-        In every cycle of work: while the burst is offered its length stays what it is.
+        In every cycle: while the burst is offered its length stays what it is.
         """
         longest, bits = self.longest, exact_log2(self.longest)
         in_page = self.address[:exact_log2(PAGE_BYTES // self.config.size)]
@@ -130,9 +130,8 @@ class Bursts(Component):
             page_ends.eq(in_page[bits:].all()), room.eq(longest - in_page[:bits]), short.eq(~self.left[bits + 1:].any()),
             ends_run.eq(short & Mux(page_ends, left + in_page[:bits] <= longest, left <= longest)),
         ]
-        with m.If(~self.idle):
-            m.d.sync += [self.words.eq(Mux(ends_run, left, Mux(page_ends, room, longest))), self.ends_run.eq(ends_run),
-                         self.final.eq(ends_run & (self.rows == 1))]
+        m.d.sync += [self.words.eq(Mux(ends_run, left, Mux(page_ends, room, longest))), self.ends_run.eq(ends_run),
+                     self.final.eq(ends_run & (self.rows == 1))]
 
     def _check(self, m):
         top = exact_log2(self.config.activation_words)

@@ -47,7 +47,7 @@ class Decoder(wiring.Component):
             m.d.sync += [fields.eq(self.instruction.payload), holds.eq(1)]
         with m.Elif(advance):
             m.d.sync += holds.eq(0)
-        fits = self._plan(m, fields, advance & holds, planned & ~checked)
+        fits = self._plan(m, fields, advance & holds)
         with m.If(advance):
             m.d.sync += [planned.eq(holds), checked.eq(0)]
         with m.Else():
@@ -66,8 +66,8 @@ class Decoder(wiring.Component):
             m.d.sync += open_half.eq(~self.plan.payload.last)
         return m
 
-    def _plan(self, m, fields, enable, settle):
-        """Fills the plan's register; returns whether the fields it came from are in range, a cycle later (``settle``)."""
+    def _plan(self, m, fields, enable):
+        """Fills the plan's register; returns whether the fields it came from are in range, a cycle later."""
         plan = Signal(plan_layout(), reset_less=True)
         source = Signal.like(plan.address, reset_less=True)
         origin = Signal.like(plan.address, reset_less=True)
@@ -87,10 +87,9 @@ class Decoder(wiring.Component):
                 pixels.eq(fields.height * fields.width),
                 counted.eq(Cat(getattr(fields, name).any() for name in COUNTS).all() & ~fields.reserved.any()),
             ]
-        with m.If(settle):
-            m.d.sync += [
-                plan.address.eq(source + origin),
-                fits.eq(counted & (pixels <= self._config.accumulator_depth)),
-            ]
+        m.d.sync += [
+            plan.address.eq(source + origin),
+            fits.eq(counted & (pixels <= self._config.accumulator_depth)),
+        ]
         m.d.comb += self.plan.payload.eq(plan)
         return fits

@@ -103,15 +103,15 @@ class Sequencer(Component):
         m.d.comb += self.work.ready.eq(~active)
         with m.If(finish):
             m.d.sync += active.eq(0)
-        with m.Elif(~active & self.work.valid):
+        with m.Elif(~active):
             fresh, fresh_needs = self.work.payload, self._needs(m)
-            m.d.sync += [active.eq(1), started.eq(0), start_ok.eq(self._there(fresh_needs)),
-                         needs.eq(fresh_needs), launches.eq(_drains(fresh_needs) & fresh.add)]
+            m.d.sync += [active.eq(self.work.valid), started.eq(0), start_ok.eq(self._there(fresh_needs)),
+                         needs.eq(fresh_needs), launches.eq(self.work.valid & _drains(fresh_needs) & fresh.add)]
             m.d.sync += [now.eq(fresh), now.height.eq(fresh.height - 1), now.width.eq(fresh.width - 1),
                          now.release_parameters.eq(fresh.release_parameters & (fresh.origin != Origin.BYTES)),
                          width.eq(fresh.width - 1), pixel.eq(0),
                          last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
-        with m.Elif(active & self._there(needs)):
+        with m.Elif(self._there(needs)):
             m.d.sync += start_ok.eq(1)
         self._cause(m, active, go, start_ok, needs)
         return m

@@ -57,8 +57,8 @@ class RegionWalk(Component):
             step.eq(active & place.ready), self.region.ready.eq(~active),
         ]
         fresh = self.region.payload
-        with m.If(~active & self.region.valid):
-            m.d.sync += [active.eq(1), now.eq(fresh), address.eq(fresh.start), width.eq(fresh.width - 1),
+        with m.If(~active):
+            m.d.sync += [active.eq(self.region.valid), now.eq(fresh), address.eq(fresh.start), width.eq(fresh.width - 1),
                          now.width.eq(fresh.width - 1), now.height.eq(fresh.height - 1),
                          last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
         with m.Elif(step & last):
@@ -96,13 +96,13 @@ class WindowWalk(Component):
         m.d.comb += [advance.eq(~tap.valid | tap.ready), self.window.ready.eq(~active)]
         first, iy, ix = Signal(reset_less=True), *(Signal(_COORDINATE, name=n, reset_less=True) for n in ("iy", "ix"))
         base_y, base_x = (Signal(_COORDINATE, name=n, reset_less=True) for n in ("base_y", "base_x"))
-        with m.If(~active & self.window.valid):
+        with m.If(~active):
             fresh = self.window.payload
-            m.d.sync += [active.eq(1), shape.eq(fresh), first.eq(1)]
+            m.d.sync += [active.eq(self.window.valid), shape.eq(fresh), first.eq(1)]
             m.d.sync += [left[name].eq(fresh[name] - 1) for name in _COUNTS]
             m.d.sync += [last[name].eq(fresh[name] == 1) for name in _COUNTS]
             m.d.sync += [iy.eq(fresh.origin_y), base_y.eq(fresh.origin_y), ix.eq(fresh.origin_x), base_x.eq(fresh.origin_x)]
-        with m.Elif(active & advance):
+        with m.Elif(advance):
             m.d.sync += [active.eq(~finished), first.eq(0)]
             self._step(m, shape, (left, last), (iy, ix), (base_y, base_x))
         self._address(m, tap, active, advance, shape, (iy, ix), first, last.taps_y & last.taps_x)
