@@ -27,7 +27,7 @@ ACCEPT_INTERVAL = 3         # between two acceptances
 SLOT_LATENCY = 2            # from an acceptance to the next push into a full queue
 TOKEN_LATENCY = 2           # from a retirement to an acceptance that waited for it
 IN_FLIGHT = 8               # instructions accepted and not retired
-END_LATENCY = 2             # from the last answer to the end of the run
+END_LATENCY = 3             # from the last answer to the end of the run
 
 # LOAD and STORE.
 BURST_LATENCY = 3           # from an acceptance to the offer of its first burst
