@@ -23,9 +23,11 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "synth", _run, "place and route the accelerator for an ECP5: resources, clock, "
                          "critical path", "weft synth --config edge --json")
     add_config(parser, CONFIG)
-    parser.add_argument("--device", default="85k", metavar="SIZE", help=f"{', '.join(DEVICES)} (default 85k)")
-    parser.add_argument("--speed", type=int, default=SPEED_GRADES[0], metavar="GRADE",
-                        help=f"speed grade: {', '.join(map(str, SPEED_GRADES))} (default {SPEED_GRADES[0]}, the slowest)")
+    parser.add_argument("--device", default=Device.size, metavar="SIZE",
+                        help=f"{', '.join(DEVICES)} (default {Device.size})")
+    parser.add_argument("--speed", type=int, default=Device.speed, metavar="GRADE",
+                        help=f"speed grade: {', '.join(map(str, SPEED_GRADES))} (default {Device.speed}; "
+                        f"{SPEED_GRADES[-1]} is the fastest)")
     parser.add_argument("--target", type=float, default=TARGET, metavar="MHZ",
                         help=f"clock that placement and routing work towards (default {TARGET:g})")
     parser.add_argument("--seed", type=int, default=SEED, help=f"where placement starts (default {SEED})")
