@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from arrayloom.host.cli.common import add_config
+from arrayloom.isa.errors import ArrayloomError
+
 from benchmarks import output
-from host.cli.common import add_config
-from isa.errors import WeftError
 
 SUCCESS, OUTSIDE, BAD_INPUT = 0, 1, 2
 
@@ -32,6 +33,6 @@ def run(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], 
     try:
         output.check(options)
         return action(options)
-    except WeftError as error:
+    except ArrayloomError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
     return BAD_INPUT

@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.cost import predict
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Conv, Graph
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import save_model
+from arrayloom.host.device import open_device
+from arrayloom.host.networks import SPECS, Spec, build_float, build_quantized
+from arrayloom.host.networks.architectures import INPUT
+from arrayloom.host.networks.build import seeded_images
+from arrayloom.host.verify import Verifier
+from arrayloom.isa.config import load_config
+from arrayloom.isa.program import Program
 
 from benchmarks.command import OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.output import deliver
 from benchmarks.table import markdown
-from compiler import compile_graph
-from compiler.cost import predict
-from compiler.frontend import import_model
-from compiler.graph import Conv, Graph
-from host.boundary import InputError
-from host.cli.common import save_model
-from host.device import open_device
-from host.networks import SPECS, Spec, build_float, build_quantized
-from host.networks.architectures import INPUT
-from host.networks.build import seeded_images
-from host.verify import Verifier
-from isa.config import load_config
-from isa.program import Program
 
 NETWORKS = ("resnet50", "resnet152", "vgg16", "densenet121", "ssd_vgg")
 CONFIGS = ("16x16", "32x32")

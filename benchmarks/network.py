@@ -7,6 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from arrayloom.compiler import compile_model
+from arrayloom.host.device import open_device
+from arrayloom.host.inputs import load_inputs
+from arrayloom.host.session import Session
+from arrayloom.isa.config import Config, load_config
+from arrayloom.isa.program import Program
+from arrayloom.sim.rtl.build import build
+from arrayloom.sim.rtl.design import accelerator
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -14,14 +22,6 @@ from rich.table import Table
 from benchmarks.command import SUCCESS, add_network, parser_of, run
 from benchmarks.isolated import isolated
 from benchmarks.output import deliver
-from compiler import compile_model
-from host.device import open_device
-from host.inputs import load_inputs
-from host.session import Session
-from isa.config import Config, load_config
-from isa.program import Program
-from sim.rtl.build import build
-from sim.rtl.design import accelerator
 
 BACKENDS = ("emulator", "rtl")
 

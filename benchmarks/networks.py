@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from arrayloom.host.boundary import InputError
+from arrayloom.host.networks import digits
 
-from host.boundary import InputError
-from host.networks import digits
-
-VARIABLE = "WEFT_DATA"
+VARIABLE = "ARRAYLOOM_DATA"
 IMAGE = 3       # of those in an array file
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

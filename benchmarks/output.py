@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import require_writable
+
 from benchmarks.environment import environment
-from host.boundary import InputError
-from host.cli.common import require_writable
 
 STDOUT = Path("-")
 

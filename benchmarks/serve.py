@@ -1,4 +1,4 @@
-"""What a service costs beside its device: latency percentiles and throughput of ``weft serve``, over gRPC and HTTP.
+"""What a service costs beside its device: latency percentiles and throughput of ``arrayloom serve``, over gRPC and HTTP.
 
 Clients ask in closed loops with tensors; the server says how long each request waited and how long the device took, and
 what is left is the service's own. ``python -m benchmarks.serve --requests 500 --clients 1``.
@@ -22,20 +22,21 @@ from typing import Any
 
 import grpc
 import numpy as np
+from arrayloom.compiler import compile_model
+from arrayloom.host.boundary import InputError
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.cli.common import add_config
+from arrayloom.host.networks import digits
+from arrayloom.host.protocol import tensorflow_tensors
+from arrayloom.host.protocol.messages import tfs
+from arrayloom.host.serve.metrics import resident_bytes
+from arrayloom.sim.rtl.process import PYTHON
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import output
 from benchmarks.command import SUCCESS, parser_of, run
-from compiler import compile_model
-from host.boundary import InputError
-from host.bundle import Bundle
-from host.cli.common import add_config
-from host.networks import digits
-from host.protocol import tensorflow_tensors
-from host.protocol.messages import tfs
-from host.serve.metrics import resident_bytes
 
 Tensor = NDArray[np.float32]
 Ask = Callable[[], str]
@@ -134,11 +135,11 @@ def measure(target: Target, protocol: str, requests: int, clients: int, warm: in
 
 @contextlib.contextmanager
 def served(bundle: Bundle, options: list[str]) -> Iterator[Target]:
-    """``weft serve`` with one bundle on free ports."""
+    """``arrayloom serve`` with one bundle on free ports."""
     with tempfile.TemporaryDirectory() as scratch:
         folder, ready = Path(scratch, "bundle"), Path(scratch, "ready.json")
         bundle.save(folder)
-        command = [sys.executable, "-m", "host", "serve", str(folder), "--port", "0", "--http-port", "0", "--ready-file",
+        command = [*PYTHON, "-m", "arrayloom", "serve", str(folder), "--port", "0", "--http-port", "0", "--ready-file",
                    str(ready), "--log-level", "warning", *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:

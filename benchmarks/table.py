@@ -9,12 +9,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from arrayloom.host.cli.verify import verify_files
+from arrayloom.isa.config import load_config
+
 from benchmarks.command import OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.network import BACKENDS, measure
 from benchmarks.networks import NETWORKS, Network, chosen, data_folder
 from benchmarks.output import deliver
-from host.cli.verify import verify_files
-from isa.config import load_config
 
 README = ("digits@tiny", "resnet20@16x16", "resnet8@16x16", "squeezenet@16x16", "resnet18@16x16", "resnet50@16x16",
           "resnet50@32x32", "resnet50@64x64")

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import onnx
-
-from compiler.frontend import import_model
-from compiler.graph import Graph
-from compiler.passes import run_passes
-from isa.config import DEFAULT, Config, load_config
-from isa.program import Program
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Graph
+from arrayloom.compiler.passes import run_passes
+from arrayloom.isa.config import DEFAULT, Config, load_config
+from arrayloom.isa.program import Program
 
 
 def compile_model(model: str | Path | onnx.ModelProto, config: str | Config = DEFAULT) -> Program:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class CompileError(WeftError):
+class CompileError(ArrayloomError):
     """A model cannot be turned into a program."""
 
 

@@ -301,7 +301,7 @@ class Graph:
 
     def check(self) -> None:
         """Raise GraphError naming the node where a rule of this representation is broken."""
-        from compiler.legality import check_graph
+        from arrayloom.compiler.legality import check_graph
 
         check_graph(self)
 

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from compiler.errors import GraphError
-from compiler.graph import (
+from arrayloom.compiler.errors import GraphError
+from arrayloom.compiler.graph import (
     Add,
     AveragePool,
     Clamp,

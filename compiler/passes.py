@@ -1,22 +1,22 @@
 """The compiler's passes in order."""
 
-from compiler.backend.coalesce import coalesce
-from compiler.backend.emit import emit
-from compiler.backend.fuse import fuse
-from compiler.backend.image import Constants
-from compiler.backend.layouts import assign_layouts
-from compiler.backend.ledger import Ledger
-from compiler.backend.legality import check_layouts, check_network, check_placement
-from compiler.backend.packing import pack_inputs
-from compiler.backend.placement import place
-from compiler.backend.schedule import schedule
-from compiler.backend.signed import to_steps
-from compiler.backend.site import Site
-from compiler.backend.stream import Stream
-from compiler.backend.support import require_supported
-from compiler.graph import Graph
-from isa.config import Config
-from isa.program import Program
+from arrayloom.compiler.backend.coalesce import coalesce
+from arrayloom.compiler.backend.emit import emit
+from arrayloom.compiler.backend.fuse import fuse
+from arrayloom.compiler.backend.image import Constants
+from arrayloom.compiler.backend.layouts import assign_layouts
+from arrayloom.compiler.backend.ledger import Ledger
+from arrayloom.compiler.backend.legality import check_layouts, check_network, check_placement
+from arrayloom.compiler.backend.packing import pack_inputs
+from arrayloom.compiler.backend.placement import place
+from arrayloom.compiler.backend.schedule import schedule
+from arrayloom.compiler.backend.signed import to_steps
+from arrayloom.compiler.backend.site import Site
+from arrayloom.compiler.backend.stream import Stream
+from arrayloom.compiler.backend.support import require_supported
+from arrayloom.compiler.graph import Graph
+from arrayloom.isa.config import Config
+from arrayloom.isa.program import Program
 
 
 def run_passes(graph: Graph, config: Config, model: str) -> Program:

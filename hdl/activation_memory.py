@@ -5,9 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 from amaranth.utils import ceil_log2
-
-from hdl.interfaces import MEMORY_LATENCY, read_port_signature, write_port_signature
-from isa.config import Config
+from arrayloom.hdl.interfaces import MEMORY_LATENCY, read_port_signature, write_port_signature
+from arrayloom.isa.config import Config
 
 BANK_LATENCY = 1        # a block RAM's own
 SELECT_LATENCY = 1      # choosing among the banks

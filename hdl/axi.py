@@ -4,9 +4,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
-
-from hdl.interfaces import axi_signature
-from isa.config import Config
+from arrayloom.hdl.interfaces import axi_signature
+from arrayloom.isa.config import Config
 
 ADDRESS_BITS = 40
 PAGE_BYTES = 4096   # AXI4: no burst crosses such a border

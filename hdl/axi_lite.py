@@ -2,8 +2,7 @@
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, In, Out, Signature
-
-from hdl.interfaces import axi_lite_signature
+from arrayloom.hdl.interfaces import axi_lite_signature
 
 OKAY, SLAVE_ERROR = 0, 2
 WORD_BITS = 10      # of a register's number: its byte address / 4

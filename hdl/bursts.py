@@ -4,10 +4,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
-
-from hdl.axi import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
-from isa.config import Config
-from isa.instructions import ADDRESS, EXTENT, WORD_ADDRESS
+from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import ADDRESS, EXTENT, WORD_ADDRESS
 
 WORDS = 24          # bits in the words of a run
 MEMORY_PITCH = 28   # bits in the words between runs in memory

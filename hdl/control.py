@@ -4,18 +4,17 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import ceil_log2, exact_log2
-
-from hdl.axi import ADDRESS_BITS, bus_status_signature
-from hdl.axi_lite import AxiLiteSlave
-from hdl.counters import COUNTER_BITS, CauseCounters
-from hdl.fetch import control_signature
-from hdl.interfaces import axi_lite_signature, events_signature, levels_signature
-from hdl.issue import status_signature
-from hdl.run import Run
-from isa.config import Config
-from isa.fields import Unit
-from isa.registers import CAUSE_BITS, IDENTITY_VALUE, VERSION_VALUE, Block, Cause, Register, counter_address
-from isa.registers import Control as ControlBit
+from arrayloom.hdl.axi import ADDRESS_BITS, bus_status_signature
+from arrayloom.hdl.axi_lite import AxiLiteSlave
+from arrayloom.hdl.counters import COUNTER_BITS, CauseCounters
+from arrayloom.hdl.fetch import control_signature
+from arrayloom.hdl.interfaces import axi_lite_signature, events_signature, levels_signature
+from arrayloom.hdl.issue import status_signature
+from arrayloom.hdl.run import Run
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.registers import CAUSE_BITS, IDENTITY_VALUE, VERSION_VALUE, Block, Cause, Register, counter_address
+from arrayloom.isa.registers import Control as ControlBit
 
 REGISTER_BITS = 32
 WORD_BYTES = 4
@@ -36,7 +35,7 @@ FIXED_IN_RUN = (Register.PROGRAM, Register.PROGRAM_HIGH, Register.BASE, Register
 
 
 class Control(Component):
-    """The registers of ``isa.registers`` on AXI4-Lite, the counters, and the run they control.
+    """The registers of ``arrayloom.isa.registers`` on AXI4-Lite, the counters, and the run they control.
 
     A write to an address that has no writable register, to PROGRAM or BASE during a run, and a START during a run are
     refused with SLVERR, as are reads where there is no register. PROGRAM and BASE have 40 bits. START waits until the
@@ -48,20 +47,20 @@ class Control(Component):
     irq : Out(1)
     program, base : Out(40)
     halt : Out(1)
-        No unit may be offered an instruction; ``hdl.run.Run`` tells of this and of the next two.
+        No unit may be offered an instruction; ``arrayloom.hdl.run.Run`` tells of this and of the next two.
     clear : Out(1)
         Resets FETCH and the weight FIFO.
     resets : Out(4)
         Resets each unit with its queue.
-    units : In(hdl.issue.status_signature) of each
-    fetch : In(hdl.fetch.control_signature)
-    bus : In(hdl.axi.bus_status_signature)
+    units : In(arrayloom.hdl.issue.status_signature) of each
+    fetch : In(arrayloom.hdl.fetch.control_signature)
+    bus : In(arrayloom.hdl.axi.bus_status_signature)
     load_error, store_error : In(1)
         The bus answered with an error.
-    levels : In(hdl.interfaces.levels_signature)
+    levels : In(arrayloom.hdl.interfaces.levels_signature)
     data_left : In(1)
         A FIFO or an accumulator half is not empty.
-    events : Out(hdl.interfaces.events_signature)
+    events : Out(arrayloom.hdl.interfaces.events_signature)
     """
 
     def __init__(self, config: Config) -> None:
@@ -248,5 +247,5 @@ def _bytes(*values):
 
 
 def _state(waiting, in_flight, cause, missing):
-    """``isa.registers.StateWord``."""
+    """``arrayloom.isa.registers.StateWord``."""
     return _bytes(*(Value.cast(value) for value in (waiting, in_flight, cause, missing)))

@@ -5,13 +5,12 @@ from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
-
-from hdl.axi import ADDRESS_BITS, read_signature
-from hdl.interfaces import INSTRUCTION, instruction_layout
-from isa.config import Config
-from isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
-from isa.instructions import INSTRUCTIONS
-from isa.registers import CAUSE_BITS, Cause
+from arrayloom.hdl.axi import ADDRESS_BITS, read_signature
+from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.instructions import INSTRUCTIONS
+from arrayloom.isa.registers import CAUSE_BITS, Cause
 
 CHUNK_BYTES = 4 * INSTRUCTION_BYTES     # a burst; chunks are aligned, so that none crosses a page
 BUFFER_BYTES = 4 * CHUNK_BYTES

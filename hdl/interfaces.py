@@ -7,11 +7,10 @@ from amaranth import Cat, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out, Signature
 from amaranth.utils import ceil_log2
-
-from isa.config import Config
-from isa.fields import INSTRUCTION_BITS, Instruction
-from isa.instructions import WORD_ADDRESS
-from isa.registers import CAUSE_BITS, Block
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import INSTRUCTION_BITS, Instruction
+from arrayloom.isa.instructions import WORD_ADDRESS
+from arrayloom.isa.registers import CAUSE_BITS, Block
 
 MEMORY_LATENCY = 3      # cycles from an accepted request to its data, activation memory and accumulators alike
 INSTRUCTION = unsigned(INSTRUCTION_BITS)
@@ -29,8 +28,9 @@ def unit_signature() -> Signature:
     """What every executing unit has towards its issue queue, seen from the unit.
 
     Members: ``instruction`` a stream of raw instructions whose tokens are taken; ``retired`` one pulse for each instruction,
-    in order, when its effects are visible; ``cause`` what the unit does in this cycle (``isa.registers.Cause``), IDLE when
-    it has no instruction; ``illegal`` a pulse when a field is out of range.
+    in order, when its effects are visible; ``cause`` what the unit does in this cycle, an
+    ``arrayloom.isa.registers.Cause``, IDLE
+    when it has no instruction; ``illegal`` a pulse when a field is out of range.
     """
     return Signature({
         "instruction": In(stream.Signature(INSTRUCTION)),
@@ -132,7 +132,7 @@ def trace_signature(config: Config) -> Signature:
 
 
 def events_signature() -> Signature:
-    """What each block (``isa.registers.Block``) does, for a timeline of the run; left open on a board.
+    """What each block (``arrayloom.isa.registers.Block``) does, for a timeline of the run; left open on a board.
 
     ``running``: in each cycle that CYCLES counts; then ``causes[block]`` is the cause that counts for the cycle, and bit
     ``block`` of ``retired`` says that its oldest instruction ends with it.

@@ -4,11 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature
-
-from hdl.interfaces import INSTRUCTION, instruction_layout, unit_signature
-from isa.config import Config
-from isa.fields import Instruction, Unit
-from isa.registers import CAUSE_BITS, TOKEN_BITS, Cause
+from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout, unit_signature
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.registers import CAUSE_BITS, TOKEN_BITS, Cause
 
 IN_FLIGHT = 8   # instructions that a unit has accepted and not retired, at most
 

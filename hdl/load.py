@@ -5,15 +5,14 @@ from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
-
-from hdl.axi import ADDRESS_BITS, BURST_WORDS, read_signature
-from hdl.bursts import Bursts, Place, burst_layout
-from hdl.elastic import Elastic
-from hdl.interfaces import bank_of, instruction_layout, sink_signature, unit_signature, write_port_signature
-from isa.config import Config
-from isa.fields import Instruction
-from isa.instructions import TABLE_WORDS, WORD_ADDRESS, LoadActivations, LoadParameters, LoadTable, LoadWeights
-from isa.registers import Cause
+from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, read_signature
+from arrayloom.hdl.bursts import Bursts, Place, burst_layout
+from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.interfaces import bank_of, instruction_layout, sink_signature, unit_signature, write_port_signature
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction
+from arrayloom.isa.instructions import TABLE_WORDS, WORD_ADDRESS, LoadActivations, LoadParameters, LoadTable, LoadWeights
+from arrayloom.isa.registers import Cause
 
 OUTSTANDING = 16    # bursts
 

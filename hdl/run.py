@@ -3,12 +3,11 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import enum
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.axi import bus_status_signature
-from hdl.fetch import control_signature
-from hdl.issue import status_signature
-from isa.fields import Unit
-from isa.registers import Block, Cause, Error
+from arrayloom.hdl.axi import bus_status_signature
+from arrayloom.hdl.fetch import control_signature
+from arrayloom.hdl.issue import status_signature
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.registers import Block, Cause, Error
 
 
 class State(enum.Enum):
@@ -41,9 +40,9 @@ class Run(Component):
     halt : Out(1)
         Not ``running``, a cycle late: a unit or the bus may begin one thing more, which nothing waits for.
     error : Out(8)
-        ``isa.registers.Error``.
+        ``arrayloom.isa.registers.Error``.
     error_unit : Out(3)
-        ``isa.registers.Block``; FETCH for the program as a whole.
+        ``arrayloom.isa.registers.Block``; FETCH for the program as a whole.
     ended : Out(1)
         A pulse when the run is done or failed.
     clear : Out(1)

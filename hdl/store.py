@@ -4,16 +4,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect
-
-from hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
-from hdl.bursts import Bursts, Place, burst_layout
-from hdl.elastic import Elastic
-from hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
-from hdl.room import room_for
-from isa.config import Config
-from isa.instructions import WORD_ADDRESS
-from isa.instructions import Store as StoreInstruction
-from isa.registers import Cause
+from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
+from arrayloom.hdl.bursts import Bursts, Place, burst_layout
+from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
+from arrayloom.hdl.room import room_for
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import WORD_ADDRESS
+from arrayloom.isa.instructions import Store as StoreInstruction
+from arrayloom.isa.registers import Cause
 
 BUFFER_WORDS = 4 * BURST_WORDS
 REQUESTS = 4        # bursts whose words are read and not yet sent

@@ -2,20 +2,19 @@
 
 from amaranth import Cat, Module, ResetInserter
 from amaranth.lib.wiring import Component, Out, connect, flipped
-
-from hdl.activation_memory import ActivationMemory
-from hdl.array.unit import ArrayUnit
-from hdl.axi import Bus
-from hdl.control import Control
-from hdl.fetch import Fetch
-from hdl.interfaces import axi_lite_signature, axi_signature, events_signature, trace_signature
-from hdl.issue import Issue
-from hdl.load import Load
-from hdl.post.unit import Post
-from hdl.store import Store
-from hdl.weight_fifo import WeightFifo
-from isa.config import Config
-from isa.fields import Unit
+from arrayloom.hdl.activation_memory import ActivationMemory
+from arrayloom.hdl.array.unit import ArrayUnit
+from arrayloom.hdl.axi import Bus
+from arrayloom.hdl.control import Control
+from arrayloom.hdl.fetch import Fetch
+from arrayloom.hdl.interfaces import axi_lite_signature, axi_signature, events_signature, trace_signature
+from arrayloom.hdl.issue import Issue
+from arrayloom.hdl.load import Load
+from arrayloom.hdl.post.unit import Post
+from arrayloom.hdl.store import Store
+from arrayloom.hdl.weight_fifo import WeightFifo
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Unit
 
 
 class Accelerator(Component):
@@ -26,7 +25,7 @@ class Accelerator(Component):
     axi : Out(axi_signature)
         Memory; the bus is one word wide.
     axil : Out(axi_lite_signature)
-        The registers of ``isa.registers``.
+        The registers of ``arrayloom.isa.registers``.
     irq : Out(1)
     trace : Out(trace_signature)
         Every word that the POST unit writes.

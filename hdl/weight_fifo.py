@@ -5,9 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, Signature
 from amaranth.utils import ceil_log2
-
-from hdl.interfaces import sink_signature
-from isa.config import Config
+from arrayloom.hdl.interfaces import sink_signature
+from arrayloom.isa.config import Config
 
 WEIGHT_LATENCY = 1      # cycles from a read of the FIFO to its word
 

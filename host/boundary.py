@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from arrayloom.isa.errors import ArrayloomError
+from arrayloom.isa.program import Input, Output
 from numpy.typing import NDArray
-
-from isa.errors import WeftError
-from isa.program import Input, Output
 
 Array = NDArray[Any]
 
 
-class InputError(WeftError):
+class InputError(ArrayloomError):
     """An input that the model does not take; names the input, what was given and what is wanted."""
 
 

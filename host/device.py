@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from host.progress import Moment, Progress, layers_of
-from host.report import RunReport
-from isa.config import Config
-from isa.errors import WeftError
-from isa.image import Memory
-from isa.program import Program
+from arrayloom.host.progress import Moment, Progress, layers_of
+from arrayloom.host.report import RunReport
+from arrayloom.isa.config import Config
+from arrayloom.isa.errors import ArrayloomError
+from arrayloom.isa.image import Memory
+from arrayloom.isa.program import Program
 
 
-class DeviceError(WeftError):
+class DeviceError(ArrayloomError):
     """A device that does not exist or a run that failed, with the cause that the device gives."""
 
 
@@ -23,7 +23,7 @@ class Device(Protocol):
     config: Config
 
     def execute(self, program: Program, memory: Memory, progress: Progress | None = None) -> RunReport:
-        """Runs ``program`` on ``memory`` (``isa.image.build_memory`` and inputs) and leaves the results in it."""
+        """Runs ``program`` on ``memory`` (``arrayloom.isa.image.build_memory`` and inputs) and leaves the results in it."""
 
     def close(self) -> None:
         """Gives everything back; the device is not used afterwards."""
@@ -38,7 +38,7 @@ class EmulatorDevice:
         self.config, self.capture = config, capture
 
     def execute(self, program: Program, memory: Memory, progress: Progress | None = None) -> RunReport:
-        from sim.emulator import Emulator
+        from arrayloom.sim.emulator import Emulator
 
         self.emulator = Emulator(program, self.config)
         begin = time.perf_counter()
@@ -59,7 +59,7 @@ def open_device(backend: str, config: Config) -> Device:
     if backend == "emulator":
         return EmulatorDevice(config)
     if backend == "rtl":
-        from host.rtl_device import RtlDevice
+        from arrayloom.host.rtl_device import RtlDevice
 
         return RtlDevice(config)
     raise DeviceError(f"backend {backend!r}: unknown; there are emulator and rtl")

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from host.device import DeviceError
-from isa.config import Config
-from isa.fields import Unit
-from isa.image import Memory
-from isa.program import Program
-from isa.registers import IDENTITY_VALUE, Block, Cause, Control, Register, StatusWord, counter_address
-from sim.rtl.build import Build
-from sim.rtl.simulator import RtlSimulator, Timing
+from arrayloom.host.device import DeviceError
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.image import Memory
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import IDENTITY_VALUE, Block, Cause, Control, Register, StatusWord, counter_address
+from arrayloom.sim.rtl.build import Build
+from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
 
 BASE = 1 << 20                  # anywhere but zero, so that a forgotten base shows
 WATCHDOG_CYCLES = 100_000       # far above any wait for memory
@@ -28,7 +28,7 @@ class Driver:
 
     def _prepare(self, config: Config) -> None:
         if self.read(Register.IDENTITY) != IDENTITY_VALUE:
-            raise DeviceError("the device does not answer as a Weft accelerator")
+            raise DeviceError("the device does not answer as an Arrayloom accelerator")
         if self.read(Register.CONFIG) != int(config.digest[:8], 16):
             raise DeviceError(f"the device is not of configuration {config.name}")
         write = self.simulator.write_register

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler import compile_graph
-from compiler.cost import Prediction, predict
-from compiler.errors import CompileError
-from compiler.frontend import import_model
-from host.session import Session
-from isa.config import Config
-from isa.errors import ConfigError
-from isa.instructions import TABLE_WORDS
-from isa.program import Program
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.cost import Prediction, predict
+from arrayloom.compiler.errors import CompileError
+from arrayloom.compiler.frontend import import_model
+from arrayloom.host.session import Session
+from arrayloom.isa.config import Config
+from arrayloom.isa.errors import ConfigError
+from arrayloom.isa.instructions import TABLE_WORDS
+from arrayloom.isa.program import Program
 
 SUM_BYTES = 4           # of one accumulator
 HALVES = 2              # of the accumulators

@@ -4,16 +4,16 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from host.boundary import InputError
-from isa.config import Config
+from arrayloom.host.boundary import InputError
+from arrayloom.isa.config import Config
 
-TOP = "weft"
+TOP = "arrayloom"
 
 
 def export_verilog(config: Config, folder: Path) -> list[Path]:
-    """Writes ``weft_NAME.v`` and ``weft_NAME.json`` into ``folder``; returns both paths."""
-    from hdl.top import Accelerator
-    from sim.rtl.verilog import write_verilog
+    """Writes ``arrayloom_NAME.v`` and ``arrayloom_NAME.json`` into ``folder``; returns both paths."""
+    from arrayloom.hdl.top import Accelerator
+    from arrayloom.sim.rtl.verilog import write_verilog
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrayloom.host.boundary import InputError
+from arrayloom.host.preprocess import preprocess
+from arrayloom.isa.program import Input
 from numpy.typing import NDArray
-
-from host.boundary import InputError
-from host.preprocess import preprocess
-from isa.program import Input
 
 Array = NDArray[Any]
 

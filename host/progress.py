@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-
-from isa.fields import Unit
-from isa.instructions import Convolve
-from isa.program import Program
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.instructions import Convolve
+from arrayloom.isa.program import Program
 
 
 @dataclass(frozen=True)

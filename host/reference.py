@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend.runtime import Session, with_outputs
 from numpy.typing import NDArray
-
-from compiler.frontend.runtime import Session, with_outputs
 
 Array = NDArray[Any]
 
@@ -95,5 +94,5 @@ def saturation_notice() -> str | None:
         return None
     return (
         f"ONNX Runtime's products of {' and '.join(at_fault)} activations saturate on this CPU (AVX2 without VNNI): "
-        "differences from it are not errors of Weft; compare on a CPU with VNNI"
+        "differences from it are not errors of Arrayloom; compare on a CPU with VNNI"
     )

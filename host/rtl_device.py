@@ -4,23 +4,22 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from arrayloom.host.device import DeviceError
+from arrayloom.host.driver import Driver
+from arrayloom.host.progress import Course, Progress
+from arrayloom.host.report import RunReport
+from arrayloom.host.stall import describe
+from arrayloom.host.waves import Waves
+from arrayloom.isa.config import Config
+from arrayloom.isa.image import Memory
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Register
+from arrayloom.sim.rtl.build import build
+from arrayloom.sim.rtl.design import accelerator
+from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.timeline import Timeline, make_timeline
+from arrayloom.sim.rtl.variants import FAST
 from numpy.typing import NDArray
-
-from host.device import DeviceError
-from host.driver import Driver
-from host.progress import Course, Progress
-from host.report import RunReport
-from host.stall import describe
-from host.waves import Waves
-from isa.config import Config
-from isa.image import Memory
-from isa.program import Program
-from isa.registers import Register
-from sim.rtl.build import build
-from sim.rtl.design import accelerator
-from sim.rtl.simulator import Timing
-from sim.rtl.timeline import Timeline, make_timeline
-from sim.rtl.variants import FAST
 
 
 class RunError(DeviceError):

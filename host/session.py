@@ -8,16 +8,15 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import onnx
+from arrayloom.compiler import compile_model
+from arrayloom.host.boundary import apply_tail, collect
+from arrayloom.host.device import Device, DeviceError, open_device
+from arrayloom.host.progress import Progress
+from arrayloom.host.report import RunReport, total
+from arrayloom.isa.config import DEFAULT, Config, load_config
+from arrayloom.isa.image import build_memory, read_slot, write_inputs
+from arrayloom.isa.program import MAGIC, Output, Program
 from numpy.typing import NDArray
-
-from compiler import compile_model
-from host.boundary import apply_tail, collect
-from host.device import Device, DeviceError, open_device
-from host.progress import Progress
-from host.report import RunReport, total
-from isa.config import DEFAULT, Config, load_config
-from isa.image import build_memory, read_slot, write_inputs
-from isa.program import MAGIC, Output, Program
 
 Array = NDArray[Any]
 
@@ -50,7 +49,7 @@ def load_program(source: str | Path | onnx.ModelProto | Program, config: str | C
 
 
 def is_program(path: Path) -> bool:
-    if path.suffix == ".weft":
+    if path.suffix == ".loom":
         return True
     try:
         with path.open("rb") as file:

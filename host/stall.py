@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from host.driver import Driver
-from host.progress import Course
-from isa.config import Config
-from isa.fields import Unit, Units
-from isa.registers import ERROR_TEXT, TOKEN_BITS, Block, Cause, Register, StateWord, StatusWord
+from arrayloom.host.driver import Driver
+from arrayloom.host.progress import Course
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Unit, Units
+from arrayloom.isa.registers import ERROR_TEXT, TOKEN_BITS, Block, Cause, Register, StateWord, StatusWord
 
 MEANING = {
     Cause.IDLE: "idle",

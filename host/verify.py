@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 import onnx
+from arrayloom.compiler.graph import Graph
+from arrayloom.host.boundary import apply_tail, collect
+from arrayloom.host.device import Device, EmulatorDevice
+from arrayloom.host.progress import Progress
+from arrayloom.host.reference import Reference
+from arrayloom.host.report import RunReport
+from arrayloom.isa.image import build_memory, read_slot, write_inputs
+from arrayloom.isa.program import Program
+from arrayloom.sim.compare import compare_writes
 from numpy.typing import NDArray
-
-from compiler.graph import Graph
-from host.boundary import apply_tail, collect
-from host.device import Device, EmulatorDevice
-from host.progress import Progress
-from host.reference import Reference
-from host.report import RunReport
-from isa.image import build_memory, read_slot, write_inputs
-from isa.program import Program
-from sim.compare import compare_writes
 
 Array = NDArray[Any]
 

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from arrayloom.host.boundary import InputError
+from arrayloom.host.driver import Driver
+from arrayloom.isa.image import Memory
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Cause, Register
+from arrayloom.sim.rtl.build import build
+from arrayloom.sim.rtl.design import accelerator
+from arrayloom.sim.rtl.simulator import Stop, Timing
+from arrayloom.sim.rtl.timeline import Timeline, Track
+from arrayloom.sim.rtl.variants import WAVES
+from arrayloom.sim.rtl.variants import Waves as Format
 from numpy.typing import NDArray
-
-from host.boundary import InputError
-from host.driver import Driver
-from isa.image import Memory
-from isa.program import Program
-from isa.registers import Cause, Register
-from sim.rtl.build import build
-from sim.rtl.design import accelerator
-from sim.rtl.simulator import Stop, Timing
-from sim.rtl.timeline import Timeline, Track
-from sim.rtl.variants import WAVES
-from sim.rtl.variants import Waves as Format
 
 DEFAULT_CYCLES = 10_000
 LIMIT_BYTES = 4 << 30
@@ -74,7 +73,7 @@ class Point:
             names = [layer.name for layer in program.layers]
             close = difflib.get_close_matches(str(self.layer), names, 3, 0.3) or names[:3]
             raise InputError(f"waveforms of {self}: the program has none of that name; there are "
-                             f"{', '.join(map(repr, close))} and others (weft disasm lists them)")
+                             f"{', '.join(map(repr, close))} and others (arrayloom disasm lists them)")
         return wanted
 
 

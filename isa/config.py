@@ -7,7 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from isa.errors import ConfigError
+from arrayloom.isa.errors import ConfigError
 
 
 def _option(default: int | None, doc: str) -> int:

@@ -1,13 +1,13 @@
-"""The root of every error that a user of Weft can cause."""
+"""The root of every error that a user of Arrayloom can cause."""
 
 
-class WeftError(Exception):
-    """Base of every error a user of Weft can cause: bad input, bad file, missing tool."""
+class ArrayloomError(Exception):
+    """Base of every error a user of Arrayloom can cause: bad input, bad file, missing tool."""
 
 
-class ConfigError(WeftError):
+class ConfigError(ArrayloomError):
     """A configuration that no accelerator can be built from."""
 
 
-class EncodingError(WeftError):
+class EncodingError(ArrayloomError):
     """A field, an instruction or a program that does not fit its binary or text form."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Any, ClassVar, Self
 
-from isa.errors import EncodingError
+from arrayloom.isa.errors import EncodingError
 
 INSTRUCTION_BYTES = 64
 INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES

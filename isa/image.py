@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from arrayloom.isa.layout import from_signed, to_signed
+from arrayloom.isa.program import Program, Slot
 from numpy.typing import NDArray
-
-from isa.layout import from_signed, to_signed
-from isa.program import Program, Slot
 
 Memory = NDArray[np.uint8]
 

@@ -7,8 +7,8 @@ counts are words. A *region* is ``height`` rows of ``width`` pixels; consecutive
 from dataclasses import dataclass
 from enum import IntEnum
 
-from isa.errors import EncodingError
-from isa.fields import INSTRUCTION_BYTES, Instruction, Unit, bits
+from arrayloom.isa.errors import EncodingError
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit, bits
 
 ADDRESS = 36        # bits in a byte address of memory
 WORD_ADDRESS = 20   # bits in a word address of the activation memory
@@ -136,7 +136,8 @@ class PostInstruction(Instruction):
     """What the instructions of the POST unit share: where results go and what is done to each byte at the end.
 
     After its own operation, a byte is clamped to [low, high]; with ``add`` the residual byte read beside it is added by
-    ``isa.arithmetic.residual_add``; with ``table`` the result goes through the table at the head of the table FIFO.
+    ``arrayloom.isa.arithmetic.residual_add``; with ``table`` the result goes through the table at the head of the
+    table FIFO.
     """
 
     destination: int = bits(WORD_ADDRESS, "word that the first pixel is written to")
@@ -206,7 +207,7 @@ class Pool(PostInstruction):
 
     MAXIMUM takes the largest byte. SUM adds the bytes and requantizes the sum with size / lanes parameter entries.
     AVERAGE adds float32 values in raster order and looks the sum up among 255 thresholds
-    (``isa.arithmetic.average_terms``); it uses 256 parameter entries, the same in every lane.
+    (``arrayloom.isa.arithmetic.average_terms``); it uses 256 parameter entries, the same in every lane.
     """
 
     OPCODE = 10

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from arrayloom.isa.errors import EncodingError
 from numpy.typing import NDArray
-
-from isa.errors import EncodingError
 
 Bytes = NDArray[np.int8]
 

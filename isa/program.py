@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from arrayloom.isa.config import Config
+from arrayloom.isa.errors import ArrayloomError, EncodingError
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
+from arrayloom.isa.instructions import decode
+from arrayloom.isa.layout import Layout
 from numpy.typing import NDArray
 
-from isa.config import Config
-from isa.errors import EncodingError, WeftError
-from isa.fields import INSTRUCTION_BYTES, Instruction
-from isa.instructions import decode
-from isa.layout import Layout
-
-MAGIC = b"WEFT\x00prog"
-FORMAT_VERSION = 3
+MAGIC = b"LOOM\x00prog"
+FORMER_MAGIC = b"WEFT\x00prog"      # of format versions up to 3
+FORMAT_VERSION = 4
 DIGEST_BYTES = 32
 PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "macs", "notes", "dtypes")  # as they are in JSON
 
 
-class ProgramError(WeftError):
+class ProgramError(ArrayloomError):
     """A program file that is damaged, of another version or for another configuration."""
 
 
@@ -189,8 +189,11 @@ class Program:
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "program") -> Self:
         """The program in a file's bytes; raises ``ProgramError`` when they are damaged or of another version."""
+        if data.startswith(FORMER_MAGIC):
+            raise ProgramError(f"{name}: a program of an earlier version of Arrayloom; compile the model again")
         if not data.startswith(MAGIC):
-            raise ProgramError(f"{name}: not a Weft program; make one with: weft compile MODEL.onnx -o PROGRAM.weft")
+            raise ProgramError(f"{name}: not an Arrayloom program; make one with: "
+                               "arrayloom compile MODEL.onnx -o PROGRAM.loom")
         body, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
         if hashlib.sha256(body).digest() != digest:
             raise ProgramError(f"{name}: damaged (its checksum does not fit); compile the model again")
@@ -198,7 +201,7 @@ class Program:
         end = start + struct.unpack("<I", body[start - 4:start])[0]
         header = json.loads(body[start:end])
         if header["version"] != FORMAT_VERSION:
-            raise ProgramError(f"{name}: version {header['version']} of the program format, this Weft reads "
+            raise ProgramError(f"{name}: version {header['version']} of the program format, this Arrayloom reads "
                                f"{FORMAT_VERSION}; compile the model again")
         code_end = end + header["instruction_bytes"]
         payload = np.frombuffer(body, np.uint8)

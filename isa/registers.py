@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from isa.fields import Unit, Units
+from arrayloom.isa.fields import Unit, Units
 
-IDENTITY_VALUE = 0x54464557     # "WEFT" in memory order
+IDENTITY_VALUE = 0x4D4F4F4C     # "LOOM" in memory order
 VERSION_VALUE = 1
 
 

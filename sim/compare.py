@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from arrayloom.isa.program import Probe, Program
+from arrayloom.sim.emulator import Capture
 from numpy.typing import NDArray
-
-from isa.program import Probe, Program
-from sim.emulator import Capture
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("WEFT_DATA", ROOT.parent / "shared" / "data"))
+SHARED = Path(os.environ.get("ARRAYLOOM_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real networks and photographs; skips the test where it is absent."""
     if not (SHARED / "models").is_dir():
-        pytest.skip(f"no networks at {SHARED}: set WEFT_DATA to the folder that holds models/ and images/")
+        pytest.skip(f"no networks at {SHARED}: set ARRAYLOOM_DATA to the folder that holds models/ and images/")
     return SHARED
 
 

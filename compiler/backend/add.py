@@ -3,13 +3,12 @@
 from functools import lru_cache
 
 import numpy as np
+from arrayloom.compiler.backend.steps import AddConstants
+from arrayloom.compiler.errors import CompileError
+from arrayloom.compiler.graph import Add, Mul
+from arrayloom.isa import arithmetic
+from arrayloom.isa.errors import EncodingError
 from numpy.typing import NDArray
-
-from compiler.backend.steps import AddConstants
-from compiler.errors import CompileError
-from compiler.graph import Add, Mul
-from isa import arithmetic
-from isa.errors import EncodingError
 
 LARGEST_PRODUCT = 255 * 255
 CLAMPED = (-129, 256)   # what any byte's clamp maps on the same as everything beyond

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from compiler.backend.layouts import home
-from compiler.backend.regions import rows_per_region
-from compiler.backend.steps import Network, Step
-from compiler.errors import CompileError
-from isa.config import Config
+from arrayloom.compiler.backend.layouts import home
+from arrayloom.compiler.backend.regions import rows_per_region
+from arrayloom.compiler.backend.steps import Network, Step
+from arrayloom.compiler.errors import CompileError
+from arrayloom.isa.config import Config
 
 BUFFERS = 2     # so that one band is transferred while another is computed
 

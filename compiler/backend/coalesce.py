@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from compiler.backend.stream import Address, Item
-from isa.config import Config
-from isa.fields import Instruction
-from isa.instructions import LoadParameters, LoadWeights
+from arrayloom.compiler.backend.stream import Address, Item
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction
+from arrayloom.isa.instructions import LoadParameters, LoadWeights
 
 
 def coalesce(items: list[Item], config: Config) -> list[Item]:

@@ -5,13 +5,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-
-from compiler.backend.features import feature_output
-from compiler.backend.image import MemoryMap
-from compiler.backend.site import Site
-from compiler.backend.stream import Address, Item, Section
-from compiler.graph import Conv, Graph, GraphOutput, HostStep, Op
-from isa.program import Input, Layer, Output, Probe, Program, Slot
+from arrayloom.compiler.backend.features import feature_output
+from arrayloom.compiler.backend.image import MemoryMap
+from arrayloom.compiler.backend.site import Site
+from arrayloom.compiler.backend.stream import Address, Item, Section
+from arrayloom.compiler.graph import Conv, Graph, GraphOutput, HostStep, Op
+from arrayloom.isa.program import Input, Layer, Output, Probe, Program, Slot
 
 
 def emit(graph: Graph, site: Site, items: list[Item], model: str) -> Program:

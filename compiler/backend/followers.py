@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from compiler.backend.layouts import home, member_of
-from compiler.backend.lower import writer_of
-from compiler.backend.lower.unary import pixel_cycles
-from compiler.backend.site import Site
-from compiler.backend.steps import Step
+from arrayloom.compiler.backend.layouts import home, member_of
+from arrayloom.compiler.backend.lower import writer_of
+from arrayloom.compiler.backend.lower.unary import pixel_cycles
+from arrayloom.compiler.backend.site import Site
+from arrayloom.compiler.backend.steps import Step
 
 TURNS = 16      # pieces that a block is cut into at most, unless they would keep the POST unit for too long
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
-from compiler.backend.steps import (
+from arrayloom.compiler.backend.steps import (
     HIGH,
     LOW,
     Average,
@@ -16,8 +16,8 @@ from compiler.backend.steps import (
     Table,
     Trace,
 )
-from compiler.backend.tables import clamp_table, compose
-from isa.program import Stage
+from arrayloom.compiler.backend.tables import clamp_table, compose
+from arrayloom.isa.program import Stage
 
 POOLS = (Average, Maximum, Sum)
 

@@ -4,10 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-
-from compiler.backend.steps import Table
-from compiler.backend.tables import IDENTITY, compose, is_identity, signed_table
-from compiler.graph import Concat, Graph, Lookup, Op
+from arrayloom.compiler.backend.steps import Table
+from arrayloom.compiler.backend.tables import IDENTITY, compose, is_identity, signed_table
+from arrayloom.compiler.graph import Concat, Graph, Lookup, Op
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from compiler.backend.layouts import home
-from compiler.backend.steps import Average, Network, Step
+from arrayloom.compiler.backend.layouts import home
+from arrayloom.compiler.backend.steps import Average, Network, Step
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+from arrayloom.compiler.backend.signed import selection
+from arrayloom.compiler.backend.steps import Convolution, Network, Step, Taps
+from arrayloom.isa.layout import Layout
 from numpy.typing import NDArray
-
-from compiler.backend.signed import selection
-from compiler.backend.steps import Convolution, Network, Step, Taps
-from isa.layout import Layout
 
 
 def assign_layouts(network: Network, size: int) -> None:

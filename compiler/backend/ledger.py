@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from arrayloom.compiler.backend.area import Span
+from arrayloom.isa.fields import Unit
 from numpy.typing import NDArray
-
-from compiler.backend.area import Span
-from isa.fields import Unit
 
 NEVER = -1
 

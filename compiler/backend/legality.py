@@ -1,10 +1,10 @@
 """The rules of the device's network, checked between passes."""
 
-from compiler.backend.layouts import home
-from compiler.backend.placement import Placement
-from compiler.backend.steps import HIGH, LOW, Average, Maximum, Network, Step, Sum
-from compiler.errors import GraphError
-from isa.config import Config
+from arrayloom.compiler.backend.layouts import home
+from arrayloom.compiler.backend.placement import Placement
+from arrayloom.compiler.backend.steps import HIGH, LOW, Average, Maximum, Network, Step, Sum
+from arrayloom.compiler.errors import GraphError
+from arrayloom.isa.config import Config
 
 
 def check_network(network: Network) -> None:

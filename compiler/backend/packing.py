@@ -4,9 +4,8 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-
-from compiler.backend.steps import Convolution, Network, Step, Taps
-from isa.layout import Packing
+from arrayloom.compiler.backend.steps import Convolution, Network, Step, Taps
+from arrayloom.isa.layout import Packing
 
 
 def pack_inputs(network: Network, size: int) -> None:

@@ -1,10 +1,9 @@
 """Entries of the parameter FIFO: biases with scales, or the thresholds of an average."""
 
 import numpy as np
+from arrayloom.isa.arithmetic import encode_scale
+from arrayloom.isa.config import Config
 from numpy.typing import NDArray
-
-from isa.arithmetic import encode_scale
-from isa.config import Config
 
 ENTRY_BYTES_PER_LANE = 8
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from compiler.backend.area import Area, Streamed
-from compiler.backend.bands import BUFFERS, Bands, Role, cut_bands, tensors
-from compiler.backend.layouts import home, member_of
-from compiler.backend.regions import rows_per_region
-from compiler.backend.site import Operands, Site
-from compiler.backend.steps import Step
+from arrayloom.compiler.backend.area import Area, Streamed
+from arrayloom.compiler.backend.bands import BUFFERS, Bands, Role, cut_bands, tensors
+from arrayloom.compiler.backend.layouts import home, member_of
+from arrayloom.compiler.backend.regions import rows_per_region
+from arrayloom.compiler.backend.site import Operands, Site
+from arrayloom.compiler.backend.steps import Step
 
 SLICE = 512     # words, about, in which a band is loaded, so that weights get through in between
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from compiler.backend.followers import Follower, Rows
-from compiler.backend.groups import Group
-from compiler.backend.layouts import home
-from compiler.backend.lower import writer_of
-from compiler.backend.lower.writer import Progress
-from compiler.backend.passage import Passage
-from compiler.backend.site import Site
-from isa.instructions import End
+from arrayloom.compiler.backend.followers import Follower, Rows
+from arrayloom.compiler.backend.groups import Group
+from arrayloom.compiler.backend.layouts import home
+from arrayloom.compiler.backend.lower import writer_of
+from arrayloom.compiler.backend.lower.writer import Progress
+from arrayloom.compiler.backend.passage import Passage
+from arrayloom.compiler.backend.site import Site
+from arrayloom.isa.instructions import End
 
 
 def schedule(site: Site) -> None:

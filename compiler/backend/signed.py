@@ -5,13 +5,11 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from compiler.backend.add import add_constants, product_constants
-from compiler.backend.features import find_features
-from compiler.backend.gather import gathered
-from compiler.backend.places import straight
-from compiler.backend.steps import (
+from arrayloom.compiler.backend.add import add_constants, product_constants
+from arrayloom.compiler.backend.features import find_features
+from arrayloom.compiler.backend.gather import gathered
+from arrayloom.compiler.backend.places import straight
+from arrayloom.compiler.backend.steps import (
     Average,
     Convolution,
     Copy,
@@ -25,9 +23,24 @@ from compiler.backend.steps import (
     Table,
     Taps,
 )
-from compiler.backend.tables import is_identity, signed_table
-from compiler.graph import Add, AveragePool, Clamp, Concat, Conv, Graph, Lookup, MaxPool, Move, Mul, Op, SumPool, View
-from isa.layout import to_signed
+from arrayloom.compiler.backend.tables import is_identity, signed_table
+from arrayloom.compiler.graph import (
+    Add,
+    AveragePool,
+    Clamp,
+    Concat,
+    Conv,
+    Graph,
+    Lookup,
+    MaxPool,
+    Move,
+    Mul,
+    Op,
+    SumPool,
+    View,
+)
+from arrayloom.isa.layout import to_signed
+from numpy.typing import NDArray
 
 
 def to_steps(graph: Graph) -> Network:

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 
-from compiler.backend.area import Area, Scattered, Span
-from compiler.backend.image import Constants
-from compiler.backend.layouts import home, member_of
-from compiler.backend.placement import Placement
-from compiler.backend.steps import Network, Step
-from compiler.backend.stream import Address, Effects, Mark, Section, Stream
-from isa.config import Config
-from isa.instructions import LoadActivations, Store
-from isa.program import Stage
+from arrayloom.compiler.backend.area import Area, Scattered, Span
+from arrayloom.compiler.backend.image import Constants
+from arrayloom.compiler.backend.layouts import home, member_of
+from arrayloom.compiler.backend.placement import Placement
+from arrayloom.compiler.backend.steps import Network, Step
+from arrayloom.compiler.backend.stream import Address, Effects, Mark, Section, Stream
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import LoadActivations, Store
+from arrayloom.isa.program import Stage
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
+from arrayloom.compiler.graph import GraphInput, GraphOutput
+from arrayloom.isa.layout import Layout, Packing
+from arrayloom.isa.program import Stage
 from numpy.typing import NDArray
-
-from compiler.graph import GraphInput, GraphOutput
-from isa.layout import Layout, Packing
-from isa.program import Stage
 
 Pair = tuple[int, int]
 Table = NDArray[np.int8]    # [1 or C, 256]: what signed byte i - 128 becomes

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from compiler.backend.area import Span
-from compiler.backend.ledger import NEVER, Indices, Ledger
-from compiler.backend.tokens import Tokens
-from isa.fields import Instruction, Unit
-from isa.program import Stage
+from arrayloom.compiler.backend.area import Span
+from arrayloom.compiler.backend.ledger import NEVER, Indices, Ledger
+from arrayloom.compiler.backend.tokens import Tokens
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.program import Stage
 
 IN_FLIGHT = 4   # POST instructions that may still run when the array is done with its part of them
 
@@ -32,7 +32,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Mark:
-    """What a POST instruction shows of a tensor (``isa.program.Probe`` without the index)."""
+    """What a POST instruction shows of a tensor (``arrayloom.isa.program.Probe`` without the index)."""
 
     tensor: str
     stage: Stage

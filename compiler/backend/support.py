@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from compiler.errors import Unsupported, UnsupportedError
-from compiler.graph import AveragePool, Conv, Graph, MaxPool, Op, SumPool
-from isa.instructions import Convolve
+from arrayloom.compiler.errors import Unsupported, UnsupportedError
+from arrayloom.compiler.graph import AveragePool, Conv, Graph, MaxPool, Op, SumPool
+from arrayloom.isa.instructions import Convolve
 
 REMEDY = "split the layer, or run it on the host"
 

@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
+from arrayloom.compiler.backend.steps import Table
+from arrayloom.isa.layout import to_signed
 from numpy.typing import NDArray
-
-from compiler.backend.steps import Table
-from isa.layout import to_signed
 
 IDENTITY: Table = np.arange(-128, 128, dtype=np.int8)[None]
 

@@ -8,9 +8,9 @@ instruction knew, its waiter knows too. The k-th token taken is the k-th given, 
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from compiler.backend.ledger import NEVER
-from isa.fields import Unit
-from isa.registers import TOKEN_BITS
+from arrayloom.compiler.backend.ledger import NEVER
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.registers import TOKEN_BITS
 
 # Tokens given for waits further down the program; the rest of the counter is for waits already in a queue.
 MOST_OPEN = (1 << TOKEN_BITS) * 5 // 8

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from arrayloom.compiler.backend.steps import Convolution
 from numpy.typing import NDArray
-
-from compiler.backend.steps import Convolution
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """ARRAY: tiles of weights from the FIFO, pixels through them, sums into accumulator halves."""
 
-from compiler.cost.kernel import Process
-from compiler.cost.machine import Machine
-from compiler.cost.timing import BURST_WORDS, PLAN_LATENCY, RETIRE_LATENCY, TAKE, ArrayTiming
-from isa.fields import Unit
-from isa.instructions import Convolve
+from arrayloom.compiler.cost.kernel import Process
+from arrayloom.compiler.cost.machine import Machine
+from arrayloom.compiler.cost.timing import BURST_WORDS, PLAN_LATENCY, RETIRE_LATENCY, TAKE, ArrayTiming
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.instructions import Convolve
 
 
 class Array:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 
-from compiler.cost.timing import ADDRESS_CYCLES, ADDRESS_LATENCY, MEMORY_LATENCY, OUTSTANDING, PAGE_BYTES
+from arrayloom.compiler.cost.timing import ADDRESS_CYCLES, ADDRESS_LATENCY, MEMORY_LATENCY, OUTSTANDING, PAGE_BYTES
 
 
 class ReadBus:

@@ -1,8 +1,8 @@
 """FETCH: reads the program ahead and hands its instructions out."""
 
-from compiler.cost.kernel import Process
-from compiler.cost.machine import Machine
-from compiler.cost.timing import (
+from arrayloom.compiler.cost.kernel import Process
+from arrayloom.compiler.cost.machine import Machine
+from arrayloom.compiler.cost.timing import (
     BEAT_TO_STORAGE,
     BUFFER_BYTES,
     CHUNK_BYTES,
@@ -11,8 +11,8 @@ from compiler.cost.timing import (
     FIRST_REQUEST,
     REQUEST_AFTER_ROOM,
 )
-from isa.fields import INSTRUCTION_BYTES
-from isa.program import Program
+from arrayloom.isa.fields import INSTRUCTION_BYTES
+from arrayloom.isa.program import Program
 
 
 class Fetch:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Generator
 from heapq import heappop, heappush
 
-from compiler.errors import CompileError
+from arrayloom.compiler.errors import CompileError
 
 
 class Channel:

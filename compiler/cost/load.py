@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from compiler.cost.bus import cut
-from compiler.cost.kernel import Process
-from compiler.cost.machine import Fifo, Machine
-from compiler.cost.timing import (
+from arrayloom.compiler.cost.bus import cut
+from arrayloom.compiler.cost.kernel import Process
+from arrayloom.compiler.cost.machine import Fifo, Machine
+from arrayloom.compiler.cost.timing import (
     BURST_INTERVAL,
     BURST_LATENCY,
     BURST_WORDS,
@@ -15,9 +15,9 @@ from compiler.cost.timing import (
     SINK_LATENCY,
     WRITE_LATENCY,
 )
-from isa.config import Config
-from isa.fields import Instruction, Unit
-from isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights
 
 
 def load(machine: Machine) -> Process:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from compiler.cost.bus import ReadBus
-from compiler.cost.kernel import Channel, Kernel, Process
-from compiler.cost.timing import (
+from arrayloom.compiler.cost.bus import ReadBus
+from arrayloom.compiler.cost.kernel import Channel, Kernel, Process
+from arrayloom.compiler.cost.timing import (
     ACCEPT_INTERVAL,
     IN_FLIGHT,
     PLANS,
@@ -13,9 +13,9 @@ from compiler.cost.timing import (
     SLOT_LATENCY,
     TOKEN_LATENCY,
 )
-from isa.config import Config
-from isa.fields import Instruction, Unit
-from isa.instructions import TABLE_WORDS
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.instructions import TABLE_WORDS
 
 ACCEPTED_AHEAD = {Unit.LOAD: 1, Unit.ARRAY: PLANS, Unit.POST: POST_IN_FLIGHT, Unit.STORE: 1}
 HALVES = 2

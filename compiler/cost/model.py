@@ -1,19 +1,19 @@
 """The prediction: all units as processes, run until the program ends."""
 
-from compiler.cost.array import Array
-from compiler.cost.fetch import Fetch
-from compiler.cost.load import load
-from compiler.cost.machine import Machine
-from compiler.cost.post import Post
-from compiler.cost.prediction import LayerCycles, Prediction
-from compiler.cost.store import store
-from isa.config import Config
-from isa.fields import Unit
-from isa.program import Program
+from arrayloom.compiler.cost.array import Array
+from arrayloom.compiler.cost.fetch import Fetch
+from arrayloom.compiler.cost.load import load
+from arrayloom.compiler.cost.machine import Machine
+from arrayloom.compiler.cost.post import Post
+from arrayloom.compiler.cost.prediction import LayerCycles, Prediction
+from arrayloom.compiler.cost.store import store
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.program import Program
 
 
 def predict(program: Program, config: Config) -> Prediction:
-    """What a run of ``program`` costs on ``config`` with the memory of ``compiler.cost.timing``.
+    """What a run of ``program`` costs on ``config`` with the memory of ``arrayloom.compiler.cost.timing``.
 
     Instructions, bursts and tiles are timed one by one, words and pixels inside them are not; collisions in the banks of
     the activation memory are left out.

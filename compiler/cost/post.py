@@ -1,8 +1,8 @@
 """POST: drains, vector passes and pools."""
 
-from compiler.cost.kernel import Process
-from compiler.cost.machine import Fifo, Machine
-from compiler.cost.timing import (
+from arrayloom.compiler.cost.kernel import Process
+from arrayloom.compiler.cost.machine import Fifo, Machine
+from arrayloom.compiler.cost.timing import (
     AVERAGE_SLOTS,
     CONSTANTS_SEEN,
     GATHER_DEPTH,
@@ -21,8 +21,8 @@ from compiler.cost.timing import (
     SUM_TURN,
     TURN,
 )
-from isa.fields import Unit
-from isa.instructions import (
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.instructions import (
     TABLE_WORDS,
     THRESHOLDS,
     Drain,

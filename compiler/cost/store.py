@@ -2,10 +2,10 @@
 
 from collections import deque
 
-from compiler.cost.bus import cut
-from compiler.cost.kernel import Process
-from compiler.cost.machine import Machine
-from compiler.cost.timing import (
+from arrayloom.compiler.cost.bus import cut
+from arrayloom.compiler.cost.kernel import Process
+from arrayloom.compiler.cost.machine import Machine
+from arrayloom.compiler.cost.timing import (
     BURST_INTERVAL,
     BURST_LATENCY,
     BURST_WORDS,
@@ -16,8 +16,8 @@ from compiler.cost.timing import (
     STORE_REQUEST,
     STORE_SEND,
 )
-from isa.fields import Unit
-from isa.instructions import Store
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.instructions import Store
 
 
 def store(machine: Machine) -> Process:

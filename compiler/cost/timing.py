@@ -5,7 +5,7 @@ The hardware's own constants are in ``hdl``, which the compiler does not import;
 
 from dataclasses import dataclass
 
-from isa.config import Config
+from arrayloom.isa.config import Config
 
 # The memory: one beat a cycle each way.
 MEMORY_LATENCY = 64         # from an address to its first beat, and from the last write beat to the answer

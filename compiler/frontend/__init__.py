@@ -3,21 +3,20 @@
 from pathlib import Path
 
 import onnx
-
-from compiler.errors import ModelError, SessionError, UnsupportedError
-from compiler.frontend.assemble import assemble
-from compiler.frontend.batch import free_batch
-from compiler.frontend.known import unknown_nodes
-from compiler.frontend.load import load_model
-from compiler.frontend.lowering import lower
-from compiler.frontend.model import Model
-from compiler.frontend.report import Report
-from compiler.graph import Graph
+from arrayloom.compiler.errors import ModelError, SessionError, UnsupportedError
+from arrayloom.compiler.frontend.assemble import assemble
+from arrayloom.compiler.frontend.batch import free_batch
+from arrayloom.compiler.frontend.known import unknown_nodes
+from arrayloom.compiler.frontend.load import load_model
+from arrayloom.compiler.frontend.lowering import lower
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.graph import Graph
 
 __all__ = ["NOTICE", "NOTICE_PREFIX", "import_model"]
 
 #: Key of a model's metadata whose value every output about the model repeats, such as that its weights are random.
-NOTICE = "weft.notice"
+NOTICE = "arrayloom.notice"
 
 #: With which such a value begins among the notes of a graph and of its program.
 NOTICE_PREFIX = "notice: "

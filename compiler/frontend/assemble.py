@@ -1,8 +1,7 @@
 """From an integer model to the integer graph: heads, islands, operators and tails, each by its rule."""
 
 import onnx
-
-from compiler.frontend.border import (
+from arrayloom.compiler.frontend.border import (
     check_host_softmax,
     import_head,
     import_integer_inputs,
@@ -10,14 +9,14 @@ from compiler.frontend.border import (
     is_head,
     is_host_softmax,
 )
-from compiler.frontend.builder import Builder
-from compiler.frontend.islands import import_island
-from compiler.frontend.model import Model
-from compiler.frontend.operators import RULES
-from compiler.frontend.quantization import BYTES
-from compiler.frontend.remedies import not_supported
-from compiler.frontend.report import RefusalError, Report, operator_name
-from compiler.graph import Graph
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.islands import import_island
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.operators import RULES
+from arrayloom.compiler.frontend.quantization import BYTES
+from arrayloom.compiler.frontend.remedies import not_supported
+from arrayloom.compiler.frontend.report import RefusalError, Report, operator_name
+from arrayloom.compiler.graph import Graph
 
 
 def assemble(model: Model, report: Report) -> Graph:

@@ -3,9 +3,8 @@
 from typing import Any
 
 import onnx
-
-from compiler.frontend.report import RefusalError
-from compiler.graph import Pads, Pair
+from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.graph import Pads, Pair
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:

@@ -3,14 +3,23 @@
 from contextlib import suppress
 
 import onnx
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.builder import Builder
-from compiler.frontend.kinds import NOTHING, RESHAPES
-from compiler.frontend.model import Model
-from compiler.frontend.quantization import BYTES, of_quantizer, per_tensor
-from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
-from compiler.graph import Dequantize, GraphInput, GraphOutput, HostStep, QuantizedSoftmax, Reshape, Softmax, Transpose, View
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import BYTES, of_quantizer, per_tensor
+from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
+from arrayloom.compiler.graph import (
+    Dequantize,
+    GraphInput,
+    GraphOutput,
+    HostStep,
+    QuantizedSoftmax,
+    Reshape,
+    Softmax,
+    Transpose,
+    View,
+)
 
 BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does behind the last operator
 SMALLEST_SOFTMAX_SCALE = 2.0**-9

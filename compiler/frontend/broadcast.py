@@ -2,10 +2,9 @@
 
 import numpy as np
 import onnx
-
-from compiler.frontend.builder import Builder, Moved
-from compiler.frontend.movement import in_place
-from compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.builder import Builder, Moved
+from arrayloom.compiler.frontend.movement import in_place
+from arrayloom.compiler.frontend.report import RefusalError
 
 
 def broadcast(builder: Builder, node: onnx.NodeProto, *names: str) -> list[str]:

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-
-from compiler.frontend.model import Model
-from compiler.frontend.movement import Indices, Movement, in_place, match
-from compiler.frontend.quantization import BYTES, Quantization, per_tensor
-from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
-from compiler.graph import GraphInput, Move, Op, Tensor, View
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.movement import Indices, Movement, in_place, match
+from arrayloom.compiler.frontend.quantization import BYTES, Quantization, per_tensor
+from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
+from arrayloom.compiler.graph import GraphInput, Move, Op, Tensor, View
 
 
 @dataclass(frozen=True)

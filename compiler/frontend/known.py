@@ -2,12 +2,11 @@
 
 import numpy as np
 import onnx
-
-from compiler.errors import Unsupported
-from compiler.frontend import lowering, operators
-from compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
-from compiler.frontend.remedies import not_supported
-from compiler.frontend.report import node_name, operator_name
+from arrayloom.compiler.errors import Unsupported
+from arrayloom.compiler.frontend import lowering, operators
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.remedies import not_supported
+from arrayloom.compiler.frontend.report import node_name, operator_name
 
 #: Operators that may compute shapes and constants.
 _CONSTANTS = ("Constant", "ConstantOfShape", "Shape", "Size", "Cast", "Concat", "Range", "Expand", "Where", "Equal")

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import onnx
+from arrayloom.compiler.errors import ModelError
+from arrayloom.compiler.frontend.runtime import model_inputs
 from google.protobuf.message import DecodeError
 from onnx.external_data_helper import uses_external_data
 from onnx.inliner import inline_local_functions
-
-from compiler.errors import ModelError
-from compiler.frontend.runtime import model_inputs
 
 _BYTES = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
 QUANTIZED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm")
@@ -108,5 +107,5 @@ def _check_quantized(model: onnx.ModelProto, label: str) -> None:
     if not is_quantized(model):
         raise ModelError(
             f"{label} is a float model: none of its {len(model.graph.node)} nodes is a quantized operator; "
-            "quantize it first: weft quantize MODEL.onnx --calibrate DIR --preprocess NAME -o OUT.onnx"
+            "quantize it first: arrayloom quantize MODEL.onnx --calibrate DIR --preprocess NAME -o OUT.onnx"
         )

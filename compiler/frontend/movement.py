@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.runtime import Session, small_model
+from arrayloom.compiler.graph import Tensor
 from numpy.typing import NDArray
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.model import Model
-from compiler.frontend.report import RefusalError
-from compiler.frontend.runtime import Session, small_model
-from compiler.graph import Tensor
 
 Indices = NDArray[np.int64]
 _SCALING = ("Resize", "Upsample")

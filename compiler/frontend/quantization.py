@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.runtime import Array
 from numpy.typing import NDArray
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.model import Model
-from compiler.frontend.report import RefusalError
-from compiler.frontend.runtime import Array
 
 BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 

@@ -1,8 +1,7 @@
 """What to do about operators that cannot be compiled: one answer for each kind, as specific as it can be."""
 
 import onnx
-
-from compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.report import RefusalError
 
 _GENERAL = "replace it by supported operators, or cut the network before it and leave the rest to the host"
 
@@ -26,7 +25,7 @@ _REMEDIES = {
         "RoiAlign",
         "MaxRoiPool",
     ),
-    "quantize statically, with calibrated scales, for example with weft quantize": (
+    "quantize statically, with calibrated scales, for example with arrayloom quantize": (
         "DynamicQuantizeLinear",
         "ConvInteger",
         "MatMulInteger",

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-
-from compiler.frontend.model import Model
-from compiler.frontend.report import RefusalError, node_name, operator_name
-from compiler.frontend.runtime import Array, Session, small_model
-from compiler.graph import Tensor
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.runtime import Array, Session, small_model
+from arrayloom.compiler.graph import Tensor
 
 
 def all_bytes(dtype: np.dtype) -> Array:

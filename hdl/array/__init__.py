@@ -1,5 +1,5 @@
 """The ARRAY unit: everything between the activation memory, the weight FIFO and the POST unit's accumulator reads."""
 
-from hdl.array.unit import ArrayUnit
+from arrayloom.hdl.array.unit import ArrayUnit
 
 __all__ = ["ArrayUnit"]

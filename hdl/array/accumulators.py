@@ -5,12 +5,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
-
-from hdl.array.block import SUM
-from hdl.array.registers import data_line, data_register, flag_line
-from hdl.array.signatures import PIXEL
-from hdl.array.timing import ACCUMULATE, SUM_READ, SUM_SELECT, UPDATE
-from isa.config import Config
+from arrayloom.hdl.array.block import SUM
+from arrayloom.hdl.array.registers import data_line, data_register, flag_line
+from arrayloom.hdl.array.signatures import PIXEL
+from arrayloom.hdl.array.timing import ACCUMULATE, SUM_READ, SUM_SELECT, UPDATE
+from arrayloom.isa.config import Config
 
 HALVES = 2
 

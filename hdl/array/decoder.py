@@ -3,11 +3,10 @@
 from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from hdl.array.signatures import plan_layout
-from hdl.interfaces import INSTRUCTION, instruction_layout
-from isa.config import Config
-from isa.instructions import Convolve
+from arrayloom.hdl.array.signatures import plan_layout
+from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import Convolve
 
 COUNTS = ("height", "width", "taps_y", "taps_x", "blocks", "repeats")   # fields that must not be zero
 

@@ -3,9 +3,8 @@
 from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from hdl.array.signatures import plan_layout, step_layout
-from isa.config import Config
+from arrayloom.hdl.array.signatures import plan_layout, step_layout
+from arrayloom.isa.config import Config
 
 LOOPS = ("repeats", "taps_x", "taps_y", "blocks")   # innermost first
 

@@ -3,12 +3,11 @@
 from amaranth import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
-from hdl.array.block import WEIGHT
-from hdl.array.registers import data_line, flag_line
-from hdl.array.timing import LOAD, Timing
-from hdl.weight_fifo import WEIGHT_LATENCY, weight_read_signature
-from isa.config import Config
+from arrayloom.hdl.array.block import WEIGHT
+from arrayloom.hdl.array.registers import data_line, flag_line
+from arrayloom.hdl.array.timing import LOAD, Timing
+from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY, weight_read_signature
+from arrayloom.isa.config import Config
 
 
 class WeightLoader(wiring.Component):

@@ -3,10 +3,9 @@
 from amaranth import signed, unsigned
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
-
-from hdl.interfaces import instruction_layout
-from isa.config import Config
-from isa.instructions import WORD_ADDRESS, Convolve
+from arrayloom.hdl.interfaces import instruction_layout
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import WORD_ADDRESS, Convolve
 
 FIELDS = {spec.name: spec for spec in Convolve.specs()}
 SHAPES = {name: field.shape for name, field in instruction_layout(Convolve)}

@@ -3,12 +3,11 @@
 from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from hdl.array.registers import data_register
-from hdl.array.signatures import PIXEL, step_layout
-from hdl.interfaces import bank_of
-from isa.config import Config
-from isa.instructions import WORD_ADDRESS
+from arrayloom.hdl.array.registers import data_register
+from arrayloom.hdl.array.signatures import PIXEL, step_layout
+from arrayloom.hdl.interfaces import bank_of
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import WORD_ADDRESS
 
 
 class Streamer(wiring.Component):

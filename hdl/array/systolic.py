@@ -3,11 +3,10 @@
 from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
-from hdl.array.block import BYTE, SUM, WEIGHT, ProcessingBlock
-from hdl.array.registers import data_line, data_register, flag_line
-from hdl.array.timing import ACTIVATION, MULTIPLY, Timing
-from isa.config import Config
+from arrayloom.hdl.array.block import BYTE, SUM, WEIGHT, ProcessingBlock
+from arrayloom.hdl.array.registers import data_line, data_register, flag_line
+from arrayloom.hdl.array.timing import ACTIVATION, MULTIPLY, Timing
+from arrayloom.isa.config import Config
 
 
 class SystolicArray(wiring.Component):

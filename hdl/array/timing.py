@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from hdl.interfaces import MEMORY_LATENCY
-from hdl.weight_fifo import WEIGHT_LATENCY
-from isa.config import Config
+from arrayloom.hdl.interfaces import MEMORY_LATENCY
+from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY
+from arrayloom.isa.config import Config
 
 TAKE = 1            # from the cycle that takes a step to the one that generates its first pixel
 REQUEST = 1         # from there to the request on the activation memory's port

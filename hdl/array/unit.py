@@ -3,21 +3,20 @@
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
-from hdl.array.accumulators import HALVES, AccumulatorGroup
-from hdl.array.decoder import Decoder
-from hdl.array.expander import Expander
-from hdl.array.halves import Halves
-from hdl.array.loader import WeightLoader
-from hdl.array.registers import data_line, flag_line
-from hdl.array.signatures import PIXEL
-from hdl.array.streamer import Streamer
-from hdl.array.systolic import SystolicArray
-from hdl.array.timing import REQUEST, WORD, Timing
-from hdl.interfaces import MEMORY_LATENCY, accumulator_read_signature, read_port_signature, unit_signature
-from hdl.weight_fifo import weight_read_signature
-from isa.config import Config
-from isa.registers import Cause
+from arrayloom.hdl.array.accumulators import HALVES, AccumulatorGroup
+from arrayloom.hdl.array.decoder import Decoder
+from arrayloom.hdl.array.expander import Expander
+from arrayloom.hdl.array.halves import Halves
+from arrayloom.hdl.array.loader import WeightLoader
+from arrayloom.hdl.array.registers import data_line, flag_line
+from arrayloom.hdl.array.signatures import PIXEL
+from arrayloom.hdl.array.streamer import Streamer
+from arrayloom.hdl.array.systolic import SystolicArray
+from arrayloom.hdl.array.timing import REQUEST, WORD, Timing
+from arrayloom.hdl.interfaces import MEMORY_LATENCY, accumulator_read_signature, read_port_signature, unit_signature
+from arrayloom.hdl.weight_fifo import weight_read_signature
+from arrayloom.isa.config import Config
+from arrayloom.isa.registers import Cause
 
 
 class ArrayUnit(wiring.Component):

@@ -1,5 +1,5 @@
 """The POST unit: what happens to sums and bytes between the array, the activation memory and themselves."""
 
-from hdl.post.unit import Post
+from arrayloom.hdl.post.unit import Post
 
 __all__ = ["Post"]

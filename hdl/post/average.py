@@ -3,15 +3,14 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.post.fetch import gathered_layout
-from hdl.post.records import TERM, Origin, byte_word
-from hdl.post.rounding import carry, excess, magnitude, round_to_24_bits, thermometer
-from hdl.post.search import Search
-from hdl.post.settings import Backlog
-from hdl.post.tokens import channel_of
-from isa.arithmetic import SIGNIFICANT
-from isa.config import Config
+from arrayloom.hdl.post.fetch import gathered_layout
+from arrayloom.hdl.post.records import TERM, Origin, byte_word
+from arrayloom.hdl.post.rounding import carry, excess, magnitude, round_to_24_bits, thermometer
+from arrayloom.hdl.post.search import Search
+from arrayloom.hdl.post.settings import Backlog
+from arrayloom.hdl.post.tokens import channel_of
+from arrayloom.isa.arithmetic import SIGNIFICANT
+from arrayloom.isa.config import Config
 
 TOTAL = signed(48)      # shape of the running sum
 

@@ -3,11 +3,10 @@
 from amaranth.hdl import C, Cat, Module, Mux
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.interfaces import INSTRUCTION, instruction_layout
-from hdl.post.records import REGION, RESIDUAL, SETTINGS, TERM, WINDOW, WORK, Origin
-from hdl.post.tokens import choose
-from isa.instructions import Drain, Pool, PoolKind, Vector
+from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
+from arrayloom.hdl.post.records import REGION, RESIDUAL, SETTINGS, TERM, WINDOW, WORK, Origin
+from arrayloom.hdl.post.tokens import choose
+from arrayloom.isa.instructions import Drain, Pool, PoolKind, Vector
 
 _ORIGINS = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 

@@ -4,13 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.elastic import Elastic
-from hdl.interfaces import MEMORY_LATENCY, read_port_signature
-from hdl.post.records import Origin, byte_word
-from hdl.post.walk import place_layout, tap_layout
-from hdl.room import room_for
-from isa.config import Config
+from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.interfaces import MEMORY_LATENCY, read_port_signature
+from arrayloom.hdl.post.records import Origin, byte_word
+from arrayloom.hdl.post.walk import place_layout, tap_layout
+from arrayloom.hdl.room import room_for
+from arrayloom.isa.config import Config
 
 ROUND_TRIP = MEMORY_LATENCY + 7     # cycles from a request to its word's slot being free again, when taken at once
 LEAST = -128

@@ -4,15 +4,14 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
-
-from hdl.post.records import IN_FLIGHT, SETTINGS, byte_word
-from hdl.post.requantize import Requantize
-from hdl.post.residual import ResidualAdd
-from hdl.post.rounding import clamp
-from hdl.post.settings import Settings
-from hdl.post.stages import BYTE, OPERAND, REQUANTIZED, SUMMED
-from hdl.post.tokens import at, chain_layout, channel_of
-from isa.config import Config
+from arrayloom.hdl.post.records import IN_FLIGHT, SETTINGS, byte_word
+from arrayloom.hdl.post.requantize import Requantize
+from arrayloom.hdl.post.residual import ResidualAdd
+from arrayloom.hdl.post.rounding import clamp
+from arrayloom.hdl.post.settings import Settings
+from arrayloom.hdl.post.stages import BYTE, OPERAND, REQUANTIZED, SUMMED
+from arrayloom.hdl.post.tokens import at, chain_layout, channel_of
+from arrayloom.isa.config import Config
 
 # The stage at which each record is used; those of the adder are kept for instructions that add only.
 _OWN = {"zero_point": OPERAND + Requantize.ZERO_POINT_AT, "clamp": REQUANTIZED}

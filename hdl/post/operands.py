@@ -4,12 +4,11 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
-
-from hdl.interfaces import accumulator_read_signature
-from hdl.post.records import Origin, byte_word
-from hdl.post.stages import CAPTURED, DATA, OPERAND
-from hdl.post.tokens import at, chain_layout, channel_of, choose
-from isa.config import Config
+from arrayloom.hdl.interfaces import accumulator_read_signature
+from arrayloom.hdl.post.records import Origin, byte_word
+from arrayloom.hdl.post.stages import CAPTURED, DATA, OPERAND
+from arrayloom.hdl.post.tokens import at, chain_layout, channel_of, choose
+from arrayloom.isa.config import Config
 
 
 class Operands(Component):

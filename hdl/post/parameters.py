@@ -3,11 +3,10 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.interfaces import sink_signature
-from isa.arithmetic import SIGNIFICANT
-from isa.config import Config
-from isa.instructions import THRESHOLDS
+from arrayloom.hdl.interfaces import sink_signature
+from arrayloom.isa.arithmetic import SIGNIFICANT
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import THRESHOLDS
 
 
 def word_read(config: Config) -> data.StructLayout:

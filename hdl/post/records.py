@@ -2,11 +2,10 @@
 
 from amaranth.hdl import signed
 from amaranth.lib import data, enum
-
-from hdl.interfaces import instruction_layout
-from isa.config import Config
-from isa.fields import Instruction
-from isa.instructions import Drain, Pool
+from arrayloom.hdl.interfaces import instruction_layout
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction
+from arrayloom.isa.instructions import Drain, Pool
 
 IN_FLIGHT = 4   # instructions inside the unit, from the prefetch of their operands to their last write
 

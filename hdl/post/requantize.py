@@ -1,11 +1,10 @@
-"""Requantize: one lane from a 32-bit sum to a small integer, as ``isa.arithmetic.requantize`` defines it."""
+"""Requantize: one lane from a 32-bit sum to a small integer, as ``arrayloom.isa.arithmetic.requantize`` defines it."""
 
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.post.rounding import OFFSET, RESULT, WHOLE, RoundWithTies, carry, magnitude, round_to_24_bits, thermometer
-from hdl.post.tokens import choose
-from isa.arithmetic import FRACTION, MIN_SHIFT, SIGNIFICANT
+from arrayloom.hdl.post.rounding import OFFSET, RESULT, WHOLE, RoundWithTies, carry, magnitude, round_to_24_bits, thermometer
+from arrayloom.hdl.post.tokens import choose
+from arrayloom.isa.arithmetic import FRACTION, MIN_SHIFT, SIGNIFICANT
 
 _KEPT = WHOLE + FRACTION            # bits below which a magnitude is not saturated
 _FINE = 4                           # bits of the shift that the second shifter takes

@@ -1,12 +1,11 @@
-"""ResidualAdd: one lane's addition of a second byte, as ``isa.arithmetic.residual_add`` defines it."""
+"""ResidualAdd: one lane's addition of a second byte, as ``arrayloom.isa.arithmetic.residual_add`` defines it."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.post.records import ADD_OFFSET, FACTORS, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
-from hdl.post.rounding import WHOLE, RoundWithTies, carry, clamp, excess, magnitude, round_to_24_bits
-from isa.arithmetic import FRACTION
-from isa.instructions import ADD_FRACTION, OFFSET, RATIO
+from arrayloom.hdl.post.records import ADD_OFFSET, FACTORS, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
+from arrayloom.hdl.post.rounding import WHOLE, RoundWithTies, carry, clamp, excess, magnitude, round_to_24_bits
+from arrayloom.isa.arithmetic import FRACTION
+from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO
 
 _OPERAND = signed(10)               # a byte plus an offset of 9 bits
 _FACTOR = signed(18)                # an operand, or the product of two that lie within 9 bits

@@ -1,4 +1,4 @@
-"""The roundings of ``isa.arithmetic``, cut so that each part fits a register stage.
+"""The roundings of ``arrayloom.isa.arithmetic``, cut so that each part fits a register stage.
 
 Where a value is used twice it is a register: a simulator computes what only an enabled register reads when that register
 is enabled, but what is shared in every cycle.
@@ -9,8 +9,7 @@ from operator import or_
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
-
-from isa.arithmetic import FRACTION, SATURATED, SIGNIFICANT
+from arrayloom.isa.arithmetic import FRACTION, SATURATED, SIGNIFICANT
 
 WHOLE = SATURATED.bit_length()      # bits of a magnitude that is not saturated
 OFFSET = 9                          # bits of what is added after rounding
@@ -63,7 +62,7 @@ def excess(m, value, enables):
 
 
 def round_to_24_bits(value, mask):
-    """``isa.arithmetic.round_to_24_bits``: ``mask`` has ones at the bits to drop, and ``value`` room for the carry."""
+    """``arrayloom.isa.arithmetic.round_to_24_bits``: ``mask`` has ones at the bits to drop."""
     lowest_kept = (mask << 1 | 1) ^ mask
     odd = mask[0] & (value & lowest_kept).any()
     raised = (value + (mask >> 1) + odd)[:len(value)]
@@ -71,7 +70,7 @@ def round_to_24_bits(value, mask):
 
 
 class RoundWithTies(Component):
-    """``isa.arithmetic.round_with_ties``, the sign, and an addition.
+    """``arrayloom.isa.arithmetic.round_with_ties``, the sign, and an addition.
 
     Members
     -------

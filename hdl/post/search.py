@@ -3,14 +3,13 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.post.parameters import ParameterHalf
-from hdl.post.rounding import carry
-from isa.config import Config
+from arrayloom.hdl.post.parameters import ParameterHalf
+from arrayloom.hdl.post.rounding import carry
+from arrayloom.isa.config import Config
 
 
 class Search(Component):
-    """``isa.arithmetic.average_result``: one bit of the place after the other, from the highest.
+    """``arrayloom.isa.arithmetic.average_result``: one bit of the place after the other, from the highest.
 
     Members
     -------

@@ -4,11 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
-
-from hdl.post.records import IN_FLIGHT, WORK, Origin
-from hdl.post.tokens import token_layout
-from isa.config import Config
-from isa.registers import CAUSE_BITS, Cause
+from arrayloom.hdl.post.records import IN_FLIGHT, WORK, Origin
+from arrayloom.hdl.post.tokens import token_layout
+from arrayloom.isa.config import Config
+from arrayloom.isa.registers import CAUSE_BITS, Cause
 
 NEEDS = data.StructLayout({"parameters": 1, "table": 1, "residual": 1, "origin": len(Origin)})    # origin: one bit of it
 

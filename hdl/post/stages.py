@@ -3,11 +3,11 @@
 A token at stage s stands beside the registers that hold its values after s steps.
 """
 
-from hdl.interfaces import MEMORY_LATENCY
-from hdl.post.parameters import ParameterHalf
-from hdl.post.requantize import Requantize
-from hdl.post.residual import ResidualAdd
-from hdl.post.tables import Tables
+from arrayloom.hdl.interfaces import MEMORY_LATENCY
+from arrayloom.hdl.post.parameters import ParameterHalf
+from arrayloom.hdl.post.requantize import Requantize
+from arrayloom.hdl.post.residual import ResidualAdd
+from arrayloom.hdl.post.tables import Tables
 
 CAPTURE = 1     # cycles to register a pixel's sums
 SELECT = 1      # to choose the group and the origin

@@ -3,11 +3,10 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.interfaces import sink_signature
-from hdl.post.rounding import carry
-from hdl.post.tokens import choose
-from isa.config import Config
+from arrayloom.hdl.interfaces import sink_signature
+from arrayloom.hdl.post.rounding import carry
+from arrayloom.hdl.post.tokens import choose
+from arrayloom.isa.config import Config
 
 PAGE = 256
 

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.post.records import IN_FLIGHT, Origin
-from isa.config import Config
+from arrayloom.hdl.post.records import IN_FLIGHT, Origin
+from arrayloom.isa.config import Config
 
 
 def token_layout(config: Config) -> data.StructLayout:

@@ -3,10 +3,9 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.post.fetch import gathered_layout
-from hdl.post.records import Origin
-from isa.config import Config
+from arrayloom.hdl.post.fetch import gathered_layout
+from arrayloom.hdl.post.records import Origin
+from arrayloom.isa.config import Config
 
 
 class Total(Component):

@@ -2,8 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
-
-from hdl.interfaces import (
+from arrayloom.hdl.interfaces import (
     accumulator_read_signature,
     read_port_signature,
     sink_signature,
@@ -11,24 +10,24 @@ from hdl.interfaces import (
     unit_signature,
     write_port_signature,
 )
-from hdl.post.average import Average
-from hdl.post.decode import Decode
-from hdl.post.fetch import ROUND_TRIP, Arbiter, Gather, Residuals
-from hdl.post.lanes import Lanes
-from hdl.post.operands import Operands
-from hdl.post.parameters import Parameters
-from hdl.post.records import IN_FLIGHT, REGION, RESIDUAL, SETTINGS, WINDOW, WORK, Origin
-from hdl.post.sequencer import Sequencer
-from hdl.post.settings import Backlog
-from hdl.post.stages import BIAS_READ, BYTE, CAPTURED, ISSUED, RESULT, SCALE_READ, SUMMED, words_between
-from hdl.post.tables import Tables
-from hdl.post.tokens import Tokens, at
-from hdl.post.total import Total
-from hdl.post.walk import RegionWalk, WindowWalk
-from hdl.post.writer import Writer
-from hdl.room import room_for
-from isa.config import Config
-from isa.registers import Cause
+from arrayloom.hdl.post.average import Average
+from arrayloom.hdl.post.decode import Decode
+from arrayloom.hdl.post.fetch import ROUND_TRIP, Arbiter, Gather, Residuals
+from arrayloom.hdl.post.lanes import Lanes
+from arrayloom.hdl.post.operands import Operands
+from arrayloom.hdl.post.parameters import Parameters
+from arrayloom.hdl.post.records import IN_FLIGHT, REGION, RESIDUAL, SETTINGS, WINDOW, WORK, Origin
+from arrayloom.hdl.post.sequencer import Sequencer
+from arrayloom.hdl.post.settings import Backlog
+from arrayloom.hdl.post.stages import BIAS_READ, BYTE, CAPTURED, ISSUED, RESULT, SCALE_READ, SUMMED, words_between
+from arrayloom.hdl.post.tables import Tables
+from arrayloom.hdl.post.tokens import Tokens, at
+from arrayloom.hdl.post.total import Total
+from arrayloom.hdl.post.walk import RegionWalk, WindowWalk
+from arrayloom.hdl.post.writer import Writer
+from arrayloom.hdl.room import room_for
+from arrayloom.isa.config import Config
+from arrayloom.isa.registers import Cause
 
 WRITE = 3   # cycles from a word's last group to the write that makes room for another
 

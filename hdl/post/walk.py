@@ -3,11 +3,10 @@
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.interfaces import bank_of
-from hdl.post.records import REGION, WINDOW, Origin
-from isa.config import Config
-from isa.instructions import EXTENT, WORD_ADDRESS
+from arrayloom.hdl.interfaces import bank_of
+from arrayloom.hdl.post.records import REGION, WINDOW, Origin
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import EXTENT, WORD_ADDRESS
 
 _COORDINATE = signed(26)    # 16-bit extents times 8-bit strides, 10-bit taps times 8-bit dilations, a 17-bit origin
 

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from arrayloom.host.bundle.manifest import MANIFEST, BundleError, Manifest, check_name, check_version
+from arrayloom.host.preprocess import RecipeError, preprocess, recipe
+from arrayloom.isa.program import Input, Program, ProgramError
 from PIL import Image
 
-from host.bundle.manifest import MANIFEST, BundleError, Manifest, check_name, check_version
-from host.preprocess import RecipeError, preprocess, recipe
-from isa.program import Input, Program, ProgramError
-
-PROGRAM_FILE, LABELS_FILE = "program.weft", "labels.txt"
+PROGRAM_FILE, LABELS_FILE = "program.loom", "labels.txt"
 
 
 @dataclass(frozen=True)

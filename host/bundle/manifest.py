@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from host.names import NAME
-from isa.errors import WeftError
+from arrayloom.host.names import NAME
+from arrayloom.isa.errors import ArrayloomError
 
 MANIFEST = "bundle.json"
 FORMAT = 1
@@ -16,7 +16,7 @@ _FILE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]*(\.[a-zA-Z0-9\-_]+)*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class BundleError(WeftError):
+class BundleError(ArrayloomError):
     """A bundle that is damaged, incomplete or of another format; names the folder and the field or file."""
 
 
@@ -39,7 +39,7 @@ class Manifest:
         check_name(self.name)
         check_version(self.version)
         if self.format != FORMAT:
-            raise BundleError(f"format {self.format!r}: this Weft reads {FORMAT}; make the bundle again")
+            raise BundleError(f"format {self.format!r}: this Arrayloom reads {FORMAT}; make the bundle again")
         for file in self.files:
             if not isinstance(file, str) or not _FILE.fullmatch(file) or file == MANIFEST:
                 raise BundleError(f"file name {file!r}: must be a plain name inside the bundle's folder")

@@ -11,11 +11,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import onnx
-
-from compiler.frontend import NOTICE_PREFIX
-from host.boundary import InputError
-from host.report import RunReport
-from isa.config import DEFAULT, PRESETS
+from arrayloom.compiler.frontend import NOTICE_PREFIX
+from arrayloom.host.boundary import InputError
+from arrayloom.host.report import RunReport
+from arrayloom.isa.config import DEFAULT, PRESETS
 
 
 def add_command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], help_text: str,

@@ -1,19 +1,19 @@
-"""``weft compile``: a model to a program file."""
+"""``arrayloom compile``: a model to a program file."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from compiler import compile_model
-from host.cli.common import add_command, add_config, require_writable
-from isa.config import load_config
+from arrayloom.compiler import compile_model
+from arrayloom.host.cli.common import add_command, add_config, require_writable
+from arrayloom.isa.config import load_config
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "compile", _run, "compile an int8 ONNX model to a program",
-                         "weft compile resnet18_int8.onnx -o resnet18.weft --config 32x32")
+                         "arrayloom compile resnet18_int8.onnx -o resnet18.loom --config 32x32")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="PROGRAM.weft")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="PROGRAM.loom")
     add_config(parser)
 
 

@@ -1,23 +1,23 @@
-"""``weft convert``: a registered model to a registered program."""
+"""``arrayloom convert``: a registered model to a registered program."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
-from host.cli.common import add_config
-from host.cli.registry import add_labels, add_verb, find, labels, open_workspace, print_one
-from host.quantize.ranges import METHODS
-from host.workspace.errors import WorkspaceError
-from host.workspace.model import Model
-from host.workspace.operation import Operation
+from arrayloom.host.cli.common import add_config
+from arrayloom.host.cli.registry import add_labels, add_verb, find, labels, open_workspace, print_one
+from arrayloom.host.quantize.ranges import METHODS
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.model import Model
+from arrayloom.host.workspace.operation import Operation
 
 
 def add_parser(commands: Any) -> None:
     parser = add_verb(commands, "convert", _run, "compile a registered model; a float one is quantized first",
-                      "weft convert resnet50 --preprocess imagenet --labels imagenet.txt --calibration photographs/")
+                      "arrayloom convert resnet50 --preprocess imagenet --labels imagenet.txt --calibration photographs/")
     parser.add_argument("reference", metavar="MODEL[:VERSION]")
-    parser.add_argument("--name", metavar="NAME", help="of the program (default: the model's with .weft)")
+    parser.add_argument("--name", metavar="NAME", help="of the program (default: the model's with .loom)")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe that makes the network's input from an image")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
     parser.add_argument("--calibration", type=Path, metavar="FOLDER|FILE.npz", help="images that a float network is run on")
@@ -25,13 +25,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--inputs", default="", metavar="NAME,..", help="tensors of a TensorFlow SavedModel")
     parser.add_argument("--outputs", default="", metavar="NAME,..")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the conversion after that time")
-    parser.add_argument("--no-wait", action="store_true", help="return at once; see it with: weft operation show ID")
+    parser.add_argument("--no-wait", action="store_true", help="return at once; see it with: arrayloom operation show ID")
     add_labels(parser)
     add_config(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from host.workspace.convert import AccelOnnxConverter
+    from arrayloom.host.workspace.convert import AccelOnnxConverter
 
     workspace = open_workspace(options)
     started = AccelOnnxConverter.convert(

@@ -1,17 +1,18 @@
-"""``weft demo``: the digits network inside the package, from image file to class, on the RTL."""
+"""``arrayloom demo``: the digits network inside the package, from image file to class, on the RTL."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from host.classify import load_labels, rank
-from host.cli.common import add_backend, add_command, add_config, add_json, print_json
-from host.cli.verify import figures, lines_of_verdict, verify_files
-from host.networks import digits
+from arrayloom.host.classify import load_labels, rank
+from arrayloom.host.cli.common import add_backend, add_command, add_config, add_json, print_json
+from arrayloom.host.cli.verify import figures, lines_of_verdict, verify_files
+from arrayloom.host.networks import digits
 
 
 def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "demo", _run, "classify a handwritten digit on the simulated accelerator", "weft demo")
+    parser = add_command(commands, "demo", _run, "classify a handwritten digit on the simulated accelerator",
+                         "arrayloom demo")
     parser.add_argument("image", type=Path, nargs="?", default=digits.IMAGES / "digit_7_1496.png", metavar="IMAGE",
                         help="a digit, bright on dark (default: one inside the package)")
     add_config(parser, default="tiny")

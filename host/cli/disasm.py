@@ -1,16 +1,16 @@
-"""``weft disasm``: a program's instructions as text."""
+"""``arrayloom disasm``: a program's instructions as text."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from host.cli.common import add_command
-from isa.program import Program
+from arrayloom.host.cli.common import add_command
+from arrayloom.isa.program import Program
 
 
 def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "disasm", _run, "print a program's instructions as text", "weft disasm digits.weft")
-    parser.add_argument("program", type=Path, metavar="PROGRAM.weft")
+    parser = add_command(commands, "disasm", _run, "print a program's instructions as text", "arrayloom disasm digits.loom")
+    parser.add_argument("program", type=Path, metavar="PROGRAM.loom")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -1,23 +1,23 @@
-"""``weft explore``: one network on several accelerators."""
+"""``arrayloom explore``: one network on several accelerators."""
 
 import argparse
 import math
 from pathlib import Path
 from typing import Any
 
-from host.boundary import InputError
-from host.cli.common import add_command, add_json, notices, print_json
-from host.explore import Candidate, compile_for, weigh
-from host.inputs import load_inputs
-from isa.config import PRESETS, load_config
-from isa.program import Program
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import add_command, add_json, notices, print_json
+from arrayloom.host.explore import Candidate, compile_for, weigh
+from arrayloom.host.inputs import load_inputs
+from arrayloom.isa.config import PRESETS, load_config
+from arrayloom.isa.program import Program
 
 CLOCK = 100.0
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "explore", _run, "compare accelerators for a network by the cost model",
-                         "weft explore resnet18_int8.onnx --configs 16x16,32x32,mine.toml --clock 150")
+                         "arrayloom explore resnet18_int8.onnx --configs 16x16,32x32,mine.toml --clock 150")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("--configs", required=True, metavar="NAME|FILE.toml,...",
                         help=f"accelerators: {', '.join(PRESETS)}, and files of your own")

@@ -1,17 +1,17 @@
-"""``weft fetch``: a trained network from the public model zoo."""
+"""``arrayloom fetch``: a trained network from the public model zoo."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from host.cli.common import add_command, add_json, print_json, progress_bar
-from host.networks import SPECS, find_spec
-from host.networks.zoo import default_folder, fetch
+from arrayloom.host.cli.common import add_command, add_json, print_json, progress_bar
+from arrayloom.host.networks import SPECS, find_spec
+from arrayloom.host.networks.zoo import default_folder, fetch
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "fetch", _run, "download a trained network from the public ONNX model zoo",
-                         "weft fetch resnet50")
+                         "arrayloom fetch resnet50")
     parser.add_argument("name", metavar="NAME", help=", ".join(spec.name for spec in SPECS.values() if spec.zoo))
     parser.add_argument("--folder", type=Path, metavar="DIR", help=f"where it goes (default {default_folder()})")
     parser.add_argument("--url", metavar="URL", help="another address, such as a mirror's")
@@ -25,5 +25,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"network": spec.name, "file": str(path), "recipe": spec.recipe})
     else:
-        print(f"{path}\nbuild it with: weft network {spec.name} --weights {path} --calibrate DIR -o {spec.name}_int8.onnx")
+        print(f"{path}\nbuild it with: arrayloom network {spec.name} --weights {path} --calibrate DIR "
+              f"-o {spec.name}_int8.onnx")
     return 0

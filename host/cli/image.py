@@ -1,4 +1,4 @@
-"""``weft image``: OCI images of registered programs."""
+"""``arrayloom image``: OCI images of registered programs."""
 
 import argparse
 import signal
@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from host.boundary import InputError
-from host.cli.common import print_json, require_writable
-from host.cli.convert import finish
-from host.cli.registry import (
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import print_json, require_writable
+from arrayloom.host.cli.convert import finish
+from arrayloom.host.cli.registry import (
     add_deletion,
     add_filters,
     add_group,
@@ -23,17 +23,17 @@ from host.cli.registry import (
     print_list,
     print_one,
 )
-from host.cli.serve import OPTIONS, add_settings, given_settings
-from host.workspace.image import AccelContainerImage, Image
-from host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
-from host.workspace.model import Model
+from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
+from arrayloom.host.workspace.image import AccelContainerImage, Image
+from arrayloom.host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
+from arrayloom.host.workspace.model import Model
 
 
 def add_parser(commands: Any) -> None:
     group = add_group(commands, "image", "build, list, show, save, run or delete container images, or describe them to "
                                          "Kubernetes")
     create = add_verb(group, "create", _create, "build an image from a program, without a daemon",
-                      "weft image create digits digits.weft --base python-3.11-slim/ --dependencies")
+                      "arrayloom image create digits digits.loom --base python-3.11-slim/ --dependencies")
     create.add_argument("name", metavar="NAME")
     create.add_argument("model", metavar="MODEL[:VERSION]")
     create.add_argument("--base", type=Path, metavar="LAYOUT", help="OCI image layout with Python, a folder or a tar")
@@ -42,14 +42,14 @@ def add_parser(commands: Any) -> None:
     create.add_argument("--labels", type=Path, metavar="FILE", help="class names, likewise")
     create.add_argument("--timeout", type=float, metavar="SECONDS", help="stop building after that time")
     add_labels(create)
-    add_filters(add_verb(group, "list", _list, "list images", "weft image list"))
-    _reference(add_verb(group, "show", _show, "say all of an image", "weft image show digits:1"))
+    add_filters(add_verb(group, "list", _list, "list images", "arrayloom image list"))
+    _reference(add_verb(group, "show", _show, "say all of an image", "arrayloom image show digits:1"))
     save = add_verb(group, "save", _save, "write an image as a tar for docker load, podman load or skopeo",
-                    "weft image save digits -o digits.tar")
+                    "arrayloom image save digits -o digits.tar")
     _reference(save)
     save.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.tar")
     run = add_verb(group, "run", _run, "serve an image here, without a container engine, until interrupted",
-                   "weft image run digits --port 50051")
+                   "arrayloom image run digits --port 50051")
     _reference(run)
     add_settings(run, OPTIONS)
     _add_manifests(group)
@@ -62,7 +62,7 @@ def _reference(parser: argparse.ArgumentParser) -> None:
 
 def _add_manifests(group: Any) -> None:
     parser = add_verb(group, "manifests", _manifests, "write Kubernetes manifests for an image",
-                      "weft image manifests digits --registry registry.example/team --replicas 3 | kubectl apply -f -")
+                      "arrayloom image manifests digits --registry registry.example/team --replicas 3 | kubectl apply -f -")
     _reference(parser)
     parser.add_argument("--registry", metavar="HOST/PATH", help="where the cluster finds the image")
     parser.add_argument("--name", metavar="NAME", help="of the objects (default: the image's)")

@@ -1,17 +1,17 @@
-"""``weft info``: what a program file holds."""
+"""``arrayloom info``: what a program file holds."""
 
 import argparse
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from host.cli.common import add_command, add_json, print_json
-from isa.program import Input, Output, Program
+from arrayloom.host.cli.common import add_command, add_json, print_json
+from arrayloom.isa.program import Input, Output, Program
 
 
 def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "info", _run, "say what a program file holds", "weft info digits.weft")
-    parser.add_argument("program", type=Path, metavar="PROGRAM.weft")
+    parser = add_command(commands, "info", _run, "say what a program file holds", "arrayloom info digits.loom")
+    parser.add_argument("program", type=Path, metavar="PROGRAM.loom")
     add_json(parser)
 
 

@@ -6,8 +6,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from host.cli import compile as compile_command
-from host.cli import (
+from arrayloom.host.cli import compile as compile_command
+from arrayloom.host.cli import (
     convert,
     demo,
     disasm,
@@ -30,7 +30,7 @@ from host.cli import (
     verilog,
     workspace,
 )
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
 COMMANDS = (demo, quantize, compile_command, run, score, serve, verify, disasm, info, explore, profile, verilog, synth,
@@ -40,9 +40,9 @@ COMMANDS = (demo, quantize, compile_command, run, score, serve, verify, disasm, 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="weft",
+        prog="arrayloom",
         description="Convolutional networks on a simulated FPGA accelerator, bit for bit equal to ONNX Runtime.",
-        epilog="Start with: weft demo")
+        epilog="Start with: arrayloom demo")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         module.add_parser(commands)
@@ -54,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         return int(options.action(options))
-    except WeftError as error:
-        print(f"weft: {error}", file=sys.stderr)
+    except ArrayloomError as error:
+        print(f"arrayloom: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("weft: interrupted; nothing was written", file=sys.stderr)
+        print("arrayloom: interrupted; nothing was written", file=sys.stderr)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

@@ -1,10 +1,10 @@
-"""``weft model``: the models of a workspace."""
+"""``arrayloom model``: the models of a workspace."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from host.cli.registry import (
+from arrayloom.host.cli.registry import (
     add_deletion,
     add_filters,
     add_group,
@@ -17,21 +17,22 @@ from host.cli.registry import (
     print_list,
     print_one,
 )
-from host.workspace.model import Model
+from arrayloom.host.workspace.model import Model
 
 
 def add_parser(commands: Any) -> None:
     group = add_group(commands, "model", "register, list, show, download or delete the models of a workspace")
     register = add_verb(group, "register", _register, "copy a model into the workspace under the next version",
-                        "weft model register resnet50.onnx --name resnet50 --tag stage=test")
+                        "arrayloom model register resnet50.onnx --name resnet50 --tag stage=test")
     register.add_argument("file", type=Path, metavar="MODEL",
-                          help=".onnx, .weft, .pt2 or the folder of a TensorFlow SavedModel")
+                          help=".onnx, .loom, .pt2 or the folder of a TensorFlow SavedModel")
     register.add_argument("--name", required=True, metavar="NAME")
     add_labels(register)
-    add_filters(add_verb(group, "list", _list, "list models", "weft model list --tag stage=test"))
-    show = add_verb(group, "show", _show, "say all of a model", "weft model show resnet50:2")
+    add_filters(add_verb(group, "list", _list, "list models", "arrayloom model list --tag stage=test"))
+    show = add_verb(group, "show", _show, "say all of a model", "arrayloom model show resnet50:2")
     show.add_argument("reference", metavar="NAME[:VERSION]")
-    download = add_verb(group, "download", _download, "copy a model out of the workspace", "weft model download resnet50")
+    download = add_verb(group, "download", _download, "copy a model out of the workspace",
+                        "arrayloom model download resnet50")
     download.add_argument("reference", metavar="NAME[:VERSION]")
     download.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="default: the current folder")
     add_deletion(group, Model)

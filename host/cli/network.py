@@ -1,18 +1,18 @@
-"""``weft network``: one of the five networks as an ONNX file."""
+"""``arrayloom network``: one of the five networks as an ONNX file."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from host.boundary import InputError
-from host.cli.common import add_command, add_json, print_json, require_writable, save_model, step_progress
-from host.networks import SPECS, Built, build_float, build_quantized, find_spec
-from host.quantize import METHODS, Calibration
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, save_model, step_progress
+from arrayloom.host.networks import SPECS, Built, build_float, build_quantized, find_spec
+from arrayloom.host.quantize import METHODS, Calibration
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "network", _run, "write one of the five networks as ONNX, quantized or float",
-                         "weft network resnet50 --weights resnet50.pth --calibrate photographs -o resnet50_int8.onnx")
+                         "arrayloom network resnet50 --weights resnet50.pth --calibrate photographs -o resnet50_int8.onnx")
     parser.add_argument("name", metavar="NAME", help=", ".join(SPECS))
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", type=Path, metavar="FILE",

@@ -1,18 +1,18 @@
-"""``weft operation``: conversions and image builds, running or ended."""
+"""``arrayloom operation``: conversions and image builds, running or ended."""
 
 import argparse
 from typing import Any
 
-from host.cli.registry import add_deletion, add_group, add_verb, find, open_workspace, print_list, print_one
-from host.workspace.operation import Operation
+from arrayloom.host.cli.registry import add_deletion, add_group, add_verb, find, open_workspace, print_list, print_one
+from arrayloom.host.workspace.operation import Operation
 
 
 def add_parser(commands: Any) -> None:
     group = add_group(commands, "operation", "list, show, cancel or delete conversions and image builds")
-    add_verb(group, "list", _list, "list operations", "weft operation list")
-    show = add_verb(group, "show", _show, "say how an operation stands, with its log", "weft operation show convert:3")
+    add_verb(group, "list", _list, "list operations", "arrayloom operation list")
+    show = add_verb(group, "show", _show, "say how an operation stands, with its log", "arrayloom operation show convert:3")
     show.add_argument("reference", metavar="NAME[:NUMBER]")
-    cancel = add_verb(group, "cancel", _cancel, "stop an operation", "weft operation cancel convert:3")
+    cancel = add_verb(group, "cancel", _cancel, "stop an operation", "arrayloom operation cancel convert:3")
     cancel.add_argument("reference", metavar="NAME[:NUMBER]")
     add_deletion(group, Operation)
 

@@ -1,21 +1,21 @@
-"""``weft profile``: where the cycles of a run went."""
+"""``arrayloom profile``: where the cycles of a run went."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
-from host.boundary import InputError
-from host.cli.bar import run_progress
-from host.cli.common import add_command, add_config, add_json, print_json, require_writable
-from host.inputs import load_inputs
-from host.session import load_program
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.bar import run_progress
+from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
+from arrayloom.host.inputs import load_inputs
+from arrayloom.host.session import load_program
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "profile", _run, "say where every cycle of every unit went, by layer and by cause",
-                         "weft profile resnet18_int8.onnx --input owl.jpg --preprocess imagenet --html profile.html")
-    parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.weft")
+                         "arrayloom profile resnet18_int8.onnx --input owl.jpg --preprocess imagenet --html profile.html")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.loom")
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="image, .npy or .npz; its first image")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
     parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a page with plots, which needs no other file")
@@ -33,20 +33,20 @@ def _run(options: argparse.Namespace) -> int:
         raise InputError(f"--html and --trace: both are {options.html}; give two files")
     program = load_program(options.model, options.config)
     batch = load_inputs(options.input, program.inputs, options.preprocess)
-    from host.profile import measure
+    from arrayloom.host.profile import measure
 
     with run_progress("profiling", options.json) as progress:
         profile = measure(program, {name: values[:1] for name, values in batch.items()}, progress, options.model.name)
     if options.json:
-        from host.profile.verdict import verdict
+        from arrayloom.host.profile.verdict import verdict
 
         print_json({"model": str(options.model)} | profile.figures() | {"verdict": verdict(profile)})
     else:
-        from host.profile.table import print_profile
+        from arrayloom.host.profile.table import print_profile
 
         print_profile(profile)
     if options.html:
-        from host.profile.page import write_page
+        from arrayloom.host.profile.page import write_page
 
         write_page(profile, options.html)
     if options.trace:
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _trace(profile: Any, path: Path) -> None:
-    from host.profile.trace import write_trace
+    from arrayloom.host.profile.trace import write_trace
 
     shortest = write_trace(profile, path)
     if shortest > 1:

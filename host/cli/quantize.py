@@ -1,12 +1,12 @@
-"""``weft quantize``: a float network to an int8 one."""
+"""``arrayloom quantize``: a float network to an int8 one."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from host.boundary import InputError
-from host.cli.common import add_command, add_json, print_json, require_writable, save_model, step_progress
-from host.quantize import (
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, save_model, step_progress
+from arrayloom.host.quantize import (
     METHODS,
     Agreement,
     Calibration,
@@ -23,7 +23,8 @@ _SHOWN = 10  # layers in the table for people
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "quantize", _run, "turn a float ONNX network into an int8 one for the accelerator",
-                         "weft quantize resnet50.onnx --calibrate photographs --preprocess imagenet -o resnet50_int8.onnx")
+                         "arrayloom quantize resnet50.onnx --calibrate photographs --preprocess imagenet "
+                         "-o resnet50_int8.onnx")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="float32 network")
     parser.add_argument("--calibrate", type=Path, required=True, metavar="DIR|FILE.npz",
                         help="photographs, also in folders below, or arrays by input name; a few dozen do")

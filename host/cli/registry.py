@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from host.boundary import InputError
-from host.cli.common import add_command, add_json, print_json
-from host.workspace.artifact import Artifact
-from host.workspace.names import parse_reference
-from host.workspace.workspace import Workspace
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import add_command, add_json, print_json
+from arrayloom.host.workspace.artifact import Artifact
+from arrayloom.host.workspace.names import parse_reference
+from arrayloom.host.workspace.workspace import Workspace
 
 PIPE_COLUMNS = 1000
 Kind = TypeVar("Kind", bound=Artifact)
@@ -113,7 +113,7 @@ def add_deletion(group: Any, kind: type[Artifact]) -> None:
     """``delete``, which is the same for all kinds."""
     name = kind.KIND
     parser = add_verb(group, "delete", lambda options: _delete(options, kind), f"delete a {name} that nothing depends on",
-                      f"weft {name} delete digits:1 --cascade")
+                      f"arrayloom {name} delete digits:1 --cascade")
     parser.add_argument("reference", metavar="NAME[:VERSION]", help="the latest version where none is given")
     parser.add_argument("--cascade", action="store_true", help="delete all that was made from it as well, in order")
 

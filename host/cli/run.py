@@ -1,12 +1,12 @@
-"""``weft run``: a program on one input, outputs to a file."""
+"""``arrayloom run``: a program on one input, outputs to a file."""
 
 import argparse
 import time
 from pathlib import Path
 from typing import Any
 
-from host.cli.bar import run_progress
-from host.cli.common import (
+from arrayloom.host.cli.bar import run_progress
+from arrayloom.host.cli.common import (
     add_backend,
     add_command,
     add_json,
@@ -16,16 +16,16 @@ from host.cli.common import (
     require_writable,
     save_arrays,
 )
-from host.cli.waves import add_waves, device_of
-from host.inputs import load_inputs
-from host.session import Session
-from isa.program import Program
+from arrayloom.host.cli.waves import add_waves, device_of
+from arrayloom.host.inputs import load_inputs
+from arrayloom.host.session import Session
+from arrayloom.isa.program import Program
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "run", _run, "run a program on one input",
-                         "weft run digits.weft --input digit.png --preprocess digits --output out.npz")
-    parser.add_argument("program", type=Path, metavar="PROGRAM.weft")
+                         "arrayloom run digits.loom --input digit.png --preprocess digits --output out.npz")
+    parser.add_argument("program", type=Path, metavar="PROGRAM.loom")
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="image, .npy or .npz")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
     parser.add_argument("--output", type=Path, metavar="FILE.npz", help="where the model's outputs go")

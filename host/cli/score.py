@@ -1,17 +1,16 @@
-"""``weft score``: classes and features of images."""
+"""``arrayloom score``: classes and features of images."""
 
 import argparse
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from compiler.frontend import NOTICE_PREFIX, import_model
-from host.boundary import InputError
-from host.classify import Ranked, load_labels
-from host.cli import score_draw, score_service
-from host.cli.bar import run_progress
-from host.cli.common import (
+from arrayloom.compiler.frontend import NOTICE_PREFIX, import_model
+from arrayloom.host.boundary import InputError
+from arrayloom.host.classify import Ranked, load_labels
+from arrayloom.host.cli import score_draw, score_service
+from arrayloom.host.cli.bar import run_progress
+from arrayloom.host.cli.common import (
     add_backend,
     add_command,
     add_config,
@@ -22,27 +21,27 @@ from host.cli.common import (
     require_writable,
     save_arrays,
 )
-from host.cli.score_results import by_head, by_network, lines
-from host.cli.waves import add_waves, device_of
-from host.head import Head
-from host.inputs import load_inputs
-from host.reference import Reference
-from host.report import total
-from host.session import Features, Session, is_program, load_program
-from isa.program import Program
+from arrayloom.host.cli.score_results import by_head, by_network, lines
+from arrayloom.host.cli.waves import add_waves, device_of
+from arrayloom.host.head import Head
+from arrayloom.host.inputs import load_inputs
+from arrayloom.host.reference import Reference
+from arrayloom.host.report import total
+from arrayloom.host.session import Features, Session, is_program, load_program
+from arrayloom.isa.program import Program
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "score", _run, "classify images, and write their features",
-                         "weft score resnet18_int8.onnx owl.jpg --preprocess imagenet --labels imagenet_classes.txt")
-    parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.weft")
+                         "arrayloom score resnet18_int8.onnx owl.jpg --preprocess imagenet --labels imagenet_classes.txt")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.loom")
     images = parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for the images")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to print (default 5)")
     parser.add_argument("--features", type=Path, metavar="FILE.npz", help="where the features go")
     parser.add_argument("--head", type=Path, metavar="HEAD.onnx",
-                        help="classify by a head of weft train-head instead of the network's own classifier")
+                        help="classify by a head of arrayloom train-head instead of the network's own classifier")
     parser.add_argument("--threshold", type=float, default=0.5, metavar="P",
                         help="least confidence of a box, for detectors (default %(default)s)")
     add_config(parser, default=None)

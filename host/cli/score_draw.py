@@ -1,13 +1,13 @@
-"""``weft score --draw``: copies of the pictures with what a detector found."""
+"""``arrayloom score --draw``: copies of the pictures with what a detector found."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from host.boundary import InputError
-from host.classify import Ranked
-from host.cli.score_results import Located
-from host.draw import draw_boxes
+from arrayloom.host.boundary import InputError
+from arrayloom.host.classify import Ranked
+from arrayloom.host.cli.score_results import Located
+from arrayloom.host.draw import draw_boxes
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:

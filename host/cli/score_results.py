@@ -1,16 +1,15 @@
-"""What ``weft score`` says about each image: classes by the network or by a head, or boxes with classes."""
+"""What ``arrayloom score`` says about each image: classes by the network or by a head, or boxes with classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from arrayloom.host.boundary import InputError
+from arrayloom.host.classify import Ranked, rank
+from arrayloom.host.head import Head
+from arrayloom.host.networks.ssd import OUTPUTS, VOC_CLASSES, Detections, by_position, postprocess
 from numpy.typing import NDArray
-
-from host.boundary import InputError
-from host.classify import Ranked, rank
-from host.head import Head
-from host.networks.ssd import OUTPUTS, VOC_CLASSES, Detections, by_position, postprocess
 
 Outputs = Mapping[str, NDArray[Any]]
 

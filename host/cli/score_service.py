@@ -1,21 +1,21 @@
-"""``weft score`` with ``--service`` or ``--address``: images go to a service, which preprocesses and classifies them."""
+"""``arrayloom score`` with ``--service`` or ``--address``: a service preprocesses and classifies the images."""
 
 import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host.boundary import InputError
-from host.classify import Ranked, load_labels
-from host.cli import score_draw
-from host.cli.common import print_json
-from host.cli.score_results import by_network, lines
-from host.networks.ssd import OUTPUTS
+from arrayloom.host.boundary import InputError
+from arrayloom.host.classify import Ranked, load_labels
+from arrayloom.host.cli import score_draw
+from arrayloom.host.cli.common import print_json
+from arrayloom.host.cli.score_results import by_network, lines
+from arrayloom.host.networks.ssd import OUTPUTS
 
 if TYPE_CHECKING:
-    from host.client import PredictionClient
+    from arrayloom.host.client import PredictionClient
 
-KEY_VARIABLE = "WEFT_KEY"
+KEY_VARIABLE = "ARRAYLOOM_KEY"
 DEFAULT_PORT = 50051
 
 
@@ -78,15 +78,15 @@ def _check(options: argparse.Namespace) -> None:
 
 def _client(options: argparse.Namespace) -> "PredictionClient":
     try:
-        from host.client import PredictionClient, client_from_service
+        from arrayloom.host.client import PredictionClient, client_from_service
     except ImportError as error:
         raise InputError(str(error)) from None
     more: dict[str, Any] = {"server_name": options.server_name}
     if options.root_certificates:
         more["root_certificates"] = options.root_certificates
     if options.service:
-        from host.cli.registry import open_workspace
-        from host.workspace.service import Webservice
+        from arrayloom.host.cli.registry import open_workspace
+        from arrayloom.host.workspace.service import Webservice
 
         return client_from_service(Webservice(open_workspace(options), options.service), **more)
     host, separator, port = options.address.rpartition(":")

@@ -1,4 +1,4 @@
-"""``weft serve``: bundles behind gRPC and HTTP."""
+"""``arrayloom serve``: bundles behind gRPC and HTTP."""
 
 import argparse
 import asyncio
@@ -9,12 +9,12 @@ from enum import EnumType
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host.boundary import InputError
-from host.cli.common import add_command, add_json, require_writable
-from host.serve.settings import Settings
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import add_command, add_json, require_writable
+from arrayloom.host.serve.settings import Settings
 
 if TYPE_CHECKING:
-    from host.serve.run import Running
+    from arrayloom.host.serve.run import Running
 
 LEVELS = ("debug", "info", "warning", "error")
 OPTIONS = {
@@ -44,7 +44,7 @@ OPTIONS = {
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "serve", _run, "serve bundles over gRPC and HTTP until told to stop",
-                         "weft serve digits-bundle --port 0 --json")
+                         "arrayloom serve digits-bundle --port 0 --json")
     parser.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE",
                         help="folder of a bundle; the first answers by default")
     add_settings(parser, OPTIONS)
@@ -73,10 +73,11 @@ def _metavar(name: str) -> str:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        from host.serve.logs import set_up
-        from host.serve.run import serve
+        from arrayloom.host.serve.logs import set_up
+        from arrayloom.host.serve.run import serve
     except ModuleNotFoundError as error:
-        raise InputError(f"weft serve needs the package {error.name}; install it with: pip install 'weft[serve]'") from None
+        raise InputError(f"arrayloom serve needs the package {error.name}; install it with: "
+                         "pip install '.[serve]'") from None
     if options.ready_file:
         require_writable(options.ready_file)
     settings = Settings(**given_settings(options))

@@ -1,10 +1,10 @@
-"""``weft service``: images served on this machine."""
+"""``arrayloom service``: images served on this machine."""
 
 import argparse
 from typing import Any
 
-from host.cli.common import print_json
-from host.cli.registry import (
+from arrayloom.host.cli.common import print_json
+from arrayloom.host.cli.registry import (
     add_deletion,
     add_filters,
     add_group,
@@ -17,34 +17,34 @@ from host.cli.registry import (
     print_list,
     print_one,
 )
-from host.cli.serve import OPTIONS, add_settings, given_settings
-from host.workspace.image import Image
-from host.workspace.service import LocalWebservice, Webservice
-from host.workspace.service.configuration import OWNED
+from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
+from arrayloom.host.workspace.image import Image
+from arrayloom.host.workspace.service import LocalWebservice, Webservice
+from arrayloom.host.workspace.service.configuration import OWNED
 
 
 def add_parser(commands: Any) -> None:
     group = add_group(commands, "service", "deploy, list, show, update, stop, start or delete services, their logs and keys")
     deploy = add_verb(group, "deploy", _deploy, "serve an image in a process of its own",
-                      "weft service deploy digits digits:1 --replicas 2")
+                      "arrayloom service deploy digits digits:1 --replicas 2")
     deploy.add_argument("service", metavar="NAME")
     deploy.add_argument("image", metavar="IMAGE[:VERSION]")
     deploy.add_argument("--no-auth", action="store_true", help="take requests without a key")
     deploy.add_argument("--no-wait", action="store_true", help="return before it is ready")
     add_labels(deploy)
     add_settings(deploy, [name for name in OPTIONS if name not in OWNED])
-    add_filters(add_verb(group, "list", _list, "list services", "weft service list"))
+    add_filters(add_verb(group, "list", _list, "list services", "arrayloom service list"))
     for name, action, text in (("show", _show, "say all of a service"), ("start", _start, "start a service's server again"),
                                ("stop", _stop, "end a service's server and keep the service")):
-        add_verb(group, name, action, text, f"weft service {name} digits").add_argument("reference", metavar="NAME")
-    logs = add_verb(group, "logs", _logs, "print the end of a service's log", "weft service logs digits --lines 20")
+        add_verb(group, name, action, text, f"arrayloom service {name} digits").add_argument("reference", metavar="NAME")
+    logs = add_verb(group, "logs", _logs, "print the end of a service's log", "arrayloom service logs digits --lines 20")
     logs.add_argument("reference", metavar="NAME")
     logs.add_argument("--lines", type=int, default=50, metavar="N", help="default 50")
     update = add_verb(group, "update", _update, "serve another image under the same address and keys",
-                      "weft service update digits digits:2")
+                      "arrayloom service update digits digits:2")
     update.add_argument("reference", metavar="NAME")
     update.add_argument("image", metavar="IMAGE[:VERSION]")
-    keys = add_verb(group, "keys", _keys, "print a service's two keys, or replace one", "weft service keys digits")
+    keys = add_verb(group, "keys", _keys, "print a service's two keys, or replace one", "arrayloom service keys digits")
     keys.add_argument("reference", metavar="NAME")
     keys.add_argument("--regenerate", choices=("primary", "secondary"), help="the one to replace; the other stays valid")
     add_deletion(group, Webservice)

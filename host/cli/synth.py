@@ -1,4 +1,4 @@
-"""``weft synth``: what the accelerator takes of an FPGA, and how fast it runs there."""
+"""``arrayloom synth``: what the accelerator takes of an FPGA, and how fast it runs there."""
 
 import argparse
 import math
@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from host.boundary import InputError
-from host.cli.common import add_command, add_config, add_json, print_json
-from host.synthesis.device import DEVICES, SPEED_GRADES, Device
-from host.synthesis.flow import Synthesis, synthesize
-from isa.config import load_config
-from sim.rtl.progress import Stopwatch
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import add_command, add_config, add_json, print_json
+from arrayloom.host.synthesis.device import DEVICES, SPEED_GRADES, Device
+from arrayloom.host.synthesis.flow import Synthesis, synthesize
+from arrayloom.isa.config import load_config
+from arrayloom.sim.rtl.progress import Stopwatch
 
 CONFIG, TARGET, SEED = "edge", 125.0, 1
 SUCCESS, FAULTY = 0, 1
@@ -21,7 +21,7 @@ SUCCESS, FAULTY = 0, 1
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "synth", _run, "place and route the accelerator for an ECP5: resources, clock, "
-                         "critical path", "weft synth --config edge --json")
+                         "critical path", "arrayloom synth --config edge --json")
     add_config(parser, CONFIG)
     parser.add_argument("--device", default=Device.size, metavar="SIZE",
                         help=f"{', '.join(DEVICES)} (default {Device.size})")

@@ -1,20 +1,20 @@
-"""``weft train-head``: a classifier of one's own on features from the accelerator."""
+"""``arrayloom train-head``: a classifier of one's own on features from the accelerator."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from host.boundary import InputError
-from host.cli.common import add_command, add_json, print_json, require_writable, save_model
-from host.head import load_examples, train_head
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, save_model
+from arrayloom.host.head import load_examples, train_head
 
 _SHOWN = 10     # classes in the output for people
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "train-head", _run, "train a classifier of your own on a network's features",
-                         "weft train-head features.npz labels.txt -o head.onnx")
-    parser.add_argument("features", type=Path, metavar="FEATURES.npz", help="from weft score --features")
+                         "arrayloom train-head features.npz labels.txt -o head.onnx")
+    parser.add_argument("features", type=Path, metavar="FEATURES.npz", help="from arrayloom score --features")
     parser.add_argument("labels", type=Path, metavar="LABELS", help="the class of each row: text, one a line, or an .npy")
     parser.add_argument("--held-out", type=float, default=0.25, metavar="SHARE",
                         help="share of the rows that only measure the accuracy (default %(default)s)")
@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         trained = train_head(examples, options.held_out, options.seed, options.penalty)
     except ImportError:
-        raise InputError("training needs scikit-learn; pip install 'weft[train]'") from None
+        raise InputError("training needs scikit-learn; pip install '.[train]'") from None
     save_model(trained.model, options.output)
     if options.json:
         print_json({"output": str(options.output), "classes": trained.labels, "features": examples.features.shape[1],

@@ -1,4 +1,4 @@
-"""``weft verify``: every tensor against ONNX Runtime."""
+"""``arrayloom verify``: every tensor against ONNX Runtime."""
 
 import argparse
 import sys
@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-
-from compiler import compile_graph
-from compiler.frontend import import_model
-from compiler.graph import Graph
-from host.cli.bar import run_progress
-from host.cli.common import (
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Graph
+from arrayloom.host.cli.bar import run_progress
+from arrayloom.host.cli.common import (
     add_backend,
     add_command,
     add_config,
@@ -21,18 +20,18 @@ from host.cli.common import (
     notices,
     print_json,
 )
-from host.cli.waves import add_waves, device_of
-from host.device import Device, open_device
-from host.inputs import load_inputs
-from host.reference import saturation_notice
-from host.report import total
-from host.verify import Verdict, Verifier
-from isa.config import Config, load_config
+from arrayloom.host.cli.waves import add_waves, device_of
+from arrayloom.host.device import Device, open_device
+from arrayloom.host.inputs import load_inputs
+from arrayloom.host.reference import saturation_notice
+from arrayloom.host.report import total
+from arrayloom.host.verify import Verdict, Verifier
+from arrayloom.isa.config import Config, load_config
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "verify", _run, "compare every tensor of a model with ONNX Runtime, byte for byte",
-                         "weft verify resnet18_int8.onnx --input owl.jpg --preprocess imagenet --config 16x16")
+                         "arrayloom verify resnet18_int8.onnx --input owl.jpg --preprocess imagenet --config 16x16")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("--input", type=Path, required=True, nargs="+", metavar="FILE", help="images, .npy or .npz")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for images")

@@ -1,22 +1,22 @@
-"""``weft verilog``: the accelerator as Verilog."""
+"""``arrayloom verilog``: the accelerator as Verilog."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from host.cli.common import add_command, add_config
-from isa.config import load_config
+from arrayloom.host.cli.common import add_command, add_config
+from arrayloom.isa.config import load_config
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "verilog", _run, "write the accelerator as Verilog with a JSON list of its ports",
-                         "weft verilog --config 32x32 -o rtl/")
+                         "arrayloom verilog --config 32x32 -o rtl/")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     add_config(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from host.export import export_verilog
+    from arrayloom.host.export import export_verilog
 
     for path in export_verilog(load_config(options.config), options.output):
         print(path)

@@ -1,27 +1,27 @@
-"""``weft workspace``: creates a workspace, and says what is in one."""
+"""``arrayloom workspace``: creates a workspace, and says what is in one."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from host.cli.common import add_command, add_json
-from host.cli.registry import add_group, add_verb, open_workspace, print_one
+from arrayloom.host.cli.common import add_command, add_json
+from arrayloom.host.cli.registry import add_group, add_verb, open_workspace, print_one
 
 
 def add_parser(commands: Any) -> None:
     group = add_group(commands, "workspace", "create or show the folder that holds models, images and services")
     create = add_command(group, "create", _create, "create a workspace in a new or empty folder",
-                         "weft workspace create ~/weft --use")
+                         "arrayloom workspace create ~/arrayloom --use")
     create.add_argument("folder", type=Path, metavar="DIR")
     create.add_argument("--name", metavar="NAME", help="default: the folder's name")
     create.add_argument("--use", action="store_true", help="let commands in the current folder and below use it")
     create.add_argument("--exist-ok", action="store_true", help="be content with one that is there")
     add_json(create)
-    add_verb(group, "show", _show, "say what is in the workspace", "weft workspace show")
+    add_verb(group, "show", _show, "say what is in the workspace", "arrayloom workspace show")
 
 
 def _create(options: argparse.Namespace) -> int:
-    from host.workspace import Workspace
+    from arrayloom.host.workspace import Workspace
 
     workspace = Workspace.create(options.folder, options.name, options.exist_ok)
     used = str(workspace.write_config()) if options.use else None

@@ -7,13 +7,12 @@ from typing import Any, Self
 
 import grpc
 import numpy as np
+from arrayloom.host.client.errors import ClientError
+from arrayloom.host.client.retry import Retries
+from arrayloom.host.protocol import tensorflow_tensors as tensors
+from arrayloom.host.protocol.errors import MessageError
+from arrayloom.host.protocol.messages import tfs
 from numpy.typing import NDArray
-
-from host.client.errors import ClientError
-from host.client.retry import Retries
-from host.protocol import tensorflow_tensors as tensors
-from host.protocol.errors import MessageError
-from host.protocol.messages import tfs
 
 Array = NDArray[Any]
 Outputs = str | Sequence[str] | None
@@ -93,7 +92,7 @@ class PredictionClient:
         return tfs.SignatureDefMap.FromString(self._metadata_field(SIGNATURE_FIELD))
 
     def labels(self) -> list[str] | None:
-        """The model's class names in the order of its outputs, None where it has none. Weft's services alone tell them."""
+        """The model's class names in the order of its outputs, None where it has none or the service is not Arrayloom's."""
         return list(tfs.LabelList.FromString(self._metadata_field(LABELS_FIELD)).label) or None
 
     def close(self) -> None:

@@ -2,11 +2,11 @@
 
 from typing import Any, Protocol
 
-from host.client.client import PredictionClient
+from arrayloom.host.client.client import PredictionClient
 
 
 class Service(Protocol):
-    """What a client must know of a deployed service; ``host.workspace``'s services are such."""
+    """What a client must know of a deployed service; ``arrayloom.host.workspace``'s services are such."""
 
     @property
     def name(self) -> str: ...

@@ -1,9 +1,9 @@
 """Errors of clients."""
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class ClientError(WeftError):
+class ClientError(ArrayloomError):
     """A request that was not answered. ``code``: gRPC's name of the status, such as ``INVALID_ARGUMENT``; empty where the
     request never left."""
 

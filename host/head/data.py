@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from arrayloom.host.head.errors import HeadError
 from numpy.typing import NDArray
-
-from host.head.errors import HeadError
 
 FEATURES, NOTICES, MODEL = "features", "notices", "model"
 """Names of the arrays in a file of features."""
@@ -22,14 +21,14 @@ class Examples(NamedTuple):
 
 
 def load_examples(features: Path, labels: Path) -> Examples:
-    """A file of ``weft score --features`` and the class of each of its rows.
+    """A file of ``arrayloom score --features`` and the class of each of its rows.
 
     ``labels``: text with one class a line, or the integers of an .npy, in the order of the features. Raises ``HeadError``.
     """
     arrays = _arrays(features)
     if FEATURES not in arrays:
         raise HeadError(f"{features}: holds no array '{FEATURES}' (it has {', '.join(arrays) or 'none'}); write it with "
-                        "weft score --features")
+                        "arrayloom score --features")
     values = arrays[FEATURES]
     if values.ndim < 2 or not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
         raise HeadError(f"{features}: features {values.dtype} {list(values.shape)} must be finite floats [N, ..., C]")
@@ -46,10 +45,10 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as loaded:
             return {name: loaded[name] for name in loaded.files}
     except FileNotFoundError:
-        raise HeadError(f"{path}: no such file; write it with weft score --features") from None
+        raise HeadError(f"{path}: no such file; write it with arrayloom score --features") from None
     except Exception as error:  # numpy, zipfile and zlib each raise their own on damaged files
         raise HeadError(f"{path}: is not an .npz that numpy can read ({error}); write it with "
-                        "weft score --features") from None
+                        "arrayloom score --features") from None
 
 
 def _labels(path: Path) -> NDArray[np.str_]:

@@ -1,7 +1,7 @@
 """Errors of heads."""
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class HeadError(WeftError):
+class HeadError(ArrayloomError):
     """Features, labels or a head that cannot be used or do not fit each other."""

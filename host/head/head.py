@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.host.head.errors import HeadError
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from compiler.frontend.runtime import Session
-from host.head.errors import HeadError
-
 INPUT, OUTPUT = "features", "probabilities"
-LABELS = "weft.labels"
+LABELS = "arrayloom.labels"
 _OPSET, _IR_VERSION = 13, 8
 
 
@@ -28,14 +27,14 @@ def head_model(weight: NDArray[np.float32], bias: NDArray[np.float32], labels: l
         nodes, "head", [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", 1, 1, len(weight)])],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", len(labels)])],
         [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="weft")
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="arrayloom")
     model.ir_version = _IR_VERSION
     helper.set_model_props(model, {LABELS: json.dumps(labels)} | metadata)
     return model
 
 
 class Head:
-    """A file that ``weft train-head`` wrote. ``labels``: the classes in order; ``width``: features it takes.
+    """A file that ``arrayloom train-head`` wrote. ``labels``: the classes in order; ``width``: features it takes.
 
     Raises ``HeadError`` for any other file.
     """
@@ -45,13 +44,14 @@ class Head:
         try:
             model = onnx.load(path)
         except FileNotFoundError:
-            raise HeadError(f"{path}: no such file; make a head with weft train-head") from None
+            raise HeadError(f"{path}: no such file; make a head with arrayloom train-head") from None
         except (DecodeError, OSError) as error:
-            raise HeadError(f"{path}: is not an ONNX model ({error}); make a head with weft train-head") from None
+            raise HeadError(f"{path}: is not an ONNX model ({error}); make a head with arrayloom train-head") from None
         named = [entry.value for entry in model.metadata_props if entry.key == LABELS]
         inputs = [value.name for value in model.graph.input]
         if not named or inputs != [INPUT]:
-            raise HeadError(f"{path}: is not a head, since its metadata names no classes; make one with weft train-head")
+            raise HeadError(f"{path}: is not a head, since its metadata names no classes; make one with: "
+                            "arrayloom train-head")
         self.labels: list[str] = json.loads(named[0])
         self.width = int(model.graph.input[0].type.tensor_type.shape.dim[3].dim_value)
         self._session = Session(model)

@@ -4,12 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend import NOTICE
+from arrayloom.host.head.data import Examples
+from arrayloom.host.head.errors import HeadError
+from arrayloom.host.head.head import head_model
 from numpy.typing import NDArray
-
-from compiler.frontend import NOTICE
-from host.head.data import Examples
-from host.head.errors import HeadError
-from host.head.head import head_model
 
 ITERATIONS = 1000
 
@@ -48,7 +47,7 @@ def train_head(examples: Examples, held_out: float = 0.25, seed: int = 0, penalt
     predicted = np.array(labels)[(examples.features @ weight + bias).argmax(axis=1)]
     right = predicted == examples.labels
     notices = {NOTICE: "; ".join(examples.notices)} if examples.notices else {}
-    return Trained(head_model(weight, bias, labels, notices | {"weft.features": examples.model}), labels, len(inside),
+    return Trained(head_model(weight, bias, labels, notices | {"arrayloom.features": examples.model}), labels, len(inside),
                    len(outside), float(right[inside].mean()), float(right[outside].mean()))
 
 

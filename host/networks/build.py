@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 import onnx
+from arrayloom.host.networks.architectures import Blueprint
+from arrayloom.host.networks.errors import NetworkError
+from arrayloom.host.networks.liveness import Liveness, check_alive
+from arrayloom.host.networks.normalization import NormalizationError, normalization_error
+from arrayloom.host.networks.provenance import Provenance
+from arrayloom.host.networks.specs import Spec
+from arrayloom.host.networks.weights import pictures, read_weights, seeded_weights
+from arrayloom.host.preprocess import recipe as find_recipe
+from arrayloom.host.quantize import Calibration, Progress, quantize
 from numpy.typing import NDArray
-
-from host.networks.architectures import Blueprint
-from host.networks.errors import NetworkError
-from host.networks.liveness import Liveness, check_alive
-from host.networks.normalization import NormalizationError, normalization_error
-from host.networks.provenance import Provenance
-from host.networks.specs import Spec
-from host.networks.weights import pictures, read_weights, seeded_weights
-from host.preprocess import recipe as find_recipe
-from host.quantize import Calibration, Progress, quantize
 
 Array = NDArray[Any]
 

@@ -3,12 +3,11 @@
 from typing import Any
 
 import numpy as np
+from arrayloom.host.boundary import softmax
+from arrayloom.host.networks.architectures import Output, Shape
+from arrayloom.host.networks.errors import NetworkError
+from arrayloom.host.networks.network import Floats, Network
 from numpy.typing import NDArray
-
-from host.boundary import softmax
-from host.networks.architectures import Output, Shape
-from host.networks.errors import NetworkError
-from host.networks.network import Floats, Network
 
 
 class Classifier(Network):

@@ -2,14 +2,13 @@
 
 from typing import Any, NoReturn
 
+from arrayloom.host.networks.architectures import Shape
+from arrayloom.host.networks.architectures.ssd import BOXES
+from arrayloom.host.networks.errors import NetworkError
+from arrayloom.host.networks.network import Floats, Network
+from arrayloom.host.networks.ssd import Detections, anchors, by_position, postprocess, select_bboxes
+from arrayloom.host.networks.ssd.detect import BEST
 from numpy.typing import NDArray
-
-from host.networks.architectures import Shape
-from host.networks.architectures.ssd import BOXES
-from host.networks.errors import NetworkError
-from host.networks.network import Floats, Network
-from host.networks.ssd import Detections, anchors, by_position, postprocess, select_bboxes
-from host.networks.ssd.detect import BEST
 
 
 class Detector(Network):

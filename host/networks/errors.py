@@ -1,9 +1,9 @@
 """Errors of the networks."""
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class NetworkError(WeftError):
+class NetworkError(ArrayloomError):
     """A network, or what was asked of it, that does not exist or does not fit."""
 
 

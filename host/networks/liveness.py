@@ -4,11 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from arrayloom.host.networks.architectures import INPUT
+from arrayloom.host.networks.errors import NetworkError
+from arrayloom.host.reference import Reference
 from numpy.typing import NDArray
-
-from host.networks.architectures import INPUT
-from host.networks.errors import NetworkError
-from host.reference import Reference
 
 Array = NDArray[Any]
 

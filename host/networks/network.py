@@ -9,19 +9,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend import NOTICE
+from arrayloom.host.networks.architectures import INPUT, Blueprint, Shape
+from arrayloom.host.networks.build import Built
+from arrayloom.host.networks.engines import AcceleratorEngine, Engine, FloatEngine
+from arrayloom.host.networks.errors import NetworkError
+from arrayloom.host.networks.provenance import Provenance
+from arrayloom.host.networks.specs import Spec
+from arrayloom.host.preprocess import ImageSource, load_image
+from arrayloom.host.preprocess import recipe as find_recipe
+from arrayloom.isa.config import DEFAULT
 from numpy.typing import NDArray
 from onnx import numpy_helper
-
-from compiler.frontend import NOTICE
-from host.networks.architectures import INPUT, Blueprint, Shape
-from host.networks.build import Built
-from host.networks.engines import AcceleratorEngine, Engine, FloatEngine
-from host.networks.errors import NetworkError
-from host.networks.provenance import Provenance
-from host.networks.specs import Spec
-from host.preprocess import ImageSource, load_image
-from host.preprocess import recipe as find_recipe
-from isa.config import DEFAULT
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -31,7 +30,8 @@ DIGEST_SHOWN = 12
 
 
 class Network(ABC):
-    """A network in an ONNX file that ``weft network`` or ``save`` wrote; images are [N, H, W, 3], features channels-last.
+    """A network in an ONNX file that ``arrayloom network`` or ``save`` wrote; images are [N, H, W, 3], features
+    channels-last.
 
     Raises ``NetworkError`` for a file of another network, or of a float one where this class is the quantized one and the
     other way round.
@@ -43,7 +43,7 @@ class Network(ABC):
     def __init__(self, path: str | Path) -> None:
         source = Path(path)
         if not source.is_file():
-            raise NetworkError(f"{source}: no such file; write it with weft network {self.specs[0].name} -o {source}")
+            raise NetworkError(f"{source}: no such file; write it with arrayloom network {self.specs[0].name} -o {source}")
         self._adopt(onnx.load(source), str(source))
 
     @classmethod
@@ -64,7 +64,7 @@ class Network(ABC):
             held, wanted, flag = ("float", "quantized", "leave --float out of") if self.quantized else (
                 "quantized", "float", "add --float to")
             raise NetworkError(f"{where}: holds the {held} network, and {type(self).__name__} is the {wanted} one; "
-                               f"{flag} weft network")
+                               f"{flag} arrayloom network")
 
     @abstractmethod
     def _engine(self) -> Engine: ...
@@ -113,7 +113,7 @@ class Network(ABC):
     def preprocess(self, images: Sequence[ImageSource]) -> Floats:
         """Encoded images by the recipe that the weights expect (torchvision's, unless built with another): [N, H, W, 3].
 
-        `host.preprocess.preprocess_array` is the rule of the service re-created.
+        `arrayloom.host.preprocess.preprocess_array` is the rule of the service re-created.
         """
         chosen = find_recipe(self.provenance.recipe)
         tensors = np.concatenate([chosen.apply(load_image(image)) for image in images])

@@ -4,13 +4,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from arrayloom.host.boundary import dequantize
+from arrayloom.host.networks.architectures import INPUT
+from arrayloom.host.networks.architectures.ssd import NORMALIZED
+from arrayloom.host.reference import Reference
 from numpy.typing import NDArray
 from onnx import numpy_helper
-
-from host.boundary import dequantize
-from host.networks.architectures import INPUT
-from host.networks.architectures.ssd import NORMALIZED
-from host.reference import Reference
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

@@ -7,14 +7,13 @@ from typing import Self
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend import NOTICE
+from arrayloom.host.networks.architectures import Parameters
+from arrayloom.host.networks.errors import NetworkError
+from arrayloom.host.networks.weights import Weights
 from onnx import helper
 
-from compiler.frontend import NOTICE
-from host.networks.architectures import Parameters
-from host.networks.errors import NetworkError
-from host.networks.weights import Weights
-
-_PREFIX = "weft."
+_PREFIX = "arrayloom."
 _FIELDS = ("network", "weights", "digest", "recipe", "classes")
 
 RANDOM = "its weights are random (seed {}): bits and cycles are meaningful, classes are not"
@@ -43,12 +42,12 @@ class Provenance:
 
     @classmethod
     def read(cls, model: onnx.ModelProto, where: str) -> Self:
-        """Raises ``NetworkError`` for a file that ``weft network`` did not write."""
+        """Raises ``NetworkError`` for a file that ``arrayloom network`` did not write."""
         values = {entry.key: entry.value for entry in model.metadata_props}
         missing = [name for name in _FIELDS if _PREFIX + name not in values]
         if missing:
             raise NetworkError(f"{where}: does not say which network it is (metadata {_PREFIX}{missing[0]} is missing); "
-                               "build it with weft network, or run it as any other model through host.Session")
+                               "build it with arrayloom network, or run it as any other model through host.Session")
         network, weights, found, recipe, classes = (values[_PREFIX + name] for name in _FIELDS)
         return cls(network, weights, found, recipe, int(classes), values.get(NOTICE))
 

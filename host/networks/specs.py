@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from host.networks.architectures import Blueprint, densenet121, resnet, ssd_vgg, vgg16
-from host.networks.architectures.ssd import CLASSES as VOC_CLASSES
-from host.networks.errors import NetworkError
+from arrayloom.host.networks.architectures import Blueprint, densenet121, resnet, ssd_vgg, vgg16
+from arrayloom.host.networks.architectures.ssd import CLASSES as VOC_CLASSES
+from arrayloom.host.networks.errors import NetworkError
 
 IMAGENET_CLASSES = 1000
 

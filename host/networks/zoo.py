@@ -1,4 +1,4 @@
-"""Networks from the public ONNX model zoo: what `weft fetch` downloads, and insists on from then on.
+"""Networks from the public ONNX model zoo: what `arrayloom fetch` downloads, and insists on from then on.
 
 The zoo holds torchvision's networks as torch exported them. The SHA-256 of the first download is recorded beside the file;
 a later download, and every use, must have the same.
@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from host.networks.errors import NetworkError
-from host.networks.specs import SPECS, Spec
+from arrayloom.host.networks.errors import NetworkError
+from arrayloom.host.networks.specs import SPECS, Spec
 
 ZOO = "https://huggingface.co/onnxmodelzoo/{name}_Opset18_torch_hub/resolve/main/{name}_Opset18.onnx"
 """Where the model zoo keeps the network of a name."""
@@ -41,9 +41,9 @@ class Record:
 
 
 def default_folder() -> Path:
-    """``$XDG_CACHE_HOME/weft/zoo``, or ``~/.cache/weft/zoo``."""
+    """``$XDG_CACHE_HOME/arrayloom/zoo``, or ``~/.cache/arrayloom/zoo``."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "weft" / "zoo"
+    return (Path(base) if base else Path.home() / ".cache") / "arrayloom" / "zoo"
 
 
 def fetch(spec: Spec, folder: Path | None = None, url: str | None = None, progress: Progress | None = None) -> Path:
@@ -128,7 +128,7 @@ def _read(path: Path) -> Record | None:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return Record(str(values["url"]), str(values["sha256"]), int(values["size"]))
     except (ValueError, KeyError, TypeError):
-        raise NetworkError(f"{path}: is not a record that weft fetch wrote; delete it to download again") from None
+        raise NetworkError(f"{path}: is not a record that arrayloom fetch wrote; delete it to download again") from None
 
 
 def _write(path: Path, record: Record) -> None:

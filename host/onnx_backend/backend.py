@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import onnx
+from arrayloom.compiler.errors import CompileError
+from arrayloom.host.device import Device, open_device
+from arrayloom.host.onnx_backend.prepared import Prepared
+from arrayloom.isa.config import DEFAULT, load_config
 from onnx.backend.base import Backend
-
-from compiler.errors import CompileError
-from host.device import Device, open_device
-from host.onnx_backend.prepared import Prepared
-from isa.config import DEFAULT, load_config
 
 DEVICES = {"CPU": "emulator", "RTL": "rtl"}
 
 
-class WeftBackend(Backend):
+class ArrayloomBackend(Backend):
     """Runs quantized ONNX models on the accelerator, emulated or simulated."""
 
     @classmethod

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+from arrayloom.compiler import compile_model
+from arrayloom.host.device import Device
+from arrayloom.host.onnx_backend.freeze import freeze, parameters
+from arrayloom.host.session import Session
 from numpy.typing import NDArray
 from onnx.backend.base import BackendRep
-
-from compiler import compile_model
-from host.device import Device
-from host.onnx_backend.freeze import freeze, parameters
-from host.session import Session
 
 Array = NDArray[Any]
 

@@ -1,11 +1,11 @@
 """Errors of preprocessing."""
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class ImageError(WeftError):
+class ImageError(ArrayloomError):
     """An image cannot be read, decoded or accepted."""
 
 
-class RecipeError(WeftError):
+class RecipeError(ArrayloomError):
     """A recipe is unknown, or does not fit the image or the model's input."""

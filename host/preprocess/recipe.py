@@ -5,12 +5,11 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
+from arrayloom.host.preprocess.errors import RecipeError
+from arrayloom.host.preprocess.image import Pixels
+from arrayloom.host.preprocess.resize import Resize, center_crop
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image
-
-from host.preprocess.errors import RecipeError
-from host.preprocess.image import Pixels
-from host.preprocess.resize import Resize, center_crop
 
 
 class Channels(Enum):

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from arrayloom.host.preprocess.errors import RecipeError
+from arrayloom.host.preprocess.image import ImageSource, load_image
+from arrayloom.host.preprocess.recipe import Channels, Recipe
+from arrayloom.host.preprocess.resize import Resampling, ResizeShortest, ResizeTo
+from arrayloom.host.preprocess.tensorflow import PlainResize, SlimResize
 from numpy.typing import DTypeLike, NDArray
-
-from host.preprocess.errors import RecipeError
-from host.preprocess.image import ImageSource, load_image
-from host.preprocess.recipe import Channels, Recipe
-from host.preprocess.resize import Resampling, ResizeShortest, ResizeTo
-from host.preprocess.tensorflow import PlainResize, SlimResize
 
 # Per-channel statistics of ImageNet's training images, RGB, as published with torchvision's models.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

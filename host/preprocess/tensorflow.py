@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from arrayloom.host.preprocess.image import Pixels
+from arrayloom.host.preprocess.resize import require_size
 from numpy.typing import NDArray
-
-from host.preprocess.image import Pixels
-from host.preprocess.resize import require_size
 
 Floats = NDArray[np.float32]
 

@@ -3,20 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
+from arrayloom.host.profile.rows import Rows
+from arrayloom.host.profile.tokens import binding_producers
+from arrayloom.isa.errors import ArrayloomError
+from arrayloom.isa.fields import Instruction
+from arrayloom.isa.registers import Cause
+from arrayloom.sim.rtl.timeline import Timeline, Track
 from numpy.typing import NDArray
-
-from host.profile.rows import Rows
-from host.profile.tokens import binding_producers
-from isa.errors import WeftError
-from isa.fields import Instruction
-from isa.registers import Cause
-from sim.rtl.timeline import Timeline, Track
 
 Counts = NDArray[np.int64]
 CAUSES = 1 + max(Cause)
 
 
-class ProfileError(WeftError):
+class ProfileError(ArrayloomError):
     """Measurements of one run that contradict each other."""
 
 

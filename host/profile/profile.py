@@ -4,16 +4,16 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from host.profile.attribution import Attribution, ProfileError, attribute, cause_name, check_counters
-from host.profile.roofline import Roofline
-from host.profile.rows import Row, Rows
-from host.profile.traffic import Memory, Traffic, measured, traffic_of
-from host.report import RunReport
-from isa.config import Config
-from isa.fields import Instruction, Unit
-from isa.program import Program
-from isa.registers import Cause
-from sim.rtl.timeline import Timeline
+from arrayloom.host.profile.attribution import Attribution, ProfileError, attribute, cause_name, check_counters
+from arrayloom.host.profile.roofline import Roofline
+from arrayloom.host.profile.rows import Row, Rows
+from arrayloom.host.profile.traffic import Memory, Traffic, measured, traffic_of
+from arrayloom.host.report import RunReport
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Cause
+from arrayloom.sim.rtl.timeline import Timeline
 
 __all__ = ["LayerProfile", "Profile", "ProfileError"]
 

@@ -6,8 +6,8 @@ multiply-accumulates and cycles, so that no clock is assumed.
 
 from dataclasses import dataclass
 
-from host.profile.traffic import Traffic
-from isa.config import Config
+from arrayloom.host.profile.traffic import Traffic
+from arrayloom.isa.config import Config
 
 
 @dataclass(frozen=True)

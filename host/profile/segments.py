@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from arrayloom.host.profile.attribution import CAUSES, Counts, durations
+from arrayloom.sim.rtl.timeline import Timeline, Track
 from numpy.typing import NDArray
-
-from host.profile.attribution import CAUSES, Counts, durations
-from sim.rtl.timeline import Timeline, Track
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """Which unit a waiting instruction got its last token from."""
 
 import numpy as np
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.sim.rtl.timeline import Timeline, Track
 from numpy.typing import NDArray
-
-from isa.fields import Instruction, Unit
-from sim.rtl.timeline import Timeline, Track
 
 
 def binding_producers(timeline: Timeline, instructions: list[Instruction]) -> NDArray[np.int64]:

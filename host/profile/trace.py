@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrayloom.host.boundary import InputError
+from arrayloom.host.profile.attribution import cause_name, durations
+from arrayloom.host.profile.profile import ARRAY, Profile
+from arrayloom.host.profile.segments import Segments, coalesce
+from arrayloom.isa.fields import Instruction
+from arrayloom.sim.rtl.timeline import Track
 from numpy.typing import NDArray
-
-from host.boundary import InputError
-from host.profile.attribution import cause_name, durations
-from host.profile.profile import ARRAY, Profile
-from host.profile.segments import Segments, coalesce
-from isa.fields import Instruction
-from sim.rtl.timeline import Track
 
 CAUSE_EVENTS = 100_000      # slices of causes in a file, at most, beside one for each instruction and unit
 TRAFFIC_EVENTS = 2_000      # points of the bus counters

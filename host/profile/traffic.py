@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, fields
 
-from host.profile.attribution import ProfileError
-from host.profile.rows import Rows
-from host.report import RunReport
-from isa.config import Config
-from isa.fields import INSTRUCTION_BYTES, Instruction
-from isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from arrayloom.host.profile.attribution import ProfileError
+from arrayloom.host.profile.rows import Rows
+from arrayloom.host.report import RunReport
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
+from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
 
 
 @dataclass

@@ -5,10 +5,9 @@ import binascii
 from typing import Any
 
 import numpy as np
+from arrayloom.host.protocol.errors import MessageError
+from arrayloom.host.protocol.open_inference import strings
 from numpy.typing import NDArray
-
-from host.protocol.errors import MessageError
-from host.protocol.open_inference import strings
 
 Array = NDArray[Any]
 

@@ -1,6 +1,6 @@
 """The messages of the three protocols, each as a namespace: ``tfs.PredictRequest``, ``oip.ModelInferRequest`` and so on."""
 
-from host.protocol.schema import load
+from arrayloom.host.protocol.schema import load
 
 tfs = load("tensorflow_serving")
 oip = load("inference")

@@ -22,7 +22,7 @@ class SchemaError(ValueError):
 
 def load(name: str) -> SimpleNamespace:
     """The messages (as classes) and enums (as name to number) of ``name``.proto, by name."""
-    file = _Reader((Path(__file__).parent / f"{name}.proto").read_text(encoding="utf-8")).read(f"weft/{name}.proto")
+    file = _Reader((Path(__file__).parent / f"{name}.proto").read_text(encoding="utf-8")).read(f"arrayloom/{name}.proto")
     _POOL.AddSerializedFile(file.SerializeToString())
     package = file.package
     classes = {message.name: message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"{package}.{message.name}"))

@@ -8,10 +8,9 @@ import math
 from typing import Any
 
 import numpy as np
+from arrayloom.host.protocol.errors import MessageError
+from arrayloom.host.protocol.messages import tfs
 from numpy.typing import NDArray
-
-from host.protocol.errors import MessageError
-from host.protocol.messages import tfs
 
 Array = NDArray[Any]
 

@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-
-from compiler.frontend.runtime import Session
-from host.quantize.calibration import Calibration
-from host.quantize.errors import QuantizeError
-from host.quantize.quantizer import Progress, Quantized
+from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.host.quantize.calibration import Calibration
+from arrayloom.host.quantize.errors import QuantizeError
+from arrayloom.host.quantize.quantizer import Progress, Quantized
 
 
 @dataclass(frozen=True)

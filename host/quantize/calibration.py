@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrayloom.host.preprocess import Recipe
+from arrayloom.host.preprocess import recipe as find_recipe
+from arrayloom.host.quantize.archive import Archive
+from arrayloom.host.quantize.errors import QuantizeError
+from arrayloom.host.quantize.folder import Folder
+from arrayloom.host.quantize.port import Port
 from numpy.typing import NDArray
-
-from host.preprocess import Recipe
-from host.preprocess import recipe as find_recipe
-from host.quantize.archive import Archive
-from host.quantize.errors import QuantizeError
-from host.quantize.folder import Folder
-from host.quantize.port import Port
 
 Array = NDArray[Any]
 Feed = dict[str, Array]

@@ -1,7 +1,7 @@
 """Errors of quantization."""
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class QuantizeError(WeftError):
+class QuantizeError(ArrayloomError):
     """A network cannot be quantized, or the calibration does not fit it; names the thing, the reason and the remedy."""

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 import onnx
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.kinds import RESHAPES
-from host.boundary import quantize
-from host.quantize.emit import INTEGER_SUFFIX
-from host.quantize.prune import prune
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.kinds import RESHAPES
+from arrayloom.host.boundary import quantize
+from arrayloom.host.quantize.emit import INTEGER_SUFFIX
+from arrayloom.host.quantize.prune import prune
 
 #: Movements that ONNX Runtime has for bytes, and whose operands besides the first are no elements.
 BYTE_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Gather", "Identity", "Pad")

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrayloom.host.quantize.archive import Archive
+from arrayloom.host.quantize.calibration import Calibration
+from arrayloom.host.quantize.errors import QuantizeError
 from numpy.typing import NDArray
-
-from host.quantize.archive import Archive
-from host.quantize.calibration import Calibration
-from host.quantize.errors import QuantizeError
 
 
 def load_classes(path: Path, calibration: Calibration) -> list[int]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING, RESHAPES
-from compiler.frontend.model import Model
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING, RESHAPES
+from arrayloom.compiler.frontend.model import Model
 
 #: Their weights are constants, and ONNX Runtime's quantizer knows their axes.
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")

@@ -5,17 +5,16 @@ from functools import cached_property
 from pathlib import Path
 
 import onnx
-
-from compiler.errors import UnsupportedError
-from compiler.frontend import import_model
-from compiler.frontend.known import unknown_nodes
-from host.quantize.calibration import Calibration
-from host.quantize.emit import Scale, check_scales, integer_form, quantized_form, scales_of
-from host.quantize.finish import finish
-from host.quantize.measure import LayerError, measure_layers
-from host.quantize.plan import make_plan
-from host.quantize.prepare import Prepared, prepare
-from host.quantize.ranges import METHODS, Progress, find_ranges
+from arrayloom.compiler.errors import UnsupportedError
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend.known import unknown_nodes
+from arrayloom.host.quantize.calibration import Calibration
+from arrayloom.host.quantize.emit import Scale, check_scales, integer_form, quantized_form, scales_of
+from arrayloom.host.quantize.finish import finish
+from arrayloom.host.quantize.measure import LayerError, measure_layers
+from arrayloom.host.quantize.plan import make_plan
+from arrayloom.host.quantize.prepare import Prepared, prepare
+from arrayloom.host.quantize.ranges import METHODS, Progress, find_ranges
 
 
 @dataclass(frozen=True)

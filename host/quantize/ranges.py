@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+from arrayloom.host.quantize.calibration import Calibration, Feed
+from arrayloom.host.quantize.errors import QuantizeError
+from arrayloom.host.quantize.prepare import Prepared
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod
 from onnxruntime.quantization.calibrate import CalibraterBase, TensorsData, create_calibrator
-
-from host.quantize.calibration import Calibration, Feed
-from host.quantize.errors import QuantizeError
-from host.quantize.prepare import Prepared
 
 #: The methods by the names that users choose them by, the default first.
 METHODS = {
@@ -51,7 +50,7 @@ def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progr
     """
     if method not in METHODS:
         raise QuantizeError(f"unknown method '{method}'; known are {', '.join(METHODS)}")
-    with tempfile.TemporaryDirectory(prefix="weft-quantize-") as folder:
+    with tempfile.TemporaryDirectory(prefix="arrayloom-quantize-") as folder:
         model = Path(folder) / "model.onnx"
         onnx.save(prepared.model.proto, model)
         calibrator = create_calibrator(

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.model import Model
 from numpy.typing import NDArray
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.model import Model
 
 BIAS_BITS = 24
 

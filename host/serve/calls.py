@@ -4,10 +4,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from host.serve.errors import Kind, ServiceError
-from host.serve.logs import log
-from host.serve.service import Result, Service
-from isa.errors import WeftError
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.logs import log
+from arrayloom.host.serve.service import Result, Service
+from arrayloom.isa.errors import ArrayloomError
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ async def call(service: Service, protocol: str, method: str, action: Callable[[]
     except ServiceError as error:
         code = error.kind.grpc
         raise
-    except WeftError as error:
+    except ArrayloomError as error:
         code = Kind.INVALID.grpc
         raise ServiceError(Kind.INVALID, str(error)) from None
     except Exception as error:

@@ -3,11 +3,10 @@
 from typing import Any
 
 import numpy as np
+from arrayloom.host.protocol.open_inference import strings
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.model import Model
 from numpy.typing import NDArray
-
-from host.protocol.open_inference import strings
-from host.serve.errors import Kind, ServiceError
-from host.serve.model import Model
 
 Array = NDArray[Any]
 

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
 class Kind(Enum):
@@ -26,7 +26,7 @@ class Kind(Enum):
         return self.value[1]
 
 
-class ServiceError(WeftError):
+class ServiceError(ArrayloomError):
     """A request that is not answered; the text names what was wrong and what would be valid."""
 
     def __init__(self, kind: Kind, message: str) -> None:
@@ -34,5 +34,5 @@ class ServiceError(WeftError):
         self.kind = kind
 
 
-class ServeError(WeftError):
+class ServeError(ArrayloomError):
     """A service that cannot start: settings, files or ports; names the setting and the remedy."""

@@ -5,7 +5,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-log = logging.getLogger("weft.serve")
+log = logging.getLogger("arrayloom.serve")
 
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

@@ -23,10 +23,10 @@ class Metrics:
         model = ["model", "version"]
 
         def counter(name: str, text: str, labels: Iterable[str] = model) -> Counter:
-            return Counter(f"weft_{name}", text, labels, registry=registry)
+            return Counter(f"arrayloom_{name}", text, labels, registry=registry)
 
         def seconds(name: str, text: str, labels: Iterable[str] = model) -> Histogram:
-            return Histogram(f"weft_{name}_seconds", text, labels, buckets=_SECONDS, registry=registry)
+            return Histogram(f"arrayloom_{name}_seconds", text, labels, buckets=_SECONDS, registry=registry)
 
         self.requests = counter("requests", "Requests by protocol, method and status", ["protocol", "method", "code"])
         self.request_time = seconds("request", "From the arrival of a request to its answer", ["protocol", "method"])
@@ -36,8 +36,8 @@ class Metrics:
         self.images = counter("images", "Images run on the device")
         self.cycles = counter("simulated_cycles", f"Cycles of the accelerator, {multipliers_clock}")
         self.macs = counter("multiply_accumulates", "Multiply-accumulates of the graphs that ran")
-        self.utilization = Gauge("weft_utilization", f"Utilization of the array in the last run, {multipliers_clock}", model,
-                                 registry=registry)
+        self.utilization = Gauge("arrayloom_utilization",
+                                 f"Utilization of the array in the last run, {multipliers_clock}", model, registry=registry)
         self.retries = counter("retries", "Requests run again because their replica was lost")
         self.lost = counter("replicas_lost", "Replicas that ended without being told to", [])
         self.reflashes = counter("reflashes", "Models loaded onto a device")
@@ -58,8 +58,8 @@ class _Watched:
 
     def collect(self) -> Iterator[Any]:
         for name, value in self._read().items():
-            yield GaugeMetricFamily(f"weft_{name}", name.replace("_", " ").capitalize(), value=value)
-        memory = GaugeMetricFamily("weft_resident_memory_bytes", "Resident memory of the service's processes",
+            yield GaugeMetricFamily(f"arrayloom_{name}", name.replace("_", " ").capitalize(), value=value)
+        memory = GaugeMetricFamily("arrayloom_resident_memory_bytes", "Resident memory of the service's processes",
                                    labels=["process"])
         for role, pid in self._processes().items():
             memory.add_metric([role], resident_bytes(pid))

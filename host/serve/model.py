@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from host.boundary import apply_tail
-from host.bundle import Bundle
-from host.bundle.bundle import input_dtype
-from host.serve.errors import Kind, ServeError, ServiceError
-from isa.program import Output
+from arrayloom.host.boundary import apply_tail
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.bundle.bundle import input_dtype
+from arrayloom.host.serve.errors import Kind, ServeError, ServiceError
+from arrayloom.isa.program import Output
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from host.protocol.open_inference import datatype
-from host.serve.errors import Kind, ServiceError
-from host.serve.model import Model, Port
-from host.serve.service import Service, State
+from arrayloom.host.protocol.open_inference import datatype
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.model import Model, Port
+from arrayloom.host.serve.service import Service, State
 
-SERVER = "weft"
-PLATFORM = "weft_program"
+SERVER = "arrayloom"
+PLATFORM = "arrayloom_program"
 EXTENSIONS = ["binary_tensor_data", "classification", "model_repository"]
 STATES = {State.AVAILABLE: "READY", State.LOADING: "LOADING", State.START: "UNAVAILABLE"}
 
 try:
-    VERSION = version("weft")
+    VERSION = version("arrayloom")
 except PackageNotFoundError:        # run from a source tree
     VERSION = "unknown"
 

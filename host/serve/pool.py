@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from host.serve.errors import Kind, ServiceError
-from host.serve.frames import Block
-from host.serve.logs import log
-from host.serve.metrics import Metrics
-from host.serve.model import Model
-from host.serve.process import ReplicaLostError, ReplicaProcess, RunTooLongError
-from host.serve.queue import Answer, Job, JobQueue
-from host.serve.settings import Reflash, Settings
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.frames import Block
+from arrayloom.host.serve.logs import log
+from arrayloom.host.serve.metrics import Metrics
+from arrayloom.host.serve.model import Model
+from arrayloom.host.serve.process import ReplicaLostError, ReplicaProcess, RunTooLongError
+from arrayloom.host.serve.queue import Answer, Job, JobQueue
+from arrayloom.host.serve.settings import Reflash, Settings
 
 LONGEST_PAUSE = 10.0
 

@@ -5,22 +5,19 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import host
-from host.serve.errors import Kind, ServiceError
-from host.serve.frames import Block, ClosedError, pack, receive
-from host.serve.model import Model
-from host.serve.settings import Settings
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.frames import Block, ClosedError, pack, receive
+from arrayloom.host.serve.model import Model
+from arrayloom.host.serve.settings import Settings
+from arrayloom.sim.rtl.process import PYTHON
 
 BUFFER = 1 << 22
 STOP_SECONDS = 5.0
 STANDARD_ERROR = 2
-_ROOT = str(Path(host.__file__).parents[1])
 
 
 class ReplicaLostError(Exception):
@@ -50,7 +47,8 @@ class ReplicaProcess:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "host.serve.replica", str(theirs.fileno()), settings.backend, str(settings.max_pixels),
+                *PYTHON, "-m", "arrayloom.host.serve.replica", str(theirs.fileno()), settings.backend,
+                str(settings.max_pixels),
                 stdin=asyncio.subprocess.DEVNULL, stdout=STANDARD_ERROR,
                 pass_fds=[theirs.fileno()], env=_environment(settings))
         reader, writer = await asyncio.open_connection(sock=ours, limit=BUFFER)
@@ -119,7 +117,6 @@ def _cause(code: int | None) -> str:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """The replica finds our packages, and replicas share the cores for linear algebra."""
-    path = os.pathsep.join(part for part in (_ROOT, os.environ.get("PYTHONPATH", "")) if part)
+    """Replicas share the cores for linear algebra."""
     threads = str(max(1, len(os.sched_getaffinity(0)) // settings.replicas))
-    return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    return os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}

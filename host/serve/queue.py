@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from host.serve.frames import Block
-from host.serve.model import Model
+from arrayloom.host.serve.frames import Block
+from arrayloom.host.serve.model import Model
 
 Clock = Callable[[], float]
 

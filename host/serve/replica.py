@@ -1,7 +1,7 @@
 """A replica: a process that holds one device, loads one model at a time, and runs what it is sent.
 
-``python -m host.serve.replica FD BACKEND MAX_PIXELS`` is started by the service, which holds the other end of socket FD.
-Images are decoded here, so that no file can bring down more than a replica.
+``python -m arrayloom.host.serve.replica FD BACKEND MAX_PIXELS`` is started by the service, which holds the other end of
+socket FD. Images are decoded here, so that no file can bring down more than a replica.
 """
 
 import io
@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrayloom.compiler.cost import predict
+from arrayloom.host.boundary import InputError
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.bundle.bundle import input_dtype
+from arrayloom.host.preprocess import MAX_PIXELS, ImageError, RecipeError, preprocess
+from arrayloom.host.serve.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking
+from arrayloom.host.session import Session
+from arrayloom.isa.errors import ArrayloomError
 from numpy.typing import NDArray
 from PIL import Image
-
-from compiler.cost import predict
-from host.boundary import InputError
-from host.bundle import Bundle
-from host.bundle.bundle import input_dtype
-from host.preprocess import MAX_PIXELS, ImageError, RecipeError, preprocess
-from host.serve.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking
-from host.session import Session
-from isa.errors import WeftError
 
 Array = NDArray[Any]
 Answer = tuple[dict[str, Any], list[Block]]
@@ -45,7 +44,7 @@ class Replica:
             return self._load(header) if header["op"] == "load" else self._run(header, blocks)
         except (InputError, ImageError, RecipeError) as error:
             return {"error": "INVALID", "message": str(error)}, []
-        except WeftError as error:
+        except ArrayloomError as error:
             return {"error": "UNAVAILABLE" if header["op"] == "load" else "INTERNAL", "message": str(error)}, []
 
     def _load(self, header: dict[str, Any]) -> Answer:

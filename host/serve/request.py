@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.model import Model, Port
+from arrayloom.host.serve.settings import Settings
 from numpy.typing import NDArray
-
-from host.serve.errors import Kind, ServiceError
-from host.serve.model import Model, Port
-from host.serve.settings import Settings
 
 Array = NDArray[Any]
 Encoded = list[bytes]

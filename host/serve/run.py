@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host.serve.errors import ServeError
-from host.serve.grpc_api import server as grpc_server
-from host.serve.http_api import server as http_server
-from host.serve.keys import KeyFile
-from host.serve.logs import log
-from host.serve.model import Model
-from host.serve.service import Service
-from host.serve.settings import Settings
+from arrayloom.host.serve.errors import ServeError
+from arrayloom.host.serve.grpc_api import server as grpc_server
+from arrayloom.host.serve.http_api import server as http_server
+from arrayloom.host.serve.keys import KeyFile
+from arrayloom.host.serve.logs import log
+from arrayloom.host.serve.model import Model
+from arrayloom.host.serve.service import Service
+from arrayloom.host.serve.settings import Settings
 
 LOOPBACK_NAMES = {"localhost"}
 

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.frames import Block, describe, restore
+from arrayloom.host.serve.keys import KeyFile
+from arrayloom.host.serve.logs import log
+from arrayloom.host.serve.metrics import Metrics
+from arrayloom.host.serve.model import Model, Repository
+from arrayloom.host.serve.pool import Pool
+from arrayloom.host.serve.queue import Answer
+from arrayloom.host.serve.request import Request, build
+from arrayloom.host.serve.settings import Reflash, Settings
 from numpy.typing import NDArray
-
-from host.serve.errors import Kind, ServiceError
-from host.serve.frames import Block, describe, restore
-from host.serve.keys import KeyFile
-from host.serve.logs import log
-from host.serve.metrics import Metrics
-from host.serve.model import Model, Repository
-from host.serve.pool import Pool
-from host.serve.queue import Answer
-from host.serve.request import Request, build
-from host.serve.settings import Reflash, Settings
 
 Array = NDArray[Any]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from host.preprocess import MAX_PIXELS
-from host.serve.errors import ServeError
+from arrayloom.host.preprocess import MAX_PIXELS
+from arrayloom.host.serve.errors import ServeError
 
 MIB = 1 << 20
 
@@ -28,7 +28,7 @@ class Settings:
     a request's head, and again for its body, to arrive; ``grace``: for what is accepted when the service is told to stop.
     """
 
-    name: str = "weft"
+    name: str = "arrayloom"
     host: str = "127.0.0.1"
     port: int = 50051
     http_port: int = 8501

@@ -1,7 +1,7 @@
 """What can go wrong with a synthesis."""
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class SynthesisError(WeftError):
+class SynthesisError(ArrayloomError):
     """A tool is missing, or refused the design: it does not fit the device, or the tool failed."""

@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from host.synthesis import nextpnr, yosys
-from host.synthesis.device import Device
-from host.synthesis.paths import Segment, segments
-from host.synthesis.tools import NEXTPNR, YOSYS
-from host.synthesis.yosys import MemoryUse
-from isa.config import Config
-from sim.rtl.progress import Report
-from sim.rtl.toolchain import converter_versions
+from arrayloom.host.synthesis import nextpnr, yosys
+from arrayloom.host.synthesis.device import Device
+from arrayloom.host.synthesis.paths import Segment, segments
+from arrayloom.host.synthesis.tools import NEXTPNR, YOSYS
+from arrayloom.host.synthesis.yosys import MemoryUse
+from arrayloom.isa.config import Config
+from arrayloom.sim.rtl.progress import Report
+from arrayloom.sim.rtl.toolchain import converter_versions
 
 CELLS = {"multipliers": yosys.MULTIPLIER, "block_rams": yosys.BLOCK_RAM, "luts": "TRELLIS_COMB",
          "registers": yosys.REGISTER}
@@ -75,7 +75,7 @@ def synthesize(config: Config, device: Device, seed: int, target_mhz: float, fol
 
     Raises ``SynthesisError`` when a tool is missing or fails, or the design does not fit the device.
     """
-    from host.synthesis.wrapper import SerialPins
+    from arrayloom.host.synthesis.wrapper import SerialPins
 
     versions = {tool.wheel: tool.version() for tool in (YOSYS, NEXTPNR)}
     versions |= dict(text.split() for text in converter_versions())

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from host.synthesis.device import Device
-from host.synthesis.tools import NEXTPNR
-from host.synthesis.yosys import NETLIST
-from sim.rtl.progress import Report
+from arrayloom.host.synthesis.device import Device
+from arrayloom.host.synthesis.tools import NEXTPNR
+from arrayloom.host.synthesis.yosys import NETLIST
+from arrayloom.sim.rtl.progress import Report
 
 REPORT, LOG = "report.json", "nextpnr.log"
 # Slow paths weigh more than by default, as wires take most of their time.

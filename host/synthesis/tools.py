@@ -2,13 +2,13 @@
 
 import importlib.util
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from host.synthesis.errors import SynthesisError
+from arrayloom.host.synthesis.errors import SynthesisError
+from arrayloom.sim.rtl.process import PYTHON
 
 SHOWN_LINES = 12
 
@@ -25,7 +25,7 @@ class Tool:
         """The wheel's version. Raises ``SynthesisError`` with the remedy when it is not installed."""
         if importlib.util.find_spec(self.module) is None:
             raise SynthesisError(f"the Python package '{self.wheel}' is not installed: it carries a tool that turns the "
-                                 "accelerator into a circuit. Install it with: pip install 'weft[synth]'")
+                                 "accelerator into a circuit. Install it with: pip install '.[synth]'")
         return metadata.version(self.wheel)
 
     def run(self, arguments: Sequence[str], folder: Path, seen: Callable[[str], None]) -> None:
@@ -36,7 +36,7 @@ class Tool:
         """
         program = f"import sys, {self.module}; sys.exit({self.module}.{self.function}(sys.argv[1:]))"
         lines = []
-        with subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=folder, text=True, errors="replace",
+        with subprocess.Popen([*PYTHON, "-c", program, *arguments], cwd=folder, text=True, errors="replace",
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             try:
                 for line in process.stdout or ():

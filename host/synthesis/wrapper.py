@@ -5,9 +5,8 @@ from typing import Any
 
 from amaranth import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
-
-from hdl.top import Accelerator
-from isa.config import Config
+from arrayloom.hdl.top import Accelerator
+from arrayloom.isa.config import Config
 
 CONNECTED = ("axi", "axil", "irq")
 """What a board connects; the accelerator's other ports are for simulation and stay open."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host.synthesis.paths import module_of, unit_of
-from host.synthesis.tools import YOSYS
-from sim.rtl.progress import Report
+from arrayloom.host.synthesis.paths import module_of, unit_of
+from arrayloom.host.synthesis.tools import YOSYS
+from arrayloom.sim.rtl.progress import Report
 
 TOP = "top"
 VERILOG, NETLIST = "design.v", "netlist.json"
@@ -42,7 +42,7 @@ class MemoryUse:
 
 def synthesize(component: Any, folder: Path, report: Report) -> None:
     """Writes ``design.v`` and ``netlist.json`` into ``folder``; raises ``SynthesisError`` when Yosys fails."""
-    from sim.rtl.verilog import write_verilog
+    from arrayloom.sim.rtl.verilog import write_verilog
 
     report("writing Verilog")
     write_verilog(component, folder / VERILOG, TOP, hierarchy=True)

@@ -1,6 +1,6 @@
 """Workspaces: models, images and services with versions and lineage, in one folder and without an account."""
 
-from host.workspace.errors import (
+from arrayloom.host.workspace.errors import (
     BusyError,
     DamagedError,
     ExistsError,
@@ -8,8 +8,8 @@ from host.workspace.errors import (
     NotFoundError,
     WorkspaceError,
 )
-from host.workspace.model import Model
-from host.workspace.workspace import Workspace
+from arrayloom.host.workspace.model import Model
+from arrayloom.host.workspace.workspace import Workspace
 
 __all__ = [
     "BusyError",

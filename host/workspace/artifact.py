@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from host.workspace import entries, lineage
-from host.workspace.entries import Entry, Filter, Parent
-from host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace import entries, lineage
+from arrayloom.host.workspace.entries import Entry, Filter, Parent
+from arrayloom.host.workspace.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from host.workspace.workspace import Workspace
+    from arrayloom.host.workspace.workspace import Workspace
 
 
 class Artifact:
@@ -137,7 +137,7 @@ class Artifact:
         Raises:
             InUseError: something depends on it, and not ``cascade``.
         """
-        from host.workspace.deletion import delete, delete_all
+        from arrayloom.host.workspace.deletion import delete, delete_all
 
         return delete_all(self.workspace, self.entry) if cascade else delete(self.workspace, self.entry)
 

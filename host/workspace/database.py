@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from host.workspace.errors import BusyError, DamagedError, NotFoundError
+from arrayloom.host.workspace.errors import BusyError, DamagedError, NotFoundError
 
 FILE = "registry.sqlite"
 SCHEMA_VERSION = 1
-APPLICATION_ID = 0x57454654  # "WEFT", so that file(1) and we know the file as ours
+APPLICATION_ID = 0x4C4F4F4D  # "LOOM", so that file(1) and we know the file as ours
 BUSY_SECONDS = 30.0
 
 _SCHEMA = """
@@ -73,14 +73,14 @@ class Database:
     def check(self) -> None:
         """Raises ``NotFoundError`` without a file, ``DamagedError`` for one that is not ours or of another version."""
         if not self.path.is_file():
-            raise NotFoundError(f"{self.path}: no such registry; create a workspace with: weft workspace create DIR")
+            raise NotFoundError(f"{self.path}: no such registry; create a workspace with: arrayloom workspace create DIR")
         with self.read() as connection:
             found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
         if found[0] != APPLICATION_ID:
-            raise DamagedError(f"{self.path}: not a registry of Weft's; restore it, or create the workspace elsewhere")
+            raise DamagedError(f"{self.path}: not a registry of Arrayloom's; restore it, or create the workspace elsewhere")
         if found[1] != SCHEMA_VERSION:
-            raise DamagedError(f"{self.path}: version {found[1]} of the registry's format, this Weft reads "
-                               f"{SCHEMA_VERSION}; use the Weft that made it")
+            raise DamagedError(f"{self.path}: version {found[1]} of the registry's format, this Arrayloom reads "
+                               f"{SCHEMA_VERSION}; use the Arrayloom that made it")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

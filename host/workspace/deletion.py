@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from host.workspace import entries, lineage
-from host.workspace.entries import Entry
-from host.workspace.errors import InUseError, NotFoundError
+from arrayloom.host.workspace import entries, lineage
+from arrayloom.host.workspace.entries import Entry
+from arrayloom.host.workspace.errors import InUseError, NotFoundError
 
 if TYPE_CHECKING:
-    from host.workspace.workspace import Workspace
+    from arrayloom.host.workspace.workspace import Workspace
 
 
 def delete(workspace: Workspace, entry: Entry) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def delete_all(workspace: Workspace, entry: Entry) -> tuple[str, ...]:
 
 def _settle(workspace: Workspace, entry: Entry) -> None:
     """Operations whose process was killed keep nothing: their state is found out by looking."""
-    from host.workspace.operation import Operation
+    from arrayloom.host.workspace.operation import Operation
 
     with workspace.database.read() as connection:
         found = [other for other in lineage.dependents(connection, entry) if other.kind == "operation"]
@@ -54,15 +54,15 @@ def _settle(workspace: Workspace, entry: Entry) -> None:
 def _end(workspace: Workspace, entry: Entry) -> None:
     """Stops the process that an operation, an image in the making or a service has."""
     if entry.kind == "operation":
-        from host.workspace.operation import Operation
+        from arrayloom.host.workspace.operation import Operation
 
         Operation.of(workspace, entry).cancel()
     if entry.kind == "image":
-        from host.workspace.image.image import Image
+        from arrayloom.host.workspace.image.image import Image
 
         if building := Image.of(workspace, entry).operation:
             building.cancel()
     if entry.kind == "service":
-        from host.workspace.service.webservice import Webservice
+        from arrayloom.host.workspace.service.webservice import Webservice
 
         Webservice.of(workspace, entry).stop()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from host.workspace.errors import NotFoundError, WorkspaceError
+from arrayloom.host.workspace.errors import NotFoundError, WorkspaceError
 
 KINDS = ("model", "image", "service", "operation")
 Filter = str | Sequence[str]

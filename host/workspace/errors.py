@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class WorkspaceError(WeftError):
+class WorkspaceError(ArrayloomError):
     """Something in a workspace is not as it must be; ``status`` is the HTTP status of the same fault on the wire."""
 
     status = 400

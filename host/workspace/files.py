@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.errors import WorkspaceError
 
 CHUNK = 1 << 20
 LOCK = ".lock"

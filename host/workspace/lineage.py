@@ -6,8 +6,8 @@ that stands on its own: the model that it was made from may go before it, once n
 
 import sqlite3
 
-from host.workspace import entries
-from host.workspace.entries import Entry
+from arrayloom.host.workspace import entries
+from arrayloom.host.workspace.entries import Entry
 
 _DESCENDANTS = """
 WITH RECURSIVE descendants (id) AS (

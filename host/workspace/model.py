@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from host.workspace import files
-from host.workspace.artifact import Artifact
-from host.workspace.entries import Draft
-from host.workspace.errors import DamagedError, ExistsError, WorkspaceError
-from host.workspace.names import check_name
+from arrayloom.host.workspace import files
+from arrayloom.host.workspace.artifact import Artifact
+from arrayloom.host.workspace.entries import Draft
+from arrayloom.host.workspace.errors import DamagedError, ExistsError, WorkspaceError
+from arrayloom.host.workspace.names import check_name
 
 if TYPE_CHECKING:
-    from host.workspace.workspace import Workspace
+    from arrayloom.host.workspace.workspace import Workspace
 
-SUFFIXES = {".onnx": "onnx", ".weft": "weft", ".pt2": "torch"}
+SUFFIXES = {".onnx": "onnx", ".loom": "arrayloom", ".pt2": "torch"}
 
 
 class Model(Artifact):
@@ -34,7 +34,7 @@ class Model(Artifact):
         """Copies a model into the workspace under the name's next version.
 
         Args:
-            model_path: an ONNX file (one with external data as a folder that holds both), a program (``.weft``), a
+            model_path: an ONNX file (one with external data as a folder that holds both), a program (``.loom``), a
                 PyTorch archive (``.pt2``, from ``torch.export.save``) or a TensorFlow SavedModel's folder.
             model_name: 1 to 255 letters, digits, '-', '.', '_', beginning with a letter or digit.
             tags: may be changed later.
@@ -51,7 +51,7 @@ class Model(Artifact):
 
     @property
     def framework(self) -> str:
-        """onnx, weft, torch or tensorflow."""
+        """onnx, arrayloom, torch or tensorflow."""
         return str(self.entry.details["framework"])
 
     @property
@@ -62,7 +62,7 @@ class Model(Artifact):
     @property
     def file(self) -> Path:
         """The model's own file: the program beside its labels, the ONNX file beside its data."""
-        return _own_file(self.path) if self.framework in ("onnx", "weft") else self.path
+        return _own_file(self.path) if self.framework in ("onnx", "arrayloom") else self.path
 
     def verify(self) -> None:
         """Raises ``DamagedError`` when the files are not those that were registered."""
@@ -92,10 +92,10 @@ def framework_of(path: Path) -> str:
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "tensorflow"
-        own = [p for p in path.iterdir() if p.suffix in (".onnx", ".weft")] if path.is_dir() else []
+        own = [p for p in path.iterdir() if p.suffix in (".onnx", ".loom")] if path.is_dir() else []
         if len(own) == 1:
             return SUFFIXES[own[0].suffix]
-        raise WorkspaceError(f"{path}: holds neither a saved_model.pb nor exactly one .onnx or .weft file; give the model's "
+        raise WorkspaceError(f"{path}: holds neither a saved_model.pb nor exactly one .onnx or .loom file; give the model's "
                              "own file")
     if not path.is_file():
         raise WorkspaceError(f"{path}: no such file; give the path of a model")

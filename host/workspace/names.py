@@ -2,8 +2,8 @@
 
 import re
 
-from host.names import NAME
-from host.workspace.errors import WorkspaceError
+from arrayloom.host.names import NAME
+from arrayloom.host.workspace.errors import WorkspaceError
 
 
 def check_name(name: str, what: str) -> str:

@@ -10,27 +10,26 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TextIO
 
-from host.workspace import entries, files, lineage
-from host.workspace.artifact import Artifact
-from host.workspace.entries import Draft, Entry
-from host.workspace.errors import NotFoundError, WorkspaceError
+from arrayloom.host.workspace import entries, files, lineage
+from arrayloom.host.workspace.artifact import Artifact
+from arrayloom.host.workspace.entries import Draft, Entry
+from arrayloom.host.workspace.errors import NotFoundError, WorkspaceError
+from arrayloom.sim.rtl.process import PYTHON
 
 if TYPE_CHECKING:
-    from host.workspace.workspace import Also, Workspace
+    from arrayloom.host.workspace.workspace import Also, Workspace
 
 NOT_STARTED, RUNNING, SUCCEEDED, FAILED = "NotStarted", "Running", "Succeeded", "Failed"
 CANCELLED, TIMED_OUT = "Cancelled", "TimedOut"
 LIVE = (NOT_STARTED, RUNNING)
 REQUEST, LOG = "request.json", "log.txt"
 POLL_SECONDS = 0.05
-_HOME = str(Path(__file__).parents[2])
 GRACE_SECONDS = 5.0
 """How long a worker that is stopped may take before it is killed."""
 
@@ -68,12 +67,10 @@ class Operation(Artifact):
 
     def _spawn(self, lock: int) -> None:
         os.set_inheritable(lock, True)
-        command = [sys.executable, "-m", "host.workspace.worker", str(self.workspace.path), str(self.entry.id), str(lock)]
-        # The worker finds this very Weft, installed or not.
-        found = os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))
+        command = [*PYTHON, "-m", "arrayloom.host.workspace.worker", str(self.workspace.path), str(self.entry.id), str(lock)]
         with (self.path / LOG).open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock],
-                                             env={**os.environ, "PYTHONPATH": found}, start_new_session=True)
+                                             start_new_session=True)
 
     @property
     def status(self) -> str:
@@ -180,8 +177,8 @@ def _insert(workspace: Workspace, job: str, place: Path, parents: Sequence[Entry
 
 
 def _artifact(kind: str) -> type[Artifact]:
-    from host.workspace.image.image import Image
-    from host.workspace.model import Model
+    from arrayloom.host.workspace.image.image import Image
+    from arrayloom.host.workspace.model import Model
 
     kinds: dict[str, type[Artifact]] = {"model": Model, "image": Image}
     return kinds[kind]

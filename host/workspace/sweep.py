@@ -7,8 +7,8 @@ hold a lock while their process lives.
 
 from pathlib import Path
 
-from host.workspace import files
-from host.workspace.database import Database
+from arrayloom.host.workspace import files
+from arrayloom.host.workspace.database import Database
 
 _DEPTH = {"models": 2, "images": 2, "services": 2, "operations": 1}
 

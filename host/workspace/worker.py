@@ -1,4 +1,7 @@
-"""The process of an operation: ``python -m host.workspace.worker WORKSPACE ID LOCK``; started by ``Operation.start``."""
+"""The process of an operation: ``python -m arrayloom.host.workspace.worker WORKSPACE ID LOCK``.
+
+Started by ``Operation.start``.
+"""
 
 import json
 import os
@@ -9,16 +12,16 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NoReturn
 
-from compiler.errors import UnsupportedError
-from host.workspace import entries, operation
-from host.workspace.operation import FAILED, NOT_STARTED, REQUEST, RUNNING, Operation
-from host.workspace.workspace import Workspace
-from isa.errors import WeftError
+from arrayloom.compiler.errors import UnsupportedError
+from arrayloom.host.workspace import entries, operation
+from arrayloom.host.workspace.operation import FAILED, NOT_STARTED, REQUEST, RUNNING, Operation
+from arrayloom.host.workspace.workspace import Workspace
+from arrayloom.isa.errors import ArrayloomError
 
 Job = Callable[[Operation, Mapping[str, Any]], None]
 """Does the work and ends the operation in the transaction that publishes its result."""
 
-JOBS = {"convert": "host.workspace.convert.job", "image": "host.workspace.image.job"}
+JOBS = {"convert": "arrayloom.host.workspace.convert.job", "image": "arrayloom.host.workspace.image.job"}
 """The jobs, each a module with a function ``run``; imported only when needed."""
 
 
@@ -47,11 +50,11 @@ def _perform(running: Operation) -> int:
         print("ended from outside; the result was thrown away", flush=True)
     except UnsupportedError as error:
         running.finish(FAILED, str(error), unsupported=[vars(node) for node in error.nodes])
-    except WeftError as error:
+    except ArrayloomError as error:
         running.finish(FAILED, str(error))
     except Exception as error:
         traceback.print_exc()
-        running.finish(FAILED, f"an error in Weft itself, {type(error).__name__}: {error}; its log has the trace")
+        running.finish(FAILED, f"an error in Arrayloom itself, {type(error).__name__}: {error}; its log has the trace")
     else:
         return 0
     return 1

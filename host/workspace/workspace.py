@@ -9,21 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host.workspace import entries, files
-from host.workspace.database import FILE, Database
-from host.workspace.entries import Draft, Entry
-from host.workspace.errors import ExistsError, NotFoundError, WorkspaceError
-from host.workspace.names import check_name
-from host.workspace.sweep import sweep
+from arrayloom.host.workspace import entries, files
+from arrayloom.host.workspace.database import FILE, Database
+from arrayloom.host.workspace.entries import Draft, Entry
+from arrayloom.host.workspace.errors import ExistsError, NotFoundError, WorkspaceError
+from arrayloom.host.workspace.names import check_name
+from arrayloom.host.workspace.sweep import sweep
 
 if TYPE_CHECKING:
-    from host.workspace.image.image import Image
-    from host.workspace.model import Model
-    from host.workspace.service.webservice import Webservice
+    from arrayloom.host.workspace.image.image import Image
+    from arrayloom.host.workspace.model import Model
+    from arrayloom.host.workspace.service.webservice import Webservice
 
 MARKER = "workspace.json"
-CONFIG = Path(".weft") / "config.json"
-FORMAT = 1
+CONFIG = Path(".arrayloom") / "config.json"
+FORMAT = 2
 FOLDERS = ("staging", "models", "images", "services", "operations")
 Also = Callable[[sqlite3.Connection, Entry], None]
 
@@ -41,10 +41,11 @@ class Workspace:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
-        marker = _read_json(self.path / MARKER, f"no workspace at {self.path}; make one with: weft workspace create DIR")
+        marker = _read_json(self.path / MARKER,
+                            f"no workspace at {self.path}; make one with: arrayloom workspace create DIR")
         if marker.get("format") != FORMAT:
-            raise WorkspaceError(f"{self.path / MARKER}: format {marker.get('format')!r}, this Weft reads {FORMAT}; use the "
-                                 "Weft that made the workspace")
+            raise WorkspaceError(f"{self.path / MARKER}: format {marker.get('format')!r}, this Arrayloom reads {FORMAT}; "
+                                 "create a new workspace, register the models there and convert them again")
         self.name = str(marker["name"])
         self.database = Database(self.path / FILE)
         self.database.check()
@@ -79,7 +80,7 @@ class Workspace:
 
     @classmethod
     def from_config(cls, path: str | Path | None = None) -> "Workspace":
-        """The workspace that the nearest ``.weft/config.json`` names, or that ``path`` lies in.
+        """The workspace that the nearest ``.arrayloom/config.json`` names, or that ``path`` lies in.
 
         Looks in ``path`` (the current folder where None) and then in its parents; raises ``NotFoundError``.
         """
@@ -93,7 +94,7 @@ class Workspace:
                     raise WorkspaceError(f"{folder / CONFIG}: has no text \"workspace\"; write it with write_config()")
                 return cls(folder / config["workspace"])
         raise NotFoundError(f"neither {start} nor a folder above it is a workspace or has a {CONFIG}; create one with: "
-                            "weft workspace create DIR")
+                            "arrayloom workspace create DIR")
 
     def write_config(self, path: str | Path = ".") -> Path:
         """Lets ``from_config`` find this workspace from the folder ``path`` on; returns the file."""
@@ -113,21 +114,21 @@ class Workspace:
     @property
     def models(self) -> "dict[str, Model]":
         """The latest version of every model, by name."""
-        from host.workspace.model import Model
+        from arrayloom.host.workspace.model import Model
 
         return {model.name: model for model in Model.list(self, latest=True)}
 
     @property
     def images(self) -> "dict[str, Image]":
         """The latest version of every image, by name."""
-        from host.workspace.image.image import Image
+        from arrayloom.host.workspace.image.image import Image
 
         return {image.name: image for image in Image.list(self, latest=True)}
 
     @property
     def webservices(self) -> "dict[str, Webservice]":
         """Every service, by name."""
-        from host.workspace.service.webservice import Webservice
+        from arrayloom.host.workspace.service.webservice import Webservice
 
         return {service.name: service for service in Webservice.list(self)}
 

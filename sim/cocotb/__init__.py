@@ -1,1 +1,1 @@
-"""The RTL under cocotb: slower than ``sim.rtl``, but with buses, memory and faults that an outside library plays."""
+"""The RTL under cocotb: slower than ``arrayloom.sim.rtl``, but an outside library plays buses, memory and faults."""

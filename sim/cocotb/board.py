@@ -1,17 +1,16 @@
-"""The whole accelerator under cocotb, with the interface of the in-process simulator (``sim.rtl.simulator``)."""
+"""The whole accelerator under cocotb, with the interface of the in-process simulator (``arrayloom.sim.rtl.simulator``)."""
 
 from typing import Any, Self
 
 import cocotb
 import numpy as np
+from arrayloom.isa.config import Config
+from arrayloom.sim.cocotb.memory import BoardMemory, Traffic, connect_memory
+from arrayloom.sim.cocotb.registers import Registers
+from arrayloom.sim.rtl.simulator import RESET_CYCLES, Stop
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, RisingEdge
 from numpy.typing import NDArray
-
-from isa.config import Config
-from sim.cocotb.memory import BoardMemory, Traffic, connect_memory
-from sim.cocotb.registers import Registers
-from sim.rtl.simulator import RESET_CYCLES, Stop
 
 PERIOD_NS = 10
 

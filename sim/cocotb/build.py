@@ -8,16 +8,15 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+from arrayloom.sim.rtl.build import produce_verilog
+from arrayloom.sim.rtl.cache import Cache, default_cache
+from arrayloom.sim.rtl.design import Design, digest_files
+from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.progress import Report, Stopwatch
+from arrayloom.sim.rtl.toolchain import Toolchain, ToolError, find_toolchain
+from arrayloom.sim.rtl.variants import CHECKED
+from arrayloom.sim.rtl.verilog import TOP
 from cocotb_tools.runner import VerilatorControlFile, Verilog, get_runner
-
-from sim.rtl.build import produce_verilog
-from sim.rtl.cache import Cache, default_cache
-from sim.rtl.design import Design, digest_files
-from sim.rtl.errors import BuildError
-from sim.rtl.progress import Report, Stopwatch
-from sim.rtl.toolchain import Toolchain, ToolError, find_toolchain
-from sim.rtl.variants import CHECKED
-from sim.rtl.verilog import TOP
 
 LOG = "build.log"
 SHOWN_LINES = 25
@@ -27,9 +26,9 @@ MAKE_VARIABLES = "CXX=g++ CFG_CXXFLAGS_STD=-std=gnu++20 CFG_CXXFLAGS_PCH_I=-incl
 
 
 def build(design: Design, cache: Path | None = None, report: Report | None = None) -> Path:
-    """The folder with the executable ``sim.rtl.verilog.TOP`` that simulates ``design``, from the cache or made now.
+    """The folder with the executable ``arrayloom.sim.rtl.verilog.TOP`` that simulates ``design``, cached or made now.
 
-    Assertions are on and only the ports can be seen. ``cache`` and ``report`` as for ``sim.rtl.build.build``.
+    Assertions are on and only the ports can be seen. ``cache`` and ``report`` as for ``arrayloom.sim.rtl.build.build``.
 
     Raises ``ToolError`` when a tool is missing and ``BuildError`` when one fails or the cache cannot be written.
     """
@@ -47,7 +46,7 @@ def build(design: Design, cache: Path | None = None, report: Report | None = Non
 
 
 def _find_tools() -> Toolchain:
-    """Beside those of ``sim.rtl``, the tools that Verilator's script and its makefile need."""
+    """Beside those of ``arrayloom.sim.rtl``, the tools that Verilator's script and its makefile need."""
     for tool in ("perl", "make"):
         if shutil.which(tool) is None:
             raise ToolError(f"{tool} is not on PATH: the build for cocotb needs it. Install it, for example with "

@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from arrayloom.sim.cocotb.memory import Traffic
+from arrayloom.sim.rtl.errors import SimulationError
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
-
-from sim.cocotb.memory import Traffic
-from sim.rtl.errors import SimulationError
 
 WORD = 4
 

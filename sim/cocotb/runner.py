@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from arrayloom.isa.errors import ArrayloomError
+from arrayloom.sim.rtl.verilog import TOP
 from cocotb_tools.runner import get_runner
-
-from isa.errors import WeftError
-from sim.rtl.verilog import TOP
 
 SETTINGS = "settings.json"
 LOG = "simulation.log"
@@ -19,13 +18,13 @@ RESULTS = "results.xml"
 SHOWN_LINES = 60
 
 
-class BenchError(WeftError):
+class BenchError(ArrayloomError):
     """A bench that failed; the message holds what failed and the end of the simulation's log."""
 
 
 def run_bench(simulator: Path, module: Path, test: str, folder: Path, settings: Mapping[str, Any] | None = None,
               seed: int = 0, assertions: bool = True) -> None:
-    """Runs the cocotb test ``test`` of the file ``module`` in a simulator of ``sim.cocotb.build.build``.
+    """Runs the cocotb test ``test`` of the file ``module`` in a simulator of ``arrayloom.sim.cocotb.build.build``.
 
     ``folder`` takes log and results, and is the bench's working folder. The bench finds ``settings`` (JSON values) with
     ``read_settings``. ``seed`` is that of the bench's ``random`` and of what the hardware does not initialize.

@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from isa.config import Config
-from isa.errors import WeftError
-from isa.fields import Instruction, Unit
-from isa.image import Memory, build_memory, read_slot, write_inputs
-from isa.instructions import (
+from arrayloom.isa.config import Config
+from arrayloom.isa.errors import ArrayloomError
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.image import Memory, build_memory, read_slot, write_inputs
+from arrayloom.isa.instructions import (
     Convolve,
     Drain,
     End,
@@ -23,12 +21,13 @@ from isa.instructions import (
     Store,
     Vector,
 )
-from isa.layout import from_signed
-from isa.program import Program, Stage
-from sim.emulator import transfer
-from sim.emulator.convolve import Convolver
-from sim.emulator.machine import EmulatorError, Machine
-from sim.emulator.post import Poster
+from arrayloom.isa.layout import from_signed
+from arrayloom.isa.program import Program, Stage
+from arrayloom.sim.emulator import transfer
+from arrayloom.sim.emulator.convolve import Convolver
+from arrayloom.sim.emulator.machine import EmulatorError, Machine
+from arrayloom.sim.emulator.post import Poster
+from numpy.typing import NDArray
 
 
 @dataclass
@@ -84,7 +83,7 @@ class Emulator:
                 break
             try:
                 _step(machine, instruction, actions[type(instruction)])
-            except WeftError as error:
+            except ArrayloomError as error:
                 raise EmulatorError(f"instruction {index} ({instruction.mnemonic()}): {error}") from None
             self._note(index, instruction, poster, convolver, capture)
             if progress:

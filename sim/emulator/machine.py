@@ -4,11 +4,10 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
+from arrayloom.isa.config import Config
+from arrayloom.isa.errors import ArrayloomError
+from arrayloom.isa.fields import Instruction, Unit
 from numpy.typing import NDArray
-
-from isa.config import Config
-from isa.errors import WeftError
-from isa.fields import Instruction, Unit
 
 HALVES = 2
 
@@ -16,7 +15,7 @@ Words = NDArray[np.int8]
 Sums = NDArray[np.int32]
 
 
-class EmulatorError(WeftError):
+class EmulatorError(ArrayloomError):
     """A program that breaks the rules of the ISA; names the instruction, the rule and the values."""
 
 

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from arrayloom.isa import arithmetic
+from arrayloom.isa.instructions import THRESHOLDS, Drain, Pool, PoolKind, PostInstruction, ResidualInstruction, Vector
+from arrayloom.isa.program import Stage
+from arrayloom.sim.emulator.machine import EmulatorError, Machine
+from arrayloom.sim.emulator.window import window
 from numpy.typing import NDArray
-
-from isa import arithmetic
-from isa.instructions import THRESHOLDS, Drain, Pool, PoolKind, PostInstruction, ResidualInstruction, Vector
-from isa.program import Stage
-from sim.emulator.machine import EmulatorError, Machine
-from sim.emulator.window import window
 
 Result = NDArray[np.int8]
 

@@ -1,10 +1,9 @@
 """The LOAD and STORE instructions."""
 
 import numpy as np
+from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from arrayloom.sim.emulator.machine import EmulatorError, Machine
 from numpy.typing import NDArray
-
-from isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
-from sim.emulator.machine import EmulatorError, Machine
 
 
 def load_weights(machine: Machine, instruction: LoadWeights) -> None:

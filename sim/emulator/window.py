@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
+from arrayloom.isa.instructions import Convolve, Pool
 from numpy.typing import NDArray
-
-from isa.instructions import Convolve, Pool
 
 
 class Window(NamedTuple):

@@ -8,13 +8,13 @@ nothing.
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.rtl.cache import Cache, default_cache
-from sim.rtl.compile import LIBRARY, compile_library, library_digest
-from sim.rtl.design import Design, digest_files
-from sim.rtl.progress import Report, Stopwatch
-from sim.rtl.toolchain import converter_versions, find_toolchain
-from sim.rtl.variants import FAST, Variant
-from sim.rtl.verilog import write_fast_verilog, write_verilog
+from arrayloom.sim.rtl.cache import Cache, default_cache
+from arrayloom.sim.rtl.compile import LIBRARY, compile_library, library_digest
+from arrayloom.sim.rtl.design import Design, digest_files
+from arrayloom.sim.rtl.progress import Report, Stopwatch
+from arrayloom.sim.rtl.toolchain import converter_versions, find_toolchain
+from arrayloom.sim.rtl.variants import FAST, Variant
+from arrayloom.sim.rtl.verilog import write_fast_verilog, write_verilog
 
 VERILOG = "design.v"
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sim.rtl.errors import BuildError
-from sim.rtl.progress import Report
+from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.progress import Report
 
 
 def default_cache() -> Path:
-    """``$XDG_CACHE_HOME/weft``, or ``~/.cache/weft``."""
+    """``$XDG_CACHE_HOME/arrayloom``, or ``~/.cache/arrayloom``."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "weft"
+    return (Path(base) if base else Path.home() / ".cache") / "arrayloom"
 
 
 class Cache:

@@ -4,13 +4,13 @@ import platform
 import re
 from pathlib import Path
 
-from sim.rtl.cache import Cache
-from sim.rtl.design import digest_files
-from sim.rtl.process import Job, default_workers, run_jobs, run_tool
-from sim.rtl.progress import Report
-from sim.rtl.toolchain import FST_LIBRARIES, Toolchain, require_fst
-from sim.rtl.variants import Variant, Waves
-from sim.rtl.verilog import TOP
+from arrayloom.sim.rtl.cache import Cache
+from arrayloom.sim.rtl.design import digest_files
+from arrayloom.sim.rtl.process import Job, default_workers, run_jobs, run_tool
+from arrayloom.sim.rtl.progress import Report
+from arrayloom.sim.rtl.toolchain import FST_LIBRARIES, Toolchain, require_fst
+from arrayloom.sim.rtl.variants import Variant, Waves
+from arrayloom.sim.rtl.verilog import TOP
 
 LIBRARY = "simulator.so"
 HARNESS = Path(__file__).parent / "harness"
@@ -53,7 +53,7 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
     report("verilate")
     command: list[str | Path] = [toolchain.verilator, *VERILATE, *variant.verilator_options, verilog]
     run_tool(command, "Verilator", folder, toolchain.environment())
-    definitions = (f"-DWEFT_WORD_BYTES={word_bytes}", f"-DWEFT_BOTH_EDGES={int(variant.both_edges)}")
+    definitions = (f"-DARRAYLOOM_WORD_BYTES={word_bytes}", f"-DARRAYLOOM_BOTH_EDGES={int(variant.both_edges)}")
     sources = sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size) + _harness_units()
     jobs = _compilations(sources, folder, (*definitions, *_trace(variant)), toolchain)
     run_jobs(jobs, workers, folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))

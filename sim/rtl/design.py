@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from isa.config import Config
+from arrayloom.isa.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +52,7 @@ def digest_files(files: Iterable[Path], *texts: str) -> str:
 def accelerator(config: Config) -> Design:
     """The accelerator of that configuration."""
     def make() -> Any:
-        from hdl.top import Accelerator
+        from arrayloom.hdl.top import Accelerator
 
         return Accelerator(config)
 

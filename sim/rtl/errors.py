@@ -1,11 +1,11 @@
 """What can go wrong with the RTL simulation, beside a missing tool (sim/rtl/toolchain.py)."""
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class BuildError(WeftError):
+class BuildError(ArrayloomError):
     """The simulator could not be built: a tool refused its input, or the cache folder cannot be used."""
 
 
-class SimulationError(WeftError):
+class SimulationError(ArrayloomError):
     """The simulated accelerator broke a rule of its bus, failed an assertion or did not answer, or was used wrongly."""

@@ -4,8 +4,7 @@ import ctypes
 from pathlib import Path
 
 import numpy as np
-
-from sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.errors import BuildError
 
 BYTES = ctypes.POINTER(ctypes.c_uint8)
 WORDS = ctypes.POINTER(ctypes.c_uint32)
@@ -13,52 +12,52 @@ HANDLE = ctypes.c_void_p
 
 
 class TimingStruct(ctypes.Structure):
-    """``weft::Timing`` of harness/settings.h."""
+    """``arrayloom::Timing`` of harness/settings.h."""
 
     _fields_ = [("latency", ctypes.c_uint32), ("outstanding", ctypes.c_uint32), ("beat_interval", ctypes.c_uint32),
                 ("stall_percent", ctypes.c_uint32), ("seed", ctypes.c_uint64)]
 
 
 class StatisticsStruct(ctypes.Structure):
-    """``weft::Statistics`` of harness/settings.h."""
+    """``arrayloom::Statistics`` of harness/settings.h."""
 
     _fields_ = [(name, ctypes.c_uint64) for name in ("read_bursts", "read_beats", "read_busy_cycles", "write_bursts",
                                                      "write_beats", "write_busy_cycles")]
 
 
 SEGMENT = np.dtype([(name, np.uint32) for name in ("cycles", "causes", "retired", "words_read", "words_written")])
-"""``weft::Segment`` of harness/settings.h."""
+"""``arrayloom::Segment`` of harness/settings.h."""
 
 _U32, _U64, _I32 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int32
 _P32 = ctypes.POINTER(_U32)
 
 FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
-    "weft_word_bytes": (_U32, ()),
-    "weft_create": (HANDLE, (BYTES, _U64, _U64, _U64)),
-    "weft_destroy": (None, (HANDLE,)),
-    "weft_configure": (_I32, (HANDLE, ctypes.POINTER(TimingStruct))),
-    "weft_add_fault": (None, (HANDLE, _U64, _U64)),
-    "weft_clear_faults": (None, (HANDLE,)),
-    "weft_reset": (None, (HANDLE, _U32)),
-    "weft_run": (_I32, (HANDLE, _U64, _I32)),
-    "weft_write_register": (_I32, (HANDLE, _U32, _U32, _P32)),
-    "weft_read_register": (_I32, (HANDLE, _U32, _P32, _P32)),
-    "weft_cycles": (_U64, (HANDLE,)),
-    "weft_irq": (_I32, (HANDLE,)),
-    "weft_failure": (ctypes.c_char_p, (HANDLE,)),
-    "weft_statistics": (None, (HANDLE, ctypes.POINTER(StatisticsStruct))),
-    "weft_record": (None, (HANDLE, _I32)),
-    "weft_clear_record": (None, (HANDLE,)),
-    "weft_recorded": (_U64, (HANDLE, ctypes.POINTER(WORDS), ctypes.POINTER(BYTES))),
-    "weft_record_events": (None, (HANDLE, _I32)),
-    "weft_clear_events": (None, (HANDLE,)),
-    "weft_events": (_U64, (HANDLE, ctypes.POINTER(WORDS))),
+    "arrayloom_word_bytes": (_U32, ()),
+    "arrayloom_create": (HANDLE, (BYTES, _U64, _U64, _U64)),
+    "arrayloom_destroy": (None, (HANDLE,)),
+    "arrayloom_configure": (_I32, (HANDLE, ctypes.POINTER(TimingStruct))),
+    "arrayloom_add_fault": (None, (HANDLE, _U64, _U64)),
+    "arrayloom_clear_faults": (None, (HANDLE,)),
+    "arrayloom_reset": (None, (HANDLE, _U32)),
+    "arrayloom_run": (_I32, (HANDLE, _U64, _I32)),
+    "arrayloom_write_register": (_I32, (HANDLE, _U32, _U32, _P32)),
+    "arrayloom_read_register": (_I32, (HANDLE, _U32, _P32, _P32)),
+    "arrayloom_cycles": (_U64, (HANDLE,)),
+    "arrayloom_irq": (_I32, (HANDLE,)),
+    "arrayloom_failure": (ctypes.c_char_p, (HANDLE,)),
+    "arrayloom_statistics": (None, (HANDLE, ctypes.POINTER(StatisticsStruct))),
+    "arrayloom_record": (None, (HANDLE, _I32)),
+    "arrayloom_clear_record": (None, (HANDLE,)),
+    "arrayloom_recorded": (_U64, (HANDLE, ctypes.POINTER(WORDS), ctypes.POINTER(BYTES))),
+    "arrayloom_record_events": (None, (HANDLE, _I32)),
+    "arrayloom_clear_events": (None, (HANDLE,)),
+    "arrayloom_events": (_U64, (HANDLE, ctypes.POINTER(WORDS))),
 }
 
 WAVE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
-    "weft_open_waves": (_I32, (HANDLE, ctypes.c_char_p, _U64, _U64)),
-    "weft_close_waves": (None, (HANDLE,)),
-    "weft_recording_waves": (_I32, (HANDLE,)),
+    "arrayloom_open_waves": (_I32, (HANDLE, ctypes.c_char_p, _U64, _U64)),
+    "arrayloom_close_waves": (None, (HANDLE,)),
+    "arrayloom_recording_waves": (_I32, (HANDLE,)),
 }
 
 

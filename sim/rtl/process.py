@@ -4,14 +4,17 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.errors import BuildError
 
+PYTHON = (sys.executable, "-P")
+"""How a child process starts Python: the current folder, which is the user's, is not on its path."""
 POLL_SECONDS = 0.01
 SHOWN_LINES = 25
 

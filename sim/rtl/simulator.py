@@ -9,11 +9,10 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from arrayloom.sim.rtl.build import Build
+from arrayloom.sim.rtl.errors import SimulationError
+from arrayloom.sim.rtl.library import BYTES, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
 from numpy.typing import NDArray
-
-from sim.rtl.build import Build
-from sim.rtl.errors import SimulationError
-from sim.rtl.library import BYTES, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
 
 TIMING_LIMITS = {"latency": (1, 1 << 20), "outstanding": (1, 256), "beat_interval": (1, 1 << 20),
                  "stall_percent": (0, 99), "seed": (0, (1 << 64) - 1)}
@@ -31,7 +30,7 @@ class Stop(enum.Enum):
 
 @dataclass(frozen=True)
 class Timing:
-    """How the memory answers; times in clock cycles. The default is the model in which Weft's figures are given.
+    """How the memory answers; times in clock cycles. The default is the model in which Arrayloom's figures are given.
 
     Attributes:
         latency: from an address taken to its first beat, and from the last write beat to the response.
@@ -89,7 +88,7 @@ class RtlSimulator:
                                   "dimension, contiguous and writeable")
         self.build, self.memory, self.base = build, memory, base
         self._library = load(build.library, build.variant.waves is not None)
-        self._handle: int | None = self._library.weft_create(memory.ctypes.data_as(BYTES), memory.size, base, seed)
+        self._handle: int | None = self._library.arrayloom_create(memory.ctypes.data_as(BYTES), memory.size, base, seed)
         self.timing = timing or Timing()
         self.reset()
 
@@ -107,7 +106,7 @@ class RtlSimulator:
     def close(self) -> None:
         """Frees the model and finishes its waveforms. Every other use afterwards raises ``SimulationError``."""
         if self._handle is not None:
-            self._library.weft_destroy(self._handle)
+            self._library.arrayloom_destroy(self._handle)
             self._handle = None
 
     @property
@@ -124,7 +123,7 @@ class RtlSimulator:
     @timing.setter
     def timing(self, timing: Timing) -> None:
         struct = TimingStruct(**asdict(timing))
-        if not self._library.weft_configure(self._simulation, ctypes.byref(struct)):
+        if not self._library.arrayloom_configure(self._simulation, ctypes.byref(struct)):
             raise SimulationError("the memory's timing cannot change while bursts are outstanding: reset first, or run "
                                   "until idle")
         self._timing = timing
@@ -132,23 +131,23 @@ class RtlSimulator:
     @property
     def cycles(self) -> int:
         """Clock cycles since the simulator was made."""
-        return int(self._library.weft_cycles(self._simulation))
+        return int(self._library.arrayloom_cycles(self._simulation))
 
     @property
     def irq(self) -> bool:
         """The level of the interrupt."""
-        return bool(self._library.weft_irq(self._simulation))
+        return bool(self._library.arrayloom_irq(self._simulation))
 
     @property
     def statistics(self) -> Statistics:
         """Traffic on the memory bus so far."""
         struct = StatisticsStruct()
-        self._library.weft_statistics(self._simulation, ctypes.byref(struct))
+        self._library.arrayloom_statistics(self._simulation, ctypes.byref(struct))
         return Statistics(*(getattr(struct, name) for name, *_ in struct._fields_))
 
     def reset(self, cycles: int = RESET_CYCLES) -> None:
         """Holds the accelerator in reset; bursts in flight are forgotten."""
-        self._library.weft_reset(self._simulation, cycles)
+        self._library.arrayloom_reset(self._simulation, cycles)
         self._raise_failure()
 
     def add_fault(self, address: int, size: int) -> None:
@@ -156,24 +155,24 @@ class RtlSimulator:
 
         Outside the memory it always answers DECERR.
         """
-        self._library.weft_add_fault(self._simulation, address, address + size)
+        self._library.arrayloom_add_fault(self._simulation, address, address + size)
 
     def clear_faults(self) -> None:
         """Takes back every ``add_fault``."""
-        self._library.weft_clear_faults(self._simulation)
+        self._library.arrayloom_clear_faults(self._simulation)
 
     def write_register(self, address: int, value: int) -> None:
         """Writes 32 bits over AXI4-Lite. Raises ``SimulationError`` when the accelerator refuses or does not answer."""
         if not 0 <= value < 1 << 32:
             raise SimulationError(f"register 0x{address:03x} = {value}: must fit in 32 bits")
         response = ctypes.c_uint32()
-        answered = self._library.weft_write_register(self._simulation, address, value, ctypes.byref(response))
+        answered = self._library.arrayloom_write_register(self._simulation, address, value, ctypes.byref(response))
         self._check_access("write", address, bool(answered), response.value)
 
     def read_register(self, address: int) -> int:
         """Reads 32 bits over AXI4-Lite. Raises ``SimulationError`` when the accelerator refuses or does not answer."""
         value, response = ctypes.c_uint32(), ctypes.c_uint32()
-        answered = self._library.weft_read_register(self._simulation, address, ctypes.byref(value),
+        answered = self._library.arrayloom_read_register(self._simulation, address, ctypes.byref(value),
                                                     ctypes.byref(response))
         self._check_access("read", address, bool(answered), response.value)
         return value.value
@@ -190,7 +189,7 @@ class RtlSimulator:
         while True:
             begin = time.perf_counter()
             steps = min(chunk, end - self.cycles)
-            reason = self._library.weft_run(self._simulation, steps, until_irq)
+            reason = self._library.arrayloom_run(self._simulation, steps, until_irq)
             self._raise_failure()
             if progress is not None:
                 progress(self.cycles)
@@ -200,33 +199,33 @@ class RtlSimulator:
 
     def record(self, on: bool = True) -> None:
         """Starts or stops recording the words on the trace port."""
-        self._library.weft_record(self._simulation, on)
+        self._library.arrayloom_record(self._simulation, on)
 
     def take_trace(self) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
         """The words recorded since the last call, in order: addresses [n], and words [n, bytes in a word]."""
         addresses, data = WORDS(), BYTES()
-        count = self._library.weft_recorded(self._simulation, ctypes.byref(addresses), ctypes.byref(data))
+        count = self._library.arrayloom_recorded(self._simulation, ctypes.byref(addresses), ctypes.byref(data))
         size = self.build.word_bytes
         if not count:
             return np.zeros(0, np.uint32), np.zeros((0, size), np.int8)
         result = (np.ctypeslib.as_array(addresses, (count,)).copy(),
                   np.ctypeslib.as_array(data, (count, size)).view(np.int8).copy())
-        self._library.weft_clear_record(self._simulation)
+        self._library.arrayloom_clear_record(self._simulation)
         return result
 
     def record_events(self, on: bool = True) -> None:
         """Starts or stops recording what the accelerator's blocks do while it runs a program."""
-        self._library.weft_record_events(self._simulation, on)
+        self._library.arrayloom_record_events(self._simulation, on)
 
     def take_events(self) -> NDArray[np.void]:
-        """The segments recorded since the last call, in order: ``sim.rtl.library.SEGMENT`` [n]."""
+        """The segments recorded since the last call, in order: ``arrayloom.sim.rtl.library.SEGMENT`` [n]."""
         pointer = WORDS()
-        count = self._library.weft_events(self._simulation, ctypes.byref(pointer))
+        count = self._library.arrayloom_events(self._simulation, ctypes.byref(pointer))
         if not count:
             return np.zeros(0, SEGMENT)
         words = np.ctypeslib.as_array(pointer, (count * SEGMENT.itemsize // 4,))
         result = words.view(SEGMENT).copy()
-        self._library.weft_clear_events(self._simulation)
+        self._library.arrayloom_clear_events(self._simulation)
         return result
 
     def open_waves(self, path: Path, first: int, last: int) -> None:
@@ -238,18 +237,18 @@ class RtlSimulator:
             raise SimulationError(f"waveforms: this is a {self.build.variant.name} build; build one of the wave variants")
         if not 0 <= first <= last:
             raise SimulationError(f"waveforms of cycles {first} to {last}: the first must not come after the last")
-        if not self._library.weft_open_waves(self._simulation, str(path).encode(), first, last):
+        if not self._library.arrayloom_open_waves(self._simulation, str(path).encode(), first, last):
             raise SimulationError(f"{path} cannot be written: choose a file in a folder that exists and can be written")
 
     @property
     def recording_waves(self) -> bool:
         """Whether the window of the waveforms is yet to end."""
-        return self.build.variant.waves is not None and bool(self._library.weft_recording_waves(self._simulation))
+        return self.build.variant.waves is not None and bool(self._library.arrayloom_recording_waves(self._simulation))
 
     def close_waves(self) -> None:
         """Finishes the file before its last cycle."""
         if self.build.variant.waves is not None:
-            self._library.weft_close_waves(self._simulation)
+            self._library.arrayloom_close_waves(self._simulation)
 
     def _check_access(self, kind: str, address: int, answered: bool, response: int) -> None:
         self._raise_failure()
@@ -260,6 +259,6 @@ class RtlSimulator:
                                   "such a register?")
 
     def _raise_failure(self) -> None:
-        text = self._library.weft_failure(self._simulation)
+        text = self._library.arrayloom_failure(self._simulation)
         if text is not None:
             raise SimulationError(text.decode(errors="replace"))

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import CAUSE_BITS, Block, Cause
 from numpy.typing import NDArray
-
-from isa.program import Program
-from isa.registers import CAUSE_BITS, Block, Cause
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Track:
 
     Attributes:
         starts: int64[n], first cycle of each segment; cycle 0 is the first that CYCLES counts.
-        causes: uint8[n], ``isa.registers.Cause``.
+        causes: uint8[n], ``arrayloom.isa.registers.Cause``.
         instructions: int32[n], index in the program, or -1 while the unit has not had its first instruction or is done
             with its last.
     """
@@ -64,7 +63,7 @@ class Timeline:
 
 
 def make_timeline(program: Program, segments: NDArray[np.void]) -> Timeline:
-    """The timeline of a run of ``program`` from what was recorded of it: ``sim.rtl.library.SEGMENT`` [n]."""
+    """The timeline of a run of ``program`` from what was recorded of it: ``arrayloom.sim.rtl.library.SEGMENT`` [n]."""
     ends = np.cumsum(segments["cycles"], dtype=np.int64)
     starts = ends - segments["cycles"]
     units = np.array([Block.FETCH if instruction.UNIT is None else instruction.UNIT for instruction in program])

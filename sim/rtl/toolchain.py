@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from isa.errors import WeftError
+from arrayloom.isa.errors import ArrayloomError
 
 
-class ToolError(WeftError):
+class ToolError(ArrayloomError):
     """A program or package that a build needs is missing or does not run."""
 
 

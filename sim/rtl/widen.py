@@ -10,7 +10,7 @@ is most of the work. Two steps, which leave every value as it was, take it away:
 
 from collections import Counter
 
-from sim.rtl.netlist import Bit, Cell, Netlist
+from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 LOW_BITS = {"$add", "$sub", "$mul", "$neg"}
 """Operations whose lowest n bits depend on the lowest n bits of the operands."""

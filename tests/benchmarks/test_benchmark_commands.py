@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from host.networks import digits
+from arrayloom.host.networks import digits
 
 ROOT = Path(__file__).parents[2]
 NETWORK = [str(digits.MODEL), "--config", "tiny", "--input", str(digits.IMAGES / "digit_3_0705.png")]

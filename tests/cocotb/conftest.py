@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from isa.config import PRESETS
-from sim.cocotb.build import build
-from sim.cocotb.runner import run_bench
-from sim.rtl.design import ROOT, Design, accelerator
+from arrayloom.isa.config import PRESETS
+from arrayloom.sim.cocotb.build import build
+from arrayloom.sim.cocotb.runner import run_bench
+from arrayloom.sim.rtl.design import ROOT, Design, accelerator
 
 BENCHES = Path(__file__).parent / "benches"
 CONFIG = PRESETS["tiny"]

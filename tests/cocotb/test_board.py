@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from arrayloom.compiler import compile_model
+from arrayloom.host.boundary import apply_tail, to_integers
+from arrayloom.host.networks.digits import IMAGES, MODEL
+from arrayloom.host.preprocess import preprocess
+from arrayloom.isa.config import PRESETS
 from board_checks import CHECKS
 from board_faults import FAULTS
-
-from compiler import compile_model
-from host.boundary import apply_tail, to_integers
-from host.networks.digits import IMAGES, MODEL
-from host.preprocess import preprocess
-from isa.config import PRESETS
 
 TRAFFIC: dict[str, dict[str, Any]] = {
     "at full speed": {},
@@ -54,12 +53,12 @@ def test_what_only_a_bench_can_do(board_simulator: Path, bench: RunBench, test: 
 def test_the_digits_network(board_simulator: Path, bench: RunBench, tmp_path: Path) -> None:
     """Every write and every output as the emulator's, and the logits as ONNX Runtime's."""
     program = compile_model(MODEL, PRESETS["tiny"])
-    program.save(tmp_path / "digits.weft")
+    program.save(tmp_path / "digits.loom")
     (source,), (output,) = program.inputs, program.outputs
     image = preprocess(sorted(IMAGES.iterdir())[7], "digits", ("N", *source.shape), np.dtype(np.float32))
     np.savez(tmp_path / "inputs.npz", **{source.name: to_integers(image, source)[0]})
     bench(board_simulator, "bench_board", "network", 14, traffic={"pause": 0.15, "mixed": True, "seed": 14},
-          program=str(tmp_path / "digits.weft"), inputs=str(tmp_path / "inputs.npz"))
+          program=str(tmp_path / "digits.loom"), inputs=str(tmp_path / "inputs.npz"))
     with np.load(tmp_path / "outputs.npz") as outputs:
         logits = apply_tail(outputs[output.name][None], output)
     session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])

@@ -3,17 +3,16 @@
 from pathlib import Path
 
 import pytest
-
-from isa.config import PRESETS
-from sim.cocotb.build import build
-from sim.cocotb.runner import BenchError, run_bench
-from sim.rtl.design import accelerator
-from sim.rtl.toolchain import ToolError
+from arrayloom.isa.config import PRESETS
+from arrayloom.sim.cocotb.build import build
+from arrayloom.sim.cocotb.runner import BenchError, run_bench
+from arrayloom.sim.rtl.design import accelerator
+from arrayloom.sim.rtl.toolchain import ToolError
 
 BENCH = """
 import cocotb
 from cocotb.triggers import Timer
-from sim.cocotb.runner import read_settings
+from arrayloom.sim.cocotb.runner import read_settings
 
 @cocotb.test()
 async def passes(dut):

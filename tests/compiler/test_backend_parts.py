@@ -4,20 +4,19 @@ import itertools
 
 import numpy as np
 import pytest
-
-from compiler.backend.add import first_mismatch
-from compiler.backend.area import Span
-from compiler.backend.average import thresholds
-from compiler.backend.bands import cut_bands
-from compiler.backend.ledger import NEVER, Ledger
-from compiler.backend.regions import cut
-from compiler.backend.signed import selection
-from compiler.backend.steps import AddConstants, Average, Convolution, Taps
-from compiler.backend.tables import IDENTITY, clamp_table, compose, is_identity, signed_table, table_page
-from compiler.backend.tokens import Tokens
-from compiler.backend.weights import arrange, split
-from isa.arithmetic import average_result, average_step, average_terms, encode_add, split_float
-from isa.fields import Unit, Units
+from arrayloom.compiler.backend.add import first_mismatch
+from arrayloom.compiler.backend.area import Span
+from arrayloom.compiler.backend.average import thresholds
+from arrayloom.compiler.backend.bands import cut_bands
+from arrayloom.compiler.backend.ledger import NEVER, Ledger
+from arrayloom.compiler.backend.regions import cut
+from arrayloom.compiler.backend.signed import selection
+from arrayloom.compiler.backend.steps import AddConstants, Average, Convolution, Taps
+from arrayloom.compiler.backend.tables import IDENTITY, clamp_table, compose, is_identity, signed_table, table_page
+from arrayloom.compiler.backend.tokens import Tokens
+from arrayloom.compiler.backend.weights import arrange, split
+from arrayloom.isa.arithmetic import average_result, average_step, average_terms, encode_add, split_float
+from arrayloom.isa.fields import Unit, Units
 
 
 def _convolution(weight: np.ndarray, group: int = 1) -> Convolution:

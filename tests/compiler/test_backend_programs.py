@@ -6,20 +6,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from arrayloom.compiler import compile_graph, compile_model
+from arrayloom.compiler.backend.fuse import fuse
+from arrayloom.compiler.backend.signed import to_steps
+from arrayloom.compiler.errors import CompileError, UnsupportedError
+from arrayloom.compiler.frontend import import_model
+from arrayloom.host.device import open_device
+from arrayloom.host.verify import Verdict, Verifier
+from arrayloom.isa.config import Config, ConfigError, load_config
+from arrayloom.isa.instructions import Convolve, LoadActivations, Pool, Store, Vector
+from arrayloom.isa.program import Program
 from concurrency import find_race, find_stall
 from networks import Network
 from random_graphs import generate, random_inputs
-
-from compiler import compile_graph, compile_model
-from compiler.backend.fuse import fuse
-from compiler.backend.signed import to_steps
-from compiler.errors import CompileError, UnsupportedError
-from compiler.frontend import import_model
-from host.device import open_device
-from host.verify import Verdict, Verifier
-from isa.config import Config, ConfigError, load_config
-from isa.instructions import Convolve, LoadActivations, Pool, Store, Vector
-from isa.program import Program
 
 SEEDS = range(40)
 

@@ -6,24 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from arrayloom.compiler import compile_model
+from arrayloom.compiler.cost import Prediction, predict, timing
+from arrayloom.compiler.cost.bus import ReadBus, cut
+from arrayloom.compiler.errors import CompileError
+from arrayloom.hdl.array import timing as array_timing
+from arrayloom.hdl.interfaces import MEMORY_LATENCY
+from arrayloom.hdl.post import stages
+from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY
+from arrayloom.host.networks import digits
+from arrayloom.host.report import RunReport
+from arrayloom.host.rtl_device import RtlDevice
+from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.fields import Units
+from arrayloom.isa.image import build_memory
+from arrayloom.isa.instructions import Convolve, End
+from arrayloom.isa.program import Program, ProgramError
 from random_graphs.generator import generate
-
-from compiler import compile_model
-from compiler.cost import Prediction, predict, timing
-from compiler.cost.bus import ReadBus, cut
-from compiler.errors import CompileError
-from hdl.array import timing as array_timing
-from hdl.interfaces import MEMORY_LATENCY
-from hdl.post import stages
-from hdl.weight_fifo import WEIGHT_LATENCY
-from host.networks import digits
-from host.report import RunReport
-from host.rtl_device import RtlDevice
-from isa.config import PRESETS, Config
-from isa.fields import Units
-from isa.image import build_memory
-from isa.instructions import Convolve, End
-from isa.program import Program, ProgramError
 
 NETWORK_BOUND = 0.01    # of the cycles of a whole network
 GRAPH_BOUND = 0.05      # of those of a graph of a few thousand cycles

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from arrayloom.compiler.errors import CompileError, ModelError, UnsupportedError
+from arrayloom.compiler.frontend import import_model
+from arrayloom.isa.errors import ArrayloomError
 from networks import Network
-
-from compiler.errors import CompileError, ModelError, UnsupportedError
-from compiler.frontend import import_model
-from isa.errors import WeftError
 
 BYTES = (np.uint8, ["N", 4, 6, 6])
 
@@ -19,7 +18,7 @@ BYTES = (np.uint8, ["N", 4, 6, 6])
 def _refusal(network: Network, inputs: dict[str, Any] | None = None, outputs: tuple[str, ...] = ("y",)) -> str:
     with pytest.raises(UnsupportedError) as caught:
         import_model(network.model(inputs or {"x": BYTES}, list(outputs)))
-    assert isinstance(caught.value, WeftError)
+    assert isinstance(caught.value, ArrayloomError)
     return str(caught.value)
 
 
@@ -437,4 +436,4 @@ def test_an_input_quantized_in_two_ways() -> None:
 def test_every_refusal_is_an_error_of_the_compiler() -> None:
     assert issubclass(ModelError, CompileError)
     assert issubclass(UnsupportedError, CompileError)
-    assert issubclass(CompileError, WeftError)
+    assert issubclass(CompileError, ArrayloomError)

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Lookup
+from arrayloom.host.reference import Reference
 from interpreter import interpret
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
-from compiler.frontend import import_model
-from compiler.graph import Lookup
-from host.reference import Reference
 
 
 class _Images(CalibrationDataReader):

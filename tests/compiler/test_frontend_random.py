@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Graph
+from arrayloom.host.reference import Reference
 from interpreter import interpret
 from numpy.typing import NDArray
 from qdq import to_qdq
 from random_graphs import generate, random_inputs
-
-from compiler.frontend import import_model
-from compiler.graph import Graph
-from host.reference import Reference
 
 Array = NDArray[Any]
 BATCH = 20

@@ -6,9 +6,21 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-
-from compiler.errors import GraphError
-from compiler.graph import Add, Clamp, Conv, Graph, GraphInput, GraphOutput, Lookup, MaxPool, Move, Op, Tensor, View
+from arrayloom.compiler.errors import GraphError
+from arrayloom.compiler.graph import (
+    Add,
+    Clamp,
+    Conv,
+    Graph,
+    GraphInput,
+    GraphOutput,
+    Lookup,
+    MaxPool,
+    Move,
+    Op,
+    Tensor,
+    View,
+)
 
 SHAPE = (4, 6, 6)
 BYTES = np.dtype(np.uint8)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from host.cli.verify import verify_files
-from host.networks import digits
+from arrayloom.host.cli.verify import verify_files
+from arrayloom.host.networks import digits
 
 CIFAR_IMAGE = 3
 
@@ -79,7 +78,7 @@ def test_resnet50_on_the_rtl(shared_data: Path, config: str) -> None:
 
 def test_differences_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """One weight changed in the program is seen at its tensor: the comparison can fail."""
-    from host.cli import verify
+    from arrayloom.host.cli import verify
 
     genuine = verify.compile_graph
 

@@ -5,17 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 import pytest
+from arrayloom.host.networks import digits
+from arrayloom.host.preprocess import preprocess
+from arrayloom.host.rtl_device import RtlDevice
+from arrayloom.host.session import Session
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Cause
+from arrayloom.sim.rtl.timeline import Timeline, Track
 from random_graphs import generate, random_inputs
-
-from host.networks import digits
-from host.preprocess import preprocess
-from host.rtl_device import RtlDevice
-from host.session import Session
-from isa.config import PRESETS
-from isa.fields import Unit
-from isa.program import Program
-from isa.registers import Cause
-from sim.rtl.timeline import Timeline, Track
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 RANDOM_GRAPH = 12

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from amaranth.hdl import Const
 from amaranth.sim import Simulator
-
-from hdl.activation_memory import READERS, WRITERS, ActivationMemory
-from hdl.interfaces import MEMORY_LATENCY, bank_of
-from isa.config import PRESETS, Config
+from arrayloom.hdl.activation_memory import READERS, WRITERS, ActivationMemory
+from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of
+from arrayloom.isa.config import PRESETS, Config
 
 CYCLES = 2000
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 from amaranth.sim import Simulator
-
-from hdl.weight_fifo import WEIGHT_LATENCY, WeightFifo
-from isa.config import PRESETS
+from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY, WeightFifo
+from arrayloom.isa.config import PRESETS
 
 WORDS = 400
 

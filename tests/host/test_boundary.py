@@ -4,11 +4,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from arrayloom.host.boundary import InputError, collect, dequantize, quantize, softmax
+from arrayloom.isa.layout import Layout
+from arrayloom.isa.program import Input, Slot
 from onnx import TensorProto, helper, numpy_helper
-
-from host.boundary import InputError, collect, dequantize, quantize, softmax
-from isa.layout import Layout
-from isa.program import Input, Slot
 
 
 def _run(op: str, x: np.ndarray, out_type: int, *constants: np.ndarray) -> np.ndarray:

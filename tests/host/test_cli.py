@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from arrayloom.host.cli import common
+from arrayloom.host.cli.main import main
+from arrayloom.host.networks import digits
 from onnx import TensorProto, helper
-
-from host.cli import common
-from host.cli.main import main
-from host.networks import digits
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 MODEL = str(digits.MODEL)
@@ -22,7 +21,7 @@ VERIFY_KEYS = {"model", "config", "backend", "tensors_compared", "bytes_compared
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("program") / "digits.weft"
+    path = tmp_path_factory.mktemp("program") / "digits.loom"
     assert main(["compile", MODEL, "-o", str(path), "--config", "tiny"]) == 0
     return path
 
@@ -53,7 +52,7 @@ def test_verify_sums_over_files(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_verify_exits_with_1_when_bytes_differ(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from host.cli import verify
+    from arrayloom.host.cli import verify
 
     genuine = verify.compile_graph
 
@@ -71,8 +70,8 @@ def test_verify_exits_with_1_when_bytes_differ(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize("backend", ["rtl", "emulator"])
 def test_run_writes_outputs_equal_to_onnx_runtimes(program: Path, tmp_path: Path, backend: str,
                                                    capsys: pytest.CaptureFixture[str]) -> None:
-    from host.preprocess import preprocess
-    from host.reference import Reference
+    from arrayloom.host.preprocess import preprocess
+    from arrayloom.host.reference import Reference
 
     out = tmp_path / "out.npz"
     assert main(["run", str(program), "--input", str(IMAGE), "--preprocess", "digits", "--backend", backend, "--output",
@@ -101,7 +100,7 @@ def test_score_ranks_and_writes_features(program: Path, source: str, tmp_path: P
 
 def test_a_configuration_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A program carries its configuration: no command after the first needs the file."""
-    file, program, out = tmp_path / "mine.toml", tmp_path / "digits.weft", tmp_path / "out.npz"
+    file, program, out = tmp_path / "mine.toml", tmp_path / "digits.loom", tmp_path / "out.npz"
     file.write_text('base = "tiny"\nlanes = 4\nsize = 8\ncolumn_stage = 8\n')
     assert main(["compile", MODEL, "-o", str(program), "--config", str(file)]) == 0
     assert main(["score", str(program), str(IMAGE), "--preprocess", "digits", "--config", str(file), "--backend",
@@ -128,8 +127,8 @@ def test_backends_score_alike(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_disasm_and_info(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from isa.instructions import parse
-    from isa.program import Program
+    from arrayloom.isa.instructions import parse
+    from arrayloom.isa.program import Program
 
     assert main(["disasm", str(program)]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(";")]
@@ -152,7 +151,7 @@ def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])
     assert exit_.value.code == 0
-    assert f"example: weft {command}" in " ".join(capsys.readouterr().out.split())
+    assert f"example: arrayloom {command}" in " ".join(capsys.readouterr().out.split())
 
 
 def _float_model(path: Path, **dims: object) -> Path:
@@ -180,8 +179,8 @@ def test_files_that_are_no_models(tmp_path: Path, capsys: pytest.CaptureFixture[
     empty = tmp_path / "empty.onnx"
     empty.touch()
     for path in (text, short, empty, tmp_path / "absent.onnx", _float_model(tmp_path / "float.onnx")):
-        _refused(["compile", str(path), "-o", str(tmp_path / "out.weft")], re.escape(path.name), capsys)
-    assert not (tmp_path / "out.weft").exists()
+        _refused(["compile", str(path), "-o", str(tmp_path / "out.loom")], re.escape(path.name), capsys)
+    assert not (tmp_path / "out.loom").exists()
 
 
 def test_unknown_configuration(capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,25 +216,25 @@ def test_recipes_that_do_not_fit(program: Path, capsys: pytest.CaptureFixture[st
 def test_programs_that_do_not_fit(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = bytearray(program.read_bytes())
     data[len(data) // 2] ^= 1
-    changed = tmp_path / "changed.weft"
+    changed = tmp_path / "changed.loom"
     changed.write_bytes(data)
     _refused(["info", str(changed)], "damaged", capsys)
-    foreign = tmp_path / "foreign.weft"
+    foreign = tmp_path / "foreign.loom"
     foreign.write_bytes(b"something else")
-    _refused(["disasm", str(foreign)], "not a Weft program", capsys)
+    _refused(["disasm", str(foreign)], "not an Arrayloom program", capsys)
     _refused(["score", str(program), str(IMAGE), "--preprocess", "digits", "--config", "16x16"],
              "compiled for configuration tiny", capsys)
 
 
 def test_program_of_another_version(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                     capsys: pytest.CaptureFixture[str]) -> None:
-    from isa import program as module
+    from arrayloom.isa import program as module
 
     loaded = module.Program.load(program)
     monkeypatch.setattr(module, "FORMAT_VERSION", module.FORMAT_VERSION + 1)
-    loaded.save(tmp_path / "new.weft")
+    loaded.save(tmp_path / "new.loom")
     monkeypatch.undo()
-    _refused(["info", str(tmp_path / "new.weft")], f"version {module.FORMAT_VERSION + 1} of the program format", capsys)
+    _refused(["info", str(tmp_path / "new.loom")], f"version {module.FORMAT_VERSION + 1} of the program format", capsys)
 
 
 def test_outputs_that_cannot_be_written(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,7 +254,7 @@ def test_labels_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_interruption_leaves_nothing(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                      capsys: pytest.CaptureFixture[str]) -> None:
-    from host.cli import run
+    from arrayloom.host.cli import run
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

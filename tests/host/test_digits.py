@@ -4,16 +4,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from arrayloom.host.networks.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
+from arrayloom.host.networks.digits.data import load_splits
+from arrayloom.host.networks.digits.evaluate import correct, main
+from arrayloom.host.networks.digits.export import to_onnx
+from arrayloom.host.networks.digits.layers import Conv, GlobalAveragePool, Sequential
+from arrayloom.host.networks.digits.network import digits_resnet
+from arrayloom.host.networks.digits.train import train
+from arrayloom.host.preprocess import load_image, preprocess, recipe
 from sklearn.datasets import load_digits
-
-from host.networks.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
-from host.networks.digits.data import load_splits
-from host.networks.digits.evaluate import correct, main
-from host.networks.digits.export import to_onnx
-from host.networks.digits.layers import Conv, GlobalAveragePool, Sequential
-from host.networks.digits.network import digits_resnet
-from host.networks.digits.train import train
-from host.preprocess import load_image, preprocess, recipe
 
 PICTURES = sorted(IMAGES.glob("*.png"))
 

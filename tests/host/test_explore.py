@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from arrayloom.compiler import compile_model
+from arrayloom.compiler.cost import predict
+from arrayloom.host.cli.main import main
+from arrayloom.host.explore import on_chip_bytes
+from arrayloom.host.networks import digits
+from arrayloom.isa.config import PRESETS
 from networks import Network
-
-from compiler import compile_model
-from compiler.cost import predict
-from host.cli.main import main
-from host.explore import on_chip_bytes
-from host.networks import digits
-from isa.config import PRESETS
 
 MODEL = str(digits.MODEL)
 IMAGE = str(digits.IMAGES / "digit_3_0705.png")

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from arrayloom.host.preprocess import MAX_PIXELS, ImageError, RecipeError, load_image, preprocess, recipe, recipes
+from arrayloom.host.preprocess.resize import ResizeShortest
+from arrayloom.isa.errors import ArrayloomError
 from PIL import Image
 
-from host.preprocess import MAX_PIXELS, ImageError, RecipeError, load_image, preprocess, recipe, recipes
-from host.preprocess.resize import ResizeShortest
-from isa.errors import WeftError
-
-DATA = Path(os.environ.get("WEFT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs the test data at {DATA}; set WEFT_DATA to its folder")
+DATA = Path(os.environ.get("ARRAYLOOM_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs the test data at {DATA}; set ARRAYLOOM_DATA to its folder")
 
 
 def noise(height, width, seed=0):
@@ -208,9 +207,9 @@ def test_exif_orientation_is_applied(image_format):
 # What a user can get wrong
 
 
-def test_errors_are_weft_errors():
-    assert issubclass(ImageError, WeftError)
-    assert issubclass(RecipeError, WeftError)
+def test_errors_are_arrayloom_errors():
+    assert issubclass(ImageError, ArrayloomError)
+    assert issubclass(RecipeError, ArrayloomError)
 
 
 def test_missing_file_and_folder(tmp_path):

@@ -4,22 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from arrayloom.compiler import compile_model
+from arrayloom.host.networks import digits
+from arrayloom.host.profile.attribution import attribute, check_counters, durations
+from arrayloom.host.profile.profile import ARRAY, PARTIAL, Profile, ProfileError
+from arrayloom.host.profile.roofline import Roofline
+from arrayloom.host.profile.rows import OUTSIDE, START_UP, WIND_DOWN, Rows
+from arrayloom.host.profile.segments import coalesce, edges, fold
+from arrayloom.host.profile.tokens import binding_producers, end_cycles, token_givers
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import Unit, Units
+from arrayloom.isa.instructions import Convolve, Drain, End, LoadActivations, LoadWeights
+from arrayloom.isa.program import Layer, Program
+from arrayloom.isa.registers import Cause
+from arrayloom.sim.rtl.timeline import Timeline, Track, Traffic
 from timelines import counters, made_up, per_cycle, words
-
-from compiler import compile_model
-from host.networks import digits
-from host.profile.attribution import attribute, check_counters, durations
-from host.profile.profile import ARRAY, PARTIAL, Profile, ProfileError
-from host.profile.roofline import Roofline
-from host.profile.rows import OUTSIDE, START_UP, WIND_DOWN, Rows
-from host.profile.segments import coalesce, edges, fold
-from host.profile.tokens import binding_producers, end_cycles, token_givers
-from isa.config import PRESETS
-from isa.fields import Unit, Units
-from isa.instructions import Convolve, Drain, End, LoadActivations, LoadWeights
-from isa.program import Layer, Program
-from isa.registers import Cause
-from sim.rtl.timeline import Timeline, Track, Traffic
 
 
 @pytest.fixture(scope="module")

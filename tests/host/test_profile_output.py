@@ -7,19 +7,18 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from arrayloom.compiler import compile_model
+from arrayloom.host.boundary import InputError
+from arrayloom.host.networks import digits
+from arrayloom.host.profile.page import page, write_page
+from arrayloom.host.profile.page.markup import element, text
+from arrayloom.host.profile.page.palette import COLOURS, LEGEND, colour
+from arrayloom.host.profile.profile import Profile
+from arrayloom.host.profile.table import print_profile, short
+from arrayloom.host.profile.trace import write_trace
+from arrayloom.host.profile.verdict import describe, losses, verdict
+from arrayloom.isa.registers import Cause
 from timelines import made_up
-
-from compiler import compile_model
-from host.boundary import InputError
-from host.networks import digits
-from host.profile.page import page, write_page
-from host.profile.page.markup import element, text
-from host.profile.page.palette import COLOURS, LEGEND, colour
-from host.profile.profile import Profile
-from host.profile.table import print_profile, short
-from host.profile.trace import write_trace
-from host.profile.verdict import describe, losses, verdict
-from isa.registers import Cause
 
 VOID = {"meta", "br"}
 

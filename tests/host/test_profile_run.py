@@ -1,20 +1,19 @@
-"""``weft profile`` on the RTL, and the cost model held to it."""
+"""``arrayloom profile`` on the RTL, and the cost model held to it."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-from compiler import compile_model
-from compiler.cost import predict
-from host.cli.main import main
-from host.inputs import load_inputs
-from host.networks import digits
-from host.profile import Profile, measure
-from host.profile.deviation import COVERED, Deviation, LayerDeviation, compare
-from isa.program import Program
-from isa.registers import Cause
+from arrayloom.compiler import compile_model
+from arrayloom.compiler.cost import predict
+from arrayloom.host.cli.main import main
+from arrayloom.host.inputs import load_inputs
+from arrayloom.host.networks import digits
+from arrayloom.host.profile import Profile, measure
+from arrayloom.host.profile.deviation import COVERED, Deviation, LayerDeviation, compare
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Cause
 
 MODEL = str(digits.MODEL)
 IMAGE = str(digits.IMAGES / "digit_3_0705.png")
@@ -23,7 +22,7 @@ INPUT = ["--input", IMAGE, "--preprocess", "digits"]
 
 @pytest.fixture(scope="module")
 def program_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("profile") / "digits.weft"
+    path = tmp_path_factory.mktemp("profile") / "digits.loom"
     compile_model(digits.MODEL, "tiny").save(path)
     return path
 

@@ -7,11 +7,10 @@ from functools import cache
 import numpy as np
 import onnx
 import pytest
+from arrayloom.compiler.frontend.runtime import Session, model_inputs
+from arrayloom.host.quantize import METHODS, Calibration, Quantized, QuantizeError, compare_classes, is_classifier, quantize
 from exact import assert_exact
 from float_networks import NETWORKS, images
-
-from compiler.frontend.runtime import Session, model_inputs
-from host.quantize import METHODS, Calibration, Quantized, QuantizeError, compare_classes, is_classifier, quantize
 
 CALIBRATION = Calibration.from_arrays(images(6))
 
@@ -87,7 +86,7 @@ def test_the_bias_of_pruned_channels_is_kept() -> None:
 
 def test_form() -> None:
     network = NETWORKS["residual"]()
-    onnx.helper.set_model_props(network, {"weft.notice": "random weights"})
+    onnx.helper.set_model_props(network, {"arrayloom.notice": "random weights"})
     model = quantize(network, CALIBRATION).model
     names = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in (node for node in model.graph.node if node.op_type == "QLinearConv"):
@@ -95,7 +94,7 @@ def test_form() -> None:
         assert list(names[node.input[4]].dims) == [names[node.input[3]].dims[0]]
         assert names[node.input[7]].data_type == onnx.TensorProto.UINT8
     assert model_inputs(model.graph)[0].type.tensor_type.shape.dim[0].dim_param == "N"
-    assert [(entry.key, entry.value) for entry in model.metadata_props] == [("weft.notice", "random weights")]
+    assert [(entry.key, entry.value) for entry in model.metadata_props] == [("arrayloom.notice", "random weights")]
     onnx.checker.check_model(onnx.shape_inference.infer_shapes(model))
 
 

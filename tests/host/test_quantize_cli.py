@@ -1,4 +1,4 @@
-"""`weft quantize` from the command line."""
+"""`arrayloom quantize` from the command line."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from arrayloom.host.cli.main import main
 from exact import assert_exact
 from float_networks import NETWORKS, images
 from PIL import Image
-
-from host.cli.main import main
 
 
 @pytest.fixture

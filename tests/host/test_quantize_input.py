@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from arrayloom.compiler.errors import ModelError, UnsupportedError
+from arrayloom.host.preprocess import recipe
+from arrayloom.host.quantize import METHODS, Calibration, Port, QuantizeError, load_classes, quantize
 from float_networks import NETWORKS, FloatNetwork, images
 from PIL import Image
-
-from compiler.errors import ModelError, UnsupportedError
-from host.preprocess import recipe
-from host.quantize import METHODS, Calibration, Port, QuantizeError, load_classes, quantize
 
 PORT = Port("data", (3, 32, 32))
 

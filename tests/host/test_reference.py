@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from arrayloom.compiler.errors import SessionError
+from arrayloom.host import reference
+from arrayloom.host.reference import Reference, saturates, saturation_notice
 from networks import Network
-
-from compiler.errors import SessionError
-from host import reference
-from host.reference import Reference, saturates, saturation_notice
 
 
 def _model(dtype: Any = np.uint8) -> onnx.ModelProto:

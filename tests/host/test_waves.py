@@ -4,17 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from arrayloom.host.boundary import InputError
+from arrayloom.host.cli.main import main
+from arrayloom.host.networks import digits
+from arrayloom.host.waves import MARGIN, Point, Window
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights
+from arrayloom.isa.program import Layer, Program
+from arrayloom.isa.registers import Cause
+from arrayloom.sim.rtl.timeline import Timeline, Track, Traffic
 from pywellen import Waveform
-
-from host.boundary import InputError
-from host.cli.main import main
-from host.networks import digits
-from host.waves import MARGIN, Point, Window
-from isa.config import PRESETS
-from isa.instructions import Convolve, Drain, End, LoadWeights
-from isa.program import Layer, Program
-from isa.registers import Cause
-from sim.rtl.timeline import Timeline, Track, Traffic
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 IDLE, COMPUTING, TOKEN = Cause.IDLE, Cause.COMPUTING, Cause.TOKEN
@@ -90,7 +89,7 @@ def test_what_is_no_point_is_refused(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    path = tmp_path_factory.mktemp("program") / "digits.weft"
+    path = tmp_path_factory.mktemp("program") / "digits.loom"
     assert main(["compile", str(digits.MODEL), "-o", str(path), "--config", "tiny"]) == 0
     return ["run", str(path), "--input", str(IMAGE), "--preprocess", "digits"]
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from isa import arithmetic
-from isa.errors import EncodingError
+from arrayloom.isa import arithmetic
+from arrayloom.isa.errors import EncodingError
 
 
 def _scales(rng: np.random.Generator, count: int) -> np.ndarray:

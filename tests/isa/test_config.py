@@ -5,9 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-
-from isa.config import PRESETS, Config, load_config
-from isa.errors import ConfigError
+from arrayloom.isa.config import PRESETS, Config, load_config
+from arrayloom.isa.errors import ConfigError
 
 
 @pytest.mark.parametrize(("field", "value", "message"), [

@@ -3,10 +3,9 @@
 import random
 
 import pytest
-
-from isa.errors import EncodingError
-from isa.fields import INSTRUCTION_BYTES, Instruction, Unit
-from isa.instructions import BY_OPCODE, INSTRUCTIONS, Convolve, LoadWeights, decode, parse
+from arrayloom.isa.errors import EncodingError
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.instructions import BY_OPCODE, INSTRUCTIONS, Convolve, LoadWeights, decode, parse
 
 
 def _random(cls: type[Instruction], rng: random.Random) -> Instruction:

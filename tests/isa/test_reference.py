@@ -1,7 +1,7 @@
 """The generated page is the one in the repository."""
 
-from isa import reference
+from arrayloom.isa import reference
 
 
 def test_isa_page_is_fresh() -> None:
-    assert reference.PATH.read_text(encoding="utf-8") == reference.text(), "run: python -m isa.reference"
+    assert reference.PATH.read_text(encoding="utf-8") == reference.text(), "run: python -m arrayloom.isa.reference"

@@ -4,11 +4,10 @@ import numpy as np
 import onnx
 import onnx.backend.test
 import pytest
+from arrayloom.compiler.errors import CompileError, UnsupportedError
+from arrayloom.host.onnx_backend import ArrayloomBackend, report
+from arrayloom.host.onnx_backend.freeze import parameters
 from networks import Network
-
-from compiler.errors import CompileError, UnsupportedError
-from host.onnx_backend import WeftBackend, report
-from host.onnx_backend.freeze import parameters
 
 PASSING = {
     "clip_default_int8_inbounds", "clip_default_int8_inbounds_expanded", "clip_default_int8_max", "clip_default_int8_min",
@@ -19,7 +18,7 @@ PASSING = {
 
 def _official_tests() -> type:
     """ONNX's test runner with our backend; of its tests those that the page says pass."""
-    nodes = onnx.backend.test.BackendTest(WeftBackend, __name__).test_cases["OnnxBackendNodeModelTest"]
+    nodes = onnx.backend.test.BackendTest(ArrayloomBackend, __name__).test_cases["OnnxBackendNodeModelTest"]
     for name in [name for name in vars(nodes) if name.startswith("test_")]:
         if name.removeprefix("test_").removesuffix("_cpu") not in PASSING:
             delattr(nodes, name)
@@ -39,7 +38,7 @@ def test_the_page_of_node_tests_is_fresh() -> None:
     results = report.survey()
     assert {name.removeprefix("test_") for name in results[report.PASSED]} == PASSING
     assert "gives other bytes" not in results
-    assert report.PATH.read_text(encoding="utf-8") == report.text(), "run: python -m host.onnx_backend.report"
+    assert report.PATH.read_text(encoding="utf-8") == report.text(), "run: python -m arrayloom.host.onnx_backend.report"
 
 
 def _convolution(weight: np.ndarray) -> onnx.NodeProto:
@@ -55,7 +54,7 @@ def _operands(weight: np.ndarray) -> list[np.ndarray]:
 
 def test_one_node_and_weights_given_at_the_run() -> None:
     weight = np.array([1, -1, 2, 0, 3, 1, 0, 0], np.int8).reshape(1, 2, 2, 2)
-    (result,) = WeftBackend.run_node(_convolution(weight), _operands(weight), config="tiny")
+    (result,) = ArrayloomBackend.run_node(_convolution(weight), _operands(weight), config="tiny")
     image = _operands(weight)[0].astype(np.int32) - 3
     sums = [(image[0, :, i:i + 2, j:j + 2] * weight[0]).sum() for i in range(2) for j in range(2)]
     assert result.ravel().tolist() == [int(np.rint(0.5 * total)) + 3 for total in sums]
@@ -69,7 +68,7 @@ def test_other_weights_compile_anew() -> None:
     graph = onnx.helper.make_graph([_convolution(weight)], "g", inputs, [onnx.ValueInfoProto(name="y")])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     assert parameters(model) == list(_convolution(weight).input)[1:]
-    prepared = WeftBackend.prepare(model, config="tiny")
+    prepared = ArrayloomBackend.prepare(model, config="tiny")
     first = prepared.run(operands)[0]
     again = prepared.run(operands)[0]
     other = prepared.run([*operands[:3], 2 * weight, *operands[4:]])[0]
@@ -83,10 +82,10 @@ def test_what_cannot_run_is_refused() -> None:
     net = Network()
     net.node("Sign", ["x"], "y")
     model = net.model({"x": (np.uint8, ["N", 2, 3, 3])}, ["y"])
-    assert not WeftBackend.is_compatible(model, config="tiny")
+    assert not ArrayloomBackend.is_compatible(model, config="tiny")
     with pytest.raises(UnsupportedError, match="Sign 'Sign_y'"):
-        WeftBackend.prepare(model, config="tiny")
+        ArrayloomBackend.prepare(model, config="tiny")
     with pytest.raises(CompileError, match="device 'CUDA': unknown; known are CPU, RTL"):
-        WeftBackend.prepare(model, "CUDA")
-    assert not WeftBackend.supports_device("CUDA:0")
-    assert WeftBackend.supports_device("CPU")
+        ArrayloomBackend.prepare(model, "CUDA")
+    assert not ArrayloomBackend.supports_device("CUDA:0")
+    assert ArrayloomBackend.supports_device("CPU")

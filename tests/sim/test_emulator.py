@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-
-from isa.arithmetic import encode_scale
-from isa.config import PRESETS
-from isa.fields import Unit
-from isa.instructions import Convolve, Drain, LoadActivations, Pool, PoolKind, Store, Vector
-from sim.emulator import EmulatorError, Machine, transfer
-from sim.emulator.convolve import Convolver
-from sim.emulator.post import Poster
+from arrayloom.isa.arithmetic import encode_scale
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.instructions import Convolve, Drain, LoadActivations, Pool, PoolKind, Store, Vector
+from arrayloom.sim.emulator import EmulatorError, Machine, transfer
+from arrayloom.sim.emulator.convolve import Convolver
+from arrayloom.sim.emulator.post import Poster
 
 CONFIG = PRESETS["tiny"]
 N = CONFIG.size

@@ -11,9 +11,8 @@ from typing import Any
 import grpc
 import numpy as np
 import serving
-
-from host.protocol import open_inference, tensorflow_tensors
-from host.protocol.messages import oip, tfs
+from arrayloom.host.protocol import open_inference, tensorflow_tensors
+from arrayloom.host.protocol.messages import oip, tfs
 
 GRPC_CODES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 503: "UNAVAILABLE"}
 

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from isa.config import Config
-from isa.fields import Instruction, Unit
-from isa.instructions import (
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.instructions import (
     Convolve,
     Drain,
     LoadActivations,
@@ -27,8 +25,9 @@ from isa.instructions import (
     Store,
     Vector,
 )
-from isa.program import Program
-from sim.emulator.window import window
+from arrayloom.isa.program import Program
+from arrayloom.sim.emulator.window import window
+from numpy.typing import NDArray
 
 MOST_TOKENS = 255
 THRESHOLDS = 256

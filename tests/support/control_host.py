@@ -4,10 +4,10 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hdl.control import Control
-from isa.fields import Unit
-from isa.registers import Block, Cause, Register, StatusWord
-from isa.registers import Control as ControlBit
+from arrayloom.hdl.control import Control
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.registers import Block, Cause, Register, StatusWord
+from arrayloom.isa.registers import Control as ControlBit
 
 START, RESET = 1 << ControlBit.START, 1 << ControlBit.RESET
 REFUSED = 2

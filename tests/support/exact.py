@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.frontend import import_model
+from arrayloom.host.device import open_device
+from arrayloom.host.verify import Verdict, Verifier
+from arrayloom.isa.config import load_config
 from numpy.typing import NDArray
-
-from compiler import compile_graph
-from compiler.frontend import import_model
-from host.device import open_device
-from host.verify import Verdict, Verifier
-from isa.config import load_config
 
 HEAD_AND_TAIL = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Flatten", "Reshape", "Shape")
 

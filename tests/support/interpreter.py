@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from compiler.graph import (
+from arrayloom.compiler.graph import (
     Add,
     AveragePool,
     Clamp,
@@ -22,6 +20,7 @@ from compiler.graph import (
     Tensor,
     View,
 )
+from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

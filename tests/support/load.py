@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 import serving
+from arrayloom.host.client import PredictionClient, Retries
 from numpy.typing import NDArray
-
-from host.client import PredictionClient, Retries
 
 Array = NDArray[np.float32]
 

@@ -1,8 +1,7 @@
-"""Services under test: bundles of the digits network, and ``weft serve`` as a process on free ports of the loopback."""
+"""Services under test: bundles of the digits network, and ``arrayloom serve`` as a process on free ports of the loopback."""
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,12 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 import onnx
+from arrayloom.compiler import compile_model
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.networks import digits
+from arrayloom.host.session import Session
 from numpy.typing import NDArray
-
-from compiler import compile_model
-from host.bundle import Bundle
-from host.networks import digits
-from host.session import Session
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 180
@@ -57,18 +55,17 @@ def expected(bundle: Bundle, inputs: NDArray[np.float32]) -> NDArray[np.float32]
 
 
 class Server:
-    """``weft serve`` with bundles' folders and options; a context manager that stops it."""
+    """``arrayloom serve`` with bundles' folders and options; a context manager that stops it."""
 
     def __init__(self, folder: Path, *arguments: str | Path) -> None:
         self._ready, self.log_path = folder / "ready.json", folder / "log.txt"
         self._seen: list[int] = []
-        self._command = [sys.executable, "-m", "host", "serve", *map(str, arguments), "--port", "0", "--http-port", "0",
+        self._command = [sys.executable, "-m", "arrayloom", "serve", *map(str, arguments), "--port", "0", "--http-port", "0",
                          "--ready-file", str(self._ready)]
 
     def __enter__(self) -> Self:
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         with self.log_path.open("wb") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment)
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
         end = time.monotonic() + START_SECONDS
         while not self._ready.exists():
             if self.process.poll() is not None or time.monotonic() > end:

@@ -1,13 +1,12 @@
 """Made-up runs of real programs: a timeline and the report that fits it."""
 
 import numpy as np
-
-from host.report import RunReport
-from isa.fields import INSTRUCTION_BYTES, Instruction, Unit
-from isa.instructions import TABLE_WORDS, Convolve, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
-from isa.program import Program
-from isa.registers import Cause
-from sim.rtl.timeline import Timeline, Track, Traffic
+from arrayloom.host.report import RunReport
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.instructions import TABLE_WORDS, Convolve, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Cause
+from arrayloom.sim.rtl.timeline import Timeline, Track, Traffic
 
 READ_AHEAD = 8      # words that FETCH reads beyond the end
 

@@ -4,15 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Graph
+from arrayloom.host.device import Device, open_device
+from arrayloom.host.verify import Verdict, Verifier
+from arrayloom.isa.config import Config, load_config
+from arrayloom.isa.program import Program
 from networks import Array
-
-from compiler import compile_graph
-from compiler.frontend import import_model
-from compiler.graph import Graph
-from host.device import Device, open_device
-from host.verify import Verdict, Verifier
-from isa.config import Config, load_config
-from isa.program import Program
 
 
 def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:

@@ -1,12 +1,12 @@
 """Instructions of each kind of step."""
 
-from compiler.backend.lower.average import Averager
-from compiler.backend.lower.convolution import Convolver
-from compiler.backend.lower.rearrangement import Rearranger
-from compiler.backend.lower.unary import Copier, Pooler
-from compiler.backend.lower.writer import Writer
-from compiler.backend.site import Site
-from compiler.backend.steps import Average, Convolution, Maximum, Rearrangement, Step, Sum
+from arrayloom.compiler.backend.lower.average import Averager
+from arrayloom.compiler.backend.lower.convolution import Convolver
+from arrayloom.compiler.backend.lower.rearrangement import Rearranger
+from arrayloom.compiler.backend.lower.unary import Copier, Pooler
+from arrayloom.compiler.backend.lower.writer import Writer
+from arrayloom.compiler.backend.site import Site
+from arrayloom.compiler.backend.steps import Average, Convolution, Maximum, Rearrangement, Step, Sum
 
 
 def writer_of(site: Site, step: Step) -> Writer:

@@ -5,15 +5,14 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-
-from compiler.backend.average import multiplier, thresholds
-from compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
-from compiler.backend.lower.unary import window_fields, window_reads
-from compiler.backend.lower.writer import Progress
-from compiler.backend.parameters import threshold_entries
-from compiler.backend.site import Operands, Site
-from compiler.backend.steps import Average, Step
-from isa.instructions import THRESHOLDS, Pool, PoolKind
+from arrayloom.compiler.backend.average import multiplier, thresholds
+from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
+from arrayloom.compiler.backend.lower.unary import window_fields, window_reads
+from arrayloom.compiler.backend.lower.writer import Progress
+from arrayloom.compiler.backend.parameters import threshold_entries
+from arrayloom.compiler.backend.site import Operands, Site
+from arrayloom.compiler.backend.steps import Average, Step
+from arrayloom.isa.instructions import THRESHOLDS, Pool, PoolKind
 
 Run = tuple[int, int, int]      # first, length, elements
 

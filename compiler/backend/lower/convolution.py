@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from compiler.backend.area import Area, Streamed
-from compiler.backend.layouts import read_slots
-from compiler.backend.ledger import NEVER
-from compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
-from compiler.backend.lower.writer import Progress
-from compiler.backend.parameters import channel_entries
-from compiler.backend.regions import Region, cut
-from compiler.backend.site import Operands, Site
-from compiler.backend.steps import Convolution, Step
-from compiler.backend.stream import Address, Effects
-from compiler.backend.weights import BlockWeights, arrange
-from isa.instructions import Convolve, Drain, LoadWeights
+from arrayloom.compiler.backend.area import Area, Streamed
+from arrayloom.compiler.backend.layouts import read_slots
+from arrayloom.compiler.backend.ledger import NEVER
+from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
+from arrayloom.compiler.backend.lower.writer import Progress
+from arrayloom.compiler.backend.parameters import channel_entries
+from arrayloom.compiler.backend.regions import Region, cut
+from arrayloom.compiler.backend.site import Operands, Site
+from arrayloom.compiler.backend.steps import Convolution, Step
+from arrayloom.compiler.backend.stream import Address, Effects
+from arrayloom.compiler.backend.weights import BlockWeights, arrange
+from arrayloom.isa.instructions import Convolve, Drain, LoadWeights
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-
-from compiler.backend.area import Span
-from compiler.backend.ledger import NEVER
-from compiler.backend.parameters import ENTRY_BYTES_PER_LANE
-from compiler.backend.site import Operands, Site
-from compiler.backend.steps import Step
-from compiler.backend.stream import Address, Effects
-from compiler.backend.tables import table_page
-from isa.fields import Instruction
-from isa.instructions import LoadParameters, LoadTable
+from arrayloom.compiler.backend.area import Span
+from arrayloom.compiler.backend.ledger import NEVER
+from arrayloom.compiler.backend.parameters import ENTRY_BYTES_PER_LANE
+from arrayloom.compiler.backend.site import Operands, Site
+from arrayloom.compiler.backend.steps import Step
+from arrayloom.compiler.backend.stream import Address, Effects
+from arrayloom.compiler.backend.tables import table_page
+from arrayloom.isa.fields import Instruction
+from arrayloom.isa.instructions import LoadParameters, LoadTable
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
-from compiler.backend.area import Area
-from compiler.backend.lower.convolution import Convolver, Window
-from compiler.backend.lower.post import Piece
-from compiler.backend.lower.writer import Progress
-from compiler.backend.places import Run, runs
-from compiler.backend.site import Operands, Site
-from compiler.backend.steps import Rearrangement, Step
+from arrayloom.compiler.backend.area import Area
+from arrayloom.compiler.backend.lower.convolution import Convolver, Window
+from arrayloom.compiler.backend.lower.post import Piece
+from arrayloom.compiler.backend.lower.writer import Progress
+from arrayloom.compiler.backend.places import Run, runs
+from arrayloom.compiler.backend.site import Operands, Site
+from arrayloom.compiler.backend.steps import Rearrangement, Step
 
 OUTSIDE = 1     # a column beyond a source of width 1
 

@@ -6,17 +6,16 @@ nodes in ONNX Runtime on all 256 bytes: no operator is imitated.
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.islands.function import Function
+from arrayloom.compiler.frontend.islands.region import Region, find_region
+from arrayloom.compiler.frontend.islands.route import Route, find_route
+from arrayloom.compiler.frontend.movement import match
+from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.runtime import Array
+from arrayloom.compiler.frontend.tabulate import all_bytes
+from arrayloom.compiler.graph import Lookup, Move
 from numpy.typing import NDArray
-
-from compiler.frontend.builder import Builder
-from compiler.frontend.islands.function import Function
-from compiler.frontend.islands.region import Region, find_region
-from compiler.frontend.islands.route import Route, find_route
-from compiler.frontend.movement import match
-from compiler.frontend.report import RefusalError
-from compiler.frontend.runtime import Array
-from compiler.frontend.tabulate import all_bytes
-from compiler.graph import Lookup, Move
 
 
 def import_island(builder: Builder, quantizer: onnx.NodeProto) -> None:

@@ -2,14 +2,13 @@
 
 import numpy as np
 import onnx
-
-from compiler.frontend.islands.region import Region
-from compiler.frontend.kinds import MOVEMENTS
-from compiler.frontend.model import Model
-from compiler.frontend.report import RefusalError
-from compiler.frontend.runtime import Array, Session, small_model
-from compiler.frontend.tabulate import constants_of, tabulate
-from compiler.graph import Tensor
+from arrayloom.compiler.frontend.islands.region import Region
+from arrayloom.compiler.frontend.kinds import MOVEMENTS
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.runtime import Array, Session, small_model
+from arrayloom.compiler.frontend.tabulate import constants_of, tabulate
+from arrayloom.compiler.graph import Tensor
 
 
 class Function:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import onnx
-
-from compiler.frontend.builder import Builder
-from compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
-from compiler.frontend.lowering import RULES as LOWERED
-from compiler.frontend.quantization import of_quantizer
-from compiler.frontend.remedies import not_supported
-from compiler.frontend.report import ConsequenceError, RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.lowering import RULES as LOWERED
+from arrayloom.compiler.frontend.quantization import of_quantizer
+from arrayloom.compiler.frontend.remedies import not_supported
+from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, node_name, operator_name
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-
-from compiler.frontend.builder import image_shape
-from compiler.frontend.islands.region import Region
-from compiler.frontend.kinds import MOVEMENTS
-from compiler.frontend.model import Model
-from compiler.frontend.movement import Indices, trace
-from compiler.frontend.report import RefusalError, node_name, operator_name
-from compiler.frontend.tabulate import channels_of
-from compiler.graph import Tensor
+from arrayloom.compiler.frontend.builder import image_shape
+from arrayloom.compiler.frontend.islands.region import Region
+from arrayloom.compiler.frontend.kinds import MOVEMENTS
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.movement import Indices, trace
+from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.tabulate import channels_of
+from arrayloom.compiler.graph import Tensor
 
 PER_CHANNEL = ("BatchNormalization",)  # whose constants are 1-D along the channels by definition
 

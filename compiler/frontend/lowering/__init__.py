@@ -8,21 +8,20 @@ between DequantizeLinear and QuantizeLinear stay too: they are float islands, wh
 from collections.abc import Callable
 
 import onnx
-
-from compiler.frontend.lowering.elementwise import lower_add, lower_concat, lower_mul, lower_requantization
-from compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
-from compiler.frontend.lowering.pooling import (
+from arrayloom.compiler.frontend.lowering.elementwise import lower_add, lower_concat, lower_mul, lower_requantization
+from arrayloom.compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
+from arrayloom.compiler.frontend.lowering.pooling import (
     lower_average_pool,
     lower_global_average_pool,
     lower_global_max_pool,
     lower_max_pool,
     lower_reduce_mean,
 )
-from compiler.frontend.lowering.rewrite import Rewrite
-from compiler.frontend.lowering.transposed import lower_conv_transpose
-from compiler.frontend.model import Model
-from compiler.frontend.quantization import BYTES
-from compiler.frontend.report import RefusalError, Report
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
+from arrayloom.compiler.frontend.lowering.transposed import lower_conv_transpose
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import BYTES
+from arrayloom.compiler.frontend.report import RefusalError, Report
 
 Rule = Callable[[Rewrite, onnx.NodeProto], None]
 

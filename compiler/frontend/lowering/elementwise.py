@@ -1,13 +1,12 @@
 """Add, Mul and Concat of several quantized values to their com.microsoft.QLinear forms."""
 
 import onnx
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.kinds import NOTHING
-from compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, quant_name
-from compiler.frontend.lowering.target import Target, clamped, find_targets
-from compiler.frontend.quantization import Quantization, of_quantizer
-from compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.kinds import NOTHING
+from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, quant_name
+from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
+from arrayloom.compiler.frontend.report import RefusalError
 
 
 def lower_add(rewrite: Rewrite, node: onnx.NodeProto) -> None:

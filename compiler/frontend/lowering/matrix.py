@@ -2,14 +2,13 @@
 
 import numpy as np
 import onnx
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.lowering.operands import Bias, find_bias, find_weight
-from compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
-from compiler.frontend.lowering.target import Target, clamped, find_targets
-from compiler.frontend.quantization import Weight
-from compiler.frontend.report import RefusalError, node_name
-from compiler.frontend.runtime import Array
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.lowering.operands import Bias, find_bias, find_weight
+from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.quantization import Weight
+from arrayloom.compiler.frontend.report import RefusalError, node_name
+from arrayloom.compiler.frontend.runtime import Array
 
 CONV_ATTRIBUTES = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
 

@@ -4,11 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import onnx
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
-from compiler.frontend.lowering.target import Target, clamped, find_targets
-from compiler.frontend.report import RefusalError, node_name
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.report import RefusalError, node_name
 
 MAX_POOL_OPSET = 12  # the first whose MaxPool takes 8-bit integers
 POOL_ATTRIBUTES = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")

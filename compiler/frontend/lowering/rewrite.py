@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-
-from compiler.frontend.kinds import MOVEMENTS, NOTHING
-from compiler.frontend.model import Model
-from compiler.frontend.quantization import Quantization, of_quantizer
-from compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
-from compiler.frontend.runtime import Array
+from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
+from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
+from arrayloom.compiler.frontend.runtime import Array
 
 MICROSOFT = "com.microsoft"
 

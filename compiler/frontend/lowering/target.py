@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.lowering.rewrite import Rewrite
-from compiler.frontend.model import Model
-from compiler.frontend.quantization import Quantization, of_quantizer
-from compiler.frontend.report import RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
+from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
 
 CLIP_OPSET = 12  # the first whose Clip takes 8-bit integers
 

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.lowering.matrix import check_kernel, product_scale, weight_inputs
-from compiler.frontend.lowering.operands import Bias, find_bias, find_weight
-from compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
-from compiler.frontend.lowering.target import Target, clamped, find_targets
-from compiler.frontend.quantization import Weight
-from compiler.frontend.report import RefusalError, node_name
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.lowering.matrix import check_kernel, product_scale, weight_inputs
+from arrayloom.compiler.frontend.lowering.operands import Bias, find_bias, find_weight
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.quantization import Weight
+from arrayloom.compiler.frontend.report import RefusalError, node_name
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 import onnx
-
-from compiler.frontend.builder import Builder
-from compiler.frontend.kinds import MOVEMENTS, NOTHING
-from compiler.frontend.operators.elementwise import add, clip, concat, maximum, minimum, mul, relu, table
-from compiler.frontend.operators.matrix import conv, gemm, matmul
-from compiler.frontend.operators.movement import move
-from compiler.frontend.operators.pooling import average_pool, global_average_pool, max_pool
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.operators.elementwise import add, clip, concat, maximum, minimum, mul, relu, table
+from arrayloom.compiler.frontend.operators.matrix import conv, gemm, matmul
+from arrayloom.compiler.frontend.operators.movement import move
+from arrayloom.compiler.frontend.operators.pooling import average_pool, global_average_pool, max_pool
 
 Rule = Callable[[Builder, onnx.NodeProto], None]
 

@@ -4,15 +4,14 @@ from fractions import Fraction
 
 import numpy as np
 import onnx
-
-from compiler.frontend.attributes import attribute
-from compiler.frontend.broadcast import broadcast
-from compiler.frontend.builder import Builder
-from compiler.frontend.quantization import Quantization
-from compiler.frontend.report import RefusalError
-from compiler.frontend.runtime import Array
-from compiler.frontend.tabulate import all_bytes, channels_of, tabulate
-from compiler.graph import Add, Clamp, Concat, Lookup, Mul
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.broadcast import broadcast
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.quantization import Quantization
+from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.runtime import Array
+from arrayloom.compiler.frontend.tabulate import all_bytes, channels_of, tabulate
+from arrayloom.compiler.graph import Add, Clamp, Concat, Lookup, Mul
 
 
 def add(builder: Builder, node: onnx.NodeProto) -> None:

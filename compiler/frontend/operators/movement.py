@@ -1,10 +1,9 @@
 """Operators that only move integers."""
 
 import onnx
-
-from compiler.frontend.builder import Builder
-from compiler.frontend.movement import in_place, trace
-from compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.movement import in_place, trace
+from arrayloom.compiler.frontend.report import RefusalError
 
 
 def move(builder: Builder, node: onnx.NodeProto) -> None:

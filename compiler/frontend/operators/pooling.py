@@ -2,11 +2,10 @@
 
 import numpy as np
 import onnx
-
-from compiler.frontend.attributes import attribute, pads, pair
-from compiler.frontend.builder import Builder
-from compiler.frontend.report import RefusalError
-from compiler.graph import AveragePool, MaxPool, Pads, Pair, SumPool, Tensor
+from arrayloom.compiler.frontend.attributes import attribute, pads, pair
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.graph import AveragePool, MaxPool, Pads, Pair, SumPool, Tensor
 
 
 def max_pool(builder: Builder, node: onnx.NodeProto) -> None:

@@ -58,7 +58,7 @@ class Blueprint:
             self.nodes, self.name,
             [_value(INPUT, self.image)], [_value(output.name, output.shape) for output in self.outputs],
             [*initializers, *self.constants])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="weft")
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="arrayloom")
         model.ir_version = IR_VERSION
         return model
 

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+from arrayloom.host.networks.architectures.blueprint import Blueprint
+from arrayloom.host.networks.architectures.builder import Builder, Pads, Value
+from arrayloom.host.networks.architectures.vgg import STAGES, convolutions
 from onnx import numpy_helper
-
-from host.networks.architectures.blueprint import Blueprint
-from host.networks.architectures.builder import Builder, Pads, Value
-from host.networks.architectures.vgg import STAGES, convolutions
 
 BACKBONE = "backbone"
 SCALE = f"{BACKBONE}.scale_weight"

@@ -7,16 +7,15 @@ part, 1797 images), as distributed by scikit-learn. A pixel counts the strokes i
 from dataclasses import dataclass
 
 import numpy as np
+from arrayloom.host.preprocess import recipe
+from arrayloom.isa.errors import ArrayloomError
 from numpy.typing import NDArray
-
-from host.preprocess import recipe
-from isa.errors import WeftError
 
 try:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 except ModuleNotFoundError as error:
-    raise WeftError("the digits data set comes with scikit-learn, which is missing; install it") from error
+    raise ArrayloomError("the digits data set comes with scikit-learn, which is missing; install it") from error
 
 SPLIT_SEED = 0
 HELD_OUT = 0.2

@@ -4,15 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx
+from arrayloom.host.networks.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
+from arrayloom.host.networks.digits.data import Split
+from arrayloom.host.networks.digits.layers import Array, Conv, GlobalAveragePool, Layer, Linear, Relu, Residual, Sequential
+from arrayloom.host.networks.digits.network import CLASSES
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from PIL import Image
-
-from host.networks.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
-from host.networks.digits.data import Split
-from host.networks.digits.layers import Array, Conv, GlobalAveragePool, Layer, Linear, Relu, Residual, Sequential
-from host.networks.digits.network import CLASSES
 
 # Old enough for every ONNX Runtime that has the quantized operators; per-channel weights came with opset 13.
 _OPSET, _IR_VERSION = 13, 8
@@ -73,7 +72,7 @@ def to_onnx(network: Sequential) -> onnx.ModelProto:
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", CLASSES])],
         exporter.initializers,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="weft")
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="arrayloom")
     model.ir_version = _IR_VERSION
     onnx.checker.check_model(model, full_check=True)
     return model

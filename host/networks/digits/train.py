@@ -1,16 +1,15 @@
-"""Train the digits network, quantize it, and write the files that Weft ships: `python -m host.networks.digits.train`.
+"""Train the digits network, quantize it, write the files in the package: `python -m arrayloom.host.networks.digits.train`.
 
 Everything is seeded; only the summation order of another BLAS can change the weights.
 """
 
 import numpy as np
+from arrayloom.host.networks.digits import evaluate
+from arrayloom.host.networks.digits.data import Split, load_splits
+from arrayloom.host.networks.digits.export import write_images, write_labels, write_models
+from arrayloom.host.networks.digits.layers import Array, Conv, Sequential
+from arrayloom.host.networks.digits.network import CLASSES, digits_resnet
 from numpy.typing import NDArray
-
-from host.networks.digits import evaluate
-from host.networks.digits.data import Split, load_splits
-from host.networks.digits.export import write_images, write_labels, write_models
-from host.networks.digits.layers import Array, Conv, Sequential
-from host.networks.digits.network import CLASSES, digits_resnet
 
 SEED = 0
 EPOCHS = 40

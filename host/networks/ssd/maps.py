@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from arrayloom.host.networks.architectures.ssd import BOXES, LABELS, output_name
 from numpy.typing import NDArray
-
-from host.networks.architectures.ssd import BOXES, LABELS, output_name
 
 OUTPUTS = tuple(output_name(label, place) for label in LABELS for place in range(len(BOXES)))
 """The twelve names: six maps of class logits, then six of boxes."""

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from arrayloom.compiler.frontend import NOTICE
+from arrayloom.host.networks.architectures import Blueprint
+from arrayloom.host.networks.errors import WeightsError
+from arrayloom.host.networks.weights.fit import fit
+from arrayloom.host.networks.weights.from_onnx import read_onnx
 from numpy.typing import NDArray
-
-from compiler.frontend import NOTICE
-from host.networks.architectures import Blueprint
-from host.networks.errors import WeightsError
-from host.networks.weights.fit import fit
-from host.networks.weights.from_onnx import read_onnx
 
 Values = Mapping[str, NDArray[Any]]
 
@@ -60,7 +59,7 @@ def _torch(path: Path, _: Blueprint) -> Values:
     try:
         import torch
     except ImportError:
-        raise WeightsError(f"{path}: reading it needs torch; pip install 'weft[torch]', or save the weights as "
+        raise WeightsError(f"{path}: reading it needs torch; pip install '.[torch]', or save the weights as "
                            ".safetensors or .npz") from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

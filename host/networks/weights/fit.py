@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from arrayloom.host.networks.architectures import Blueprint
+from arrayloom.host.networks.errors import WeightsError
 from numpy.typing import NDArray
-
-from host.networks.architectures import Blueprint
-from host.networks.errors import WeightsError
 
 COUNTERS = ".num_batches_tracked"
 """Suffix of what torch counts while training and no network computes with."""

@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend import NOTICE
+from arrayloom.host.networks.architectures import Blueprint
+from arrayloom.host.networks.architectures.builder import BATCH_NORM_EPSILON
+from arrayloom.host.networks.errors import WeightsError
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-
-from compiler.frontend import NOTICE
-from host.networks.architectures import Blueprint
-from host.networks.architectures.builder import BATCH_NORM_EPSILON
-from host.networks.errors import WeightsError
 
 Array = NDArray[Any]
 WEIGHTED = ("Conv", "BatchNormalization", "Gemm")
@@ -97,4 +96,4 @@ def _require_same_geometry(path: Path, wanted: onnx.NodeProto, given: onnx.NodeP
         if there != here:
             raise WeightsError(f"{path}: {given.op_type} '{given.name}' has {name} {there}, and "
                                f"{wanted.input[1].removesuffix('.weight')} of the network {here}; the file holds another "
-                               "version of the network, which weft quantize takes as it is")
+                               "version of the network, which arrayloom quantize takes as it is")

@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.host.networks.architectures import INPUT, Blueprint, Parameters
+from arrayloom.host.networks.architectures.builder import BATCH_NORM_EPSILON
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-
-from compiler.frontend.runtime import Session
-from host.networks.architectures import INPUT, Blueprint, Parameters
-from host.networks.architectures.builder import BATCH_NORM_EPSILON
 
 Array = NDArray[np.float32]
 

@@ -7,10 +7,9 @@ weighted layer is scaled and shifted by them.
 
 import numpy as np
 import onnx
+from arrayloom.host.networks.architectures import Blueprint, Shape
+from arrayloom.host.networks.weights.measure import Statistics, measure
 from numpy.typing import NDArray
-
-from host.networks.architectures import Blueprint, Shape
-from host.networks.weights.measure import Statistics, measure
 
 Array = NDArray[np.float32]
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from host.boundary import InputError
-from host.profile.page.markup import element, table, text
-from host.profile.page.roofline import roofline
-from host.profile.page.timeline import timeline
-from host.profile.page.utilization import utilization
-from host.profile.profile import LayerProfile, Profile
-from host.profile.verdict import verdict
+from arrayloom.host.boundary import InputError
+from arrayloom.host.profile.page.markup import element, table, text
+from arrayloom.host.profile.page.roofline import roofline
+from arrayloom.host.profile.page.timeline import timeline
+from arrayloom.host.profile.page.utilization import utilization
+from arrayloom.host.profile.profile import LayerProfile, Profile
+from arrayloom.host.profile.verdict import verdict
 
 HERE = Path(__file__).parent
 

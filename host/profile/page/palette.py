@@ -1,8 +1,8 @@
 """The colours of causes; told apart by people who see colours differently, after Okabe and Ito."""
 
-from host.profile.page.markup import element, text
-from host.profile.profile import PARTIAL
-from host.profile.verdict import TEXT
+from arrayloom.host.profile.page.markup import element, text
+from arrayloom.host.profile.profile import PARTIAL
+from arrayloom.host.profile.verdict import TEXT
 
 IDEAL = "ideal"
 COMPUTING = "computing"

@@ -4,16 +4,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
-
-from compiler.frontend.model import Model
-from host.quantize.port import Port
-from host.quantize.prepare.batchnorm import fold_into_next
-from host.quantize.prepare.gemm import normalize_gemm
-from host.quantize.prepare.load import load_float
-from host.quantize.prepare.modernize import modernize
-from host.quantize.prepare.names import name_nodes
-from host.quantize.prepare.simplify import annotate, simplify
-from host.quantize.prepare.sums import split_sums
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.host.quantize.port import Port
+from arrayloom.host.quantize.prepare.batchnorm import fold_into_next
+from arrayloom.host.quantize.prepare.gemm import normalize_gemm
+from arrayloom.host.quantize.prepare.load import load_float
+from arrayloom.host.quantize.prepare.modernize import modernize
+from arrayloom.host.quantize.prepare.names import name_nodes
+from arrayloom.host.quantize.prepare.simplify import annotate, simplify
+from arrayloom.host.quantize.prepare.sums import split_sums
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-
-from compiler.frontend.attributes import attribute
-from host.quantize.prepare.editor import Floats, GraphEditor
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.host.quantize.prepare.editor import Floats, GraphEditor
 
 EPSILON = 1e-5  # BatchNormalization's default
 

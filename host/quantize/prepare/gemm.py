@@ -2,9 +2,8 @@
 
 import numpy as np
 import onnx
-
-from compiler.frontend.attributes import attribute
-from host.quantize.prepare.editor import GraphEditor
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.host.quantize.prepare.editor import GraphEditor
 
 
 def normalize_gemm(model: onnx.ModelProto) -> onnx.ModelProto:

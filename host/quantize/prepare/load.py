@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import onnx
-
-from compiler.frontend.load import is_quantized, label_of, read_model
-from compiler.frontend.runtime import model_inputs
-from host.quantize.errors import QuantizeError
+from arrayloom.compiler.frontend.load import is_quantized, label_of, read_model
+from arrayloom.compiler.frontend.runtime import model_inputs
+from arrayloom.host.quantize.errors import QuantizeError
 
 _WIDE = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
 

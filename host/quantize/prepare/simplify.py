@@ -4,12 +4,11 @@ import tempfile
 from pathlib import Path
 
 import onnx
+from arrayloom.compiler.frontend.batch import BATCH
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.host.quantize.errors import QuantizeError
 from onnxruntime.quantization import quant_pre_process
 from onnxruntime.quantization.quant_utils import add_infer_metadata
-
-from compiler.frontend.batch import BATCH
-from compiler.frontend.model import Model
-from host.quantize.errors import QuantizeError
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -20,7 +19,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         QuantizeError: ONNX Runtime refuses the model.
     """
-    with tempfile.TemporaryDirectory(prefix="weft-quantize-") as folder:
+    with tempfile.TemporaryDirectory(prefix="arrayloom-quantize-") as folder:
         given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
         onnx.save(model, given)
         try:

@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
-
-from host.serve.calls import call as measured
-from host.serve.calls import parse
-from host.serve.errors import Kind, ServiceError
-from host.serve.service import Service
+from arrayloom.host.serve.calls import call as measured
+from arrayloom.host.serve.calls import parse
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.service import Service
 
 ROUTE_KEY = "x-ms-aml-grpc-service-route"
 ROUTE = "/api/v1/service/"

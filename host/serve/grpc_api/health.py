@@ -4,9 +4,8 @@ import asyncio
 from typing import Any
 
 import grpc
-
-from host.protocol.messages import health
-from host.serve.service import Service
+from arrayloom.host.protocol.messages import health
+from arrayloom.host.serve.service import Service
 
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "inference.GRPCInferenceService")
 WATCH_SECONDS = 0.2

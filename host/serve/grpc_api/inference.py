@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from host.protocol import open_inference as tensors
-from host.protocol.errors import MessageError
-from host.protocol.messages import oip
-from host.serve.calls import note
-from host.serve.classification import classify
-from host.serve.errors import Kind, ServiceError
-from host.serve.grpc_api.handlers import Call, Methods
-from host.serve.model import Model, parse_version
-from host.serve.open_inference import (
+from arrayloom.host.protocol import open_inference as tensors
+from arrayloom.host.protocol.errors import MessageError
+from arrayloom.host.protocol.messages import oip
+from arrayloom.host.serve.calls import note
+from arrayloom.host.serve.classification import classify
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.grpc_api.handlers import Call, Methods
+from arrayloom.host.serve.model import Model, parse_version
+from arrayloom.host.serve.open_inference import (
     EXTENSIONS,
     PLATFORM,
     SERVER,
@@ -21,7 +21,7 @@ from host.serve.open_inference import (
     split_version,
     timeout,
 )
-from host.serve.service import Service
+from arrayloom.host.serve.service import Service
 
 
 def methods(service: Service) -> dict[str, Methods]:

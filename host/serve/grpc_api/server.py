@@ -3,13 +3,12 @@
 from typing import Any
 
 import grpc
-
-from host.serve.errors import ServeError
-from host.serve.grpc_api import health, inference, tensorflow
-from host.serve.grpc_api.handlers import handler
-from host.serve.secret_files import read_secret
-from host.serve.service import Service
-from host.serve.settings import MIB, Settings
+from arrayloom.host.serve.errors import ServeError
+from arrayloom.host.serve.grpc_api import health, inference, tensorflow
+from arrayloom.host.serve.grpc_api.handlers import handler
+from arrayloom.host.serve.secret_files import read_secret
+from arrayloom.host.serve.service import Service
+from arrayloom.host.serve.settings import MIB, Settings
 
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/inference.GRPCInferenceService/ServerLive",
                  "/inference.GRPCInferenceService/ServerReady")

@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from host.protocol import tensorflow_tensors as tensors
-from host.protocol.errors import MessageError
-from host.protocol.messages import tfs
-from host.serve.calls import note
-from host.serve.errors import Kind, ServiceError
-from host.serve.grpc_api.handlers import Call, Methods
-from host.serve.model import Model, Port
-from host.serve.service import Service
+from arrayloom.host.protocol import tensorflow_tensors as tensors
+from arrayloom.host.protocol.errors import MessageError
+from arrayloom.host.protocol.messages import tfs
+from arrayloom.host.serve.calls import note
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.grpc_api.handlers import Call, Methods
+from arrayloom.host.serve.model import Model, Port
+from arrayloom.host.serve.service import Service
 
 DEFAULT_SIGNATURE, IMAGE_SIGNATURE = "serving_default", "encoded_images"
 PREDICT_METHOD = "tensorflow/serving/predict"
 SIGNATURES_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
-LABELS_TYPE = "type.googleapis.com/weft.tensorflow_serving.LabelList"
+LABELS_TYPE = "type.googleapis.com/arrayloom.tensorflow_serving.LabelList"
 SIGNATURE_FIELD, LABELS_FIELD = "signature_def", "labels"
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
-
-from host.serve.errors import Kind, ServiceError
-from host.serve.settings import Settings
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.settings import Settings
 
 
 async def read(request: web.Request, settings: Settings) -> bytes:

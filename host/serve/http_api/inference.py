@@ -4,16 +4,15 @@ import json
 from typing import Any
 
 from aiohttp import web
-
-from host.protocol import json_tensors
-from host.protocol import open_inference as tensors
-from host.protocol.errors import MessageError
-from host.serve.calls import note
-from host.serve.classification import classify
-from host.serve.errors import Kind, ServiceError
-from host.serve.http_api import body as bodies
-from host.serve.model import Model, parse_version
-from host.serve.open_inference import (
+from arrayloom.host.protocol import json_tensors
+from arrayloom.host.protocol import open_inference as tensors
+from arrayloom.host.protocol.errors import MessageError
+from arrayloom.host.serve.calls import note
+from arrayloom.host.serve.classification import classify
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.http_api import body as bodies
+from arrayloom.host.serve.model import Model, parse_version
+from arrayloom.host.serve.open_inference import (
     EXTENSIONS,
     PLATFORM,
     SERVER,
@@ -24,7 +23,7 @@ from host.serve.open_inference import (
     split_version,
     timeout,
 )
-from host.serve.service import Result, Service
+from arrayloom.host.serve.service import Result, Service
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 BINARY_TYPE = "application/octet-stream"

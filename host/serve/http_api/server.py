@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
-
-from host.serve import calls
-from host.serve.errors import Kind, ServeError, ServiceError
-from host.serve.http_api import inference, tensorflow
-from host.serve.metrics import CONTENT_TYPE
-from host.serve.secret_files import read_secret
-from host.serve.service import Service
-from host.serve.settings import Settings
+from arrayloom.host.serve import calls
+from arrayloom.host.serve.errors import Kind, ServeError, ServiceError
+from arrayloom.host.serve.http_api import inference, tensorflow
+from arrayloom.host.serve.metrics import CONTENT_TYPE
+from arrayloom.host.serve.secret_files import read_secret
+from arrayloom.host.serve.service import Service
+from arrayloom.host.serve.settings import Settings
 
 Handler = Callable[[Service, web.Request], Awaitable[web.Response]]
 

@@ -3,17 +3,16 @@
 from typing import Any
 
 from aiohttp import web
-
-from host.protocol import json_tensors
-from host.protocol.errors import MessageError
-from host.protocol.messages import tfs
-from host.serve.calls import note
-from host.serve.errors import Kind, ServiceError
-from host.serve.grpc_api.tensorflow import SIGNATURE_FIELD, SIGNATURES_TYPE, check_signature, signatures
-from host.serve.http_api import body as bodies
-from host.serve.model import Model, parse_version
-from host.serve.request import port_of
-from host.serve.service import Result, Service
+from arrayloom.host.protocol import json_tensors
+from arrayloom.host.protocol.errors import MessageError
+from arrayloom.host.protocol.messages import tfs
+from arrayloom.host.serve.calls import note
+from arrayloom.host.serve.errors import Kind, ServiceError
+from arrayloom.host.serve.grpc_api.tensorflow import SIGNATURE_FIELD, SIGNATURES_TYPE, check_signature, signatures
+from arrayloom.host.serve.http_api import body as bodies
+from arrayloom.host.serve.model import Model, parse_version
+from arrayloom.host.serve.request import port_of
+from arrayloom.host.serve.service import Result, Service
 
 _TYPES = {number: name for name, number in tfs.DataType.items()}
 

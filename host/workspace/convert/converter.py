@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrayloom.host.classify import load_labels
+from arrayloom.host.preprocess import recipe
+from arrayloom.host.workspace.convert.tensorflow import require_tf2onnx
+from arrayloom.host.workspace.convert.torch import require_torch
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.model import Model
+from arrayloom.host.workspace.names import check_name
+from arrayloom.host.workspace.operation import Operation
+from arrayloom.host.workspace.workspace import Workspace
+from arrayloom.isa.config import DEFAULT, load_config
 from numpy.typing import NDArray
-
-from host.classify import load_labels
-from host.preprocess import recipe
-from host.workspace.convert.tensorflow import require_tf2onnx
-from host.workspace.convert.torch import require_torch
-from host.workspace.errors import WorkspaceError
-from host.workspace.model import Model
-from host.workspace.names import check_name
-from host.workspace.operation import Operation
-from host.workspace.workspace import Workspace
-from isa.config import DEFAULT, load_config
 
 Array = NDArray[Any]
 CalibrationData = str | Path | Array | Mapping[str, Array]
@@ -37,7 +36,7 @@ class AccelOnnxConverter:
 
         Args:
             model: int8 or float ONNX, a PyTorch archive, or a TensorFlow SavedModel.
-            model_name: name of the program; ``NAME.weft`` of the model's name where None.
+            model_name: name of the program; ``NAME.loom`` of the model's name where None.
             config: the accelerator: a preset's name or a TOML file.
             preprocess: recipe that makes the network's input from an image; kept with the program.
             labels: class names or a file of them, one a line; kept with the program.
@@ -81,7 +80,7 @@ class AccelOnnxConverter:
 
 
 def _require_convertible(model: Model) -> None:
-    if model.framework == "weft":
+    if model.framework == "arrayloom":
         raise WorkspaceError(f"model {model.id} is a program already; make an image from it with Image.create")
     if model.framework == "tensorflow":
         require_tf2onnx(model.id)
@@ -90,7 +89,7 @@ def _require_convertible(model: Model) -> None:
 
 
 def _program_name(name: str) -> str:
-    return f"{name[:250]}.weft"
+    return f"{name[:250]}.loom"
 
 
 def _calibration(data: CalibrationData | None, preprocess: str | None) -> tuple[str | None, dict[str, bytes]]:

@@ -6,23 +6,22 @@ from typing import Any
 
 import numpy as np
 import onnx
+from arrayloom.compiler import compile_model
+from arrayloom.compiler.frontend.load import is_quantized, read_model
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.quantize import Calibration, quantize
+from arrayloom.host.workspace import entries, operation
+from arrayloom.host.workspace.convert.tensorflow import saved_model_to_onnx
+from arrayloom.host.workspace.convert.torch import archive_to_onnx
+from arrayloom.host.workspace.entries import Draft, Entry
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.model import Model
+from arrayloom.host.workspace.operation import SUCCEEDED, Operation
+from arrayloom.host.workspace.worker import OvertakenError
+from arrayloom.isa.config import load_config
+from arrayloom.isa.program import Program
 
-from compiler import compile_model
-from compiler.frontend.load import is_quantized, read_model
-from host.bundle import Bundle
-from host.quantize import Calibration, quantize
-from host.workspace import entries, operation
-from host.workspace.convert.tensorflow import saved_model_to_onnx
-from host.workspace.convert.torch import archive_to_onnx
-from host.workspace.entries import Draft, Entry
-from host.workspace.errors import WorkspaceError
-from host.workspace.model import Model
-from host.workspace.operation import SUCCEEDED, Operation
-from host.workspace.worker import OvertakenError
-from isa.config import load_config
-from isa.program import Program
-
-PROGRAM, LABELS, FOLDER = "program.weft", "labels.txt", "program"
+PROGRAM, LABELS, FOLDER = "program.loom", "labels.txt", "program"
 
 
 def run(running: Operation, request: Mapping[str, Any]) -> None:
@@ -92,8 +91,8 @@ def _publish(running: Operation, request: Mapping[str, Any], source: Model, prog
                                           "converted_from": source.id}
     if request["preprocess"]:
         properties["preprocess"] = request["preprocess"]
-    draft = Draft("model", request["name"], "Registered", request["description"], {"framework": "weft"}, request["tags"],
-                  properties, [source.entry])
+    draft = Draft("model", request["name"], "Registered", request["description"], {"framework": "arrayloom"},
+                  request["tags"], properties, [source.entry])
 
     def end(connection: Any, entry: Entry) -> None:
         if not operation.end(connection, running.entry.id, SUCCEEDED, result=["model", entry.name, entry.version]):

@@ -1,13 +1,13 @@
 """TensorFlow SavedModels to ONNX, where ``tf2onnx`` is installed."""
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from compiler.errors import ModelError
-from host.workspace.errors import WorkspaceError
+from arrayloom.compiler.errors import ModelError
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.sim.rtl.process import PYTHON
 
 OPSET = 17
 
@@ -30,7 +30,7 @@ def saved_model_to_onnx(folder: Path, scratch: Path, inputs: Sequence[str], outp
         outputs: likewise.
     """
     target = scratch / "converted.onnx"
-    command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", str(folder), "--output", str(target), "--opset",
+    command = [*PYTHON, "-m", "tf2onnx.convert", "--saved-model", str(folder), "--output", str(target), "--opset",
                str(OPSET)]
     if inputs:
         command += ["--inputs", ",".join(map(_tensor, inputs)), "--inputs-as-nchw", ",".join(map(_tensor, inputs))]

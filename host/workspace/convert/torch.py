@@ -4,8 +4,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from compiler.errors import ModelError
-from host.workspace.errors import WorkspaceError
+from arrayloom.compiler.errors import ModelError
+from arrayloom.host.workspace.errors import WorkspaceError
 
 OPSET = 18
 
@@ -15,7 +15,7 @@ def require_torch() -> None:
     for package in ("torch", "onnxscript"):
         if find_spec(package) is None:
             raise WorkspaceError(f"converting PyTorch modules needs {package}, which is not installed; install it with: "
-                                 "pip install 'weft[torch]'")
+                                 "pip install '.[torch]'")
 
 
 def export_module(module: Any, example_inputs: tuple[Any, ...], path: str | Path) -> Path:

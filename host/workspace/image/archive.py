@@ -7,9 +7,9 @@ import json
 import re
 from pathlib import Path, PurePosixPath
 
-from host.workspace.files import remove
-from host.workspace.image.layer import write_layer
-from host.workspace.image.layout import Descriptor, Layout
+from arrayloom.host.workspace.files import remove
+from arrayloom.host.workspace.image.layer import write_layer
+from arrayloom.host.workspace.image.layout import Descriptor, Layout
 
 _JOINTS = re.compile(r"[^a-z0-9]+")
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host.workspace.errors import DamagedError, WorkspaceError
-from host.workspace.image.layout import CONFIG_TYPE, INDEX_TYPE, MANIFEST_TYPE, Descriptor, Layout
+from arrayloom.host.workspace.errors import DamagedError, WorkspaceError
+from arrayloom.host.workspace.image.layout import CONFIG_TYPE, INDEX_TYPE, MANIFEST_TYPE, Descriptor, Layout
 
 PLATFORM = {"os": "linux", "architecture": "amd64"}
 """Bit-exactness is promised on x86-64 only."""

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host.bundle import Bundle
-from host.workspace.image.base import PLATFORM, Base, open_base
-from host.workspace.image.contents import BUNDLE, LIBRARY, PACKAGES, ROOT, application, dependencies
-from host.workspace.image.layer import MEDIA_TYPE, Layer, write_layer
-from host.workspace.image.layout import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Layout
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.workspace.image.base import PLATFORM, Base, open_base
+from arrayloom.host.workspace.image.contents import BUNDLE, LIBRARY, PACKAGES, ROOT, application, dependencies
+from arrayloom.host.workspace.image.layer import MEDIA_TYPE, Layer, write_layer
+from arrayloom.host.workspace.image.layout import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Layout
 
 CREATED = "1970-01-01T00:00:00Z"
 """The same input gives the same digest, so that an image knows no other time."""
-HISTORY = "weft image create"
+HISTORY = "arrayloom image create"
 """How the history's steps that are ours begin."""
 USER = "65532:65532"
 """Nobody in particular: the server needs no rights."""
 GRPC_PORT, HTTP_PORT = 50051, 8501
-COMMAND = ["python3", "-m", "host", "serve", str(BUNDLE), "--host", "0.0.0.0", "--port", str(GRPC_PORT), "--http-port",
-           str(HTTP_PORT)]
+COMMAND = ["python3", "-P", "-m", "arrayloom", "serve", str(BUNDLE), "--host", "0.0.0.0", "--port", str(GRPC_PORT),
+           "--http-port", str(HTTP_PORT)]
 
 
 @dataclass(frozen=True)

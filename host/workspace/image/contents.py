@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
-from host.workspace.errors import WorkspaceError
-from host.workspace.image.layer import Files
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.image.layer import Files
 
-ROOT = PurePosixPath("/opt/weft")
+import arrayloom
+from arrayloom import compiler, hdl, host, isa, sim
+
+ROOT = PurePosixPath("/opt/arrayloom")
 BUNDLE, LIBRARY, PACKAGES = ROOT / "bundle", ROOT / "lib", ROOT / "site-packages"
-OWN_PACKAGES = ("isa", "hdl", "sim", "compiler", "host")
 SERVER_NEEDS = ("numpy", "onnx", "onnxruntime", "pillow", "rich", "grpcio", "protobuf", "aiohttp", "prometheus-client")
 """Distributions that the server imports with the emulator behind it; theirs come with them."""
 _SKIPPED = {"__pycache__"}
@@ -18,12 +20,11 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def application(bundle: Path) -> Files:
-    """The application layer: the bundle and Weft itself."""
+    """The application layer: the bundle and Arrayloom itself."""
     files: dict[PurePosixPath, Path | bytes] = {BUNDLE / path.name: path for path in bundle.iterdir()}
-    home = Path(__file__).parents[3]
-    for package in OWN_PACKAGES:
-        for path in _sources(home / package):
-            files[LIBRARY / path.relative_to(home).as_posix()] = path
+    for package in (arrayloom, isa, hdl, sim, compiler, host):
+        home, place = Path(str(package.__file__)).parent, LIBRARY.joinpath(*package.__name__.split("."))
+        files |= {place / path.relative_to(home).as_posix(): path for path in _sources(home)}
     return files
 
 
@@ -51,7 +52,7 @@ def _closure() -> Iterator[Distribution]:
         except PackageNotFoundError:
             if name in SERVER_NEEDS:
                 raise WorkspaceError(f"{name} is not installed, and the server needs it; install it with: pip install "
-                                     "'weft[serve]'") from None
+                                     "'.[serve]'") from None
             continue
         yield found
         waiting += [_name(text) for text in found.requires or () if "extra ==" not in text]

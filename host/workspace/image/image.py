@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from host.classify import load_labels
-from host.preprocess import recipe
-from host.workspace import entries
-from host.workspace.artifact import Artifact
-from host.workspace.entries import Draft, Entry
-from host.workspace.errors import DamagedError, NotFoundError, WorkspaceError
-from host.workspace.image.archive import repository, write_archive
-from host.workspace.image.layout import Descriptor, Layout
-from host.workspace.model import Model
-from host.workspace.names import check_name
-from host.workspace.operation import FAILED, LIVE, LOG, RUNNING, SUCCEEDED, Operation, find
+from arrayloom.host.classify import load_labels
+from arrayloom.host.preprocess import recipe
+from arrayloom.host.workspace import entries
+from arrayloom.host.workspace.artifact import Artifact
+from arrayloom.host.workspace.entries import Draft, Entry
+from arrayloom.host.workspace.errors import DamagedError, NotFoundError, WorkspaceError
+from arrayloom.host.workspace.image.archive import repository, write_archive
+from arrayloom.host.workspace.image.layout import Descriptor, Layout
+from arrayloom.host.workspace.model import Model
+from arrayloom.host.workspace.names import check_name
+from arrayloom.host.workspace.operation import FAILED, LIVE, LOG, RUNNING, SUCCEEDED, Operation, find
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from host.workspace.image.run import LocalServer
-    from host.workspace.workspace import Workspace
+    from arrayloom.host.workspace.image.run import LocalServer
+    from arrayloom.host.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Image(Artifact):
         if len(chosen) != 1:
             raise WorkspaceError(f"image {name!r}: {len(chosen)} models given; an image holds one, make an image for each")
         (model,) = chosen
-        if model.framework != "weft":
+        if model.framework != "arrayloom":
             raise WorkspaceError(f"image {name!r}: model {model.id} is {model.framework}, not a program; convert it first "
                                  "with AccelOnnxConverter.convert")
         config = image_config or ImageConfiguration()
@@ -179,9 +179,9 @@ class Image(Artifact):
     def run(self, *options: str) -> Iterator[LocalServer]:
         """Serves the image's own files on this machine without a container engine, until the block ends.
 
-        ``options``: of ``weft serve``; the ports are free ones on loopback unless they say otherwise.
+        ``options``: of ``arrayloom serve``; the ports are free ones on loopback unless they say otherwise.
         """
-        from host.workspace.image.run import serve
+        from arrayloom.host.workspace.image.run import serve
 
         self.verify()
         with serve(Layout(self.path), options) as server:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from host.bundle import Bundle
-from host.workspace import entries, operation
-from host.workspace.convert.job import LABELS
-from host.workspace.image.build import Ingredients, build
-from host.workspace.model import Model
-from host.workspace.operation import SUCCEEDED, Operation
-from host.workspace.worker import OvertakenError
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.workspace import entries, operation
+from arrayloom.host.workspace.convert.job import LABELS
+from arrayloom.host.workspace.image.build import Ingredients, build
+from arrayloom.host.workspace.model import Model
+from arrayloom.host.workspace.operation import SUCCEEDED, Operation
+from arrayloom.host.workspace.worker import OvertakenError
 
 LAYOUT = "layout"
 

@@ -8,16 +8,16 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from host.workspace.errors import WorkspaceError
-from host.workspace.image.build import GRPC_PORT, HTTP_PORT
-from host.workspace.server.address import LIVE, READY
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.image.build import GRPC_PORT, HTTP_PORT
+from arrayloom.host.workspace.server.address import LIVE, READY
 
-QUEUE_METRIC = "weft_queue_length"
+QUEUE_METRIC = "arrayloom_queue_length"
 """Requests that wait in a server, as its ``/metrics`` names them."""
 NOBODY = 65532
 GRACE_SECONDS = 60
 SECRET_MODE = 0o440
-TLS, KEYS = "/etc/weft/tls", "/etc/weft/keys"
+TLS, KEYS = "/etc/arrayloom/tls", "/etc/arrayloom/keys"
 _LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?")
 
@@ -98,7 +98,7 @@ def _metadata(config: KubernetesConfiguration) -> dict[str, Any]:
 
 
 def _labels(config: KubernetesConfiguration) -> dict[str, str]:
-    return {"app.kubernetes.io/name": "weft", "app.kubernetes.io/instance": config.name}
+    return {"app.kubernetes.io/name": "arrayloom", "app.kubernetes.io/instance": config.name}
 
 
 def _service(config: KubernetesConfiguration) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _container(config: KubernetesConfiguration) -> dict[str, Any]:
     if config.keys_secret:
         options += ["--keys-file", f"{KEYS}/keys.json"]
         mounts.append({"name": "keys", "mountPath": KEYS, "readOnly": True})
-    return {"name": "weft", "image": config.image, "args": options,
+    return {"name": "arrayloom", "image": config.image, "args": options,
             "ports": [{"name": "grpc", "containerPort": GRPC_PORT}, {"name": "http", "containerPort": HTTP_PORT}],
             "startupProbe": {**_probe(config, LIVE), "periodSeconds": 2, "failureThreshold": 60},
             "readinessProbe": {**_probe(config, READY), "periodSeconds": 2, "timeoutSeconds": 5},

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from host.workspace.errors import DamagedError
-from host.workspace.files import CHUNK
-from host.workspace.image.layer import Layer
+from arrayloom.host.workspace.errors import DamagedError
+from arrayloom.host.workspace.files import CHUNK
+from arrayloom.host.workspace.image.layer import Layer
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"

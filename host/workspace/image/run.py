@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.workspace.image.build import HISTORY
-from host.workspace.image.contents import ROOT
-from host.workspace.image.layout import Descriptor, Layout, encode, parse
-from host.workspace.server.address import LOOPBACK, Address
-from host.workspace.server.process import LOG, START_SECONDS, ServerProcess
+from arrayloom.host.workspace.image.build import HISTORY
+from arrayloom.host.workspace.image.contents import ROOT
+from arrayloom.host.workspace.image.layout import Descriptor, Layout, encode, parse
+from arrayloom.host.workspace.server.address import LOOPBACK, Address
+from arrayloom.host.workspace.server.process import LOG, START_SECONDS, ServerProcess
 
 STOP_SECONDS = 30.0
 CONFIG = "image.json"
@@ -31,11 +31,11 @@ class LocalServer:
 
 @contextmanager
 def serve(layout: Layout, options: Sequence[str] = ()) -> Iterator[LocalServer]:
-    """Unpacks and starts; on loopback, at free ports unless ``options`` (of ``weft serve``) say otherwise.
+    """Unpacks and starts; on loopback, at free ports unless ``options`` (of ``arrayloom serve``) say otherwise.
 
     The command, environment and working folder are the image's; ``python3`` is this interpreter.
     """
-    place = Path(tempfile.mkdtemp(prefix="weft-image-"))
+    place = Path(tempfile.mkdtemp(prefix="arrayloom-image-"))
     process = ServerProcess(place)
     try:
         unpack(layout, place / "root")

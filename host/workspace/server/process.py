@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from host.workspace import files
-from host.workspace.errors import BusyError, WorkspaceError
-from host.workspace.server.address import LIVE, POLL_SECONDS, READY, Address, probe, stop, tail
+from arrayloom.host.workspace import files
+from arrayloom.host.workspace.errors import BusyError, WorkspaceError
+from arrayloom.host.workspace.server.address import LIVE, POLL_SECONDS, READY, Address, probe, stop, tail
 
 PID, LOG, READY_FILE = "pid", "log.txt", "ready.json"
 START_SECONDS = 120.0
@@ -60,7 +60,7 @@ class ServerProcess:
         return TRANSITIONING if probe(address, LIVE) else UNHEALTHY
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], home: Path) -> None:
-        """Starts ``weft serve``; raises ``BusyError`` where it runs already."""
+        """Starts ``arrayloom serve``; raises ``BusyError`` where it runs already."""
         lock = files.take_lock(self.folder / files.LOCK)
         if lock is None:
             raise BusyError(f"{self.folder}: its server runs already; stop it first")

@@ -5,8 +5,8 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from host.serve.settings import Settings
-from host.workspace.errors import WorkspaceError
+from arrayloom.host.serve.settings import Settings
+from arrayloom.host.workspace.errors import WorkspaceError
 
 OWNED = ("name", "keys_file")
 """Settings that the workspace gives itself."""
@@ -20,7 +20,7 @@ class ServiceConfiguration:
     auth_enabled: bool
 
     def options(self, name: str, keys_file: Path, ports: Mapping[str, int]) -> list[str]:
-        """The settings as options of ``weft serve``; ``ports``: ``port`` and ``http_port`` where they are settled."""
+        """The settings as options of ``arrayloom serve``; ``ports``: ``port`` and ``http_port`` where they are settled."""
         given = {field.name: getattr(self.settings, field.name) for field in fields(Settings)
                  if field.name not in OWNED and getattr(self.settings, field.name) != field.default}
         given |= {"name": name, **ports} | ({"keys_file": keys_file} if self.auth_enabled else {})
@@ -47,8 +47,8 @@ class LocalWebservice:
 
         Args:
             auth_enabled: whether requests need one of the service's two keys.
-            settings: of ``weft serve``, named as in ``host.serve.settings.Settings``; the ports are free ones unless given,
-                and then stay.
+            settings: of ``arrayloom serve``, named as in ``arrayloom.host.serve.settings.Settings``; the ports are free
+                ones unless given, and then stay.
 
         Raises:
             WorkspaceError: an unknown setting. ``ServeError``: a value that is not allowed.

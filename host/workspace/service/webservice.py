@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from host.serve.keys import Keys, Which, rotate
-from host.workspace import entries
-from host.workspace.artifact import Artifact
-from host.workspace.entries import Draft, Entry
-from host.workspace.errors import ExistsError, WorkspaceError
-from host.workspace.image.layout import Layout
-from host.workspace.image.run import entry_point, unpack
-from host.workspace.names import check_name
-from host.workspace.server.address import Address, tail
-from host.workspace.server.process import ENDED, HEALTHY, LOG, READY_FILE, START_SECONDS, ServerProcess
-from host.workspace.service.configuration import LocalWebservice, ServiceConfiguration
+from arrayloom.host.serve.keys import Keys, Which, rotate
+from arrayloom.host.workspace import entries
+from arrayloom.host.workspace.artifact import Artifact
+from arrayloom.host.workspace.entries import Draft, Entry
+from arrayloom.host.workspace.errors import ExistsError, WorkspaceError
+from arrayloom.host.workspace.image.layout import Layout
+from arrayloom.host.workspace.image.run import entry_point, unpack
+from arrayloom.host.workspace.names import check_name
+from arrayloom.host.workspace.server.address import Address, tail
+from arrayloom.host.workspace.server.process import ENDED, HEALTHY, LOG, READY_FILE, START_SECONDS, ServerProcess
+from arrayloom.host.workspace.service.configuration import LocalWebservice, ServiceConfiguration
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from host.workspace.image.image import Image
-    from host.workspace.workspace import Workspace
+    from arrayloom.host.workspace.image.image import Image
+    from arrayloom.host.workspace.workspace import Workspace
 
 STARTED, STOPPED = "Started", "Stopped"
 ROOT, KEYS, HOME = "root", "keys.json", "service"

@@ -6,7 +6,7 @@
 #include "settings.h"
 #include "watch.h"
 
-namespace weft {
+namespace arrayloom {
 
 class AddressChannel {
   public:
@@ -49,4 +49,4 @@ class AddressChannel {
     Address offered_{};
 };
 
-}  // namespace weft
+}  // namespace arrayloom

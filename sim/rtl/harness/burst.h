@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <string>
 
-namespace weft {
+namespace arrayloom {
 
 struct Address {
     uint64_t address;
@@ -40,4 +40,4 @@ inline const char* broken_rule(const Address& request, uint32_t word_bytes) {
     return nullptr;
 }
 
-}  // namespace weft
+}  // namespace arrayloom

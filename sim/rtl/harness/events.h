@@ -6,7 +6,7 @@
 #include "pins.h"
 #include "settings.h"
 
-namespace weft {
+namespace arrayloom {
 
 class Events {
   public:
@@ -53,4 +53,4 @@ class Events {
     std::vector<Segment> segments_;
 };
 
-}  // namespace weft
+}  // namespace arrayloom

@@ -1,80 +1,80 @@
-// The C interface that sim/rtl/library.py binds. Every function takes the simulation that weft_create returned.
+// The C interface that sim/rtl/library.py binds. Every function takes the simulation that arrayloom_create returned.
 #include "settings.h"
 #include "simulation.h"
 
-using weft::Simulation;
+using arrayloom::Simulation;
 
 // Only these functions are visible outside the library.
 #pragma GCC visibility push(default)
 extern "C" {
 
-uint32_t weft_word_bytes() { return weft::kWordBytes; }
+uint32_t arrayloom_word_bytes() { return arrayloom::kWordBytes; }
 
-Simulation* weft_create(uint8_t* bytes, uint64_t size, uint64_t base, uint64_t seed) {
+Simulation* arrayloom_create(uint8_t* bytes, uint64_t size, uint64_t base, uint64_t seed) {
     return new Simulation(bytes, size, base, seed);
 }
 
-void weft_destroy(Simulation* simulation) { delete simulation; }
+void arrayloom_destroy(Simulation* simulation) { delete simulation; }
 
-int32_t weft_configure(Simulation* simulation, const weft::Timing* timing) { return simulation->configure(*timing); }
+int32_t arrayloom_configure(Simulation* simulation, const arrayloom::Timing* timing) { return simulation->configure(*timing); }
 
-void weft_add_fault(Simulation* simulation, uint64_t begin, uint64_t end) { simulation->memory.add_fault(begin, end); }
+void arrayloom_add_fault(Simulation* simulation, uint64_t begin, uint64_t end) { simulation->memory.add_fault(begin, end); }
 
-void weft_clear_faults(Simulation* simulation) { simulation->memory.clear_faults(); }
+void arrayloom_clear_faults(Simulation* simulation) { simulation->memory.clear_faults(); }
 
-void weft_reset(Simulation* simulation, uint32_t cycles) { simulation->reset(cycles); }
+void arrayloom_reset(Simulation* simulation, uint32_t cycles) { simulation->reset(cycles); }
 
-int32_t weft_run(Simulation* simulation, uint64_t max_cycles, int32_t until_irq) {
+int32_t arrayloom_run(Simulation* simulation, uint64_t max_cycles, int32_t until_irq) {
     return static_cast<int32_t>(simulation->run(max_cycles, until_irq));
 }
 
-int32_t weft_write_register(Simulation* simulation, uint32_t address, uint32_t value, uint32_t* response) {
+int32_t arrayloom_write_register(Simulation* simulation, uint32_t address, uint32_t value, uint32_t* response) {
     return simulation->write_register(address, value, *response);
 }
 
-int32_t weft_read_register(Simulation* simulation, uint32_t address, uint32_t* value, uint32_t* response) {
+int32_t arrayloom_read_register(Simulation* simulation, uint32_t address, uint32_t* value, uint32_t* response) {
     return simulation->read_register(address, *value, *response);
 }
 
-uint64_t weft_cycles(const Simulation* simulation) { return simulation->cycle; }
+uint64_t arrayloom_cycles(const Simulation* simulation) { return simulation->cycle; }
 
-int32_t weft_irq(Simulation* simulation) { return simulation->model.pins().irq; }
+int32_t arrayloom_irq(Simulation* simulation) { return simulation->model.pins().irq; }
 
 // The text of the first failure since the last reset, or null.
-const char* weft_failure(const Simulation* simulation) { return simulation->watch.failed() ? simulation->watch.text() : nullptr; }
+const char* arrayloom_failure(const Simulation* simulation) { return simulation->watch.failed() ? simulation->watch.text() : nullptr; }
 
-void weft_statistics(const Simulation* simulation, weft::Statistics* statistics) { *statistics = simulation->statistics; }
+void arrayloom_statistics(const Simulation* simulation, arrayloom::Statistics* statistics) { *statistics = simulation->statistics; }
 
-void weft_record(Simulation* simulation, int32_t on) { simulation->recorder.enable(on); }
+void arrayloom_record(Simulation* simulation, int32_t on) { simulation->recorder.enable(on); }
 
-void weft_clear_record(Simulation* simulation) { simulation->recorder.clear(); }
+void arrayloom_clear_record(Simulation* simulation) { simulation->recorder.clear(); }
 
 // The arrays stay where they are until the next run, reset or clear.
-uint64_t weft_recorded(const Simulation* simulation, const uint32_t** addresses, const uint8_t** data) {
+uint64_t arrayloom_recorded(const Simulation* simulation, const uint32_t** addresses, const uint8_t** data) {
     *addresses = simulation->recorder.addresses();
     *data = simulation->recorder.data();
     return simulation->recorder.count();
 }
 
-void weft_record_events(Simulation* simulation, int32_t on) { simulation->events.enable(on); }
+void arrayloom_record_events(Simulation* simulation, int32_t on) { simulation->events.enable(on); }
 
-void weft_clear_events(Simulation* simulation) { simulation->events.clear(); }
+void arrayloom_clear_events(Simulation* simulation) { simulation->events.clear(); }
 
-// As for weft_recorded.
-uint64_t weft_events(Simulation* simulation, const weft::Segment** segments) {
+// As for arrayloom_recorded.
+uint64_t arrayloom_events(Simulation* simulation, const arrayloom::Segment** segments) {
     const auto& all = simulation->events.segments(simulation->statistics);
     *segments = all.data();
     return all.size();
 }
 
 #if VM_TRACE
-int32_t weft_open_waves(Simulation* simulation, const char* path, uint64_t first, uint64_t last) {
+int32_t arrayloom_open_waves(Simulation* simulation, const char* path, uint64_t first, uint64_t last) {
     return simulation->model.waves().open(simulation->model.top(), path, first, last);
 }
 
-void weft_close_waves(Simulation* simulation) { simulation->model.waves().close(); }
+void arrayloom_close_waves(Simulation* simulation) { simulation->model.waves().close(); }
 
-int32_t weft_recording_waves(Simulation* simulation) { return simulation->model.waves().recording(); }
+int32_t arrayloom_recording_waves(Simulation* simulation) { return simulation->model.waves().recording(); }
 #endif
 
 }  // extern "C"

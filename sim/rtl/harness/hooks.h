@@ -1,9 +1,9 @@
 // Forced into every file of the build: where Verilator's prints, $stop and $fatal go instead of stdout and exit().
 #pragma once
 
-extern "C" int weft_print(const char* format, ...);
+extern "C" int arrayloom_print(const char* format, ...);
 
-#define VL_PRINTF weft_print
+#define VL_PRINTF arrayloom_print
 #define VL_USER_STOP
 #define VL_USER_FATAL
 #define VL_USER_FINISH

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace weft {
+namespace arrayloom {
 
 enum Response : uint8_t { kOkay = 0, kSlaveError = 2, kDecodeError = 3 };
 
@@ -36,4 +36,4 @@ class Memory {
     std::vector<Fault> faults_;
 };
 
-}  // namespace weft
+}  // namespace arrayloom

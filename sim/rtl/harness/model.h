@@ -1,6 +1,6 @@
 // The verilated model and its clock.
 //
-// A fast build is verilated with registers that act on both edges (WEFT_BOTH_EDGES), so that one evaluation is one clock
+// A fast build is verilated with registers that act on both edges (ARRAYLOOM_BOTH_EDGES), so that one evaluation is one clock
 // cycle. Evaluation then calls Verilator's own function for the top and skips the wrapper's locks.
 #pragma once
 
@@ -11,11 +11,11 @@
 #include "verilated.h"
 #include "waves.h"
 
-#if WEFT_BOTH_EDGES
+#if ARRAYLOOM_BOTH_EDGES
 void Vtop___024root___eval(Vtop___024root* root);
 #endif
 
-namespace weft {
+namespace arrayloom {
 
 class Model {
   public:
@@ -28,7 +28,7 @@ class Model {
 
     // One rising edge: registers take the values that stood before it.
     void edge(uint64_t cycle) {
-#if WEFT_BOTH_EDGES
+#if ARRAYLOOM_BOTH_EDGES
         (void)cycle;
         pins().clk ^= 1;
         Vtop___024root___eval(&pins());
@@ -41,7 +41,7 @@ class Model {
 
     // Lets new inputs through the combinational logic, in the low half of the clock where there is one.
     void settle(uint64_t cycle) {
-#if WEFT_BOTH_EDGES
+#if ARRAYLOOM_BOTH_EDGES
         (void)cycle;
         Vtop___024root___eval(&pins());
 #else
@@ -65,4 +65,4 @@ class Model {
     Waves waves_;
 };
 
-}  // namespace weft
+}  // namespace arrayloom

@@ -5,7 +5,7 @@
 
 #include "pins.h"
 
-namespace weft {
+namespace arrayloom {
 
 class Outputs {
   public:
@@ -34,4 +34,4 @@ class Outputs {
     uint8_t data_[kWordBytes];
 };
 
-}  // namespace weft
+}  // namespace arrayloom

@@ -5,7 +5,7 @@
 
 #include "settings.h"
 
-namespace weft {
+namespace arrayloom {
 
 class Pace {
   public:
@@ -36,4 +36,4 @@ class Pace {
     uint64_t state_ = 1;
 };
 
-}  // namespace weft
+}  // namespace arrayloom

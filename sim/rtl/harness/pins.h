@@ -4,19 +4,19 @@
 #include "Vtop.h"
 #include "Vtop___024root.h"
 
-#ifndef WEFT_WORD_BYTES
-#error "WEFT_WORD_BYTES: bytes in one beat of the memory bus"
+#ifndef ARRAYLOOM_WORD_BYTES
+#error "ARRAYLOOM_WORD_BYTES: bytes in one beat of the memory bus"
 #endif
 
-namespace weft {
+namespace arrayloom {
 
 // Verilator's class for the top: its members are the pins themselves, without the references of the public class.
 using Pins = Vtop___024root;
 
-constexpr uint32_t kWordBytes = WEFT_WORD_BYTES;
+constexpr uint32_t kWordBytes = ARRAYLOOM_WORD_BYTES;
 constexpr uint32_t kStrobeBytes = (kWordBytes + 7) / 8;
 
-}  // namespace weft
+}  // namespace arrayloom
 
 // Verilator writes the second of two underscores in a row as ___05F.
 #define AXI(name) axi___05F##name

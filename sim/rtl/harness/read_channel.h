@@ -7,7 +7,7 @@
 #include "memory.h"
 #include "pace.h"
 
-namespace weft {
+namespace arrayloom {
 
 class ReadChannel {
   public:
@@ -72,4 +72,4 @@ class ReadChannel {
     bool presented_ = false;  // a beat stands on the R channel
 };
 
-}  // namespace weft
+}  // namespace arrayloom

@@ -5,7 +5,7 @@
 
 #include "pins.h"
 
-namespace weft {
+namespace arrayloom {
 
 class Recorder {
   public:
@@ -31,4 +31,4 @@ class Recorder {
     std::vector<uint8_t> data_;
 };
 
-}  // namespace weft
+}  // namespace arrayloom

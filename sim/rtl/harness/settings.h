@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace weft {
+namespace arrayloom {
 
 // How the memory answers. Times are in clock cycles.
 struct Timing {
@@ -36,4 +36,4 @@ enum class Stop : int32_t { Limit = 0, Irq = 1, Failed = 2 };
 
 constexpr uint32_t kMaxOutstanding = 256;
 
-}  // namespace weft
+}  // namespace arrayloom

@@ -6,7 +6,7 @@
 
 #include "hooks.h"
 
-namespace weft {
+namespace arrayloom {
 namespace {
 
 // The simulation being stepped: Verilator's hooks carry no pointer of ours.
@@ -60,14 +60,14 @@ inline void Simulation::step(Drive drive) {
     recorder.sample(pins_);
     model.edge(cycle);
     ++cycle;
-#if !WEFT_BOTH_EDGES
+#if !ARRAYLOOM_BOTH_EDGES
     const Outputs before(pins_);
 #endif
     read_.drive(pins_, cycle);
     write_.drive(pins_, cycle);
     drive();
-    if (Settle || !WEFT_BOTH_EDGES) model.settle(cycle - 1);
-#if !WEFT_BOTH_EDGES
+    if (Settle || !ARRAYLOOM_BOTH_EDGES) model.settle(cycle - 1);
+#if !ARRAYLOOM_BOTH_EDGES
     if (const char* name = before.difference(Outputs(pins_))) {
         watch.fail(cycle, std::string(name) + " depends on a bus input within the cycle; AXI4 forbids such a path");
     }
@@ -150,23 +150,23 @@ void model_printed(const char* text) {
     }
 }
 
-}  // namespace weft
+}  // namespace arrayloom
 
-extern "C" int weft_print(const char* format, ...) {
+extern "C" int arrayloom_print(const char* format, ...) {
     char text[4096];
     va_list arguments;
     va_start(arguments, format);
     const int length = std::vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    weft::model_printed(text);
+    arrayloom::model_printed(text);
     return length;
 }
 
 static std::string place(const char* file, int line) { return std::string(file) + ":" + std::to_string(line); }
 
-void vl_stop(const char* file, int line, const char*) VL_MT_UNSAFE { weft::model_stopped("stopped at " + place(file, line)); }
+void vl_stop(const char* file, int line, const char*) VL_MT_UNSAFE { arrayloom::model_stopped("stopped at " + place(file, line)); }
 
-void vl_finish(const char* file, int line, const char*) VL_MT_UNSAFE { weft::model_stopped("finished at " + place(file, line)); }
+void vl_finish(const char* file, int line, const char*) VL_MT_UNSAFE { arrayloom::model_stopped("finished at " + place(file, line)); }
 
 // Thrown, because Verilator's loops do not end after a fatal error; caught in Simulation::guard.
 void vl_fatal(const char* file, int line, const char*, const char* message) VL_MT_UNSAFE {
@@ -174,5 +174,5 @@ void vl_fatal(const char* file, int line, const char*, const char* message) VL_M
 }
 
 void vl_warn(const char* file, int line, const char*, const char* message) VL_MT_UNSAFE {
-    weft::model_printed((place(file, line) + ": " + message + "\n").c_str());
+    arrayloom::model_printed((place(file, line) + ": " + message + "\n").c_str());
 }

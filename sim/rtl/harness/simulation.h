@@ -13,7 +13,7 @@
 #include "watch.h"
 #include "write_channel.h"
 
-namespace weft {
+namespace arrayloom {
 
 class Simulation {
   public:
@@ -57,4 +57,4 @@ class Simulation {
     std::string printed_;
 };
 
-}  // namespace weft
+}  // namespace arrayloom

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace weft {
+namespace arrayloom {
 
 class Watch {
   public:
@@ -26,4 +26,4 @@ class Watch {
     std::string text_;
 };
 
-}  // namespace weft
+}  // namespace arrayloom

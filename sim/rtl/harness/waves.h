@@ -16,7 +16,7 @@
 #endif
 #endif
 
-namespace weft {
+namespace arrayloom {
 
 #if VM_TRACE
 
@@ -75,4 +75,4 @@ class Waves {
 
 #endif
 
-}  // namespace weft
+}  // namespace arrayloom

@@ -12,7 +12,7 @@
 #include "memory.h"
 #include "pace.h"
 
-namespace weft {
+namespace arrayloom {
 
 class WriteChannel {
   public:
@@ -140,4 +140,4 @@ class WriteChannel {
     Beat offered_{};
 };
 
-}  // namespace weft
+}  // namespace arrayloom

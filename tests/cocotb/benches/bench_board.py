@@ -8,16 +8,15 @@ import board_checks as checks
 import board_runs as runs
 import cocotb
 import numpy as np
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.image import read_slot
+from arrayloom.isa.instructions import End
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Error, Register
+from arrayloom.sim.cocotb.board import Board
+from arrayloom.sim.cocotb.memory import Traffic
+from arrayloom.sim.cocotb.runner import read_settings
 from board_programs import MEMORY_BYTES, Mixed, load_words, raw_program, store_words
-
-from isa.config import PRESETS
-from isa.image import read_slot
-from isa.instructions import End
-from isa.program import Program
-from isa.registers import Error, Register
-from sim.cocotb.board import Board
-from sim.cocotb.memory import Traffic
-from sim.cocotb.runner import read_settings
 
 BASE = 0x87_6543_2000       # above 32 bits
 CONFIG = PRESETS["tiny"]

@@ -1,10 +1,24 @@
-"""What must hold for the accelerator, on any simulator that has the methods of ``sim.cocotb.board.Board``."""
+"""What must hold for the accelerator, on any simulator that has the methods of ``arrayloom.sim.cocotb.board.Board``."""
 
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import numpy as np
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit, Units
+from arrayloom.isa.instructions import End
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import (
+    IDENTITY_VALUE,
+    VERSION_VALUE,
+    Cause,
+    Error,
+    Register,
+    StateWord,
+    StatusWord,
+    counter_address,
+)
+from arrayloom.sim.rtl.simulator import Stop
 from board_faults import FAULTS, FETCH, Fault
 from board_programs import (
     CONSTANTS,
@@ -28,12 +42,6 @@ from board_runs import (
     stop,
     write_64,
 )
-
-from isa.fields import INSTRUCTION_BYTES, Unit, Units
-from isa.instructions import End
-from isa.program import Program
-from isa.registers import IDENTITY_VALUE, VERSION_VALUE, Cause, Error, Register, StateWord, StatusWord, counter_address
-from sim.rtl.simulator import Stop
 
 READ_AHEAD = 2000           # cycles in which FETCH fills its buffer
 POINTS = 4                  # of a run at which something happens

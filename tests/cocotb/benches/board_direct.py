@@ -4,10 +4,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 import numpy as np
+from arrayloom.isa.config import Config
+from arrayloom.sim.rtl.simulator import RtlSimulator, Stop
 from numpy.typing import NDArray
-
-from isa.config import Config
-from sim.rtl.simulator import RtlSimulator, Stop
 
 
 class DirectBoard:

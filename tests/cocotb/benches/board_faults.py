@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from board_programs import MEMORY_BYTES, RESULTS, load_words, raw_program, store_words
-
-from isa.config import Config
-from isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit, Units
-from isa.instructions import (
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit, Units
+from arrayloom.isa.instructions import (
     INSTRUCTIONS,
     Convolve,
     Drain,
@@ -22,8 +20,9 @@ from isa.instructions import (
     Store,
     Vector,
 )
-from isa.program import Program
-from isa.registers import TOKEN_BITS, Cause, Error
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import TOKEN_BITS, Cause, Error
+from board_programs import MEMORY_BYTES, RESULTS, load_words, raw_program, store_words
 
 FETCH = len(Unit)       # ERROR_UNIT of FETCH and of the program as a whole
 DATA = RESULTS          # addresses of memory that hold no code

@@ -4,12 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from isa.arithmetic import encode_add, encode_scale
-from isa.config import Config
-from isa.fields import Instruction, Units
-from isa.instructions import (
+from arrayloom.isa.arithmetic import encode_add, encode_scale
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction, Units
+from arrayloom.isa.instructions import (
     Convolve,
     Drain,
     End,
@@ -22,7 +20,8 @@ from isa.instructions import (
     Store,
     Vector,
 )
-from isa.program import Program
+from arrayloom.isa.program import Program
+from numpy.typing import NDArray
 
 CONSTANTS = 1 << 15         # byte addresses from the base; the code is before
 RESULTS = 1 << 16

@@ -1,21 +1,20 @@
-"""Runs of programs on any simulator that has the methods of ``sim.cocotb.board.Board``, and what holds after each."""
+"""Runs of programs on any simulator with the methods of ``arrayloom.sim.cocotb.board.Board``, and what holds after each."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.image import build_memory, write_inputs
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Block, Cause, Error, Register, StatusWord, counter_address
+from arrayloom.isa.registers import Control as ControlBit
+from arrayloom.sim.compare import compare_writes
+from arrayloom.sim.emulator import Emulator
+from arrayloom.sim.rtl.errors import SimulationError
+from arrayloom.sim.rtl.simulator import Stop
 from numpy.typing import NDArray
-
-from isa.config import Config
-from isa.fields import Unit
-from isa.image import build_memory, write_inputs
-from isa.program import Program
-from isa.registers import Block, Cause, Error, Register, StatusWord, counter_address
-from isa.registers import Control as ControlBit
-from sim.compare import compare_writes
-from sim.emulator import Emulator
-from sim.rtl.errors import SimulationError
-from sim.rtl.simulator import Stop
 
 START, RESET = 1 << ControlBit.START, 1 << ControlBit.RESET
 WATCHDOG_CYCLES = 3000      # above any wait for memory

@@ -3,15 +3,14 @@
 from amaranth.hdl import Module
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
-
-from hdl.activation_memory import ActivationMemory
-from hdl.axi import ADDRESS_BITS, Bus, bus_status_signature
-from hdl.fetch import Fetch, control_signature
-from hdl.interfaces import INSTRUCTION, axi_signature, sink_signature, unit_signature
-from hdl.load import Load
-from hdl.store import Store
-from isa.config import Config
-from isa.fields import Unit
+from arrayloom.hdl.activation_memory import ActivationMemory
+from arrayloom.hdl.axi import ADDRESS_BITS, Bus, bus_status_signature
+from arrayloom.hdl.fetch import Fetch, control_signature
+from arrayloom.hdl.interfaces import INSTRUCTION, axi_signature, sink_signature, unit_signature
+from arrayloom.hdl.load import Load
+from arrayloom.hdl.store import Store
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Unit
 
 
 class BusSide(Component):
@@ -26,10 +25,10 @@ class BusSide(Component):
         Take instructions whose tokens are there.
     weights, parameters, tables : Out(sink_signature)
     queues : Out(stream of instructions), one for each unit
-    fetch : Out(hdl.fetch.control_signature)
+    fetch : Out(arrayloom.hdl.fetch.control_signature)
     idle : In(1)
         No unit has an instruction.
-    status : Out(hdl.axi.bus_status_signature)
+    status : Out(arrayloom.hdl.axi.bus_status_signature)
     load_error, store_error : Out(1)
     """
 

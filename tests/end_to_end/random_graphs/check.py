@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-
-from compiler import compile_graph
-from compiler.frontend import import_model
-from host.device import Device
-from host.reference import Reference
-from host.verify import Verdict, Verifier
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.frontend import import_model
+from arrayloom.host.device import Device
+from arrayloom.host.reference import Reference
+from arrayloom.host.verify import Verdict, Verifier
 
 from .draw import Array
 from .generator import generate
@@ -55,7 +54,7 @@ def check(model: onnx.ModelProto, seed: int, device: Device) -> Failure | None:
         program = compile_graph(graph, device.config)
         inputs = random_inputs(model, seed)
         verdict = Verifier(graph, program, device).verify(inputs)
-    except Exception as error:  # a refusal is as much a failure as a crash: every graph is one that Weft supports
+    except Exception as error:  # a refusal is as much a failure as a crash: every graph is one that Arrayloom supports
         return Failure(type(error).__name__, "".join(traceback.format_exception(error)[-2:]))
     if verdict.bytes_differing:
         return Failure("bytes", f"{verdict.bytes_differing} of {verdict.bytes_compared} bytes differ, "

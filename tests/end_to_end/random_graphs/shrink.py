@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import onnx
-
-from compiler.errors import SessionError
+from arrayloom.compiler.errors import SessionError
 
 from .edit import Facts, bypass, cut_inputs, cut_outputs
 from .reduce import drop_bias, plain_attributes, shrink_inputs, shrink_outputs

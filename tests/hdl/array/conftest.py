@@ -9,15 +9,14 @@ import pytest
 from amaranth import Const, Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
+from arrayloom.hdl.activation_memory import ActivationMemory
+from arrayloom.hdl.array import ArrayUnit
+from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of
+from arrayloom.hdl.weight_fifo import WeightFifo
+from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.instructions import WORD_ADDRESS, Convolve
+from arrayloom.isa.registers import Cause
 from numpy.typing import NDArray
-
-from hdl.activation_memory import ActivationMemory
-from hdl.array import ArrayUnit
-from hdl.interfaces import MEMORY_LATENCY, bank_of
-from hdl.weight_fifo import WeightFifo
-from isa.config import PRESETS, Config
-from isa.instructions import WORD_ADDRESS, Convolve
-from isa.registers import Cause
 
 Ints = NDArray[np.int64]
 DEADLINE = 20_000    # cycles

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-
-from hdl.array.accumulators import AccumulatorGroup
-from hdl.array.timing import SUM_READ, SUM_SELECT, UPDATE, Timing
-from hdl.interfaces import MEMORY_LATENCY
-from isa.config import PRESETS, Config
+from arrayloom.hdl.array.accumulators import AccumulatorGroup
+from arrayloom.hdl.array.timing import SUM_READ, SUM_SELECT, UPDATE, Timing
+from arrayloom.hdl.interfaces import MEMORY_LATENCY
+from arrayloom.isa.config import PRESETS, Config
 
 HALVES_FILLED, STEPS = 3, 4
 

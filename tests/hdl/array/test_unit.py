@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from isa.instructions import Convolve
-from isa.registers import Cause
+from arrayloom.isa.instructions import Convolve
+from arrayloom.isa.registers import Cause
 
 SHAPES = [(4, 1, 1), (4, 2, 2), (4, 4, 4), (4, 4, 1), (4, 1, 4), (8, 1, 1), (8, 2, 4), (8, 8, 8), (8, 4, 8), (8, 8, 1)]
 

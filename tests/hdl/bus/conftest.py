@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from amaranth.hdl import Elaboratable, Signal, Value
 from amaranth.sim import Simulator
-
-from hdl.axi import PAGE_BYTES
-from isa.config import PRESETS, Config
-from isa.fields import Instruction
+from arrayloom.hdl.axi import PAGE_BYTES
+from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.fields import Instruction
 
 DEADLINE = 20_000           # cycles
 OUTSTANDING = 16            # bursts that the memory takes in each direction, unless told otherwise

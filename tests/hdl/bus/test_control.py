@@ -2,10 +2,9 @@
 
 import random
 
+from arrayloom.isa.fields import Unit, Units
+from arrayloom.isa.registers import IDENTITY_VALUE, VERSION_VALUE, Block, Cause, Register, StateWord, counter_address
 from control_host import REFUSED, START, Host, begin, scripted
-
-from isa.fields import Unit, Units
-from isa.registers import IDENTITY_VALUE, VERSION_VALUE, Block, Cause, Register, StateWord, counter_address
 
 
 @scripted(stall=0.5)

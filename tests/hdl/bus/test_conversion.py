@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 from amaranth.back import rtlil
-
-from hdl.axi import Bus
-from hdl.control import Control
-from hdl.fetch import Fetch
-from hdl.issue import Issue
-from hdl.load import Load
-from hdl.store import Store
-from isa.config import PRESETS, Config
-from isa.fields import Unit
+from arrayloom.hdl.axi import Bus
+from arrayloom.hdl.control import Control
+from arrayloom.hdl.fetch import Fetch
+from arrayloom.hdl.issue import Issue
+from arrayloom.hdl.load import Load
+from arrayloom.hdl.store import Store
+from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.fields import Unit
 
 UNITS: dict[str, Callable[[Config], Any]] = {
     "bus": Bus, "control": Control, "fetch": Fetch, "issue": lambda config: Issue(config, Unit.ARRAY), "load": Load,

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
-
-from hdl.axi import Bus
-from hdl.fetch import BUFFER_BYTES, Fetch
-from isa.config import Config
-from isa.fields import INSTRUCTION_BYTES, Instruction, Unit
-from isa.instructions import Convolve, Drain, End, LoadTable, LoadWeights, Pool, Store, Vector
-from isa.registers import Cause
+from arrayloom.hdl.axi import Bus
+from arrayloom.hdl.fetch import BUFFER_BYTES, Fetch
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.instructions import Convolve, Drain, End, LoadTable, LoadWeights, Pool, Store, Vector
+from arrayloom.isa.registers import Cause
 
 KINDS = (LoadWeights, LoadTable, Convolve, Drain, Vector, Pool, Store)
 

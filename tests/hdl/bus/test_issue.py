@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import ResetInserter, Signal
-
-from hdl.issue import IN_FLIGHT, Issue
-from isa.fields import Unit
-from isa.instructions import Store, Vector
-from isa.registers import TOKEN_BITS, Cause
+from arrayloom.hdl.issue import IN_FLIGHT, Issue
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.instructions import Store, Vector
+from arrayloom.isa.registers import TOKEN_BITS, Cause
 
 OWN = Unit.POST
 OTHERS = [unit for unit in Unit if unit != OWN]

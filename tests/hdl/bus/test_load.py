@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
-
-from hdl.axi import BURST_WORDS, Bus
-from hdl.load import OUTSTANDING, TABLE_WORDS, Load
-from isa.config import Config
-from isa.fields import Instruction
-from isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights
-from isa.registers import Cause
+from arrayloom.hdl.axi import BURST_WORDS, Bus
+from arrayloom.hdl.load import OUTSTANDING, TABLE_WORDS, Load
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction
+from arrayloom.isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights
+from arrayloom.isa.registers import Cause
 
 BASE = 0x3000
 MEMORY = 1 << 18

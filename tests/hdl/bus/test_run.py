@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from arrayloom.hdl.control import Control
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.registers import TOKEN_BITS, Block, Cause, Error, Register, StatusWord
 from control_host import RESET, START, Host, begin, scripted
-
-from hdl.control import Control
-from isa.fields import Unit
-from isa.registers import TOKEN_BITS, Block, Cause, Error, Register, StatusWord
 
 
 @scripted()

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
-
-from hdl.axi import BURST_WORDS, Bus
-from hdl.interfaces import MEMORY_LATENCY
-from hdl.store import Store
-from isa.config import Config
-from isa.instructions import Store as StoreInstruction
-from isa.registers import Cause
+from arrayloom.hdl.axi import BURST_WORDS, Bus
+from arrayloom.hdl.interfaces import MEMORY_LATENCY
+from arrayloom.hdl.store import Store
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import Store as StoreInstruction
+from arrayloom.isa.registers import Cause
 
 BASE = 0x1000
 MEMORY = 1 << 17

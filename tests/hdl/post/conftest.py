@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
+from arrayloom.hdl.interfaces import MEMORY_LATENCY
+from arrayloom.hdl.post import Post
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction, Units
+from arrayloom.isa.registers import Cause
+from arrayloom.sim.emulator import Machine
+from arrayloom.sim.emulator.post import Poster
 from numpy.typing import NDArray
-
-from hdl.interfaces import MEMORY_LATENCY
-from hdl.post import Post
-from isa.config import Config
-from isa.fields import Instruction, Units
-from isa.registers import Cause
-from sim.emulator import Machine
-from sim.emulator.post import Poster
 
 Words = NDArray[np.int8]
 

@@ -1,4 +1,4 @@
-"""One lane's arithmetic against ``isa.arithmetic``: ties, saturation and everything between, with pauses."""
+"""One lane's arithmetic against ``arrayloom.isa.arithmetic``: ties, saturation and everything between, with pauses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from amaranth.lib.wiring import Component
 from amaranth.sim import Simulator
-
-from hdl.post.requantize import Requantize
-from hdl.post.residual import ResidualAdd
-from isa import arithmetic
+from arrayloom.hdl.post.requantize import Requantize
+from arrayloom.hdl.post.residual import ResidualAdd
+from arrayloom.isa import arithmetic
 
 INT32 = 1 << 31
 

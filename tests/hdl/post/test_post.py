@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from amaranth.back import rtlil
-
-from hdl.post import Post
-from hdl.post.stages import RESULT
-from isa.config import PRESETS, Config
-from isa.instructions import Drain, Pool, PoolKind, Vector
-from isa.registers import Cause
+from arrayloom.hdl.post import Post
+from arrayloom.hdl.post.stages import RESULT
+from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.instructions import Drain, Pool, PoolKind, Vector
+from arrayloom.isa.registers import Cause
 
 TINY = PRESETS["tiny"]
 CONFIGS = {lanes: replace(TINY, name=f"{lanes} lanes", lanes=lanes) for lanes in (1, 2, 4)}

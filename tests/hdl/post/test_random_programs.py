@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from isa import arithmetic
-from isa.config import PRESETS, Config
-from isa.fields import Units
-from isa.instructions import Drain, Pool, PoolKind, Vector
+from arrayloom.isa import arithmetic
+from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.fields import Units
+from arrayloom.isa.instructions import Drain, Pool, PoolKind, Vector
 
 TINY = PRESETS["tiny"]
 CONFIGS = {lanes: replace(TINY, name=f"{lanes} lanes", lanes=lanes) for lanes in (1, 2, 4)}

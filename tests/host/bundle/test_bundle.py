@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from compiler import compile_model
-from host.bundle import MANIFEST, Bundle, BundleError
-from host.networks import digits
-from host.preprocess import RecipeError
-from isa.program import Program
+from arrayloom.compiler import compile_model
+from arrayloom.host.bundle import MANIFEST, Bundle, BundleError
+from arrayloom.host.networks import digits
+from arrayloom.host.preprocess import RecipeError
+from arrayloom.isa.program import Program
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +31,13 @@ def test_round_trip(program: Program, folder: Path) -> None:
     assert bundle.source == {"model": digits.MODEL.name}
     np.testing.assert_array_equal(bundle.program.instructions, program.instructions)
     np.testing.assert_array_equal(bundle.program.constants, program.constants)
-    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "labels.txt", "program.weft"]
+    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "labels.txt", "program.loom"]
     assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_without_labels_and_recipe(program: Program, tmp_path: Path) -> None:
     manifest = Bundle.create("plain", program).save(tmp_path / "plain")
-    assert (manifest.labels, manifest.recipe, list(manifest.sha256)) == (None, None, ["program.weft"])
+    assert (manifest.labels, manifest.recipe, list(manifest.sha256)) == (None, None, ["program.loom"])
     loaded = Bundle.load(tmp_path / "plain")
     assert (loaded.labels, loaded.recipe, loaded.version) == (None, None, 1)
 
@@ -50,7 +49,7 @@ def test_folder_is_written_once(program: Program, folder: Path) -> None:
         Bundle.create("digits", program).save(folder / "absent" / "bundle")
 
 
-@pytest.mark.parametrize("file", ["program.weft", "labels.txt"])
+@pytest.mark.parametrize("file", ["program.loom", "labels.txt"])
 def test_damage_is_found(folder: Path, file: str) -> None:
     data = bytearray((folder / file).read_bytes())
     data[len(data) // 2] ^= 1
@@ -60,7 +59,7 @@ def test_damage_is_found(folder: Path, file: str) -> None:
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"program": "../program.weft"}, "plain name inside"),
+    ({"program": "../program.loom"}, "plain name inside"),
     ({"program": "/etc/passwd"}, "plain name inside"),
     ({"labels": "a/b"}, "plain name inside"),
     ({"labels": 7}, "labels: must be a string or null"),
@@ -68,7 +67,7 @@ def test_damage_is_found(folder: Path, file: str) -> None:
     ({"name": ""}, "name ''"),
     ({"version": 0}, "version 0"),
     ({"version": "1"}, "version '1'"),
-    ({"format": 9}, "format 9: this Weft reads 1"),
+    ({"format": 9}, "format 9: this Arrayloom reads 1"),
     ({"sha256": {}}, "sha256: must name exactly"),
     ({"extra": 1}, "field 'extra' is unknown"),
     ({"recipe": "sepia"}, "unknown recipe 'sepia'"),
@@ -89,11 +88,11 @@ def test_what_is_no_manifest(folder: Path, text: str) -> None:
 
 
 def test_links_and_missing_files(folder: Path) -> None:
-    target = folder.parent / "elsewhere.weft"
-    (folder / "program.weft").rename(target)
-    with pytest.raises(BundleError, match=r"program\.weft cannot be read"):
+    target = folder.parent / "elsewhere.loom"
+    (folder / "program.loom").rename(target)
+    with pytest.raises(BundleError, match=r"program\.loom cannot be read"):
         Bundle.load(folder)
-    (folder / "program.weft").symlink_to(target)
+    (folder / "program.loom").symlink_to(target)
     with pytest.raises(BundleError, match="symbolic link"):
         Bundle.load(folder)
 

@@ -7,9 +7,8 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-
-from host.protocol import tensorflow_tensors as tensors
-from host.protocol.messages import tfs
+from arrayloom.host.protocol import tensorflow_tensors as tensors
+from arrayloom.host.protocol.messages import tfs
 
 Step = Callable[[Any], Any]
 

@@ -1,4 +1,4 @@
-"""``weft score`` with a service in place of a model."""
+"""``arrayloom score`` with a service in place of a model."""
 
 import json
 from collections.abc import Iterator
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import serving
-
-from host.cli.main import main
-from host.networks import digits
-from host.serve.keys import Keys
+from arrayloom.host.cli.main import main
+from arrayloom.host.networks import digits
+from arrayloom.host.serve.keys import Keys
 
 IMAGES = [str(digits.IMAGES / name) for name in ("digit_3_0705.png", "digit_8_0500.png")]
 
@@ -27,7 +26,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[serving.
 def test_top_five_with_names(service: tuple[serving.Server, Keys], monkeypatch: pytest.MonkeyPatch,
                              capsys: pytest.CaptureFixture[str]) -> None:
     server, keys = service
-    monkeypatch.setenv("WEFT_KEY", keys.secondary)
+    monkeypatch.setenv("ARRAYLOOM_KEY", keys.secondary)
     address = ["--address", f"127.0.0.1:{server.port}"]
     assert main(["score", *address, *IMAGES, "--json"]) == 0
     images = json.loads(capsys.readouterr().out)["images"]
@@ -43,7 +42,7 @@ def test_top_five_with_names(service: tuple[serving.Server, Keys], monkeypatch: 
 def test_as_a_model_on_the_emulator_scores(service: tuple[serving.Server, Keys], monkeypatch: pytest.MonkeyPatch,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     server, keys = service
-    monkeypatch.setenv("WEFT_KEY", keys.primary)
+    monkeypatch.setenv("ARRAYLOOM_KEY", keys.primary)
     assert main(["score", "--address", f"127.0.0.1:{server.port}", IMAGES[0], "--json"]) == 0
     served = json.loads(capsys.readouterr().out)["images"]
     assert main(["score", str(digits.MODEL), IMAGES[0], "--preprocess", "digits", "--backend", "emulator", "--labels",
@@ -53,7 +52,7 @@ def test_as_a_model_on_the_emulator_scores(service: tuple[serving.Server, Keys],
 
 def test_boxes_need_a_detector(service: tuple[serving.Server, Keys], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
                                capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("WEFT_KEY", service[1].primary)
+    monkeypatch.setenv("ARRAYLOOM_KEY", service[1].primary)
     assert main(["score", "--address", f"127.0.0.1:{service[0].port}", IMAGES[0], "--draw", str(tmp_path)]) == 2
     assert "finds no boxes" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -69,7 +68,7 @@ def test_boxes_need_a_detector(service: tuple[serving.Server, Keys], monkeypatch
 ])
 def test_what_is_refused(service: tuple[serving.Server, Keys], arguments: list[str], message: str, tmp_path: Path,
                          monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.delenv("WEFT_KEY", raising=False)
+    monkeypatch.delenv("ARRAYLOOM_KEY", raising=False)
     monkeypatch.chdir(tmp_path)
     given = [argument.format(port=service[0].port) for argument in arguments]
     assert main(["score", *given, IMAGES[0]]) == 2

@@ -5,10 +5,9 @@ import json
 import numpy as np
 import onnx
 import pytest
-
-from host.cli.main import main
-from host.head import Examples, Head, HeadError, load_examples, train_head
-from host.networks import digits
+from arrayloom.host.cli.main import main
+from arrayloom.host.head import Examples, Head, HeadError, load_examples, train_head
+from arrayloom.host.networks import digits
 
 
 def clusters(count=90, classes=3, width=8, seed=0):
@@ -105,7 +104,7 @@ def test_files_that_are_missing_or_damaged(tmp_path):
     features = _file(tmp_path / "f.npz", features=np.zeros((3, 2), np.float32))
     with pytest.raises(HeadError, match="labels cannot be read"):
         load_examples(features, tmp_path / "absent.txt")
-    with pytest.raises(HeadError, match="no such file; write it with weft score"):
+    with pytest.raises(HeadError, match="no such file; write it with arrayloom score"):
         load_examples(tmp_path / "absent.npz", features)
     (tmp_path / "damaged.npz").write_bytes(features.read_bytes()[:100])
     with pytest.raises(HeadError, match=r"is not an \.npz that numpy can read"):

@@ -3,16 +3,15 @@
 import numpy as np
 import onnx
 import pytest
+from arrayloom.host import networks
+from arrayloom.host.networks import NetworkError, build_float, build_quantized
+from arrayloom.host.networks.build import Built, seeded_images
+from arrayloom.host.networks.liveness import check_alive
+from arrayloom.host.networks.normalization import normalization_error
+from arrayloom.host.networks.ssd import OUTPUTS
+from arrayloom.host.quantize import Calibration
+from arrayloom.host.reference import Reference
 from small_network import SMALL, QuantizedSmall, Small
-
-from host import networks
-from host.networks import NetworkError, build_float, build_quantized
-from host.networks.build import Built, seeded_images
-from host.networks.liveness import check_alive
-from host.networks.normalization import normalization_error
-from host.networks.ssd import OUTPUTS
-from host.quantize import Calibration
-from host.reference import Reference
 
 CLASSES = [getattr(networks, prefix + name) for name in ("Resnet50", "Resnet152", "Vgg16", "Densenet121", "SsdVgg")
            for prefix in ("", "Quantized")]
@@ -62,7 +61,7 @@ def _empty(name: str, quantized: bool, classes: int) -> onnx.ModelProto:
     operator = "QLinearConv" if quantized else "Conv"
     model = onnx.helper.make_model(onnx.helper.make_graph([onnx.helper.make_node(operator, ["x"], ["y"])], "g", [], []))
     values = {"network": name, "weights": "none", "digest": "0" * 64, "recipe": "none", "classes": str(classes)}
-    onnx.helper.set_model_props(model, {f"weft.{key}": value for key, value in values.items()})
+    onnx.helper.set_model_props(model, {f"arrayloom.{key}": value for key, value in values.items()})
     return model
 
 
@@ -111,11 +110,11 @@ def test_files_open_again(built, quantized, images, tmp_path):
         Small(tmp_path / "int8.onnx")
     with pytest.raises(NetworkError, match="holds small, and Resnet50 is resnet50; open it with the class"):
         networks.Resnet50(tmp_path / "float.onnx")
-    with pytest.raises(NetworkError, match="no such file; write it with weft network small"):
+    with pytest.raises(NetworkError, match="no such file; write it with arrayloom network small"):
         Small(tmp_path / "absent.onnx")
     onnx.helper.set_model_props(network.model, {})
     network.save(tmp_path / "bare.onnx")
-    with pytest.raises(NetworkError, match=r"does not say which network it is \(metadata weft.network is missing\)"):
+    with pytest.raises(NetworkError, match=r"does not say which network it is \(metadata arrayloom.network is missing\)"):
         Small(tmp_path / "bare.onnx")
 
 

@@ -1,15 +1,14 @@
-"""`weft network` and what score and verify say of its files; the five networks whole, at full size, when slow tests run."""
+"""`arrayloom network` and what score and verify say of its files; the five networks at full size when slow tests run."""
 
 import json
 
 import numpy as np
 import onnx
 import pytest
+from arrayloom.host.cli.main import main
+from arrayloom.host.networks import SPECS
+from arrayloom.host.networks.build import seeded_images
 from small_network import SMALL
-
-from host.cli.main import main
-from host.networks import SPECS
-from host.networks.build import seeded_images
 
 RANDOM = "its weights are random (seed 3): bits and cycles are meaningful, classes are not"
 
@@ -36,10 +35,10 @@ def test_every_output_says_that_weights_are_random(image, tmp_path, capsys):
     assert "alive        all " in printed
     on = ["--config", "tiny", "--backend", "emulator"]
     for arguments in (["score", path, image, *on], ["verify", path, "--input", image, *on],
-                      ["compile", path, "-o", str(tmp_path / "small.weft"), "--config", "tiny"],
-                      ["info", str(tmp_path / "small.weft")], ["explore", path, "--configs", "tiny"],
-                      ["run", str(tmp_path / "small.weft"), "--input", image, *on[2:]],
-                      ["score", str(tmp_path / "small.weft"), image, *on[2:]]):
+                      ["compile", path, "-o", str(tmp_path / "small.loom"), "--config", "tiny"],
+                      ["info", str(tmp_path / "small.loom")], ["explore", path, "--configs", "tiny"],
+                      ["run", str(tmp_path / "small.loom"), "--input", image, *on[2:]],
+                      ["score", str(tmp_path / "small.loom"), image, *on[2:]]):
         for json_too in ([], ["--json"]):
             if json_too and arguments[0] == "compile":
                 continue
@@ -104,7 +103,7 @@ def test_help_has_an_example(capsys):
     for name in ("network", "fetch", "train-head"):
         with pytest.raises(SystemExit):
             main([name, "--help"])
-        assert f"example: weft {name}" in " ".join(capsys.readouterr().out.split())
+        assert f"example: arrayloom {name}" in " ".join(capsys.readouterr().out.split())
 
 
 MACS = {"resnet50": 4_089_184_256, "resnet152": 11_513_626_624, "vgg16": 15_470_264_320, "densenet121": 2_834_161_664,

@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.frontend import import_model
+from arrayloom.host.device import open_device
+from arrayloom.host.networks.architectures.builder import Builder
+from arrayloom.host.networks.architectures.ssd import l2_normalize, ones
+from arrayloom.host.networks.normalization import normalization_error
+from arrayloom.host.quantize import Calibration, quantize
+from arrayloom.host.verify import Verifier
+from arrayloom.isa.config import load_config
 from onnx import numpy_helper
-
-from compiler import compile_graph
-from compiler.frontend import import_model
-from host.device import open_device
-from host.networks.architectures.builder import Builder
-from host.networks.architectures.ssd import l2_normalize, ones
-from host.networks.normalization import normalization_error
-from host.quantize import Calibration, quantize
-from host.verify import Verifier
-from isa.config import load_config
 
 CHANNELS = 64
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from host.networks import NetworkError
-from host.networks.ssd import (
+from arrayloom.host.networks import NetworkError
+from arrayloom.host.networks.ssd import (
     OUTPUTS,
     VOC_CLASSES,
     anchors,

@@ -6,9 +6,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-
-from host.cli.main import main
-from host.networks import SPECS, NetworkError, zoo
+from arrayloom.host.cli.main import main
+from arrayloom.host.networks import SPECS, NetworkError, zoo
 
 RESNET50 = SPECS["resnet50"]
 CONTENT = bytes(range(256)) * 9000
@@ -95,7 +94,7 @@ def test_without_network(tmp_path):
 
 def test_a_record_that_is_none(server, tmp_path):
     (tmp_path / "resnet50.json").write_text("{}")
-    with pytest.raises(NetworkError, match="is not a record that weft fetch wrote; delete it"):
+    with pytest.raises(NetworkError, match="is not a record that arrayloom fetch wrote; delete it"):
         zoo.fetch(RESNET50, tmp_path, f"{server.url}/file")
 
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from host.protocol import json_tensors, open_inference, schema, tensorflow_tensors
-from host.protocol.errors import MessageError
-from host.protocol.messages import health, oip, tfs
+from arrayloom.host.protocol import json_tensors, open_inference, schema, tensorflow_tensors
+from arrayloom.host.protocol.errors import MessageError
+from arrayloom.host.protocol.messages import health, oip, tfs
 
 NUMBERS = [np.dtype(name) for name in ("float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16",
                                        "uint32", "uint64", "bool")]

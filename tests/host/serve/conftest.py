@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 import serving
-
-from host.bundle import Bundle
+from arrayloom.host.bundle import Bundle
 
 
 @pytest.fixture(scope="session")

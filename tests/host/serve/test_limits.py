@@ -15,11 +15,10 @@ import asking
 import numpy as np
 import pytest
 import serving
+from arrayloom.host.client import ClientError, PredictionClient, Retries
+from arrayloom.host.protocol.messages import oip, tfs
+from arrayloom.host.serve.metrics import resident_bytes
 from asking import Ask, RefusedError, call_bytes, http, strings
-
-from host.client import ClientError, PredictionClient, Retries
-from host.protocol.messages import oip, tfs
-from host.serve.metrics import resident_bytes
 
 PREDICT, INFER = "/tensorflow.serving.PredictionService/Predict", "/inference.GRPCInferenceService/ModelInfer"
 V1, V2 = "/v1/models/digits:predict", "/v2/models/digits/infer"
@@ -227,7 +226,7 @@ def test_clients_that_go_away_leave_nothing(strict: serving.Server) -> None:
     while time.monotonic() < end:
         with urllib.request.urlopen(strict.url + "/metrics") as response:
             text = response.read().decode()
-        if "weft_queue_length 0.0" in text and "weft_requests_in_flight 0.0" in text:
+        if "arrayloom_queue_length 0.0" in text and "arrayloom_requests_in_flight 0.0" in text:
             return
         time.sleep(0.1)
     pytest.fail("requests of clients that went away still wait")

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from host.serve.errors import ServiceError
-from host.serve.model import Model, Repository, parse_version
-from host.serve.queue import Job, JobQueue
+from arrayloom.host.serve.errors import ServiceError
+from arrayloom.host.serve.model import Model, Repository, parse_version
+from arrayloom.host.serve.queue import Job, JobQueue
 
 
 def _model(name: str, version: int = 1) -> Model:

@@ -1,6 +1,6 @@
 """Clients that no one here wrote: tritonclient over both protocols, curl, and TensorFlow Serving's own stubs.
 
-The last need TensorFlow in an environment of its own: WEFT_TENSORFLOW names its python.
+The last need TensorFlow in an environment of its own: ARRAYLOOM_TENSORFLOW names its python.
 """
 
 import base64
@@ -18,10 +18,9 @@ import pytest
 import serving
 import tritonclient.grpc
 import tritonclient.http
-
-from host.bundle import Bundle
-from host.networks import digits
-from host.preprocess import preprocess
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.networks import digits
+from arrayloom.host.preprocess import preprocess
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 STUBS = Path(__file__).parent / "tensorflow_client.py"
@@ -123,22 +122,22 @@ def test_metrics_add_up(server: serving.Server) -> None:
     before = read()
     asking.tfs_grpc(server, asking.Ask({"image": serving.images(4)}, version=1))
     after = read()
-    assert after["weft_images_total", "1"] - before.get(("weft_images_total", "1"), 0) == 4
-    cycles = after["weft_simulated_cycles_total", "1"] - before.get(("weft_simulated_cycles_total", "1"), 0)
+    assert after["arrayloom_images_total", "1"] - before.get(("arrayloom_images_total", "1"), 0) == 4
+    cycles = after["arrayloom_simulated_cycles_total", "1"] - before.get(("arrayloom_simulated_cycles_total", "1"), 0)
     assert cycles > 0
-    assert after["weft_utilization", "1"] == pytest.approx(4 * 828_736 / (256 * cycles))
+    assert after["arrayloom_utilization", "1"] == pytest.approx(4 * 828_736 / (256 * cycles))
     for name in ("device", "queue", "preprocess", "reflash"):
-        assert after[f"weft_{name}_seconds_count", "1"] >= 1
-    assert after["weft_ready", ""] == 1
-    assert after["weft_queue_capacity", ""] == 256
+        assert after[f"arrayloom_{name}_seconds_count", "1"] >= 1
+    assert after["arrayloom_ready", ""] == 1
+    assert after["arrayloom_queue_capacity", ""] == 256
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("WEFT_TENSORFLOW" not in os.environ, reason="WEFT_TENSORFLOW names no python with its stubs")
+@pytest.mark.skipif("ARRAYLOOM_TENSORFLOW" not in os.environ, reason="ARRAYLOOM_TENSORFLOW names no python with its stubs")
 def test_tensorflow_servings_own_stubs(server: serving.Server, bundles: dict[str, Bundle], tmp_path: Path) -> None:
     inputs = serving.images(2, seed=4)
     np.save(tmp_path / "x.npy", inputs)
-    run = subprocess.run([os.environ["WEFT_TENSORFLOW"], STUBS, f"127.0.0.1:{server.port}", tmp_path / "x.npy", IMAGE,
+    run = subprocess.run([os.environ["ARRAYLOOM_TENSORFLOW"], STUBS, f"127.0.0.1:{server.port}", tmp_path / "x.npy", IMAGE,
                           tmp_path / "out.npz"], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     with np.load(tmp_path / "out.npz") as answers:

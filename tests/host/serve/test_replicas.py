@@ -10,11 +10,10 @@ import asking
 import numpy as np
 import pytest
 import serving
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.client import ClientError, PredictionClient, Retries
+from arrayloom.host.session import Session
 from asking import Ask, RefusedError
-
-from host.bundle import Bundle
-from host.client import ClientError, PredictionClient, Retries
-from host.session import Session
 
 IMAGES = serving.images(48)
 
@@ -53,24 +52,24 @@ def test_lost_runs_are_repeated_but_not_for_ever(bundles: dict[str, Bundle], bun
     answer = serving.expected(bundles["one"], IMAGES)
     with serving.Server(tmp_path, bundle_folder / "one", "--attempts", "2") as server:
         request = Asking(server)
-        _wait_for(server, "weft_requests_in_flight 1.0")
+        _wait_for(server, "arrayloom_requests_in_flight 1.0")
         _kill(server)
         request.join()
         assert request.answer is not None
         assert request.answer.tobytes() == answer.tobytes()
         request = Asking(server)
         for _ in range(2):
-            _wait_for(server, "weft_requests_in_flight 1.0")
+            _wait_for(server, "arrayloom_requests_in_flight 1.0")
             _kill(server)
             time.sleep(0.2)
         request.join()
         assert request.error is not None
         assert request.error.code == "UNAVAILABLE"
         assert "lost in each of 2 runs" in str(request.error)
-        _wait_for(server, "weft_ready 1.0")
+        _wait_for(server, "arrayloom_ready 1.0")
         assert len(server.events("replica_lost")) == 3
         request = Asking(server)
-        _wait_for(server, "weft_requests_in_flight 1.0")
+        _wait_for(server, "arrayloom_requests_in_flight 1.0")
         assert server.replicas()
         server.process.send_signal(signal.SIGTERM)      # a graceful stop finishes what was accepted
         request.join()
@@ -93,12 +92,12 @@ def test_models_that_cannot_be_loaded(bundle_folder: Path, bundles: dict[str, Bu
     """A bundle that is damaged after the start is refused by its digest, and the service goes on with the other."""
     bundles["turned"].save(tmp_path / "turned")
     with serving.Server(tmp_path, bundle_folder / "one", tmp_path / "turned") as server:
-        (tmp_path / "turned" / "program.weft").write_bytes(b"damaged")
+        (tmp_path / "turned" / "program.loom").write_bytes(b"damaged")
         for _ in range(2):
-            with pytest.raises(RefusedError, match=r"program\.weft is damaged") as refused:
+            with pytest.raises(RefusedError, match=r"program\.loom is damaged") as refused:
                 asking.oip_http(server, Ask({"image": IMAGES[:1]}, "turned"))
             assert refused.value.code == 503
-        with pytest.raises(RefusedError, match=r"program\.weft is damaged"):
+        with pytest.raises(RefusedError, match=r"program\.loom is damaged"):
             asking.http(server, "/v2/repository/models/turned/load", b"")
         answer = asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}, ""))["logits"]
         assert answer.tobytes() == serving.expected(bundles["one"], IMAGES[:1]).tobytes()
@@ -113,5 +112,5 @@ def test_rtl_behind_the_service(bundle_folder: Path, bundles: dict[str, Bundle],
         answer = asking.oip_grpc(server, Ask({"image": IMAGES[:2]}))["logits"]
         metrics = asking.http(server, "/metrics").decode()
     assert answer.tobytes() == direct.tobytes() == serving.expected(bundles["two"], IMAGES[:2]).tobytes()
-    counted = [line.split()[-1] for line in metrics.splitlines() if line.startswith("weft_simulated_cycles_total{")]
+    counted = [line.split()[-1] for line in metrics.splitlines() if line.startswith("arrayloom_simulated_cycles_total{")]
     assert [float(cycles) for cycles in counted] == [session.report.cycles]

@@ -7,12 +7,11 @@ import asking
 import numpy as np
 import pytest
 import serving
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.networks import digits
+from arrayloom.host.preprocess import preprocess
 from asking import PROTOCOLS, Ask, RefusedError, strings
 from PIL import Image
-
-from host.bundle import Bundle
-from host.networks import digits
-from host.preprocess import preprocess
 
 IMAGE = (digits.IMAGES / "digit_3_0705.png").read_bytes()
 TENSOR = serving.images(1)
@@ -112,6 +111,6 @@ def test_unknown_paths(server: serving.Server) -> None:
 
 def test_wrong_route_is_not_answered(server: serving.Server) -> None:
     route = "x-ms-aml-grpc-service-route"
-    assert asking.tfs_grpc(server, Ask({"image": TENSOR}, headers={route: "/api/v1/service/weft"}))
-    with pytest.raises(RefusedError, match=r"NOT_FOUND.*this service is weft"):
+    assert asking.tfs_grpc(server, Ask({"image": TENSOR}, headers={route: "/api/v1/service/arrayloom"}))
+    with pytest.raises(RefusedError, match=r"NOT_FOUND.*this service is arrayloom"):
         asking.tfs_grpc(server, Ask({"image": TENSOR}, headers={route: "/api/v1/service/other"}))

@@ -10,15 +10,14 @@ import asking
 import pytest
 import serving
 import trustme
+from arrayloom.host.client import ClientError, PredictionClient, Retries
+from arrayloom.host.serve import keys as keys_module
+from arrayloom.host.serve.errors import ServeError
+from arrayloom.host.serve.keys import KeyFile, Keys, Which, rotate
+from arrayloom.host.serve.run import check_exposure, is_loopback
+from arrayloom.host.serve.secret_files import read_secret
+from arrayloom.host.serve.settings import Settings
 from asking import Ask, RefusedError
-
-from host.client import ClientError, PredictionClient, Retries
-from host.serve import keys as keys_module
-from host.serve.errors import ServeError
-from host.serve.keys import KeyFile, Keys, Which, rotate
-from host.serve.run import check_exposure, is_loopback
-from host.serve.secret_files import read_secret
-from host.serve.settings import Settings
 
 IMAGE = serving.images(1)
 

@@ -6,9 +6,8 @@ import load
 import numpy as np
 import pytest
 import serving
-
-from host.bundle import Bundle
-from host.serve.metrics import resident_bytes
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.serve.metrics import resident_bytes
 
 
 def _workload(bundle: Bundle, inputs: np.ndarray, answers: np.ndarray) -> load.Workload:
@@ -43,7 +42,7 @@ def test_swapped_and_killed(bundles: dict[str, Bundle], bundle_folder: Path, tmp
 @pytest.mark.slow
 def test_ten_thousand(bundles: dict[str, Bundle], bundle_folder: Path, shared_data: Path, tmp_path: Path) -> None:
     """10,000 requests on digits and 100 on ResNet-50 from 32 clients, ten swaps, ten kills; memory stays flat."""
-    from compiler import compile_model
+    from arrayloom.compiler import compile_model
 
     resnet = Bundle.create("resnet50", compile_model(shared_data / "models" / "resnet50_int8_qop.onnx", config="16x16"))
     resnet.save(tmp_path / "resnet50")

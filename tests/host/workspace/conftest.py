@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from host.networks import digits
-from host.workspace import Model, Workspace
-from host.workspace.convert import AccelOnnxConverter
+from arrayloom.host.networks import digits
+from arrayloom.host.workspace import Model, Workspace
+from arrayloom.host.workspace.convert import AccelOnnxConverter
 
 
 @pytest.fixture
@@ -17,7 +16,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A workspace that the tests of a module share: models ``digits`` and ``digits.weft``."""
+    """A workspace that the tests of a module share: models ``digits`` and ``digits.loom``."""
     workspace = Workspace.create(tmp_path_factory.mktemp("shop") / "ws")
     model = Model.register(workspace, digits.MODEL, "digits")
     convert = AccelOnnxConverter.convert(workspace, model, config="tiny", preprocess="digits", labels=digits.LABELS)
@@ -29,4 +28,4 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 @pytest.fixture(scope="module")
 def program(shop: Workspace) -> Model:
-    return Model(shop, "digits.weft")
+    return Model(shop, "digits.loom")

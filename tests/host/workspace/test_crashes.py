@@ -9,14 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from arrayloom.host.workspace import Model, NotFoundError, Workspace, files
+from arrayloom.host.workspace.workspace import MARKER
 from crashes import kill_at_each_point
-
-from host.workspace import Model, NotFoundError, Workspace, files
-from host.workspace.workspace import MARKER
 
 REGISTER = """
 import sys
-from host.workspace import Model, Workspace
+from arrayloom.host.workspace import Model, Workspace
 
 workspace = Workspace(sys.argv[1])
 print("ready", flush=True)

@@ -12,18 +12,17 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from arrayloom.host.bundle import Bundle
+from arrayloom.host.networks import digits
+from arrayloom.host.workspace import DamagedError, InUseError, Model, Workspace, WorkspaceError, operation
+from arrayloom.host.workspace.convert import AccelOnnxConverter
+from arrayloom.host.workspace.image import AccelContainerImage, Image
+from arrayloom.host.workspace.image.archive import repository
+from arrayloom.host.workspace.image.kubernetes import QUEUE_METRIC
+from arrayloom.host.workspace.image.layout import Layout
+from arrayloom.host.workspace.image.run import LOCAL, entry_point, unpack
+from arrayloom.host.workspace.server.process import ServerProcess
 from oci import check_layout, check_tar, write_base
-
-from host.bundle import Bundle
-from host.networks import digits
-from host.workspace import DamagedError, InUseError, Model, Workspace, WorkspaceError, operation
-from host.workspace.convert import AccelOnnxConverter
-from host.workspace.image import AccelContainerImage, Image
-from host.workspace.image.archive import repository
-from host.workspace.image.kubernetes import QUEUE_METRIC
-from host.workspace.image.layout import Layout
-from host.workspace.image.run import LOCAL, entry_point, unpack
-from host.workspace.server.process import ServerProcess
 
 IMAGE = digits.IMAGES / "digit_7_1496.png"
 
@@ -31,7 +30,7 @@ IMAGE = digits.IMAGES / "digit_7_1496.png"
 @pytest.fixture(scope="module")
 def image(shop: Workspace, program: Model) -> Image:
     made = Image.create(shop, "digits", [program], AccelContainerImage.image_configuration(
-        tags={"stage": "test"}, properties={"team": "weft"}, description="handwritten digits"))
+        tags={"stage": "test"}, properties={"team": "arrayloom"}, description="handwritten digits"))
     made.wait_for_creation()
     return made
 
@@ -47,26 +46,27 @@ def make(shop: Workspace, program: Model, **options: object) -> Image:
 
 
 def test_an_image_keeps_the_specifications_rules(image: Image) -> None:
-    assert (image.creation_state, image.tags, image.properties) == ("Succeeded", {"stage": "test"}, {"team": "weft"})
+    assert (image.creation_state, image.tags, image.properties) == ("Succeeded", {"stage": "test"}, {"team": "arrayloom"})
     assert image.image_location is not None
     manifest, config = check_layout(Path(image.image_location))
     assert image.digest == f"sha256:{image.sha256}"
     assert manifest["annotations"] == config["config"]["Labels"] == {
         "org.opencontainers.image.title": "digits", "org.opencontainers.image.description": "handwritten digits",
-        "team": "weft"}
+        "team": "arrayloom"}
     (layer,) = manifest["layers"]
     names = check_tar(image.path / "blobs" / "sha256" / layer["digest"].removeprefix("sha256:"))
-    assert {"opt/weft/bundle/program.weft", "opt/weft/bundle/labels.txt", "opt/weft/lib/host/serve/run.py"} <= set(names)
+    assert {"opt/arrayloom/bundle/program.loom", "opt/arrayloom/bundle/labels.txt",
+            "opt/arrayloom/lib/arrayloom/__main__.py", "opt/arrayloom/lib/arrayloom/host/serve/run.py"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", "keys.json"))]
     assert f"layer {layer['digest']}" in Path(image.image_build_log_uri).read_text()
 
 
 def test_it_holds_the_bundle_with_its_lineage(image: Image, program: Model, tmp_path: Path) -> None:
     unpack(Layout(image.path), tmp_path)
-    bundle = Bundle.load(tmp_path / "opt/weft/bundle")
+    bundle = Bundle.load(tmp_path / "opt/arrayloom/bundle")
     assert (bundle.name, bundle.recipe, bundle.labels) == ("digits", "digits", tuple("0123456789"))
     assert bundle.program.to_bytes() == program.file.read_bytes()
-    assert bundle.source["model"] == "digits.weft:1"
+    assert bundle.source["model"] == "digits.loom:1"
     assert bundle.source["parents"][0]["reference"] == "model digits:1"
 
 
@@ -78,7 +78,7 @@ def test_the_same_input_gives_the_same_digest(image: Image, tmp_path: Path) -> N
     digests = set()
     for _ in range(2):
         again = Image.create(elsewhere, "digits", convert.result, AccelContainerImage.image_configuration(
-            tags={"other": "tag"}, properties={"team": "weft"}, description="handwritten digits"))
+            tags={"other": "tag"}, properties={"team": "arrayloom"}, description="handwritten digits"))
         again.wait_for_creation()
         digests.add(again.digest)
     assert digests == {image.digest}
@@ -98,7 +98,7 @@ def test_a_base_lies_below(shop: Workspace, program: Model, base: Path, tmp_path
     inner = config["config"]
     assert "Cmd" not in inner
     assert inner["Labels"]["base"] == "yes"
-    assert inner["Env"][:2] == ["PATH=/usr/bin", "PYTHONPATH=/opt/weft/lib:/opt/weft/site-packages"]
+    assert inner["Env"][:2] == ["PATH=/usr/bin", "PYTHONPATH=/opt/arrayloom/lib:/opt/arrayloom/site-packages"]
 
 
 def _damage(base: Path) -> Path:
@@ -137,9 +137,9 @@ def test_programs_alone_become_images(shop: Workspace) -> None:
     with pytest.raises(WorkspaceError, match=r"is onnx, not a program; convert it first"):
         Image.create(shop, "digits", Model(shop, "digits"))
     with pytest.raises(WorkspaceError, match="2 models given; an image holds one"):
-        Image.create(shop, "digits", [Model(shop, "digits.weft")] * 2)
+        Image.create(shop, "digits", [Model(shop, "digits.loom")] * 2)
     with pytest.raises(WorkspaceError, match="must be 1 to 255"):
-        Image.create(shop, "-", Model(shop, "digits.weft"))
+        Image.create(shop, "-", Model(shop, "digits.loom"))
 
 
 def test_saved_archives_have_both_forms(image: Image, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_others_tools_take_it(image: Image, tmp_path: Path) -> None:
     if "umoci" in found:
         subprocess.run(["umoci", "unpack", "--rootless", "--image", f"{image.path}:1", tmp_path / "bundle"], check=True,
                        capture_output=True)
-        assert (tmp_path / "bundle/rootfs/opt/weft/lib/host/serve/run.py").is_file()
+        assert (tmp_path / "bundle/rootfs/opt/arrayloom/lib/arrayloom/host/serve/run.py").is_file()
 
 
 def test_damage_is_noticed(shop: Workspace, program: Model) -> None:
@@ -188,7 +188,7 @@ def test_damage_is_noticed(shop: Workspace, program: Model) -> None:
 
 
 def test_it_runs_without_a_container_engine(image: Image) -> None:
-    from host.client import PredictionClient
+    from arrayloom.host.client import PredictionClient
 
     with image.run("--queue", "3") as server:
         with PredictionClient(server.address.reachable, server.address.port) as client:
@@ -210,7 +210,7 @@ def test_a_server_that_cannot_start_says_why(image: Image) -> None:
 @pytest.mark.slow
 def test_dependencies_make_it_complete(shop: Workspace, program: Model, tmp_path: Path) -> None:
     """On a Python that has nothing installed."""
-    from host.client import PredictionClient
+    from arrayloom.host.client import PredictionClient
 
     made = make(shop, program, dependencies=True)
     made.wait_for_creation()

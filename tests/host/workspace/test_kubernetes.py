@@ -4,10 +4,9 @@ import itertools
 
 import pytest
 import yaml
-
-from host.workspace import WorkspaceError
-from host.workspace.image.build import COMMAND
-from host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
+from arrayloom.host.workspace import WorkspaceError
+from arrayloom.host.workspace.image.build import COMMAND
+from arrayloom.host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
 
 VERSIONS = ("1.27", "1.31", "1.34")
 
@@ -54,12 +53,12 @@ def test_names_hang_together() -> None:
 
 
 def test_the_server_takes_the_options() -> None:
-    from host.cli.main import build_parser
+    from arrayloom.host.cli.main import build_parser
 
     objects = manifests(KubernetesConfiguration("digits", "digits:1", tls_secret="t", keys_secret="k"))
     arguments = objects[1]["spec"]["template"]["spec"]["containers"][0]["args"]
     parsed = build_parser().parse_args([*COMMAND[COMMAND.index("serve"):], *arguments])
-    assert (parsed.keys_file, parsed.tls_key) == ("/etc/weft/keys/keys.json", "/etc/weft/tls/tls.key")
+    assert (parsed.keys_file, parsed.tls_key) == ("/etc/arrayloom/keys/keys.json", "/etc/arrayloom/tls/tls.key")
 
 
 def test_secrets_are_named_and_made_by_the_user() -> None:

@@ -7,11 +7,19 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-
-from host.networks import digits
-from host.workspace import DamagedError, ExistsError, InUseError, Model, NotFoundError, Workspace, WorkspaceError, entries
-from host.workspace.database import FILE
-from host.workspace.entries import Draft
+from arrayloom.host.networks import digits
+from arrayloom.host.workspace import (
+    DamagedError,
+    ExistsError,
+    InUseError,
+    Model,
+    NotFoundError,
+    Workspace,
+    WorkspaceError,
+    entries,
+)
+from arrayloom.host.workspace.database import FILE
+from arrayloom.host.workspace.entries import Draft
 
 
 @pytest.fixture
@@ -56,16 +64,16 @@ def test_the_workspace_is_found_from_below_and_by_its_config(tmp_path: Path, mon
     monkeypatch.chdir(project / "deep")
     assert Workspace.from_config().path == workspace.path
     assert Workspace.from_config(workspace.path / "models").path == workspace.path
-    with pytest.raises(NotFoundError, match="weft workspace create DIR"):
+    with pytest.raises(NotFoundError, match="arrayloom workspace create DIR"):
         Workspace.from_config("/")
 
 
 def test_configs_that_are_wrong(tmp_path: Path) -> None:
-    (tmp_path / ".weft").mkdir()
-    (tmp_path / ".weft" / "config.json").write_text('{"workspace": 3}')
+    (tmp_path / ".arrayloom").mkdir()
+    (tmp_path / ".arrayloom" / "config.json").write_text('{"workspace": 3}')
     with pytest.raises(WorkspaceError, match='no text "workspace"'):
         Workspace.from_config(tmp_path)
-    (tmp_path / ".weft" / "config.json").write_text("{")
+    (tmp_path / ".arrayloom" / "config.json").write_text("{")
     with pytest.raises(WorkspaceError, match="cannot be read"):
         Workspace.from_config(tmp_path)
 
@@ -138,7 +146,7 @@ def test_tags_change_and_properties_do_not(workspace: Workspace, model_file: Pat
 
 @pytest.mark.parametrize(("make", "message"), [
     (lambda folder: folder / "absent.onnx", "no such file"),
-    (lambda folder: _written(folder / "model.h5"), r"give \.onnx, \.weft, \.pt2 or the folder"),
+    (lambda folder: _written(folder / "model.h5"), r"give \.onnx, \.loom, \.pt2 or the folder"),
     (lambda folder: folder, "neither a saved_model.pb nor exactly one"),
 ])
 def test_files_that_are_no_models(workspace: Workspace, tmp_path: Path, make: object, message: str) -> None:
@@ -210,7 +218,7 @@ def test_an_older_or_foreign_registry_is_refused(workspace: Workspace) -> None:
         Workspace(workspace.path)
     with sqlite3.connect(workspace.path / FILE) as connection:
         connection.execute("PRAGMA application_id = 1")
-    with pytest.raises(DamagedError, match="not a registry of Weft's"):
+    with pytest.raises(DamagedError, match="not a registry of Arrayloom's"):
         Workspace(workspace.path)
     connection.close()
 
@@ -230,6 +238,6 @@ def _written(path: Path) -> Path:
 
 def _derived(workspace: Workspace, kind: str, name: str, parent: Model) -> Model:
     with workspace.database.write() as connection:
-        details = {"framework": "weft"}
+        details = {"framework": "arrayloom"}
         draft = Draft(kind, name, "Succeeded", details=details, parents=[entries.get(connection, parent.entry.id)])
         return Model.of(workspace, entries.insert(connection, draft, entries.next_version(connection, kind, name)))

@@ -9,20 +9,19 @@ import time
 from pathlib import Path
 
 import pytest
-
-from host.client import ClientError, PredictionClient, client_from_service
-from host.networks import digits
-from host.serve.errors import ServeError
-from host.workspace import ExistsError, InUseError, Model, NotFoundError, Workspace, WorkspaceError
-from host.workspace.image import Image
-from host.workspace.service import LocalWebservice, Webservice
+from arrayloom.host.client import ClientError, PredictionClient, client_from_service
+from arrayloom.host.networks import digits
+from arrayloom.host.serve.errors import ServeError
+from arrayloom.host.workspace import ExistsError, InUseError, Model, NotFoundError, Workspace, WorkspaceError
+from arrayloom.host.workspace.image import Image
+from arrayloom.host.workspace.service import LocalWebservice, Webservice
 
 IMAGE = digits.IMAGES / "digit_7_1496.png"
 DEPLOY = """
 import sys, time
-from host.workspace import Workspace
-from host.workspace.image import Image
-from host.workspace.service import Webservice
+from arrayloom.host.workspace import Workspace
+from arrayloom.host.workspace.image import Image
+from arrayloom.host.workspace.service import Webservice
 
 workspace = Workspace(sys.argv[1])
 Webservice.deploy_from_image(workspace, "orphan", Image(workspace, "digits"))

@@ -30,9 +30,8 @@ def steps(language: str) -> Steps:
 def execute(command: list[str], blocks: Steps, mark: str, folder: Path) -> list[str]:
     """Runs the blocks as one script that prints a mark after each; every block's output."""
     script = "".join(f"{code}\n{mark}\n" for code, _ in blocks)
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([*command, script], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}, check=False)
+                          env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}, check=False)
     assert done.returncode == 0, done.stdout
     return done.stdout.split(f"{MARK}\n")
 
@@ -54,7 +53,7 @@ def test_the_tutorials_commands(tmp_path: Path) -> None:
         pytest.skip("curl is not installed: apt install curl")
     # The names that the page uses stand for this interpreter and this source, whatever else is installed.
     (tmp_path / "bin").mkdir()
-    for name, words in (("python", '"$@"'), ("weft", '-m host "$@"')):
+    for name, words in (("python", '"$@"'), ("arrayloom", '-m arrayloom "$@"')):
         (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}\n')
         (tmp_path / "bin" / name).chmod(0o755)
     blocks = steps("sh")
@@ -80,7 +79,7 @@ def test_the_tutorials_python(tmp_path: Path) -> None:
 
 
 def _nothing_left(path: Path) -> bool:
-    from host.workspace import Workspace
+    from arrayloom.host.workspace import Workspace
 
     details = Workspace(path).get_details()
     return not (details["models"] or details["images"] or details["services"])
@@ -88,7 +87,7 @@ def _nothing_left(path: Path) -> bool:
 
 def _end_services(path: Path) -> None:
     """What a failed run has left."""
-    from host.workspace import NotFoundError, Workspace
+    from arrayloom.host.workspace import NotFoundError, Workspace
 
     try:
         services = Workspace(path).webservices

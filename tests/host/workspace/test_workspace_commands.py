@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from host.cli.main import main
-from host.networks import digits
-from host.workspace import Workspace
+from arrayloom.host.cli.main import main
+from arrayloom.host.networks import digits
+from arrayloom.host.workspace import Workspace
 
 MODEL = str(digits.MODEL)
 ROOT = Path(__file__).parents[3]
@@ -28,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 @pytest.fixture
-def weft(capsys: pytest.CaptureFixture[str]) -> Any:
+def arrayloom(capsys: pytest.CaptureFixture[str]) -> Any:
     """Runs a command that must succeed; its JSON."""
     def run(*arguments: str) -> Any:
         assert main([*arguments, "--json"]) == 0, capsys.readouterr().err
@@ -43,95 +42,95 @@ def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.usefixtures("here")
-def test_models_by_command(weft: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = weft("model", "register", MODEL, "--name", "digits", "--tag", "stage=test", "--property", "p=q",
+def test_models_by_command(arrayloom: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = arrayloom("model", "register", MODEL, "--name", "digits", "--tag", "stage=test", "--property", "p=q",
                 "--description", "a net")
     assert (made["id"], made["tags"], made["properties"], made["description"]) == (
         "digits:1", {"stage": "test"}, {"p": "q"}, "a net")
-    weft("model", "register", MODEL, "--name", "digits")
-    assert [m["id"] for m in weft("model", "list")["models"]] == ["digits:2", "digits:1"]
-    assert [m["id"] for m in weft("model", "list", "--tag", "stage=test")["models"]] == ["digits:1"]
-    assert [m["id"] for m in weft("model", "list", "--latest", "--name", "digits")["models"]] == ["digits:2"]
-    assert weft("model", "show", "digits")["version"] == 2
-    assert weft("model", "show", "digits:1")["sha256"] == made["sha256"]
-    copy = weft("model", "download", "digits", "-o", str(tmp_path / "out"))["path"]
+    arrayloom("model", "register", MODEL, "--name", "digits")
+    assert [m["id"] for m in arrayloom("model", "list")["models"]] == ["digits:2", "digits:1"]
+    assert [m["id"] for m in arrayloom("model", "list", "--tag", "stage=test")["models"]] == ["digits:1"]
+    assert [m["id"] for m in arrayloom("model", "list", "--latest", "--name", "digits")["models"]] == ["digits:2"]
+    assert arrayloom("model", "show", "digits")["version"] == 2
+    assert arrayloom("model", "show", "digits:1")["sha256"] == made["sha256"]
+    copy = arrayloom("model", "download", "digits", "-o", str(tmp_path / "out"))["path"]
     assert Path(copy).read_bytes() == digits.MODEL.read_bytes()
-    assert weft("model", "delete", "digits:1") == {"deleted": ["model digits:1"]}
-    assert weft("workspace", "show")["models"] == ["digits:2"]
+    assert arrayloom("model", "delete", "digits:1") == {"deleted": ["model digits:1"]}
+    assert arrayloom("workspace", "show")["models"] == ["digits:2"]
     assert main(["model", "list"]) == 0
     assert "digits:2" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("here")
-def test_from_model_to_manifests_by_command(weft: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    weft("model", "register", MODEL, "--name", "digits")
-    program = weft("convert", "digits", "--config", "tiny", "--preprocess", "digits", "--labels", str(digits.LABELS))
-    assert (program["id"], program["framework"]) == ("digits.weft:1", "weft")
-    image = weft("image", "create", "digits", "digits.weft", "--tag", "a=b")
+def test_from_model_to_manifests_by_command(arrayloom: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arrayloom("model", "register", MODEL, "--name", "digits")
+    program = arrayloom("convert", "digits", "--config", "tiny", "--preprocess", "digits", "--labels", str(digits.LABELS))
+    assert (program["id"], program["framework"]) == ("digits.loom:1", "arrayloom")
+    image = arrayloom("image", "create", "digits", "digits.loom", "--tag", "a=b")
     assert (image["creation_state"], image["tags"]) == ("Succeeded", {"a": "b"})
-    assert [i["id"] for i in weft("image", "list")["images"]] == ["digits:1"]
-    assert weft("image", "show", "digits")["sha256"] == image["sha256"]
-    assert weft("image", "save", "digits", "-o", str(tmp_path / "d.tar"))["digest"] == f"sha256:{image['sha256']}"
-    listed = weft("image", "manifests", "digits", "--registry", "registry.example/team/", "--max-replicas", "0")
+    assert [i["id"] for i in arrayloom("image", "list")["images"]] == ["digits:1"]
+    assert arrayloom("image", "show", "digits")["sha256"] == image["sha256"]
+    assert arrayloom("image", "save", "digits", "-o", str(tmp_path / "d.tar"))["digest"] == f"sha256:{image['sha256']}"
+    listed = arrayloom("image", "manifests", "digits", "--registry", "registry.example/team/", "--max-replicas", "0")
     assert [item["kind"] for item in listed["items"]] == ["Service", "Deployment"]
     (container,) = listed["items"][1]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example/team/digits:1"
     assert main(["image", "manifests", "digits", "--keys-secret", "k", "-o", str(tmp_path / "k8s.yaml")]) == 0
     assert (tmp_path / "k8s.yaml").read_text().startswith("# kubectl create secret generic k --from-file=keys.json\n---\n")
-    assert [o["id"] for o in weft("operation", "list")["operations"]] == ["image:1", "convert:1"]
-    assert weft("operation", "delete", "image:1") == {"deleted": ["operation image:1"]}
-    assert "compiling for tiny" in weft("operation", "show", "convert:1")["log"]
+    assert [o["id"] for o in arrayloom("operation", "list")["operations"]] == ["image:1", "convert:1"]
+    assert arrayloom("operation", "delete", "image:1") == {"deleted": ["operation image:1"]}
+    assert "compiling for tiny" in arrayloom("operation", "show", "convert:1")["log"]
     refused(["model", "delete", "digits"], "in use; delete these first, in this order", capsys)
-    assert weft("model", "delete", "digits", "--cascade")["deleted"] == [
-        "image digits:1", "model digits:1", "model digits.weft:1"]
+    assert arrayloom("model", "delete", "digits", "--cascade")["deleted"] == [
+        "image digits:1", "model digits:1", "model digits.loom:1"]
 
 
 @pytest.mark.usefixtures("here")
-def test_a_conversion_in_the_background(weft: Any) -> None:
-    weft("model", "register", MODEL, "--name", "digits")
-    started = weft("convert", "digits", "--config", "tiny", "--no-wait")
+def test_a_conversion_in_the_background(arrayloom: Any) -> None:
+    arrayloom("model", "register", MODEL, "--name", "digits")
+    started = arrayloom("convert", "digits", "--config", "tiny", "--no-wait")
     assert started["state"] in ("NotStarted", "Running")
-    weft("operation", "cancel", started["id"])
-    assert weft("operation", "show", started["id"])["state"] in ("Cancelled", "Succeeded")
+    arrayloom("operation", "cancel", started["id"])
+    assert arrayloom("operation", "show", started["id"])["state"] in ("Cancelled", "Succeeded")
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
-def test_services_by_command(weft: Any) -> None:
-    weft("model", "register", MODEL, "--name", "digits")
-    weft("convert", "digits", "--config", "tiny", "--preprocess", "digits")
-    weft("image", "create", "digits", "digits.weft")
+def test_services_by_command(arrayloom: Any) -> None:
+    arrayloom("model", "register", MODEL, "--name", "digits")
+    arrayloom("convert", "digits", "--config", "tiny", "--preprocess", "digits")
+    arrayloom("image", "create", "digits", "digits.loom")
     try:
-        made = weft("service", "deploy", "digits", "digits", "--queue", "9")
+        made = arrayloom("service", "deploy", "digits", "digits", "--queue", "9")
         assert (made["state"], made["image"], made["auth_enabled"]) == ("Healthy", "digits:1", True)
-        assert [s["id"] for s in weft("service", "list")["services"]] == ["digits:1"]
-        keys = weft("service", "keys", "digits")
-        renewed = weft("service", "keys", "digits", "--regenerate", "secondary")
+        assert [s["id"] for s in arrayloom("service", "list")["services"]] == ["digits:1"]
+        keys = arrayloom("service", "keys", "digits")
+        renewed = arrayloom("service", "keys", "digits", "--regenerate", "secondary")
         assert (renewed["primary"], renewed["secondary"] != keys["secondary"]) == (keys["primary"], True)
-        assert weft("service", "logs", "digits", "--lines", "3")["log"]
+        assert arrayloom("service", "logs", "digits", "--lines", "3")["log"]
         image = str(digits.IMAGES / "digit_3_0705.png")
-        assert weft("score", "--service", "digits", image)["images"][0]["top"][0]["index"] == 3
-        assert weft("service", "stop", "digits")["state"] == "Stopped"
-        assert weft("service", "start", "digits")["grpc"] == made["grpc"]
+        assert arrayloom("score", "--service", "digits", image)["images"][0]["top"][0]["index"] == 3
+        assert arrayloom("service", "stop", "digits")["state"] == "Stopped"
+        assert arrayloom("service", "start", "digits")["grpc"] == made["grpc"]
     finally:
-        assert weft("service", "delete", "digits") == {"deleted": ["service digits:1"]}
+        assert arrayloom("service", "delete", "digits") == {"deleted": ["service digits:1"]}
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
-def test_an_image_runs_until_it_is_told_to_stop(weft: Any) -> None:
-    weft("model", "register", MODEL, "--name", "digits")
-    weft("convert", "digits", "--config", "tiny", "--preprocess", "digits")
-    weft("image", "create", "digits", "digits.weft")
-    running = subprocess.Popen([sys.executable, "-m", "host", "image", "run", "digits", "--json", "--queue", "3"],
-                               stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+def test_an_image_runs_until_it_is_told_to_stop(arrayloom: Any) -> None:
+    arrayloom("model", "register", MODEL, "--name", "digits")
+    arrayloom("convert", "digits", "--config", "tiny", "--preprocess", "digits")
+    arrayloom("image", "create", "digits", "digits.loom")
+    running = subprocess.Popen([sys.executable, "-m", "arrayloom", "image", "run", "digits", "--json", "--queue", "3"],
+                               stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None
     lines = [running.stdout.readline()]
     while lines[-1] not in ("}\n", ""):
         lines.append(running.stdout.readline())
     facts = json.loads("".join(lines))
     image = str(digits.IMAGES / "digit_3_0705.png")
-    assert weft("score", "--address", facts["grpc"], image)["images"][0]["top"][0]["index"] == 3
+    assert arrayloom("score", "--address", facts["grpc"], image)["images"][0]["top"][0]["index"] == 3
     running.send_signal(signal.SIGTERM)
     assert running.wait(60) == 0
     with pytest.raises(ProcessLookupError):
@@ -157,8 +156,8 @@ def test_what_is_refused(arguments: list[str], message: str, capsys: pytest.Capt
     refused(arguments, message, capsys)
 
 
-def test_failures_bring_the_compilers_report(here: Path, weft: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    weft("model", "register", str(digits.FLOAT_MODEL), "--name", "float")
+def test_failures_bring_the_compilers_report(here: Path, arrayloom: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    arrayloom("model", "register", str(digits.FLOAT_MODEL), "--name", "float")
     refused(["convert", "float", "--config", "tiny"], "operation convert:1 is Failed: the model is a float model", capsys)
     assert list(Workspace(here / "ws").models) == ["float"]
 
@@ -166,4 +165,4 @@ def test_failures_bring_the_compilers_report(here: Path, weft: Any, capsys: pyte
 def test_outside_of_any_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                   capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    refused(["model", "list"], "create one with: weft workspace create DIR", capsys)
+    refused(["model", "list"], "create one with: arrayloom workspace create DIR", capsys)

@@ -11,10 +11,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-
-from sim.rtl.build import Build, build
-from sim.rtl.simulator import RtlSimulator, Stop, Timing
-from sim.rtl.variants import FAST, Variant
+from arrayloom.sim.rtl.build import Build, build
+from arrayloom.sim.rtl.simulator import RtlSimulator, Stop, Timing
+from arrayloom.sim.rtl.variants import FAST, Variant
 
 COPIER = Path(__file__).with_name("copier.py")
 BASE = 1 << 33

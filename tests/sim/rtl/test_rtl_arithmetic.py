@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from sim.rtl.netlist import Netlist
-from sim.rtl.variants import CHECKED, FAST
-from sim.rtl.widen import widen
+from arrayloom.sim.rtl.netlist import Netlist
+from arrayloom.sim.rtl.variants import CHECKED, FAST
+from arrayloom.sim.rtl.widen import widen
 
 TARGET = 1 << 17
 WORDS = 400

@@ -10,24 +10,22 @@ import time
 from pathlib import Path
 
 import pytest
+from arrayloom.sim.rtl import toolchain
+from arrayloom.sim.rtl.build import build
+from arrayloom.sim.rtl.cache import default_cache
+from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.library import load
+from arrayloom.sim.rtl.toolchain import ToolError, find_toolchain
 from interrupts import hear_interrupts
-
-from sim.rtl import toolchain
-from sim.rtl.build import build
-from sim.rtl.cache import default_cache
-from sim.rtl.errors import BuildError
-from sim.rtl.library import load
-from sim.rtl.toolchain import ToolError, find_toolchain
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[2]
-BUILD = "from copier import design; from sim.rtl.build import build; "
+BUILD = "from copier import design; from arrayloom.sim.rtl.build import build; "
 
 
 def python(code: str, **options) -> subprocess.Popen:
     """A Python process that can import the copier; its output is text."""
-    path = os.pathsep.join([str(ROOT), str(FOLDER)])
-    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, text=True,
+    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(FOLDER)}, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear_interrupts, **options)
 
 
@@ -68,7 +66,7 @@ def wait_for(text: str, stream) -> None:
 def test_a_second_start_builds_and_imports_nothing(build_copier, rtl_cache):
     made = build_copier()
     code = ("import sys, time; begin = time.process_time(); from pathlib import Path\n"
-            "from sim.rtl.build import build; from sim.rtl.design import Design\n"
+            "from arrayloom.sim.rtl.build import build; from arrayloom.sim.rtl.design import Design\n"
             f"source = Path({str(FOLDER / 'copier.py')!r})\n"
             "made = build(Design('copier of 16 bytes', 16, '', (source,), None), cache=Path(sys.argv[1]))\n"
             "print(made.library, time.process_time() - begin, 'amaranth' in sys.modules)")
@@ -129,7 +127,7 @@ def test_what_a_killed_build_left_is_removed(build_copier, copier, fresh_cache):
 def test_a_run_can_be_interrupted_and_go_on(build_copier, rtl_cache):
     build_copier()
     code = BUILD + (
-        "from pathlib import Path; import numpy as np; from sim.rtl.simulator import RtlSimulator\n"
+        "from pathlib import Path; import numpy as np; from arrayloom.sim.rtl.simulator import RtlSimulator\n"
         f"made = build(design(16), cache=Path({str(rtl_cache)!r}))\n"
         "with RtlSimulator(made, np.zeros(4096, np.uint8)) as simulator:\n"
         "    print('running', flush=True)\n"
@@ -213,9 +211,9 @@ def test_cache_folder_that_is_a_file(copier, tmp_path):
 
 def test_default_cache_follows_the_environment(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert default_cache() == Path("/somewhere/weft")
+    assert default_cache() == Path("/somewhere/arrayloom")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_cache() == Path.home() / ".cache" / "weft"
+    assert default_cache() == Path.home() / ".cache" / "arrayloom"
 
 
 def test_damaged_library(tmp_path):

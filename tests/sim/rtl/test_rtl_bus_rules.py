@@ -1,10 +1,9 @@
 """Broken rules of the bus are seen, named, and end the run."""
 
 import pytest
-
-from sim.rtl.errors import SimulationError
-from sim.rtl.simulator import Stop, Timing
-from sim.rtl.variants import CHECKED, FAST
+from arrayloom.sim.rtl.errors import SimulationError
+from arrayloom.sim.rtl.simulator import Stop, Timing
+from arrayloom.sim.rtl.variants import CHECKED, FAST
 
 BUSY_BUS = Timing(stall_percent=80)
 BROKEN = {

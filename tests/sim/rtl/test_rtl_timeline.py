@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-
-from isa.config import PRESETS
-from isa.instructions import Convolve, Drain, End, LoadWeights
-from isa.program import Program
-from isa.registers import Block, Cause
-from sim.rtl.library import SEGMENT
-from sim.rtl.simulator import Timing
-from sim.rtl.timeline import make_timeline
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Block, Cause
+from arrayloom.sim.rtl.library import SEGMENT
+from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.timeline import make_timeline
 
 RETIRED = 1 << Block.LOAD
 

@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from arrayloom.sim.rtl import toolchain
+from arrayloom.sim.rtl.errors import SimulationError
+from arrayloom.sim.rtl.toolchain import ToolError, require_fst
+from arrayloom.sim.rtl.variants import WAVES, Waves
 from pywellen import Waveform
-
-from sim.rtl import toolchain
-from sim.rtl.errors import SimulationError
-from sim.rtl.toolchain import ToolError, require_fst
-from sim.rtl.variants import WAVES, Waves
 
 FIRST, LAST = 70, 99
 

@@ -1,0 +1,96 @@
+"""An FPGA accelerator for neural networks, whole and simulated, bit for bit equal to ONNX Runtime.
+
+The names below are what programs need; each is imported on first use, so that ``import arrayloom`` is quick and works
+without extras. Everything else is reached by its module, such as ``arrayloom.isa.config``.
+"""
+
+TYPE_CHECKING = False       # as in typing, which is not imported for it
+if TYPE_CHECKING:
+    from arrayloom.compiler import compile_model
+    from arrayloom.host.client import PredictionClient
+    from arrayloom.host.networks import (
+        Densenet121,
+        QuantizedDensenet121,
+        QuantizedResnet50,
+        QuantizedResnet152,
+        QuantizedSsdVgg,
+        QuantizedVgg16,
+        Resnet50,
+        Resnet152,
+        SsdVgg,
+        Vgg16,
+    )
+    from arrayloom.host.preprocess import preprocess_array
+    from arrayloom.host.quantize import quantize
+    from arrayloom.host.session import Session
+    from arrayloom.host.verify import verify
+    from arrayloom.host.workspace import Model, Workspace
+    from arrayloom.host.workspace.convert import AccelOnnxConverter
+    from arrayloom.host.workspace.image import AccelContainerImage, Image
+    from arrayloom.host.workspace.service import Webservice
+
+_NETWORKS = "arrayloom.host.networks"
+_MODULES = {
+    "AccelContainerImage": "arrayloom.host.workspace.image",
+    "AccelOnnxConverter": "arrayloom.host.workspace.convert",
+    "Densenet121": _NETWORKS,
+    "Image": "arrayloom.host.workspace.image",
+    "Model": "arrayloom.host.workspace",
+    "PredictionClient": "arrayloom.host.client",
+    "QuantizedDensenet121": _NETWORKS,
+    "QuantizedResnet50": _NETWORKS,
+    "QuantizedResnet152": _NETWORKS,
+    "QuantizedSsdVgg": _NETWORKS,
+    "QuantizedVgg16": _NETWORKS,
+    "Resnet50": _NETWORKS,
+    "Resnet152": _NETWORKS,
+    "Session": "arrayloom.host.session",
+    "SsdVgg": _NETWORKS,
+    "Vgg16": _NETWORKS,
+    "Webservice": "arrayloom.host.workspace.service",
+    "Workspace": "arrayloom.host.workspace",
+    "compile_model": "arrayloom.compiler",
+    "preprocess_array": "arrayloom.host.preprocess",
+    "quantize": "arrayloom.host.quantize",
+    "verify": "arrayloom.host.verify",
+}
+
+__all__ = [
+    "AccelContainerImage",
+    "AccelOnnxConverter",
+    "Densenet121",
+    "Image",
+    "Model",
+    "PredictionClient",
+    "QuantizedDensenet121",
+    "QuantizedResnet50",
+    "QuantizedResnet152",
+    "QuantizedSsdVgg",
+    "QuantizedVgg16",
+    "Resnet50",
+    "Resnet152",
+    "Session",
+    "SsdVgg",
+    "Vgg16",
+    "Webservice",
+    "Workspace",
+    "compile_model",
+    "preprocess_array",
+    "quantize",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    """A public name, imported from its module on first use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'arrayloom' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

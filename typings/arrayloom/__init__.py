@@ -1,0 +1,1 @@
+../../arrayloom/__init__.py
