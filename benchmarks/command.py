@@ -7,7 +7,6 @@ from pathlib import Path
 
 from arrayloom.host.cli.common import add_config
 from arrayloom.isa.errors import ArrayloomError
-
 from benchmarks import output
 
 SUCCESS, OUTSIDE, BAD_INPUT = 0, 1, 2

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.cost import predict
 from arrayloom.compiler.frontend import import_model
@@ -25,7 +26,6 @@ from arrayloom.host.networks.build import seeded_images
 from arrayloom.host.verify import Verifier
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import Program
-
 from benchmarks.command import OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.output import deliver
 from benchmarks.table import markdown

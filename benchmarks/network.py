@@ -7,6 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.device import open_device
 from arrayloom.host.inputs import load_inputs
@@ -15,10 +19,6 @@ from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.program import Program
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.design import accelerator
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks.command import SUCCESS, add_network, parser_of, run
 from benchmarks.isolated import isolated
 from benchmarks.output import deliver

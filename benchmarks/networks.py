@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from arrayloom.host.boundary import InputError
 from arrayloom.host.networks import digits
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.common import require_writable
-
 from benchmarks.environment import environment
 
 STDOUT = Path("-")

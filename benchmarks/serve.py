@@ -22,6 +22,10 @@ from typing import Any
 
 import grpc
 import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.boundary import InputError
 from arrayloom.host.bundle import Bundle
@@ -31,10 +35,6 @@ from arrayloom.host.protocol import tensorflow_tensors
 from arrayloom.host.protocol.messages import tfs
 from arrayloom.host.serve.metrics import resident_bytes
 from arrayloom.sim.rtl.process import PYTHON
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks import output
 from benchmarks.command import SUCCESS, parser_of, run
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from arrayloom.host.cli.verify import verify_files
 from arrayloom.isa.config import load_config
-
 from benchmarks.command import OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.network import BACKENDS, measure
 from benchmarks.networks import NETWORKS, Network, chosen, data_folder

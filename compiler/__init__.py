@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import onnx
+
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Graph
 from arrayloom.compiler.passes import run_passes

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from arrayloom.compiler.errors import GraphError
 from arrayloom.compiler.graph import (
     Add,

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 from amaranth.utils import ceil_log2
+
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, read_port_signature, write_port_signature
 from arrayloom.isa.config import Config
 

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
+
 from arrayloom.hdl.interfaces import axi_signature
 from arrayloom.isa.config import Config
 

@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, In, Out, Signature
+
 from arrayloom.hdl.interfaces import axi_lite_signature
 
 OKAY, SLAVE_ERROR = 0, 2

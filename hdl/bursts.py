@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
+
 from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import ADDRESS, EXTENT, WORD_ADDRESS

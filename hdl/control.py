@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import ceil_log2, exact_log2
+
 from arrayloom.hdl.axi import ADDRESS_BITS, bus_status_signature
 from arrayloom.hdl.axi_lite import AxiLiteSlave
 from arrayloom.hdl.counters import COUNTER_BITS, CauseCounters

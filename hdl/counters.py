@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.isa.registers import CAUSE_BITS
 
 COUNTER_BITS = 48

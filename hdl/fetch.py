@@ -5,6 +5,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
+
 from arrayloom.hdl.axi import ADDRESS_BITS, read_signature
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
 from arrayloom.isa.config import Config

@@ -7,6 +7,7 @@ from amaranth import Cat, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out, Signature
 from amaranth.utils import ceil_log2
+
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import INSTRUCTION_BITS, Instruction
 from arrayloom.isa.instructions import WORD_ADDRESS

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature
+
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout, unit_signature
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit

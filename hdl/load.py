@@ -5,6 +5,7 @@ from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
+
 from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, read_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
 from arrayloom.hdl.elastic import Elastic

@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import enum
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.axi import bus_status_signature
 from arrayloom.hdl.fetch import control_signature
 from arrayloom.hdl.issue import status_signature

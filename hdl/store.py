@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect
+
 from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
 from arrayloom.hdl.elastic import Elastic

@@ -2,6 +2,7 @@
 
 from amaranth import Cat, Module, ResetInserter
 from amaranth.lib.wiring import Component, Out, connect, flipped
+
 from arrayloom.hdl.activation_memory import ActivationMemory
 from arrayloom.hdl.array.unit import ArrayUnit
 from arrayloom.hdl.axi import Bus

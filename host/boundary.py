@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.program import Input, Output
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

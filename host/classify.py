@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from arrayloom.host.boundary import InputError, softmax
 from numpy.typing import NDArray
+
+from arrayloom.host.boundary import InputError, softmax
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.boundary import InputError
 from arrayloom.host.preprocess import preprocess
 from arrayloom.isa.program import Input
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

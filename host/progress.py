@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import Convolve
 from arrayloom.isa.program import Program

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from arrayloom.compiler.frontend.runtime import Session, with_outputs
 from numpy.typing import NDArray
+
+from arrayloom.compiler.frontend.runtime import Session, with_outputs
 
 Array = NDArray[Any]
 

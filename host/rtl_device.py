@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.device import DeviceError
 from arrayloom.host.driver import Driver
 from arrayloom.host.progress import Course, Progress
@@ -19,7 +21,6 @@ from arrayloom.sim.rtl.design import accelerator
 from arrayloom.sim.rtl.simulator import Timing
 from arrayloom.sim.rtl.timeline import Timeline, make_timeline
 from arrayloom.sim.rtl.variants import FAST
-from numpy.typing import NDArray
 
 
 class RunError(DeviceError):

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.boundary import apply_tail, collect
 from arrayloom.host.device import Device, DeviceError, open_device
@@ -16,7 +18,6 @@ from arrayloom.host.report import RunReport, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.program import MAGIC, Output, Program
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

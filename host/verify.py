@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.graph import Graph
 from arrayloom.host.boundary import apply_tail, collect
 from arrayloom.host.device import Device, EmulatorDevice
@@ -19,7 +21,6 @@ from arrayloom.host.report import RunReport
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import compare_writes
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

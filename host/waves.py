@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.boundary import InputError
 from arrayloom.host.driver import Driver
 from arrayloom.isa.image import Memory
@@ -19,7 +21,6 @@ from arrayloom.sim.rtl.simulator import Stop, Timing
 from arrayloom.sim.rtl.timeline import Timeline, Track
 from arrayloom.sim.rtl.variants import WAVES
 from arrayloom.sim.rtl.variants import Waves as Format
-from numpy.typing import NDArray
 
 DEFAULT_CYCLES = 10_000
 LIMIT_BYTES = 4 << 30

@@ -9,9 +9,10 @@ threshold search of the average all rest on it and on ``round_to_24_bits``.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO
-from numpy.typing import NDArray
 
 SIGNIFICANT = 24    # bits of a float32 significand
 FRACTION = 26       # fraction bits that rounding looks at; what lies below is one sticky bit

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.layout import from_signed, to_signed
 from arrayloom.isa.program import Program, Slot
-from numpy.typing import NDArray
 
 Memory = NDArray[np.uint8]
 

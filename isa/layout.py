@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from arrayloom.isa.errors import EncodingError
 from numpy.typing import NDArray
+
+from arrayloom.isa.errors import EncodingError
 
 Bytes = NDArray[np.int8]
 

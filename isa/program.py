@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError, EncodingError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
 from arrayloom.isa.instructions import decode
 from arrayloom.isa.layout import Layout
-from numpy.typing import NDArray
 
 MAGIC = b"LOOM\x00prog"
 FORMER_MAGIC = b"WEFT\x00prog"      # of format versions up to 3

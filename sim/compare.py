@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.program import Probe, Program
 from arrayloom.sim.emulator import Capture
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

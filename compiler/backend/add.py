@@ -3,12 +3,13 @@
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.compiler.backend.steps import AddConstants
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.graph import Add, Mul
 from arrayloom.isa import arithmetic
 from arrayloom.isa.errors import EncodingError
-from numpy.typing import NDArray
 
 LARGEST_PRODUCT = 255 * 255
 CLAMPED = (-129, 256)   # what any byte's clamp maps on the same as everything beyond

@@ -1,10 +1,11 @@
 """The thresholds that turn the ordered float32 sum of an average pool into its byte."""
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.compiler.backend.steps import Average
 from arrayloom.isa.arithmetic import SIGNIFICANT, split_float
 from arrayloom.isa.instructions import THRESHOLDS
-from numpy.typing import NDArray
 
 LARGEST_TERM = 255 << SIGNIFICANT
 

@@ -1,7 +1,8 @@
 """Which tensor of a network is its features: what the classifier at its end reads."""
 
-from arrayloom.compiler.graph import Add, Clamp, Conv, Dequantize, Graph, GraphOutput, Lookup, Op, SumPool, View
 from onnx import numpy_helper
+
+from arrayloom.compiler.graph import Add, Clamp, Conv, Dequantize, Graph, GraphOutput, Lookup, Op, SumPool, View
 
 PASSED = (View, Clamp, Lookup, SumPool, Add)    # what may stand between a classifier and the output
 

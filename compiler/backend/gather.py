@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+
 from arrayloom.compiler.backend.steps import Table
 from arrayloom.compiler.backend.tables import IDENTITY, compose, is_identity, signed_table
 from arrayloom.compiler.graph import Concat, Graph, Lookup, Op

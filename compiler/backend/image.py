@@ -4,8 +4,9 @@ import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
-from arrayloom.compiler.backend.stream import Address, Section
 from numpy.typing import NDArray
+
+from arrayloom.compiler.backend.stream import Address, Section
 
 PAGE = 4096
 FETCH_AHEAD = 1024  # zero bytes behind the last instruction, which the fetch unit may read

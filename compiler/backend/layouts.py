@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.compiler.backend.signed import selection
 from arrayloom.compiler.backend.steps import Convolution, Network, Step, Taps
 from arrayloom.isa.layout import Layout
-from numpy.typing import NDArray
 
 
 def assign_layouts(network: Network, size: int) -> None:

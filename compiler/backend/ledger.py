@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.compiler.backend.area import Span
 from arrayloom.isa.fields import Unit
-from numpy.typing import NDArray
 
 NEVER = -1
 

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+
 from arrayloom.compiler.backend.steps import Convolution, Network, Step, Taps
 from arrayloom.isa.layout import Packing
 

@@ -1,9 +1,10 @@
 """Entries of the parameter FIFO: biases with scales, or the thresholds of an average."""
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.arithmetic import encode_scale
 from arrayloom.isa.config import Config
-from numpy.typing import NDArray
 
 ENTRY_BYTES_PER_LANE = 8
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from arrayloom.isa.instructions import Convolve
 from numpy.typing import NDArray
+
+from arrayloom.isa.instructions import Convolve
 
 LONGEST_PERIOD = 8
 LARGEST_STEP = next(spec.high for spec in Convolve.specs() if spec.name == "stride_y")

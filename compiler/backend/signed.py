@@ -5,6 +5,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.compiler.backend.add import add_constants, product_constants
 from arrayloom.compiler.backend.features import find_features
 from arrayloom.compiler.backend.gather import gathered
@@ -40,7 +42,6 @@ from arrayloom.compiler.graph import (
     View,
 )
 from arrayloom.isa.layout import to_signed
-from numpy.typing import NDArray
 
 
 def to_steps(graph: Graph) -> Network:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.compiler.graph import GraphInput, GraphOutput
 from arrayloom.isa.layout import Layout, Packing
 from arrayloom.isa.program import Stage
-from numpy.typing import NDArray
 
 Pair = tuple[int, int]
 Table = NDArray[np.int8]    # [1 or C, 256]: what signed byte i - 128 becomes

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.compiler.backend.steps import Table
 from arrayloom.isa.layout import to_signed
-from numpy.typing import NDArray
 
 IDENTITY: Table = np.arange(-128, 128, dtype=np.int8)[None]
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from arrayloom.compiler.backend.steps import Convolution
 from numpy.typing import NDArray
+
+from arrayloom.compiler.backend.steps import Convolution
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import onnx
+
 from arrayloom.compiler.errors import ModelError, SessionError, UnsupportedError
 from arrayloom.compiler.frontend.assemble import assemble
 from arrayloom.compiler.frontend.batch import free_batch

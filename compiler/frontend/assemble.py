@@ -1,6 +1,7 @@
 """From an integer model to the integer graph: heads, islands, operators and tails, each by its rule."""
 
 import onnx
+
 from arrayloom.compiler.frontend.border import (
     check_host_softmax,
     import_head,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import onnx
+
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.graph import Pads, Pair
 

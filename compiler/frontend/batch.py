@@ -1,6 +1,7 @@
 """The batch: the only dimension of a model's inputs that may be open, and the only one the host loops over."""
 
 import onnx
+
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.runtime import model_inputs
 

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES

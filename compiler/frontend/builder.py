@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.movement import Indices, Movement, in_place, match
 from arrayloom.compiler.frontend.quantization import BYTES, Quantization, per_tensor

@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.errors import Unsupported
 from arrayloom.compiler.frontend import lowering, operators
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING

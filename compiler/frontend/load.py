@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import onnx
-from arrayloom.compiler.errors import ModelError
-from arrayloom.compiler.frontend.runtime import model_inputs
 from google.protobuf.message import DecodeError
 from onnx.external_data_helper import uses_external_data
 from onnx.inliner import inline_local_functions
+
+from arrayloom.compiler.errors import ModelError
+from arrayloom.compiler.frontend.runtime import model_inputs
 
 _BYTES = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
 QUANTIZED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm")

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.report import node_name, operator_name
 from arrayloom.compiler.frontend.runtime import Array, Session, model_inputs, with_outputs

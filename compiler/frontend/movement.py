@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Session, small_model
 from arrayloom.compiler.graph import Tensor
-from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
 _SCALING = ("Resize", "Upsample")

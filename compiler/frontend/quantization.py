@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
-from numpy.typing import NDArray
 
 BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 

@@ -1,6 +1,7 @@
 """What to do about operators that cannot be compiled: one answer for each kind, as specific as it can be."""
 
 import onnx
+
 from arrayloom.compiler.frontend.report import RefusalError
 
 _GENERAL = "replace it by supported operators, or cut the network before it and leave the rest to the host"

@@ -1,6 +1,7 @@
 """Collecting everything that cannot be compiled, so that the user sees it all at once."""
 
 import onnx
+
 from arrayloom.compiler.errors import Unsupported, UnsupportedError
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-from arrayloom.compiler.errors import SessionError
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
+
+from arrayloom.compiler.errors import SessionError
 
 Array = NDArray[Any]
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
 from arrayloom.compiler.frontend.runtime import Array, Session, small_model

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
+
 from arrayloom.hdl.array.block import SUM
 from arrayloom.hdl.array.registers import data_line, data_register, flag_line
 from arrayloom.hdl.array.signatures import PIXEL

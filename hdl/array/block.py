@@ -3,6 +3,7 @@
 from amaranth import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+
 from arrayloom.isa.config import Config
 
 BYTE = signed(8)

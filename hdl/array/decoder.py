@@ -3,6 +3,7 @@
 from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from arrayloom.hdl.array.signatures import plan_layout
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
 from arrayloom.isa.config import Config

@@ -3,6 +3,7 @@
 from amaranth import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+
 from arrayloom.hdl.array.block import WEIGHT
 from arrayloom.hdl.array.registers import data_line, flag_line
 from arrayloom.hdl.array.timing import LOAD, Timing

@@ -3,6 +3,7 @@
 from amaranth import signed, unsigned
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
+
 from arrayloom.hdl.interfaces import instruction_layout
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS, Convolve

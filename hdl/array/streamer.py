@@ -3,6 +3,7 @@
 from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from arrayloom.hdl.array.registers import data_register
 from arrayloom.hdl.array.signatures import PIXEL, step_layout
 from arrayloom.hdl.interfaces import bank_of

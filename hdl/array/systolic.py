@@ -3,6 +3,7 @@
 from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+
 from arrayloom.hdl.array.block import BYTE, SUM, WEIGHT, ProcessingBlock
 from arrayloom.hdl.array.registers import data_line, data_register, flag_line
 from arrayloom.hdl.array.timing import ACTIVATION, MULTIPLY, Timing

@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.post.fetch import gathered_layout
 from arrayloom.hdl.post.records import TERM, Origin, byte_word
 from arrayloom.hdl.post.rounding import carry, excess, magnitude, round_to_24_bits, thermometer

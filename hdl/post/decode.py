@@ -3,6 +3,7 @@
 from amaranth.hdl import C, Cat, Module, Mux
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
 from arrayloom.hdl.post.records import REGION, RESIDUAL, SETTINGS, TERM, WINDOW, WORK, Origin
 from arrayloom.hdl.post.tokens import choose

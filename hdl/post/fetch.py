@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.elastic import Elastic
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, read_port_signature
 from arrayloom.hdl.post.records import Origin, byte_word

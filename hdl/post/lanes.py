@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
+
 from arrayloom.hdl.post.records import IN_FLIGHT, SETTINGS, byte_word
 from arrayloom.hdl.post.requantize import Requantize
 from arrayloom.hdl.post.residual import ResidualAdd

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
+
 from arrayloom.hdl.interfaces import accumulator_read_signature
 from arrayloom.hdl.post.records import Origin, byte_word
 from arrayloom.hdl.post.stages import CAPTURED, DATA, OPERAND

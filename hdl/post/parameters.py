@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.interfaces import sink_signature
 from arrayloom.isa.arithmetic import SIGNIFICANT
 from arrayloom.isa.config import Config

@@ -2,6 +2,7 @@
 
 from amaranth.hdl import signed
 from amaranth.lib import data, enum
+
 from arrayloom.hdl.interfaces import instruction_layout
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction

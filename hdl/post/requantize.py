@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.post.rounding import OFFSET, RESULT, WHOLE, RoundWithTies, carry, magnitude, round_to_24_bits, thermometer
 from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.arithmetic import FRACTION, MIN_SHIFT, SIGNIFICANT

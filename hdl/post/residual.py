@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.post.records import ADD_OFFSET, FACTORS, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
 from arrayloom.hdl.post.rounding import WHOLE, RoundWithTies, carry, clamp, excess, magnitude, round_to_24_bits
 from arrayloom.isa.arithmetic import FRACTION

@@ -9,6 +9,7 @@ from operator import or_
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.isa.arithmetic import FRACTION, SATURATED, SIGNIFICANT
 
 WHOLE = SATURATED.bit_length()      # bits of a magnitude that is not saturated

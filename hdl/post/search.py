@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.post.parameters import ParameterHalf
 from arrayloom.hdl.post.rounding import carry
 from arrayloom.isa.config import Config

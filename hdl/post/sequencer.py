@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
+
 from arrayloom.hdl.post.records import IN_FLIGHT, WORK, Origin
 from arrayloom.hdl.post.tokens import token_layout
 from arrayloom.isa.config import Config

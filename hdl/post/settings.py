@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.post.records import IN_FLIGHT
 
 

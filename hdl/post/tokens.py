@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.post.records import IN_FLIGHT, Origin
 from arrayloom.isa.config import Config
 

@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.post.fetch import gathered_layout
 from arrayloom.hdl.post.records import Origin
 from arrayloom.isa.config import Config

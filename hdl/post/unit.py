@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
 from arrayloom.hdl.interfaces import (
     accumulator_read_signature,
     read_port_signature,

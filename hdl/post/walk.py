@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.interfaces import bank_of
 from arrayloom.hdl.post.records import REGION, WINDOW, Origin
 from arrayloom.isa.config import Config

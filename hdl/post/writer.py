@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
 from arrayloom.hdl.elastic import Elastic
 from arrayloom.hdl.interfaces import trace_signature, write_port_signature
 from arrayloom.hdl.post.walk import place_layout

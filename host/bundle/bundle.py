@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from PIL import Image
+
 from arrayloom.host.bundle.manifest import MANIFEST, BundleError, Manifest, check_name, check_version
 from arrayloom.host.preprocess import RecipeError, preprocess, recipe
 from arrayloom.isa.program import Input, Program, ProgramError
-from PIL import Image
 
 PROGRAM_FILE, LABELS_FILE = "program.loom", "labels.txt"
 

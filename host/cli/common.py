@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend import NOTICE_PREFIX
 from arrayloom.host.boundary import InputError
 from arrayloom.host.report import RunReport

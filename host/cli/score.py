@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from arrayloom.compiler.frontend import NOTICE_PREFIX, import_model
 from arrayloom.host.boundary import InputError
 from arrayloom.host.classify import Ranked, load_labels

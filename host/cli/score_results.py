@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.boundary import InputError
 from arrayloom.host.classify import Ranked, rank
 from arrayloom.host.head import Head
 from arrayloom.host.networks.ssd import OUTPUTS, VOC_CLASSES, Detections, by_position, postprocess
-from numpy.typing import NDArray
 
 Outputs = Mapping[str, NDArray[Any]]
 

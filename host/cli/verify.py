@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Graph

@@ -7,12 +7,13 @@ from typing import Any, Self
 
 import grpc
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.client.errors import ClientError
 from arrayloom.host.client.retry import Retries
 from arrayloom.host.protocol import tensorflow_tensors as tensors
 from arrayloom.host.protocol.errors import MessageError
 from arrayloom.host.protocol.messages import tfs
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Outputs = str | Sequence[str] | None

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from arrayloom.host.head.errors import HeadError
 from numpy.typing import NDArray
+
+from arrayloom.host.head.errors import HeadError
 
 FEATURES, NOTICES, MODEL = "features", "notices", "model"
 """Names of the arrays in a file of features."""

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from arrayloom.compiler.frontend.runtime import Session
-from arrayloom.host.head.errors import HeadError
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.host.head.errors import HeadError
 
 INPUT, OUTPUT = "features", "probabilities"
 LABELS = "arrayloom.labels"

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend import NOTICE
 from arrayloom.host.head.data import Examples
 from arrayloom.host.head.errors import HeadError
 from arrayloom.host.head.head import head_model
-from numpy.typing import NDArray
 
 ITERATIONS = 1000
 

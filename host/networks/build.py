@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.host.networks.architectures import Blueprint
 from arrayloom.host.networks.errors import NetworkError
 from arrayloom.host.networks.liveness import Liveness, check_alive
@@ -15,7 +17,6 @@ from arrayloom.host.networks.specs import Spec
 from arrayloom.host.networks.weights import pictures, read_weights, seeded_weights
 from arrayloom.host.preprocess import recipe as find_recipe
 from arrayloom.host.quantize import Calibration, Progress, quantize
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

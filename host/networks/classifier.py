@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.boundary import softmax
 from arrayloom.host.networks.architectures import Output, Shape
 from arrayloom.host.networks.errors import NetworkError
 from arrayloom.host.networks.network import Floats, Network
-from numpy.typing import NDArray
 
 
 class Classifier(Network):

@@ -2,13 +2,14 @@
 
 from typing import Any, NoReturn
 
+from numpy.typing import NDArray
+
 from arrayloom.host.networks.architectures import Shape
 from arrayloom.host.networks.architectures.ssd import BOXES
 from arrayloom.host.networks.errors import NetworkError
 from arrayloom.host.networks.network import Floats, Network
 from arrayloom.host.networks.ssd import Detections, anchors, by_position, postprocess, select_bboxes
 from arrayloom.host.networks.ssd.detect import BEST
-from numpy.typing import NDArray
 
 
 class Detector(Network):

@@ -6,13 +6,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
 from arrayloom.compiler.frontend.runtime import Session as OnnxRuntime
 from arrayloom.compiler.frontend.runtime import small_model, with_outputs
 from arrayloom.host.boundary import dequantize, quantize
 from arrayloom.host.networks.architectures import INPUT, Blueprint
 from arrayloom.host.session import Session
-from numpy.typing import NDArray
-from onnx import numpy_helper
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.host.networks.architectures import INPUT
 from arrayloom.host.networks.errors import NetworkError
 from arrayloom.host.reference import Reference
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

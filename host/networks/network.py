@@ -9,6 +9,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
 from arrayloom.compiler.frontend import NOTICE
 from arrayloom.host.networks.architectures import INPUT, Blueprint, Shape
 from arrayloom.host.networks.build import Built
@@ -19,8 +22,6 @@ from arrayloom.host.networks.specs import Spec
 from arrayloom.host.preprocess import ImageSource, load_image
 from arrayloom.host.preprocess import recipe as find_recipe
 from arrayloom.isa.config import DEFAULT
-from numpy.typing import NDArray
-from onnx import numpy_helper
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

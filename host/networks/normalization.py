@@ -4,12 +4,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
 from arrayloom.host.boundary import dequantize
 from arrayloom.host.networks.architectures import INPUT
 from arrayloom.host.networks.architectures.ssd import NORMALIZED
 from arrayloom.host.reference import Reference
-from numpy.typing import NDArray
-from onnx import numpy_helper
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

@@ -7,11 +7,12 @@ from typing import Self
 
 import numpy as np
 import onnx
+from onnx import helper
+
 from arrayloom.compiler.frontend import NOTICE
 from arrayloom.host.networks.architectures import Parameters
 from arrayloom.host.networks.errors import NetworkError
 from arrayloom.host.networks.weights import Weights
-from onnx import helper
 
 _PREFIX = "arrayloom."
 _FIELDS = ("network", "weights", "digest", "recipe", "classes")

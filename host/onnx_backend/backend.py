@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import onnx
+from onnx.backend.base import Backend
+
 from arrayloom.compiler.errors import CompileError
 from arrayloom.host.device import Device, open_device
 from arrayloom.host.onnx_backend.prepared import Prepared
 from arrayloom.isa.config import DEFAULT, load_config
-from onnx.backend.base import Backend
 
 DEVICES = {"CPU": "emulator", "RTL": "rtl"}
 

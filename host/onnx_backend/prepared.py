@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx.backend.base import BackendRep
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.device import Device
 from arrayloom.host.onnx_backend.freeze import freeze, parameters
 from arrayloom.host.session import Session
-from numpy.typing import NDArray
-from onnx.backend.base import BackendRep
 
 Array = NDArray[Any]
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend.known import computes
 from arrayloom.host.onnx_backend.backend import ArrayloomBackend
 from arrayloom.isa.errors import ArrayloomError
-from numpy.typing import NDArray
 
 PATH = Path(__file__).parents[2] / "docs" / "onnx-node-tests.md"
 DATA = Path(onnx.__file__).parent / "backend" / "test" / "data" / "node"

@@ -4,12 +4,13 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.preprocess.errors import RecipeError
 from arrayloom.host.preprocess.image import ImageSource, load_image
 from arrayloom.host.preprocess.recipe import Channels, Recipe
 from arrayloom.host.preprocess.registry import SLIM_MEAN
 from arrayloom.host.preprocess.tensorflow import PlainResize, SlimResize
-from numpy.typing import NDArray
 
 ORDERS = ("RGB", "BGR")
 

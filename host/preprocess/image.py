@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from arrayloom.host.preprocess.errors import ImageError
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from arrayloom.host.preprocess.errors import ImageError
 
 ImageSource = str | os.PathLike[str] | bytes
 Pixels = NDArray[np.uint8]

@@ -5,11 +5,12 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from PIL import Image
+
 from arrayloom.host.preprocess.errors import RecipeError
 from arrayloom.host.preprocess.image import Pixels
 from arrayloom.host.preprocess.resize import Resize, center_crop
-from numpy.typing import DTypeLike, NDArray
-from PIL import Image
 
 
 class Channels(Enum):

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
 from arrayloom.host.preprocess.errors import RecipeError
 from arrayloom.host.preprocess.image import ImageSource, load_image
 from arrayloom.host.preprocess.recipe import Channels, Recipe
 from arrayloom.host.preprocess.resize import Resampling, ResizeShortest, ResizeTo
 from arrayloom.host.preprocess.tensorflow import PlainResize, SlimResize
-from numpy.typing import DTypeLike, NDArray
 
 # Per-channel statistics of ImageNet's training images, RGB, as published with torchvision's models.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from arrayloom.host.preprocess.errors import RecipeError
-from arrayloom.host.preprocess.image import MAX_PIXELS, Pixels
 from numpy.typing import NDArray
 from PIL import Image
+
+from arrayloom.host.preprocess.errors import RecipeError
+from arrayloom.host.preprocess.image import MAX_PIXELS, Pixels
 
 Resampling = Image.Resampling
 

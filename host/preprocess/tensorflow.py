@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.preprocess.image import Pixels
 from arrayloom.host.preprocess.resize import require_size
-from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 

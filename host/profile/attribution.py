@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.profile.rows import Rows
 from arrayloom.host.profile.tokens import binding_producers
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.registers import Cause
 from arrayloom.sim.rtl.timeline import Timeline, Track
-from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
 CAUSES = 1 + max(Cause)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from arrayloom.isa.program import Layer, Program
 from numpy.typing import NDArray
+
+from arrayloom.isa.program import Layer, Program
 
 START_UP, WIND_DOWN, NO_LAYER = "(start-up)", "(wind-down)", "(no layer)"
 OUTSIDE = (START_UP, WIND_DOWN, NO_LAYER)

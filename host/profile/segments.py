@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.profile.attribution import CAUSES, Counts, durations
 from arrayloom.sim.rtl.timeline import Timeline, Track
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Which unit a waiting instruction got its last token from."""
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.sim.rtl.timeline import Timeline, Track
-from numpy.typing import NDArray
 
 
 def binding_producers(timeline: Timeline, instructions: list[Instruction]) -> NDArray[np.int64]:

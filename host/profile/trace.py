@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.boundary import InputError
 from arrayloom.host.profile.attribution import cause_name, durations
 from arrayloom.host.profile.profile import ARRAY, Profile
 from arrayloom.host.profile.segments import Segments, coalesce
 from arrayloom.isa.fields import Instruction
 from arrayloom.sim.rtl.timeline import Track
-from numpy.typing import NDArray
 
 CAUSE_EVENTS = 100_000      # slices of causes in a file, at most, beside one for each instruction and unit
 TRAFFIC_EVENTS = 2_000      # points of the bus counters

@@ -5,9 +5,10 @@ import binascii
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.protocol.errors import MessageError
 from arrayloom.host.protocol.open_inference import strings
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

@@ -5,8 +5,9 @@ import struct
 from typing import Any
 
 import numpy as np
-from arrayloom.host.protocol.errors import MessageError
 from numpy.typing import NDArray
+
+from arrayloom.host.protocol.errors import MessageError
 
 Array = NDArray[Any]
 

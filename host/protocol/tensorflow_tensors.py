@@ -8,9 +8,10 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.protocol.errors import MessageError
 from arrayloom.host.protocol.messages import tfs
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
 from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.host.quantize.calibration import Calibration
 from arrayloom.host.quantize.errors import QuantizeError

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from arrayloom.host.quantize.errors import QuantizeError
-from arrayloom.host.quantize.port import Port
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+
+from arrayloom.host.quantize.errors import QuantizeError
+from arrayloom.host.quantize.port import Port
 
 Array = NDArray[Any]
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.preprocess import Recipe
 from arrayloom.host.preprocess import recipe as find_recipe
 from arrayloom.host.quantize.archive import Archive
 from arrayloom.host.quantize.errors import QuantizeError
 from arrayloom.host.quantize.folder import Folder
 from arrayloom.host.quantize.port import Port
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Feed = dict[str, Array]

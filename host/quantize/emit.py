@@ -7,6 +7,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import onnx
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
 from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import Report
@@ -14,9 +18,6 @@ from arrayloom.host.quantize.errors import QuantizeError
 from arrayloom.host.quantize.plan import Plan
 from arrayloom.host.quantize.ranges import bounds
 from arrayloom.host.quantize.weights import Overrides, weight_overrides
-from onnxruntime.quantization import QuantType
-from onnxruntime.quantization.calibrate import TensorsData
-from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 #: The integer of a float value X is called X with this behind it.
 INTEGER_SUFFIX = "_quantized"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import RESHAPES
 from arrayloom.host.boundary import quantize

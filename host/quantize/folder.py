@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from arrayloom.host.preprocess import ImageError, Recipe, load_image, recipes
-from arrayloom.host.quantize.errors import QuantizeError
 from numpy.typing import NDArray
 from PIL import Image
+
+from arrayloom.host.preprocess import ImageError, Recipe, load_image, recipes
+from arrayloom.host.quantize.errors import QuantizeError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 

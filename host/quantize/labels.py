@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.quantize.archive import Archive
 from arrayloom.host.quantize.calibration import Calibration
 from arrayloom.host.quantize.errors import QuantizeError
-from numpy.typing import NDArray
 
 
 def load_classes(path: Path, calibration: Calibration) -> list[int]:

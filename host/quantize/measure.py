@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.runtime import Session, with_outputs
 from arrayloom.host.boundary import dequantize
 from arrayloom.host.quantize.calibration import Calibration
 from arrayloom.host.quantize.emit import INTEGER_SUFFIX, Scale
 from arrayloom.host.quantize.port import Port
-from numpy.typing import NDArray
 
 IMAGES = 8
 """Images that layers are measured on, spread over the calibration: errors hardly differ between images."""

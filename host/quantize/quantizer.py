@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 import onnx
+
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.known import unknown_nodes

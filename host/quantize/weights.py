@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
-from numpy.typing import NDArray
 
 BIAS_BITS = 24
 

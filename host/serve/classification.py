@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.protocol.open_inference import strings
 from arrayloom.host.serve.errors import Kind, ServiceError
 from arrayloom.host.serve.model import Model
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from arrayloom.host.boundary import apply_tail
 from arrayloom.host.bundle import Bundle
 from arrayloom.host.bundle.bundle import input_dtype

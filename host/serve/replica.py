@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from arrayloom.compiler.cost import predict
 from arrayloom.host.boundary import InputError
 from arrayloom.host.bundle import Bundle
@@ -21,8 +24,6 @@ from arrayloom.host.preprocess import MAX_PIXELS, ImageError, RecipeError, prepr
 from arrayloom.host.serve.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking
 from arrayloom.host.session import Session
 from arrayloom.isa.errors import ArrayloomError
-from numpy.typing import NDArray
-from PIL import Image
 
 Array = NDArray[Any]
 Answer = tuple[dict[str, Any], list[Block]]

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from arrayloom.host.serve.errors import Kind, ServiceError
 from arrayloom.host.serve.model import Model, Port
 from arrayloom.host.serve.settings import Settings
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Encoded = list[bytes]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from numpy.typing import NDArray
+
 from arrayloom.host.serve.errors import Kind, ServiceError
 from arrayloom.host.serve.frames import Block, describe, restore
 from arrayloom.host.serve.keys import KeyFile
@@ -18,7 +20,6 @@ from arrayloom.host.serve.pool import Pool
 from arrayloom.host.serve.queue import Answer
 from arrayloom.host.serve.request import Request, build
 from arrayloom.host.serve.settings import Reflash, Settings
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

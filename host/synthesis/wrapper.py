@@ -5,6 +5,7 @@ from typing import Any
 
 from amaranth import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.top import Accelerator
 from arrayloom.isa.config import Config
 

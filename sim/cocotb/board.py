@@ -4,13 +4,14 @@ from typing import Any, Self
 
 import cocotb
 import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, First, RisingEdge
+from numpy.typing import NDArray
+
 from arrayloom.isa.config import Config
 from arrayloom.sim.cocotb.memory import BoardMemory, Traffic, connect_memory
 from arrayloom.sim.cocotb.registers import Registers
 from arrayloom.sim.rtl.simulator import RESET_CYCLES, Stop
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, First, RisingEdge
-from numpy.typing import NDArray
 
 PERIOD_NS = 10
 

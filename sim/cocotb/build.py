@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+from cocotb_tools.runner import VerilatorControlFile, Verilog, get_runner
+
 from arrayloom.sim.rtl.build import produce_verilog
 from arrayloom.sim.rtl.cache import Cache, default_cache
 from arrayloom.sim.rtl.design import Design, digest_files
@@ -16,7 +18,6 @@ from arrayloom.sim.rtl.progress import Report, Stopwatch
 from arrayloom.sim.rtl.toolchain import Toolchain, ToolError, find_toolchain
 from arrayloom.sim.rtl.variants import CHECKED
 from arrayloom.sim.rtl.verilog import TOP
-from cocotb_tools.runner import VerilatorControlFile, Verilog, get_runner
 
 LOG = "build.log"
 SHOWN_LINES = 25

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+
 from arrayloom.sim.cocotb.memory import Traffic
 from arrayloom.sim.rtl.errors import SimulationError
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 WORD = 4
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cocotb_tools.runner import get_runner
+
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.sim.rtl.verilog import TOP
-from cocotb_tools.runner import get_runner
 
 SETTINGS = "settings.json"
 LOG = "simulation.log"

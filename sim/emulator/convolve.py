@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.instructions import Convolve
 from arrayloom.sim.emulator.machine import HALVES, EmulatorError, Machine, Sums
 from arrayloom.sim.emulator.window import window
-from numpy.typing import NDArray
 
 EXACT_TERMS = 512   # products of 9 by 8 bits that float32 adds without rounding
 

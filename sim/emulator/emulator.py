@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import Instruction, Unit
@@ -27,7 +29,6 @@ from arrayloom.sim.emulator import transfer
 from arrayloom.sim.emulator.convolve import Convolver
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
 from arrayloom.sim.emulator.post import Poster
-from numpy.typing import NDArray
 
 
 @dataclass

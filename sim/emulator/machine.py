@@ -4,10 +4,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import Instruction, Unit
-from numpy.typing import NDArray
 
 HALVES = 2
 

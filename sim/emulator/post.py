@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa import arithmetic
 from arrayloom.isa.instructions import THRESHOLDS, Drain, Pool, PoolKind, PostInstruction, ResidualInstruction, Vector
 from arrayloom.isa.program import Stage
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
 from arrayloom.sim.emulator.window import window
-from numpy.typing import NDArray
 
 Result = NDArray[np.int8]
 

@@ -1,9 +1,10 @@
 """The LOAD and STORE instructions."""
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
-from numpy.typing import NDArray
 
 
 def load_weights(machine: Machine, instruction: LoadWeights) -> None:

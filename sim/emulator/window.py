@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from arrayloom.isa.instructions import Convolve, Pool
 from numpy.typing import NDArray
+
+from arrayloom.isa.instructions import Convolve, Pool
 
 
 class Window(NamedTuple):

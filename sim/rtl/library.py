@@ -4,6 +4,7 @@ import ctypes
 from pathlib import Path
 
 import numpy as np
+
 from arrayloom.sim.rtl.errors import BuildError
 
 BYTES = ctypes.POINTER(ctypes.c_uint8)

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.library import BYTES, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
-from numpy.typing import NDArray
 
 TIMING_LIMITS = {"latency": (1, 1 << 20), "outstanding": (1, 256), "beat_interval": (1, 1 << 20),
                  "stall_percent": (0, 99), "seed": (0, (1 << 64) - 1)}

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import CAUSE_BITS, Block, Cause
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

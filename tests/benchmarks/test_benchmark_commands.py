@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from arrayloom.host.networks import digits
 
 ROOT = Path(__file__).parents[2]

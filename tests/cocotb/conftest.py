@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from arrayloom.isa.config import PRESETS
 from arrayloom.sim.cocotb.build import build
 from arrayloom.sim.cocotb.runner import run_bench

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from board_checks import CHECKS
+from board_faults import FAULTS
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.boundary import apply_tail, to_integers
 from arrayloom.host.networks.digits import IMAGES, MODEL
 from arrayloom.host.preprocess import preprocess
 from arrayloom.isa.config import PRESETS
-from board_checks import CHECKS
-from board_faults import FAULTS
 
 TRAFFIC: dict[str, dict[str, Any]] = {
     "at full speed": {},

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from arrayloom.isa.config import PRESETS
-from arrayloom.sim.rtl.build import Build, build
-from arrayloom.sim.rtl.design import accelerator
-from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
 from board_checks import CHECKS, check_faults
 from board_direct import DirectBoard, complete
 from board_faults import FAULTS
 from board_programs import MEMORY_BYTES, Mixed
 from board_runs import check_program
+
+from arrayloom.isa.config import PRESETS
+from arrayloom.sim.rtl.build import Build, build
+from arrayloom.sim.rtl.design import accelerator
+from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
 
 BASE = 0x31_2345_6000
 CONFIG = PRESETS["tiny"]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from arrayloom.isa.config import PRESETS
 from arrayloom.sim.cocotb.build import build
 from arrayloom.sim.cocotb.runner import BenchError, run_bench

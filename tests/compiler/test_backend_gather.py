@@ -3,12 +3,13 @@
 import numpy as np
 import onnx
 import pytest
-from arrayloom.isa.config import Config, load_config
-from arrayloom.isa.instructions import LoadTable, Vector
-from arrayloom.isa.program import Program
 from concurrency import find_race, find_stall
 from networks import Network
 from verification import assert_exact
+
+from arrayloom.isa.config import Config, load_config
+from arrayloom.isa.instructions import LoadTable, Vector
+from arrayloom.isa.program import Program
 
 SIDE = 6
 CRAMPED = Config(

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from arrayloom.compiler.backend.add import first_mismatch
 from arrayloom.compiler.backend.area import Span
 from arrayloom.compiler.backend.average import thresholds

@@ -6,6 +6,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from concurrency import find_race, find_stall
+from networks import Network
+from random_graphs import generate, random_inputs
+
 from arrayloom.compiler import compile_graph, compile_model
 from arrayloom.compiler.backend.fuse import fuse
 from arrayloom.compiler.backend.signed import to_steps
@@ -16,9 +20,6 @@ from arrayloom.host.verify import Verdict, Verifier
 from arrayloom.isa.config import Config, ConfigError, load_config
 from arrayloom.isa.instructions import Convolve, LoadActivations, Pool, Store, Vector
 from arrayloom.isa.program import Program
-from concurrency import find_race, find_stall
-from networks import Network
-from random_graphs import generate, random_inputs
 
 SEEDS = range(40)
 

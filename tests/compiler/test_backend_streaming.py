@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from arrayloom.isa.config import load_config
-from arrayloom.isa.instructions import Convolve, LoadActivations, Store
 from concurrency import find_race, find_stall
 from networks import Network
 from verification import assert_exact
+
+from arrayloom.isa.config import load_config
+from arrayloom.isa.instructions import Convolve, LoadActivations, Store
 
 SMALL = {name: replace(load_config(name), name=f"{name}, 64 KiB", activation_bytes=65536) for name in ("16x16", "32x32")}
 CRAMPED = replace(load_config("tiny"), name="cramped", activation_bytes=2048, weight_words=32, parameter_entries=256)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_graphs.generator import generate
+
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.cost import Prediction, predict, timing
 from arrayloom.compiler.cost.bus import ReadBus, cut
@@ -22,7 +24,6 @@ from arrayloom.isa.fields import Units
 from arrayloom.isa.image import build_memory
 from arrayloom.isa.instructions import Convolve, End
 from arrayloom.isa.program import Program, ProgramError
-from random_graphs.generator import generate
 
 NETWORK_BOUND = 0.01    # of the cycles of a whole network
 GRAPH_BOUND = 0.05      # of those of a graph of a few thousand cycles

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from arrayloom.compiler.frontend import import_model
-from arrayloom.compiler.graph import Conv, Dequantize, Graph, SumPool, View
-from arrayloom.host.reference import Reference
 from interpreter import interpret
 from networks import Network
 from numpy.typing import NDArray
+
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Conv, Dequantize, Graph, SumPool, View
+from arrayloom.host.reference import Reference
 
 Array = NDArray[Any]
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from networks import Network
+
 from arrayloom.compiler.errors import CompileError, ModelError, UnsupportedError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.isa.errors import ArrayloomError
-from networks import Network
 
 BYTES = (np.uint8, ["N", 4, 6, 6])
 

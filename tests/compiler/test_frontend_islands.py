@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arrayloom.compiler.frontend import import_model
-from arrayloom.compiler.graph import Clamp, Graph, Lookup, Move, Op, View
-from arrayloom.host.reference import Reference
 from interpreter import interpret
 from networks import Network
 from numpy.typing import NDArray
+
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Clamp, Graph, Lookup, Move, Op, View
+from arrayloom.host.reference import Reference
 
 Array = NDArray[Any]
 SHAPE = (6, 5, 7)

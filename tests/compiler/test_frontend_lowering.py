@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arrayloom.compiler.frontend import import_model
-from arrayloom.compiler.graph import Clamp, Conv, Graph
-from arrayloom.host.reference import Reference
 from interpreter import interpret
 from networks import Network
 from numpy.typing import NDArray
+
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Clamp, Conv, Graph
+from arrayloom.host.reference import Reference
 
 Array = NDArray[Any]
 X_SCALE, W_SCALE, Y_SCALE = 0.5, 0.125, 0.25

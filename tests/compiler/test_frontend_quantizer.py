@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interpreter import interpret
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Lookup
 from arrayloom.host.reference import Reference
-from interpreter import interpret
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 
 class _Images(CalibrationDataReader):

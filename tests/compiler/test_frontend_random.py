@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arrayloom.compiler.frontend import import_model
-from arrayloom.compiler.graph import Graph
-from arrayloom.host.reference import Reference
 from interpreter import interpret
 from numpy.typing import NDArray
 from qdq import to_qdq
 from random_graphs import generate, random_inputs
+
+from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.graph import Graph
+from arrayloom.host.reference import Reference
 
 Array = NDArray[Any]
 BATCH = 20

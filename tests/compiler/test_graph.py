@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+
 from arrayloom.compiler.errors import GraphError
 from arrayloom.compiler.graph import (
     Add,

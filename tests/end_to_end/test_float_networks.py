@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from float_networks import FloatNetwork, images
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from verification import assert_exact
+
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Conv, Lookup, Mul
 from arrayloom.host.device import Device, open_device
 from arrayloom.host.reference import Reference
 from arrayloom.isa.config import PRESETS
-from float_networks import FloatNetwork, images
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from verification import assert_exact
 
 CHANNELS = 6
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from arrayloom.host.cli.verify import verify_files
 from arrayloom.host.networks import digits
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import onnx
 import pytest
+from networks import Array, Network
+from verification import assert_exact, random_values
+
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.device import Device, open_device
 from arrayloom.host.reference import Reference
 from arrayloom.isa.config import PRESETS, Config
-from networks import Array, Network
-from verification import assert_exact, random_values
 
 CHANNELS, HEIGHT, WIDTH = 6, 5, 7
 BYTES = {"x": (np.uint8, ["N", CHANNELS, HEIGHT, WIDTH])}

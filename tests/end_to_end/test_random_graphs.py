@@ -12,12 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
+from random_graphs import check, generate, random_inputs, report, shrink
+
 from arrayloom.host.device import Device, open_device
 from arrayloom.host.reference import Reference
 from arrayloom.isa import arithmetic
 from arrayloom.isa.config import PRESETS
 from arrayloom.sim.emulator import post
-from random_graphs import check, generate, random_inputs, report, shrink
 
 GRAPHS = 500
 BLOCK = 10          # graphs in one test

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 import pytest
+from random_graphs import generate, random_inputs
+
 from arrayloom.host.networks import digits
 from arrayloom.host.preprocess import preprocess
 from arrayloom.host.rtl_device import RtlDevice
@@ -14,7 +16,6 @@ from arrayloom.isa.fields import Unit
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Cause
 from arrayloom.sim.rtl.timeline import Timeline, Track
-from random_graphs import generate, random_inputs
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 RANDOM_GRAPH = 12

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Const
 from amaranth.sim import Simulator
+
 from arrayloom.hdl.activation_memory import READERS, WRITERS, ActivationMemory
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of
 from arrayloom.isa.config import PRESETS, Config

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from amaranth.sim import Simulator
+
 from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY, WeightFifo
 from arrayloom.isa.config import PRESETS
 

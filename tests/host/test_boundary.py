@@ -4,10 +4,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
 from arrayloom.host.boundary import InputError, collect, dequantize, quantize, softmax
 from arrayloom.isa.layout import Layout
 from arrayloom.isa.program import Input, Slot
-from onnx import TensorProto, helper, numpy_helper
 
 
 def _run(op: str, x: np.ndarray, out_type: int, *constants: np.ndarray) -> np.ndarray:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
+
 from arrayloom.host.cli import common
 from arrayloom.host.cli.main import main
 from arrayloom.host.networks import digits
-from onnx import TensorProto, helper
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 MODEL = str(digits.MODEL)

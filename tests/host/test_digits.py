@@ -4,6 +4,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from sklearn.datasets import load_digits
+
 from arrayloom.host.networks.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
 from arrayloom.host.networks.digits.data import load_splits
 from arrayloom.host.networks.digits.evaluate import correct, main
@@ -12,7 +14,6 @@ from arrayloom.host.networks.digits.layers import Conv, GlobalAveragePool, Seque
 from arrayloom.host.networks.digits.network import digits_resnet
 from arrayloom.host.networks.digits.train import train
 from arrayloom.host.preprocess import load_image, preprocess, recipe
-from sklearn.datasets import load_digits
 
 PICTURES = sorted(IMAGES.glob("*.png"))
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from networks import Network
+
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.cost import predict
 from arrayloom.host.cli.main import main
 from arrayloom.host.explore import on_chip_bytes
 from arrayloom.host.networks import digits
 from arrayloom.isa.config import PRESETS
-from networks import Network
 
 MODEL = str(digits.MODEL)
 IMAGE = str(digits.IMAGES / "digit_3_0705.png")

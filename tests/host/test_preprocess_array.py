@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from arrayloom.host.preprocess import ImageError, RecipeError, preprocess, preprocess_array
 from PIL import Image
+
+from arrayloom.host.preprocess import ImageError, RecipeError, preprocess, preprocess_array
 
 _MAKER = Path(__file__).parent / "tensorflow_vectors" / "make.py"
 _spec = importlib.util.spec_from_file_location("tensorflow_vectors", _MAKER)

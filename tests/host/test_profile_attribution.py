@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from timelines import counters, made_up, per_cycle, words
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.networks import digits
 from arrayloom.host.profile.attribution import attribute, check_counters, durations
@@ -18,7 +20,6 @@ from arrayloom.isa.instructions import Convolve, Drain, End, LoadActivations, Lo
 from arrayloom.isa.program import Layer, Program
 from arrayloom.isa.registers import Cause
 from arrayloom.sim.rtl.timeline import Timeline, Track, Traffic
-from timelines import counters, made_up, per_cycle, words
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from timelines import made_up
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.boundary import InputError
 from arrayloom.host.networks import digits
@@ -18,7 +20,6 @@ from arrayloom.host.profile.table import print_profile, short
 from arrayloom.host.profile.trace import write_trace
 from arrayloom.host.profile.verdict import describe, losses, verdict
 from arrayloom.isa.registers import Cause
-from timelines import made_up
 
 VOID = {"meta", "br"}
 

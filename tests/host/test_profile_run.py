@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.cost import predict
 from arrayloom.host.cli.main import main

@@ -7,10 +7,11 @@ from functools import cache
 import numpy as np
 import onnx
 import pytest
-from arrayloom.compiler.frontend.runtime import Session, model_inputs
-from arrayloom.host.quantize import METHODS, Calibration, Quantized, QuantizeError, compare_classes, is_classifier, quantize
 from exact import assert_exact
 from float_networks import NETWORKS, images
+
+from arrayloom.compiler.frontend.runtime import Session, model_inputs
+from arrayloom.host.quantize import METHODS, Calibration, Quantized, QuantizeError, compare_classes, is_classifier, quantize
 
 CALIBRATION = Calibration.from_arrays(images(6))
 

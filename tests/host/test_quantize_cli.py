@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from arrayloom.host.cli.main import main
 from exact import assert_exact
 from float_networks import NETWORKS, images
 from PIL import Image
+
+from arrayloom.host.cli.main import main
 
 
 @pytest.fixture

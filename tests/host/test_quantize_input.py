@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from float_networks import NETWORKS, FloatNetwork, images
+from PIL import Image
+
 from arrayloom.compiler.errors import ModelError, UnsupportedError
 from arrayloom.host.preprocess import recipe
 from arrayloom.host.quantize import METHODS, Calibration, Port, QuantizeError, load_classes, quantize
-from float_networks import NETWORKS, FloatNetwork, images
-from PIL import Image
 
 PORT = Port("data", (3, 32, 32))
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from arrayloom.host.preprocess import recipe
-from arrayloom.host.quantize import Calibration, Quantized, compare_classes, load_classes, quantize
 from exact import assert_exact
 from light_models import light_model, pictures
+
+from arrayloom.host.preprocess import recipe
+from arrayloom.host.quantize import Calibration, Quantized, compare_classes, load_classes, quantize
 
 CIFAR = "cifar10_lossless_130.npz"
 

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from networks import Network
+
 from arrayloom.compiler.errors import SessionError
 from arrayloom.host import reference
 from arrayloom.host.reference import Reference, saturates, saturation_notice
-from networks import Network
 
 
 def _model(dtype: Any = np.uint8) -> onnx.ModelProto:

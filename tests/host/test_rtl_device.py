@@ -13,6 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupts import hear_interrupts
+from rich.console import Console
+
+from arrayloom import Session
 from arrayloom.host.cli.bar import show
 from arrayloom.host.cli.main import main
 from arrayloom.host.device import DeviceError
@@ -25,10 +29,6 @@ from arrayloom.isa.fields import Instruction, Units
 from arrayloom.isa.image import build_memory
 from arrayloom.isa.instructions import Convolve, End, LoadActivations, LoadWeights, Store, Vector
 from arrayloom.isa.program import Layer, Program
-from interrupts import hear_interrupts
-from rich.console import Console
-
-from arrayloom import Session
 
 TINY = PRESETS["tiny"]
 IMAGE = digits.IMAGES / "digit_3_0705.png"

@@ -5,6 +5,8 @@ import threading
 import numpy as np
 import onnx
 import pytest
+
+from arrayloom import Session
 from arrayloom.compiler import compile_model
 from arrayloom.host.boundary import InputError
 from arrayloom.host.device import DeviceError, EmulatorDevice, open_device
@@ -14,8 +16,6 @@ from arrayloom.host.reference import Reference
 from arrayloom.host.session import SessionBusyError
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import ProgramError
-
-from arrayloom import Session
 
 
 @pytest.fixture(scope="module")

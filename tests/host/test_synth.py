@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from amaranth.sim import Simulator
+
 from arrayloom.host.cli.main import main
 from arrayloom.host.synthesis import nextpnr, yosys
 from arrayloom.host.synthesis.device import Device

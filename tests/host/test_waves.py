@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pywellen import Waveform
+
 from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.main import main
 from arrayloom.host.networks import digits
@@ -13,7 +15,6 @@ from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights
 from arrayloom.isa.program import Layer, Program
 from arrayloom.isa.registers import Cause
 from arrayloom.sim.rtl.timeline import Timeline, Track, Traffic
-from pywellen import Waveform
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 IDLE, COMPUTING, TOKEN = Cause.IDLE, Cause.COMPUTING, Cause.TOKEN

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from arrayloom.isa import arithmetic
 from arrayloom.isa.errors import EncodingError
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+
 from arrayloom.isa.config import PRESETS, Config, load_config
 from arrayloom.isa.errors import ConfigError
 

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
 from arrayloom.isa.instructions import BY_OPCODE, INSTRUCTIONS, Convolve, LoadWeights, decode, parse

@@ -4,10 +4,11 @@ import numpy as np
 import onnx
 import onnx.backend.test
 import pytest
+from networks import Network
+
 from arrayloom.compiler.errors import CompileError, UnsupportedError
 from arrayloom.host.onnx_backend import ArrayloomBackend, report
 from arrayloom.host.onnx_backend.freeze import parameters
-from networks import Network
 
 PASSING = {
     "clip_default_int8_inbounds", "clip_default_int8_inbounds_expanded", "clip_default_int8_max", "clip_default_int8_min",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from arrayloom.isa.arithmetic import encode_scale
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Unit

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 import serving
+
 from arrayloom.host.protocol import open_inference, tensorflow_tensors
 from arrayloom.host.protocol.messages import oip, tfs
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import (
@@ -27,7 +29,6 @@ from arrayloom.isa.instructions import (
 )
 from arrayloom.isa.program import Program
 from arrayloom.sim.emulator.window import window
-from numpy.typing import NDArray
 
 MOST_TOKENS = 255
 THRESHOLDS = 256

@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.device import open_device
 from arrayloom.host.verify import Verdict, Verifier
 from arrayloom.isa.config import load_config
-from numpy.typing import NDArray
 
 HEAD_AND_TAIL = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Flatten", "Reshape", "Shape")
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.compiler.graph import (
     Add,
     AveragePool,
@@ -20,7 +22,6 @@ from arrayloom.compiler.graph import (
     Tensor,
     View,
 )
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

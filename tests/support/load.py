@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import serving
-from arrayloom.host.client import PredictionClient, Retries
 from numpy.typing import NDArray
+
+from arrayloom.host.client import PredictionClient, Retries
 
 Array = NDArray[np.float32]
 

@@ -11,11 +11,12 @@ from typing import Any, Self
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.bundle import Bundle
 from arrayloom.host.networks import digits
 from arrayloom.host.session import Session
-from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 180

@@ -1,6 +1,7 @@
 """Made-up runs of real programs: a timeline and the report that fits it."""
 
 import numpy as np
+
 from arrayloom.host.report import RunReport
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
 from arrayloom.isa.instructions import TABLE_WORDS, Convolve, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
+from networks import Array
+
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Graph
@@ -11,7 +13,6 @@ from arrayloom.host.device import Device, open_device
 from arrayloom.host.verify import Verdict, Verifier
 from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.program import Program
-from networks import Array
 
 
 def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+
 from arrayloom.compiler.backend.average import multiplier, thresholds
 from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
 from arrayloom.compiler.backend.lower.unary import window_fields, window_reads

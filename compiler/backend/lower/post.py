@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
 from arrayloom.compiler.backend.area import Span
 from arrayloom.compiler.backend.ledger import NEVER
 from arrayloom.compiler.backend.parameters import ENTRY_BYTES_PER_LANE

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from arrayloom.compiler.backend.area import Area
 from arrayloom.compiler.backend.lower.convolution import Convolver, Window
 from arrayloom.compiler.backend.lower.post import Piece

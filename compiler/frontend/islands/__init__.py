@@ -6,6 +6,8 @@ nodes in ONNX Runtime on all 256 bytes: no operator is imitated.
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.islands.function import Function
 from arrayloom.compiler.frontend.islands.region import Region, find_region
@@ -15,7 +17,6 @@ from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.tabulate import all_bytes
 from arrayloom.compiler.graph import Lookup, Move
-from numpy.typing import NDArray
 
 
 def import_island(builder: Builder, quantizer: onnx.NodeProto) -> None:

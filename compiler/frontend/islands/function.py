@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.islands.region import Region
 from arrayloom.compiler.frontend.kinds import MOVEMENTS
 from arrayloom.compiler.frontend.model import Model

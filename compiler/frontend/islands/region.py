@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import onnx
+
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering import RULES as LOWERED

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.builder import image_shape
 from arrayloom.compiler.frontend.islands.region import Region
 from arrayloom.compiler.frontend.kinds import MOVEMENTS

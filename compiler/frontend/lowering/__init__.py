@@ -8,6 +8,7 @@ between DequantizeLinear and QuantizeLinear stay too: they are float islands, wh
 from collections.abc import Callable
 
 import onnx
+
 from arrayloom.compiler.frontend.lowering.elementwise import lower_add, lower_concat, lower_mul, lower_requantization
 from arrayloom.compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
 from arrayloom.compiler.frontend.lowering.pooling import (

@@ -1,6 +1,7 @@
 """Add, Mul and Concat of several quantized values to their com.microsoft.QLinear forms."""
 
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import NOTHING
 from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, quant_name

@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.lowering.operands import Bias, find_bias, find_weight
 from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name

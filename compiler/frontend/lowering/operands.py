@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import Weight, dequantizer_axis, weight
 from arrayloom.compiler.frontend.report import RefusalError, node_name
 from arrayloom.compiler.frontend.runtime import Array
-from numpy.typing import NDArray
 
 #: A bias scale may differ from x_scale * w_scale by what rounding that product in another order leaves.
 RELATIVE_ROUNDING = 2.0**-20

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.lowering.matrix import check_kernel, product_scale, weight_inputs
 from arrayloom.compiler.frontend.lowering.operands import Bias, find_bias, find_weight

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import onnx
+
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.operators.elementwise import add, clip, concat, maximum, minimum, mul, relu, table

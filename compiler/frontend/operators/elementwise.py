@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.broadcast import broadcast
 from arrayloom.compiler.frontend.builder import Builder

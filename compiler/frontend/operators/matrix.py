@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend.attributes import attribute, pads, pair
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.quantization import Quantization, Weight, weight
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.graph import Conv
-from numpy.typing import NDArray
 
 
 def conv(builder: Builder, node: onnx.NodeProto) -> None:

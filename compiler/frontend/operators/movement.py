@@ -1,6 +1,7 @@
 """Operators that only move integers."""
 
 import onnx
+
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.movement import in_place, trace
 from arrayloom.compiler.frontend.report import RefusalError

@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute, pads, pair
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.report import RefusalError

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import onnx
-from arrayloom.host.networks.architectures.blueprint import INPUT, Blueprint, Output, Shape
 from onnx import helper
+
+from arrayloom.host.networks.architectures.blueprint import INPUT, Blueprint, Output, Shape
 
 BATCH_NORM = (".weight", ".bias", ".running_mean", ".running_var")
 """Suffixes of a BatchNormalization's parameters, in the order of the operator's inputs."""

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
+
 from arrayloom.host.networks.architectures.blueprint import Blueprint
 from arrayloom.host.networks.architectures.builder import Builder, Pads, Value
 from arrayloom.host.networks.architectures.vgg import STAGES, convolutions
-from onnx import numpy_helper
 
 BACKBONE = "backbone"
 SCALE = f"{BACKBONE}.scale_weight"

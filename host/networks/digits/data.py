@@ -7,9 +7,10 @@ part, 1797 images), as distributed by scikit-learn. A pixel counts the strokes i
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.preprocess import recipe
 from arrayloom.isa.errors import ArrayloomError
-from numpy.typing import NDArray
 
 try:
     from sklearn.datasets import load_digits

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+
 from arrayloom.host.networks.digits import FLOAT_MODEL, MODEL
 from arrayloom.host.networks.digits.data import Split, load_splits
 

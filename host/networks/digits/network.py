@@ -1,6 +1,7 @@
 """The digits network: a ResNet of three blocks for 8x8 grey images, without batch normalization."""
 
 import numpy as np
+
 from arrayloom.host.networks.digits.layers import Conv, GlobalAveragePool, Linear, Relu, Residual, Sequential
 
 CLASSES = 10

@@ -4,12 +4,13 @@ Everything is seeded; only the summation order of another BLAS can change the we
 """
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.networks.digits import evaluate
 from arrayloom.host.networks.digits.data import Split, load_splits
 from arrayloom.host.networks.digits.export import write_images, write_labels, write_models
 from arrayloom.host.networks.digits.layers import Array, Conv, Sequential
 from arrayloom.host.networks.digits.network import CLASSES, digits_resnet
-from numpy.typing import NDArray
 
 SEED = 0
 EPOCHS = 40

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.boundary import softmax
 from arrayloom.host.networks.errors import NetworkError
 from arrayloom.host.networks.ssd.anchors import anchors
 from arrayloom.host.networks.ssd.boxes import clip_bboxes, decode_bboxes, suppress_bboxes
-from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from arrayloom.host.networks.architectures.ssd import BOXES, LABELS, output_name
 from numpy.typing import NDArray
+
+from arrayloom.host.networks.architectures.ssd import BOXES, LABELS, output_name
 
 OUTPUTS = tuple(output_name(label, place) for label in LABELS for place in range(len(BOXES)))
 """The twelve names: six maps of class logits, then six of boxes."""

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend import NOTICE
 from arrayloom.host.networks.architectures import Blueprint
 from arrayloom.host.networks.errors import WeightsError
 from arrayloom.host.networks.weights.fit import fit
 from arrayloom.host.networks.weights.from_onnx import read_onnx
-from numpy.typing import NDArray
 
 Values = Mapping[str, NDArray[Any]]
 

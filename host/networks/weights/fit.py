@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.networks.architectures import Blueprint
 from arrayloom.host.networks.errors import WeightsError
-from numpy.typing import NDArray
 
 COUNTERS = ".num_batches_tracked"
 """Suffix of what torch counts while training and no network computes with."""

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
 from arrayloom.compiler.frontend import NOTICE
 from arrayloom.host.networks.architectures import Blueprint
 from arrayloom.host.networks.architectures.builder import BATCH_NORM_EPSILON
 from arrayloom.host.networks.errors import WeightsError
-from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
 Array = NDArray[Any]
 WEIGHTED = ("Conv", "BatchNormalization", "Gemm")

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
 from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.host.networks.architectures import INPUT, Blueprint, Parameters
 from arrayloom.host.networks.architectures.builder import BATCH_NORM_EPSILON
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 Array = NDArray[np.float32]
 

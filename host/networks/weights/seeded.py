@@ -7,9 +7,10 @@ weighted layer is scaled and shifted by them.
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from arrayloom.host.networks.architectures import Blueprint, Shape
 from arrayloom.host.networks.weights.measure import Statistics, measure
-from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 

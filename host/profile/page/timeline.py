@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.profile.attribution import CAUSES, Counts, cause_name
 from arrayloom.host.profile.page.markup import element, text
 from arrayloom.host.profile.page.palette import colour, legend
 from arrayloom.host.profile.profile import ARRAY, Profile
 from arrayloom.host.profile.segments import edges, fold
 from arrayloom.isa.registers import Cause
-from numpy.typing import NDArray
 
 COLUMNS = 4096      # of the whole run
 LANE, GAP = 40, 8   # heights in the plot's units, which are pixels

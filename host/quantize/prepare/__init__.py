@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
+
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.host.quantize.port import Port
 from arrayloom.host.quantize.prepare.batchnorm import fold_into_next

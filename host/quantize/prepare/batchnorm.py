@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.host.quantize.prepare.editor import Floats, GraphEditor
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.host.quantize.prepare.editor import GraphEditor
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import onnx
+
 from arrayloom.compiler.frontend.load import is_quantized, label_of, read_model
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.host.quantize.errors import QuantizeError

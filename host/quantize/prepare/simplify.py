@@ -4,11 +4,12 @@ import tempfile
 from pathlib import Path
 
 import onnx
+from onnxruntime.quantization import quant_pre_process
+from onnxruntime.quantization.quant_utils import add_infer_metadata
+
 from arrayloom.compiler.frontend.batch import BATCH
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.host.quantize.errors import QuantizeError
-from onnxruntime.quantization import quant_pre_process
-from onnxruntime.quantization.quant_utils import add_infer_metadata
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
+
 from arrayloom.host.serve.calls import call as measured
 from arrayloom.host.serve.calls import parse
 from arrayloom.host.serve.errors import Kind, ServiceError

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import grpc
+
 from arrayloom.host.protocol.messages import health
 from arrayloom.host.serve.service import Service
 

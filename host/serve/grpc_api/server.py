@@ -3,6 +3,7 @@
 from typing import Any
 
 import grpc
+
 from arrayloom.host.serve.errors import ServeError
 from arrayloom.host.serve.grpc_api import health, inference, tensorflow
 from arrayloom.host.serve.grpc_api.handlers import handler

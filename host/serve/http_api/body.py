@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
+
 from arrayloom.host.serve.errors import Kind, ServiceError
 from arrayloom.host.serve.settings import Settings
 

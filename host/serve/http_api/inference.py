@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from aiohttp import web
+
 from arrayloom.host.protocol import json_tensors
 from arrayloom.host.protocol import open_inference as tensors
 from arrayloom.host.protocol.errors import MessageError

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+
 from arrayloom.host.serve import calls
 from arrayloom.host.serve.errors import Kind, ServeError, ServiceError
 from arrayloom.host.serve.http_api import inference, tensorflow

@@ -3,6 +3,7 @@
 from typing import Any
 
 from aiohttp import web
+
 from arrayloom.host.protocol import json_tensors
 from arrayloom.host.protocol.errors import MessageError
 from arrayloom.host.protocol.messages import tfs

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.classify import load_labels
 from arrayloom.host.preprocess import recipe
 from arrayloom.host.workspace.convert.tensorflow import require_tf2onnx
@@ -16,7 +18,6 @@ from arrayloom.host.workspace.names import check_name
 from arrayloom.host.workspace.operation import Operation
 from arrayloom.host.workspace.workspace import Workspace
 from arrayloom.isa.config import DEFAULT, load_config
-from numpy.typing import NDArray
 
 Array = NDArray[Any]
 CalibrationData = str | Path | Array | Mapping[str, Array]

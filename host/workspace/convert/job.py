@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.frontend.load import is_quantized, read_model
 from arrayloom.host.bundle import Bundle

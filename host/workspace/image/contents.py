@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
-from arrayloom.host.workspace.errors import WorkspaceError
-from arrayloom.host.workspace.image.layer import Files
-
 import arrayloom
 from arrayloom import compiler, hdl, host, isa, sim
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.image.layer import Files
 
 ROOT = PurePosixPath("/opt/arrayloom")
 BUNDLE, LIBRARY, PACKAGES = ROOT / "bundle", ROOT / "lib", ROOT / "site-packages"

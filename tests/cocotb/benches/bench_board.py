@@ -8,6 +8,8 @@ import board_checks as checks
 import board_runs as runs
 import cocotb
 import numpy as np
+from board_programs import MEMORY_BYTES, Mixed, load_words, raw_program, store_words
+
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.image import read_slot
 from arrayloom.isa.instructions import End
@@ -16,7 +18,6 @@ from arrayloom.isa.registers import Error, Register
 from arrayloom.sim.cocotb.board import Board
 from arrayloom.sim.cocotb.memory import Traffic
 from arrayloom.sim.cocotb.runner import read_settings
-from board_programs import MEMORY_BYTES, Mixed, load_words, raw_program, store_words
 
 BASE = 0x87_6543_2000       # above 32 bits
 CONFIG = PRESETS["tiny"]

@@ -6,6 +6,8 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from cocotb.triggers import ClockCycles, First, RisingEdge
+
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
 from arrayloom.isa.instructions import (
@@ -21,7 +23,6 @@ from arrayloom.sim.cocotb.board import start_clock
 from arrayloom.sim.cocotb.memory import BoardMemory, Traffic, connect_memory
 from arrayloom.sim.cocotb.runner import read_settings
 from arrayloom.sim.emulator import Machine, transfer
-from cocotb.triggers import ClockCycles, First, RisingEdge
 
 BASE = 0x12_3456_7000       # above 32 bits, and a page
 MEMORY_BYTES = 1 << 17

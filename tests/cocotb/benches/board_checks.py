@@ -5,20 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import numpy as np
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit, Units
-from arrayloom.isa.instructions import End
-from arrayloom.isa.program import Program
-from arrayloom.isa.registers import (
-    IDENTITY_VALUE,
-    VERSION_VALUE,
-    Cause,
-    Error,
-    Register,
-    StateWord,
-    StatusWord,
-    counter_address,
-)
-from arrayloom.sim.rtl.simulator import Stop
 from board_faults import FAULTS, FETCH, Fault
 from board_programs import (
     CONSTANTS,
@@ -42,6 +28,21 @@ from board_runs import (
     stop,
     write_64,
 )
+
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit, Units
+from arrayloom.isa.instructions import End
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import (
+    IDENTITY_VALUE,
+    VERSION_VALUE,
+    Cause,
+    Error,
+    Register,
+    StateWord,
+    StatusWord,
+    counter_address,
+)
+from arrayloom.sim.rtl.simulator import Stop
 
 READ_AHEAD = 2000           # cycles in which FETCH fills its buffer
 POINTS = 4                  # of a run at which something happens

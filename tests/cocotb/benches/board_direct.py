@@ -4,9 +4,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.config import Config
 from arrayloom.sim.rtl.simulator import RtlSimulator, Stop
-from numpy.typing import NDArray
 
 
 class DirectBoard:

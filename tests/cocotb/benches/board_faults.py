@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from board_programs import MEMORY_BYTES, RESULTS, load_words, raw_program, store_words
+
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit, Units
 from arrayloom.isa.instructions import (
@@ -22,7 +24,6 @@ from arrayloom.isa.instructions import (
 )
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import TOKEN_BITS, Cause, Error
-from board_programs import MEMORY_BYTES, RESULTS, load_words, raw_program, store_words
 
 FETCH = len(Unit)       # ERROR_UNIT of FETCH and of the program as a whole
 DATA = RESULTS          # addresses of memory that hold no code

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.arithmetic import encode_add, encode_scale
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Units
@@ -21,7 +23,6 @@ from arrayloom.isa.instructions import (
     Vector,
 )
 from arrayloom.isa.program import Program
-from numpy.typing import NDArray
 
 CONSTANTS = 1 << 15         # byte addresses from the base; the code is before
 RESULTS = 1 << 16

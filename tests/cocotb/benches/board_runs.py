@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.image import build_memory, write_inputs
@@ -14,7 +16,6 @@ from arrayloom.sim.compare import compare_writes
 from arrayloom.sim.emulator import Emulator
 from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.simulator import Stop
-from numpy.typing import NDArray
 
 START, RESET = 1 << ControlBit.START, 1 << ControlBit.RESET
 WATCHDOG_CYCLES = 3000      # above any wait for memory

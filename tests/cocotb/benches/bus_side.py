@@ -3,6 +3,7 @@
 from amaranth.hdl import Module
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
 from arrayloom.hdl.activation_memory import ActivationMemory
 from arrayloom.hdl.axi import ADDRESS_BITS, Bus, bus_status_signature
 from arrayloom.hdl.fetch import Fetch, control_signature

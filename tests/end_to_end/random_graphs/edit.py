@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 import onnx
-from arrayloom.compiler.frontend.runtime import Session, with_outputs
 from onnx import helper, numpy_helper
+
+from arrayloom.compiler.frontend.runtime import Session, with_outputs
 
 from .draw import Array
 from .inputs import random_inputs, record

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import onnx
+
 from arrayloom.compiler.errors import SessionError
 
 from .edit import Facts, bypass, cut_inputs, cut_outputs

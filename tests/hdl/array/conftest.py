@@ -9,6 +9,8 @@ import pytest
 from amaranth import Const, Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
+from numpy.typing import NDArray
+
 from arrayloom.hdl.activation_memory import ActivationMemory
 from arrayloom.hdl.array import ArrayUnit
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of
@@ -16,7 +18,6 @@ from arrayloom.hdl.weight_fifo import WeightFifo
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.instructions import WORD_ADDRESS, Convolve
 from arrayloom.isa.registers import Cause
-from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 DEADLINE = 20_000    # cycles

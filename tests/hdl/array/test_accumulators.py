@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
+
 from arrayloom.hdl.array.accumulators import AccumulatorGroup
 from arrayloom.hdl.array.timing import SUM_READ, SUM_SELECT, UPDATE, Timing
 from arrayloom.hdl.interfaces import MEMORY_LATENCY

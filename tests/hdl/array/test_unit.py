@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from arrayloom.isa.instructions import Convolve
 from arrayloom.isa.registers import Cause
 

@@ -2,9 +2,10 @@
 
 import random
 
+from control_host import REFUSED, START, Host, begin, scripted
+
 from arrayloom.isa.fields import Unit, Units
 from arrayloom.isa.registers import IDENTITY_VALUE, VERSION_VALUE, Block, Cause, Register, StateWord, counter_address
-from control_host import REFUSED, START, Host, begin, scripted
 
 
 @scripted(stall=0.5)

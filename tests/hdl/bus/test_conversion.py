@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from amaranth.back import rtlil
+
 from arrayloom.hdl.axi import Bus
 from arrayloom.hdl.control import Control
 from arrayloom.hdl.fetch import Fetch

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
+
 from arrayloom.hdl.axi import Bus
 from arrayloom.hdl.fetch import BUFFER_BYTES, Fetch
 from arrayloom.isa.config import Config

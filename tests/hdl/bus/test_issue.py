@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import ResetInserter, Signal
+
 from arrayloom.hdl.issue import IN_FLIGHT, Issue
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import Store, Vector

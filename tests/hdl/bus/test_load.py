@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
+
 from arrayloom.hdl.axi import BURST_WORDS, Bus
 from arrayloom.hdl.load import OUTSTANDING, TABLE_WORDS, Load
 from arrayloom.isa.config import Config

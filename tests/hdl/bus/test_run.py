@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from control_host import RESET, START, Host, begin, scripted
+
 from arrayloom.hdl.control import Control
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import TOKEN_BITS, Block, Cause, Error, Register, StatusWord
-from control_host import RESET, START, Host, begin, scripted
 
 
 @scripted()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
+
 from arrayloom.hdl.axi import BURST_WORDS, Bus
 from arrayloom.hdl.interfaces import MEMORY_LATENCY
 from arrayloom.hdl.store import Store

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
+from numpy.typing import NDArray
+
 from arrayloom.hdl.interfaces import MEMORY_LATENCY
 from arrayloom.hdl.post import Post
 from arrayloom.isa.config import Config
@@ -14,7 +16,6 @@ from arrayloom.isa.fields import Instruction, Units
 from arrayloom.isa.registers import Cause
 from arrayloom.sim.emulator import Machine
 from arrayloom.sim.emulator.post import Poster
-from numpy.typing import NDArray
 
 Words = NDArray[np.int8]
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from amaranth.lib.wiring import Component
 from amaranth.sim import Simulator
+
 from arrayloom.hdl.post.requantize import Requantize
 from arrayloom.hdl.post.residual import ResidualAdd
 from arrayloom.isa import arithmetic

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from amaranth.back import rtlil
+
 from arrayloom.hdl.post import Post
 from arrayloom.hdl.post.stages import RESULT
 from arrayloom.isa.config import PRESETS, Config

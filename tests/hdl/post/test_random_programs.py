@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from arrayloom.isa import arithmetic
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Units

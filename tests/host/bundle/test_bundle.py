@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.bundle import MANIFEST, Bundle, BundleError
 from arrayloom.host.networks import digits

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+
 from arrayloom.host.protocol import tensorflow_tensors as tensors
 from arrayloom.host.protocol.messages import tfs
 

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+
 from arrayloom.host.client import ClientError, PredictionClient, Retries, client_from_service
 from arrayloom.host.protocol import tensorflow_tensors as tensors
 

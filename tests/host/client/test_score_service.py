@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import serving
+
 from arrayloom.host.cli.main import main
 from arrayloom.host.networks import digits
 from arrayloom.host.serve.keys import Keys

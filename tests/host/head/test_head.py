@@ -5,6 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+
 from arrayloom.host.cli.main import main
 from arrayloom.host.head import Examples, Head, HeadError, load_examples, train_head
 from arrayloom.host.networks import digits

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import onnx
 import pytest
+
 from arrayloom.host.networks import SPECS, NetworkError, find_spec
 from arrayloom.host.networks.architectures import densenet121, resnet, ssd_vgg, vgg16
 

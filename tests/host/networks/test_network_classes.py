@@ -3,6 +3,8 @@
 import numpy as np
 import onnx
 import pytest
+from small_network import SMALL, QuantizedSmall, Small
+
 from arrayloom.host import networks
 from arrayloom.host.networks import NetworkError, build_float, build_quantized
 from arrayloom.host.networks.build import Built, seeded_images
@@ -11,7 +13,6 @@ from arrayloom.host.networks.normalization import normalization_error
 from arrayloom.host.networks.ssd import OUTPUTS
 from arrayloom.host.quantize import Calibration
 from arrayloom.host.reference import Reference
-from small_network import SMALL, QuantizedSmall, Small
 
 CLASSES = [getattr(networks, prefix + name) for name in ("Resnet50", "Resnet152", "Vgg16", "Densenet121", "SsdVgg")
            for prefix in ("", "Quantized")]

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import onnx
 import pytest
+from small_network import SMALL
+
 from arrayloom.host.cli.main import main
 from arrayloom.host.networks import SPECS
 from arrayloom.host.networks.build import seeded_images
-from small_network import SMALL
 
 RANDOM = "its weights are random (seed 3): bits and cycles are meaningful, classes are not"
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
+
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.device import open_device
@@ -11,7 +13,6 @@ from arrayloom.host.networks.normalization import normalization_error
 from arrayloom.host.quantize import Calibration, quantize
 from arrayloom.host.verify import Verifier
 from arrayloom.isa.config import load_config
-from onnx import numpy_helper
 
 CHANNELS = 64
 

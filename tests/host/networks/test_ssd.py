@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from arrayloom.host.networks import NetworkError
 from arrayloom.host.networks.ssd import (
     OUTPUTS,

@@ -5,6 +5,10 @@ import re
 import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
+from safetensors.numpy import save_file
+from small_network import SMALL, small_blueprint
+
 from arrayloom.compiler.frontend import NOTICE
 from arrayloom.compiler.frontend.runtime import Session, with_outputs
 from arrayloom.host.networks import SPECS, NetworkError, Resnet50, WeightsError, build_float
@@ -12,9 +16,6 @@ from arrayloom.host.networks.architectures import ssd_vgg
 from arrayloom.host.networks.architectures.builder import Builder
 from arrayloom.host.networks.build import seeded_images
 from arrayloom.host.networks.weights import fit, pictures, read_weights, seeded_weights
-from onnx import helper, numpy_helper
-from safetensors.numpy import save_file
-from small_network import SMALL, small_blueprint
 
 BLUEPRINT = small_blueprint()
 

@@ -6,6 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 from arrayloom.host.cli.main import main
 from arrayloom.host.networks import SPECS, NetworkError, zoo
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from arrayloom.host.protocol import json_tensors, open_inference, schema, tensorflow_tensors
 from arrayloom.host.protocol.errors import MessageError
 from arrayloom.host.protocol.messages import health, oip, tfs

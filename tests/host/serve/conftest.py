@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import serving
+
 from arrayloom.host.bundle import Bundle
 
 

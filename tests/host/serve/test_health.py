@@ -8,8 +8,9 @@ import asking
 import grpc
 import pytest
 import serving
-from arrayloom.host.protocol.messages import health, oip, tfs
 from asking import RefusedError
+
+from arrayloom.host.protocol.messages import health, oip, tfs
 
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 STATUS = health.ServingStatus

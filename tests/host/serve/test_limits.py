@@ -15,10 +15,11 @@ import asking
 import numpy as np
 import pytest
 import serving
+from asking import Ask, RefusedError, call_bytes, http, strings
+
 from arrayloom.host.client import ClientError, PredictionClient, Retries
 from arrayloom.host.protocol.messages import oip, tfs
 from arrayloom.host.serve.metrics import resident_bytes
-from asking import Ask, RefusedError, call_bytes, http, strings
 
 PREDICT, INFER = "/tensorflow.serving.PredictionService/Predict", "/inference.GRPCInferenceService/ModelInfer"
 V1, V2 = "/v1/models/digits:predict", "/v2/models/digits/infer"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from arrayloom.host.serve.errors import ServiceError
 from arrayloom.host.serve.model import Model, Repository, parse_version
 from arrayloom.host.serve.queue import Job, JobQueue

@@ -18,6 +18,7 @@ import pytest
 import serving
 import tritonclient.grpc
 import tritonclient.http
+
 from arrayloom.host.bundle import Bundle
 from arrayloom.host.networks import digits
 from arrayloom.host.preprocess import preprocess

@@ -10,10 +10,11 @@ import asking
 import numpy as np
 import pytest
 import serving
+from asking import Ask, RefusedError
+
 from arrayloom.host.bundle import Bundle
 from arrayloom.host.client import ClientError, PredictionClient, Retries
 from arrayloom.host.session import Session
-from asking import Ask, RefusedError
 
 IMAGES = serving.images(48)
 

@@ -7,11 +7,12 @@ import asking
 import numpy as np
 import pytest
 import serving
+from asking import PROTOCOLS, Ask, RefusedError, strings
+from PIL import Image
+
 from arrayloom.host.bundle import Bundle
 from arrayloom.host.networks import digits
 from arrayloom.host.preprocess import preprocess
-from asking import PROTOCOLS, Ask, RefusedError, strings
-from PIL import Image
 
 IMAGE = (digits.IMAGES / "digit_3_0705.png").read_bytes()
 TENSOR = serving.images(1)

@@ -10,6 +10,8 @@ import asking
 import pytest
 import serving
 import trustme
+from asking import Ask, RefusedError
+
 from arrayloom.host.client import ClientError, PredictionClient, Retries
 from arrayloom.host.serve import keys as keys_module
 from arrayloom.host.serve.errors import ServeError
@@ -17,7 +19,6 @@ from arrayloom.host.serve.keys import KeyFile, Keys, Which, rotate
 from arrayloom.host.serve.run import check_exposure, is_loopback
 from arrayloom.host.serve.secret_files import read_secret
 from arrayloom.host.serve.settings import Settings
-from asking import Ask, RefusedError
 
 IMAGE = serving.images(1)
 

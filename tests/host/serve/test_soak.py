@@ -6,6 +6,7 @@ import load
 import numpy as np
 import pytest
 import serving
+
 from arrayloom.host.bundle import Bundle
 from arrayloom.host.serve.metrics import resident_bytes
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from arrayloom.host.networks import digits
 from arrayloom.host.workspace import Model, Workspace
 from arrayloom.host.workspace.convert import AccelOnnxConverter

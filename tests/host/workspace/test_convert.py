@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from crashes import kill_at_each_point
+
 from arrayloom.compiler import compile_model
 from arrayloom.host.networks import digits
 from arrayloom.host.preprocess import RecipeError
@@ -18,7 +20,6 @@ from arrayloom.host.workspace import Model, Workspace, WorkspaceError, files, op
 from arrayloom.host.workspace.convert import AccelOnnxConverter
 from arrayloom.host.workspace.operation import Operation
 from arrayloom.isa.program import Program
-from crashes import kill_at_each_point
 
 IMAGE = digits.IMAGES / "digit_7_1496.png"
 CONVERT = """

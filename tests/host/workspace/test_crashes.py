@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from crashes import kill_at_each_point
+
 from arrayloom.host.workspace import Model, NotFoundError, Workspace, files
 from arrayloom.host.workspace.workspace import MARKER
-from crashes import kill_at_each_point
 
 REGISTER = """
 import sys

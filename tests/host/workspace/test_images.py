@@ -12,6 +12,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from oci import check_layout, check_tar, write_base
+
 from arrayloom.host.bundle import Bundle
 from arrayloom.host.networks import digits
 from arrayloom.host.workspace import DamagedError, InUseError, Model, Workspace, WorkspaceError, operation
@@ -22,7 +24,6 @@ from arrayloom.host.workspace.image.kubernetes import QUEUE_METRIC
 from arrayloom.host.workspace.image.layout import Layout
 from arrayloom.host.workspace.image.run import LOCAL, entry_point, unpack
 from arrayloom.host.workspace.server.process import ServerProcess
-from oci import check_layout, check_tar, write_base
 
 IMAGE = digits.IMAGES / "digit_7_1496.png"
 

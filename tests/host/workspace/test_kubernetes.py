@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import yaml
+
 from arrayloom.host.workspace import WorkspaceError
 from arrayloom.host.workspace.image.build import COMMAND
 from arrayloom.host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml

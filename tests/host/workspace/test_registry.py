@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+
 from arrayloom.host.networks import digits
 from arrayloom.host.workspace import (
     DamagedError,

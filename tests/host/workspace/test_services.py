@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from arrayloom.host.client import ClientError, PredictionClient, client_from_service
 from arrayloom.host.networks import digits
 from arrayloom.host.serve.errors import ServeError

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from arrayloom.host.cli.main import main
 from arrayloom.host.networks import digits
 from arrayloom.host.workspace import Workspace

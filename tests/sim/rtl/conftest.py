@@ -11,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.simulator import RtlSimulator, Stop, Timing
 from arrayloom.sim.rtl.variants import FAST, Variant

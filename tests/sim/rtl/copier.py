@@ -11,6 +11,7 @@ from amaranth.hdl import Assert, Cat, Format, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
+
 from arrayloom.sim.rtl.design import Design
 
 FIFO_DEPTH = 1024

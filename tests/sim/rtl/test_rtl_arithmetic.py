@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.variants import CHECKED, FAST
 from arrayloom.sim.rtl.widen import widen

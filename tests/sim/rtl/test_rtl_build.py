@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from interrupts import hear_interrupts
+
 from arrayloom.sim.rtl import toolchain
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.cache import default_cache
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.library import load
 from arrayloom.sim.rtl.toolchain import ToolError, find_toolchain
-from interrupts import hear_interrupts
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[2]

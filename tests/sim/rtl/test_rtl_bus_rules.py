@@ -1,6 +1,7 @@
 """Broken rules of the bus are seen, named, and end the run."""
 
 import pytest
+
 from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.simulator import Stop, Timing
 from arrayloom.sim.rtl.variants import CHECKED, FAST

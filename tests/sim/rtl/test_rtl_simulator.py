@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.simulator import RtlSimulator, Stop, Timing
 from arrayloom.sim.rtl.variants import CHECKED, FAST

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights
 from arrayloom.isa.program import Program

@@ -7,6 +7,7 @@ from amaranth.hdl import Assert, ClockDomain, Format, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.verilog import write_fast_verilog, write_verilog
 

@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from pywellen import Waveform
+
 from arrayloom.sim.rtl import toolchain
 from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.toolchain import ToolError, require_fst
 from arrayloom.sim.rtl.variants import WAVES, Waves
-from pywellen import Waveform
 
 FIRST, LAST = 70, 99
 
