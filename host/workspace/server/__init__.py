@@ -1,1 +1,0 @@
-"""Server processes: kept by a lock, found by a ready file, probed over HTTP."""
