@@ -7,8 +7,7 @@ without extras. Everything else is reached by its module, such as ``arrayloom.is
 TYPE_CHECKING = False       # as in typing, which is not imported for it
 if TYPE_CHECKING:
     from arrayloom.compiler import compile_model
-    from arrayloom.host.client import PredictionClient
-    from arrayloom.host.networks import (
+    from arrayloom.host.models.networks import (
         Densenet121,
         QuantizedDensenet121,
         QuantizedResnet50,
@@ -20,23 +19,24 @@ if TYPE_CHECKING:
         SsdVgg,
         Vgg16,
     )
-    from arrayloom.host.preprocess import preprocess_array
-    from arrayloom.host.quantize import quantize
-    from arrayloom.host.session import Session
-    from arrayloom.host.verify import verify
+    from arrayloom.host.models.quantize import quantize
+    from arrayloom.host.runtime.session import Session
+    from arrayloom.host.runtime.verify import verify
+    from arrayloom.host.serving.client import PredictionClient
+    from arrayloom.host.vision import preprocess_array
     from arrayloom.host.workspace import Model, Workspace
-    from arrayloom.host.workspace.convert import AccelOnnxConverter
+    from arrayloom.host.workspace.converter import AccelOnnxConverter
     from arrayloom.host.workspace.image import AccelContainerImage, Image
-    from arrayloom.host.workspace.service import Webservice
+    from arrayloom.host.workspace.webservice import Webservice
 
-_NETWORKS = "arrayloom.host.networks"
+_NETWORKS = "arrayloom.host.models.networks"
 _MODULES = {
     "AccelContainerImage": "arrayloom.host.workspace.image",
-    "AccelOnnxConverter": "arrayloom.host.workspace.convert",
+    "AccelOnnxConverter": "arrayloom.host.workspace.converter",
     "Densenet121": _NETWORKS,
     "Image": "arrayloom.host.workspace.image",
     "Model": "arrayloom.host.workspace",
-    "PredictionClient": "arrayloom.host.client",
+    "PredictionClient": "arrayloom.host.serving.client",
     "QuantizedDensenet121": _NETWORKS,
     "QuantizedResnet50": _NETWORKS,
     "QuantizedResnet152": _NETWORKS,
@@ -44,15 +44,15 @@ _MODULES = {
     "QuantizedVgg16": _NETWORKS,
     "Resnet50": _NETWORKS,
     "Resnet152": _NETWORKS,
-    "Session": "arrayloom.host.session",
+    "Session": "arrayloom.host.runtime.session",
     "SsdVgg": _NETWORKS,
     "Vgg16": _NETWORKS,
-    "Webservice": "arrayloom.host.workspace.service",
+    "Webservice": "arrayloom.host.workspace.webservice",
     "Workspace": "arrayloom.host.workspace",
     "compile_model": "arrayloom.compiler",
-    "preprocess_array": "arrayloom.host.preprocess",
-    "quantize": "arrayloom.host.quantize",
-    "verify": "arrayloom.host.verify",
+    "preprocess_array": "arrayloom.host.vision",
+    "quantize": "arrayloom.host.models.quantize",
+    "verify": "arrayloom.host.runtime.verify",
 }
 
 __all__ = [

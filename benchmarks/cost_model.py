@@ -9,9 +9,9 @@ from rich.table import Table
 
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.cost import predict
-from arrayloom.host.inputs import load_inputs
-from arrayloom.host.profile import measure
-from arrayloom.host.profile.deviation import COVERED, LAYER_BOUND, TOTAL_BOUND, Deviation, compare
+from arrayloom.host.analysis.profile import measure
+from arrayloom.host.analysis.profile.deviation import COVERED, LAYER_BOUND, TOTAL_BOUND, Deviation, compare
+from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.isa.config import load_config
 from benchmarks.command import OUTSIDE, SUCCESS, add_network, parser_of, run
 from benchmarks.output import deliver

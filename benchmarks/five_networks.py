@@ -17,13 +17,13 @@ from arrayloom.compiler import compile_graph
 from arrayloom.compiler.cost import predict
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Conv, Graph
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.common import save_model
-from arrayloom.host.device import open_device
-from arrayloom.host.networks import SPECS, Spec, build_float, build_quantized
-from arrayloom.host.networks.architectures import INPUT
-from arrayloom.host.networks.build import seeded_images
-from arrayloom.host.verify import Verifier
+from arrayloom.host.models.networks import SPECS, Spec, build_float, build_quantized
+from arrayloom.host.models.networks.architectures import INPUT
+from arrayloom.host.models.networks.build import seeded_images
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import Program
 from benchmarks.command import OUTSIDE, SUCCESS, parser_of, run

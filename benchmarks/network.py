@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.device import open_device
-from arrayloom.host.inputs import load_inputs
-from arrayloom.host.session import Session
+from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.inputs import load_inputs
+from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.program import Program
 from arrayloom.sim.rtl.build import build

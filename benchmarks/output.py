@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.common import require_writable
+from arrayloom.host.runtime.boundary import InputError
 from benchmarks.environment import environment
 
 STDOUT = Path("-")

@@ -27,13 +27,13 @@ from rich.console import Console
 from rich.table import Table
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.boundary import InputError
-from arrayloom.host.bundle import Bundle
 from arrayloom.host.cli.common import add_config
-from arrayloom.host.networks import digits
-from arrayloom.host.protocol import tensorflow_tensors
-from arrayloom.host.protocol.messages import tfs
-from arrayloom.host.serve.metrics import resident_bytes
+from arrayloom.host.models import digits
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.core.metrics import resident_bytes
+from arrayloom.host.serving.protocols.messages import tfs
+from arrayloom.host.serving.protocols.tensorflow import tensors as tensorflow_tensors
 from arrayloom.sim.rtl.process import PYTHON
 from benchmarks import output
 from benchmarks.command import SUCCESS, parser_of, run

@@ -1,17 +1,17 @@
 """The compiler's passes in order."""
 
 from arrayloom.compiler.backend.coalesce import coalesce
+from arrayloom.compiler.backend.context import Site
 from arrayloom.compiler.backend.emit import emit
 from arrayloom.compiler.backend.fuse import fuse
+from arrayloom.compiler.backend.hazards import Ledger
 from arrayloom.compiler.backend.image import Constants
 from arrayloom.compiler.backend.layouts import assign_layouts
-from arrayloom.compiler.backend.ledger import Ledger
 from arrayloom.compiler.backend.legality import check_layouts, check_network, check_placement
+from arrayloom.compiler.backend.lower_graph import to_steps
 from arrayloom.compiler.backend.packing import pack_inputs
 from arrayloom.compiler.backend.placement import place
 from arrayloom.compiler.backend.schedule import schedule
-from arrayloom.compiler.backend.signed import to_steps
-from arrayloom.compiler.backend.site import Site
 from arrayloom.compiler.backend.stream import Stream
 from arrayloom.compiler.backend.support import require_supported
 from arrayloom.compiler.graph import Graph

@@ -3,7 +3,6 @@
 from amaranth import Cat, Module, ResetInserter
 from amaranth.lib.wiring import Component, Out, connect, flipped
 
-from arrayloom.hdl.activation_memory import ActivationMemory
 from arrayloom.hdl.array.unit import ArrayUnit
 from arrayloom.hdl.axi import Bus
 from arrayloom.hdl.control import Control
@@ -12,6 +11,7 @@ from arrayloom.hdl.interfaces import axi_lite_signature, axi_signature, events_s
 from arrayloom.hdl.issue import Issue
 from arrayloom.hdl.load import Load
 from arrayloom.hdl.post.unit import Post
+from arrayloom.hdl.scratchpad import ActivationMemory
 from arrayloom.hdl.store import Store
 from arrayloom.hdl.weight_fifo import WeightFifo
 from arrayloom.isa.config import Config

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from arrayloom.compiler.backend.context import Site
 from arrayloom.compiler.backend.features import feature_output
 from arrayloom.compiler.backend.image import MemoryMap
-from arrayloom.compiler.backend.site import Site
 from arrayloom.compiler.backend.stream import Address, Item, Section
 from arrayloom.compiler.graph import Conv, Graph, GraphOutput, HostStep, Op
 from arrayloom.isa.program import Input, Layer, Output, Probe, Program, Slot

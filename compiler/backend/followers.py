@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from arrayloom.compiler.backend.context import Site
 from arrayloom.compiler.backend.layouts import home, member_of
 from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.unary import pixel_cycles
-from arrayloom.compiler.backend.site import Site
 from arrayloom.compiler.backend.steps import Step
 
 TURNS = 16      # pieces that a block is cut into at most, unless they would keep the POST unit for too long

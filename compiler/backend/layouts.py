@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.backend.signed import selection
+from arrayloom.compiler.backend.lower_graph import selection
 from arrayloom.compiler.backend.steps import Convolution, Network, Step, Taps
 from arrayloom.isa.layout import Layout
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.add import add_constants, product_constants
 from arrayloom.compiler.backend.features import find_features
-from arrayloom.compiler.backend.gather import gathered
 from arrayloom.compiler.backend.places import straight
 from arrayloom.compiler.backend.steps import (
     Average,
@@ -26,6 +25,7 @@ from arrayloom.compiler.backend.steps import (
     Taps,
 )
 from arrayloom.compiler.backend.tables import is_identity, signed_table
+from arrayloom.compiler.backend.virtual_concat import gathered
 from arrayloom.compiler.graph import (
     Add,
     AveragePool,

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from arrayloom.compiler.backend.bands import Bands, largest_bands, smallest_bands
 from arrayloom.compiler.backend.groups import Group, form_groups
 from arrayloom.compiler.backend.layouts import home
+from arrayloom.compiler.backend.row_tiles import Bands, largest_bands, smallest_bands
 from arrayloom.compiler.backend.steps import Network
 from arrayloom.isa.config import Config
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from arrayloom.compiler.backend.context import Site
 from arrayloom.compiler.backend.followers import Follower, Rows
 from arrayloom.compiler.backend.groups import Group
 from arrayloom.compiler.backend.layouts import home
 from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.writer import Progress
-from arrayloom.compiler.backend.passage import Passage
-from arrayloom.compiler.backend.site import Site
+from arrayloom.compiler.backend.tiling import Passage
 from arrayloom.isa.instructions import End
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from arrayloom.compiler.backend.area import Span
-from arrayloom.compiler.backend.ledger import NEVER, Indices, Ledger
+from arrayloom.compiler.backend.hazards import NEVER, Indices, Ledger
 from arrayloom.compiler.backend.tokens import Tokens
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.program import Stage

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from arrayloom.compiler.backend.area import Area, Streamed
-from arrayloom.compiler.backend.bands import BUFFERS, Bands, Role, cut_bands, tensors
+from arrayloom.compiler.backend.context import Operands, Site
 from arrayloom.compiler.backend.layouts import home, member_of
 from arrayloom.compiler.backend.regions import rows_per_region
-from arrayloom.compiler.backend.site import Operands, Site
+from arrayloom.compiler.backend.row_tiles import BUFFERS, Bands, Role, cut_bands, tensors
 from arrayloom.compiler.backend.steps import Step
 
 SLICE = 512     # words, about, in which a band is loaded, so that weights get through in between

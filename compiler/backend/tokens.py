@@ -8,7 +8,7 @@ instruction knew, its waiter knows too. The k-th token taken is the k-th given, 
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from arrayloom.compiler.backend.ledger import NEVER
+from arrayloom.compiler.backend.hazards import NEVER
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import TOKEN_BITS
 

@@ -5,9 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from arrayloom.hdl.array.accumulators import HALVES, AccumulatorGroup
+from arrayloom.hdl.array.banks import Halves
 from arrayloom.hdl.array.decoder import Decoder
 from arrayloom.hdl.array.expander import Expander
-from arrayloom.hdl.array.halves import Halves
 from arrayloom.hdl.array.loader import WeightLoader
 from arrayloom.hdl.array.registers import data_line, flag_line
 from arrayloom.hdl.array.signatures import PIXEL

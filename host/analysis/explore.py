@@ -9,7 +9,7 @@ from arrayloom.compiler import compile_graph
 from arrayloom.compiler.cost import Prediction, predict
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.frontend import import_model
-from arrayloom.host.session import Session
+from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ConfigError
 from arrayloom.isa.instructions import TABLE_WORDS

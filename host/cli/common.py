@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend import NOTICE_PREFIX
-from arrayloom.host.boundary import InputError
-from arrayloom.host.report import RunReport
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import DEFAULT, PRESETS
 
 

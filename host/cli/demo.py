@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.classify import load_labels, rank
 from arrayloom.host.cli.common import add_backend, add_command, add_config, add_json, print_json
 from arrayloom.host.cli.verify import figures, lines_of_verdict, verify_files
-from arrayloom.host.networks import digits
+from arrayloom.host.models import digits
+from arrayloom.host.vision.classify import load_labels, rank
 
 
 def add_parser(commands: Any) -> None:

@@ -5,10 +5,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.boundary import InputError
+from arrayloom.host.analysis.explore import Candidate, compile_for, weigh
 from arrayloom.host.cli.common import add_command, add_json, notices, print_json
-from arrayloom.host.explore import Candidate, compile_for, weigh
-from arrayloom.host.inputs import load_inputs
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.isa.config import PRESETS, load_config
 from arrayloom.isa.program import Program
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.common import print_json, require_writable
 from arrayloom.host.cli.convert import finish
 from arrayloom.host.cli.registry import (
@@ -24,8 +23,9 @@ from arrayloom.host.cli.registry import (
     print_one,
 )
 from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
+from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.workspace.image import AccelContainerImage, Image
-from arrayloom.host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
+from arrayloom.host.workspace.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
 from arrayloom.host.workspace.model import Model
 
 

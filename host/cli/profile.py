@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.bar import run_progress
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
-from arrayloom.host.inputs import load_inputs
-from arrayloom.host.session import load_program
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.inputs import load_inputs
+from arrayloom.host.runtime.session import load_program
 
 
 def add_parser(commands: Any) -> None:
@@ -33,20 +33,20 @@ def _run(options: argparse.Namespace) -> int:
         raise InputError(f"--html and --trace: both are {options.html}; give two files")
     program = load_program(options.model, options.config)
     batch = load_inputs(options.input, program.inputs, options.preprocess)
-    from arrayloom.host.profile import measure
+    from arrayloom.host.analysis.profile import measure
 
     with run_progress("profiling", options.json) as progress:
         profile = measure(program, {name: values[:1] for name, values in batch.items()}, progress, options.model.name)
     if options.json:
-        from arrayloom.host.profile.verdict import verdict
+        from arrayloom.host.analysis.profile.verdict import verdict
 
         print_json({"model": str(options.model)} | profile.figures() | {"verdict": verdict(profile)})
     else:
-        from arrayloom.host.profile.table import print_profile
+        from arrayloom.host.analysis.profile.table import print_profile
 
         print_profile(profile)
     if options.html:
-        from arrayloom.host.profile.page import write_page
+        from arrayloom.host.analysis.profile.page import write_page
 
         write_page(profile, options.html)
     if options.trace:
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _trace(profile: Any, path: Path) -> None:
-    from arrayloom.host.profile.trace import write_trace
+    from arrayloom.host.analysis.profile.trace import write_trace
 
     shortest = write_trace(profile, path)
     if shortest > 1:

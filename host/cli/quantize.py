@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, save_model, step_progress
-from arrayloom.host.quantize import (
+from arrayloom.host.models.quantize import (
     METHODS,
     Agreement,
     Calibration,
@@ -17,6 +16,7 @@ from arrayloom.host.quantize import (
     load_classes,
     quantize,
 )
+from arrayloom.host.runtime.boundary import InputError
 
 _SHOWN = 10  # layers in the table for people
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.common import add_command, add_json, print_json
+from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.names import parse_reference
 from arrayloom.host.workspace.workspace import Workspace

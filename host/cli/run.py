@@ -17,8 +17,8 @@ from arrayloom.host.cli.common import (
     save_arrays,
 )
 from arrayloom.host.cli.waves import add_waves, device_of
-from arrayloom.host.inputs import load_inputs
-from arrayloom.host.session import Session
+from arrayloom.host.runtime.inputs import load_inputs
+from arrayloom.host.runtime.session import Session
 from arrayloom.isa.program import Program
 
 

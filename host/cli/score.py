@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arrayloom.compiler.frontend import NOTICE_PREFIX, import_model
-from arrayloom.host.boundary import InputError
-from arrayloom.host.classify import Ranked, load_labels
 from arrayloom.host.cli import score_draw, score_service
 from arrayloom.host.cli.bar import run_progress
 from arrayloom.host.cli.common import (
@@ -24,11 +22,13 @@ from arrayloom.host.cli.common import (
 )
 from arrayloom.host.cli.score_results import by_head, by_network, lines
 from arrayloom.host.cli.waves import add_waves, device_of
-from arrayloom.host.head import Head
-from arrayloom.host.inputs import load_inputs
-from arrayloom.host.reference import Reference
-from arrayloom.host.report import total
-from arrayloom.host.session import Features, Session, is_program, load_program
+from arrayloom.host.models.heads import Head
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.inputs import load_inputs
+from arrayloom.host.runtime.reference import Reference
+from arrayloom.host.runtime.report import total
+from arrayloom.host.runtime.session import Features, Session, is_program, load_program
+from arrayloom.host.vision.classify import Ranked, load_labels
 from arrayloom.isa.program import Program
 
 

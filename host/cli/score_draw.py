@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from arrayloom.host.boundary import InputError
-from arrayloom.host.classify import Ranked
 from arrayloom.host.cli.score_results import Located
-from arrayloom.host.draw import draw_boxes
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.vision.classify import Ranked
+from arrayloom.host.vision.draw import draw_boxes
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.boundary import InputError
-from arrayloom.host.classify import Ranked, rank
-from arrayloom.host.head import Head
-from arrayloom.host.networks.ssd import OUTPUTS, VOC_CLASSES, Detections, by_position, postprocess
+from arrayloom.host.models.heads import Head
+from arrayloom.host.models.networks.ssd import OUTPUTS, VOC_CLASSES, Detections, by_position, postprocess
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.vision.classify import Ranked, rank
 
 Outputs = Mapping[str, NDArray[Any]]
 

@@ -5,15 +5,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrayloom.host.boundary import InputError
-from arrayloom.host.classify import Ranked, load_labels
 from arrayloom.host.cli import score_draw
 from arrayloom.host.cli.common import print_json
 from arrayloom.host.cli.score_results import by_network, lines
-from arrayloom.host.networks.ssd import OUTPUTS
+from arrayloom.host.models.networks.ssd import OUTPUTS
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.vision.classify import Ranked, load_labels
 
 if TYPE_CHECKING:
-    from arrayloom.host.client import PredictionClient
+    from arrayloom.host.serving.client import PredictionClient
 
 KEY_VARIABLE = "ARRAYLOOM_KEY"
 DEFAULT_PORT = 50051
@@ -78,7 +78,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _client(options: argparse.Namespace) -> "PredictionClient":
     try:
-        from arrayloom.host.client import PredictionClient, client_from_service
+        from arrayloom.host.serving.client import PredictionClient, client_from_service
     except ImportError as error:
         raise InputError(str(error)) from None
     more: dict[str, Any] = {"server_name": options.server_name}
@@ -86,7 +86,7 @@ def _client(options: argparse.Namespace) -> "PredictionClient":
         more["root_certificates"] = options.root_certificates
     if options.service:
         from arrayloom.host.cli.registry import open_workspace
-        from arrayloom.host.workspace.service import Webservice
+        from arrayloom.host.workspace.webservice import Webservice
 
         return client_from_service(Webservice(open_workspace(options), options.service), **more)
     host, separator, port = options.address.rpartition(":")

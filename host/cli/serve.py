@@ -9,12 +9,12 @@ from enum import EnumType
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.common import add_command, add_json, require_writable
-from arrayloom.host.serve.settings import Settings
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.serving.core.settings import Settings
 
 if TYPE_CHECKING:
-    from arrayloom.host.serve.run import Running
+    from arrayloom.host.serving.core.run import Running
 
 LEVELS = ("debug", "info", "warning", "error")
 OPTIONS = {
@@ -73,8 +73,8 @@ def _metavar(name: str) -> str:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        from arrayloom.host.serve.logs import set_up
-        from arrayloom.host.serve.run import serve
+        from arrayloom.host.serving.core.logs import set_up
+        from arrayloom.host.serving.core.run import serve
     except ModuleNotFoundError as error:
         raise InputError(f"arrayloom serve needs the package {error.name}; install it with: "
                          "pip install '.[serve]'") from None

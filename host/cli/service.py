@@ -19,8 +19,8 @@ from arrayloom.host.cli.registry import (
 )
 from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
 from arrayloom.host.workspace.image import Image
-from arrayloom.host.workspace.service import LocalWebservice, Webservice
-from arrayloom.host.workspace.service.configuration import OWNED
+from arrayloom.host.workspace.service_configuration import OWNED, LocalWebservice
+from arrayloom.host.workspace.webservice import Webservice
 
 
 def add_parser(commands: Any) -> None:

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, save_model
-from arrayloom.host.head import load_examples, train_head
+from arrayloom.host.models.heads import load_examples, train_head
+from arrayloom.host.runtime.boundary import InputError
 
 _SHOWN = 10     # classes in the output for people
 

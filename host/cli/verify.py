@@ -22,11 +22,11 @@ from arrayloom.host.cli.common import (
     print_json,
 )
 from arrayloom.host.cli.waves import add_waves, device_of
-from arrayloom.host.device import Device, open_device
-from arrayloom.host.inputs import load_inputs
-from arrayloom.host.reference import saturation_notice
-from arrayloom.host.report import total
-from arrayloom.host.verify import Verdict, Verifier
+from arrayloom.host.runtime.device import Device, open_device
+from arrayloom.host.runtime.inputs import load_inputs
+from arrayloom.host.runtime.reference import saturation_notice
+from arrayloom.host.runtime.report import total
+from arrayloom.host.runtime.verify import Verdict, Verifier
 from arrayloom.isa.config import Config, load_config
 
 

@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from arrayloom.host.export import export_verilog
+    from arrayloom.host.runtime.export import export_verilog
 
     for path in export_verilog(load_config(options.config), options.output):
         print(path)

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.common import require_writable
-from arrayloom.host.device import Device, open_device
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.device import Device, open_device
 from arrayloom.isa.config import Config
 
 if TYPE_CHECKING:
-    from arrayloom.host.waves import Waves
+    from arrayloom.host.runtime.waves import Waves
 
 GIGABYTE = 10**9
 
@@ -47,13 +47,13 @@ def device_of(options: argparse.Namespace, config: Config) -> Device:
     if not options.waves_limit > 0:
         raise InputError(f"--waves-limit {options.waves_limit}: must be above 0")
     require_writable(options.waves)
-    from arrayloom.host.rtl_device import RtlDevice
+    from arrayloom.host.runtime.rtl_device import RtlDevice
 
     return RtlDevice(config, waves=_waves(options, given))
 
 
 def _waves(options: argparse.Namespace, given: dict[str, str]) -> "Waves":
-    from arrayloom.host.waves import Point, Waves, Window
+    from arrayloom.host.runtime.waves import Point, Waves, Window
 
     kinds = {"--from": "", "--layer": "layer:", "--instruction": "instruction:"}
     first = [Point.parse(option, kinds[option] + text) for option, text in given.items()] or [Point(cycle=0)]

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from arrayloom.host.progress import Moment, Progress, layers_of
-from arrayloom.host.report import RunReport
+from arrayloom.host.runtime.progress import Moment, Progress, layers_of
+from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.image import Memory
@@ -59,7 +59,7 @@ def open_device(backend: str, config: Config) -> Device:
     if backend == "emulator":
         return EmulatorDevice(config)
     if backend == "rtl":
-        from arrayloom.host.rtl_device import RtlDevice
+        from arrayloom.host.runtime.rtl_device import RtlDevice
 
         return RtlDevice(config)
     raise DeviceError(f"backend {backend!r}: unknown; there are emulator and rtl")

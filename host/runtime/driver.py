@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from arrayloom.host.device import DeviceError
+from arrayloom.host.runtime.device import DeviceError
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.image import Memory

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from arrayloom.host.boundary import InputError
+from arrayloom.host.runtime.boundary import InputError
 from arrayloom.isa.config import Config
 
 TOP = "arrayloom"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.boundary import InputError
-from arrayloom.host.preprocess import preprocess
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.vision import preprocess
 from arrayloom.isa.program import Input
 
 Array = NDArray[Any]

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.device import DeviceError
-from arrayloom.host.driver import Driver
-from arrayloom.host.progress import Course, Progress
-from arrayloom.host.report import RunReport
-from arrayloom.host.stall import describe
-from arrayloom.host.waves import Waves
+from arrayloom.host.runtime.device import DeviceError
+from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.progress import Course, Progress
+from arrayloom.host.runtime.report import RunReport
+from arrayloom.host.runtime.stall import describe
+from arrayloom.host.runtime.waves import Waves
 from arrayloom.isa.config import Config
 from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program

@@ -11,10 +11,10 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.boundary import apply_tail, collect
-from arrayloom.host.device import Device, DeviceError, open_device
-from arrayloom.host.progress import Progress
-from arrayloom.host.report import RunReport, total
+from arrayloom.host.runtime.boundary import apply_tail, collect
+from arrayloom.host.runtime.device import Device, DeviceError, open_device
+from arrayloom.host.runtime.progress import Progress
+from arrayloom.host.runtime.report import RunReport, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.program import MAGIC, Output, Program

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from arrayloom.host.driver import Driver
-from arrayloom.host.progress import Course
+from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.progress import Course
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit, Units
 from arrayloom.isa.registers import ERROR_TEXT, TOKEN_BITS, Block, Cause, Register, StateWord, StatusWord

@@ -13,11 +13,11 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler.graph import Graph
-from arrayloom.host.boundary import apply_tail, collect
-from arrayloom.host.device import Device, EmulatorDevice
-from arrayloom.host.progress import Progress
-from arrayloom.host.reference import Reference
-from arrayloom.host.report import RunReport
+from arrayloom.host.runtime.boundary import apply_tail, collect
+from arrayloom.host.runtime.device import Device, EmulatorDevice
+from arrayloom.host.runtime.progress import Progress
+from arrayloom.host.runtime.reference import Reference
+from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import compare_writes

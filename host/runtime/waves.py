@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.boundary import InputError
-from arrayloom.host.driver import Driver
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.driver import Driver
 from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Cause, Register

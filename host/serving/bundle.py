@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from arrayloom.host.bundle.manifest import MANIFEST, BundleError, Manifest, check_name, check_version
-from arrayloom.host.preprocess import RecipeError, preprocess, recipe
+from arrayloom.host.serving.manifest import MANIFEST, BundleError, Manifest, check_name, check_version
+from arrayloom.host.vision import RecipeError, preprocess, recipe
 from arrayloom.isa.program import Input, Program, ProgramError
 
 PROGRAM_FILE, LABELS_FILE = "program.loom", "labels.txt"

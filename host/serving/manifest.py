@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from arrayloom.host.names import NAME
+from arrayloom.host.serving.names import NAME
 from arrayloom.isa.errors import ArrayloomError
 
 MANIFEST = "bundle.json"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.preprocess.errors import RecipeError
-from arrayloom.host.preprocess.image import ImageSource, load_image
-from arrayloom.host.preprocess.recipe import Channels, Recipe
-from arrayloom.host.preprocess.registry import SLIM_MEAN
-from arrayloom.host.preprocess.tensorflow import PlainResize, SlimResize
+from arrayloom.host.vision.errors import RecipeError
+from arrayloom.host.vision.image import ImageSource, load_image
+from arrayloom.host.vision.recipe import Channels, Recipe
+from arrayloom.host.vision.registry import SLIM_MEAN
+from arrayloom.host.vision.tensorflow import PlainResize, SlimResize
 
 ORDERS = ("RGB", "BGR")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.boundary import InputError, softmax
+from arrayloom.host.runtime.boundary import InputError, softmax
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from PIL import Image, ImageDraw, ImageFont
 
-from arrayloom.host.boundary import InputError
-from arrayloom.host.preprocess import load_image
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.vision import load_image
 
 COLOURS = ("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6")
 LINE_PART, TEXT_PART = 250, 40      # of the longer side

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from arrayloom.host.preprocess.errors import ImageError
+from arrayloom.host.vision.errors import ImageError
 
 ImageSource = str | os.PathLike[str] | bytes
 Pixels = NDArray[np.uint8]

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
-from arrayloom.host.preprocess.errors import RecipeError
-from arrayloom.host.preprocess.image import Pixels
-from arrayloom.host.preprocess.resize import Resize, center_crop
+from arrayloom.host.vision.errors import RecipeError
+from arrayloom.host.vision.image import Pixels
+from arrayloom.host.vision.resize import Resize, center_crop
 
 
 class Channels(Enum):

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from arrayloom.host.preprocess.errors import RecipeError
-from arrayloom.host.preprocess.image import ImageSource, load_image
-from arrayloom.host.preprocess.recipe import Channels, Recipe
-from arrayloom.host.preprocess.resize import Resampling, ResizeShortest, ResizeTo
-from arrayloom.host.preprocess.tensorflow import PlainResize, SlimResize
+from arrayloom.host.vision.errors import RecipeError
+from arrayloom.host.vision.image import ImageSource, load_image
+from arrayloom.host.vision.recipe import Channels, Recipe
+from arrayloom.host.vision.resize import Resampling, ResizeShortest, ResizeTo
+from arrayloom.host.vision.tensorflow import PlainResize, SlimResize
 
 # Per-channel statistics of ImageNet's training images, RGB, as published with torchvision's models.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from arrayloom.host.preprocess.errors import RecipeError
-from arrayloom.host.preprocess.image import MAX_PIXELS, Pixels
+from arrayloom.host.vision.errors import RecipeError
+from arrayloom.host.vision.image import MAX_PIXELS, Pixels
 
 Resampling = Image.Resampling
 

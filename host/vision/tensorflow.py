@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.preprocess.image import Pixels
-from arrayloom.host.preprocess.resize import require_size
+from arrayloom.host.vision.image import Pixels
+from arrayloom.host.vision.resize import require_size
 
 Floats = NDArray[np.float32]
 

@@ -9,15 +9,15 @@ import onnx
 
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.frontend.load import is_quantized, read_model
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.quantize import Calibration, quantize
+from arrayloom.host.models.quantize import Calibration, quantize
+from arrayloom.host.serving import Bundle
 from arrayloom.host.workspace import entries, operation
-from arrayloom.host.workspace.convert.tensorflow import saved_model_to_onnx
-from arrayloom.host.workspace.convert.torch import archive_to_onnx
 from arrayloom.host.workspace.entries import Draft, Entry
 from arrayloom.host.workspace.errors import WorkspaceError
 from arrayloom.host.workspace.model import Model
 from arrayloom.host.workspace.operation import SUCCEEDED, Operation
+from arrayloom.host.workspace.tensorflow_model import saved_model_to_onnx
+from arrayloom.host.workspace.torch_archive import archive_to_onnx
 from arrayloom.host.workspace.worker import OvertakenError
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import Program

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.classify import load_labels
-from arrayloom.host.preprocess import recipe
-from arrayloom.host.workspace.convert.tensorflow import require_tf2onnx
-from arrayloom.host.workspace.convert.torch import require_torch
+from arrayloom.host.vision import recipe
+from arrayloom.host.vision.classify import load_labels
 from arrayloom.host.workspace.errors import WorkspaceError
 from arrayloom.host.workspace.model import Model
 from arrayloom.host.workspace.names import check_name
 from arrayloom.host.workspace.operation import Operation
+from arrayloom.host.workspace.tensorflow_model import require_tf2onnx
+from arrayloom.host.workspace.torch_archive import require_torch
 from arrayloom.host.workspace.workspace import Workspace
 from arrayloom.isa.config import DEFAULT, load_config
 

@@ -58,11 +58,11 @@ def _end(workspace: Workspace, entry: Entry) -> None:
 
         Operation.of(workspace, entry).cancel()
     if entry.kind == "image":
-        from arrayloom.host.workspace.image.image import Image
+        from arrayloom.host.workspace.image import Image
 
         if building := Image.of(workspace, entry).operation:
             building.cancel()
     if entry.kind == "service":
-        from arrayloom.host.workspace.service.webservice import Webservice
+        from arrayloom.host.workspace.webservice import Webservice
 
         Webservice.of(workspace, entry).stop()

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from arrayloom.host.classify import load_labels
-from arrayloom.host.preprocess import recipe
+from arrayloom.host.vision import recipe
+from arrayloom.host.vision.classify import load_labels
 from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.entries import Draft, Entry
 from arrayloom.host.workspace.errors import DamagedError, NotFoundError, WorkspaceError
-from arrayloom.host.workspace.image.archive import repository, write_archive
-from arrayloom.host.workspace.image.layout import Descriptor, Layout
+from arrayloom.host.workspace.image_archive import repository, write_archive
+from arrayloom.host.workspace.image_layout import Descriptor, Layout
 from arrayloom.host.workspace.model import Model
 from arrayloom.host.workspace.names import check_name
 from arrayloom.host.workspace.operation import FAILED, LIVE, LOG, RUNNING, SUCCEEDED, Operation, find
@@ -23,7 +23,7 @@ from arrayloom.host.workspace.operation import FAILED, LIVE, LOG, RUNNING, SUCCE
 if TYPE_CHECKING:
     import sqlite3
 
-    from arrayloom.host.workspace.image.run import LocalServer
+    from arrayloom.host.workspace.image_run import LocalServer
     from arrayloom.host.workspace.workspace import Workspace
 
 
@@ -181,7 +181,7 @@ class Image(Artifact):
 
         ``options``: of ``arrayloom serve``; the ports are free ones on loopback unless they say otherwise.
         """
-        from arrayloom.host.workspace.image.run import serve
+        from arrayloom.host.workspace.image_run import serve
 
         self.verify()
         with serve(Layout(self.path), options) as server:

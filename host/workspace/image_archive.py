@@ -8,8 +8,8 @@ import re
 from pathlib import Path, PurePosixPath
 
 from arrayloom.host.workspace.files import remove
-from arrayloom.host.workspace.image.layer import write_layer
-from arrayloom.host.workspace.image.layout import Descriptor, Layout
+from arrayloom.host.workspace.image_layer import write_layer
+from arrayloom.host.workspace.image_layout import Descriptor, Layout
 
 _JOINTS = re.compile(r"[^a-z0-9]+")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.workspace.errors import DamagedError, WorkspaceError
-from arrayloom.host.workspace.image.layout import CONFIG_TYPE, INDEX_TYPE, MANIFEST_TYPE, Descriptor, Layout
+from arrayloom.host.workspace.image_layout import CONFIG_TYPE, INDEX_TYPE, MANIFEST_TYPE, Descriptor, Layout
 
 PLATFORM = {"os": "linux", "architecture": "amd64"}
 """Bit-exactness is promised on x86-64 only."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.workspace.image.base import PLATFORM, Base, open_base
-from arrayloom.host.workspace.image.contents import BUNDLE, LIBRARY, PACKAGES, ROOT, application, dependencies
-from arrayloom.host.workspace.image.layer import MEDIA_TYPE, Layer, write_layer
-from arrayloom.host.workspace.image.layout import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Layout
+from arrayloom.host.serving import Bundle
+from arrayloom.host.workspace.image_base import PLATFORM, Base, open_base
+from arrayloom.host.workspace.image_contents import BUNDLE, LIBRARY, PACKAGES, ROOT, application, dependencies
+from arrayloom.host.workspace.image_layer import MEDIA_TYPE, Layer, write_layer
+from arrayloom.host.workspace.image_layout import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Layout
 
 CREATED = "1970-01-01T00:00:00Z"
 """The same input gives the same digest, so that an image knows no other time."""

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import arrayloom
 from arrayloom import compiler, hdl, host, isa, sim
 from arrayloom.host.workspace.errors import WorkspaceError
-from arrayloom.host.workspace.image.layer import Files
+from arrayloom.host.workspace.image_layer import Files
 
 ROOT = PurePosixPath("/opt/arrayloom")
 BUNDLE, LIBRARY, PACKAGES = ROOT / "bundle", ROOT / "lib", ROOT / "site-packages"

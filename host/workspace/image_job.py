@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.bundle import Bundle
+from arrayloom.host.serving import Bundle
 from arrayloom.host.workspace import entries, operation
-from arrayloom.host.workspace.convert.job import LABELS
-from arrayloom.host.workspace.image.build import Ingredients, build
+from arrayloom.host.workspace.conversion_job import LABELS
+from arrayloom.host.workspace.image_build import Ingredients, build
 from arrayloom.host.workspace.model import Model
 from arrayloom.host.workspace.operation import SUCCEEDED, Operation
 from arrayloom.host.workspace.worker import OvertakenError

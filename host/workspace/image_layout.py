@@ -10,7 +10,7 @@ from typing import Any
 
 from arrayloom.host.workspace.errors import DamagedError
 from arrayloom.host.workspace.files import CHUNK
-from arrayloom.host.workspace.image.layer import Layer
+from arrayloom.host.workspace.image_layer import Layer
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from arrayloom.host.workspace.image.build import HISTORY
-from arrayloom.host.workspace.image.contents import ROOT
-from arrayloom.host.workspace.image.layout import Descriptor, Layout, encode, parse
-from arrayloom.host.workspace.server.address import LOOPBACK, Address
-from arrayloom.host.workspace.server.process import LOG, START_SECONDS, ServerProcess
+from arrayloom.host.workspace.image_build import HISTORY
+from arrayloom.host.workspace.image_contents import ROOT
+from arrayloom.host.workspace.image_layout import Descriptor, Layout, encode, parse
+from arrayloom.host.workspace.server_address import LOOPBACK, Address
+from arrayloom.host.workspace.server_process import LOG, START_SECONDS, ServerProcess
 
 STOP_SECONDS = 30.0
 CONFIG = "image.json"

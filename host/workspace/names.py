@@ -2,7 +2,7 @@
 
 import re
 
-from arrayloom.host.names import NAME
+from arrayloom.host.serving.names import NAME
 from arrayloom.host.workspace.errors import WorkspaceError
 
 

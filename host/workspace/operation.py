@@ -177,7 +177,7 @@ def _insert(workspace: Workspace, job: str, place: Path, parents: Sequence[Entry
 
 
 def _artifact(kind: str) -> type[Artifact]:
-    from arrayloom.host.workspace.image.image import Image
+    from arrayloom.host.workspace.image import Image
     from arrayloom.host.workspace.model import Model
 
     kinds: dict[str, type[Artifact]] = {"model": Model, "image": Image}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from arrayloom.host.workspace import files
 from arrayloom.host.workspace.errors import BusyError, WorkspaceError
-from arrayloom.host.workspace.server.address import LIVE, POLL_SECONDS, READY, Address, probe, stop, tail
+from arrayloom.host.workspace.server_address import LIVE, POLL_SECONDS, READY, Address, probe, stop, tail
 
 PID, LOG, READY_FILE = "pid", "log.txt", "ready.json"
 START_SECONDS = 120.0

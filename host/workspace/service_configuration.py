@@ -5,7 +5,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.serve.settings import Settings
+from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.workspace.errors import WorkspaceError
 
 OWNED = ("name", "keys_file")
@@ -47,8 +47,8 @@ class LocalWebservice:
 
         Args:
             auth_enabled: whether requests need one of the service's two keys.
-            settings: of ``arrayloom serve``, named as in ``arrayloom.host.serve.settings.Settings``; the ports are free
-                ones unless given, and then stay.
+            settings: of ``arrayloom serve``, named as in ``arrayloom.host.serving.core.settings.Settings``; the ports are
+                free ones unless given, and then stay.
 
         Raises:
             WorkspaceError: an unknown setting. ``ServeError``: a value that is not allowed.

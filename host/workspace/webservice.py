@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from arrayloom.host.serve.keys import Keys, Which, rotate
+from arrayloom.host.serving.core.keys import Keys, Which, rotate
 from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.entries import Draft, Entry
 from arrayloom.host.workspace.errors import ExistsError, WorkspaceError
-from arrayloom.host.workspace.image.layout import Layout
-from arrayloom.host.workspace.image.run import entry_point, unpack
+from arrayloom.host.workspace.image_layout import Layout
+from arrayloom.host.workspace.image_run import entry_point, unpack
 from arrayloom.host.workspace.names import check_name
-from arrayloom.host.workspace.server.address import Address, tail
-from arrayloom.host.workspace.server.process import ENDED, HEALTHY, LOG, READY_FILE, START_SECONDS, ServerProcess
-from arrayloom.host.workspace.service.configuration import LocalWebservice, ServiceConfiguration
+from arrayloom.host.workspace.server_address import Address, tail
+from arrayloom.host.workspace.server_process import ENDED, HEALTHY, LOG, READY_FILE, START_SECONDS, ServerProcess
+from arrayloom.host.workspace.service_configuration import LocalWebservice, ServiceConfiguration
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from arrayloom.host.workspace.image.image import Image
+    from arrayloom.host.workspace.image import Image
     from arrayloom.host.workspace.workspace import Workspace
 
 STARTED, STOPPED = "Started", "Stopped"

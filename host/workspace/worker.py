@@ -21,7 +21,7 @@ from arrayloom.isa.errors import ArrayloomError
 Job = Callable[[Operation, Mapping[str, Any]], None]
 """Does the work and ends the operation in the transaction that publishes its result."""
 
-JOBS = {"convert": "arrayloom.host.workspace.convert.job", "image": "arrayloom.host.workspace.image.job"}
+JOBS = {"convert": "arrayloom.host.workspace.conversion_job", "image": "arrayloom.host.workspace.image_job"}
 """The jobs, each a module with a function ``run``; imported only when needed."""
 
 

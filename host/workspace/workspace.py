@@ -17,9 +17,9 @@ from arrayloom.host.workspace.names import check_name
 from arrayloom.host.workspace.sweep import sweep
 
 if TYPE_CHECKING:
-    from arrayloom.host.workspace.image.image import Image
+    from arrayloom.host.workspace.image import Image
     from arrayloom.host.workspace.model import Model
-    from arrayloom.host.workspace.service.webservice import Webservice
+    from arrayloom.host.workspace.webservice import Webservice
 
 MARKER = "workspace.json"
 CONFIG = Path(".arrayloom") / "config.json"
@@ -121,14 +121,14 @@ class Workspace:
     @property
     def images(self) -> "dict[str, Image]":
         """The latest version of every image, by name."""
-        from arrayloom.host.workspace.image.image import Image
+        from arrayloom.host.workspace.image import Image
 
         return {image.name: image for image in Image.list(self, latest=True)}
 
     @property
     def webservices(self) -> "dict[str, Webservice]":
         """Every service, by name."""
-        from arrayloom.host.workspace.service.webservice import Webservice
+        from arrayloom.host.workspace.webservice import Webservice
 
         return {service.name: service for service in Webservice.list(self)}
 

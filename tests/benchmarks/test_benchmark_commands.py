@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arrayloom.host.networks import digits
+from arrayloom.host.models import digits
 
 ROOT = Path(__file__).parents[2]
 NETWORK = [str(digits.MODEL), "--config", "tiny", "--input", str(digits.IMAGES / "digit_3_0705.png")]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from arrayloom.host.cli.verify import verify_files
-from arrayloom.host.networks import digits
+from arrayloom.host.models import digits
 
 CIFAR_IMAGE = 3
 

@@ -7,10 +7,10 @@ import onnx
 import pytest
 from random_graphs import generate, random_inputs
 
-from arrayloom.host.networks import digits
-from arrayloom.host.preprocess import preprocess
-from arrayloom.host.rtl_device import RtlDevice
-from arrayloom.host.session import Session
+from arrayloom.host.models import digits
+from arrayloom.host.runtime.rtl_device import RtlDevice
+from arrayloom.host.runtime.session import Session
+from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.program import Program

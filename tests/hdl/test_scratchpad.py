@@ -9,8 +9,8 @@ import pytest
 from amaranth.hdl import Const
 from amaranth.sim import Simulator
 
-from arrayloom.hdl.activation_memory import READERS, WRITERS, ActivationMemory
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of
+from arrayloom.hdl.scratchpad import READERS, WRITERS, ActivationMemory
 from arrayloom.isa.config import PRESETS, Config
 
 CYCLES = 2000

@@ -12,8 +12,9 @@ import grpc
 import numpy as np
 import serving
 
-from arrayloom.host.protocol import open_inference, tensorflow_tensors
-from arrayloom.host.protocol.messages import oip, tfs
+from arrayloom.host.serving.protocols.messages import oip, tfs
+from arrayloom.host.serving.protocols.open_inference import tensors as open_inference
+from arrayloom.host.serving.protocols.tensorflow import tensors as tensorflow_tensors
 
 GRPC_CODES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 503: "UNAVAILABLE"}
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
-from arrayloom.host.device import open_device
-from arrayloom.host.verify import Verdict, Verifier
+from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.verify import Verdict, Verifier
 from arrayloom.isa.config import load_config
 
 HEAD_AND_TAIL = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Flatten", "Reshape", "Shape")

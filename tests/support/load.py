@@ -16,7 +16,7 @@ import numpy as np
 import serving
 from numpy.typing import NDArray
 
-from arrayloom.host.client import PredictionClient, Retries
+from arrayloom.host.serving.client import PredictionClient, Retries
 
 Array = NDArray[np.float32]
 

@@ -14,9 +14,9 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.networks import digits
-from arrayloom.host.session import Session
+from arrayloom.host.models import digits
+from arrayloom.host.runtime.session import Session
+from arrayloom.host.serving import Bundle
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 180

@@ -1,10 +1,10 @@
 """A network small enough for tests, built as the large ones are."""
 
-from arrayloom.host.networks.architectures import Blueprint
-from arrayloom.host.networks.architectures.builder import Builder
-from arrayloom.host.networks.classifier import Classifier
-from arrayloom.host.networks.network import FloatNetwork, QuantizedNetwork
-from arrayloom.host.networks.specs import Spec
+from arrayloom.host.models.networks.architectures import Blueprint
+from arrayloom.host.models.networks.architectures.builder import Builder
+from arrayloom.host.models.networks.classifier import Classifier
+from arrayloom.host.models.networks.network import FloatNetwork, QuantizedNetwork
+from arrayloom.host.models.networks.specs import Spec
 
 
 def small_blueprint(classes: int = 5) -> Blueprint:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from arrayloom.host.report import RunReport
+from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
 from arrayloom.isa.instructions import TABLE_WORDS, Convolve, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
 from arrayloom.isa.program import Program

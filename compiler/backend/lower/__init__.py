@@ -1,11 +1,11 @@
 """Instructions of each kind of step."""
 
+from arrayloom.compiler.backend.context import Site
 from arrayloom.compiler.backend.lower.average import Averager
 from arrayloom.compiler.backend.lower.convolution import Convolver
 from arrayloom.compiler.backend.lower.rearrangement import Rearranger
 from arrayloom.compiler.backend.lower.unary import Copier, Pooler
 from arrayloom.compiler.backend.lower.writer import Writer
-from arrayloom.compiler.backend.site import Site
 from arrayloom.compiler.backend.steps import Average, Convolution, Maximum, Rearrangement, Step, Sum
 
 

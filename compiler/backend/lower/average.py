@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from arrayloom.compiler.backend.average import multiplier, thresholds
+from arrayloom.compiler.backend.context import Operands, Site
 from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
 from arrayloom.compiler.backend.lower.unary import window_fields, window_reads
 from arrayloom.compiler.backend.lower.writer import Progress
 from arrayloom.compiler.backend.parameters import threshold_entries
-from arrayloom.compiler.backend.site import Operands, Site
 from arrayloom.compiler.backend.steps import Average, Step
 from arrayloom.isa.instructions import THRESHOLDS, Pool, PoolKind
 

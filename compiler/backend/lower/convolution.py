@@ -6,13 +6,13 @@ from itertools import product
 from typing import Any
 
 from arrayloom.compiler.backend.area import Area, Streamed
+from arrayloom.compiler.backend.context import Operands, Site
+from arrayloom.compiler.backend.hazards import NEVER
 from arrayloom.compiler.backend.layouts import read_slots
-from arrayloom.compiler.backend.ledger import NEVER
 from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
 from arrayloom.compiler.backend.lower.writer import Progress
 from arrayloom.compiler.backend.parameters import channel_entries
 from arrayloom.compiler.backend.regions import Region, cut
-from arrayloom.compiler.backend.site import Operands, Site
 from arrayloom.compiler.backend.steps import Convolution, Step
 from arrayloom.compiler.backend.stream import Address, Effects
 from arrayloom.compiler.backend.weights import BlockWeights, arrange

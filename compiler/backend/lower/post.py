@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from arrayloom.compiler.backend.area import Span
-from arrayloom.compiler.backend.ledger import NEVER
+from arrayloom.compiler.backend.context import Operands, Site
+from arrayloom.compiler.backend.hazards import NEVER
 from arrayloom.compiler.backend.parameters import ENTRY_BYTES_PER_LANE
-from arrayloom.compiler.backend.site import Operands, Site
 from arrayloom.compiler.backend.steps import Step
 from arrayloom.compiler.backend.stream import Address, Effects
 from arrayloom.compiler.backend.tables import table_page

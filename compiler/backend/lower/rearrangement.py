@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from arrayloom.compiler.backend.area import Area
+from arrayloom.compiler.backend.context import Operands, Site
 from arrayloom.compiler.backend.lower.convolution import Convolver, Window
 from arrayloom.compiler.backend.lower.post import Piece
 from arrayloom.compiler.backend.lower.writer import Progress
 from arrayloom.compiler.backend.places import Run, runs
-from arrayloom.compiler.backend.site import Operands, Site
 from arrayloom.compiler.backend.steps import Rearrangement, Step
 
 OUTSIDE = 1     # a column beyond a source of width 1

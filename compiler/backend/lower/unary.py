@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from arrayloom.compiler.backend.area import Area, Span
+from arrayloom.compiler.backend.context import Operands, Site
 from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
 from arrayloom.compiler.backend.lower.writer import Progress
 from arrayloom.compiler.backend.parameters import uniform_entries
-from arrayloom.compiler.backend.site import Operands, Site
 from arrayloom.compiler.backend.steps import Copy, Maximum, Step, Sum, Taps
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import Pool, PoolKind, Vector

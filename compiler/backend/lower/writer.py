@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from arrayloom.compiler.backend.site import Operands
+from arrayloom.compiler.backend.context import Operands
 
 
 @dataclass(frozen=True)

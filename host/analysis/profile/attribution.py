@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.profile.rows import Rows
-from arrayloom.host.profile.tokens import binding_producers
+from arrayloom.host.analysis.profile.rows import Rows
+from arrayloom.host.analysis.profile.tokens import binding_producers
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.registers import Cause

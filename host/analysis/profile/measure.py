@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from arrayloom.host.profile.profile import Profile, ProfileError
-from arrayloom.host.progress import Progress
-from arrayloom.host.session import Session
+from arrayloom.host.analysis.profile.profile import Profile, ProfileError
+from arrayloom.host.runtime.progress import Progress
+from arrayloom.host.runtime.session import Session
 from arrayloom.isa.program import Program
 
 
@@ -15,7 +15,7 @@ def measure(program: Program, inputs: Mapping[str, Any], progress: Progress | No
 
     Raises ``ProfileError`` for several images, and when timeline and registers contradict each other.
     """
-    from arrayloom.host.rtl_device import RtlDevice
+    from arrayloom.host.runtime.rtl_device import RtlDevice
 
     if any(len(values) != 1 for values in inputs.values()):
         raise ProfileError("a profile is of one image; give an input of batch 1")

@@ -4,11 +4,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from arrayloom.host.profile.attribution import Attribution, ProfileError, attribute, cause_name, check_counters
-from arrayloom.host.profile.roofline import Roofline
-from arrayloom.host.profile.rows import Row, Rows
-from arrayloom.host.profile.traffic import Memory, Traffic, measured, traffic_of
-from arrayloom.host.report import RunReport
+from arrayloom.host.analysis.profile.attribution import Attribution, ProfileError, attribute, cause_name, check_counters
+from arrayloom.host.analysis.profile.roofline import Roofline
+from arrayloom.host.analysis.profile.rows import Row, Rows
+from arrayloom.host.analysis.profile.traffic import Memory, Traffic, measured, traffic_of
+from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.program import Program

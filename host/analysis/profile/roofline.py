@@ -6,7 +6,7 @@ multiply-accumulates and cycles, so that no clock is assumed.
 
 from dataclasses import dataclass
 
-from arrayloom.host.profile.traffic import Traffic
+from arrayloom.host.analysis.profile.traffic import Traffic
 from arrayloom.isa.config import Config
 
 

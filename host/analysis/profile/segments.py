@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.profile.attribution import CAUSES, Counts, durations
+from arrayloom.host.analysis.profile.attribution import CAUSES, Counts, durations
 from arrayloom.sim.rtl.timeline import Timeline, Track
 
 

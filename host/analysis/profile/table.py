@@ -6,8 +6,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from arrayloom.host.profile.profile import LayerProfile, Profile
-from arrayloom.host.profile.verdict import verdict
+from arrayloom.host.analysis.profile.profile import LayerProfile, Profile
+from arrayloom.host.analysis.profile.verdict import verdict
 
 NAME_WIDTH = 30     # characters of a layer's name; its end tells more than its beginning
 LOSSES = 2          # causes named for a layer

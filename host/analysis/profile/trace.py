@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.boundary import InputError
-from arrayloom.host.profile.attribution import cause_name, durations
-from arrayloom.host.profile.profile import ARRAY, Profile
-from arrayloom.host.profile.segments import Segments, coalesce
+from arrayloom.host.analysis.profile.attribution import cause_name, durations
+from arrayloom.host.analysis.profile.profile import ARRAY, Profile
+from arrayloom.host.analysis.profile.segments import Segments, coalesce
+from arrayloom.host.runtime.boundary import InputError
 from arrayloom.isa.fields import Instruction
 from arrayloom.sim.rtl.timeline import Track
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, fields
 
-from arrayloom.host.profile.attribution import ProfileError
-from arrayloom.host.profile.rows import Rows
-from arrayloom.host.report import RunReport
+from arrayloom.host.analysis.profile.attribution import ProfileError
+from arrayloom.host.analysis.profile.rows import Rows
+from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
 from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from arrayloom.host.profile.profile import PARTIAL, Profile
+from arrayloom.host.analysis.profile.profile import PARTIAL, Profile
 
 CAUSES = 5      # lines, at most
 LAYERS = 3      # layers named in a line, at most

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from arrayloom.host.synthesis.errors import SynthesisError
+from arrayloom.host.analysis.synthesis.errors import SynthesisError
 
 DEVICES = ("12k", "25k", "45k", "85k")
 PACKAGE = "CABGA381"            # there for every size

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.synthesis.device import Device
-from arrayloom.host.synthesis.tools import NEXTPNR
-from arrayloom.host.synthesis.yosys import NETLIST
+from arrayloom.host.analysis.synthesis.device import Device
+from arrayloom.host.analysis.synthesis.tools import NEXTPNR
+from arrayloom.host.analysis.synthesis.yosys import NETLIST
 from arrayloom.sim.rtl.progress import Report
 
 REPORT, LOG = "report.json", "nextpnr.log"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from arrayloom.host.synthesis.errors import SynthesisError
+from arrayloom.host.analysis.synthesis.errors import SynthesisError
 from arrayloom.sim.rtl.process import PYTHON
 
 SHOWN_LINES = 12

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.synthesis.paths import module_of, unit_of
-from arrayloom.host.synthesis.tools import YOSYS
+from arrayloom.host.analysis.synthesis.paths import module_of, unit_of
+from arrayloom.host.analysis.synthesis.tools import YOSYS
 from arrayloom.sim.rtl.progress import Report
 
 TOP = "top"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.preprocess import recipe
+from arrayloom.host.vision import recipe
 from arrayloom.isa.errors import ArrayloomError
 
 try:

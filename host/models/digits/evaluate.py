@@ -1,12 +1,12 @@
-"""Measure the shipped digits network on the held-out images: `python -m arrayloom.host.networks.digits.evaluate`."""
+"""Measure the shipped digits network on the held-out images: `python -m arrayloom.host.models.digits.evaluate`."""
 
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from arrayloom.host.networks.digits import FLOAT_MODEL, MODEL
-from arrayloom.host.networks.digits.data import Split, load_splits
+from arrayloom.host.models.digits import FLOAT_MODEL, MODEL
+from arrayloom.host.models.digits.data import Split, load_splits
 
 
 def correct(model: Path, images: Split) -> int:

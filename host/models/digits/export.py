@@ -9,10 +9,10 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from PIL import Image
 
-from arrayloom.host.networks.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
-from arrayloom.host.networks.digits.data import Split
-from arrayloom.host.networks.digits.layers import Array, Conv, GlobalAveragePool, Layer, Linear, Relu, Residual, Sequential
-from arrayloom.host.networks.digits.network import CLASSES
+from arrayloom.host.models.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
+from arrayloom.host.models.digits.data import Split
+from arrayloom.host.models.digits.layers import Array, Conv, GlobalAveragePool, Layer, Linear, Relu, Residual, Sequential
+from arrayloom.host.models.digits.network import CLASSES
 
 # Old enough for every ONNX Runtime that has the quantized operators; per-channel weights came with opset 13.
 _OPSET, _IR_VERSION = 13, 8

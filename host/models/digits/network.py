@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from arrayloom.host.networks.digits.layers import Conv, GlobalAveragePool, Linear, Relu, Residual, Sequential
+from arrayloom.host.models.digits.layers import Conv, GlobalAveragePool, Linear, Relu, Residual, Sequential
 
 CLASSES = 10
 

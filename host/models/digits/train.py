@@ -1,4 +1,4 @@
-"""Train the digits network, quantize it, write the files in the package: `python -m arrayloom.host.networks.digits.train`.
+"""Train the digits network, quantize it, write the files in the package: `python -m arrayloom.host.models.digits.train`.
 
 Everything is seeded; only the summation order of another BLAS can change the weights.
 """
@@ -6,11 +6,11 @@ Everything is seeded; only the summation order of another BLAS can change the we
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.networks.digits import evaluate
-from arrayloom.host.networks.digits.data import Split, load_splits
-from arrayloom.host.networks.digits.export import write_images, write_labels, write_models
-from arrayloom.host.networks.digits.layers import Array, Conv, Sequential
-from arrayloom.host.networks.digits.network import CLASSES, digits_resnet
+from arrayloom.host.models.digits import evaluate
+from arrayloom.host.models.digits.data import Split, load_splits
+from arrayloom.host.models.digits.export import write_images, write_labels, write_models
+from arrayloom.host.models.digits.layers import Array, Conv, Sequential
+from arrayloom.host.models.digits.network import CLASSES, digits_resnet
 
 SEED = 0
 EPOCHS = 40

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.head.errors import HeadError
+from arrayloom.host.models.heads.errors import HeadError
 
 FEATURES, NOTICES, MODEL = "features", "notices", "model"
 """Names of the arrays in a file of features."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from arrayloom.compiler.frontend.runtime import Session
-from arrayloom.host.head.errors import HeadError
+from arrayloom.host.models.heads.errors import HeadError
 
 INPUT, OUTPUT = "features", "probabilities"
 LABELS = "arrayloom.labels"

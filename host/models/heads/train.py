@@ -7,9 +7,9 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend import NOTICE
-from arrayloom.host.head.data import Examples
-from arrayloom.host.head.errors import HeadError
-from arrayloom.host.head.head import head_model
+from arrayloom.host.models.heads.data import Examples
+from arrayloom.host.models.heads.errors import HeadError
+from arrayloom.host.models.heads.head import head_model
 
 ITERATIONS = 1000
 

@@ -1,8 +1,8 @@
-"""The five networks of the service re-created, float and quantized, and the digits network that comes with Arrayloom."""
+"""The five networks of the service re-created, float and quantized."""
 
-from arrayloom.host.networks.build import Built, build_float, build_quantized
-from arrayloom.host.networks.errors import NetworkError, WeightsError
-from arrayloom.host.networks.models import (
+from arrayloom.host.models.networks.build import Built, build_float, build_quantized
+from arrayloom.host.models.networks.errors import NetworkError, WeightsError
+from arrayloom.host.models.networks.models import (
     Densenet121,
     QuantizedDensenet121,
     QuantizedResnet50,
@@ -14,7 +14,7 @@ from arrayloom.host.networks.models import (
     SsdVgg,
     Vgg16,
 )
-from arrayloom.host.networks.specs import SPECS, Spec, find_spec
+from arrayloom.host.models.networks.specs import SPECS, Spec, find_spec
 
 __all__ = [
     "SPECS",

@@ -8,15 +8,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from arrayloom.host.networks.architectures import Blueprint
-from arrayloom.host.networks.errors import NetworkError
-from arrayloom.host.networks.liveness import Liveness, check_alive
-from arrayloom.host.networks.normalization import NormalizationError, normalization_error
-from arrayloom.host.networks.provenance import Provenance
-from arrayloom.host.networks.specs import Spec
-from arrayloom.host.networks.weights import pictures, read_weights, seeded_weights
-from arrayloom.host.preprocess import recipe as find_recipe
-from arrayloom.host.quantize import Calibration, Progress, quantize
+from arrayloom.host.models.networks.architectures import Blueprint
+from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.models.networks.liveness import Liveness, check_alive
+from arrayloom.host.models.networks.normalization import NormalizationError, normalization_error
+from arrayloom.host.models.networks.provenance import Provenance
+from arrayloom.host.models.networks.specs import Spec
+from arrayloom.host.models.networks.weights import pictures, read_weights, seeded_weights
+from arrayloom.host.models.quantize import Calibration, Progress, quantize
+from arrayloom.host.vision import recipe as find_recipe
 
 Array = NDArray[Any]
 

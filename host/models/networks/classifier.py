@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.boundary import softmax
-from arrayloom.host.networks.architectures import Output, Shape
-from arrayloom.host.networks.errors import NetworkError
-from arrayloom.host.networks.network import Floats, Network
+from arrayloom.host.models.networks.architectures import Output, Shape
+from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.models.networks.network import Floats, Network
+from arrayloom.host.runtime.boundary import softmax
 
 
 class Classifier(Network):

@@ -4,12 +4,12 @@ from typing import Any, NoReturn
 
 from numpy.typing import NDArray
 
-from arrayloom.host.networks.architectures import Shape
-from arrayloom.host.networks.architectures.ssd import BOXES
-from arrayloom.host.networks.errors import NetworkError
-from arrayloom.host.networks.network import Floats, Network
-from arrayloom.host.networks.ssd import Detections, anchors, by_position, postprocess, select_bboxes
-from arrayloom.host.networks.ssd.detect import BEST
+from arrayloom.host.models.networks.architectures import Shape
+from arrayloom.host.models.networks.architectures.ssd import BOXES
+from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.models.networks.network import Floats, Network
+from arrayloom.host.models.networks.ssd import Detections, anchors, by_position, postprocess, select_bboxes
+from arrayloom.host.models.networks.ssd.detect import BEST
 
 
 class Detector(Network):

@@ -11,9 +11,9 @@ from onnx import numpy_helper
 
 from arrayloom.compiler.frontend.runtime import Session as OnnxRuntime
 from arrayloom.compiler.frontend.runtime import small_model, with_outputs
-from arrayloom.host.boundary import dequantize, quantize
-from arrayloom.host.networks.architectures import INPUT, Blueprint
-from arrayloom.host.session import Session
+from arrayloom.host.models.networks.architectures import INPUT, Blueprint
+from arrayloom.host.runtime.boundary import dequantize, quantize
+from arrayloom.host.runtime.session import Session
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

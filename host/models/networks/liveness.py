@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from arrayloom.host.networks.architectures import INPUT
-from arrayloom.host.networks.errors import NetworkError
-from arrayloom.host.reference import Reference
+from arrayloom.host.models.networks.architectures import INPUT
+from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.runtime.reference import Reference
 
 Array = NDArray[Any]
 

@@ -1,9 +1,9 @@
 """The network classes by their names in the service re-created."""
 
-from arrayloom.host.networks.classifier import Classifier
-from arrayloom.host.networks.detector import Detector
-from arrayloom.host.networks.network import FloatNetwork, QuantizedNetwork
-from arrayloom.host.networks.specs import DENSENET121, RESNET50, RESNET152, SSD_VGG, SSD_VGG_37, VGG16
+from arrayloom.host.models.networks.classifier import Classifier
+from arrayloom.host.models.networks.detector import Detector
+from arrayloom.host.models.networks.network import FloatNetwork, QuantizedNetwork
+from arrayloom.host.models.networks.specs import DENSENET121, RESNET50, RESNET152, SSD_VGG, SSD_VGG_37, VGG16
 
 
 class Resnet50(FloatNetwork, Classifier):

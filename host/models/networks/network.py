@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from arrayloom.compiler.frontend import NOTICE
-from arrayloom.host.networks.architectures import INPUT, Blueprint, Shape
-from arrayloom.host.networks.build import Built
-from arrayloom.host.networks.engines import AcceleratorEngine, Engine, FloatEngine
-from arrayloom.host.networks.errors import NetworkError
-from arrayloom.host.networks.provenance import Provenance
-from arrayloom.host.networks.specs import Spec
-from arrayloom.host.preprocess import ImageSource, load_image
-from arrayloom.host.preprocess import recipe as find_recipe
+from arrayloom.host.models.networks.architectures import INPUT, Blueprint, Shape
+from arrayloom.host.models.networks.build import Built
+from arrayloom.host.models.networks.engines import AcceleratorEngine, Engine, FloatEngine
+from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.models.networks.provenance import Provenance
+from arrayloom.host.models.networks.specs import Spec
+from arrayloom.host.vision import ImageSource, load_image
+from arrayloom.host.vision import recipe as find_recipe
 from arrayloom.isa.config import DEFAULT
 
 Array = NDArray[Any]
@@ -114,7 +114,7 @@ class Network(ABC):
     def preprocess(self, images: Sequence[ImageSource]) -> Floats:
         """Encoded images by the recipe that the weights expect (torchvision's, unless built with another): [N, H, W, 3].
 
-        `arrayloom.host.preprocess.preprocess_array` is the rule of the service re-created.
+        `arrayloom.host.vision.preprocess_array` is the rule of the service re-created.
         """
         chosen = find_recipe(self.provenance.recipe)
         tensors = np.concatenate([chosen.apply(load_image(image)) for image in images])

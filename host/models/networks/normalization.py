@@ -7,10 +7,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from arrayloom.host.boundary import dequantize
-from arrayloom.host.networks.architectures import INPUT
-from arrayloom.host.networks.architectures.ssd import NORMALIZED
-from arrayloom.host.reference import Reference
+from arrayloom.host.models.networks.architectures import INPUT
+from arrayloom.host.models.networks.architectures.ssd import NORMALIZED
+from arrayloom.host.runtime.boundary import dequantize
+from arrayloom.host.runtime.reference import Reference
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

@@ -10,9 +10,9 @@ import onnx
 from onnx import helper
 
 from arrayloom.compiler.frontend import NOTICE
-from arrayloom.host.networks.architectures import Parameters
-from arrayloom.host.networks.errors import NetworkError
-from arrayloom.host.networks.weights import Weights
+from arrayloom.host.models.networks.architectures import Parameters
+from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.models.networks.weights import Weights
 
 _PREFIX = "arrayloom."
 _FIELDS = ("network", "weights", "digest", "recipe", "classes")

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from arrayloom.host.networks.architectures import Blueprint, densenet121, resnet, ssd_vgg, vgg16
-from arrayloom.host.networks.architectures.ssd import CLASSES as VOC_CLASSES
-from arrayloom.host.networks.errors import NetworkError
+from arrayloom.host.models.networks.architectures import Blueprint, densenet121, resnet, ssd_vgg, vgg16
+from arrayloom.host.models.networks.architectures.ssd import CLASSES as VOC_CLASSES
+from arrayloom.host.models.networks.errors import NetworkError
 
 IMAGENET_CLASSES = 1000
 

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.networks.errors import NetworkError
-from arrayloom.host.networks.specs import SPECS, Spec
+from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.models.networks.specs import SPECS, Spec
 
 ZOO = "https://huggingface.co/onnxmodelzoo/{name}_Opset18_torch_hub/resolve/main/{name}_Opset18.onnx"
 """Where the model zoo keeps the network of a name."""

@@ -1,12 +1,12 @@
 """From a float ONNX network and photographs to an int8 network that the accelerator executes bit for bit."""
 
-from arrayloom.host.quantize.agreement import Agreement, compare_classes, is_classifier
-from arrayloom.host.quantize.calibration import Calibration
-from arrayloom.host.quantize.errors import QuantizeError
-from arrayloom.host.quantize.labels import load_classes
-from arrayloom.host.quantize.measure import LayerError
-from arrayloom.host.quantize.port import Port
-from arrayloom.host.quantize.quantizer import METHODS, Progress, Quantized, quantize
+from arrayloom.host.models.quantize.agreement import Agreement, compare_classes, is_classifier
+from arrayloom.host.models.quantize.calibration import Calibration
+from arrayloom.host.models.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.labels import load_classes
+from arrayloom.host.models.quantize.measure import LayerError
+from arrayloom.host.models.quantize.port import Port
+from arrayloom.host.models.quantize.quantizer import METHODS, Progress, Quantized, quantize
 
 __all__ = [
     "METHODS",

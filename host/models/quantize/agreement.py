@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from arrayloom.compiler.frontend.runtime import Session
-from arrayloom.host.quantize.calibration import Calibration
-from arrayloom.host.quantize.errors import QuantizeError
-from arrayloom.host.quantize.quantizer import Progress, Quantized
+from arrayloom.host.models.quantize.calibration import Calibration
+from arrayloom.host.models.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.quantizer import Progress, Quantized
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from arrayloom.host.quantize.errors import QuantizeError
-from arrayloom.host.quantize.port import Port
+from arrayloom.host.models.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.port import Port
 
 Array = NDArray[Any]
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.preprocess import Recipe
-from arrayloom.host.preprocess import recipe as find_recipe
-from arrayloom.host.quantize.archive import Archive
-from arrayloom.host.quantize.errors import QuantizeError
-from arrayloom.host.quantize.folder import Folder
-from arrayloom.host.quantize.port import Port
+from arrayloom.host.models.quantize.archive import Archive
+from arrayloom.host.models.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.folder import Folder
+from arrayloom.host.models.quantize.port import Port
+from arrayloom.host.vision import Recipe
+from arrayloom.host.vision import recipe as find_recipe
 
 Array = NDArray[Any]
 Feed = dict[str, Array]

@@ -14,10 +14,10 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import Report
-from arrayloom.host.quantize.errors import QuantizeError
-from arrayloom.host.quantize.plan import Plan
-from arrayloom.host.quantize.ranges import bounds
-from arrayloom.host.quantize.weights import Overrides, weight_overrides
+from arrayloom.host.models.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.plan import Plan
+from arrayloom.host.models.quantize.ranges import bounds
+from arrayloom.host.models.quantize.weights import Overrides, weight_overrides
 
 #: The integer of a float value X is called X with this behind it.
 INTEGER_SUFFIX = "_quantized"

@@ -7,9 +7,9 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import RESHAPES
-from arrayloom.host.boundary import quantize
-from arrayloom.host.quantize.emit import INTEGER_SUFFIX
-from arrayloom.host.quantize.prune import prune
+from arrayloom.host.models.quantize.emit import INTEGER_SUFFIX
+from arrayloom.host.models.quantize.prune import prune
+from arrayloom.host.runtime.boundary import quantize
 
 #: Movements that ONNX Runtime has for bytes, and whose operands besides the first are no elements.
 BYTE_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Gather", "Identity", "Pad")

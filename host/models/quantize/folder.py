@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from arrayloom.host.preprocess import ImageError, Recipe, load_image, recipes
-from arrayloom.host.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.errors import QuantizeError
+from arrayloom.host.vision import ImageError, Recipe, load_image, recipes
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.quantize.archive import Archive
-from arrayloom.host.quantize.calibration import Calibration
-from arrayloom.host.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.archive import Archive
+from arrayloom.host.models.quantize.calibration import Calibration
+from arrayloom.host.models.quantize.errors import QuantizeError
 
 
 def load_classes(path: Path, calibration: Calibration) -> list[int]:

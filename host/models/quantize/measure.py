@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.runtime import Session, with_outputs
-from arrayloom.host.boundary import dequantize
-from arrayloom.host.quantize.calibration import Calibration
-from arrayloom.host.quantize.emit import INTEGER_SUFFIX, Scale
-from arrayloom.host.quantize.port import Port
+from arrayloom.host.models.quantize.calibration import Calibration
+from arrayloom.host.models.quantize.emit import INTEGER_SUFFIX, Scale
+from arrayloom.host.models.quantize.port import Port
+from arrayloom.host.runtime.boundary import dequantize
 
 IMAGES = 8
 """Images that layers are measured on, spread over the calibration: errors hardly differ between images."""

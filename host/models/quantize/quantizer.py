@@ -9,13 +9,13 @@ import onnx
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.known import unknown_nodes
-from arrayloom.host.quantize.calibration import Calibration
-from arrayloom.host.quantize.emit import Scale, check_scales, integer_form, quantized_form, scales_of
-from arrayloom.host.quantize.finish import finish
-from arrayloom.host.quantize.measure import LayerError, measure_layers
-from arrayloom.host.quantize.plan import make_plan
-from arrayloom.host.quantize.prepare import Prepared, prepare
-from arrayloom.host.quantize.ranges import METHODS, Progress, find_ranges
+from arrayloom.host.models.quantize.calibration import Calibration
+from arrayloom.host.models.quantize.emit import Scale, check_scales, integer_form, quantized_form, scales_of
+from arrayloom.host.models.quantize.finish import finish
+from arrayloom.host.models.quantize.measure import LayerError, measure_layers
+from arrayloom.host.models.quantize.plan import make_plan
+from arrayloom.host.models.quantize.prepare import Prepared, prepare
+from arrayloom.host.models.quantize.ranges import METHODS, Progress, find_ranges
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod
 from onnxruntime.quantization.calibrate import CalibraterBase, TensorsData, create_calibrator
 
-from arrayloom.host.quantize.calibration import Calibration, Feed
-from arrayloom.host.quantize.errors import QuantizeError
-from arrayloom.host.quantize.prepare import Prepared
+from arrayloom.host.models.quantize.calibration import Calibration, Feed
+from arrayloom.host.models.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.prepare import Prepared
 
 #: The methods by the names that users choose them by, the default first.
 METHODS = {

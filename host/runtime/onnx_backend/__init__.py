@@ -1,12 +1,12 @@
 """The accelerator as a backend of ONNX: `onnx.backend.base.Backend`.
 
-    from arrayloom.host.onnx_backend import ArrayloomBackend
+    from arrayloom.host.runtime.onnx_backend import ArrayloomBackend
     outputs = ArrayloomBackend.prepare(model, "CPU").run([image])
 
 Devices: ``CPU`` is the emulator, ``RTL`` the simulated hardware.
 """
 
-from arrayloom.host.onnx_backend.backend import ArrayloomBackend
-from arrayloom.host.onnx_backend.prepared import Prepared
+from arrayloom.host.runtime.onnx_backend.backend import ArrayloomBackend
+from arrayloom.host.runtime.onnx_backend.prepared import Prepared
 
 __all__ = ["ArrayloomBackend", "Prepared"]

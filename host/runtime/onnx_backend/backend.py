@@ -7,8 +7,8 @@ import onnx
 from onnx.backend.base import Backend
 
 from arrayloom.compiler.errors import CompileError
-from arrayloom.host.device import Device, open_device
-from arrayloom.host.onnx_backend.prepared import Prepared
+from arrayloom.host.runtime.device import Device, open_device
+from arrayloom.host.runtime.onnx_backend.prepared import Prepared
 from arrayloom.isa.config import DEFAULT, load_config
 
 DEVICES = {"CPU": "emulator", "RTL": "rtl"}

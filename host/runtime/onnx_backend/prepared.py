@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from onnx.backend.base import BackendRep
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.device import Device
-from arrayloom.host.onnx_backend.freeze import freeze, parameters
-from arrayloom.host.session import Session
+from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.onnx_backend.freeze import freeze, parameters
+from arrayloom.host.runtime.session import Session
 
 Array = NDArray[Any]
 

@@ -9,11 +9,11 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.client.errors import ClientError
-from arrayloom.host.client.retry import Retries
-from arrayloom.host.protocol import tensorflow_tensors as tensors
-from arrayloom.host.protocol.errors import MessageError
-from arrayloom.host.protocol.messages import tfs
+from arrayloom.host.serving.client.errors import ClientError
+from arrayloom.host.serving.client.retry import Retries
+from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.protocols.messages import tfs
+from arrayloom.host.serving.protocols.tensorflow import tensors
 
 Array = NDArray[Any]
 Outputs = str | Sequence[str] | None

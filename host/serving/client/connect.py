@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from arrayloom.host.client.client import PredictionClient
+from arrayloom.host.serving.client.client import PredictionClient
 
 
 class Service(Protocol):

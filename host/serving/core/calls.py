@@ -4,9 +4,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.logs import log
-from arrayloom.host.serve.service import Result, Service
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.logs import log
+from arrayloom.host.serving.core.service import Result, Service
 from arrayloom.isa.errors import ArrayloomError
 
 T = TypeVar("T")

@@ -4,12 +4,14 @@ from typing import Any
 
 import grpc
 
-from arrayloom.host.serve.errors import ServeError
-from arrayloom.host.serve.grpc_api import health, inference, tensorflow
-from arrayloom.host.serve.grpc_api.handlers import handler
-from arrayloom.host.serve.secret_files import read_secret
-from arrayloom.host.serve.service import Service
-from arrayloom.host.serve.settings import MIB, Settings
+from arrayloom.host.serving.core.errors import ServeError
+from arrayloom.host.serving.core.secret_files import read_secret
+from arrayloom.host.serving.core.service import Service
+from arrayloom.host.serving.core.settings import MIB, Settings
+from arrayloom.host.serving.protocols.grpc_handlers import handler
+from arrayloom.host.serving.protocols.health import grpc_api as health
+from arrayloom.host.serving.protocols.open_inference import grpc_api as inference
+from arrayloom.host.serving.protocols.tensorflow import grpc_api as tensorflow
 
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/inference.GRPCInferenceService/ServerLive",
                  "/inference.GRPCInferenceService/ServerReady")

@@ -6,13 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
-from arrayloom.host.serve import calls
-from arrayloom.host.serve.errors import Kind, ServeError, ServiceError
-from arrayloom.host.serve.http_api import inference, tensorflow
-from arrayloom.host.serve.metrics import CONTENT_TYPE
-from arrayloom.host.serve.secret_files import read_secret
-from arrayloom.host.serve.service import Service
-from arrayloom.host.serve.settings import Settings
+from arrayloom.host.serving.core import calls
+from arrayloom.host.serving.core.errors import Kind, ServeError, ServiceError
+from arrayloom.host.serving.core.metrics import CONTENT_TYPE
+from arrayloom.host.serving.core.secret_files import read_secret
+from arrayloom.host.serving.core.service import Service
+from arrayloom.host.serving.core.settings import Settings
+from arrayloom.host.serving.protocols.open_inference import http_api as inference
+from arrayloom.host.serving.protocols.tensorflow import http_api as tensorflow
 
 Handler = Callable[[Service, web.Request], Awaitable[web.Response]]
 

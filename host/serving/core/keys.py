@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from arrayloom.host.serve.errors import ServeError
-from arrayloom.host.serve.logs import log
-from arrayloom.host.serve.secret_files import read_secret, write_secret
+from arrayloom.host.serving.core.errors import ServeError
+from arrayloom.host.serving.core.logs import log
+from arrayloom.host.serving.core.secret_files import read_secret, write_secret
 
 SHORTEST = 16
 KEY_BYTES = 32

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from arrayloom.host.boundary import apply_tail
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.bundle.bundle import input_dtype
-from arrayloom.host.serve.errors import Kind, ServeError, ServiceError
+from arrayloom.host.runtime.boundary import apply_tail
+from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.bundle import input_dtype
+from arrayloom.host.serving.core.errors import Kind, ServeError, ServiceError
 from arrayloom.isa.program import Output
 
 

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.frames import Block
-from arrayloom.host.serve.logs import log
-from arrayloom.host.serve.metrics import Metrics
-from arrayloom.host.serve.model import Model
-from arrayloom.host.serve.process import ReplicaLostError, ReplicaProcess, RunTooLongError
-from arrayloom.host.serve.queue import Answer, Job, JobQueue
-from arrayloom.host.serve.settings import Reflash, Settings
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.frames import Block
+from arrayloom.host.serving.core.logs import log
+from arrayloom.host.serving.core.metrics import Metrics
+from arrayloom.host.serving.core.model import Model
+from arrayloom.host.serving.core.process import ReplicaLostError, ReplicaProcess, RunTooLongError
+from arrayloom.host.serving.core.queue import Answer, Job, JobQueue
+from arrayloom.host.serving.core.settings import Reflash, Settings
 
 LONGEST_PAUSE = 10.0
 

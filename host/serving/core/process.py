@@ -9,10 +9,10 @@ from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.frames import Block, ClosedError, pack, receive
-from arrayloom.host.serve.model import Model
-from arrayloom.host.serve.settings import Settings
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.frames import Block, ClosedError, pack, receive
+from arrayloom.host.serving.core.model import Model
+from arrayloom.host.serving.core.settings import Settings
 from arrayloom.sim.rtl.process import PYTHON
 
 BUFFER = 1 << 22
@@ -47,7 +47,7 @@ class ReplicaProcess:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *PYTHON, "-m", "arrayloom.host.serve.replica", str(theirs.fileno()), settings.backend,
+                *PYTHON, "-m", "arrayloom.host.serving.core.replica", str(theirs.fileno()), settings.backend,
                 str(settings.max_pixels),
                 stdin=asyncio.subprocess.DEVNULL, stdout=STANDARD_ERROR,
                 pass_fds=[theirs.fileno()], env=_environment(settings))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from arrayloom.host.serve.frames import Block
-from arrayloom.host.serve.model import Model
+from arrayloom.host.serving.core.frames import Block
+from arrayloom.host.serving.core.model import Model
 
 Clock = Callable[[], float]
 

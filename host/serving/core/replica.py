@@ -1,7 +1,7 @@
 """A replica: a process that holds one device, loads one model at a time, and runs what it is sent.
 
-``python -m arrayloom.host.serve.replica FD BACKEND MAX_PIXELS`` is started by the service, which holds the other end of
-socket FD. Images are decoded here, so that no file can bring down more than a replica.
+``python -m arrayloom.host.serving.core.replica FD BACKEND MAX_PIXELS`` is started by the service, which holds the other end
+of socket FD. Images are decoded here, so that no file can bring down more than a replica.
 """
 
 import io
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from arrayloom.compiler.cost import predict
-from arrayloom.host.boundary import InputError
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.bundle.bundle import input_dtype
-from arrayloom.host.preprocess import MAX_PIXELS, ImageError, RecipeError, preprocess
-from arrayloom.host.serve.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking
-from arrayloom.host.session import Session
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.session import Session
+from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.bundle import input_dtype
+from arrayloom.host.serving.core.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking
+from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, preprocess
 from arrayloom.isa.errors import ArrayloomError
 
 Array = NDArray[Any]

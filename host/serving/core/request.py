@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.model import Model, Port
-from arrayloom.host.serve.settings import Settings
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.model import Model, Port
+from arrayloom.host.serving.core.settings import Settings
 
 Array = NDArray[Any]
 Encoded = list[bytes]

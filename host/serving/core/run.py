@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.serve.errors import ServeError
-from arrayloom.host.serve.grpc_api import server as grpc_server
-from arrayloom.host.serve.http_api import server as http_server
-from arrayloom.host.serve.keys import KeyFile
-from arrayloom.host.serve.logs import log
-from arrayloom.host.serve.model import Model
-from arrayloom.host.serve.service import Service
-from arrayloom.host.serve.settings import Settings
+from arrayloom.host.serving.core import grpc_server, http_server
+from arrayloom.host.serving.core.errors import ServeError
+from arrayloom.host.serving.core.keys import KeyFile
+from arrayloom.host.serving.core.logs import log
+from arrayloom.host.serving.core.model import Model
+from arrayloom.host.serving.core.service import Service
+from arrayloom.host.serving.core.settings import Settings
 
 LOOPBACK_NAMES = {"localhost"}
 

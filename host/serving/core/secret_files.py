@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
-from arrayloom.host.serve.errors import ServeError
+from arrayloom.host.serving.core.errors import ServeError
 
 OTHERS = 0o007
 

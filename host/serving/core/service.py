@@ -10,16 +10,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.frames import Block, describe, restore
-from arrayloom.host.serve.keys import KeyFile
-from arrayloom.host.serve.logs import log
-from arrayloom.host.serve.metrics import Metrics
-from arrayloom.host.serve.model import Model, Repository
-from arrayloom.host.serve.pool import Pool
-from arrayloom.host.serve.queue import Answer
-from arrayloom.host.serve.request import Request, build
-from arrayloom.host.serve.settings import Reflash, Settings
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.frames import Block, describe, restore
+from arrayloom.host.serving.core.keys import KeyFile
+from arrayloom.host.serving.core.logs import log
+from arrayloom.host.serving.core.metrics import Metrics
+from arrayloom.host.serving.core.model import Model, Repository
+from arrayloom.host.serving.core.pool import Pool
+from arrayloom.host.serving.core.queue import Answer
+from arrayloom.host.serving.core.request import Request, build
+from arrayloom.host.serving.core.settings import Reflash, Settings
 
 Array = NDArray[Any]
 

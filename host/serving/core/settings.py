@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from arrayloom.host.preprocess import MAX_PIXELS
-from arrayloom.host.serve.errors import ServeError
+from arrayloom.host.serving.core.errors import ServeError
+from arrayloom.host.vision import MAX_PIXELS
 
 MIB = 1 << 20
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import grpc
 
-from arrayloom.host.serve.calls import call as measured
-from arrayloom.host.serve.calls import parse
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.service import Service
+from arrayloom.host.serving.core.calls import call as measured
+from arrayloom.host.serving.core.calls import parse
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.service import Service
 
 ROUTE_KEY = "x-ms-aml-grpc-service-route"
 ROUTE = "/api/v1/service/"

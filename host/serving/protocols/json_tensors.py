@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.protocol.errors import MessageError
-from arrayloom.host.protocol.open_inference import strings
+from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.protocols.open_inference.tensors import strings
 
 Array = NDArray[Any]
 

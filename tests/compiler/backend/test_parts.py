@@ -8,10 +8,10 @@ import pytest
 from arrayloom.compiler.backend.add import first_mismatch
 from arrayloom.compiler.backend.area import Span
 from arrayloom.compiler.backend.average import thresholds
-from arrayloom.compiler.backend.bands import cut_bands
-from arrayloom.compiler.backend.ledger import NEVER, Ledger
+from arrayloom.compiler.backend.hazards import NEVER, Ledger
+from arrayloom.compiler.backend.lower_graph import selection
 from arrayloom.compiler.backend.regions import cut
-from arrayloom.compiler.backend.signed import selection
+from arrayloom.compiler.backend.row_tiles import cut_bands
 from arrayloom.compiler.backend.steps import AddConstants, Average, Convolution, Taps
 from arrayloom.compiler.backend.tables import IDENTITY, clamp_table, compose, is_identity, signed_table, table_page
 from arrayloom.compiler.backend.tokens import Tokens

@@ -12,11 +12,11 @@ from random_graphs import generate, random_inputs
 
 from arrayloom.compiler import compile_graph, compile_model
 from arrayloom.compiler.backend.fuse import fuse
-from arrayloom.compiler.backend.signed import to_steps
+from arrayloom.compiler.backend.lower_graph import to_steps
 from arrayloom.compiler.errors import CompileError, UnsupportedError
 from arrayloom.compiler.frontend import import_model
-from arrayloom.host.device import open_device
-from arrayloom.host.verify import Verdict, Verifier
+from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.verify import Verdict, Verifier
 from arrayloom.isa.config import Config, ConfigError, load_config
 from arrayloom.isa.instructions import Convolve, LoadActivations, Pool, Store, Vector
 from arrayloom.isa.program import Program

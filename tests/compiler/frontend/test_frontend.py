@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Conv, Dequantize, Graph, SumPool, View
-from arrayloom.host.reference import Reference
+from arrayloom.host.runtime.reference import Reference
 
 Array = NDArray[Any]
 

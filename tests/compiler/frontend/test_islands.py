@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Clamp, Graph, Lookup, Move, Op, View
-from arrayloom.host.reference import Reference
+from arrayloom.host.runtime.reference import Reference
 
 Array = NDArray[Any]
 SHAPE = (6, 5, 7)

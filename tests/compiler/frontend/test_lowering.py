@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Clamp, Conv, Graph
-from arrayloom.host.reference import Reference
+from arrayloom.host.runtime.reference import Reference
 
 Array = NDArray[Any]
 X_SCALE, W_SCALE, Y_SCALE = 0.5, 0.125, 0.25

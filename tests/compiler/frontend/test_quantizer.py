@@ -11,7 +11,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Lookup
-from arrayloom.host.reference import Reference
+from arrayloom.host.runtime.reference import Reference
 
 
 class _Images(CalibrationDataReader):

@@ -11,7 +11,7 @@ from random_graphs import generate, random_inputs
 
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Graph
-from arrayloom.host.reference import Reference
+from arrayloom.host.runtime.reference import Reference
 
 Array = NDArray[Any]
 BATCH = 20

@@ -9,9 +9,9 @@ import onnx
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
-from arrayloom.host.device import Device
-from arrayloom.host.reference import Reference
-from arrayloom.host.verify import Verdict, Verifier
+from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.reference import Reference
+from arrayloom.host.runtime.verify import Verdict, Verifier
 
 from .draw import Array
 from .generator import generate

@@ -11,9 +11,9 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
-from arrayloom.hdl.activation_memory import ActivationMemory
 from arrayloom.hdl.array import ArrayUnit
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of
+from arrayloom.hdl.scratchpad import ActivationMemory
 from arrayloom.hdl.weight_fifo import WeightFifo
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.instructions import WORD_ADDRESS, Convolve

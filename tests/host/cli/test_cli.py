@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from arrayloom.host.cli import common
 from arrayloom.host.cli.main import main
-from arrayloom.host.networks import digits
+from arrayloom.host.models import digits
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 MODEL = str(digits.MODEL)
@@ -71,8 +71,8 @@ def test_verify_exits_with_1_when_bytes_differ(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize("backend", ["rtl", "emulator"])
 def test_run_writes_outputs_equal_to_onnx_runtimes(program: Path, tmp_path: Path, backend: str,
                                                    capsys: pytest.CaptureFixture[str]) -> None:
-    from arrayloom.host.preprocess import preprocess
-    from arrayloom.host.reference import Reference
+    from arrayloom.host.runtime.reference import Reference
+    from arrayloom.host.vision import preprocess
 
     out = tmp_path / "out.npz"
     assert main(["run", str(program), "--input", str(IMAGE), "--preprocess", "digits", "--backend", backend, "--output",

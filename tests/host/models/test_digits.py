@@ -6,14 +6,14 @@ import onnxruntime
 import pytest
 from sklearn.datasets import load_digits
 
-from arrayloom.host.networks.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
-from arrayloom.host.networks.digits.data import load_splits
-from arrayloom.host.networks.digits.evaluate import correct, main
-from arrayloom.host.networks.digits.export import to_onnx
-from arrayloom.host.networks.digits.layers import Conv, GlobalAveragePool, Sequential
-from arrayloom.host.networks.digits.network import digits_resnet
-from arrayloom.host.networks.digits.train import train
-from arrayloom.host.preprocess import load_image, preprocess, recipe
+from arrayloom.host.models.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
+from arrayloom.host.models.digits.data import load_splits
+from arrayloom.host.models.digits.evaluate import correct, main
+from arrayloom.host.models.digits.export import to_onnx
+from arrayloom.host.models.digits.layers import Conv, GlobalAveragePool, Sequential
+from arrayloom.host.models.digits.network import digits_resnet
+from arrayloom.host.models.digits.train import train
+from arrayloom.host.vision import load_image, preprocess, recipe
 
 PICTURES = sorted(IMAGES.glob("*.png"))
 

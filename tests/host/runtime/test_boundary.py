@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from arrayloom.host.boundary import InputError, collect, dequantize, quantize, softmax
+from arrayloom.host.runtime.boundary import InputError, collect, dequantize, quantize, softmax
 from arrayloom.isa.layout import Layout
 from arrayloom.isa.program import Input, Slot
 

@@ -8,8 +8,8 @@ import pytest
 from networks import Network
 
 from arrayloom.compiler.errors import SessionError
-from arrayloom.host import reference
-from arrayloom.host.reference import Reference, saturates, saturation_notice
+from arrayloom.host.runtime import reference
+from arrayloom.host.runtime.reference import Reference, saturates, saturation_notice
 
 
 def _model(dtype: Any = np.uint8) -> onnx.ModelProto:

@@ -19,11 +19,11 @@ from rich.console import Console
 from arrayloom import Session
 from arrayloom.host.cli.bar import show
 from arrayloom.host.cli.main import main
-from arrayloom.host.device import DeviceError
-from arrayloom.host.networks import digits
-from arrayloom.host.preprocess import preprocess
-from arrayloom.host.progress import Moment
-from arrayloom.host.rtl_device import RtlDevice, RunError
+from arrayloom.host.models import digits
+from arrayloom.host.runtime.device import DeviceError
+from arrayloom.host.runtime.progress import Moment
+from arrayloom.host.runtime.rtl_device import RtlDevice, RunError
+from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Instruction, Units
 from arrayloom.isa.image import build_memory
@@ -140,8 +140,8 @@ def test_nothing_but_json_is_on_standard_output(tmp_path: Path, capsys: pytest.C
 
 def test_a_run_at_full_speed_ends_within_a_second_of_an_interrupt() -> None:
     code = ("import time\n"
-            "from arrayloom import Session\nfrom arrayloom.host.networks import digits\n"
-            "from arrayloom.host.preprocess import preprocess\n"
+            "from arrayloom import Session\nfrom arrayloom.host.models import digits\n"
+            "from arrayloom.host.vision import preprocess\n"
             f"image = preprocess({str(IMAGE)!r}, 'digits')\n"
             "with Session(digits.MODEL, 'tiny') as session:\n"
             "    session.run({'image': image})\n    print('going', flush=True)\n"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pywellen import Waveform
 
-from arrayloom.host.boundary import InputError
 from arrayloom.host.cli.main import main
-from arrayloom.host.networks import digits
-from arrayloom.host.waves import MARGIN, Point, Window
+from arrayloom.host.models import digits
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.waves import MARGIN, Point, Window
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights
 from arrayloom.isa.program import Layer, Program

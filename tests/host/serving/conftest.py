@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import serving
 
-from arrayloom.host.bundle import Bundle
+from arrayloom.host.serving import Bundle
 
 
 @pytest.fixture(scope="session")

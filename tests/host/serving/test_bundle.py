@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.bundle import MANIFEST, Bundle, BundleError
-from arrayloom.host.networks import digits
-from arrayloom.host.preprocess import RecipeError
+from arrayloom.host.models import digits
+from arrayloom.host.serving import MANIFEST, Bundle, BundleError
+from arrayloom.host.vision import RecipeError
 from arrayloom.isa.program import Program
 
 

@@ -12,11 +12,11 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from arrayloom.host.preprocess import MAX_PIXELS, ImageError, RecipeError, load_image, preprocess, recipe, recipes
-from arrayloom.host.preprocess.resize import ResizeShortest
+from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, load_image, preprocess, recipe, recipes
+from arrayloom.host.vision.resize import ResizeShortest
 from arrayloom.isa.errors import ArrayloomError
 
-DATA = Path(os.environ.get("ARRAYLOOM_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("ARRAYLOOM_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs the test data at {DATA}; set ARRAYLOOM_DATA to its folder")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arrayloom.host.preprocess import ImageError, RecipeError, preprocess, preprocess_array
+from arrayloom.host.vision import ImageError, RecipeError, preprocess, preprocess_array
 
 _MAKER = Path(__file__).parent / "tensorflow_vectors" / "make.py"
 _spec = importlib.util.spec_from_file_location("tensorflow_vectors", _MAKER)

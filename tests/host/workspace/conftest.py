@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from arrayloom.host.networks import digits
+from arrayloom.host.models import digits
 from arrayloom.host.workspace import Model, Workspace
-from arrayloom.host.workspace.convert import AccelOnnxConverter
+from arrayloom.host.workspace.converter import AccelOnnxConverter
 
 
 @pytest.fixture

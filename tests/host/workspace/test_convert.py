@@ -13,11 +13,11 @@ import pytest
 from crashes import kill_at_each_point
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.networks import digits
-from arrayloom.host.preprocess import RecipeError
-from arrayloom.host.session import Session
+from arrayloom.host.models import digits
+from arrayloom.host.runtime.session import Session
+from arrayloom.host.vision import RecipeError
 from arrayloom.host.workspace import Model, Workspace, WorkspaceError, files, operation
-from arrayloom.host.workspace.convert import AccelOnnxConverter
+from arrayloom.host.workspace.converter import AccelOnnxConverter
 from arrayloom.host.workspace.operation import Operation
 from arrayloom.isa.program import Program
 
@@ -25,7 +25,7 @@ IMAGE = digits.IMAGES / "digit_7_1496.png"
 CONVERT = """
 import sys, time
 from arrayloom.host.workspace import Model, Workspace
-from arrayloom.host.workspace.convert import AccelOnnxConverter
+from arrayloom.host.workspace.converter import AccelOnnxConverter
 
 workspace = Workspace(sys.argv[1])
 print(AccelOnnxConverter.convert(workspace, Model(workspace, "digits"), config="tiny").id, flush=True)
@@ -62,7 +62,7 @@ def test_int8_becomes_the_compilers_program(shop: Workspace, program: Model, cap
 
 
 def test_float_is_quantized_with_a_folder_or_arrays(workspace: Workspace) -> None:
-    from arrayloom.host.preprocess import preprocess
+    from arrayloom.host.vision import preprocess
 
     model = Model.register(workspace, digits.FLOAT_MODEL, "digits")
     arrays = np.concatenate([preprocess(path, "digits") for path in sorted(digits.IMAGES.glob("*.png"))])
@@ -125,7 +125,7 @@ def test_what_is_wrong_at_once_starts_nothing(workspace: Workspace, model: Model
 
 
 def test_saved_models_need_tf2onnx(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from arrayloom.host.workspace.convert import tensorflow
+    from arrayloom.host.workspace import tensorflow_model as tensorflow
 
     monkeypatch.setattr(tensorflow, "find_spec", lambda _: None)
     (tmp_path / "saved").mkdir()
@@ -213,7 +213,7 @@ def test_a_running_operation_keeps_its_model(workspace: Workspace, model: Model)
 def test_pytorch_modules(workspace: Workspace, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
-    from arrayloom.host.workspace.convert import export_module
+    from arrayloom.host.workspace.torch_archive import export_module
 
     torch.manual_seed(1)
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),

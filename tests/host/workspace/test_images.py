@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 from oci import check_layout, check_tar, write_base
 
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.networks import digits
+from arrayloom.host.models import digits
+from arrayloom.host.serving import Bundle
 from arrayloom.host.workspace import DamagedError, InUseError, Model, Workspace, WorkspaceError, operation
-from arrayloom.host.workspace.convert import AccelOnnxConverter
+from arrayloom.host.workspace.converter import AccelOnnxConverter
 from arrayloom.host.workspace.image import AccelContainerImage, Image
-from arrayloom.host.workspace.image.archive import repository
-from arrayloom.host.workspace.image.kubernetes import QUEUE_METRIC
-from arrayloom.host.workspace.image.layout import Layout
-from arrayloom.host.workspace.image.run import LOCAL, entry_point, unpack
-from arrayloom.host.workspace.server.process import ServerProcess
+from arrayloom.host.workspace.image_archive import repository
+from arrayloom.host.workspace.image_layout import Layout
+from arrayloom.host.workspace.image_run import LOCAL, entry_point, unpack
+from arrayloom.host.workspace.kubernetes import QUEUE_METRIC
+from arrayloom.host.workspace.server_process import ServerProcess
 
 IMAGE = digits.IMAGES / "digit_7_1496.png"
 
@@ -189,7 +189,7 @@ def test_damage_is_noticed(shop: Workspace, program: Model) -> None:
 
 
 def test_it_runs_without_a_container_engine(image: Image) -> None:
-    from arrayloom.host.client import PredictionClient
+    from arrayloom.host.serving.client import PredictionClient
 
     with image.run("--queue", "3") as server:
         with PredictionClient(server.address.reachable, server.address.port) as client:
@@ -211,7 +211,7 @@ def test_a_server_that_cannot_start_says_why(image: Image) -> None:
 @pytest.mark.slow
 def test_dependencies_make_it_complete(shop: Workspace, program: Model, tmp_path: Path) -> None:
     """On a Python that has nothing installed."""
-    from arrayloom.host.client import PredictionClient
+    from arrayloom.host.serving.client import PredictionClient
 
     made = make(shop, program, dependencies=True)
     made.wait_for_creation()

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from arrayloom.host.workspace import WorkspaceError
-from arrayloom.host.workspace.image.build import COMMAND
-from arrayloom.host.workspace.image.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
+from arrayloom.host.workspace.image_build import COMMAND
+from arrayloom.host.workspace.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
 
 VERSIONS = ("1.27", "1.31", "1.34")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arrayloom.host.networks import digits
+from arrayloom.host.models import digits
 from arrayloom.host.workspace import (
     DamagedError,
     ExistsError,

@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from arrayloom.host.client import ClientError, PredictionClient, client_from_service
-from arrayloom.host.networks import digits
-from arrayloom.host.serve.errors import ServeError
+from arrayloom.host.models import digits
+from arrayloom.host.serving.client import ClientError, PredictionClient, client_from_service
+from arrayloom.host.serving.core.errors import ServeError
 from arrayloom.host.workspace import ExistsError, InUseError, Model, NotFoundError, Workspace, WorkspaceError
 from arrayloom.host.workspace.image import Image
-from arrayloom.host.workspace.service import LocalWebservice, Webservice
+from arrayloom.host.workspace.service_configuration import LocalWebservice
+from arrayloom.host.workspace.webservice import Webservice
 
 IMAGE = digits.IMAGES / "digit_7_1496.png"
 DEPLOY = """
 import sys, time
 from arrayloom.host.workspace import Workspace
 from arrayloom.host.workspace.image import Image
-from arrayloom.host.workspace.service import Webservice
+from arrayloom.host.workspace.webservice import Webservice
 
 workspace = Workspace(sys.argv[1])
 Webservice.deploy_from_image(workspace, "orphan", Image(workspace, "digits"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from arrayloom.host.cli.main import main
-from arrayloom.host.networks import digits
+from arrayloom.host.models import digits
 from arrayloom.host.workspace import Workspace
 
 MODEL = str(digits.MODEL)

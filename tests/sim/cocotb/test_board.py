@@ -11,9 +11,9 @@ from board_checks import CHECKS
 from board_faults import FAULTS
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.boundary import apply_tail, to_integers
-from arrayloom.host.networks.digits import IMAGES, MODEL
-from arrayloom.host.preprocess import preprocess
+from arrayloom.host.models.digits import IMAGES, MODEL
+from arrayloom.host.runtime.boundary import apply_tail, to_integers
+from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import PRESETS
 
 TRAFFIC: dict[str, dict[str, Any]] = {

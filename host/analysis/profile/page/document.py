@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from arrayloom.host.boundary import InputError
-from arrayloom.host.profile.page.markup import element, table, text
-from arrayloom.host.profile.page.roofline import roofline
-from arrayloom.host.profile.page.timeline import timeline
-from arrayloom.host.profile.page.utilization import utilization
-from arrayloom.host.profile.profile import LayerProfile, Profile
-from arrayloom.host.profile.verdict import verdict
+from arrayloom.host.analysis.profile.page.markup import element, table, text
+from arrayloom.host.analysis.profile.page.roofline import roofline
+from arrayloom.host.analysis.profile.page.timeline import timeline
+from arrayloom.host.analysis.profile.page.utilization import utilization
+from arrayloom.host.analysis.profile.profile import LayerProfile, Profile
+from arrayloom.host.analysis.profile.verdict import verdict
+from arrayloom.host.runtime.boundary import InputError
 
 HERE = Path(__file__).parent
 

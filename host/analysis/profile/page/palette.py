@@ -1,8 +1,8 @@
 """The colours of causes; told apart by people who see colours differently, after Okabe and Ito."""
 
-from arrayloom.host.profile.page.markup import element, text
-from arrayloom.host.profile.profile import PARTIAL
-from arrayloom.host.profile.verdict import TEXT
+from arrayloom.host.analysis.profile.page.markup import element, text
+from arrayloom.host.analysis.profile.profile import PARTIAL
+from arrayloom.host.analysis.profile.verdict import TEXT
 
 IDEAL = "ideal"
 COMPUTING = "computing"

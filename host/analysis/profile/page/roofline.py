@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from arrayloom.host.profile.page.markup import element, text
-from arrayloom.host.profile.profile import LayerProfile, Profile
+from arrayloom.host.analysis.profile.page.markup import element, text
+from arrayloom.host.analysis.profile.profile import LayerProfile, Profile
 
 WIDTH, HEIGHT = 900, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 48

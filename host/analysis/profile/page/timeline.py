@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.profile.attribution import CAUSES, Counts, cause_name
-from arrayloom.host.profile.page.markup import element, text
-from arrayloom.host.profile.page.palette import colour, legend
-from arrayloom.host.profile.profile import ARRAY, Profile
-from arrayloom.host.profile.segments import edges, fold
+from arrayloom.host.analysis.profile.attribution import CAUSES, Counts, cause_name
+from arrayloom.host.analysis.profile.page.markup import element, text
+from arrayloom.host.analysis.profile.page.palette import colour, legend
+from arrayloom.host.analysis.profile.profile import ARRAY, Profile
+from arrayloom.host.analysis.profile.segments import edges, fold
 from arrayloom.isa.registers import Cause
 
 COLUMNS = 4096      # of the whole run

@@ -1,9 +1,9 @@
 """The plot of layers: what the array's cycles for each were, from ideal to lost."""
 
-from arrayloom.host.profile.page.markup import element, text
-from arrayloom.host.profile.page.palette import IDEAL, colour, legend
-from arrayloom.host.profile.profile import LayerProfile, Profile
-from arrayloom.host.profile.table import short
+from arrayloom.host.analysis.profile.page.markup import element, text
+from arrayloom.host.analysis.profile.page.palette import IDEAL, colour, legend
+from arrayloom.host.analysis.profile.profile import LayerProfile, Profile
+from arrayloom.host.analysis.profile.table import short
 
 NAME, BAR, NUMBER = 270, 640, 190      # widths
 ROW = 20                                # height

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import onnx
 from onnx import helper
 
-from arrayloom.host.networks.architectures.blueprint import INPUT, Blueprint, Output, Shape
+from arrayloom.host.models.networks.architectures.blueprint import INPUT, Blueprint, Output, Shape
 
 BATCH_NORM = (".weight", ".bias", ".running_mean", ".running_var")
 """Suffixes of a BatchNormalization's parameters, in the order of the operator's inputs."""

@@ -1,7 +1,7 @@
 """DenseNet-121 (Huang et al., 2016): normalization and Relu come before each convolution."""
 
-from arrayloom.host.networks.architectures.blueprint import Blueprint
-from arrayloom.host.networks.architectures.builder import Builder, Value
+from arrayloom.host.models.networks.architectures.blueprint import Blueprint
+from arrayloom.host.models.networks.architectures.builder import Builder, Value
 
 BLOCKS = (6, 12, 24, 16)
 GROWTH = 32

@@ -1,7 +1,7 @@
 """ResNet-50 and ResNet-152 (He et al., 2015), v1.5: a block strides in its 3x3 convolution."""
 
-from arrayloom.host.networks.architectures.blueprint import Blueprint
-from arrayloom.host.networks.architectures.builder import Builder, Value
+from arrayloom.host.models.networks.architectures.blueprint import Blueprint
+from arrayloom.host.models.networks.architectures.builder import Builder, Value
 
 EXPANSION = 4
 """A block's output channels over those of its 3x3 convolution."""

@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from arrayloom.host.networks.architectures.blueprint import Blueprint
-from arrayloom.host.networks.architectures.builder import Builder, Pads, Value
-from arrayloom.host.networks.architectures.vgg import STAGES, convolutions
+from arrayloom.host.models.networks.architectures.blueprint import Blueprint
+from arrayloom.host.models.networks.architectures.builder import Builder, Pads, Value
+from arrayloom.host.models.networks.architectures.vgg import STAGES, convolutions
 
 BACKBONE = "backbone"
 SCALE = f"{BACKBONE}.scale_weight"

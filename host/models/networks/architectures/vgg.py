@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from arrayloom.host.networks.architectures.blueprint import Blueprint
-from arrayloom.host.networks.architectures.builder import Builder, Value
+from arrayloom.host.models.networks.architectures.blueprint import Blueprint
+from arrayloom.host.models.networks.architectures.builder import Builder, Value
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Channels of the 3x3 convolutions of each stage; a 2x2 pooling ends a stage."""

@@ -1,9 +1,9 @@
 """SSD300's side of the host: anchors, decoding of boxes, selection, non-maximum suppression."""
 
-from arrayloom.host.networks.ssd.anchors import anchors
-from arrayloom.host.networks.ssd.boxes import clip_bboxes, decode_bboxes, iou, suppress_bboxes
-from arrayloom.host.networks.ssd.detect import VOC_CLASSES, Detections, postprocess, select_bboxes
-from arrayloom.host.networks.ssd.maps import OUTPUTS, by_position
+from arrayloom.host.models.networks.ssd.anchors import anchors
+from arrayloom.host.models.networks.ssd.boxes import clip_bboxes, decode_bboxes, iou, suppress_bboxes
+from arrayloom.host.models.networks.ssd.detect import VOC_CLASSES, Detections, postprocess, select_bboxes
+from arrayloom.host.models.networks.ssd.maps import OUTPUTS, by_position
 
 __all__ = [
     "OUTPUTS",

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.boundary import softmax
-from arrayloom.host.networks.errors import NetworkError
-from arrayloom.host.networks.ssd.anchors import anchors
-from arrayloom.host.networks.ssd.boxes import clip_bboxes, decode_bboxes, suppress_bboxes
+from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.models.networks.ssd.anchors import anchors
+from arrayloom.host.models.networks.ssd.boxes import clip_bboxes, decode_bboxes, suppress_bboxes
+from arrayloom.host.runtime.boundary import softmax
 
 Floats = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.networks.architectures.ssd import BOXES, LABELS, output_name
+from arrayloom.host.models.networks.architectures.ssd import BOXES, LABELS, output_name
 
 OUTPUTS = tuple(output_name(label, place) for label in LABELS for place in range(len(BOXES)))
 """The twelve names: six maps of class logits, then six of boxes."""

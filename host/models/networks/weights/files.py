@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend import NOTICE
-from arrayloom.host.networks.architectures import Blueprint
-from arrayloom.host.networks.errors import WeightsError
-from arrayloom.host.networks.weights.fit import fit
-from arrayloom.host.networks.weights.from_onnx import read_onnx
+from arrayloom.host.models.networks.architectures import Blueprint
+from arrayloom.host.models.networks.errors import WeightsError
+from arrayloom.host.models.networks.weights.fit import fit
+from arrayloom.host.models.networks.weights.from_onnx import read_onnx
 
 Values = Mapping[str, NDArray[Any]]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.networks.architectures import Blueprint
-from arrayloom.host.networks.errors import WeightsError
+from arrayloom.host.models.networks.architectures import Blueprint
+from arrayloom.host.models.networks.errors import WeightsError
 
 COUNTERS = ".num_batches_tracked"
 """Suffix of what torch counts while training and no network computes with."""

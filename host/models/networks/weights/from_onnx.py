@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from arrayloom.compiler.frontend import NOTICE
-from arrayloom.host.networks.architectures import Blueprint
-from arrayloom.host.networks.architectures.builder import BATCH_NORM_EPSILON
-from arrayloom.host.networks.errors import WeightsError
+from arrayloom.host.models.networks.architectures import Blueprint
+from arrayloom.host.models.networks.architectures.builder import BATCH_NORM_EPSILON
+from arrayloom.host.models.networks.errors import WeightsError
 
 Array = NDArray[Any]
 WEIGHTED = ("Conv", "BatchNormalization", "Gemm")

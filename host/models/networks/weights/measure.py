@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from arrayloom.compiler.frontend.runtime import Session
-from arrayloom.host.networks.architectures import INPUT, Blueprint, Parameters
-from arrayloom.host.networks.architectures.builder import BATCH_NORM_EPSILON
+from arrayloom.host.models.networks.architectures import INPUT, Blueprint, Parameters
+from arrayloom.host.models.networks.architectures.builder import BATCH_NORM_EPSILON
 
 Array = NDArray[np.float32]
 

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from arrayloom.host.networks.architectures import Blueprint, Shape
-from arrayloom.host.networks.weights.measure import Statistics, measure
+from arrayloom.host.models.networks.architectures import Blueprint, Shape
+from arrayloom.host.models.networks.weights.measure import Statistics, measure
 
 Array = NDArray[np.float32]
 

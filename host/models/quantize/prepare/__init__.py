@@ -6,14 +6,14 @@ from pathlib import Path
 import onnx
 
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.host.quantize.port import Port
-from arrayloom.host.quantize.prepare.batchnorm import fold_into_next
-from arrayloom.host.quantize.prepare.gemm import normalize_gemm
-from arrayloom.host.quantize.prepare.load import load_float
-from arrayloom.host.quantize.prepare.modernize import modernize
-from arrayloom.host.quantize.prepare.names import name_nodes
-from arrayloom.host.quantize.prepare.simplify import annotate, simplify
-from arrayloom.host.quantize.prepare.sums import split_sums
+from arrayloom.host.models.quantize.port import Port
+from arrayloom.host.models.quantize.prepare.batchnorm import fold_into_next
+from arrayloom.host.models.quantize.prepare.gemm import normalize_gemm
+from arrayloom.host.models.quantize.prepare.load import load_float
+from arrayloom.host.models.quantize.prepare.modernize import modernize
+from arrayloom.host.models.quantize.prepare.names import name_nodes
+from arrayloom.host.models.quantize.prepare.simplify import annotate, simplify
+from arrayloom.host.models.quantize.prepare.sums import split_sums
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.host.quantize.prepare.editor import Floats, GraphEditor
+from arrayloom.host.models.quantize.prepare.editor import Floats, GraphEditor
 
 EPSILON = 1e-5  # BatchNormalization's default
 

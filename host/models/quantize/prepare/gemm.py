@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.host.quantize.prepare.editor import GraphEditor
+from arrayloom.host.models.quantize.prepare.editor import GraphEditor
 
 
 def normalize_gemm(model: onnx.ModelProto) -> onnx.ModelProto:

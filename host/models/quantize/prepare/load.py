@@ -6,7 +6,7 @@ import onnx
 
 from arrayloom.compiler.frontend.load import is_quantized, label_of, read_model
 from arrayloom.compiler.frontend.runtime import model_inputs
-from arrayloom.host.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.errors import QuantizeError
 
 _WIDE = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
 

@@ -5,8 +5,8 @@ from onnx import version_converter
 
 from arrayloom.compiler.frontend.batch import free_batch, open_batch
 from arrayloom.compiler.frontend.runtime import model_inputs
-from arrayloom.host.quantize.errors import QuantizeError
-from arrayloom.host.quantize.prune import prune
+from arrayloom.host.models.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.prune import prune
 
 OPSET = 13  # the first with scales for each channel
 IR_VERSION = 8  # initializers need not be inputs, and every ONNX Runtime that has the quantized operators reads it

@@ -9,7 +9,7 @@ from onnxruntime.quantization.quant_utils import add_infer_metadata
 
 from arrayloom.compiler.frontend.batch import BATCH
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.host.quantize.errors import QuantizeError
+from arrayloom.host.models.quantize.errors import QuantizeError
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,1 +1,1 @@
-"""The gRPC side of the service."""
+"""The health protocol of gRPC."""

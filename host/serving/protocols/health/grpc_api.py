@@ -5,8 +5,8 @@ from typing import Any
 
 import grpc
 
-from arrayloom.host.protocol.messages import health
-from arrayloom.host.serve.service import Service
+from arrayloom.host.serving.core.service import Service
+from arrayloom.host.serving.protocols.messages import health
 
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "inference.GRPCInferenceService")
 WATCH_SECONDS = 0.2

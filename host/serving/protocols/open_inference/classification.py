@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.protocol.open_inference import strings
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.model import Model
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.model import Model
+from arrayloom.host.serving.protocols.open_inference.tensors import strings
 
 Array = NDArray[Any]
 

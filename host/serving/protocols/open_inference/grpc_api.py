@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from arrayloom.host.protocol import open_inference as tensors
-from arrayloom.host.protocol.errors import MessageError
-from arrayloom.host.protocol.messages import oip
-from arrayloom.host.serve.calls import note
-from arrayloom.host.serve.classification import classify
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.grpc_api.handlers import Call, Methods
-from arrayloom.host.serve.model import Model, parse_version
-from arrayloom.host.serve.open_inference import (
+from arrayloom.host.serving.core.calls import note
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.model import Model, parse_version
+from arrayloom.host.serving.core.service import Service
+from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.protocols.grpc_handlers import Call, Methods
+from arrayloom.host.serving.protocols.messages import oip
+from arrayloom.host.serving.protocols.open_inference import tensors
+from arrayloom.host.serving.protocols.open_inference.classification import classify
+from arrayloom.host.serving.protocols.open_inference.semantics import (
     EXTENSIONS,
     PLATFORM,
     SERVER,
@@ -21,7 +22,6 @@ from arrayloom.host.serve.open_inference import (
     split_version,
     timeout,
 )
-from arrayloom.host.serve.service import Service
 
 
 def methods(service: Service) -> dict[str, Methods]:

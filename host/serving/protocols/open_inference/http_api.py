@@ -5,15 +5,16 @@ from typing import Any
 
 from aiohttp import web
 
-from arrayloom.host.protocol import json_tensors
-from arrayloom.host.protocol import open_inference as tensors
-from arrayloom.host.protocol.errors import MessageError
-from arrayloom.host.serve.calls import note
-from arrayloom.host.serve.classification import classify
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.http_api import body as bodies
-from arrayloom.host.serve.model import Model, parse_version
-from arrayloom.host.serve.open_inference import (
+from arrayloom.host.serving.core.calls import note
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.model import Model, parse_version
+from arrayloom.host.serving.core.service import Result, Service
+from arrayloom.host.serving.protocols import http_body as bodies
+from arrayloom.host.serving.protocols import json_tensors
+from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.protocols.open_inference import tensors
+from arrayloom.host.serving.protocols.open_inference.classification import classify
+from arrayloom.host.serving.protocols.open_inference.semantics import (
     EXTENSIONS,
     PLATFORM,
     SERVER,
@@ -24,7 +25,6 @@ from arrayloom.host.serve.open_inference import (
     split_version,
     timeout,
 )
-from arrayloom.host.serve.service import Result, Service
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 BINARY_TYPE = "application/octet-stream"

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from arrayloom.host.protocol.open_inference import datatype
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.model import Model, Port
-from arrayloom.host.serve.service import Service, State
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.model import Model, Port
+from arrayloom.host.serving.core.service import Service, State
+from arrayloom.host.serving.protocols.open_inference.tensors import datatype
 
 SERVER = "arrayloom"
 PLATFORM = "arrayloom_program"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.protocol.errors import MessageError
+from arrayloom.host.serving.protocols.errors import MessageError
 
 Array = NDArray[Any]
 

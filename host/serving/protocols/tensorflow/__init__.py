@@ -1,1 +1,1 @@
-"""The HTTP side of the service."""
+"""TensorFlow Serving's PredictionService, over gRPC and HTTP."""

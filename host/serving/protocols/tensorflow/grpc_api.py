@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from arrayloom.host.protocol import tensorflow_tensors as tensors
-from arrayloom.host.protocol.errors import MessageError
-from arrayloom.host.protocol.messages import tfs
-from arrayloom.host.serve.calls import note
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.grpc_api.handlers import Call, Methods
-from arrayloom.host.serve.model import Model, Port
-from arrayloom.host.serve.service import Service
+from arrayloom.host.serving.core.calls import note
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.model import Model, Port
+from arrayloom.host.serving.core.service import Service
+from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.protocols.grpc_handlers import Call, Methods
+from arrayloom.host.serving.protocols.messages import tfs
+from arrayloom.host.serving.protocols.tensorflow import tensors
 
 DEFAULT_SIGNATURE, IMAGE_SIGNATURE = "serving_default", "encoded_images"
 PREDICT_METHOD = "tensorflow/serving/predict"

@@ -4,16 +4,21 @@ from typing import Any
 
 from aiohttp import web
 
-from arrayloom.host.protocol import json_tensors
-from arrayloom.host.protocol.errors import MessageError
-from arrayloom.host.protocol.messages import tfs
-from arrayloom.host.serve.calls import note
-from arrayloom.host.serve.errors import Kind, ServiceError
-from arrayloom.host.serve.grpc_api.tensorflow import SIGNATURE_FIELD, SIGNATURES_TYPE, check_signature, signatures
-from arrayloom.host.serve.http_api import body as bodies
-from arrayloom.host.serve.model import Model, parse_version
-from arrayloom.host.serve.request import port_of
-from arrayloom.host.serve.service import Result, Service
+from arrayloom.host.serving.core.calls import note
+from arrayloom.host.serving.core.errors import Kind, ServiceError
+from arrayloom.host.serving.core.model import Model, parse_version
+from arrayloom.host.serving.core.request import port_of
+from arrayloom.host.serving.core.service import Result, Service
+from arrayloom.host.serving.protocols import http_body as bodies
+from arrayloom.host.serving.protocols import json_tensors
+from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.protocols.messages import tfs
+from arrayloom.host.serving.protocols.tensorflow.grpc_api import (
+    SIGNATURE_FIELD,
+    SIGNATURES_TYPE,
+    check_signature,
+    signatures,
+)
 
 _TYPES = {number: name for name, number in tfs.DataType.items()}
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.protocol.errors import MessageError
-from arrayloom.host.protocol.messages import tfs
+from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.protocols.messages import tfs
 
 Array = NDArray[Any]
 

@@ -7,13 +7,13 @@ import pytest
 from timelines import counters, made_up, per_cycle, words
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.networks import digits
-from arrayloom.host.profile.attribution import attribute, check_counters, durations
-from arrayloom.host.profile.profile import ARRAY, PARTIAL, Profile, ProfileError
-from arrayloom.host.profile.roofline import Roofline
-from arrayloom.host.profile.rows import OUTSIDE, START_UP, WIND_DOWN, Rows
-from arrayloom.host.profile.segments import coalesce, edges, fold
-from arrayloom.host.profile.tokens import binding_producers, end_cycles, token_givers
+from arrayloom.host.analysis.profile.attribution import attribute, check_counters, durations
+from arrayloom.host.analysis.profile.profile import ARRAY, PARTIAL, Profile, ProfileError
+from arrayloom.host.analysis.profile.roofline import Roofline
+from arrayloom.host.analysis.profile.rows import OUTSIDE, START_UP, WIND_DOWN, Rows
+from arrayloom.host.analysis.profile.segments import coalesce, edges, fold
+from arrayloom.host.analysis.profile.tokens import binding_producers, end_cycles, token_givers
+from arrayloom.host.models import digits
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Unit, Units
 from arrayloom.isa.instructions import Convolve, Drain, End, LoadActivations, LoadWeights

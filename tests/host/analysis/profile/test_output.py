@@ -10,15 +10,15 @@ import pytest
 from timelines import made_up
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.boundary import InputError
-from arrayloom.host.networks import digits
-from arrayloom.host.profile.page import page, write_page
-from arrayloom.host.profile.page.markup import element, text
-from arrayloom.host.profile.page.palette import COLOURS, LEGEND, colour
-from arrayloom.host.profile.profile import Profile
-from arrayloom.host.profile.table import print_profile, short
-from arrayloom.host.profile.trace import write_trace
-from arrayloom.host.profile.verdict import describe, losses, verdict
+from arrayloom.host.analysis.profile.page import page, write_page
+from arrayloom.host.analysis.profile.page.markup import element, text
+from arrayloom.host.analysis.profile.page.palette import COLOURS, LEGEND, colour
+from arrayloom.host.analysis.profile.profile import Profile
+from arrayloom.host.analysis.profile.table import print_profile, short
+from arrayloom.host.analysis.profile.trace import write_trace
+from arrayloom.host.analysis.profile.verdict import describe, losses, verdict
+from arrayloom.host.models import digits
+from arrayloom.host.runtime.boundary import InputError
 from arrayloom.isa.registers import Cause
 
 VOID = {"meta", "br"}

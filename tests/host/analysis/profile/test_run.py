@@ -8,11 +8,11 @@ import pytest
 
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.cost import predict
+from arrayloom.host.analysis.profile import Profile, measure
+from arrayloom.host.analysis.profile.deviation import COVERED, Deviation, LayerDeviation, compare
 from arrayloom.host.cli.main import main
-from arrayloom.host.inputs import load_inputs
-from arrayloom.host.networks import digits
-from arrayloom.host.profile import Profile, measure
-from arrayloom.host.profile.deviation import COVERED, Deviation, LayerDeviation, compare
+from arrayloom.host.models import digits
+from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Cause
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from amaranth.sim import Simulator
 
+from arrayloom.host.analysis.synthesis import nextpnr, yosys
+from arrayloom.host.analysis.synthesis.device import Device
+from arrayloom.host.analysis.synthesis.flow import Synthesis, Usage
+from arrayloom.host.analysis.synthesis.paths import Segment, module_of, segments, unit_of
+from arrayloom.host.analysis.synthesis.wrapper import SerialPins
+from arrayloom.host.analysis.synthesis.yosys import MemoryUse, count_cells, memories
 from arrayloom.host.cli.main import main
-from arrayloom.host.synthesis import nextpnr, yosys
-from arrayloom.host.synthesis.device import Device
-from arrayloom.host.synthesis.flow import Synthesis, Usage
-from arrayloom.host.synthesis.paths import Segment, module_of, segments, unit_of
-from arrayloom.host.synthesis.wrapper import SerialPins
-from arrayloom.host.synthesis.yosys import MemoryUse, count_cells, memories
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.registers import IDENTITY_VALUE, Register
 

@@ -7,8 +7,8 @@ import onnx
 import pytest
 
 from arrayloom.host.cli.main import main
-from arrayloom.host.head import Examples, Head, HeadError, load_examples, train_head
-from arrayloom.host.networks import digits
+from arrayloom.host.models import digits
+from arrayloom.host.models.heads import Examples, Head, HeadError, load_examples, train_head
 
 
 def clusters(count=90, classes=3, width=8, seed=0):

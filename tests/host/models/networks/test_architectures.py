@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from arrayloom.host.networks import SPECS, NetworkError, find_spec
-from arrayloom.host.networks.architectures import densenet121, resnet, ssd_vgg, vgg16
+from arrayloom.host.models.networks import SPECS, NetworkError, find_spec
+from arrayloom.host.models.networks.architectures import densenet121, resnet, ssd_vgg, vgg16
 
 # torchvision's published numbers of learned parameters (SSD: with 21 classes), and running statistics on top of them
 COUNTS = {

@@ -5,14 +5,14 @@ import onnx
 import pytest
 from small_network import SMALL, QuantizedSmall, Small
 
-from arrayloom.host import networks
-from arrayloom.host.networks import NetworkError, build_float, build_quantized
-from arrayloom.host.networks.build import Built, seeded_images
-from arrayloom.host.networks.liveness import check_alive
-from arrayloom.host.networks.normalization import normalization_error
-from arrayloom.host.networks.ssd import OUTPUTS
-from arrayloom.host.quantize import Calibration
-from arrayloom.host.reference import Reference
+from arrayloom.host.models import networks
+from arrayloom.host.models.networks import NetworkError, build_float, build_quantized
+from arrayloom.host.models.networks.build import Built, seeded_images
+from arrayloom.host.models.networks.liveness import check_alive
+from arrayloom.host.models.networks.normalization import normalization_error
+from arrayloom.host.models.networks.ssd import OUTPUTS
+from arrayloom.host.models.quantize import Calibration
+from arrayloom.host.runtime.reference import Reference
 
 CLASSES = [getattr(networks, prefix + name) for name in ("Resnet50", "Resnet152", "Vgg16", "Densenet121", "SsdVgg")
            for prefix in ("", "Quantized")]

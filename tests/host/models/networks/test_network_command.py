@@ -8,8 +8,8 @@ import pytest
 from small_network import SMALL
 
 from arrayloom.host.cli.main import main
-from arrayloom.host.networks import SPECS
-from arrayloom.host.networks.build import seeded_images
+from arrayloom.host.models.networks import SPECS
+from arrayloom.host.models.networks.build import seeded_images
 
 RANDOM = "its weights are random (seed 3): bits and cycles are meaningful, classes are not"
 

@@ -6,12 +6,12 @@ from onnx import numpy_helper
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
-from arrayloom.host.device import open_device
-from arrayloom.host.networks.architectures.builder import Builder
-from arrayloom.host.networks.architectures.ssd import l2_normalize, ones
-from arrayloom.host.networks.normalization import normalization_error
-from arrayloom.host.quantize import Calibration, quantize
-from arrayloom.host.verify import Verifier
+from arrayloom.host.models.networks.architectures.builder import Builder
+from arrayloom.host.models.networks.architectures.ssd import l2_normalize, ones
+from arrayloom.host.models.networks.normalization import normalization_error
+from arrayloom.host.models.quantize import Calibration, quantize
+from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import load_config
 
 CHANNELS = 64

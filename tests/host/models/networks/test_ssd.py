@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from arrayloom.host.networks import NetworkError
-from arrayloom.host.networks.ssd import (
+from arrayloom.host.models.networks import NetworkError
+from arrayloom.host.models.networks.ssd import (
     OUTPUTS,
     VOC_CLASSES,
     anchors,

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from arrayloom.host.cli.main import main
-from arrayloom.host.networks import SPECS, NetworkError, zoo
+from arrayloom.host.models.networks import SPECS, NetworkError, zoo
 
 RESNET50 = SPECS["resnet50"]
 CONTENT = bytes(range(256)) * 9000

@@ -10,8 +10,8 @@ from float_networks import NETWORKS, FloatNetwork, images
 from PIL import Image
 
 from arrayloom.compiler.errors import ModelError, UnsupportedError
-from arrayloom.host.preprocess import recipe
-from arrayloom.host.quantize import METHODS, Calibration, Port, QuantizeError, load_classes, quantize
+from arrayloom.host.models.quantize import METHODS, Calibration, Port, QuantizeError, load_classes, quantize
+from arrayloom.host.vision import recipe
 
 PORT = Port("data", (3, 32, 32))
 

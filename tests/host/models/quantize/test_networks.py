@@ -7,8 +7,8 @@ import pytest
 from exact import assert_exact
 from light_models import light_model, pictures
 
-from arrayloom.host.preprocess import recipe
-from arrayloom.host.quantize import Calibration, Quantized, compare_classes, load_classes, quantize
+from arrayloom.host.models.quantize import Calibration, Quantized, compare_classes, load_classes, quantize
+from arrayloom.host.vision import recipe
 
 CIFAR = "cifar10_lossless_130.npz"
 

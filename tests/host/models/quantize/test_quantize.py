@@ -11,7 +11,15 @@ from exact import assert_exact
 from float_networks import NETWORKS, images
 
 from arrayloom.compiler.frontend.runtime import Session, model_inputs
-from arrayloom.host.quantize import METHODS, Calibration, Quantized, QuantizeError, compare_classes, is_classifier, quantize
+from arrayloom.host.models.quantize import (
+    METHODS,
+    Calibration,
+    Quantized,
+    QuantizeError,
+    compare_classes,
+    is_classifier,
+    quantize,
+)
 
 CALIBRATION = Calibration.from_arrays(images(6))
 

@@ -7,8 +7,8 @@ import pytest
 from networks import Network
 
 from arrayloom.compiler.errors import CompileError, UnsupportedError
-from arrayloom.host.onnx_backend import ArrayloomBackend, report
-from arrayloom.host.onnx_backend.freeze import parameters
+from arrayloom.host.runtime.onnx_backend import ArrayloomBackend, report
+from arrayloom.host.runtime.onnx_backend.freeze import parameters
 
 PASSING = {
     "clip_default_int8_inbounds", "clip_default_int8_inbounds_expanded", "clip_default_int8_max", "clip_default_int8_min",
@@ -39,7 +39,8 @@ def test_the_page_of_node_tests_is_fresh() -> None:
     results = report.survey()
     assert {name.removeprefix("test_") for name in results[report.PASSED]} == PASSING
     assert "gives other bytes" not in results
-    assert report.PATH.read_text(encoding="utf-8") == report.text(), "run: python -m arrayloom.host.onnx_backend.report"
+    assert report.PATH.read_text(encoding="utf-8") == report.text(), \
+        "run: python -m arrayloom.host.runtime.onnx_backend.report"
 
 
 def _convolution(weight: np.ndarray) -> onnx.NodeProto:

@@ -8,8 +8,8 @@ import grpc
 import numpy as np
 import pytest
 
-from arrayloom.host.protocol import tensorflow_tensors as tensors
-from arrayloom.host.protocol.messages import tfs
+from arrayloom.host.serving.protocols.messages import tfs
+from arrayloom.host.serving.protocols.tensorflow import tensors
 
 Step = Callable[[Any], Any]
 

@@ -9,8 +9,8 @@ import grpc
 import numpy as np
 import pytest
 
-from arrayloom.host.client import ClientError, PredictionClient, Retries, client_from_service
-from arrayloom.host.protocol import tensorflow_tensors as tensors
+from arrayloom.host.serving.client import ClientError, PredictionClient, Retries, client_from_service
+from arrayloom.host.serving.protocols.tensorflow import tensors
 
 UNAVAILABLE, INVALID = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INVALID_ARGUMENT
 ONE, TWO = np.float32([[1, 2]]), np.int8([[-3]])

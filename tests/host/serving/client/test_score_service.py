@@ -8,8 +8,8 @@ import pytest
 import serving
 
 from arrayloom.host.cli.main import main
-from arrayloom.host.networks import digits
-from arrayloom.host.serve.keys import Keys
+from arrayloom.host.models import digits
+from arrayloom.host.serving.core.keys import Keys
 
 IMAGES = [str(digits.IMAGES / name) for name in ("digit_3_0705.png", "digit_8_0500.png")]
 

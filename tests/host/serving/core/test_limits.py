@@ -17,9 +17,9 @@ import pytest
 import serving
 from asking import Ask, RefusedError, call_bytes, http, strings
 
-from arrayloom.host.client import ClientError, PredictionClient, Retries
-from arrayloom.host.protocol.messages import oip, tfs
-from arrayloom.host.serve.metrics import resident_bytes
+from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
+from arrayloom.host.serving.core.metrics import resident_bytes
+from arrayloom.host.serving.protocols.messages import oip, tfs
 
 PREDICT, INFER = "/tensorflow.serving.PredictionService/Predict", "/inference.GRPCInferenceService/ModelInfer"
 V1, V2 = "/v1/models/digits:predict", "/v2/models/digits/infer"

@@ -12,9 +12,9 @@ import pytest
 import serving
 from asking import Ask, RefusedError
 
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.client import ClientError, PredictionClient, Retries
-from arrayloom.host.session import Session
+from arrayloom.host.runtime.session import Session
+from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
 
 IMAGES = serving.images(48)
 

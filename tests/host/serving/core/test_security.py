@@ -12,13 +12,13 @@ import serving
 import trustme
 from asking import Ask, RefusedError
 
-from arrayloom.host.client import ClientError, PredictionClient, Retries
-from arrayloom.host.serve import keys as keys_module
-from arrayloom.host.serve.errors import ServeError
-from arrayloom.host.serve.keys import KeyFile, Keys, Which, rotate
-from arrayloom.host.serve.run import check_exposure, is_loopback
-from arrayloom.host.serve.secret_files import read_secret
-from arrayloom.host.serve.settings import Settings
+from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
+from arrayloom.host.serving.core import keys as keys_module
+from arrayloom.host.serving.core.errors import ServeError
+from arrayloom.host.serving.core.keys import KeyFile, Keys, Which, rotate
+from arrayloom.host.serving.core.run import check_exposure, is_loopback
+from arrayloom.host.serving.core.secret_files import read_secret
+from arrayloom.host.serving.core.settings import Settings
 
 IMAGE = serving.images(1)
 

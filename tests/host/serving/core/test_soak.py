@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import serving
 
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.serve.metrics import resident_bytes
+from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.core.metrics import resident_bytes
 
 
 def _workload(bundle: Bundle, inputs: np.ndarray, answers: np.ndarray) -> load.Workload:

@@ -10,7 +10,7 @@ import pytest
 import serving
 from asking import RefusedError
 
-from arrayloom.host.protocol.messages import health, oip, tfs
+from arrayloom.host.serving.protocols.messages import health, oip, tfs
 
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 STATUS = health.ServingStatus

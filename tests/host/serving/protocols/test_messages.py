@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from arrayloom.host.protocol import json_tensors, open_inference, schema, tensorflow_tensors
-from arrayloom.host.protocol.errors import MessageError
-from arrayloom.host.protocol.messages import health, oip, tfs
+from arrayloom.host.serving.protocols import json_tensors, schema
+from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.protocols.messages import health, oip, tfs
+from arrayloom.host.serving.protocols.open_inference import tensors as open_inference
+from arrayloom.host.serving.protocols.tensorflow import tensors as tensorflow_tensors
 
 NUMBERS = [np.dtype(name) for name in ("float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16",
                                        "uint32", "uint64", "bool")]

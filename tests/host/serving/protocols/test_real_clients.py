@@ -19,9 +19,9 @@ import serving
 import tritonclient.grpc
 import tritonclient.http
 
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.networks import digits
-from arrayloom.host.preprocess import preprocess
+from arrayloom.host.models import digits
+from arrayloom.host.serving import Bundle
+from arrayloom.host.vision import preprocess
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 STUBS = Path(__file__).parent / "tensorflow_client.py"

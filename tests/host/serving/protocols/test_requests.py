@@ -10,9 +10,9 @@ import serving
 from asking import PROTOCOLS, Ask, RefusedError, strings
 from PIL import Image
 
-from arrayloom.host.bundle import Bundle
-from arrayloom.host.networks import digits
-from arrayloom.host.preprocess import preprocess
+from arrayloom.host.models import digits
+from arrayloom.host.serving import Bundle
+from arrayloom.host.vision import preprocess
 
 IMAGE = (digits.IMAGES / "digit_3_0705.png").read_bytes()
 TENSOR = serving.images(1)

@@ -1,0 +1,1 @@
+"""What the hardware does and costs: profile, exploration, synthesis."""

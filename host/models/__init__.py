@@ -1,0 +1,1 @@
+"""Networks: the five of the workflow, digits, and what makes and fits them."""
