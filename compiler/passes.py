@@ -1,10 +1,10 @@
 """The compiler's passes in order."""
 
 from arrayloom.compiler.backend.coalesce import coalesce
-from arrayloom.compiler.backend.context import Site
+from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.emit import emit
 from arrayloom.compiler.backend.fuse import fuse
-from arrayloom.compiler.backend.hazards import Ledger
+from arrayloom.compiler.backend.hazards import HazardTracker
 from arrayloom.compiler.backend.image import Constants
 from arrayloom.compiler.backend.layouts import assign_layouts
 from arrayloom.compiler.backend.legality import check_layouts, check_network, check_placement
@@ -36,8 +36,8 @@ def run_passes(graph: Graph, config: Config, model: str) -> Program:
     check_layouts(network)
     placement = place(network, config)
     check_placement(network, placement, config)
-    stream = Stream(Ledger(config.activation_words), Ledger(placement.memory_words))
-    site = Site(config, network, placement, Constants(config.size), stream)
-    schedule(site)
+    stream = Stream(HazardTracker(config.activation_words), HazardTracker(placement.memory_words))
+    context = LoweringContext(config, network, placement, Constants(config.size), stream)
+    schedule(context)
     items = coalesce(stream.finish(), config)
-    return emit(graph, site, items, model)
+    return emit(graph, context, items, model)

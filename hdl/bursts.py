@@ -52,7 +52,7 @@ class Bursts(Component):
     region : In(stream of region_layout)
     burst : Out(stream of burst_layout)
     illegal : Out(1)
-        The region is empty, not made of whole words, or leaves the activation memory; nothing goes on until reset.
+        The region is empty, not made of whole words, or leaves the scratchpad; nothing goes on until reset.
     """
 
     def __init__(self, config: Config, longest: int = BURST_WORDS) -> None:

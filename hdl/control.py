@@ -60,7 +60,7 @@ class Control(Component):
         The bus answered with an error.
     levels : In(arrayloom.hdl.interfaces.levels_signature)
     data_left : In(1)
-        A FIFO or an accumulator half is not empty.
+        A FIFO or an accumulator bank is not empty.
     events : Out(arrayloom.hdl.interfaces.events_signature)
     """
 
@@ -174,7 +174,7 @@ class Control(Component):
             Register.WEIGHTS_HELD: levels.weights,
             Register.PARAMETERS_HELD: levels.parameters,
             Register.TABLES_HELD: levels.tables,
-            Register.HALVES: _bytes(levels.used, levels.full),
+            Register.ACCUMULATOR_BANKS: _bytes(levels.used, levels.full),
             Register.BURSTS: _bytes(bus.reads, bus.writes),
         }
         for number, unit in enumerate(self.units):

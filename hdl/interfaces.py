@@ -13,7 +13,7 @@ from arrayloom.isa.fields import INSTRUCTION_BITS, Instruction
 from arrayloom.isa.instructions import WORD_ADDRESS
 from arrayloom.isa.registers import CAUSE_BITS, Block
 
-MEMORY_LATENCY = 3      # cycles from an accepted request to its data, activation memory and accumulators alike
+MEMORY_LATENCY = 3      # cycles from an accepted request to its data, scratchpad and accumulators alike
 INSTRUCTION = unsigned(INSTRUCTION_BITS)
 
 
@@ -42,7 +42,7 @@ def unit_signature() -> Signature:
 
 
 def bank_of(address: Value, config: Config) -> Value:
-    """The bank of a word of the activation memory: every bank bit is the XOR of each ``log2(banks)``-th address bit.
+    """The bank of a word of the scratchpad: every bank bit is the XOR of each ``log2(banks)``-th address bit.
 
     So powers of two as strides spread over the banks, and the address bits above the lowest ``log2(banks)`` are the
     place within the bank: with the bank they determine the address.
@@ -52,7 +52,7 @@ def bank_of(address: Value, config: Config) -> Value:
 
 
 def read_port_signature(config: Config) -> Signature:
-    """A read port of the activation memory, seen from the reader.
+    """A read port of the scratchpad, seen from the reader.
 
     A request is accepted in a cycle with ``valid`` and ``ready``; ``data`` is there ``MEMORY_LATENCY`` cycles later.
     ``bank`` is ``bank_of`` the address, from a register where that is possible: arbitration begins with it.
@@ -67,7 +67,7 @@ def read_port_signature(config: Config) -> Signature:
 
 
 def write_port_signature(config: Config) -> Signature:
-    """A write port of the activation memory, seen from the writer; a later accepted read sees the word."""
+    """A write port of the scratchpad, seen from the writer; a later accepted read sees the word."""
     return Signature({
         "valid": Out(1),
         "address": Out(WORD_ADDRESS),
@@ -78,10 +78,10 @@ def write_port_signature(config: Config) -> Signature:
 
 
 def accumulator_read_signature(config: Config) -> Signature:
-    """The full accumulator half, seen from the POST unit.
+    """The full accumulator bank, seen from the POST unit.
 
-    ``available``: a half is full. With ``enable``, the sums of pixel ``address`` are in ``data`` (int32 a column)
-    ``MEMORY_LATENCY`` cycles later. ``release``: a pulse gives the half back; at the earliest with the last ``enable``.
+    ``available``: a bank is full. With ``enable``, the sums of pixel ``address`` are in ``data`` (int32 a column)
+    ``MEMORY_LATENCY`` cycles later. ``release``: a pulse gives the bank back; at the earliest with the last ``enable``.
     """
     return Signature({
         "available": In(1),
@@ -145,7 +145,7 @@ def events_signature() -> Signature:
 def levels_signature(config: Config) -> Signature:
     """How full the stores between units are, seen from the stores.
 
-    ``weights``: words; ``parameters``: entries; ``tables``: whole pages; ``used``: accumulator halves that are not
+    ``weights``: words; ``parameters``: entries; ``tables``: whole pages; ``used``: accumulator banks that are not
     empty; ``full``: those of them that the POST unit may drain.
     """
     return Signature({

@@ -58,7 +58,7 @@ class Run(Component):
     load_error, store_error : In(1)
         The bus answered with an error.
     data_left : In(1)
-        A FIFO or an accumulator half is not empty.
+        A FIFO or an accumulator bank is not empty.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The activation memory: banks that several units read and write at once."""
+"""The scratchpad: banks that several units read and write at once."""
 
 from amaranth import Array, Assert, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -17,7 +17,7 @@ READERS = ("array", "post", "store")                # in order of priority
 WRITERS = ("post_write", "load")
 
 
-class ActivationMemory(wiring.Component):
+class Scratchpad(wiring.Component):
     """``config.activation_banks`` banks of simple dual-port block RAM, one read and one write a cycle each.
 
     Members: read ports ``array`` (always ready), ``post`` and ``store``, and write ports ``post_write`` (always ready)

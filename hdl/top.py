@@ -11,7 +11,7 @@ from arrayloom.hdl.interfaces import axi_lite_signature, axi_signature, events_s
 from arrayloom.hdl.issue import Issue
 from arrayloom.hdl.load import Load
 from arrayloom.hdl.post.unit import Post
-from arrayloom.hdl.scratchpad import ActivationMemory
+from arrayloom.hdl.scratchpad import Scratchpad
 from arrayloom.hdl.store import Store
 from arrayloom.hdl.weight_fifo import WeightFifo
 from arrayloom.isa.config import Config
@@ -47,7 +47,7 @@ class Accelerator(Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        self.control, self.bus, self.memory = Control(config), Bus(config), ActivationMemory(config)
+        self.control, self.bus, self.memory = Control(config), Bus(config), Scratchpad(config)
         self.fetch, self.weights = Fetch(config), WeightFifo(config)
         self.units = {Unit.LOAD: Load(config), Unit.ARRAY: ArrayUnit(config), Unit.POST: Post(config),
                       Unit.STORE: Store(config)}

@@ -31,13 +31,13 @@ class Config:
     lanes: int = _option(None, "post-processing lanes: a power of two, from size/4 to size")
     column_stage: int = _option(None, "columns that an activation crosses between registers: divides size")
     row_stage: int = _option(None, "rows whose products are summed between partial-sum registers: divides size")
-    accumulator_depth: int = _option(None, "pixels in each of the two accumulator halves: a power of two")
-    activation_bytes: int = _option(None, "on-chip activation memory: a power of two")
+    accumulator_depth: int = _option(None, "pixels in each of the two accumulator banks: a power of two")
+    activation_bytes: int = _option(None, "on-chip scratchpad: a power of two")
     weight_words: int = _option(None, "depth of the weight FIFO: a power of two, at least two tiles (2 size)")
     parameter_entries: int = _option(512, "depth of the parameter FIFO, in entries of one channel a lane: a power of two")
     table_pages: int = _option(2, "pages of 256 words in the table memory: a power of two, at least 2")
     queue_depth: int = _option(8, "instructions that each unit's queue holds: a power of two, at least 4")
-    activation_banks: int = _option(4, "banks of the activation memory, each one read and one write a cycle: 2, 4 or 8")
+    activation_banks: int = _option(4, "banks of the scratchpad, each one read and one write a cycle: 2, 4 or 8")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -70,7 +70,7 @@ class Config:
 
     @property
     def activation_words(self) -> int:
-        """Words in the activation memory."""
+        """Words in the scratchpad."""
         return self.activation_bytes // self.size
 
     @property

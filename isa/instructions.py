@@ -11,7 +11,7 @@ from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit, bits
 
 ADDRESS = 36        # bits in a byte address of memory
-WORD_ADDRESS = 20   # bits in a word address of the activation memory
+WORD_ADDRESS = 20   # bits in a word address of the scratchpad
 EXTENT = 16         # bits in a height, a width or a row pitch
 ADD_FRACTION = 38   # fraction bits of the constants of the residual add
 RATIO = 44          # bits in a ratio of the residual add
@@ -71,7 +71,7 @@ class LoadTable(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadActivations(Instruction):
-    """Copies ``rows`` runs of ``words`` words from memory to the activation memory."""
+    """Copies ``rows`` runs of ``words`` words from memory to the scratchpad."""
 
     OPCODE = 5
     UNIT = Unit.LOAD
@@ -85,7 +85,7 @@ class LoadActivations(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class Store(Instruction):
-    """Copies ``rows`` runs of ``words`` words from the activation memory to memory; complete when memory says so."""
+    """Copies ``rows`` runs of ``words`` words from the scratchpad to memory; complete when memory says so."""
 
     OPCODE = 6
     UNIT = Unit.STORE
@@ -127,8 +127,8 @@ class Convolve(Instruction):
     blocks: int = bits(14, "channel blocks", default=1)
     repeats: int = bits(2, "tiles for each tap: weights beyond 8 bits come as sums", default=1)
     padding: int = bits(8, "value of every channel outside the source", signed=True)
-    first: int = bits(1, "takes an empty accumulator half and starts from zero; otherwise adds to the half in use")
-    last: int = bits(1, "gives the half to the POST unit; otherwise the next instruction goes on with it")
+    first: int = bits(1, "takes an empty accumulator bank and starts from zero; otherwise adds to the bank in use")
+    last: int = bits(1, "gives the bank to the POST unit; otherwise the next instruction goes on with it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,10 +181,10 @@ class ResidualInstruction(PostInstruction):
 
 @dataclass(frozen=True, kw_only=True)
 class Drain(ResidualInstruction):
-    """Requantizes the oldest full accumulator half, pixel by pixel, and empties it.
+    """Requantizes the oldest full accumulator bank, pixel by pixel, and empties it.
 
     Uses size / lanes entries at the head of the parameter FIFO: group g, lane l is channel g * lanes + l. Reads nothing
-    before its half is full: what the Convolve that filled it had to wait for is complete.
+    before its bank is full: what the Convolve that filled it had to wait for is complete.
     """
 
     OPCODE = 8
@@ -192,8 +192,8 @@ class Drain(ResidualInstruction):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vector(ResidualInstruction):
-    """Takes bytes from the activation memory instead of the accumulators; uses no parameters and no zero point."""
+class Elementwise(ResidualInstruction):
+    """Takes bytes from the scratchpad instead of the accumulators; uses no parameters and no zero point."""
 
     OPCODE = 9
     UNIT = Unit.POST
@@ -230,7 +230,7 @@ class Pool(PostInstruction):
 
 
 INSTRUCTIONS: tuple[type[Instruction], ...] = (
-    End, LoadWeights, LoadParameters, LoadTable, LoadActivations, Store, Convolve, Drain, Vector, Pool)
+    End, LoadWeights, LoadParameters, LoadTable, LoadActivations, Store, Convolve, Drain, Elementwise, Pool)
 BY_OPCODE = {cls.OPCODE: cls for cls in INSTRUCTIONS}
 BY_MNEMONIC = {cls.mnemonic(): cls for cls in INSTRUCTIONS}
 

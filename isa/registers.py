@@ -49,7 +49,7 @@ class Register(IntEnum):
     WEIGHTS_HELD = 0x84     # read: words in the weight FIFO
     PARAMETERS_HELD = 0x88  # read: entries in the parameter FIFO
     TABLES_HELD = 0x8C      # read: whole pages in the table FIFO
-    HALVES = 0x90           # read: accumulator halves that are not empty in bits 0-7, full ones in 8-15
+    ACCUMULATOR_BANKS = 0x90    # read: accumulator banks that are not empty in bits 0-7, full ones in 8-15
     BURSTS = 0x94           # read: bursts under way on the bus: reads in bits 0-7, writes in 8-15
     COUNTERS = 0x400        # read: 64-bit counters, COUNTERS + 128 * block + 8 * cause
 
@@ -101,11 +101,11 @@ class Cause(IntEnum):
     COMPUTING = 1       # computing or transferring; FETCH: decoding and dispatching
     TOKEN = 2           # waiting for a token of another unit, or for the unit's own earlier instructions
     WEIGHTS = 3         # ARRAY: the next tile is not there; POST: parameters or a table are not there
-    ACTIVATIONS = 4     # the activation memory gives no word (POST), or serves another unit (LOAD, POST, STORE)
+    ACTIVATIONS = 4     # the scratchpad gives no word (POST), or serves another unit (LOAD, POST, STORE)
     MEMORY = 5          # FETCH, LOAD, STORE: the bus
-    DRAINING = 6        # ARRAY: no empty accumulator half
+    DRAINING = 6        # ARRAY: no empty accumulator bank
     SPACE = 7           # LOAD: the FIFO to fill has no room; FETCH: the queue of the next instruction is full
-    SUMS = 8            # POST: no full accumulator half
+    SUMS = 8            # POST: no full accumulator bank
     OVERHEAD = 9        # start-up, pipeline fill and end of an instruction
 
 

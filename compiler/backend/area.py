@@ -1,4 +1,4 @@
-"""Where a tensor, or a band of it, lies on chip; and the sets of words that an instruction touches."""
+"""Where a tensor, or a row tile of it, lies on chip; and the sets of words that an instruction touches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

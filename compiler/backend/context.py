@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from arrayloom.compiler.backend.area import Area, Scattered, Span
 from arrayloom.compiler.backend.image import Constants
-from arrayloom.compiler.backend.layouts import home, member_of
+from arrayloom.compiler.backend.layouts import allocation_root, member_of
 from arrayloom.compiler.backend.placement import Placement
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.compiler.backend.stream import Address, Effects, Mark, Section, Stream
@@ -23,7 +23,7 @@ class Operands:
 
 
 @dataclass
-class Site:
+class LoweringContext:
     """Everything that the lowering of one program shares."""
 
     config: Config
@@ -37,7 +37,7 @@ class Site:
         """The whole of a tensor that has its place on chip."""
         if name in self.network.gathers:
             return self._scattered(name)
-        root, block = home(self.network, name)
+        root, block = allocation_root(self.network, name)
         layout = self.network.layouts[name]
         base = self.placement.chip[root] + block * layout.plane
         return Area(base, layout.columns, layout.height, layout.blocks)
@@ -47,7 +47,7 @@ class Site:
         areas: list[Area] = []
         first = 0
         for member in self.network.members(name):
-            if home(self.network, member)[0] in self.placement.chip:
+            if allocation_root(self.network, member)[0] in self.placement.chip:
                 areas.append(replace(self.area(member), block=first))
             first += self.network.layouts[member].blocks
         layout = self.network.layouts[name]
@@ -70,9 +70,9 @@ class Site:
         while name in self.network.parts:
             name = self.network.parts[name][0]
             chain.append(name)
-        origin = home(self.network, step.output)[1]
+        origin = allocation_root(self.network, step.output)[1]
         for outer in chain[1:]:
-            found.append((outer, origin - home(self.network, outer)[1], step.final_stage))
+            found.append((outer, origin - allocation_root(self.network, outer)[1], step.final_stage))
         return found
 
     def fetch(self, name: str, rows: int) -> None:

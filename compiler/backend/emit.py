@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from arrayloom.compiler.backend.context import Site
+from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.features import feature_output
 from arrayloom.compiler.backend.image import MemoryMap
 from arrayloom.compiler.backend.stream import Address, Item, Section
@@ -14,20 +14,20 @@ from arrayloom.compiler.graph import Conv, Graph, GraphOutput, HostStep, Op
 from arrayloom.isa.program import Input, Layer, Output, Probe, Program, Slot
 
 
-def emit(graph: Graph, site: Site, items: list[Item], model: str) -> Program:
+def emit(graph: Graph, context: LoweringContext, items: list[Item], model: str) -> Program:
     """The program of a whole network."""
-    constants = site.constants.data()
-    size = site.config.size
-    memory = MemoryMap.of(len(items) * 64, constants.size, site.placement.memory_words * size)
+    constants = context.constants.data()
+    size = context.config.size
+    memory = MemoryMap.of(len(items) * 64, constants.size, context.placement.memory_words * size)
     code = b"".join(_encode(item, memory) for item in items)
-    layers = _layers(graph, site, items)
-    ports = _Ports(graph, site, memory)
+    layers = _layers(graph, context, items)
+    ports = _Ports(graph, context, memory)
     return Program(
-        configuration=site.config, model=model,
+        configuration=context.config, model=model,
         instructions=np.frombuffer(code, np.uint8), constants=constants, code_address=memory.code,
         constants_address=memory.constants, memory_bytes=memory.size, inputs=ports.inputs(), outputs=ports.outputs(),
-        features=ports.features(), layers=layers, probes=_probes(items), layouts=_layouts(graph, site),
-        dtypes=site.network.dtypes, macs=sum(layer.macs for layer in layers), notes=list(graph.notes))
+        features=ports.features(), layers=layers, probes=_probes(items), layouts=_layouts(graph, context),
+        dtypes=context.network.dtypes, macs=sum(layer.macs for layer in layers), notes=list(graph.notes))
 
 
 def _encode(item: Item, memory: MemoryMap) -> bytes:
@@ -41,23 +41,23 @@ def _probes(items: list[Item]) -> list[Probe]:
             for index, item in enumerate(items) for mark in item.marks]
 
 
-def _layouts(graph: Graph, site: Site) -> dict[str, Any]:
+def _layouts(graph: Graph, context: LoweringContext) -> dict[str, Any]:
     """Layouts of the graph's tensors; those without a place are laid out like the step that shows them."""
-    layouts = {name: layout for name, layout in site.network.layouts.items() if name in graph.tensors}
-    for step in site.network.steps:
+    layouts = {name: layout for name, layout in context.network.layouts.items() if name in graph.tensors}
+    for step in context.network.steps:
         for trace in step.traces:
-            layouts.setdefault(trace.tensor, site.network.layouts[step.output])
-    aliases = {name: site.network.root(name) for name in site.network.aliases}
+            layouts.setdefault(trace.tensor, context.network.layouts[step.output])
+    aliases = {name: context.network.root(name) for name in context.network.aliases}
     return layouts | {name: layouts[root] for name, root in aliases.items() if root in layouts}
 
 
-def _layers(graph: Graph, site: Site, items: list[Item]) -> list[Layer]:
+def _layers(graph: Graph, context: LoweringContext, items: list[Item]) -> list[Layer]:
     """Each operation that instructions stand for, with the runs they lie in."""
     runs: dict[int, list[tuple[int, int]]] = {}
     begin = 0
     for step, run in itertools.groupby(items[:-1], lambda item: item.step):
         end = begin + sum(1 for _ in run)
-        for source in site.network.steps[step].sources:
+        for source in context.network.steps[step].sources:
             runs.setdefault(source, []).append((begin, end))
         begin = end
     return [Layer(op.name, op.op_type, tuple(runs[i]), _macs(graph, op)) for i, op in enumerate(graph.ops) if i in runs]
@@ -74,8 +74,8 @@ def _macs(graph: Graph, op: Op) -> int:
 class _Ports:
     """Inputs and outputs with their places in memory."""
 
-    def __init__(self, graph: Graph, site: Site, memory: MemoryMap) -> None:
-        self.graph, self.site, self.memory = graph, site, memory
+    def __init__(self, graph: Graph, context: LoweringContext, memory: MemoryMap) -> None:
+        self.graph, self.context, self.memory = graph, context, memory
 
     def inputs(self) -> list[Input]:
         return [Input(port.name, port.onnx_shape, self._slot(port.tensor),
@@ -86,7 +86,7 @@ class _Ports:
         return [self._output(port) for port in self.graph.outputs]
 
     def features(self) -> Output | None:
-        name = self.site.network.features
+        name = self.context.network.features
         return self._output(feature_output(self.graph, name)) if name else None
 
     def _output(self, port: GraphOutput) -> Output:
@@ -94,10 +94,10 @@ class _Ports:
         return Output(port.name, shape, self._slot(port.tensor), tuple(_host_step(step) for step in port.tail))
 
     def _slot(self, name: str) -> Slot:
-        word = self.site.placement.memory_word(self.site.network, name)
-        address = self.memory.resolve(Address(Section.DATA, word * self.site.config.size))
-        layout = self.site.network.layouts[self.site.network.root(name)]
-        return Slot(name, address, layout, self.site.network.dtypes[name])
+        word = self.context.placement.memory_word(self.context.network, name)
+        address = self.memory.resolve(Address(Section.DATA, word * self.context.config.size))
+        layout = self.context.network.layouts[self.context.network.root(name)]
+        return Slot(name, address, layout, self.context.network.dtypes[name])
 
 
 def _host_step(step: HostStep) -> dict[str, Any]:

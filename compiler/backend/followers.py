@@ -1,9 +1,9 @@
-"""Steps of the POST unit that take turns with a convolution, each piece as soon as its rows are there."""
+"""Steps of the POST unit that take iterations with a convolution, each piece as soon as its rows are there."""
 
 from dataclasses import dataclass, field
 
-from arrayloom.compiler.backend.context import Site
-from arrayloom.compiler.backend.layouts import home, member_of
+from arrayloom.compiler.backend.context import LoweringContext
+from arrayloom.compiler.backend.layouts import allocation_root, member_of
 from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.unary import pixel_cycles
 from arrayloom.compiler.backend.steps import Step
@@ -15,40 +15,40 @@ TURNS = 16      # pieces that a block is cut into at most, unless they would kee
 class Rows:
     """How many rows of each block are written, of the tensors that the group at hand makes; all rows of others."""
 
-    site: Site
+    context: LoweringContext
     _done: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def open(self, step: Step) -> None:
         """Nothing of the step's output is there yet."""
-        for block in range(self.site.network.layouts[step.output].blocks):
+        for block in range(self.context.network.layouts[step.output].blocks):
             self.set(step.output, block, 0)
 
     def set(self, name: str, block: int, rows: int) -> None:
         self._done[self._key(name, block)] = rows
 
     def get(self, name: str, block: int) -> int:
-        return self._done.get(self._key(name, block), self.site.network.layouts[name].height)
+        return self._done.get(self._key(name, block), self.context.network.layouts[name].height)
 
     def _key(self, name: str, block: int) -> tuple[str, int]:
-        member, start = member_of(self.site.network, name, block)
-        outer, first = home(self.site.network, member)
+        member, start = member_of(self.context.network, name, block)
+        outer, first = allocation_root(self.context.network, member)
         return outer, first + block - start
 
 
 class Follower:
     """A step whose pieces are written when their sources are and the POST unit has cycles to spare."""
 
-    def __init__(self, site: Site, index: int, rows: Rows) -> None:
-        self.site, self.index, self.step, self.rows = site, index, site.network.steps[index], rows
-        self.writer = writer_of(site, self.step)
-        self.operands = site.operands(self.step)
-        self.output = site.network.layouts[self.step.output]
+    def __init__(self, context: LoweringContext, index: int, rows: Rows) -> None:
+        self.context, self.index, self.step, self.rows = context, index, context.network.steps[index], rows
+        self.writer = writer_of(context, self.step)
+        self.operands = context.operands(self.step)
+        self.output = context.network.layouts[self.step.output]
         self.done = [0] * self.output.blocks
         rows.open(self.step)
 
     def advance(self, slack: int, cycles: int) -> int:
         """Writes pieces of ``cycles`` cycles at most while ``slack`` cycles last; returns what is left of them."""
-        most = max(1, cycles // (self.output.width * pixel_cycles(self.site.config, self.step)))
+        most = max(1, cycles // (self.output.width * pixel_cycles(self.context.config, self.step)))
         least = min(most, -(-self.output.height // TURNS))
         for block, first in enumerate(self.done):
             last = min(self._ready(block), first + most) if slack > 0 else first
@@ -65,16 +65,16 @@ class Follower:
 
     def _write(self, block: int, last: int) -> int:
         """Writes a block up to row ``last``; returns the cycles that it takes."""
-        outer, self.site.stream.step = self.site.stream.step, self.index
+        outer, self.context.stream.step = self.context.stream.step, self.index
         pieces = list(self.writer.run(self.operands, range(block, block + 1), self.done[block], last))
-        self.site.stream.step = outer
+        self.context.stream.step = outer
         self.done[block] = last
         self.rows.set(self.step.output, block, last)
         return sum(piece.post for piece in pieces)
 
     def _ready(self, block: int) -> int:
         """Output rows of a block whose sources are there."""
-        height = self.site.network.layouts[self.step.x].height
+        height = self.context.network.layouts[self.step.x].height
         there, last, limit = self.rows.get(self.step.x, block), self.done[block], self.output.height
         if self.step.residual:
             limit = self.rows.get(self.step.residual.tensor, block)

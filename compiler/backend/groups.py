@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from arrayloom.compiler.backend.layouts import home
+from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.steps import Average, Network, Step
 
 
 @dataclass(frozen=True)
 class Group:
-    """``lead``, with the index of each step in the network; ``followers`` take turns with it piece by piece."""
+    """``lead``, with the index of each step in the network; ``followers`` take iterations with it piece by piece."""
 
     lead: int
     followers: tuple[int, ...] = ()
@@ -35,4 +35,4 @@ def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -
         return False
     if step.table is not None and any(network.steps[index].table is not None for index in group.steps):
         return False
-    return not any(home(network, name)[0] in spilled for name in (*network.reads(step), step.output))
+    return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))

@@ -14,7 +14,7 @@ Indices = NDArray[np.int32]
 
 
 @dataclass
-class Ledger:
+class HazardTracker:
     """The history of a memory of ``words`` words; instructions are named by ascending indices."""
 
     words: int

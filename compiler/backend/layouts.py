@@ -96,7 +96,7 @@ def member_of(network: Network, name: str, block: int) -> tuple[str, int]:
     raise IndexError(f"'{name}' has no block {block}")
 
 
-def home(network: Network, name: str) -> tuple[str, int]:
+def allocation_root(network: Network, name: str) -> tuple[str, int]:
     """The tensor that memory is set aside for, and the block in it where ``name`` begins."""
     name, block = network.root(name), 0
     while name in network.parts:

@@ -1,6 +1,6 @@
 """The rules of the device's network, checked between passes."""
 
-from arrayloom.compiler.backend.layouts import home
+from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.placement import Placement
 from arrayloom.compiler.backend.steps import HIGH, LOW, Average, Maximum, Network, Step, Sum
 from arrayloom.compiler.errors import GraphError
@@ -41,12 +41,12 @@ def check_placement(network: Network, placement: Placement, config: Config) -> N
     for index, group in enumerate(placement.groups):
         for step in (network.steps[number] for number in group.steps):
             for name in (*network.reads(step), step.output):
-                outer = home(network, name)[0]
-                placed = outer in placement.chip or (outer in placement.memory and index in placement.arenas)
+                outer = allocation_root(network, name)[0]
+                placed = outer in placement.chip or (outer in placement.memory and index in placement.scratch_buffers)
                 _require(placed, step, f"uses '{name}', which has no place")
     for name, base in placement.chip.items():
         if base + network.layouts[name].words > config.activation_words:
-            raise GraphError(f"tensor '{name}' reaches beyond the activation memory")
+            raise GraphError(f"tensor '{name}' reaches beyond the scratchpad")
 
 
 def _is_made(network: Network, name: str, made: set[str]) -> bool:

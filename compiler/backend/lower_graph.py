@@ -190,7 +190,7 @@ def _move(builder: Builder, op: Move) -> None:
 
 
 def _stand_in(table: Table | None, fill: int) -> int:
-    """The byte that the table turns into ``fill``."""
+    """The byte that the table iterations into ``fill``."""
     return fill if table is None else int(np.flatnonzero((table == fill).all(axis=0))[0]) - 128
 
 

@@ -1,12 +1,12 @@
-"""Which tensors have a place on chip and where; the others lie in memory and pass through a scratch arena in bands."""
+"""Which tensors have a place on chip and where; others lie in memory and pass through a scratch buffer."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from arrayloom.compiler.backend.groups import Group, form_groups
-from arrayloom.compiler.backend.layouts import home
-from arrayloom.compiler.backend.row_tiles import Bands, largest_bands, smallest_bands
+from arrayloom.compiler.backend.layouts import allocation_root
+from arrayloom.compiler.backend.row_tiles import RowTiles, largest_row_tiles, smallest_row_tiles
 from arrayloom.compiler.backend.steps import Network
 from arrayloom.isa.config import Config
 
@@ -15,13 +15,14 @@ from arrayloom.isa.config import Config
 class Placement:
     """Where everything lies.
 
-    ``chip``: first word of each tensor with a place on chip; ``arenas``: first word of the scratch of each group that
-    needs some, with the bands that fit it; ``memory``: first word in the data section of each tensor that is there.
+    ``chip``: first word of each tensor with a place on chip; ``scratch_buffers``: first word of the buffer of each group
+    that needs one, with the row tiles that fit it; ``memory``: first word in the data section of each tensor that is
+    there.
     """
 
     groups: list[Group]
     chip: dict[str, int] = field(default_factory=dict)
-    arenas: dict[int, tuple[int, Bands]] = field(default_factory=dict)
+    scratch_buffers: dict[int, tuple[int, RowTiles]] = field(default_factory=dict)
     memory: dict[str, int] = field(default_factory=dict)
     memory_words: int = 0
     inputs: set[str] = field(default_factory=set)
@@ -31,13 +32,13 @@ class Placement:
         name = network.root(name)
         if name in self.memory:
             return self.memory[name]
-        outer, block = home(network, name)
+        outer, block = allocation_root(network, name)
         return self.memory[outer] + block * network.layouts[name].plane
 
 
 @dataclass(frozen=True)
 class _Tenant:
-    """Words needed on chip from group ``first`` to group ``last``; an arena's name is its group's number."""
+    """Words needed on chip from group ``first`` to group ``last``; an scratch buffer's name is its group's number."""
 
     name: str | int
     words: int
@@ -57,19 +58,19 @@ def place(network: Network, config: Config) -> Placement:
     inputs = {network.root(port.tensor) for port in network.inputs}
     while True:
         groups = form_groups(network, spilled)
-        arenas = _smallest_arenas(network, groups, spilled, config)
-        tenants = arenas + sorted(_tensors(network, groups, spilled), key=lambda tenant: -tenant.words)
+        scratch_buffers = _smallest_arenas(network, groups, spilled, config)
+        tenants = scratch_buffers + sorted(_tensors(network, groups, spilled), key=lambda tenant: -tenant.words)
         placed, failed = _first_fit(tenants, config.activation_words)
         if failed is None:
             break
         spilled.add(_victim(failed, tenants, inputs))
     placement = Placement(groups, inputs=inputs)
     placement.chip = {str(t.name): base for t, base in placed if isinstance(t.name, str)}
-    for arena in arenas:
-        index = int(arena.name)
-        base, words = _largest_gap(arena, placed, config.activation_words)
-        bands = largest_bands(network, network.steps[groups[index].lead], spilled, words)
-        placement.arenas[index] = (base, bands)
+    for scratch in scratch_buffers:
+        index = int(scratch.name)
+        base, words = _largest_gap(scratch, placed, config.activation_words)
+        row_tiles = largest_row_tiles(network, network.steps[groups[index].lead], spilled, words)
+        placement.scratch_buffers[index] = (base, row_tiles)
     _place_in_memory(network, placement, spilled)
     return placement
 
@@ -84,9 +85,9 @@ def _victim(failed: _Tenant, tenants: list[_Tenant], inputs: set[str]) -> str:
 def _smallest_arenas(network: Network, groups: list[Group], spilled: set[str], config: Config) -> list[_Tenant]:
     tenants = []
     for index, group in enumerate(groups):
-        bands = smallest_bands(network, network.steps[group.lead], spilled, config)
-        if bands is not None:
-            tenants.append(_Tenant(index, bands.words, index, index))
+        row_tiles = smallest_row_tiles(network, network.steps[group.lead], spilled, config)
+        if row_tiles is not None:
+            tenants.append(_Tenant(index, row_tiles.words, index, index))
     return tenants
 
 
@@ -96,7 +97,7 @@ def _tensors(network: Network, groups: list[Group], spilled: set[str]) -> Iterab
     for index, group in enumerate(groups):
         for step in (network.steps[i] for i in group.steps):
             for name in (*network.reads(step), step.output):
-                touched[home(network, name)[0]].append(index)
+                touched[allocation_root(network, name)[0]].append(index)
     return [_Tenant(name, network.layouts[name].words, min(at), max(at))
             for name, at in touched.items() if name not in spilled]
 
@@ -121,10 +122,10 @@ def _gaps(tenant: _Tenant, placed: list[tuple[_Tenant, int]], words: int) -> lis
     return [*gaps, (low, words)]
 
 
-def _largest_gap(arena: _Tenant, placed: list[tuple[_Tenant, int]], words: int) -> tuple[int, int]:
-    """Base and length of the largest free piece around in the arena's group, its own place included."""
-    others = [(tenant, base) for tenant, base in placed if tenant is not arena]
-    low, high = max(_gaps(arena, others, words), key=lambda gap: gap[1] - gap[0])
+def _largest_gap(scratch: _Tenant, placed: list[tuple[_Tenant, int]], words: int) -> tuple[int, int]:
+    """Base and length of the largest free piece around in the scratch buffer's group, its own place included."""
+    others = [(tenant, base) for tenant, base in placed if tenant is not scratch]
+    low, high = max(_gaps(scratch, others, words), key=lambda gap: gap[1] - gap[0])
     return low, high - low
 
 
@@ -133,7 +134,7 @@ def _place_in_memory(network: Network, placement: Placement, spilled: set[str]) 
     names = [network.root(port.tensor) for port in network.inputs]
     names += [network.root(port.tensor) for port in network.outputs]
     names += [network.features] if network.features else []
-    outer = [home(network, name)[0] for name in names]
+    outer = [allocation_root(network, name)[0] for name in names]
     places = [whole if whole in spilled else name for name, whole in zip(names, outer, strict=True)]
     for name in dict.fromkeys([*places, *sorted(spilled)]):
         placement.memory[name] = placement.memory_words

@@ -1,4 +1,4 @@
-"""How an output is cut into regions that an accumulator half holds."""
+"""How an output is cut into regions that an accumulator bank holds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,17 +1,17 @@
-"""Bands of rows in which a step passes through scratch memory when its tensors do not fit on chip."""
+"""RowTiles of rows in which a step passes through scratch memory when its tensors do not fit on chip."""
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from arrayloom.compiler.backend.layouts import home
+from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.regions import rows_per_region
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.compiler.errors import CompileError
 from arrayloom.isa.config import Config
 
-BUFFERS = 2     # so that one band is transferred while another is computed
+BUFFERS = 2     # so that one row tile is transferred while another is computed
 
 
 class Role(Enum):
@@ -23,8 +23,8 @@ class Role(Enum):
 
 
 @dataclass(frozen=True)
-class Bands:
-    """Bands of ``rows`` output rows; each spilled tensor has ``buffers`` buffers of so many words.
+class RowTiles:
+    """RowTiles of ``rows`` output rows; each spilled tensor has ``buffers`` buffers of so many words.
 
     A step of the POST unit alone goes block by block, one on the array takes all blocks at once; where not even one row
     of them fits, its source streams through the buffers, ``held`` blocks at a time, for every piece anew.
@@ -39,14 +39,14 @@ class Bands:
     def words(self) -> int:
         return self.buffers * sum(self.sizes.values())
 
-    def offset(self, role: Role, turn: int) -> int:
-        """Where in the arena the buffer of a tensor lies in band number ``turn``."""
+    def offset(self, role: Role, iteration: int) -> int:
+        """Where in the scratch buffer the buffer of a tensor lies in row tile number ``iteration``."""
         earlier = itertools.takewhile(lambda other: other is not role, self.sizes)
-        return self.buffers * sum(self.sizes[other] for other in earlier) + turn % self.buffers * self.sizes[role]
+        return self.buffers * sum(self.sizes[other] for other in earlier) + iteration % self.buffers * self.sizes[role]
 
 
-def smallest_bands(network: Network, step: Step, spilled: set[str], config: Config) -> Bands | None:
-    """Bands that leave most of the memory to others; None for a step with nothing spilled.
+def smallest_row_tiles(network: Network, step: Step, spilled: set[str], config: Config) -> RowTiles | None:
+    """RowTiles that leave most of the memory to others; None for a step with nothing spilled.
 
     Raises ``CompileError`` naming the step when not even single rows fit.
     """
@@ -54,60 +54,61 @@ def smallest_bands(network: Network, step: Step, spilled: set[str], config: Conf
         return None
     region = rows_per_region(network.layouts[step.output].width, config.accumulator_depth)
     for rows, buffers, limit in ((region, BUFFERS, 2), (1, BUFFERS, 2), (1, 1, 1)):
-        bands = _bands(network, step, spilled, rows, buffers)
-        if bands.words <= config.activation_words // limit:
-            return bands
+        row_tiles = _row_tiles(network, step, spilled, rows, buffers)
+        if row_tiles.words <= config.activation_words // limit:
+            return row_tiles
     streamed = _streamed(network, step, spilled, config.activation_words, smallest=True)
     if streamed is not None:
         return streamed
-    bands = _bands(network, step, spilled, 1, 1, 1)
+    row_tiles = _row_tiles(network, step, spilled, 1, 1, 1)
     needed = 1 << (_most_needed(network) * config.size - 1).bit_length()
     raise CompileError(
-        f"layer that makes '{step.output}': one row of its result needs {bands.words} words on chip, and the "
-        f"activation memory of {config.name} holds {config.activation_words}; compile for a configuration with "
+        f"layer that makes '{step.output}': one row of its result needs {row_tiles.words} words on chip, and the "
+        f"scratchpad of {config.name} holds {config.activation_words}; compile for a configuration with "
         f"activation_bytes = {needed} or more")
 
 
 def _most_needed(network: Network) -> int:
     """Words that suffice for every layer of the network, one row at a time."""
-    everything = {home(network, name)[0] for step in network.steps for name in (*network.reads(step), step.output)}
-    return max(_bands(network, step, everything, 1, 1, 1).words for step in network.steps)
+    everything = {allocation_root(network, name)[0] for step in network.steps
+                  for name in (*network.reads(step), step.output)}
+    return max(_row_tiles(network, step, everything, 1, 1, 1).words for step in network.steps)
 
 
-def _streamed(network: Network, step: Step, spilled: set[str], words: int, smallest: bool) -> Bands | None:
-    """Bands of one row whose source streams, in as few parts as fit or in as many as there can be; None where even
+def _streamed(network: Network, step: Step, spilled: set[str], words: int, smallest: bool) -> RowTiles | None:
+    """RowTiles of one row whose source streams, in as few parts as fit or in as many as there can be; None where even
     single blocks do not fit, or where the source is not in memory."""
     if not step.on_array or not _is_spilled(network, step.x, spilled):
         return None
     blocks = network.layouts[step.x].blocks
     choices = [(buffers, held) for buffers in (BUFFERS, 1) for held in ([1] if smallest else range(blocks, 0, -1))]
-    found = (_bands(network, step, spilled, 1, buffers, held) for buffers, held in choices)
-    return next((bands for bands in found if bands.words <= words), None)
+    found = (_row_tiles(network, step, spilled, 1, buffers, held) for buffers, held in choices)
+    return next((row_tiles for row_tiles in found if row_tiles.words <= words), None)
 
 
-def largest_bands(network: Network, step: Step, spilled: set[str], words: int) -> Bands:
-    """The highest bands that fit ``words`` words, with two buffers where that is possible."""
+def largest_row_tiles(network: Network, step: Step, spilled: set[str], words: int) -> RowTiles:
+    """The highest row_tiles that fit ``words`` words, with two buffers where that is possible."""
     height = network.layouts[step.output].height
-    whole = _bands(network, step, spilled, height, 1)
+    whole = _row_tiles(network, step, spilled, height, 1)
     if whole.words <= words and step.on_array:
         return whole
     for buffers in (BUFFERS, 1):
         low, high = 0, height
         while low < high:
             middle = (low + high + 1) // 2
-            fits = _bands(network, step, spilled, middle, buffers).words <= words
+            fits = _row_tiles(network, step, spilled, middle, buffers).words <= words
             low, high = (middle, high) if fits else (low, middle - 1)
         if low:
-            return _bands(network, step, spilled, low, buffers)
+            return _row_tiles(network, step, spilled, low, buffers)
     streamed = _streamed(network, step, spilled, words, smallest=False)
     assert streamed is not None, step
     return streamed
 
 
-def cut_bands(height: int, rows: int, head: int) -> Iterator[tuple[int, int]]:
-    """[first, last) of bands of at most ``rows`` rows: the first of ``head`` rows, each next one up to twice as high.
+def cut_row_tiles(height: int, rows: int, head: int) -> Iterator[tuple[int, int]]:
+    """[first, last) of row_tiles of at most ``rows`` rows: the first of ``head`` rows, each next one up to twice as high.
 
-    So work starts early, and each band is there before the one ahead of it is done.
+    So work starts early, and each row tile is there before the one ahead of it is done.
     """
     first, step = 0, head
     while first < height:
@@ -122,7 +123,7 @@ def tensors(step: Step) -> dict[Role, str]:
     return found | ({Role.RESIDUAL: step.residual.tensor} if step.residual else {})
 
 
-def _bands(network: Network, step: Step, spilled: set[str], rows: int, buffers: int, held: int = 0) -> Bands:
+def _row_tiles(network: Network, step: Step, spilled: set[str], rows: int, buffers: int, held: int = 0) -> RowTiles:
     rows = min(rows, network.layouts[step.output].height)
     source_rows = step.operation.most_source_rows(rows, network.layouts[step.x].height)
     sizes = {}
@@ -132,8 +133,8 @@ def _bands(network: Network, step: Step, spilled: set[str], rows: int, buffers: 
             blocks = layout.blocks if step.on_array else 1
             blocks = min(held or blocks, blocks) if role is Role.X else blocks
             sizes[role] = blocks * layout.columns * (source_rows if role is Role.X else rows)
-    return Bands(rows, buffers, sizes, held)
+    return RowTiles(rows, buffers, sizes, held)
 
 
 def _is_spilled(network: Network, name: str, spilled: set[str]) -> bool:
-    return any(home(network, member)[0] in spilled for member in network.members(name))
+    return any(allocation_root(network, member)[0] in spilled for member in network.members(name))

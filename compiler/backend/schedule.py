@@ -1,37 +1,37 @@
-"""The program's instructions in order: group by group, turn by turn."""
+"""The program's instructions in order: group by group, iteration by iteration."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from arrayloom.compiler.backend.context import Site
+from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.followers import Follower, Rows
 from arrayloom.compiler.backend.groups import Group
-from arrayloom.compiler.backend.layouts import home
+from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.writer import Progress
-from arrayloom.compiler.backend.tiling import Passage
+from arrayloom.compiler.backend.tiling import TilingPlan
 from arrayloom.isa.instructions import End
 
 
-def schedule(site: Site) -> None:
+def schedule(context: LoweringContext) -> None:
     """Writes the whole program."""
-    finished = _last_writers(site)
-    for index, group in enumerate(site.placement.groups):
-        _Section(site, group, index).write()
-        for name in sorted(site.network.kept()):
-            if finished.get(home(site.network, name)[0]) == index:
-                area = site.area(name)
-                site.store(name, area, 0, area.blocks, 0, area.rows)
-    site.stream.add(End, {})
+    finished = _last_writers(context)
+    for index, group in enumerate(context.placement.groups):
+        _Section(context, group, index).write()
+        for name in sorted(context.network.kept()):
+            if finished.get(allocation_root(context.network, name)[0]) == index:
+                area = context.area(name)
+                context.store(name, area, 0, area.blocks, 0, area.rows)
+    context.stream.add(End, {})
 
 
-def _last_writers(site: Site) -> dict[str, int]:
+def _last_writers(context: LoweringContext) -> dict[str, int]:
     """The last group that writes into each tensor with a place on chip."""
     last = {}
-    for index, group in enumerate(site.placement.groups):
+    for index, group in enumerate(context.placement.groups):
         for number in group.steps:
-            outer = home(site.network, site.network.steps[number].output)[0]
-            if outer in site.placement.chip:
+            outer = allocation_root(context.network, context.network.steps[number].output)[0]
+            if outer in context.placement.chip:
                 last[outer] = index
     return last
 
@@ -39,27 +39,28 @@ def _last_writers(site: Site) -> dict[str, int]:
 class _Section:
     """The instructions of one group."""
 
-    def __init__(self, site: Site, group: Group, index: int) -> None:
-        self.site, self.step = site, site.network.steps[group.lead]
-        site.stream.step = group.lead
-        self.passage = Passage(site, self.step, *site.placement.arenas.get(index, ()))
-        self.rows = Rows(site)
+    def __init__(self, context: LoweringContext, group: Group, index: int) -> None:
+        self.context, self.step = context, context.network.steps[group.lead]
+        context.stream.step = group.lead
+        self.plan = TilingPlan(context, self.step, *context.placement.scratch_buffers.get(index, ()))
+        self.rows = Rows(context)
         self.rows.open(self.step)
-        self.followers = [Follower(site, number, self.rows) for number in group.followers]
-        self.writer = writer_of(site, self.step)
+        self.followers = [Follower(context, number, self.rows) for number in group.followers]
+        self.writer = writer_of(context, self.step)
         self.slack = 0
 
     def write(self) -> None:
-        _exhaust(self.passage.load(0))
-        for turn in self.passage.turns:
-            load = self.passage.load(turn.number + 1)
+        _exhaust(self.plan.load(0))
+        for iteration in self.plan.iterations:
+            load = self.plan.load(iteration.number + 1)
             room = Room()
-            for progress in self.writer.run(self.passage.operands(turn), turn.blocks, turn.first, turn.last):
-                if self.passage.overlaps:
+            operands = self.plan.operands(iteration)
+            for progress in self.writer.run(operands, iteration.blocks, iteration.first, iteration.last):
+                if self.plan.overlaps:
                     room.use(load, progress)
                 self.rows.set(self.step.output, progress.block, progress.rows)
                 self._advance(progress)
-            self.passage.store(turn)
+            self.plan.store(iteration)
             _exhaust(load)
         self.writer.finish()
         for follower in self.followers:
@@ -74,12 +75,12 @@ class _Section:
 
 @dataclass
 class Room:
-    """Words that the bus has room for beside the weights, while a band is computed."""
+    """Words that the bus has room for beside the weights, while a row tile is computed."""
 
     words: int | None = None
 
     def use(self, load: Iterator[int], progress: Progress) -> None:
-        """Loads as much of the next band as there is room for; nothing during the first piece, so that a load which
+        """Loads as much of the next row tile as there is room for; nothing during the first piece, so that a load which
         waits for its buffer does not hold up the weights of the second."""
         if self.words is None:
             self.words = 0

@@ -1,7 +1,7 @@
 """The network as the device sees it: steps over tensors of signed bytes.
 
 A step is one operation (on the array, or of the POST unit alone) and what the POST unit does to its result on the way
-to the activation memory: a clamp, then a residual add with a clamp of its own, then a table. Unsigned tensors are
+to the scratchpad: a clamp, then a residual add with a clamp of its own, then a table. Unsigned tensors are
 stored as x - 128, zero points likewise.
 """
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from arrayloom.compiler.backend.area import Span
-from arrayloom.compiler.backend.hazards import NEVER, Indices, Ledger
+from arrayloom.compiler.backend.hazards import NEVER, HazardTracker, Indices
 from arrayloom.compiler.backend.tokens import Tokens
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.program import Stage
@@ -67,8 +67,8 @@ class Effects:
 class Stream:
     """Instructions in an order in which they may be executed one by one."""
 
-    chip: Ledger
-    memory: Ledger
+    chip: HazardTracker
+    memory: HazardTracker
     items: list[Item] = field(default_factory=list)
     step: int = 0
     _tokens: Tokens = field(default_factory=Tokens)

@@ -1,4 +1,4 @@
-"""ARRAY: tiles of weights from the FIFO, pixels through them, sums into accumulator halves."""
+"""ARRAY: tiles of weights from the FIFO, pixels through them, sums into accumulator banks."""
 
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Machine

@@ -1,4 +1,4 @@
-"""LOAD: memory to the FIFOs and to the activation memory."""
+"""LOAD: memory to the FIFOs and to the scratchpad."""
 
 from collections.abc import Iterator
 

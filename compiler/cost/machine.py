@@ -1,4 +1,4 @@
-"""What the units share: instruction queues, tokens, FIFOs, accumulator halves and the bus."""
+"""What the units share: instruction queues, tokens, FIFOs, accumulator banks and the bus."""
 
 from dataclasses import dataclass
 

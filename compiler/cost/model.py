@@ -16,7 +16,7 @@ def predict(program: Program, config: Config) -> Prediction:
     """What a run of ``program`` costs on ``config`` with the memory of ``arrayloom.compiler.cost.timing``.
 
     Instructions, bursts and tiles are timed one by one, words and pixels inside them are not; collisions in the banks of
-    the activation memory are left out.
+    the scratchpad are left out.
 
     Raises ``ProgramError`` when the program is for another configuration, ``CompileError`` when it would never end.
     """

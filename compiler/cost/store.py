@@ -1,4 +1,4 @@
-"""STORE: activation memory to memory."""
+"""STORE: scratchpad to memory."""
 
 from collections import deque
 

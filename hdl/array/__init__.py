@@ -1,4 +1,4 @@
-"""The ARRAY unit: everything between the activation memory, the weight FIFO and the POST unit's accumulator reads."""
+"""The ARRAY unit: everything between the scratchpad, the weight FIFO and the POST unit's accumulator reads."""
 
 from arrayloom.hdl.array.unit import ArrayUnit
 

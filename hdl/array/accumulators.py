@@ -1,4 +1,4 @@
-"""The accumulators: two halves of block RAM for each column, one filling while the other drains."""
+"""The accumulators: two banks of block RAM for each column, one filling while the other drains."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -16,13 +16,13 @@ HALVES = 2
 
 
 class AccumulatorGroup(wiring.Component):
-    """Both halves of the columns of one column group.
+    """Both banks of the columns of one column group.
 
     Pixels come in raster order; the n-th since ``start`` adds to the n-th sum, or replaces it when ``fresh``. Steps
     must be at least ``UPDATE`` cycles apart, which the weight loader sees to.
 
     Members: ``pixel`` (``PIXEL``); ``sums``, ``SUM_READ + SUM_SELECT`` cycles later; ``written``: the sum of a ``done``
-    pixel, the last of a half, is being written; ``enable``, ``half``, ``address``: a read of a half that is not being
+    pixel, the last of a bank, is being written; ``enable``, ``bank``, ``address``: a read of a bank that is not being
     filled; ``data``: what was read, ``MEMORY_LATENCY`` cycles later.
     """
 
@@ -34,22 +34,22 @@ class AccumulatorGroup(wiring.Component):
             "sums": In(self._sums),
             "written": Out(1),
             "enable": In(1),
-            "half": In(1),
+            "bank": In(1),
             "address": In(ceil_log2(config.accumulator_depth)),
             "data": Out(self._sums),
         })
 
     def elaborate(self, platform):
         m = Module()
-        half = Signal()
+        bank = Signal()
         with m.If(self.pixel.valid & self.pixel.done):
-            m.d.sync += half.eq(~half)
+            m.d.sync += bank.eq(~bank)
         index = self._index(m)
         valid = flag_line(m, self.pixel.valid, SUM_READ + SUM_SELECT + ACCUMULATE)
-        indices, halves = (data_line(m, value, valid[:-1]) for value in (index, half))
+        indices, banks = (data_line(m, value, valid[:-1]) for value in (index, bank))
         fresh = data_register(m, self.pixel.fresh, valid[0])
         enable = flag_line(m, self.enable, 2)
-        ask_half, read_half = data_line(m, self.half, enable[:2])[1:]
+        ask_half, read_half = data_line(m, self.bank, enable[:2])[1:]
         address = data_register(m, self.address, self.enable)
         before = Signal(self._sums, reset_less=True)
         totals = Signal(self._sums, reset_less=True)
@@ -58,17 +58,17 @@ class AccumulatorGroup(wiring.Component):
             memory = Memory(shape=self._sums, depth=self._config.accumulator_depth, init=[])
             m.submodules[f"half_{which}"] = memory
             read, write = memory.read_port(), memory.write_port()
-            fills = self.pixel.valid & (half == which)
+            fills = self.pixel.valid & (bank == which)
             m.d.comb += [
                 read.en.eq((fills & ~self.pixel.fresh) | (enable[1] & (ask_half == which))),
                 read.addr.eq(Mux(fills, index, address)),
-                write.en.eq(valid[-1] & (halves[-1] == which)),
+                write.en.eq(valid[-1] & (banks[-1] == which)),
                 write.addr.eq(indices[-1]),
                 write.data.eq(totals),
             ]
             outputs.append(read.data)
         with m.If(valid[SUM_READ]):
-            chosen = Mux(halves[SUM_READ], outputs[1].as_value(), outputs[0].as_value())
+            chosen = Mux(banks[SUM_READ], outputs[1].as_value(), outputs[0].as_value())
             m.d.sync += before.as_value().eq(Mux(fresh, 0, chosen))
         with m.If(valid[SUM_READ + SUM_SELECT]):
             for column in range(self._config.column_stage):

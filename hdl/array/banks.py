@@ -1,4 +1,4 @@
-"""Who owns the accumulator halves: taken in turn by the sequencer, given to the POST unit, given back."""
+"""Who owns the accumulator banks: taken in turn by the sequencer, given to the POST unit, given back."""
 
 from amaranth import Module, Signal
 from amaranth.lib import wiring
@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from arrayloom.hdl.array.accumulators import HALVES
 
 
-class Halves(wiring.Component):
-    """Counts halves; they are used in turn, so counts say all.
+class AccumulatorBanks(wiring.Component):
+    """Counts banks; they are used in turn, so counts say all.
 
     Members: ``free``: one is empty; ``taken``: the sequencer takes it; ``written``: the oldest taken one is complete;
     ``available``: a complete one is there; ``drain``: which; ``release``: it is empty again; ``used``: how many are not

@@ -16,7 +16,7 @@ class Decoder(wiring.Component):
     """Three stages: hold the instruction, hold its products, and then its plan, whose legality is known.
 
     ``illegal`` is a pulse; nothing is accepted after it until reset. An instruction is illegal when a count is zero,
-    its region exceeds an accumulator half, reserved bits are set, or ``first`` does not fit whether a half is in use.
+    its region exceeds an accumulator bank, reserved bits are set, or ``first`` does not fit whether a bank is in use.
 
     Members: ``instruction`` (stream of raw instructions), ``plan`` (stream of ``plan_layout``), ``illegal``, ``busy``
     while it holds an instruction.

@@ -54,5 +54,5 @@ PIXEL = data.StructLayout({
     "valid": 1,     # a pixel
     "start": 1,     # the first of its step: weights change
     "fresh": 1,     # overwrites what the accumulators hold
-    "done": 1,      # the last of a half
+    "done": 1,      # the last of a bank
 })

@@ -14,9 +14,9 @@ from arrayloom.isa.instructions import WORD_ADDRESS
 class Streamer(wiring.Component):
     """Walks the region of a step; takes the next step with the last pixel of this one.
 
-    A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``half_free``.
+    A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``bank_free``.
 
-    Members: ``step`` (stream of ``step_layout``, whose ``ready`` means taken), ``tile_ready``, ``half_free``;
+    Members: ``step`` (stream of ``step_layout``, whose ``ready`` means taken), ``tile_ready``, ``bank_free``;
     ``working`` in a cycle that generates a pixel. One cycle (``REQUEST``) after that cycle: ``read`` with ``address`` and
     ``bank`` when the pixel lies in the source, ``outside`` with the byte ``padding`` when not, ``pixel`` (``PIXEL``), and
     ``retired`` with the last pixel of an instruction.
@@ -27,7 +27,7 @@ class Streamer(wiring.Component):
         super().__init__({
             "step": In(stream.Signature(step_layout(config))),
             "tile_ready": In(1),
-            "half_free": In(1),
+            "bank_free": In(1),
             "working": Out(1),
             "read": Out(1),
             "address": Out(WORD_ADDRESS),
@@ -50,7 +50,7 @@ class Streamer(wiring.Component):
         m.d.comb += [
             last.eq(row_end & last_row),
             self.working.eq(working),
-            self.step.ready.eq((~working | last) & self.tile_ready & (self.half_free | ~self.step.payload.fresh)),
+            self.step.ready.eq((~working | last) & self.tile_ready & (self.bank_free | ~self.step.payload.fresh)),
         ]
         new = self.step.payload
         with m.If(self.step.valid & self.step.ready):

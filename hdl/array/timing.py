@@ -7,13 +7,13 @@ from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY
 from arrayloom.isa.config import Config
 
 TAKE = 1            # from the cycle that takes a step to the one that generates its first pixel
-REQUEST = 1         # from there to the request on the activation memory's port
+REQUEST = 1         # from there to the request on the scratchpad's port
 WEIGHT_REGISTER = 1     # from the weight FIFO's word to the loader's
 ACTIVATION = 1      # from a row stage's input to the register that multiplies
 MULTIPLY = 1        # from there to the products
 ADD = 1             # from there to the partial sum
 SUM_READ = 1        # reading what is accumulated so far
-SUM_SELECT = 1      # choosing the half
+SUM_SELECT = 1      # choosing the bank
 ACCUMULATE = 1      # adding to it
 SUM_WRITE = 1       # writing it back
 

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from arrayloom.hdl.array.accumulators import HALVES, AccumulatorGroup
-from arrayloom.hdl.array.banks import Halves
+from arrayloom.hdl.array.banks import AccumulatorBanks
 from arrayloom.hdl.array.decoder import Decoder
 from arrayloom.hdl.array.expander import Expander
 from arrayloom.hdl.array.loader import WeightLoader
@@ -23,11 +23,11 @@ from arrayloom.isa.registers import Cause
 class ArrayUnit(wiring.Component):
     """Executes ``Convolve`` instructions; tiles and instructions follow each other without a pause while weights last.
 
-    An instruction retires when its last activation is being read; a half becomes available to the POST unit by itself.
+    An instruction retires when its last activation is being read; a bank becomes available to the POST unit by itself.
 
-    Members: ``unit`` towards the issue queue; ``read``, a port of the activation memory that is always ready;
-    ``weights``, the reading end of the weight FIFO; ``accumulator``, the full half towards the POST unit; ``used`` and
-    ``full``, the halves that are not empty and those that are complete; ``data_left`` while a half is not empty, or a
+    Members: ``unit`` towards the issue queue; ``read``, a port of the scratchpad that is always ready;
+    ``weights``, the reading end of the weight FIFO; ``accumulator``, the full bank towards the POST unit; ``used`` and
+    ``full``, the banks that are not empty and those that are complete; ``data_left`` while a bank is not empty, or a
     tile has left the FIFO that no step has taken.
     """
 
@@ -49,26 +49,26 @@ class ArrayUnit(wiring.Component):
         m.submodules.expander = expander = Expander(self._config)
         m.submodules.streamer = streamer = Streamer(self._config)
         m.submodules.loader = loader = WeightLoader(self._config)
-        m.submodules.halves = halves = Halves()
+        m.submodules.banks = banks = AccumulatorBanks()
         wiring.connect(m, decoder.plan, expander.plan)
         wiring.connect(m, expander.step, streamer.step)
         wiring.connect(m, wiring.flipped(self.unit.instruction), decoder.instruction)
         wiring.connect(m, loader.weights, wiring.flipped(self.weights))
         taken = streamer.step.valid & streamer.step.ready
         m.d.comb += [
-            streamer.tile_ready.eq(loader.ready), streamer.half_free.eq(halves.free),
-            loader.taken.eq(taken), halves.taken.eq(taken & streamer.step.payload.fresh),
-            halves.release.eq(self.accumulator.release),
-            self.accumulator.available.eq(halves.available), self.data_left.eq((halves.used != 0) | loader.holds),
-            self.used.eq(halves.used), self.full.eq(halves.full),
+            streamer.tile_ready.eq(loader.ready), streamer.bank_free.eq(banks.free),
+            loader.taken.eq(taken), banks.taken.eq(taken & streamer.step.payload.fresh),
+            banks.release.eq(self.accumulator.release),
+            self.accumulator.available.eq(banks.available), self.data_left.eq((banks.used != 0) | loader.holds),
+            self.used.eq(banks.used), self.full.eq(banks.full),
             self.read.valid.eq(streamer.read), self.read.address.eq(streamer.address),
             self.read.bank.eq(streamer.bank),
             self.unit.retired.eq(streamer.retired), self.unit.illegal.eq(decoder.illegal),
         ]
         pixels = self._pixels(m, streamer)
         sums = self._multiply(m, streamer, loader, pixels[WORD - REQUEST])
-        self._accumulate(m, halves, sums, pixels)
-        self._report(m, streamer, loader, halves, decoder)
+        self._accumulate(m, banks, sums, pixels)
+        self._report(m, streamer, loader, banks, decoder)
         return m
 
     def _pixels(self, m, streamer):
@@ -95,26 +95,26 @@ class ArrayUnit(wiring.Component):
         ]
         return systolic.sums
 
-    def _accumulate(self, m, halves, sums, pixels):
+    def _accumulate(self, m, banks, sums, pixels):
         timing = Timing(self._config)
         columns = self._config.column_stage
         for index in range(timing.column_groups):
             m.submodules[f"accumulators_{index}"] = group = AccumulatorGroup(self._config)
             m.d.comb += [
                 group.pixel.eq(pixels[WORD - REQUEST + timing.tag + index]),
-                group.enable.eq(self.accumulator.enable), group.half.eq(halves.drain),
+                group.enable.eq(self.accumulator.enable), group.bank.eq(banks.drain),
                 group.address.eq(self.accumulator.address),
             ]
             for column in range(columns):
                 m.d.comb += [group.sums[column].eq(sums[index * columns + column]),
                              self.accumulator.data[index * columns + column].eq(group.data[column])]
-        m.d.comb += halves.written.eq(group.written)
+        m.d.comb += banks.written.eq(group.written)
 
-    def _report(self, m, streamer, loader, halves, decoder):
+    def _report(self, m, streamer, loader, banks, decoder):
         cause = Signal(Cause)
         with m.If(streamer.working):
             m.d.sync += cause.eq(Cause.COMPUTING)
-        with m.Elif(streamer.step.valid & streamer.step.payload.fresh & ~halves.free):
+        with m.Elif(streamer.step.valid & streamer.step.payload.fresh & ~banks.free):
             m.d.sync += cause.eq(Cause.DRAINING)
         with m.Elif(streamer.step.valid & ~loader.ready):
             m.d.sync += cause.eq(Cause.WEIGHTS)

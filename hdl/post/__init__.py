@@ -1,4 +1,4 @@
-"""The POST unit: what happens to sums and bytes between the array, the activation memory and themselves."""
+"""The POST unit: what happens to sums and bytes between the array, the scratchpad and themselves."""
 
 from arrayloom.hdl.post.unit import Post
 

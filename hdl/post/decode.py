@@ -7,13 +7,13 @@ from amaranth.lib.wiring import Component, In, Out
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
 from arrayloom.hdl.post.records import REGION, RESIDUAL, SETTINGS, TERM, WINDOW, WORK, Origin
 from arrayloom.hdl.post.tokens import choose
-from arrayloom.isa.instructions import Drain, Pool, PoolKind, Vector
+from arrayloom.isa.instructions import Drain, Elementwise, Pool, PoolKind
 
 _ORIGINS = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 
 
 class Decode(Component):
-    """Combinational. A Vector is a maximum over windows of one word; only a Drain reads no window.
+    """Combinational. A Elementwise is a maximum over windows of one word; only a Drain reads no window.
 
     Members
     -------
@@ -39,21 +39,22 @@ class Decode(Component):
 
     def elaborate(self, platform):
         m = Module()
-        drain, vector, pool = (data.View(instruction_layout(cls), self.instruction) for cls in (Drain, Vector, Pool))
-        is_pool, is_vector = drain.opcode == Pool.OPCODE, drain.opcode == Vector.OPCODE
+        drain, elementwise, pool = (data.View(instruction_layout(cls), self.instruction)
+                                    for cls in (Drain, Elementwise, Pool))
+        is_pool, is_elementwise = drain.opcode == Pool.OPCODE, drain.opcode == Elementwise.OPCODE
         kinds = [_ORIGINS.get(kind, Origin.BYTES).value for kind in range(4)]
-        origin = Mux(is_pool, choose(pool.kind, kinds), Mux(is_vector, Origin.BYTES.value, Origin.ACCUMULATOR.value))
+        origin = Mux(is_pool, choose(pool.kind, kinds), Mux(is_elementwise, Origin.BYTES.value, Origin.ACCUMULATOR.value))
         m.d.comb += [
             self.work.origin.eq(origin), self.window.origin.eq(origin), self.work.add.eq(drain.add & ~is_pool),
-            self.reads.eq(is_pool | is_vector), self.averages.eq(is_pool & (pool.kind == PoolKind.AVERAGE)),
+            self.reads.eq(is_pool | is_elementwise), self.averages.eq(is_pool & (pool.kind == PoolKind.AVERAGE)),
             self.adds.eq(self.work.add),
         ]
-        self._common(m, drain, is_vector | (is_pool & (pool.kind != PoolKind.SUM)))
-        self._window(m, vector, pool, is_pool)
+        self._common(m, drain, is_elementwise | (is_pool & (pool.kind != PoolKind.SUM)))
+        self._window(m, elementwise, pool, is_pool)
         m.d.comb += [self.term[name].eq(pool[name]) for name in TERM.members]
         m.d.comb += self.legal.eq(
             drain.height.any() & drain.width.any() & Mux(is_pool, self._sane_pool(pool), Mux(
-                is_vector, ~vector.reserved.any(), (drain.opcode == Drain.OPCODE) & ~drain.reserved.any())))
+                is_elementwise, ~elementwise.reserved.any(), (drain.opcode == Drain.OPCODE) & ~drain.reserved.any())))
         return m
 
     @staticmethod
@@ -77,8 +78,9 @@ class Decode(Component):
             self.residual.drains.eq(drain.opcode == Drain.OPCODE),
         ]
 
-    def _window(self, m, vector, pool, is_pool):
-        of_vector = {"source": vector.source, "row_pitch": vector.source_pitch, "source_height": vector.height,
-                     "source_width": vector.width, "origin_y": C(0), "origin_x": C(0)}
+    def _window(self, m, elementwise, pool, is_pool):
+        of_elementwise = {
+            "source": elementwise.source, "row_pitch": elementwise.source_pitch, "source_height": elementwise.height,
+            "source_width": elementwise.width, "origin_y": C(0), "origin_x": C(0)}
         for name in set(WINDOW.members) - {"origin", "height", "width"}:
-            m.d.comb += self.window[name].eq(Mux(is_pool, pool[name], of_vector.get(name, C(1))))
+            m.d.comb += self.window[name].eq(Mux(is_pool, pool[name], of_elementwise.get(name, C(1))))

@@ -1,4 +1,4 @@
-"""Prefetch of operands from the activation memory: words under windows, and residual words."""
+"""Prefetch of operands from the scratchpad: words under windows, and residual words."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream

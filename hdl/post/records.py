@@ -15,7 +15,7 @@ class Origin(enum.Enum, shape=2):
     """Where the values that enter the lanes come from."""
 
     ACCUMULATOR = 0
-    BYTES = 1       # words of the activation memory, or maxima of them
+    BYTES = 1       # words of the scratchpad, or maxima of them
     SUM = 2
     AVERAGE = 3
 
@@ -37,7 +37,7 @@ _DRAIN = instruction_layout(Drain)
 
 REGION = data.StructLayout(
     {"start": _DRAIN["destination"].shape, "pitch": _DRAIN["destination_pitch"].shape} | _REGION)
-RESIDUAL = data.StructLayout({"region": REGION, "drains": 1})     # it may not be read before the Drain's half is full
+RESIDUAL = data.StructLayout({"region": REGION, "drains": 1})     # it may not be read before the Drain's bank is full
 WINDOW = data.StructLayout(
     {"origin": Origin} | _REGION
     | fields(Pool, "source", "row_pitch", "source_height", "source_width", "origin_y", "origin_x", "stride_y",

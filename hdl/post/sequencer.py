@@ -26,8 +26,8 @@ class Sequencer(Component):
         Parameters for a word, or those of an average, are there.
     table : In(1)
         A table is there.
-    half : In(1)
-        A full accumulator half is there that is not being released.
+    bank : In(1)
+        A full accumulator bank is there that is not being released.
     operand : In(one bit for each Origin)
         A word of that origin is there; that of ACCUMULATOR is not looked at.
     residual : In(1)
@@ -44,8 +44,8 @@ class Sequencer(Component):
     pixel : Out
         Number of the word in its instruction.
     launch : Out(1)
-        A pulse: the residual of the Drain whose turn it is may be read. A Drain reads nothing before its half is full,
-        so that whatever the half had to wait for is complete.
+        A pulse: the residual of the Drain whose turn it is may be read. A Drain reads nothing before its bank is full,
+        so that whatever the bank had to wait for is complete.
     averaging : Out(1)
         The instruction whose turn it is averages, and its thresholds are there.
     cause : Out
@@ -58,7 +58,7 @@ class Sequencer(Component):
         super().__init__({
             "work": In(stream.Signature(WORK)),
             "parameters": In(1), "thresholds": In(1), "table": In(1),
-            "half": In(1), "operand": In(len(Origin)), "residual": In(1), "space": In(1), "gathering": In(1),
+            "bank": In(1), "operand": In(len(Origin)), "residual": In(1), "space": In(1), "gathering": In(1),
             "group": Out(stream.Signature(self.token, always_ready=True)), "word": Out(1),
             "takes": Out(len(Origin)),
             "pixel": Out(ceil_log2(config.accumulator_depth)), "averaging": Out(1), "launch": Out(1),
@@ -80,7 +80,7 @@ class Sequencer(Component):
             go.eq(active & (group.any() | (start_ok & word_ok))),
             self.averaging.eq(active & needs.origin[Origin.AVERAGE.value] & start_ok),
             self.pixel.eq(pixel), self.word.eq(go & ~group.any()), self.takes.eq(Mux(self.word, needs.origin, 0)),
-            self.launch.eq(launches & self.half),
+            self.launch.eq(launches & self.bank),
         ]
         with m.If(self.launch):
             m.d.sync += launches.eq(0)
@@ -132,7 +132,7 @@ class Sequencer(Component):
         return (~needs.parameters | self.parameters) & (~averages | self.thresholds) & (~needs.table | self.table)
 
     def _there(self, needs):
-        return self._constants(needs) & (~_drains(needs) | self.half)
+        return self._constants(needs) & (~_drains(needs) | self.bank)
 
     def _token(self, m, now, go, started, group, final, closing):
         token, last = self.group.payload, final & closing
@@ -151,7 +151,7 @@ class Sequencer(Component):
         with m.Elif(~start_ok & ~self._constants(needs)):
             m.d.comb += self.cause.eq(Cause.WEIGHTS)
         with m.Elif(~start_ok):
-            m.d.comb += self.cause.eq(Mux(_drains(needs) & ~self.half, Cause.SUMS, Cause.OVERHEAD))
+            m.d.comb += self.cause.eq(Mux(_drains(needs) & ~self.bank, Cause.SUMS, Cause.OVERHEAD))
         with m.Elif(self.gathering):
             m.d.comb += self.cause.eq(Cause.COMPUTING)
         with m.Else():

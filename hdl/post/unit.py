@@ -34,7 +34,7 @@ WRITE = 3   # cycles from a word's last group to the write that makes room for a
 
 
 class Post(Component):
-    """Drains accumulators, pools, and passes over the activation memory; several instructions are inside at a time.
+    """Drains accumulators, pools, and passes over the scratchpad; several instructions are inside at a time.
 
     Operands are prefetched, so an instruction's reads may come before the last write of the one before: instructions
     that depend on each other are told apart by the unit's own ``wait`` bit.
@@ -43,7 +43,7 @@ class Post(Component):
     -------
     unit : Out(unit_signature)
     accumulator : Out(accumulator_read_signature)
-        ``available`` speaks of the next half from the cycle after ``release`` on.
+        ``available`` speaks of the next bank from the cycle after ``release`` on.
     read : Out(read_port_signature)
     write : Out(write_port_signature)
     parameters, tables : In(sink_signature)
@@ -179,7 +179,7 @@ class Post(Component):
             sequencer.operand[Origin.SUM.value].eq(self.total.complete),
             sequencer.operand[Origin.AVERAGE.value].eq(self.average.complete),
             self.total.take.eq(takes[Origin.SUM]), self.average.take.eq(takes[Origin.AVERAGE]),
-            sequencer.half.eq(self.accumulator.available & ~self.accumulator.release),
+            sequencer.bank.eq(self.accumulator.available & ~self.accumulator.release),
             sequencer.gathering.eq(self.gather.busy | self.average.busy),
             sequencer.parameters.eq(self.parameter_fifo.word), sequencer.thresholds.eq(self.parameter_fifo.thresholds),
             sequencer.table.eq(self.table_fifo.some),

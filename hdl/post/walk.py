@@ -18,12 +18,12 @@ _LAST = data.StructLayout(dict.fromkeys(_COUNTS, 1))
 
 
 def place_layout(config: Config) -> data.StructLayout:
-    """A word of a region, with its bank in the activation memory; ``last`` of its region."""
+    """A word of a region, with its bank in the scratchpad; ``last`` of its region."""
     return data.StructLayout({"address": WORD_ADDRESS, "bank": range(config.activation_banks), "last": 1})
 
 
 def tap_layout(config: Config) -> data.StructLayout:
-    """A word under a window, with its bank in the activation memory.
+    """A word under a window, with its bank in the scratchpad.
 
     ``inside``: there is a word at the address; ``first`` tap of the instruction; ``last`` tap of its output.
     """

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from arrayloom.host.runtime.progress import Moment, Progress
+from arrayloom.host.runtime.progress import Progress, Snapshot
 
 
 @contextmanager
@@ -31,20 +31,20 @@ def show(title: str, console: Console | None = None) -> Iterator[Progress]:
         task = bar.add_task(title, total=1.0, figures="")
         begin, last = time.perf_counter(), 0.0
 
-        def update(moment: Moment) -> None:
+        def update(snapshot: Snapshot) -> None:
             nonlocal begin, last
-            if moment.share < last:
+            if snapshot.share < last:
                 bar.reset(task)
                 begin = time.perf_counter()
-            last = moment.share
+            last = snapshot.share
             seconds = time.perf_counter() - begin
-            bar.update(task, completed=moment.share, description=f"{title} {moment.layer}".strip(),
-                       figures=_figures(moment, seconds))
+            bar.update(task, completed=snapshot.share, description=f"{title} {snapshot.layer}".strip(),
+                       figures=_figures(snapshot, seconds))
 
         yield update
 
 
-def _figures(moment: Moment, seconds: float) -> str:
-    if moment.cycles is None:
-        return f"{moment.done:,} of {moment.count:,} instructions"
-    return f"{moment.cycles:,} cycles, {moment.cycles / max(seconds, 1e-9) / 1e6:.2f} M cycles/s"
+def _figures(snapshot: Snapshot, seconds: float) -> str:
+    if snapshot.cycles is None:
+        return f"{snapshot.done:,} of {snapshot.count:,} instructions"
+    return f"{snapshot.cycles:,} cycles, {snapshot.cycles / max(seconds, 1e-9) / 1e6:.2f} M cycles/s"

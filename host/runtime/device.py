@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from arrayloom.host.runtime.progress import Moment, Progress, layers_of
+from arrayloom.host.runtime.progress import Progress, Snapshot, layers_of
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
@@ -51,7 +51,7 @@ class EmulatorDevice:
 
 def _observer(program: Program, progress: Progress) -> Callable[[int], None]:
     layers, count = layers_of(program), len(program)
-    return lambda index: progress(Moment(index + 1, count, layers[index], (index + 1) / count))
+    return lambda index: progress(Snapshot(index + 1, count, layers[index], (index + 1) / count))
 
 
 def open_device(backend: str, config: Config) -> Device:

@@ -11,8 +11,8 @@ from arrayloom.isa.program import Program
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A run at some moment.
+class Snapshot:
+    """A run at some snapshot.
 
     Attributes:
         done: instructions complete.
@@ -29,10 +29,10 @@ class Moment:
     cycles: int | None = None
 
 
-Progress = Callable[[Moment], None]
+Progress = Callable[[Snapshot], None]
 
 
-class Course:
+class ProgressModel:
     """What a program has to do, so that a run of it can be placed.
 
     The share is that of the array's cycles, which are known exactly and make up nearly all of a run; of the instructions
@@ -46,13 +46,13 @@ class Course:
         work = [_array_cycles(one) for one in instructions if isinstance(one, Convolve)]
         self._work = np.concatenate([[0], np.cumsum(work)])
 
-    def after(self, retired: dict[Unit, int], cycles: int) -> Moment:
-        """The moment in which each unit has completed so many instructions."""
+    def after(self, retired: dict[Unit, int], cycles: int) -> Snapshot:
+        """The snapshot in which each unit has completed so many instructions."""
         ahead = [own[retired[unit]] for unit, own in self.own.items() if retired[unit] < len(own)]
         done, count = sum(retired.values()), len(self.layers)
         total = int(self._work[-1])
         share = int(self._work[retired[Unit.ARRAY]]) / total if total else done / count
-        return Moment(done, count, self.layers[min(ahead)] if ahead else "", share, cycles)
+        return Snapshot(done, count, self.layers[min(ahead)] if ahead else "", share, cycles)
 
 
 def layers_of(program: Program) -> list[str]:

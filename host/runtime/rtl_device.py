@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from arrayloom.host.runtime.device import DeviceError
 from arrayloom.host.runtime.driver import Driver
-from arrayloom.host.runtime.progress import Course, Progress
+from arrayloom.host.runtime.progress import Progress, ProgressModel
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.host.runtime.stall import describe
 from arrayloom.host.runtime.waves import Waves
@@ -85,5 +85,5 @@ class RtlDevice:
 
 
 def _observer(driver: Driver, progress: Progress) -> Callable[[], None]:
-    course = Course(driver.program)
-    return lambda: progress(course.after(driver.retired(), driver.read_64(Register.CYCLES)))
+    model = ProgressModel(driver.program)
+    return lambda: progress(model.after(driver.retired(), driver.read_64(Register.CYCLES)))

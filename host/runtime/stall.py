@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from arrayloom.host.runtime.driver import Driver
-from arrayloom.host.runtime.progress import Course
+from arrayloom.host.runtime.progress import ProgressModel
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit, Units
 from arrayloom.isa.registers import ERROR_TEXT, TOKEN_BITS, Block, Cause, Register, StateWord, StatusWord
@@ -13,11 +13,11 @@ MEANING = {
     Cause.COMPUTING: "computing",
     Cause.TOKEN: "waiting for a token",
     Cause.WEIGHTS: "waiting for weights, parameters or a table",
-    Cause.ACTIVATIONS: "waiting for the activation memory",
+    Cause.ACTIVATIONS: "waiting for the scratchpad",
     Cause.MEMORY: "waiting for memory",
-    Cause.DRAINING: "waiting for an accumulator half to be drained",
+    Cause.DRAINING: "waiting for an accumulator bank to be drained",
     Cause.SPACE: "waiting for room",
-    Cause.SUMS: "waiting for a full accumulator half",
+    Cause.SUMS: "waiting for a full accumulator bank",
     Cause.OVERHEAD: "between steps of an instruction",
 }
 
@@ -30,7 +30,7 @@ def describe(driver: Driver, status: StatusWord) -> str:
 class _Report:
     def __init__(self, driver: Driver) -> None:
         self.driver, self.read, self.program = driver, driver.read, driver.program
-        self.course, self.instructions = Course(driver.program), list(driver.program)
+        self.model, self.instructions = ProgressModel(driver.program), list(driver.program)
         self.retired = driver.retired()
 
     def lines(self, status: StatusWord) -> Iterator[str]:
@@ -49,7 +49,7 @@ class _Report:
 
     def _unit(self, unit: Unit) -> Iterator[str]:
         state = StateWord.decode(self.read(Register.STATE + 4 * unit))
-        own, done = self.course.own[unit], self.retired[unit]
+        own, done = self.model.own[unit], self.retired[unit]
         yield (f"  {unit.name}: {MEANING[state.cause]}; {done} of {len(own)} instructions complete, {state.in_flight} in "
                f"flight, {state.waiting} waiting; tokens held: {self._tokens(unit)}")
         if done < len(own):
@@ -71,7 +71,7 @@ class _Report:
         """The token that an instruction lacks, and who would give it."""
         if giver is unit:
             return f"the end of {unit.name}'s own earlier instructions"
-        giving = (index for index in self.course.own[giver][self.retired[giver]:]
+        giving = (index for index in self.model.own[giver][self.retired[giver]:]
                   if self.instructions[index].signal >> unit & 1)
         index = next(giving, None)
         if index is None:
@@ -79,15 +79,15 @@ class _Report:
         return f"a token of {giver.name}, which the end of {self._instruction(index)} gives"
 
     def _instruction(self, index: int) -> str:
-        layer = self.course.layers[index]
+        layer = self.model.layers[index]
         return f"instruction {index}{f' of layer {layer!r}' if layer else ''}: {self.instructions[index]}"
 
 
 def _stores(driver: Driver, config: Config) -> Iterator[str]:
     read = driver.read
-    halves, bursts = read(Register.HALVES), read(Register.BURSTS)
+    halves, bursts = read(Register.ACCUMULATOR_BANKS), read(Register.BURSTS)
     yield (f"  weight FIFO: {read(Register.WEIGHTS_HELD)} of {config.weight_words} words; parameter FIFO: "
            f"{read(Register.PARAMETERS_HELD)} of {config.parameter_entries} entries; tables: "
            f"{read(Register.TABLES_HELD)} of {config.table_pages} pages")
-    yield f"  accumulator halves: {halves & 0xFF} of 2 in use, {halves >> 8 & 0xFF} full"
+    yield f"  accumulator banks: {halves & 0xFF} of 2 in use, {halves >> 8 & 0xFF} full"
     yield f"  bus: {bursts & 0xFF} bursts of reads and {bursts >> 8 & 0xFF} of writes under way"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.instructions import Convolve
-from arrayloom.sim.emulator.machine import HALVES, EmulatorError, Machine, Sums
+from arrayloom.sim.emulator.machine import ACCUMULATOR_BANKS, EmulatorError, Machine, Sums
 from arrayloom.sim.emulator.window import window
 
 EXACT_TERMS = 512   # products of 9 by 8 bits that float32 adds without rounding
@@ -25,7 +25,7 @@ class Convolver:
         machine, size = self.machine, self.machine.config.size
         pixels = instruction.height * instruction.width
         if not 0 < pixels <= machine.config.accumulator_depth:
-            raise EmulatorError(f"{pixels} pixels: an accumulator half holds 1 to {machine.config.accumulator_depth}")
+            raise EmulatorError(f"{pixels} pixels: an accumulator bank holds 1 to {machine.config.accumulator_depth}")
         rows = instruction.blocks * instruction.taps_y * instruction.taps_x
         tiles = machine.take_words(rows * instruction.repeats * size)
         weights = tiles.reshape(rows, instruction.repeats, size, size)
@@ -40,16 +40,16 @@ class Convolver:
     def _accumulate(self, instruction: Convolve, sums: Sums) -> None:
         machine = self.machine
         if instruction.first:
-            if machine.half is not None or len(machine.full) >= HALVES:
-                raise EmulatorError("an accumulator half is begun while none is empty")
-            machine.half = sums
+            if machine.bank is not None or len(machine.full) >= ACCUMULATOR_BANKS:
+                raise EmulatorError("an accumulator bank is begun while none is empty")
+            machine.bank = sums
         else:
-            if machine.half is None or machine.half.shape != sums.shape:
-                raise EmulatorError("an accumulator half is continued that was not begun with as many pixels")
-            machine.half += sums
+            if machine.bank is None or machine.bank.shape != sums.shape:
+                raise EmulatorError("an accumulator bank is continued that was not begun with as many pixels")
+            machine.bank += sums
         if instruction.last:
-            machine.full.append(machine.half)
-            machine.half = None
+            machine.full.append(machine.bank)
+            machine.bank = None
 
     def _gather(self, instruction: Convolve) -> NDArray[np.float32]:
         """float32[pixels, blocks * taps * size]."""
@@ -67,7 +67,7 @@ class Convolver:
         everywhere = addresses + offsets
         self._range = int(everywhere.min()), int(everywhere.max()) + 1
         if self._range[1] > self.machine.config.activation_words:
-            raise EmulatorError(f"word {self._range[1] - 1} lies outside the activation memory")
+            raise EmulatorError(f"word {self._range[1] - 1} lies outside the scratchpad")
         words = self.machine.activations[everywhere]
         if not inside.all():
             words[:, ~inside] = i.padding

@@ -14,6 +14,7 @@ from arrayloom.isa.image import Memory, build_memory, read_slot, write_inputs
 from arrayloom.isa.instructions import (
     Convolve,
     Drain,
+    Elementwise,
     End,
     LoadActivations,
     LoadParameters,
@@ -21,7 +22,6 @@ from arrayloom.isa.instructions import (
     LoadWeights,
     Pool,
     Store,
-    Vector,
 )
 from arrayloom.isa.layout import from_signed
 from arrayloom.isa.program import Program, Stage
@@ -124,6 +124,6 @@ def _actions(machine: Machine, poster: Poster, convolver: Convolver) -> dict[typ
         Store: lambda i: transfer.store(machine, i),
         Convolve: convolver.run,
         Drain: poster.drain,
-        Vector: poster.vector,
+        Elementwise: poster.elementwise,
         Pool: poster.pool,
     }

@@ -10,7 +10,7 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import Instruction, Unit
 
-HALVES = 2
+ACCUMULATOR_BANKS = 2
 
 Words = NDArray[np.int8]
 Sums = NDArray[np.int32]
@@ -25,7 +25,7 @@ class Machine:
     """State of the accelerator.
 
     ``memory``: uint8, from the program's memory base; ``activations``: int8[words, size]; ``weights``, ``parameters``,
-    ``tables``: the FIFOs that LOAD fills, oldest first; ``half``: int32[pixels, size] being filled; ``full``: those
+    ``tables``: the FIFOs that LOAD fills, oldest first; ``bank``: int32[pixels, size] being filled; ``full``: those
     that wait to be drained; ``tokens[consumer][producer]``.
     """
 
@@ -35,7 +35,7 @@ class Machine:
     weights: deque[Words] = field(default_factory=deque)
     parameters: deque[NDArray[np.uint32]] = field(default_factory=deque)
     tables: deque[Words] = field(default_factory=deque)
-    half: Sums | None = None
+    bank: Sums | None = None
     full: deque[Sums] = field(default_factory=deque)
     tokens: NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(Unit), len(Unit)), np.int64))
 
@@ -80,6 +80,6 @@ class Machine:
         """What a program may not leave behind."""
         found = [f"{int(count)} tokens of {Unit(p).name} for {Unit(c).name}"
                  for (c, p), count in np.ndenumerate(self.tokens) if count]
-        names = {"weights": self.weights, "parameters": self.parameters, "tables": self.tables, "full halves": self.full}
+        names = {"weights": self.weights, "parameters": self.parameters, "tables": self.tables, "full banks": self.full}
         found += [name for name, fifo in names.items() if fifo]
-        return found + (["a half-filled accumulator"] if self.half is not None else [])
+        return found + (["a bank-filled accumulator"] if self.bank is not None else [])

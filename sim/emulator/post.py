@@ -1,4 +1,4 @@
-"""The POST instructions: Drain, Vector and Pool."""
+"""The POST instructions: Drain, Elementwise and Pool."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa import arithmetic
-from arrayloom.isa.instructions import THRESHOLDS, Drain, Pool, PoolKind, PostInstruction, ResidualInstruction, Vector
+from arrayloom.isa.instructions import THRESHOLDS, Drain, Elementwise, Pool, PoolKind, PostInstruction, ResidualInstruction
 from arrayloom.isa.program import Stage
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
 from arrayloom.sim.emulator.window import window
@@ -27,15 +27,15 @@ class Poster:
 
     def drain(self, i: Drain) -> None:
         if not self.machine.full:
-            raise EmulatorError("no full accumulator half to drain")
-        half = self.machine.full.popleft()
-        if len(half) != i.height * i.width:
-            raise EmulatorError(f"{i.height} x {i.width} pixels drained from a half of {len(half)}")
+            raise EmulatorError("no full accumulator bank to drain")
+        bank = self.machine.full.popleft()
+        if len(bank) != i.height * i.width:
+            raise EmulatorError(f"{i.height} x {i.width} pixels drained from a bank of {len(bank)}")
         entries = self._parameters(i, self.machine.config.groups)
-        own = _requantize(half, entries, i)
+        own = _requantize(bank, entries, i)
         self._finish(i, own.reshape(i.height, i.width, -1))
 
-    def vector(self, i: Vector) -> None:
+    def elementwise(self, i: Elementwise) -> None:
         source = self.machine.activations[self._region(i.source, i.source_pitch, i)]
         self._finish(i, np.clip(source, np.int8(i.low), np.int8(i.high)))
 
@@ -125,7 +125,7 @@ class Poster:
     def _region(self, first: int, pitch: int, i: PostInstruction) -> NDArray[np.int64]:
         addresses = first + (np.arange(i.height) * pitch)[:, None] + np.arange(i.width)
         if addresses.size == 0 or addresses[-1, -1] >= self.machine.config.activation_words:
-            raise EmulatorError(f"a region of {i.height} x {i.width} words from {first} leaves the activation memory")
+            raise EmulatorError(f"a region of {i.height} x {i.width} words from {first} leaves the scratchpad")
         return addresses
 
 

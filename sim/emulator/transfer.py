@@ -39,7 +39,7 @@ def chip_runs(machine: Machine, first: int, instruction: LoadActivations | Store
     starts = first + np.arange(instruction.rows) * instruction.chip_pitch
     addresses = starts[:, None] + np.arange(instruction.words)
     if addresses.size == 0 or addresses.max() >= machine.config.activation_words:
-        raise EmulatorError(f"{instruction}: outside the activation memory of {machine.config.activation_words} words")
+        raise EmulatorError(f"{instruction}: outside the scratchpad of {machine.config.activation_words} words")
     return addresses
 
 

@@ -11,10 +11,10 @@ from arrayloom.hdl.axi import Bus
 from arrayloom.hdl.fetch import BUFFER_BYTES, Fetch
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
-from arrayloom.isa.instructions import Convolve, Drain, End, LoadTable, LoadWeights, Pool, Store, Vector
+from arrayloom.isa.instructions import Convolve, Drain, Elementwise, End, LoadTable, LoadWeights, Pool, Store
 from arrayloom.isa.registers import Cause
 
-KINDS = (LoadWeights, LoadTable, Convolve, Drain, Vector, Pool, Store)
+KINDS = (LoadWeights, LoadTable, Convolve, Drain, Elementwise, Pool, Store)
 
 
 class System:

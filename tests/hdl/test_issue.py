@@ -9,17 +9,17 @@ from amaranth.hdl import ResetInserter, Signal
 
 from arrayloom.hdl.issue import IN_FLIGHT, Issue
 from arrayloom.isa.fields import Unit
-from arrayloom.isa.instructions import Store, Vector
+from arrayloom.isa.instructions import Elementwise, Store
 from arrayloom.isa.registers import TOKEN_BITS, Cause
 
 OWN = Unit.POST
 OTHERS = [unit for unit in Unit if unit != OWN]
 
 
-def instructions(seed: int, count: int) -> list[Vector]:
+def instructions(seed: int, count: int) -> list[Elementwise]:
     rng = random.Random(seed)
     own = 1 << OWN
-    return [Vector(wait=rng.choice([0, 0, rng.randrange(16)]), signal=rng.choice([0, rng.randrange(16) & ~own]),
+    return [Elementwise(wait=rng.choice([0, 0, rng.randrange(16)]), signal=rng.choice([0, rng.randrange(16) & ~own]),
                    source=rng.randrange(1 << 20), destination=number) for number in range(count)]
 
 
@@ -89,7 +89,7 @@ class System:
             self.cycle += 1
 
     def accept(self, payload: int, flight: deque[tuple[int, int]]) -> None:
-        instruction = Vector.from_word(payload)
+        instruction = Elementwise.from_word(payload)
         assert instruction == self.program[len(self.accepted)]
         assert len(flight) < IN_FLIGHT
         for other in OTHERS:
@@ -119,19 +119,19 @@ def test_tokens_fences_and_masks_under_back_pressure(bench: Any, seed: int) -> N
 
 def test_an_instruction_every_third_cycle(bench: Any) -> None:
     system = System(bench, instructions(0, 40), give=1.0)
-    system.program = [Vector(destination=n) for n in range(40)]
+    system.program = [Elementwise(destination=n) for n in range(40)]
     system.run()
     assert system.accepted[-1] - system.accepted[0] <= 3 * 39
 
 
 def test_no_more_in_flight_than_masks_are_kept_for(bench: Any) -> None:
-    system = System(bench, [Vector(destination=n) for n in range(20)], work=100)
+    system = System(bench, [Elementwise(destination=n) for n in range(20)], work=100)
     system.run(lambda: len(system.accepted) == IN_FLIGHT, extra=40)
     assert len(system.accepted) == IN_FLIGHT
 
 
 def test_a_token_for_oneself_is_illegal_and_never_offered(bench: Any) -> None:
-    system = System(bench, [Vector(signal=1 << OWN)])
+    system = System(bench, [Elementwise(signal=1 << OWN)])
     system.run(lambda: bool(system.illegal), extra=20)
     assert not system.accepted
 
@@ -151,7 +151,7 @@ def test_a_token_too_many_overflows(bench: Any) -> None:
 
 
 def test_an_idle_unit_has_the_cause_of_its_queue(bench: Any) -> None:
-    system = System(bench, [Vector(wait=1 << Unit.LOAD)], give=0.0)
+    system = System(bench, [Elementwise(wait=1 << Unit.LOAD)], give=0.0)
     system.run(lambda: len(system.causes) == 30)
     assert system.causes[0] == Cause.IDLE
     assert set(system.causes[6:30]) == {Cause.TOKEN}
@@ -159,7 +159,7 @@ def test_an_idle_unit_has_the_cause_of_its_queue(bench: Any) -> None:
 
 @pytest.mark.parametrize("wait", [1 << Unit.LOAD, 1 << Unit.LOAD | 1 << Unit.STORE])
 def test_the_tokens_that_are_missing_are_told(bench: Any, wait: int) -> None:
-    system = System(bench, [Vector(wait=wait)], give=0.0)
+    system = System(bench, [Elementwise(wait=wait)], give=0.0)
     missing: list[int] = []
 
     async def give(ctx: Any) -> None:
@@ -176,7 +176,7 @@ def test_the_tokens_that_are_missing_are_told(bench: Any, wait: int) -> None:
 
 
 def test_an_instruction_lacks_its_unit_until_earlier_ones_are_complete(bench: Any) -> None:
-    system = System(bench, [Vector(), Vector(wait=1 << OWN)], work=20)
+    system = System(bench, [Elementwise(), Elementwise(wait=1 << OWN)], work=20)
     missing: set[tuple[int, int]] = set()
 
     async def watch(ctx: Any) -> None:
@@ -192,7 +192,7 @@ def test_an_instruction_lacks_its_unit_until_earlier_ones_are_complete(bench: An
 
 
 def test_a_unit_with_an_instruction_is_never_idle(bench: Any) -> None:
-    system = System(bench, [Vector()] * 3, work=9)
+    system = System(bench, [Elementwise()] * 3, work=9)
     system.run(lambda: system.retired == 3)
     begin = system.accepted[0]
     assert Cause.OVERHEAD in system.causes
@@ -200,14 +200,14 @@ def test_a_unit_with_an_instruction_is_never_idle(bench: Any) -> None:
 
 
 def test_a_working_unit_has_its_own_cause(bench: Any) -> None:
-    system = System(bench, [Vector(wait=1 << Unit.LOAD)], give=0.0)
+    system = System(bench, [Elementwise(wait=1 << Unit.LOAD)], give=0.0)
     system.unit_cause = Cause.DRAINING
     system.run(lambda: len(system.causes) == 30)
     assert set(system.causes[2:30]) == {Cause.DRAINING}
 
 
 def test_nothing_is_offered_while_halted(bench: Any) -> None:
-    system = System(bench, [Vector(destination=n) for n in range(6)])
+    system = System(bench, [Elementwise(destination=n) for n in range(6)])
 
     async def halt(ctx: Any) -> None:
         ctx.set(system.issue.halt, 1)

@@ -49,7 +49,7 @@ class Sink:
 
 @dataclass
 class ChipPort:
-    """The write port of the activation memory, not ready with probability ``stall``."""
+    """The write port of the scratchpad, not ready with probability ``stall``."""
 
     port: Any
     stall: float = 0.0

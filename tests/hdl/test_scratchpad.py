@@ -1,4 +1,4 @@
-"""The activation memory: banks, priorities, latency, and agreement with a plain array of words."""
+"""The scratchpad: banks, priorities, latency, and agreement with a plain array of words."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ from amaranth.hdl import Const
 from amaranth.sim import Simulator
 
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of
-from arrayloom.hdl.scratchpad import READERS, WRITERS, ActivationMemory
+from arrayloom.hdl.scratchpad import READERS, WRITERS, Scratchpad
 from arrayloom.isa.config import PRESETS, Config
 
 CYCLES = 2000
@@ -20,7 +20,7 @@ def small(banks: int) -> Config:
     return replace(PRESETS["tiny"], activation_banks=banks, activation_bytes=4 * 256)
 
 
-def simulate(memory: ActivationMemory, testbench: Callable[[Any], Any]) -> None:
+def simulate(memory: Scratchpad, testbench: Callable[[Any], Any]) -> None:
     simulator = Simulator(memory)
     simulator.add_clock(1e-8)
     simulator.add_testbench(testbench)
@@ -34,7 +34,7 @@ def bank_numbers(config: Config) -> list[int]:
     async def testbench(ctx: Any) -> None:
         numbers.extend(ctx.get(bank_of(Const(address, 8), config))
                        for address in range(config.activation_words))
-    simulate(ActivationMemory(config), testbench)
+    simulate(Scratchpad(config), testbench)
     return numbers
 
 
@@ -50,7 +50,7 @@ def test_strides_spread_over_banks(banks: int, stride: int) -> None:
 def test_random_traffic(banks: int) -> None:
     """All five ports at once: whatever is accepted reads what was written before, and the order of priority holds."""
     config = small(banks)
-    memory = ActivationMemory(config)
+    memory = Scratchpad(config)
     numbers = bank_numbers(config)
     generator = np.random.default_rng(banks)
     words = [0] * config.activation_words

@@ -19,7 +19,7 @@ MEMORY = 1 << 17
 
 
 class System:
-    """STORE, the bus, a memory of zeros, and an activation memory that refuses with probability ``port_stall``."""
+    """STORE, the bus, a memory of zeros, and an scratchpad that refuses with probability ``port_stall``."""
 
     def __init__(self, bench: Any, config: Config, instructions: list[StoreInstruction], *, gap: float = 0.0,
                  port_stall: float = 0.0, **memory: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 from arrayloom.isa.arithmetic import encode_scale
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Unit
-from arrayloom.isa.instructions import Convolve, Drain, LoadActivations, Pool, PoolKind, Store, Vector
+from arrayloom.isa.instructions import Convolve, Drain, Elementwise, LoadActivations, Pool, PoolKind, Store
 from arrayloom.sim.emulator import EmulatorError, Machine, transfer
 from arrayloom.sim.emulator.convolve import Convolver
 from arrayloom.sim.emulator.post import Poster
@@ -82,8 +82,8 @@ def test_vector_goes_through_the_table_of_its_channel() -> None:
     table = rng.integers(-128, 128, (256, N)).astype(np.int8)
     machine.tables.append(table)
     source = machine.activations[20:24].copy()
-    Poster(machine).vector(Vector(source=20, source_pitch=2, destination=40, destination_pitch=2, height=2, width=2,
-                                  table=1, release_table=1))
+    Poster(machine).elementwise(Elementwise(source=20, source_pitch=2, destination=40, destination_pitch=2, height=2,
+                                            width=2, table=1, release_table=1))
     expected = table[source.astype(int) + 128, np.arange(N)]
     np.testing.assert_array_equal(machine.activations[40:44], expected)
     assert not machine.tables
@@ -114,7 +114,7 @@ def test_store_after_load_is_a_copy() -> None:
 
 
 @pytest.mark.parametrize(("instruction", "message"), [
-    (Convolve(height=8, width=9, first=1), "72 pixels: an accumulator half holds 1 to 64"),
+    (Convolve(height=8, width=9, first=1), "72 pixels: an accumulator bank holds 1 to 64"),
     (Convolve(height=1, width=1, first=1), "the weight FIFO lacks 4 of 4 words"),
 ])
 def test_rules_of_convolve(instruction: Convolve, message: str) -> None:
@@ -125,12 +125,12 @@ def test_rules_of_convolve(instruction: Convolve, message: str) -> None:
 
 def test_rules_of_post() -> None:
     machine, _ = _machine(12)
-    with pytest.raises(EmulatorError, match="no full accumulator half"):
+    with pytest.raises(EmulatorError, match="no full accumulator bank"):
         Poster(machine).drain(Drain(height=1, width=1))
     with pytest.raises(EmulatorError, match="no table in the table FIFO"):
-        Poster(machine).vector(Vector(height=1, width=1, table=1))
-    with pytest.raises(EmulatorError, match="leaves the activation memory"):
-        Poster(machine).vector(Vector(height=1, width=2, destination=CONFIG.activation_words - 1))
+        Poster(machine).elementwise(Elementwise(height=1, width=1, table=1))
+    with pytest.raises(EmulatorError, match="leaves the scratchpad"):
+        Poster(machine).elementwise(Elementwise(height=1, width=2, destination=CONFIG.activation_words - 1))
 
 
 def test_token_that_nobody_gave() -> None:

@@ -16,6 +16,7 @@ from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import (
     Convolve,
     Drain,
+    Elementwise,
     LoadActivations,
     LoadParameters,
     LoadTable,
@@ -25,7 +26,6 @@ from arrayloom.isa.instructions import (
     PostInstruction,
     ResidualInstruction,
     Store,
-    Vector,
 )
 from arrayloom.isa.program import Program
 from arrayloom.sim.emulator.window import window
@@ -49,7 +49,7 @@ def chip_reads(i: Instruction) -> Words:
     if isinstance(i, Pool):
         addresses, inside = window(i)
         words = addresses[inside]
-    if isinstance(i, Vector):
+    if isinstance(i, Elementwise):
         words = _runs(i.source, i.height, i.source_pitch, i.width)
     if isinstance(i, ResidualInstruction) and i.add:
         words = np.concatenate([words, _runs(i.residual, i.height, i.residual_pitch, i.width)])

@@ -1,6 +1,6 @@
 """Instructions of each kind of step."""
 
-from arrayloom.compiler.backend.context import Site
+from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.lower.average import Averager
 from arrayloom.compiler.backend.lower.convolution import Convolver
 from arrayloom.compiler.backend.lower.rearrangement import Rearranger
@@ -9,15 +9,15 @@ from arrayloom.compiler.backend.lower.writer import Writer
 from arrayloom.compiler.backend.steps import Average, Convolution, Maximum, Rearrangement, Step, Sum
 
 
-def writer_of(site: Site, step: Step) -> Writer:
+def writer_of(context: LoweringContext, step: Step) -> Writer:
     """What writes the instructions of ``step``."""
     operation = step.operation
     if isinstance(operation, Rearrangement):
-        return Rearranger(site, step, operation)
+        return Rearranger(context, step, operation)
     if isinstance(operation, Convolution):
-        return Convolver(site, step, operation)
+        return Convolver(context, step, operation)
     if isinstance(operation, Maximum | Sum):
-        return Pooler(site, step, operation)
+        return Pooler(context, step, operation)
     if isinstance(operation, Average):
-        return Averager(site, step, operation)
-    return Copier(site, step)
+        return Averager(context, step, operation)
+    return Copier(context, step)

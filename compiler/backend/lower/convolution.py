@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from arrayloom.compiler.backend.area import Area, Streamed
-from arrayloom.compiler.backend.context import Operands, Site
+from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.hazards import NEVER
 from arrayloom.compiler.backend.layouts import read_slots
 from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
@@ -33,20 +33,20 @@ class Window:
 class Convolver:
     """The instructions of one convolution step; its constants are placed once."""
 
-    def __init__(self, site: Site, step: Step, operation: Convolution) -> None:
-        self.site, self.step, self.operation = site, step, operation
-        network, config = site.network, site.config
+    def __init__(self, context: LoweringContext, step: Step, operation: Convolution) -> None:
+        self.context, self.step, self.operation = context, step, operation
+        network, config = context.network, context.config
         source, target = network.layouts[step.x], network.layouts[step.output]
         self.target = target
         self.weights = arrange(operation, read_slots(network, step.x), target.slots(), source.blocks, target.blocks,
                                config.size)
-        self.weights_address = site.constants.add(self.weights.data)
-        self.parameters_address = site.constants.add(
+        self.weights_address = context.constants.add(self.weights.data)
+        self.parameters_address = context.constants.add(
             channel_entries(operation.bias, operation.scale, target.slots(), target.blocks, config))
-        self.table = TableUse(site, step)
+        self.table = TableUse(context, step)
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        regions = list(cut(first, last, self.target.width, self.site.config.accumulator_depth))
+        regions = list(cut(first, last, self.target.width, self.context.config.accumulator_depth))
         by_block = self.step.per_channel_table      # so that each page of the table is loaded once
         order = ((r, b) for b, r in product(blocks, regions)) if by_block else product(regions, blocks)
         for region, block in order:
@@ -60,27 +60,27 @@ class Convolver:
 
     @property
     def source_height(self) -> int:
-        return self.site.network.layouts[self.step.x].height
+        return self.context.network.layouts[self.step.x].height
 
     def progress(self, piece: Piece, rows: int) -> Progress:
         """What the scheduler learns once ``piece`` is written and with it ``rows`` rows of its block."""
-        size, pixels = self.site.config.size, piece.height * piece.width
+        size, pixels = self.context.config.size, piece.height * piece.width
         words = self.weights.blocks[piece.block].size // size
         cycles = words // size * max(pixels, size)
-        return Progress(piece.block, rows, cycles, pixels * self.site.config.groups, words)
+        return Progress(piece.block, rows, cycles, pixels * self.context.config.groups, words)
 
     def group(self, operands: Operands, piece: Piece, window: Window) -> None:
         """Weights, parameters, Convolve and Drain of one piece."""
-        site, groups, block = self.site, self.site.config.groups, piece.block
-        site.fetch(self.step.x, window.high)
+        context, groups, block = self.context, self.context.config.groups, piece.block
+        context.fetch(self.step.x, window.high)
         tiles, x = self.weights.blocks[block], operands.x
-        load_parameters(site, self.parameters_address, groups, block * groups)
+        load_parameters(context, self.parameters_address, groups, block * groups)
         if isinstance(x, Streamed):
             done = self._stream(x, window, block)
         else:
             self._load_weights(tiles, tiles.first, tiles.blocks)
             done = self._convolve(x, window, tiles, tiles.first, tiles.blocks)
-        add_post(site, self.step, operands, piece, self.table, Drain,
+        add_post(context, self.step, operands, piece, self.table, Drain,
                  {"zero_point": self.operation.zero_point, "release_parameters": 1}, after=done)
 
     def _stream(self, x: Streamed, window: Window, block: int) -> int:
@@ -88,7 +88,7 @@ class Convolver:
         tiles, index = self.weights.blocks[block], NEVER
         for part in x.parts(tiles.first, tiles.blocks):
             if window.high > window.low:
-                self.site.load(self.step.x, part, part.block, part.blocks, window.low, window.high)
+                self.context.load(self.step.x, part, part.block, part.blocks, window.low, window.high)
             self._load_weights(tiles, part.block, part.blocks)
             index = self._convolve(part, window, tiles, part.block, part.blocks)
         return index
@@ -97,8 +97,8 @@ class Convolver:
         """Loads the tiles of some of the blocks that an output block depends on."""
         each = tiles.size // tiles.blocks
         offset = self.weights_address.offset + tiles.offset + (block - tiles.first) * each
-        self.site.stream.add(LoadWeights, {"address": Address(self.weights_address.section, offset),
-                                           "words": blocks * each // self.site.config.size})
+        self.context.stream.add(LoadWeights, {"address": Address(self.weights_address.section, offset),
+                                           "words": blocks * each // self.context.config.size})
 
     def _convolve(self, x: Area, window: Window, tiles: BlockWeights, block: int, blocks: int) -> int:
         """One Convolve, or two: where the last blocks are only now being written, the others need not wait."""
@@ -112,14 +112,14 @@ class Convolver:
                 "repeats": self.weights.repeats, "padding": self.operation.padding,
                 "first": int(start == tiles.first), "last": int(start + count == tiles.first + tiles.blocks)}
             reads = (x.span(start, count, low, high),) if high > low else ()
-            index = self.site.stream.add(Convolve, fields, Effects(reads))
+            index = self.context.stream.add(Convolve, fields, Effects(reads))
         return index
 
     def _ready_blocks(self, x: Area, block: int, blocks: int, low: int, high: int) -> int:
         """Leading blocks that are complete before the last one in flight is."""
         if high == low or blocks == 1:
             return blocks
-        writers = self.site.stream.in_flight(x.span(block, blocks, low, high))
+        writers = self.context.stream.in_flight(x.span(block, blocks, low, high))
         latest = writers.max()
         return blocks if latest == NEVER else int((writers == latest).argmax())
 

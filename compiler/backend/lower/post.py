@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from arrayloom.compiler.backend.area import Span
-from arrayloom.compiler.backend.context import Operands, Site
+from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.hazards import NEVER
 from arrayloom.compiler.backend.parameters import ENTRY_BYTES_PER_LANE
 from arrayloom.compiler.backend.steps import Step
@@ -31,7 +31,7 @@ class Piece:
 class TableUse:
     """The table of a step: loaded when a block needs it, released after the last instruction that used it."""
 
-    site: Site
+    context: LoweringContext
     step: Step
     _page: int | None = None    # the block whose page is at the head of the FIFO; 0 for a table of all blocks
     _last: int = NEVER          # the last instruction that used it
@@ -43,8 +43,8 @@ class TableUse:
         page = block if self.step.per_channel_table else 0
         if page != self._page:
             self.release()
-            data = table_page(self.step.table, self._channels(block), self.site.config.size)
-            self.site.stream.add(LoadTable, {"address": self.site.constants.add(data)})
+            data = table_page(self.step.table, self._channels(block), self.context.config.size)
+            self.context.stream.add(LoadTable, {"address": self.context.constants.add(data)})
             self._page = page
 
     def used(self, index: int) -> None:
@@ -53,36 +53,37 @@ class TableUse:
     def release(self) -> None:
         """Marks the last user of the page as such."""
         if self._page is not None:
-            self.site.stream.items[self._last].fields["release_table"] = 1
+            self.context.stream.items[self._last].fields["release_table"] = 1
             self._page = None
 
     def _channels(self, block: int) -> np.ndarray:
-        layout = self.site.network.layouts[self.step.output]
+        layout = self.context.network.layouts[self.step.output]
         channels = np.full(layout.blocks * layout.size, -1)
         channels[layout.slots()] = np.arange(layout.channels)
         return channels[block * layout.size:(block + 1) * layout.size]
 
 
-def add_post(site: Site, step: Step, operands: Operands, piece: Piece, table: TableUse, kind: type[Instruction],
+def add_post(context: LoweringContext, step: Step, operands: Operands, piece: Piece, table: TableUse,
+             kind: type[Instruction],
              own: dict[str, Any], reads: tuple[Span, ...] = (), after: int = NEVER) -> int:
     """Appends a POST instruction for a piece; ``own``: the fields of its own operation, ``reads``: what that reads."""
     fields = _common(step, operands, piece) | own
     if step.residual and operands.residual:
-        site.fetch(step.residual.tensor, piece.y + piece.height)
+        context.fetch(step.residual.tensor, piece.y + piece.height)
         fields |= _residual(step, operands, piece)
         reads += (operands.residual.span(piece.block, 1, piece.y, piece.y + piece.height, piece.x, piece.width),)
     table.prepare(piece.block)
     writes = operands.y.span(piece.block, 1, piece.y, piece.y + piece.height, piece.x, piece.width)
-    marks = site.marks(step, piece.block, piece.y, piece.x)
-    index = site.stream.add(kind, fields, Effects(reads, (writes,)), after, marks)
+    marks = context.marks(step, piece.block, piece.y, piece.x)
+    index = context.stream.add(kind, fields, Effects(reads, (writes,)), after, marks)
     table.used(index)
     return index
 
 
-def load_parameters(site: Site, address: Address, entries: int, skip: int = 0) -> None:
+def load_parameters(context: LoweringContext, address: Address, entries: int, skip: int = 0) -> None:
     """Loads ``entries`` entries, the first being entry ``skip`` at ``address``."""
-    offset = address.offset + skip * ENTRY_BYTES_PER_LANE * site.config.lanes
-    site.stream.add(LoadParameters, {"address": Address(address.section, offset), "entries": entries})
+    offset = address.offset + skip * ENTRY_BYTES_PER_LANE * context.config.lanes
+    context.stream.add(LoadParameters, {"address": Address(address.section, offset), "entries": entries})
 
 
 def _common(step: Step, operands: Operands, piece: Piece) -> dict[str, Any]:

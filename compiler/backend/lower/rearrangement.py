@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from arrayloom.compiler.backend.area import Area
-from arrayloom.compiler.backend.context import Operands, Site
+from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.lower.convolution import Convolver, Window
 from arrayloom.compiler.backend.lower.post import Piece
 from arrayloom.compiler.backend.lower.writer import Progress
@@ -23,11 +23,11 @@ OUTSIDE = 1     # a column beyond a source of width 1
 class Rearranger(Convolver):
     """The instructions of one rearrangement."""
 
-    def __init__(self, site: Site, step: Step, operation: Rearrangement) -> None:
-        super().__init__(site, step, operation)
+    def __init__(self, context: LoweringContext, step: Step, operation: Rearrangement) -> None:
+        super().__init__(context, step, operation)
         self.rearrangement = operation
-        self.runs = list(runs(operation.columns, site.config.accumulator_depth))
-        self.nothing = list(runs(np.full_like(operation.columns, -1), site.config.accumulator_depth))
+        self.runs = list(runs(operation.columns, context.config.accumulator_depth))
+        self.nothing = list(runs(np.full_like(operation.columns, -1), context.config.accumulator_depth))
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         rows, by_block = range(first, last), self.step.per_channel_table

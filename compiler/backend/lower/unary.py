@@ -4,30 +4,30 @@ from collections.abc import Iterator
 from typing import Any
 
 from arrayloom.compiler.backend.area import Area, Span
-from arrayloom.compiler.backend.context import Operands, Site
+from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
 from arrayloom.compiler.backend.lower.writer import Progress
 from arrayloom.compiler.backend.parameters import uniform_entries
 from arrayloom.compiler.backend.steps import Copy, Maximum, Step, Sum, Taps
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import Pool, PoolKind, Vector
+from arrayloom.isa.instructions import Elementwise, Pool, PoolKind
 
 
 class Copier:
-    """A pass over activation memory."""
+    """A pass over scratchpad."""
 
-    def __init__(self, site: Site, step: Step) -> None:
-        self.site, self.step, self.table = site, step, TableUse(site, step)
+    def __init__(self, context: LoweringContext, step: Step) -> None:
+        self.context, self.step, self.table = context, step, TableUse(context, step)
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         width = operands.y.columns
-        self.site.fetch(self.step.x, last)
+        self.context.fetch(self.step.x, last)
         for block in blocks:
             own = {"source": operands.x.word(block, first), "source_pitch": operands.x.columns}
             reads = (operands.x.span(block, 1, first, last),)
             piece = Piece(block, first, 0, last - first, width)
-            add_post(self.site, self.step, operands, piece, self.table, Vector, own, reads)
-            cycles = (last - first) * width * pixel_cycles(self.site.config, self.step)
+            add_post(self.context, self.step, operands, piece, self.table, Elementwise, own, reads)
+            cycles = (last - first) * width * pixel_cycles(self.context.config, self.step)
             yield Progress(block, last, cycles, cycles)
 
     def finish(self) -> None:
@@ -37,21 +37,21 @@ class Copier:
 class Pooler:
     """A maximum or sum pool."""
 
-    def __init__(self, site: Site, step: Step, operation: Maximum | Sum) -> None:
-        self.site, self.step, self.operation = site, step, operation
-        self.table = TableUse(site, step)
+    def __init__(self, context: LoweringContext, step: Step, operation: Maximum | Sum) -> None:
+        self.context, self.step, self.operation = context, step, operation
+        self.table = TableUse(context, step)
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         width = operands.y.columns
-        height = self.site.network.layouts[self.step.x].height
+        height = self.context.network.layouts[self.step.x].height
         low, high = self.operation.taps.source_rows(first, last, height)
-        self.site.fetch(self.step.x, high)
+        self.context.fetch(self.step.x, high)
         for block in blocks:
             piece = Piece(block, first, 0, last - first, width)
             own = window_fields(self.operation.taps, operands.x, piece) | self._own()
             reads = window_reads(operands.x, block, low, high)
-            add_post(self.site, self.step, operands, piece, self.table, Pool, own, reads)
-            cycles = (last - first) * width * pixel_cycles(self.site.config, self.step)
+            add_post(self.context, self.step, operands, piece, self.table, Pool, own, reads)
+            cycles = (last - first) * width * pixel_cycles(self.context.config, self.step)
             yield Progress(block, last, cycles, cycles)
 
     def finish(self) -> None:
@@ -61,8 +61,8 @@ class Pooler:
         """Kind of the pool; a sum gets its parameters."""
         if not isinstance(self.operation, Sum):
             return {"kind": PoolKind.MAXIMUM}
-        entries = uniform_entries(self.operation.bias, self.operation.scale, self.site.config)
-        load_parameters(self.site, self.site.constants.add(entries), self.site.config.groups)
+        entries = uniform_entries(self.operation.bias, self.operation.scale, self.context.config)
+        load_parameters(self.context, self.context.constants.add(entries), self.context.config.groups)
         return {"kind": PoolKind.SUM, "zero_point": self.operation.zero_point, "release_parameters": 1}
 
 

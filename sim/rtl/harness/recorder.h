@@ -1,4 +1,4 @@
-// The words that the accelerator writes to its activation memory, in order.
+// The words that the accelerator writes to its scratchpad, in order.
 #pragma once
 
 #include <vector>

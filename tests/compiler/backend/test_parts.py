@@ -8,10 +8,10 @@ import pytest
 from arrayloom.compiler.backend.add import first_mismatch
 from arrayloom.compiler.backend.area import Span
 from arrayloom.compiler.backend.average import thresholds
-from arrayloom.compiler.backend.hazards import NEVER, Ledger
+from arrayloom.compiler.backend.hazards import NEVER, HazardTracker
 from arrayloom.compiler.backend.lower_graph import selection
 from arrayloom.compiler.backend.regions import cut
-from arrayloom.compiler.backend.row_tiles import cut_bands
+from arrayloom.compiler.backend.row_tiles import cut_row_tiles
 from arrayloom.compiler.backend.steps import AddConstants, Average, Convolution, Taps
 from arrayloom.compiler.backend.tables import IDENTITY, clamp_table, compose, is_identity, signed_table, table_page
 from arrayloom.compiler.backend.tokens import Tokens
@@ -48,9 +48,9 @@ def test_regions_cover_every_pixel_once_within_the_accumulators(first: int, last
 
 @pytest.mark.parametrize(("height", "rows", "head"), [(56, 20, 4), (7, 1, 4), (5, 100, 5), (112, 112, 2)])
 def test_bands_cover_every_row_once_and_grow_gently(height: int, rows: int, head: int) -> None:
-    bands = list(cut_bands(height, rows, head))
-    assert [row for first, last in bands for row in range(first, last)] == list(range(height))
-    sizes = [last - first for first, last in bands]
+    row_tiles = list(cut_row_tiles(height, rows, head))
+    assert [row for first, last in row_tiles for row in range(first, last)] == list(range(height))
+    sizes = [last - first for first, last in row_tiles]
     assert max(sizes) <= rows
     assert all(second <= 2 * first for first, second in itertools.pairwise(sizes))
 
@@ -151,14 +151,14 @@ def test_constants_of_the_add_are_proven_and_wrong_ones_found(seed: int) -> None
 
 
 def test_the_ledger_knows_the_last_of_each_unit() -> None:
-    ledger = Ledger(40)
-    ledger.note_write(Unit.POST, Span(0, 3, rows=2, row_pitch=5, blocks=2, block_pitch=20), 7)
-    ledger.note_write(Unit.LOAD, Span(6, 2), 9)
-    ledger.note_read(Unit.ARRAY, Span(20, 10), 11)
-    assert ledger.before_read(Span(3, 2)) == {Unit.POST: NEVER, Unit.LOAD: NEVER}
-    assert ledger.before_read(Span(5, 3)) == {Unit.POST: 7, Unit.LOAD: 9}
-    assert ledger.before_write(Unit.POST, Span(5, 16)) == {Unit.LOAD: 9, Unit.ARRAY: 11}
-    assert ledger.last_writes(Unit.POST, Span(0, 1, blocks=2, block_pitch=4)).tolist() == [7, NEVER]
+    hazards = HazardTracker(40)
+    hazards.note_write(Unit.POST, Span(0, 3, rows=2, row_pitch=5, blocks=2, block_pitch=20), 7)
+    hazards.note_write(Unit.LOAD, Span(6, 2), 9)
+    hazards.note_read(Unit.ARRAY, Span(20, 10), 11)
+    assert hazards.before_read(Span(3, 2)) == {Unit.POST: NEVER, Unit.LOAD: NEVER}
+    assert hazards.before_read(Span(5, 3)) == {Unit.POST: 7, Unit.LOAD: 9}
+    assert hazards.before_write(Unit.POST, Span(5, 16)) == {Unit.LOAD: 9, Unit.ARRAY: 11}
+    assert hazards.last_writes(Unit.POST, Span(0, 1, blocks=2, block_pitch=4)).tolist() == [7, NEVER]
 
 
 def test_what_a_needed_instruction_knew_is_not_waited_for_again() -> None:

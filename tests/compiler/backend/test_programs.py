@@ -18,12 +18,12 @@ from arrayloom.compiler.frontend import import_model
 from arrayloom.host.runtime.device import open_device
 from arrayloom.host.runtime.verify import Verdict, Verifier
 from arrayloom.isa.config import Config, ConfigError, load_config
-from arrayloom.isa.instructions import Convolve, LoadActivations, Pool, Store, Vector
+from arrayloom.isa.instructions import Convolve, Elementwise, LoadActivations, Pool, Store
 from arrayloom.isa.program import Program
 
 SEEDS = range(40)
 
-# So small that most tensors of a random network pass through in bands.
+# So small that most tensors of a random network pass through in row_tiles.
 CRAMPED = Config(
     name="cramped",
     size=4,
@@ -176,7 +176,7 @@ def test_operands_of_an_add_that_lie_differently_are_moved_by_the_array() -> Non
     model = _model(network, _add(network, both, pooled), 3, 9, 7)
     program, verdict = verify(model, CONFIGS["tiny"])
     assert verdict.first_difference is None
-    assert not any(isinstance(i, Vector) for i in program)
+    assert not any(isinstance(i, Elementwise) for i in program)
 
 
 @pytest.mark.parametrize(

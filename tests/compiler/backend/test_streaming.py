@@ -1,4 +1,4 @@
-"""Networks whose tensors do not fit on chip: 64 KiB of activation memory, and less."""
+"""Networks whose tensors do not fit on chip: 64 KiB of scratchpad, and less."""
 
 from dataclasses import replace
 

@@ -8,7 +8,7 @@ from networks import Network
 from verification import assert_exact
 
 from arrayloom.isa.config import Config, load_config
-from arrayloom.isa.instructions import LoadTable, Vector
+from arrayloom.isa.instructions import Elementwise, LoadTable
 from arrayloom.isa.program import Program
 
 SIDE = 6
@@ -59,8 +59,8 @@ def _model() -> onnx.ModelProto:
 
 
 def _passes(program: Program) -> int:
-    """Words that passes over the activation memory write."""
-    return sum(i.height * i.width for i in program if isinstance(i, Vector))
+    """Words that passes over the scratchpad write."""
+    return sum(i.height * i.width for i in program if isinstance(i, Elementwise))
 
 
 @pytest.mark.parametrize("config", ["tiny", "16x16", CRAMPED], ids=["tiny", "16x16", "cramped"])

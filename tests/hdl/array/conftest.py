@@ -1,4 +1,4 @@
-"""A bench around the ARRAY unit: activation memory, weight FIFO, and what the POST and LOAD units do to them."""
+"""A bench around the ARRAY unit: scratchpad, weight FIFO, and what the POST and LOAD units do to them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from arrayloom.hdl.array import ArrayUnit
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of
-from arrayloom.hdl.scratchpad import ActivationMemory
+from arrayloom.hdl.scratchpad import Scratchpad
 from arrayloom.hdl.weight_fifo import WeightFifo
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.instructions import WORD_ADDRESS, Convolve
@@ -25,9 +25,9 @@ DEADLINE = 20_000    # cycles
 
 @dataclass
 class Outcome:
-    """What a run of the bench gave: sums per half int64[pixels, size], and cycle numbers."""
+    """What a run of the bench gave: sums per bank int64[pixels, size], and cycle numbers."""
 
-    halves: list[Ints] = field(default_factory=list)
+    banks: list[Ints] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
     causes: list[Cause] = field(default_factory=list)
     illegal: list[int] = field(default_factory=list)
@@ -63,8 +63,8 @@ def steps(instruction: Convolve) -> int:
 
 
 def expected_halves(program: list[Convolve], memory: NDArray[np.int8], tiles: NDArray[np.int8]) -> list[Ints]:
-    """What the accumulators hold when each half is full; ``tiles``: int8[n, size, size]."""
-    halves, remaining = [], iter(tiles.astype(np.int64))
+    """What the accumulators hold when each bank is full; ``tiles``: int8[n, size, size]."""
+    banks, remaining = [], iter(tiles.astype(np.int64))
     total = np.zeros((0, memory.shape[1]), np.int64)
     for instruction in program:
         if instruction.first:
@@ -76,8 +76,8 @@ def expected_halves(program: list[Convolve], memory: NDArray[np.int8], tiles: ND
                     for _ in range(instruction.repeats):
                         total[: len(words)] += words @ next(remaining)
         if instruction.last:
-            halves.append(total)
-    return halves
+            banks.append(total)
+    return banks
 
 
 class ArrayBench:
@@ -90,7 +90,7 @@ class ArrayBench:
         self.weight_gap, self.drain_gap, self.drain = weight_gap, drain_gap, drain
         self.top = Module()
         self.top.submodules.array = self.array = ArrayUnit(config)
-        self.top.submodules.memory = self.activations = ActivationMemory(config)
+        self.top.submodules.memory = self.activations = Scratchpad(config)
         self.top.submodules.fifo = self.fifo = WeightFifo(config)
         wiring.connect(self.top, self.array.read, self.activations.array)
         wiring.connect(self.top, self.array.weights, self.fifo.read)
@@ -159,14 +159,14 @@ class ArrayBench:
                 if cycle >= MEMORY_LATENCY:
                     rows.append([ctx.get(port.data[column]) for column in range(self.config.size)])
                 await ctx.tick()
-            self.outcome.halves.append(np.array(rows))
+            self.outcome.banks.append(np.array(rows))
 
     async def _watch(self, ctx: Any) -> None:
         """Records each cycle until everything is retired and drained."""
-        halves = sum(item.last for item in self.program) if self.drain else 0
+        banks = sum(item.last for item in self.program) if self.drain else 0
         for cycle in range(DEADLINE):
             self._record(ctx, cycle)
-            if len(self.outcome.retired) == len(self.program) and len(self.outcome.halves) == halves:
+            if len(self.outcome.retired) == len(self.program) and len(self.outcome.banks) == banks:
                 self.outcome.data_left = bool(ctx.get(self.array.data_left))
                 return
             await ctx.tick()

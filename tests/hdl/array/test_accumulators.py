@@ -39,19 +39,19 @@ def test_adds_what_was_written_just_before(config_of: Callable[..., Config], pix
             await ctx.tick()
 
     async def drain(ctx: Any) -> None:
-        for half in range(HALVES_FILLED):
+        for bank in range(HALVES_FILLED):
             while not ctx.get(group.written):
                 await ctx.tick()
             await ctx.tick()
             for pixel in range(pixels):
                 ctx.set(group.enable, 1)
-                ctx.set(group.half, half % 2)
+                ctx.set(group.bank, bank % 2)
                 ctx.set(group.address, pixel)
                 await ctx.tick()
                 ctx.set(group.enable, 0)
                 await ctx.tick().repeat(MEMORY_LATENCY - 1)
                 found = [ctx.get(group.data[column]) for column in range(config.column_stage)]
-                assert found == sums[half, :, pixel].sum(axis=0).tolist()
+                assert found == sums[bank, :, pixel].sum(axis=0).tolist()
 
     simulator = Simulator(group)
     simulator.add_clock(1e-8)

@@ -36,8 +36,8 @@ def random_convolve(generator: np.random.Generator, **fields: Any) -> Convolve:
 
 def check(result: tuple[Any, list[Any]]) -> Any:
     outcome, expected = result
-    assert len(outcome.halves) == len(expected)
-    for found, wanted in zip(outcome.halves, expected, strict=True):
+    assert len(outcome.banks) == len(expected)
+    for found, wanted in zip(outcome.banks, expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
     assert not outcome.illegal
     return outcome

@@ -44,7 +44,7 @@ class Run:
 
 
 class Bench:
-    """Runs ``jobs`` on a unit of ``config``, whose activation memory begins as ``activations``.
+    """Runs ``jobs`` on a unit of ``config``, whose scratchpad begins as ``activations``.
 
     ``obstruct``: the share of cycles in which each port refuses and each supply pauses.
     """
@@ -58,7 +58,7 @@ class Bench:
         self.run_ = Run()
         self.offered, self.cycle, self.last_event = 0, 0, 0
         self.full = False
-        self.halves: deque[NDArray[np.int32]] = deque(job.sums for job in jobs if job.sums is not None)
+        self.banks: deque[NDArray[np.int32]] = deque(job.sums for job in jobs if job.sums is not None)
         self.supplies = {
             "parameters": deque(word for job in jobs for word in _words(job.parameters, config)),
             "tables": deque(word for job in jobs for word in _words(job.table, config)),
@@ -91,7 +91,7 @@ class Bench:
         dut = self.dut
         ctx.set(dut.read.ready, self._chance())
         ctx.set(dut.write.ready, self._chance())
-        self.full = self.full or (bool(self.halves) and self._chance())
+        self.full = self.full or (bool(self.banks) and self._chance())
         ctx.set(dut.accumulator.available, self.full)
         if (word := self.reads.popleft()) is not None:
             ctx.set(dut.read.data, int.from_bytes(word, "little"))
@@ -121,9 +121,9 @@ class Bench:
             self.reads[-1] = self.memory[ctx.get(dut.read.address)].tobytes()
         self.pixels.append(None)
         if ctx.get(dut.accumulator.enable):
-            self.pixels[-1] = self.halves[0][ctx.get(dut.accumulator.address)]
+            self.pixels[-1] = self.banks[0][ctx.get(dut.accumulator.address)]
         if ctx.get(dut.accumulator.release):
-            self.halves.popleft()
+            self.banks.popleft()
             self.full = False
         assert ctx.get(dut.trace.valid) == (ctx.get(dut.write.valid) & ctx.get(dut.write.ready))
         if ctx.get(dut.trace.valid):

@@ -9,7 +9,7 @@ from amaranth.back import rtlil
 from arrayloom.hdl.post import Post
 from arrayloom.hdl.post.stages import RESULT
 from arrayloom.isa.config import PRESETS, Config
-from arrayloom.isa.instructions import Drain, Pool, PoolKind, Vector
+from arrayloom.isa.instructions import Drain, Elementwise, Pool, PoolKind
 from arrayloom.isa.registers import Cause
 
 TINY = PRESETS["tiny"]
@@ -56,9 +56,9 @@ def test_a_residual_costs_a_drain_its_first_read(check, job, lanes: int) -> None
 @pytest.mark.parametrize("lanes", CONFIGS)
 def test_vectors_take_as_many_cycles_as_groups_or_reads(check, job, lanes: int) -> None:
     config = CONFIGS[lanes]
-    plain = [job(Vector(**_region(index), source=0, source_pitch=WIDTH)) for index in range(4)]
+    plain = [job(Elementwise(**_region(index), source=0, source_pitch=WIDTH)) for index in range(4)]
     assert set(np.diff(check(config, plain, _activations(config)).retired[1:])) == {WORDS * config.groups + 1}
-    added = [job(Vector(**_region(index), source=0, source_pitch=WIDTH, **SUM)) for index in range(4)]
+    added = [job(Elementwise(**_region(index), source=0, source_pitch=WIDTH, **SUM)) for index in range(4)]
     retired = check(config, added, _activations(config)).retired
     assert retired[-1] - retired[0] <= 3 * (WORDS * max(config.groups, 2) + 2)
 
@@ -74,7 +74,7 @@ def test_pools_read_a_tap_a_cycle(check, job, kind: PoolKind) -> None:
 
 
 def test_a_retired_instruction_has_taken_the_latency_of_its_stages(check, job) -> None:
-    run = check(TINY, [job(Vector(destination=3000, destination_pitch=1, height=1, width=1, source=0, source_pitch=1))],
+    run = check(TINY, [job(Elementwise(destination=3000, destination_pitch=1, height=1, width=1, source=0, source_pitch=1))],
                 _activations(TINY))
     assert run.retired[0] >= RESULT
     assert run.causes[Cause.COMPUTING] >= TINY.groups
@@ -95,14 +95,14 @@ _GOOD = {"destination": 3000, "destination_pitch": 4, "height": 1, "width": 1}
 
 
 @pytest.mark.parametrize("instruction", [
-    Drain(**_GOOD | {"height": 0}), Vector(**_GOOD | {"width": 0}), Pool(**_GOOD, kind=3), Pool(**_GOOD, taps_x=0),
+    Drain(**_GOOD | {"height": 0}), Elementwise(**_GOOD | {"width": 0}), Pool(**_GOOD, kind=3), Pool(**_GOOD, taps_x=0),
     Pool(**_GOOD, taps_y=0)], ids=str)
 def test_illegal_instructions_are_refused(bench, job, instruction) -> None:
     run = bench(TINY, [job(instruction)], _activations(TINY)).run()
     assert (run.illegal, run.retired, run.writes) == (1, [], [])
 
 
-@pytest.mark.parametrize("kind", [Drain, Vector, Pool])
+@pytest.mark.parametrize("kind", [Drain, Elementwise, Pool])
 def test_reserved_bits_are_refused(bench, job, kind) -> None:
     class Reserved(kind):
         def encode(self) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from arrayloom.isa import arithmetic
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Units
-from arrayloom.isa.instructions import Drain, Pool, PoolKind, Vector
+from arrayloom.isa.instructions import Drain, Elementwise, Pool, PoolKind
 
 TINY = PRESETS["tiny"]
 CONFIGS = {lanes: replace(TINY, name=f"{lanes} lanes", lanes=lanes) for lanes in (1, 2, 4)}
@@ -28,7 +28,7 @@ class Draw:
         self.free = SOURCES
 
     def any(self) -> object:
-        kinds = [self.drain, self.drain, self.vector, lambda: self.pool(PoolKind.MAXIMUM),
+        kinds = [self.drain, self.drain, self.elementwise, lambda: self.pool(PoolKind.MAXIMUM),
                  lambda: self.pool(PoolKind.SUM), lambda: self.pool(PoolKind.AVERAGE)]
         return kinds[self.rng.integers(len(kinds))]()
 
@@ -48,10 +48,10 @@ class Draw:
         return self.job(Drain(**fields, zero_point=self.between(-256, 255)), sums=sums,
                         parameters=self._entries(bias, words), table=self._table(fields))
 
-    def vector(self) -> object:
+    def elementwise(self) -> object:
         fields = self._common() | self._residual()
         source, pitch = self._source(fields["height"], fields["width"])
-        return self.job(Vector(**fields, source=source, source_pitch=pitch), table=self._table(fields))
+        return self.job(Elementwise(**fields, source=source, source_pitch=pitch), table=self._table(fields))
 
     def pool(self, kind: PoolKind) -> object:
         fields = self._common(small=True) | {"kind": kind}
@@ -143,10 +143,10 @@ def test_mixed_program(check, job, lanes: int, obstruct: float) -> None:
 
 
 @pytest.mark.parametrize("lanes", CONFIGS)
-@pytest.mark.parametrize("kind", [*PoolKind, "drain", "vector"])
+@pytest.mark.parametrize("kind", [*PoolKind, "drain", "elementwise"])
 def test_one_kind_back_to_back(check, job, lanes: int, kind) -> None:
     draw = Draw(CONFIGS[lanes], job, seed=100 + lanes)
-    make = {"drain": draw.drain, "vector": draw.vector}.get(kind) or (lambda: draw.pool(kind))
+    make = {"drain": draw.drain, "elementwise": draw.elementwise}.get(kind) or (lambda: draw.pool(kind))
     check(draw.config, [make() for _ in range(6)], draw.activations, 0.15, seed=lanes)
 
 
@@ -154,7 +154,7 @@ def test_instructions_that_depend_on_each_other(check, job) -> None:
     draw = Draw(TINY, job, seed=7)
     jobs, region = [], None
     for _ in range(12):
-        made = draw.vector()
+        made = draw.elementwise()
         instruction = made.instruction
         if region is not None:
             source, pitch, height, width = region

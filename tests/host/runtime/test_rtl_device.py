@@ -21,13 +21,13 @@ from arrayloom.host.cli.bar import show
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.device import DeviceError
-from arrayloom.host.runtime.progress import Moment
+from arrayloom.host.runtime.progress import Snapshot
 from arrayloom.host.runtime.rtl_device import RtlDevice, RunError
 from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Instruction, Units
 from arrayloom.isa.image import build_memory
-from arrayloom.isa.instructions import Convolve, End, LoadActivations, LoadWeights, Store, Vector
+from arrayloom.isa.instructions import Convolve, Elementwise, End, LoadActivations, LoadWeights, Store
 from arrayloom.isa.program import Layer, Program
 
 TINY = PRESETS["tiny"]
@@ -65,8 +65,8 @@ def store(**masks: int) -> Store:
 
 
 def test_a_token_that_nobody_gives_is_named() -> None:
-    program = by_hand(load(signal=Units.STORE), Vector(**REGION, wait=Units.LOAD | Units.STORE),
-                      Vector(**REGION), store(wait=Units.LOAD), End(), layers=(Layer("conv1", "Conv", ((0, 2),), 0),))
+    program = by_hand(load(signal=Units.STORE), Elementwise(**REGION, wait=Units.LOAD | Units.STORE),
+                      Elementwise(**REGION), store(wait=Units.LOAD), End(), layers=(Layer("conv1", "Conv", ((0, 2),), 0),))
     report = stall(program)
     assert re.match(r"the run failed in POST at cycle 100,\d{3}: watchdog: no unit made progress", report[0])
     assert line_of(report, "FETCH") == "FETCH: idle; 5 of 5 instructions dispatched"
@@ -92,9 +92,9 @@ def test_a_circle_of_tokens_is_shown_with_what_would_break_it() -> None:
 
 def test_full_stores_and_queues_are_shown() -> None:
     tile = LoadWeights(address=DATA, words=4)
-    report = stall(by_hand(*[tile] * 3, *[Convolve(**CONVOLVE)] * 3, *[Vector(**REGION, wait=Units.STORE)] * 12, End()))
-    assert line_of(report, "accumulator halves") == "accumulator halves: 2 of 2 in use, 2 full"
-    assert line_of(report, "ARRAY").startswith("ARRAY: waiting for an accumulator half to be drained; 2 of 3")
+    report = stall(by_hand(*[tile] * 3, *[Convolve(**CONVOLVE)] * 3, *[Elementwise(**REGION, wait=Units.STORE)] * 12, End()))
+    assert line_of(report, "accumulator banks") == "accumulator banks: 2 of 2 in use, 2 full"
+    assert line_of(report, "ARRAY").startswith("ARRAY: waiting for an accumulator bank to be drained; 2 of 3")
     assert line_of(report, "FETCH").startswith("FETCH: waiting for room; ")
     assert "; next instruction " in line_of(report, "FETCH")
     assert line_of(report, "weight FIFO") == (
@@ -102,24 +102,24 @@ def test_full_stores_and_queues_are_shown() -> None:
 
 
 def test_progress_knows_layer_cycles_and_share() -> None:
-    moments: list[Moment] = []
+    snapshots: list[Snapshot] = []
     with Session(digits.MODEL, "tiny") as session:
-        session.run({"image": preprocess(IMAGE, "digits")}, moments.append)
+        session.run({"image": preprocess(IMAGE, "digits")}, snapshots.append)
         program, cycles = session.program, session.report.cycles
-    assert cycles is not None and moments
-    assert {moment.layer for moment in moments} <= {"", *(layer.name for layer in program.layers)}
-    for moment in moments:
-        assert moment.count == len(program) and moment.cycles is not None
-        assert abs(moment.share - moment.cycles / cycles) < 0.1
-    assert all(a.share <= b.share and (a.cycles or 0) <= (b.cycles or 0) for a, b in itertools.pairwise(moments))
+    assert cycles is not None and snapshots
+    assert {snapshot.layer for snapshot in snapshots} <= {"", *(layer.name for layer in program.layers)}
+    for snapshot in snapshots:
+        assert snapshot.count == len(program) and snapshot.cycles is not None
+        assert abs(snapshot.share - snapshot.cycles / cycles) < 0.1
+    assert all(a.share <= b.share and (a.cycles or 0) <= (b.cycles or 0) for a, b in itertools.pairwise(snapshots))
 
 
 def test_progress_is_drawn() -> None:
     screen = io.StringIO()
     with show("running", Console(file=screen, force_terminal=True, width=140)) as progress:
-        progress(Moment(3, 10, "conv1", 0.25, 1_234_567))
-        progress(Moment(9, 10, "conv2", 0.75, 7_000_000))
-        progress(Moment(1, 10, "conv1", 0.1, 1000))
+        progress(Snapshot(3, 10, "conv1", 0.25, 1_234_567))
+        progress(Snapshot(9, 10, "conv2", 0.75, 7_000_000))
+        progress(Snapshot(1, 10, "conv1", 0.1, 1000))
         drawn = screen.getvalue()
     assert "running conv1" in drawn + screen.getvalue()
     assert re.search(r"[\d,]+ cycles, \d+\.\d\d M cycles/s", screen.getvalue())

@@ -12,6 +12,7 @@ from arrayloom.isa.instructions import (
     INSTRUCTIONS,
     Convolve,
     Drain,
+    Elementwise,
     End,
     LoadActivations,
     LoadParameters,
@@ -20,7 +21,6 @@ from arrayloom.isa.instructions import (
     Pool,
     PoolKind,
     Store,
-    Vector,
 )
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import TOKEN_BITS, Cause, Error
@@ -97,7 +97,7 @@ def _fields() -> Iterator[tuple[str, Fault]]:
         "no taps": (Unit.ARRAY, Convolve(**CONVOLVE, taps_y=0)),
         "half that no one began": (Unit.ARRAY, Convolve(**CONVOLVE | {"first": 0})),
         "drain of no rows": (Unit.POST, Drain(height=0, width=1)),
-        "vector of no columns": (Unit.POST, Vector(height=1, width=0)),
+        "vector of no columns": (Unit.POST, Elementwise(height=1, width=0)),
         "pool of a fourth kind": (Unit.POST, Pool(**REGION, kind=3)),
         "pool without taps": (Unit.POST, Pool(**REGION, kind=PoolKind.MAXIMUM, taps_x=0)),
     }
@@ -124,7 +124,7 @@ def _waiting() -> Iterator[tuple[str, Fault]]:
     starters: dict[Unit, Callable[[int], Instruction]] = {
         Unit.LOAD: lambda wait: load_words(DATA, 0, 1, wait=wait),
         Unit.STORE: lambda wait: store_words(DATA, 0, 1, wait=wait),
-        Unit.ARRAY: lambda wait: Convolve(**CONVOLVE, wait=wait), Unit.POST: lambda wait: Vector(**REGION, wait=wait)}
+        Unit.ARRAY: lambda wait: Convolve(**CONVOLVE, wait=wait), Unit.POST: lambda wait: Elementwise(**REGION, wait=wait)}
     for consumer, starter in starters.items():
         for producer in set(Unit) - {consumer}:
             yield f"{consumer.name} without a token of {producer.name}", Fault(
@@ -134,7 +134,7 @@ def _waiting() -> Iterator[tuple[str, Fault]]:
         "array without weights": (Unit.ARRAY, Cause.WEIGHTS, [Convolve(**CONVOLVE)]),
         "drain without a half": (Unit.POST, Cause.SUMS, [
             LoadParameters(address=DATA, entries=2), Drain(**REGION)]),
-        "lookup without a table": (Unit.POST, Cause.WEIGHTS, [Vector(**REGION, table=1)]),
+        "lookup without a table": (Unit.POST, Cause.WEIGHTS, [Elementwise(**REGION, table=1)]),
         "more weights than fit": (Unit.LOAD, Cause.SPACE, [LoadWeights(address=DATA, words=400)]),
         "more tables than fit": (Unit.LOAD, Cause.SPACE, [LoadTable(address=DATA)] * 3),
     }

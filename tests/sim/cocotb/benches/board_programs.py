@@ -12,6 +12,7 @@ from arrayloom.isa.fields import Instruction, Units
 from arrayloom.isa.instructions import (
     Convolve,
     Drain,
+    Elementwise,
     End,
     LoadActivations,
     LoadParameters,
@@ -20,7 +21,6 @@ from arrayloom.isa.instructions import (
     Pool,
     PoolKind,
     Store,
-    Vector,
 )
 from arrayloom.isa.program import Program
 
@@ -177,7 +177,7 @@ class Mixed:
                   table=1, release_table=1, release_parameters=1, wait=Units.LOAD, signal=more))
 
     def _vector(self) -> None:
-        self.code.add(Vector(**self._region(self.SUM), **self._addition(self.FEATURES + self.plane), table=1,
+        self.code.add(Elementwise(**self._region(self.SUM), **self._addition(self.FEATURES + self.plane), table=1,
                              release_table=1, source=self.FEATURES, source_pitch=self.width, wait=Units.POST))
 
     def _pool(self) -> None:

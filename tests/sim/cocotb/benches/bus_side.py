@@ -8,14 +8,14 @@ from arrayloom.hdl.axi import ADDRESS_BITS, Bus, bus_status_signature
 from arrayloom.hdl.fetch import Fetch, control_signature
 from arrayloom.hdl.interfaces import INSTRUCTION, axi_signature, sink_signature, unit_signature
 from arrayloom.hdl.load import Load
-from arrayloom.hdl.scratchpad import ActivationMemory
+from arrayloom.hdl.scratchpad import Scratchpad
 from arrayloom.hdl.store import Store
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 
 
 class BusSide(Component):
-    """FETCH, LOAD, STORE, the bus and the activation memory.
+    """FETCH, LOAD, STORE, the bus and the scratchpad.
 
     Members
     -------
@@ -47,7 +47,7 @@ class BusSide(Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.bus, m.submodules.memory = bus, memory = Bus(config), ActivationMemory(config)
+        m.submodules.bus, m.submodules.memory = bus, memory = Bus(config), Scratchpad(config)
         m.submodules.fetch, m.submodules.load, m.submodules.store = fetch, load, store = (
             Fetch(config), Load(config), Store(config))
         for unit, port in ((fetch, bus.fetch), (load, bus.load), (store, bus.store)):
