@@ -38,11 +38,11 @@ def _run(options: argparse.Namespace) -> int:
     with run_progress("profiling", options.json) as progress:
         profile = measure(program, {name: values[:1] for name, values in batch.items()}, progress, options.model.name)
     if options.json:
-        from arrayloom.host.analysis.profile.verdict import verdict
+        from arrayloom.host.analysis.profile.profile_text import verdict
 
         print_json({"model": str(options.model)} | profile.figures() | {"verdict": verdict(profile)})
     else:
-        from arrayloom.host.analysis.profile.table import print_profile
+        from arrayloom.host.analysis.profile.profile_text import print_profile
 
         print_profile(profile)
     if options.html:
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _trace(profile: Any, path: Path) -> None:
-    from arrayloom.host.analysis.profile.trace import write_trace
+    from arrayloom.host.analysis.profile.trace_events import write_trace
 
     shortest = write_trace(profile, path)
     if shortest > 1:

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from arrayloom.host.analysis.synthesis.device import DEVICES, SPEED_GRADES, Device
 from arrayloom.host.analysis.synthesis.flow import Synthesis, synthesize
+from arrayloom.host.analysis.synthesis.nextpnr import DEVICES, SPEED_GRADES, Device
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.isa.config import load_config

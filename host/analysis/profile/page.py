@@ -1,14 +1,13 @@
-"""The page around the plots."""
+"""The profile as one page with plots and tables, which needs no other file and no network."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from arrayloom.host.analysis.profile.page.markup import element, table, text
-from arrayloom.host.analysis.profile.page.roofline import roofline
-from arrayloom.host.analysis.profile.page.timeline import timeline
-from arrayloom.host.analysis.profile.page.utilization import utilization
-from arrayloom.host.analysis.profile.profile import LayerProfile, Profile
-from arrayloom.host.analysis.profile.verdict import verdict
+from arrayloom.host.analysis.profile.page_markup import element, table, text
+from arrayloom.host.analysis.profile.page_plots import roofline, utilization
+from arrayloom.host.analysis.profile.page_timeline import timeline
+from arrayloom.host.analysis.profile.profile_text import verdict
+from arrayloom.host.analysis.profile.run_profile import LayerProfile, Profile
 from arrayloom.host.runtime.boundary import InputError
 
 HERE = Path(__file__).parent

@@ -1,7 +1,22 @@
-"""HTML and SVG as text, with what comes from outside escaped."""
+"""HTML and SVG as text, with what comes from outside escaped; the colours of causes and their legend.
+
+People who see colours differently can distinguish these, which are after Okabe and Ito.
+"""
 
 from collections.abc import Iterable
 from html import escape
+
+from arrayloom.host.analysis.profile.profile_text import TEXT
+from arrayloom.host.analysis.profile.run_profile import PARTIAL
+
+IDEAL = "ideal"
+COMPUTING = "computing"
+COLOURS = {
+    IDEAL: "#1f8a62", COMPUTING: "#1f8a62", PARTIAL: "#9fd3bd", "weights": "#d55e00", "activations": "#e69f00",
+    "token": "#cc79a7", "memory": "#0072b2", "draining": "#56b4e9", "sums": "#b8def5", "space": "#c3b1dc",
+    "overhead": "#7d7d7d", "idle": "#e3e3e0",
+}
+LEGEND = {IDEAL: "multiplying at full width", COMPUTING: "computing"} | TEXT
 
 VOID = frozenset({"rect", "path", "line", "circle", "br", "meta"})
 
@@ -29,3 +44,15 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], foot: Iterable[str
     body = element("tbody", (line(row, "td") for row in rows))
     return element("div", element("table", element("thead", line(head, "th")) + body
                                   + (element("tfoot", line(foot, "td")) if foot else "")), class_="scroll")
+
+
+def colour(cause: str) -> str:
+    """Of a cause, or of a key of ``lost``."""
+    return COLOURS[cause.partition(" of ")[0]]
+
+
+def legend(causes: list[str]) -> str:
+    """Swatches with names, each cause once."""
+    names = dict.fromkeys(cause.partition(" of ")[0] for cause in causes)
+    return element("p", (element("span", element("i", "", style=f"background:{COLOURS[name]}") + text(
+        f"{name}: {LEGEND[name]}")) for name in names), class_="legend")

@@ -1,4 +1,5 @@
-"""The plot of time: what each unit did, by columns of cycles, in an SVG whose view box the page's script moves."""
+"""The plot of time: what each unit did, by columns of cycles, in an SVG whose view box the page's script moves.
+"""
 
 import json
 from typing import Any
@@ -6,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.analysis.profile.attribution import CAUSES, Counts, cause_name
-from arrayloom.host.analysis.profile.page.markup import element, text
-from arrayloom.host.analysis.profile.page.palette import colour, legend
-from arrayloom.host.analysis.profile.profile import ARRAY, Profile
-from arrayloom.host.analysis.profile.segments import edges, fold
+from arrayloom.host.analysis.profile.attribution import CAUSES, Counts, cause_name, durations
+from arrayloom.host.analysis.profile.page_markup import colour, element, legend, text
+from arrayloom.host.analysis.profile.run_profile import ARRAY, Profile
 from arrayloom.isa.registers import Cause
+from arrayloom.sim.rtl.timeline import Timeline
 
 COLUMNS = 4096      # of the whole run
 LANE, GAP = 40, 8   # heights in the plot's units, which are pixels
@@ -24,7 +24,7 @@ ORDER = [Cause.COMPUTING, *(cause for cause in Cause if cause not in (Cause.COMP
 
 
 def timeline(profile: Profile) -> str:
-    """The plot with its legend, its labels and the data behind its tooltips."""
+    """The plot with its legend, its labels and the data of its tooltips."""
     borders = edges(profile.cycles, COLUMNS)
     folded = {unit: fold(profile.timeline, unit, borders) for unit in profile.timeline.tracks}
     bus = {name: _words(profile, field, borders) for name, field in BUS.items()}
@@ -39,6 +39,23 @@ def timeline(profile: Profile) -> str:
     return element("div", element("div", names, class_="labels") + element(
         "div", plot + element("div", _ticks(profile.cycles), id="ticks"), class_="plot", id="plot", tabindex="0"),
         class_="time") + legend(causes) + _data(profile, folded, bus, borders)
+
+
+def edges(cycles: int, columns: int) -> Counts:
+    """int64[n + 1]: the borders of at most ``columns`` columns of a run."""
+    return np.unique(np.linspace(0, cycles, min(columns, cycles) + 1).astype(np.int64))
+
+
+def fold(timeline: Timeline, unit: str, borders: Counts) -> NDArray[np.int64]:
+    """int64[n, CAUSES]: the cycles of each cause between neighbouring borders; exact."""
+    track = timeline.tracks[unit]
+    lengths = durations(track, timeline.cycles)
+    points = np.append(track.starts, timeline.cycles)
+    result = np.zeros((len(borders) - 1, CAUSES), np.int64)
+    for cause in range(CAUSES):
+        passed = np.append(0, np.cumsum(np.where(track.causes == cause, lengths, 0)))
+        result[:, cause] = np.diff(np.rint(np.interp(borders, points, passed)).astype(np.int64))
+    return result
 
 
 def _height(lane: int) -> int:

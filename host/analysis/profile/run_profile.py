@@ -1,14 +1,16 @@
-"""The profile of a run, and its figures."""
+"""The profile of a run: what each layer cost, its figures, and the measurement on the RTL."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from arrayloom.host.analysis.profile.attribution import Attribution, ProfileError, attribute, cause_name, check_counters
-from arrayloom.host.analysis.profile.roofline import Roofline
-from arrayloom.host.analysis.profile.rows import Row, Rows
-from arrayloom.host.analysis.profile.traffic import Memory, Traffic, measured, traffic_of
+from arrayloom.host.analysis.errors import ProfileError
+from arrayloom.host.analysis.profile.attribution import Attribution, Row, Rows, attribute, cause_name, check_counters
+from arrayloom.host.analysis.profile.roofline import Memory, Roofline, Traffic, measured, traffic_of
+from arrayloom.host.runtime.progress import Progress
 from arrayloom.host.runtime.report import RunReport
+from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.program import Program
@@ -206,3 +208,22 @@ def _total(parts: list[Cycles]) -> Cycles:
             for name, count in cycles.items():
                 into[name] = into.get(name, 0) + count
     return result
+
+
+def measure(program: Program, inputs: Mapping[str, Any], progress: Progress | None = None,
+            title: str | None = None) -> Profile:
+    """Runs one image, each input [1, ...], through the RTL of the program's configuration.
+
+    Raises ``ProfileError`` for several images, and when timeline and registers contradict each other.
+    """
+    from arrayloom.host.runtime.rtl_device import RtlDevice
+
+    if any(len(values) != 1 for values in inputs.values()):
+        raise ProfileError("a profile is of one image; give an input of batch 1")
+    device = RtlDevice(program.configuration, timeline=True)
+    with Session(program, program.configuration, device=device) as session:
+        session.run(inputs, progress)
+        report, timeline = session.report, device.timeline
+    if timeline is None:
+        raise ProfileError("the device recorded no timeline")
+    return Profile.of(program, report, timeline, title)

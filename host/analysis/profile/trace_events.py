@@ -6,24 +6,48 @@ microsecond of the trace is one cycle.
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.analysis.profile.attribution import cause_name, durations
-from arrayloom.host.analysis.profile.profile import ARRAY, Profile
-from arrayloom.host.analysis.profile.segments import Segments, coalesce
+from arrayloom.host.analysis.profile.attribution import CAUSES, Counts, cause_name, durations
+from arrayloom.host.analysis.profile.run_profile import ARRAY, Profile
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.isa.fields import Instruction
 from arrayloom.sim.rtl.timeline import Track
 
-CAUSE_EVENTS = 100_000      # slices of causes in a file, at most, beside one for each instruction and unit
+CAUSE_EVENTS = 100_000      # slices of causes in a file, at most, besides one for each instruction and unit
 TRAFFIC_EVENTS = 2_000      # points of the bus counters
 PROCESS = 1
 LAYERS = 0                  # the thread of layers; the units follow
 Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Consecutive segments: where each begins, its length, the cause of most of its cycles, and the cycles of each cause
+    in it. None reaches over the border of an instruction."""
+
+    starts: Counts
+    lengths: Counts
+    causes: Counts
+    merged: list[dict[int, int]]
+
+
+def coalesce(track: Track, lengths: Counts, shortest: int) -> Segments:
+    """The segments of a track of which neighbours under ``shortest`` cycles, of one instruction, are one."""
+    brief = lengths < shortest
+    breaks = np.ones(len(lengths), bool)
+    breaks[1:] = ~(brief[1:] & brief[:-1]) | (track.instructions[1:] != track.instructions[:-1])
+    begins = np.flatnonzero(breaks)
+    group = np.cumsum(breaks) - 1
+    counts = np.zeros((len(begins), CAUSES), np.int64)
+    np.add.at(counts, (group, track.causes), lengths)
+    merged = [{int(cause): int(row[cause]) for cause in np.flatnonzero(row)} for row in counts]
+    return Segments(track.starts[begins], counts.sum(1), counts.argmax(1), merged)
 
 
 def write_trace(profile: Profile, path: Path, limit: int = CAUSE_EVENTS) -> int:

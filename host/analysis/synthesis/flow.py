@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from arrayloom.host.analysis.synthesis import nextpnr, yosys
-from arrayloom.host.analysis.synthesis.device import Device
-from arrayloom.host.analysis.synthesis.paths import Segment, segments
+from arrayloom.host.analysis.synthesis.nextpnr import Device, Segment, segments
 from arrayloom.host.analysis.synthesis.tools import NEXTPNR, YOSYS
 from arrayloom.host.analysis.synthesis.yosys import MemoryUse
 from arrayloom.isa.config import Config
@@ -75,7 +74,7 @@ def synthesize(config: Config, device: Device, seed: int, target_mhz: float, fol
 
     Raises ``SynthesisError`` when a tool is missing or fails, or the design does not fit the device.
     """
-    from arrayloom.host.analysis.synthesis.wrapper import SerialPins
+    from arrayloom.host.analysis.synthesis.serial_pins import SerialPins
 
     versions = {tool.wheel: tool.version() for tool in (YOSYS, NEXTPNR)}
     versions |= dict(text.split() for text in converter_versions())

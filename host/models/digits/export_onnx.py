@@ -10,9 +10,18 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from PIL import Image
 
 from arrayloom.host.models.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
-from arrayloom.host.models.digits.data import Split
-from arrayloom.host.models.digits.layers import Array, Conv, GlobalAveragePool, Layer, Linear, Relu, Residual, Sequential
-from arrayloom.host.models.digits.network import CLASSES
+from arrayloom.host.models.digits.evaluate import Split
+from arrayloom.host.models.digits.resnet import (
+    CLASSES,
+    Array,
+    Conv,
+    GlobalAveragePool,
+    Layer,
+    Linear,
+    Relu,
+    Residual,
+    Sequential,
+)
 
 # Old enough for every ONNX Runtime that has the quantized operators; per-channel weights came with opset 13.
 _OPSET, _IR_VERSION = 13, 8
@@ -86,7 +95,7 @@ class _Images:
         self._feeds: Iterator[dict[str, NDArray[np.float32]]] = ({"image": x[np.newaxis]} for x in inputs)
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """Return the next feed, or None behind the last one."""
+        """Return the next feed, or None after the last one."""
         return next(self._feeds, None)
 
 

@@ -1,6 +1,6 @@
 """Networks from the public ONNX model zoo: what `arrayloom fetch` downloads, and insists on from then on.
 
-The zoo holds torchvision's networks as torch exported them. The SHA-256 of the first download is recorded beside the file;
+The zoo holds torchvision's networks as torch exported them. The SHA-256 of the first download is recorded next to the file;
 a later download, and every use, must have the same.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.models.errors import NetworkError
 from arrayloom.host.models.networks.specs import SPECS, Spec
 
 ZOO = "https://huggingface.co/onnxmodelzoo/{name}_Opset18_torch_hub/resolve/main/{name}_Opset18.onnx"

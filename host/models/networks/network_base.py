@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from arrayloom.compiler.frontend import NOTICE
-from arrayloom.host.models.networks.architectures import INPUT, Blueprint, Shape
-from arrayloom.host.models.networks.build import Built
+from arrayloom.host.models.errors import NetworkError
+from arrayloom.host.models.networks.blueprint import INPUT, Blueprint, Shape
+from arrayloom.host.models.networks.build import Built, Provenance
 from arrayloom.host.models.networks.engines import AcceleratorEngine, Engine, FloatEngine
-from arrayloom.host.models.networks.errors import NetworkError
-from arrayloom.host.models.networks.provenance import Provenance
 from arrayloom.host.models.networks.specs import Spec
 from arrayloom.host.vision import ImageSource, load_image
 from arrayloom.host.vision import recipe as find_recipe
@@ -85,7 +84,7 @@ class Network(ABC):
 
     @property
     def notice(self) -> str | None:
-        """What must be said beside every result: that weights are random."""
+        """What must be said with every result: that weights are random."""
         return self.provenance.notice
 
     @property
@@ -128,7 +127,7 @@ class Network(ABC):
         """All parameters by name, as .npz: of a float network by the names of torchvision's ``state_dict``, of a quantized
         one the int8 weights, int32 biases, scales and zero points of its ONNX file.
 
-        SSD's scale behind the normalization is 1 there, since the weights behind it hold it.
+        SSD's scale after the normalization is 1 there, since the weights after it hold it.
         """
         file = Path(path)
         if file.suffix != ".npz":
@@ -176,7 +175,7 @@ class FloatNetwork(Network):
 
 
 class QuantizedNetwork(Network):
-    """Computed in int8 on the accelerator; ``config`` and ``backend`` as of `host.Session`."""
+    """Computed in int8 on the accelerator; ``config`` and ``backend`` as of `arrayloom.Session`."""
 
     quantized = True
 

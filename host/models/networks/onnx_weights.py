@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from arrayloom.compiler.frontend import NOTICE
-from arrayloom.host.models.networks.architectures import Blueprint
-from arrayloom.host.models.networks.architectures.builder import BATCH_NORM_EPSILON
-from arrayloom.host.models.networks.errors import WeightsError
+from arrayloom.host.models.errors import WeightsError
+from arrayloom.host.models.networks.blueprint import BATCH_NORM_EPSILON, Blueprint
 
 Array = NDArray[Any]
 WEIGHTED = ("Conv", "BatchNormalization", "Gemm")
 
 
 class _Layer(NamedTuple):
-    """A weighted node with the arrays it reads behind its first input."""
+    """A weighted node with the arrays it reads after its first input."""
 
     node: onnx.NodeProto
     values: list[Array]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.runtime import Session, with_outputs
 from arrayloom.host.models.quantize.calibration import Calibration
-from arrayloom.host.models.quantize.emit import INTEGER_SUFFIX, Scale
-from arrayloom.host.models.quantize.port import Port
+from arrayloom.host.models.quantize.calibration_files import Port
+from arrayloom.host.models.quantize.integer_form import INTEGER_SUFFIX, Scale
 from arrayloom.host.runtime.boundary import dequantize
 
 IMAGES = 8

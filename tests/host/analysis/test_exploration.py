@@ -10,7 +10,7 @@ from networks import Network
 
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.cost import predict
-from arrayloom.host.analysis.explore import on_chip_bytes
+from arrayloom.host.analysis.exploration import on_chip_bytes
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
 from arrayloom.isa.config import PRESETS

@@ -8,7 +8,8 @@ import pytest
 
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
-from arrayloom.host.models.heads import Examples, Head, HeadError, load_examples, train_head
+from arrayloom.host.models.errors import HeadError
+from arrayloom.host.models.heads import Examples, Head, load_examples, train_head
 
 
 def clusters(count=90, classes=3, width=8, seed=0):

@@ -7,11 +7,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from arrayloom.host.models.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
-from arrayloom.host.models.digits.data import load_splits
-from arrayloom.host.models.digits.evaluate import correct, main
-from arrayloom.host.models.digits.export import to_onnx
-from arrayloom.host.models.digits.layers import Conv, GlobalAveragePool, Sequential
-from arrayloom.host.models.digits.network import digits_resnet
+from arrayloom.host.models.digits.evaluate import correct, load_splits, main
+from arrayloom.host.models.digits.export_onnx import to_onnx
+from arrayloom.host.models.digits.resnet import Conv, GlobalAveragePool, Sequential, digits_resnet
 from arrayloom.host.models.digits.train import train
 from arrayloom.host.vision import load_image, preprocess, recipe
 

@@ -6,9 +6,9 @@ from onnx import numpy_helper
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
-from arrayloom.host.models.networks.architectures.builder import Builder
-from arrayloom.host.models.networks.architectures.ssd import l2_normalize, ones
-from arrayloom.host.models.networks.normalization import normalization_error
+from arrayloom.host.models.networks.architectures import l2_normalize, ones
+from arrayloom.host.models.networks.blueprint import Builder
+from arrayloom.host.models.networks.checks import normalization_error
 from arrayloom.host.models.quantize import Calibration, quantize
 from arrayloom.host.runtime.device import open_device
 from arrayloom.host.runtime.verify import Verifier

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from arrayloom.host.cli.main import main
-from arrayloom.host.models.networks import SPECS, NetworkError, zoo
+from arrayloom.host.models.networks import SPECS, NetworkError, model_zoo
 
 RESNET50 = SPECS["resnet50"]
 CONTENT = bytes(range(256)) * 9000
@@ -44,29 +44,29 @@ def server():
 
 def test_downloads_once_and_records_what_it_got(server, tmp_path):
     seen = []
-    path = zoo.fetch(RESNET50, tmp_path, f"{server.url}/file", lambda done, count: seen.append((done, count)))
+    path = model_zoo.fetch(RESNET50, tmp_path, f"{server.url}/file", lambda done, count: seen.append((done, count)))
     assert path.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     record = json.loads((tmp_path / "resnet50.json").read_text())
     assert record == {"url": f"{server.url}/file", "sha256": hashlib.sha256(CONTENT).hexdigest(), "size": len(CONTENT)}
-    assert zoo.fetch(RESNET50, tmp_path, f"{server.url}/file") == path
+    assert model_zoo.fetch(RESNET50, tmp_path, f"{server.url}/file") == path
     assert len(server.requests) == 1
     assert sorted(each.name for each in tmp_path.iterdir()) == ["resnet50.json", "resnet50.onnx"]
 
 
 def test_insists_on_what_it_got(server, tmp_path):
     url = f"{server.url}/file"
-    path = zoo.fetch(RESNET50, tmp_path, url)
+    path = model_zoo.fetch(RESNET50, tmp_path, url)
     path.write_bytes(CONTENT[1:])
     with pytest.raises(NetworkError, match="was recorded when it was first downloaded"):
-        zoo.fetch(RESNET50, tmp_path, url)
+        model_zoo.fetch(RESNET50, tmp_path, url)
     path.unlink()
     server.content = CONTENT + b"changed"
     with pytest.raises(NetworkError, match=r"has the SHA-256 .* was recorded .* delete .*resnet50.json"):
-        zoo.fetch(RESNET50, tmp_path, url)
+        model_zoo.fetch(RESNET50, tmp_path, url)
     assert not path.exists()
     server.content = CONTENT
-    assert zoo.fetch(RESNET50, tmp_path, url).read_bytes() == CONTENT
+    assert model_zoo.fetch(RESNET50, tmp_path, url).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(("path", "message"), [
@@ -75,34 +75,34 @@ def test_insists_on_what_it_got(server, tmp_path):
 ])
 def test_downloads_that_fail_leave_nothing(path, message, server, tmp_path):
     with pytest.raises(NetworkError, match=message):
-        zoo.fetch(RESNET50, tmp_path, server.url + path)
+        model_zoo.fetch(RESNET50, tmp_path, server.url + path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_download_that_does_not_end(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(zoo, "LARGEST", 1_000_000)
+    monkeypatch.setattr(model_zoo, "LARGEST", 1_000_000)
     with pytest.raises(NetworkError, match="sends more than 1,000,000 bytes"):
-        zoo.fetch(RESNET50, tmp_path, f"{server.url}/file")
+        model_zoo.fetch(RESNET50, tmp_path, f"{server.url}/file")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_network(tmp_path):
     with pytest.raises(NetworkError, match=r"cannot be downloaded .*; check the connection, or download the file elsewhere"):
-        zoo.fetch(RESNET50, tmp_path, "http://127.0.0.1:1/file")
+        model_zoo.fetch(RESNET50, tmp_path, "http://127.0.0.1:1/file")
     with pytest.raises(NetworkError, match="cannot be downloaded"):
-        zoo.fetch(RESNET50, tmp_path, "no address")
+        model_zoo.fetch(RESNET50, tmp_path, "no address")
 
 
 def test_a_record_that_is_none(server, tmp_path):
     (tmp_path / "resnet50.json").write_text("{}")
     with pytest.raises(NetworkError, match="is not a record that arrayloom fetch wrote; delete it"):
-        zoo.fetch(RESNET50, tmp_path, f"{server.url}/file")
+        model_zoo.fetch(RESNET50, tmp_path, f"{server.url}/file")
 
 
 def test_every_network_of_the_zoo_has_an_address():
-    assert zoo.ZOO.format(name=RESNET50.zoo).endswith("/resnet50_Opset18_torch_hub/resolve/main/resnet50_Opset18.onnx")
+    assert model_zoo.ZOO.format(name=RESNET50.zoo).endswith("/resnet50_Opset18_torch_hub/resolve/main/resnet50_Opset18.onnx")
     with pytest.raises(NetworkError, match="ssd_vgg: the model zoo has no such network"):
-        zoo.fetch(SPECS["ssd_vgg"])
+        model_zoo.fetch(SPECS["ssd_vgg"])
 
 
 def test_the_command(server, tmp_path, capsys):

@@ -1,4 +1,5 @@
-"""Layers of a small convolutional network in numpy, each with its forward and its backward pass.
+"""The digits network, a ResNet for 8x8 grey images without batch normalization, in numpy: its layers, each with its
+forward and its backward pass, and the network made of them.
 
 Activations are float32 [B, H, W, C]. `forward` keeps what `backward` needs; `backward` takes the loss's gradient by the
 layer's output, leaves the gradients of its own parameters in `grads`, and returns the gradient by the layer's input.
@@ -11,6 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+
+CLASSES = 10
+
+_BRANCH_GAIN = 0.1
+"""Scale of the last weights of a branch at the start, so that blocks begin near the identity."""
 
 
 class Layer(Protocol):
@@ -110,7 +116,7 @@ class GlobalAveragePool:
 
 
 class Sequential:
-    """Layers one behind the other."""
+    """Layers one after the other."""
 
     def __init__(self, *layers: Layer):
         self.layers = layers
@@ -146,3 +152,22 @@ class Residual:
     def weighted(self) -> Iterator[Conv]:
         yield from self.branch.weighted()
         yield from self.shortcut.weighted()
+
+
+def digits_resnet(rng: np.random.Generator) -> Sequential:
+    """Build the network with random weights: [B, 8, 8, 1] to logits [B, 1, 1, 10]."""
+    return Sequential(
+        Conv(rng, 1, 16),
+        Relu(),
+        _block(rng, 16, 16),
+        _block(rng, 16, 32, stride=2),
+        _block(rng, 32, 32),
+        GlobalAveragePool(),
+        Linear(rng, 32, CLASSES),
+    )
+
+
+def _block(rng: np.random.Generator, c_in: int, c_out: int, stride: int = 1) -> Residual:
+    branch = Sequential(Conv(rng, c_in, c_out, stride=stride), Relu(), Conv(rng, c_out, c_out, gain=_BRANCH_GAIN))
+    same_shape = stride == 1 and c_in == c_out
+    return Residual(branch, Sequential() if same_shape else Sequential(Conv(rng, c_in, c_out, kernel=1, stride=stride)))
