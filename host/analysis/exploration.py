@@ -16,7 +16,7 @@ from arrayloom.isa.instructions import TABLE_WORDS
 from arrayloom.isa.program import Program
 
 SUM_BYTES = 4           # of one accumulator
-HALVES = 2              # of the accumulators
+ACCUMULATOR_BANKS = 2
 PARAMETER_BYTES = 8     # a lane, of one parameter entry
 
 
@@ -53,7 +53,7 @@ def on_chip_bytes(config: Config) -> dict[str, int]:
     return {
         "activations": config.activation_bytes,
         "weights": config.weight_words * config.size,
-        "accumulators": HALVES * config.accumulator_depth * config.size * SUM_BYTES,
+        "accumulators": ACCUMULATOR_BANKS * config.accumulator_depth * config.size * SUM_BYTES,
         "parameters": config.parameter_entries * config.lanes * PARAMETER_BYTES,
         "tables": config.table_pages * TABLE_WORDS * config.size,
     }

@@ -1,5 +1,4 @@
-"""The plot of time: what each unit did, by columns of cycles, in an SVG whose view box the page's script moves.
-"""
+"""The plot of time: what each unit did, by columns of cycles, in an SVG whose view box the page's script moves."""
 
 import json
 from typing import Any
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from arrayloom.host.analysis.profile.attribution import CAUSES, Counts, cause_name, durations
 from arrayloom.host.analysis.profile.page_markup import colour, element, legend, text
-from arrayloom.host.analysis.profile.run_profile import ARRAY, Profile
+from arrayloom.host.analysis.profile.run_profile import Profile
 from arrayloom.isa.registers import Cause
 from arrayloom.sim.rtl.timeline import Timeline
 
@@ -69,20 +68,11 @@ def _top(lane: int) -> int:
 def _layers(profile: Profile) -> str:
     """The layer that the array works for or waits for, at every time."""
     shapes = []
-    for number, (row, begin, end) in enumerate(layer_runs(profile)):
+    for number, (row, begin, end) in enumerate(profile.layer_runs()):
         name = profile.rows.rows[row].name
         title = element("title", text(f"{name}: cycles {begin:,} to {end - 1:,}"))
         shapes.append(element("rect", title, x=begin, y=0, width=end - begin, height=LAYERS_HEIGHT, fill=SHADES[number % 2]))
     return "".join(shapes)
-
-
-def layer_runs(profile: Profile) -> list[tuple[int, int, int]]:
-    """(row, first cycle, the one after the last) of each run of the array's time, in order."""
-    track = profile.timeline.tracks[ARRAY]
-    rows = profile.rows.of_segments(track.instructions)
-    begins = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
-    starts = np.append(track.starts[begins], profile.cycles)
-    return [(int(row), int(a), int(b)) for row, a, b in zip(rows[begins], starts, starts[1:], strict=False)]
 
 
 def _units(folded: dict[str, Counts], borders: Counts) -> str:
@@ -134,7 +124,7 @@ def _data(profile: Profile, folded: dict[str, Counts], bus: dict[str, NDArray[np
         "cycles": profile.cycles, "borders": borders.tolist(), "causes": [cause_name(cause) for cause in Cause],
         "units": {unit: _runs(counts) for unit, counts in folded.items()},
         "bus": {name: np.round(rates, 3).tolist() for name, rates in bus.items()},
-        "layers": [[profile.rows.rows[row].name, begin, end] for row, begin, end in layer_runs(profile)],
+        "layers": [[profile.rows.rows[row].name, begin, end] for row, begin, end in profile.layer_runs()],
     }
     return element("script", json.dumps(value, separators=(",", ":")).replace("</", "<\\/"), type="application/json",
                    id="data")

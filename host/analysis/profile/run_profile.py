@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from arrayloom.host.analysis.errors import ProfileError
 from arrayloom.host.analysis.profile.attribution import Attribution, Row, Rows, attribute, cause_name, check_counters
 from arrayloom.host.analysis.profile.roofline import Memory, Roofline, Traffic, measured, traffic_of
@@ -16,8 +18,6 @@ from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Cause
 from arrayloom.sim.rtl.timeline import Timeline
-
-__all__ = ["LayerProfile", "Profile", "ProfileError"]
 
 Cycles = dict[str, dict[str, int]]
 ARRAY = Unit.ARRAY.name
@@ -133,6 +133,14 @@ class Profile:
         memory = measured(report, traffic, program.configuration, len(program))
         layers = _layers(rows, attributions, traffic, program.configuration)
         return cls(program, title or program.model, instructions, timeline, rows, layers, memory)
+
+    def layer_runs(self) -> list[tuple[int, int, int]]:
+        """(row, first cycle, the one after the last) of each stretch of the array's time for one row, in order."""
+        track = self.timeline.tracks[ARRAY]
+        rows = self.rows.of_segments(track.instructions)
+        begins = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
+        starts = np.append(track.starts[begins], self.cycles)
+        return [(int(row), int(a), int(b)) for row, a, b in zip(rows[begins], starts, starts[1:], strict=False)]
 
     @property
     def config(self) -> Config:

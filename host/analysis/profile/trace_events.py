@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from arrayloom.host.analysis.profile.attribution import CAUSES, Counts, cause_name, durations
-from arrayloom.host.analysis.profile.run_profile import ARRAY, Profile
+from arrayloom.host.analysis.profile.run_profile import Profile
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.isa.fields import Instruction
 from arrayloom.sim.rtl.timeline import Track
@@ -112,24 +111,15 @@ def _slice(name: str, category: str, thread: int, begin: int, cycles: int, argum
             "args": arguments}
 
 
-def _runs(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Where each run of equal values begins."""
-    return np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-
-
 def _layers(profile: Profile) -> Iterator[Event]:
-    track = profile.timeline.tracks[ARRAY]
-    rows = profile.rows.of_segments(track.instructions)
-    begins = _runs(rows)
-    starts = np.append(track.starts[begins], profile.cycles)
-    for row, begin, end in zip(rows[begins], starts, starts[1:], strict=False):
+    for row, begin, end in profile.layer_runs():
         one = profile.rows.rows[row]
         yield _slice(one.name, "layer", LAYERS, begin, end - begin,
                      {"operator": one.operator, "macs": one.macs, "fused": [layer.name for layer in one.fused]})
 
 
 def _instructions(profile: Profile, track: Track, thread: int) -> Iterator[Event]:
-    begins = _runs(track.instructions)
+    begins = np.flatnonzero(np.append(True, track.instructions[1:] != track.instructions[:-1]))
     starts = np.append(track.starts[begins], profile.cycles)
     for index, begin, end in zip(track.instructions[begins], starts, starts[1:], strict=False):
         if index >= 0:

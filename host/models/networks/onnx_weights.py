@@ -59,7 +59,7 @@ def _by_order(path: Path, model: onnx.ModelProto, constants: dict[str, Array], b
             raise WeightsError(f"{path}: {blueprint.name} has {node.op_type} {node.input[1].removesuffix('.weight')} where "
                                f"the file has {found}; it is another network")
     if pending is not None:
-        raise WeightsError(f"{path}: holds {pending.node.op_type} '{pending.node.name}' behind the last layer of "
+        raise WeightsError(f"{path}: holds {pending.node.op_type} '{pending.node.name}' after the last layer of "
                            f"{blueprint.name}; it is another network")
     return result | {name: np.ones(blueprint.parameters[name], np.float32) for name in blueprint.folded.values()}
 

@@ -93,12 +93,18 @@ class Agreement:
     correct_before: int | None = None
     correct_after: int | None = None
 
+    @property
+    def accuracies(self) -> tuple[float, float] | None:
+        """Of the float and of the quantized network, 0 to 1; None without labels."""
+        if self.correct_before is None or self.correct_after is None:
+            return None
+        return self.correct_before / self.images, self.correct_after / self.images
+
     def to_json(self) -> dict[str, Any]:
         """The attributes that are known, and accuracies from 0 to 1."""
         values = {name: value for name, value in asdict(self).items() if value is not None}
-        if self.correct_before is not None and self.correct_after is not None:
-            values |= {"accuracy_before": self.correct_before / self.images,
-                       "accuracy_after": self.correct_after / self.images}
+        if self.accuracies:
+            values |= dict(zip(("accuracy_before", "accuracy_after"), self.accuracies, strict=True))
         return values
 
 
