@@ -19,9 +19,12 @@ Feed = dict[str, Array]
 class Calibration:
     """Images to calibrate on, made anew for every pass over them, so that one at a time is in memory.
 
-    Args:
-        names: what messages call each image; their number is the number of images.
-        feeds: gives, for the network's inputs, arrays by input name with a batch of 1, image after image.
+    Parameters
+    ----------
+    names : Sequence[str]
+        What messages call each image; their number is the number of images.
+    feeds : Callable[[Sequence[Port]], Iterator[Feed]]
+        Gives, for the network's inputs, arrays by input name with a batch of 1, image after image.
     """
 
     def __init__(self, names: Sequence[str], feeds: Callable[[Sequence[Port]], Iterator[Feed]]) -> None:
@@ -36,8 +39,10 @@ class Calibration:
     def feeds(self, ports: Sequence[Port]) -> Iterator[Feed]:
         """Image after image as float32 arrays by input name, [1, ...].
 
-        Raises:
-            QuantizeError: an image does not fit the network's inputs.
+        Raises
+        ------
+        QuantizeError
+            An image does not fit the network's inputs.
         """
         for name, feed in zip(self.names, self._feeds(ports), strict=True):
             yield checked(feed, ports, name)
@@ -46,12 +51,16 @@ class Calibration:
     def from_folder(cls, path: str | Path, recipe: str | Recipe) -> "Calibration":
         """The JPEG, PNG and BMP files of a folder and the folders in it, in the order of their paths.
 
-        Args:
-            recipe: the preprocessing, or its name.
+        Parameters
+        ----------
+        recipe : str | Recipe
+            The preprocessing, or its name.
 
-        Raises:
-            QuantizeError: the folder is missing or empty, files cannot be read as images, or images differ in size and
-                the recipe keeps that.
+        Raises
+        ------
+        QuantizeError
+            The folder is missing or empty, files cannot be read as images, or images differ in size and the recipe keeps
+            that.
         """
         chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
         folder = Folder(Path(path), chosen)
@@ -63,8 +72,10 @@ class Calibration:
 
         With a recipe the file holds photographs instead, one uint8 array [N, H, W, 3] in RGB order.
 
-        Raises:
-            QuantizeError: the file cannot be read, or holds no such array.
+        Raises
+        ------
+        QuantizeError
+            The file cannot be read, or holds no such array.
         """
         archive = Archive(Path(path))
         if recipe is None:
@@ -81,8 +92,10 @@ class Calibration:
 
         The images of a list are arrays [1, ...] or [...] for the only input, or mappings from input names to such.
 
-        Raises:
-            QuantizeError: there is no image, or the inputs hold different numbers of them.
+        Raises
+        ------
+        QuantizeError
+            There is no image, or the inputs hold different numbers of them.
         """
         images = _split(arrays)
         return cls([f"image {index}" for index in range(len(images))],
@@ -143,8 +156,10 @@ def load_classes(path: Path, calibration: Calibration) -> list[int]:
     The file holds one class an image: a text with lines `CLASS`, or `IMAGE CLASS` where IMAGE is the end of an image's
     path; an .npy of integers [N]; or an .npz with one such array.
 
-    Raises:
-        QuantizeError: the file cannot be read, or does not give one class to each image.
+    Raises
+    ------
+    QuantizeError
+        The file cannot be read, or does not give one class to each image.
     """
     if path.suffix in (".npy", ".npz"):
         return _counted(path, _from_array(path), calibration)

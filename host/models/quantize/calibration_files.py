@@ -48,8 +48,10 @@ class Member:
 class Archive:
     """The arrays of an .npz file.
 
-    Raises:
-        QuantizeError: the file is missing, is damaged, or holds no array.
+    Raises
+    ------
+    QuantizeError
+        The file is missing, is damaged, or holds no array.
     """
 
     def __init__(self, path: Path) -> None:
@@ -128,8 +130,10 @@ class Archive:
 class Folder:
     """The images of a folder and the folders in it, in the order of their paths.
 
-    Raises:
-        QuantizeError: no folder, no images in it, headers that no image has, or several sizes that the recipe keeps.
+    Raises
+    ------
+    QuantizeError
+        No folder, no images in it, headers that no image has, or several sizes that the recipe keeps.
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:

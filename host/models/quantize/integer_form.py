@@ -74,8 +74,10 @@ def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrid
 def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:
     """The same network in integer operators.
 
-    Raises:
-        UnsupportedError: operators that have no integer form; all of them are listed.
+    Raises
+    ------
+    UnsupportedError
+        Operators that have no integer form; all of them are listed.
     """
     report = Report()
     lowered = lower(Model(quantized), report)

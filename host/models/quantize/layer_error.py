@@ -24,14 +24,22 @@ IMAGES = 8
 class LayerError:
     """Error of one value, everything before it quantized too.
 
-    Attributes:
-        value: its name in the float network.
-        node: the node that computes it there, or the value's name for an input.
-        operator: that node's operator.
-        sqnr_db: signal to quantization noise ratio, 10 log10(sum x^2 / sum (x - q)^2); infinite without any noise.
-        relative_error: root mean square of the noise over that of the signal.
-        max_error: the largest difference.
-        scale: of the integer value.
+    Attributes
+    ----------
+    value : str
+        Its name in the float network.
+    node : str
+        The node that computes it there, or the value's name for an input.
+    operator : str
+        That node's operator.
+    sqnr_db : float
+        Signal to quantization noise ratio, 10 log10(sum x^2 / sum (x - q)^2); infinite without any noise.
+    relative_error : float
+        Root mean square of the noise over that of the signal.
+    max_error : float
+        The largest difference.
+    scale : float
+        Of the integer value.
     """
 
     value: str
@@ -65,10 +73,14 @@ def measure_layers(
 ) -> list[LayerError]:
     """The error of every value of the prepared network that has an integer counterpart, worst first.
 
-    Args:
-        model: the prepared float network.
-        integer: the quantized network.
-        scales: of each float value's integer, by the float value's name.
+    Parameters
+    ----------
+    model : Model
+        The prepared float network.
+    integer : onnx.ModelProto
+        The quantized network.
+    scales : Mapping[str, Scale]
+        Of each float value's integer, by the float value's name.
     """
     made = {name for node in integer.graph.node for name in node.output}
     names = [name for name in scales if f"{name}{INTEGER_SUFFIX}" in made]

@@ -17,9 +17,12 @@ IR_VERSION = 8  # initializers need not be inputs, and every ONNX Runtime that h
 def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with `OPSET` at least, an open batch, no initializer among its inputs, and nothing that no output needs.
 
-    Raises:
-        QuantizeError: the model cannot be converted to `OPSET`.
-        ModelError: an open dimension after the batch, or inputs that disagree on the batch.
+    Raises
+    ------
+    QuantizeError
+        The model cannot be converted to `OPSET`.
+    ModelError
+        An open dimension after the batch, or inputs that disagree on the batch.
     """
     inputs = model_inputs(model.graph)
     del model.graph.input[:]

@@ -30,10 +30,14 @@ TAIL = ("Softmax",)
 class Plan:
     """What ONNX Runtime's quantizer is asked to do.
 
-    Attributes:
-        nodes: names of the nodes it treats by its own rules.
-        values: values to quantize.
-        kept: values that take the scale of another one: that one, and the node between.
+    Attributes
+    ----------
+    nodes : list[str]
+        Names of the nodes it treats by its own rules.
+    values : dict[str, None]
+        Values to quantize.
+    kept : dict[str, tuple[str, str]]
+        Values that take the scale of another one: that one, and the node between.
     """
 
     nodes: list[str] = field(default_factory=list)

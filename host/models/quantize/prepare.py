@@ -24,10 +24,14 @@ _WIDE = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.D
 class Prepared:
     """A float network ready to be calibrated.
 
-    Attributes:
-        original: the network as given, its batch open.
-        model: the network prepared: its values known, and equal to the original's but for rounding.
-        notes: sentences about what was changed.
+    Attributes
+    ----------
+    original : onnx.ModelProto
+        The network as given, its batch open.
+    model : Model
+        The network prepared: its values known, and equal to the original's but for rounding.
+    notes : list[str]
+        Sentences about what was changed.
     """
 
     original: onnx.ModelProto
@@ -43,9 +47,12 @@ class Prepared:
 def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     """The float network with constants and normalizations folded, named nodes and known shapes.
 
-    Raises:
-        QuantizeError: the network is quantized already, is not float32, or ONNX Runtime refuses it.
-        ModelError: the file is unusable, or its shapes are not fixed after the batch.
+    Raises
+    ------
+    QuantizeError
+        The network is quantized already, is not float32, or ONNX Runtime refuses it.
+    ModelError
+        The file is unusable, or its shapes are not fixed after the batch.
     """
     notes: list[str] = []
     original = modernize(load_float(source))
@@ -60,9 +67,12 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
 def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     """The float network, not shared with the caller.
 
-    Raises:
-        QuantizeError: it is quantized already, or an input or a weight is of another float type than float32.
-        ModelError: the file is unusable.
+    Raises
+    ------
+    QuantizeError
+        It is quantized already, or an input or a weight is of another float type than float32.
+    ModelError
+        The file is unusable.
     """
     model = read_model(source)
     if isinstance(source, onnx.ModelProto):
@@ -92,8 +102,10 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
     These fold constants, BatchNormalization after Conv, constant Mul and Add after Conv, and drop what does nothing.
 
-    Raises:
-        QuantizeError: ONNX Runtime refuses the model.
+    Raises
+    ------
+    QuantizeError
+        ONNX Runtime refuses the model.
     """
     with tempfile.TemporaryDirectory(prefix="arrayloom-quantize-") as folder:
         given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"

@@ -26,12 +26,18 @@ from arrayloom.host.models.quantize.scales import Progress, find_ranges
 class Quantized:
     """A quantized network.
 
-    Attributes:
-        model: QOperator form, uint8 activations, int8 weights with a scale for each channel.
-        prepared: the float network it was made from.
-        calibration: what its ranges come from.
-        scales: scale and zero point of each quantized value, by its name in the prepared network.
-        notes: sentences about what was changed on the way.
+    Attributes
+    ----------
+    model : onnx.ModelProto
+        QOperator form, uint8 activations, int8 weights with a scale for each channel.
+    prepared : Prepared
+        The float network it was made from.
+    calibration : Calibration
+        What its ranges come from.
+    scales : dict[str, Scale]
+        Scale and zero point of each quantized value, by its name in the prepared network.
+    notes : list[str]
+        Sentences about what was changed on the way.
     """
 
     model: onnx.ModelProto
@@ -54,16 +60,25 @@ def quantize(
 ) -> Quantized:
     """Quantize a float network so that the accelerator executes all of it between the first and the last integer.
 
-    Args:
-        model: the float network, a file or in memory; its inputs float32 [N, ...], its batch first everywhere.
-        calibration: what it is run on to find ranges.
-        method: how ranges follow from values: minmax, percentile or entropy.
-        progress: called with a step's title, how many images are done, and how many there are.
+    Parameters
+    ----------
+    model : str | Path | onnx.ModelProto
+        The float network, a file or in memory; its inputs float32 [N, ...], its batch first everywhere.
+    calibration : Calibration
+        What it is run on to find ranges.
+    method : str
+        How ranges follow from values: minmax, percentile or entropy.
+    progress : Progress | None
+        Called with a step's title, how many images are done, and how many there are.
 
-    Raises:
-        QuantizeError: the network is no float network, or the calibration does not fit it or leaves values without scale.
-        ModelError: the network as a whole is unusable.
-        UnsupportedError: operators that the accelerator does not have; all of them are listed.
+    Raises
+    ------
+    QuantizeError
+        The network is no float network, or the calibration does not fit it or leaves values without scale.
+    ModelError
+        The network as a whole is unusable.
+    UnsupportedError
+        Operators that the accelerator does not have; all of them are listed.
     """
     prepared = prepare(model)
     if unknown := unknown_nodes(prepared.model.proto):
@@ -81,11 +96,14 @@ def quantize(
 class Agreement:
     """How often the networks agree with each other and with the truth.
 
-    Attributes:
-        images: how many were compared.
-        same_class: how many have the same top class.
-        correct_before, correct_after: how many top classes of the float and of the quantized network are right; None
-            without labels.
+    Attributes
+    ----------
+    images : int
+        How many were compared.
+    same_class : int
+        How many have the same top class.
+    correct_before, correct_after : int | None
+        How many top classes of the float and of the quantized network are right; None without labels.
     """
 
     images: int
@@ -119,8 +137,10 @@ def compare_classes(quantized: Quantized, calibration: Calibration, labels: Sequ
                     progress: Progress | None = None) -> Agreement:
     """The agreement over all images; `labels` in their order.
 
-    Raises:
-        QuantizeError: a label is no class of the network.
+    Raises
+    ------
+    QuantizeError
+        A label is no class of the network.
     """
     before, after = Session(quantized.prepared.original), Session(quantized.model)
     output = quantized.prepared.model.outputs[0]

@@ -58,8 +58,10 @@ class _Reader:
 def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progress: Progress | None) -> TensorsData:
     """Lowest and highest of every float32 value, by its name.
 
-    Raises:
-        QuantizeError: an unknown method, an image that does not fit, or a value that becomes NaN or infinite.
+    Raises
+    ------
+    QuantizeError
+        An unknown method, an image that does not fit, or a value that becomes NaN or infinite.
     """
     if method not in METHODS:
         raise QuantizeError(f"unknown method '{method}'; known are {', '.join(METHODS)}")
@@ -122,9 +124,12 @@ def channel_axis(node: onnx.NodeProto) -> int | None:
 def weight_overrides(model: Model, scales: Mapping[str, tuple[float, int]]) -> Overrides:
     """What ONNX Runtime's quantizer takes as `TensorQuantOverrides`, for the weights that need it.
 
-    Args:
-        model: the prepared network.
-        scales: scale and zero point of each quantized value.
+    Parameters
+    ----------
+    model : Model
+        The prepared network.
+    scales : Mapping[str, tuple[float, int]]
+        Scale and zero point of each quantized value.
     """
     chosen: dict[str, tuple[int, Scales]] = {}
     for node in model.nodes:
