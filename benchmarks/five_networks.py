@@ -19,7 +19,7 @@ from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Conv, Graph
 from arrayloom.host.cli.common import save_model
 from arrayloom.host.models.networks import SPECS, Spec, build_float, build_quantized
-from arrayloom.host.models.networks.architectures import INPUT
+from arrayloom.host.models.networks.blueprint import INPUT
 from arrayloom.host.models.networks.build import seeded_images
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.runtime.device import open_device

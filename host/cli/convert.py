@@ -7,7 +7,7 @@ from typing import Any
 
 from arrayloom.host.cli.common import add_config
 from arrayloom.host.cli.registry import add_labels, add_verb, find, labels, open_workspace, print_one
-from arrayloom.host.models.quantize.ranges import METHODS
+from arrayloom.host.models.quantize.scales import METHODS
 from arrayloom.host.workspace.errors import WorkspaceError
 from arrayloom.host.workspace.model import Model
 from arrayloom.host.workspace.operation import Operation

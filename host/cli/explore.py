@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.analysis.explore import Candidate, compile_for, weigh
+from arrayloom.host.analysis.exploration import Candidate, compile_for, weigh
 from arrayloom.host.cli.common import add_command, add_json, notices, print_json
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.runtime.inputs import load_inputs

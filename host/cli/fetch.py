@@ -6,7 +6,7 @@ from typing import Any
 
 from arrayloom.host.cli.common import add_command, add_json, print_json, progress_bar
 from arrayloom.host.models.networks import SPECS, find_spec
-from arrayloom.host.models.networks.zoo import default_folder, fetch
+from arrayloom.host.models.networks.model_zoo import default_folder, fetch
 
 
 def add_parser(commands: Any) -> None:

@@ -34,16 +34,13 @@ def _run(options: argparse.Namespace) -> int:
     program = load_program(options.model, options.config)
     batch = load_inputs(options.input, program.inputs, options.preprocess)
     from arrayloom.host.analysis.profile import measure
+    from arrayloom.host.analysis.profile.profile_text import print_profile, verdict
 
     with run_progress("profiling", options.json) as progress:
         profile = measure(program, {name: values[:1] for name, values in batch.items()}, progress, options.model.name)
     if options.json:
-        from arrayloom.host.analysis.profile.verdict import verdict
-
         print_json({"model": str(options.model)} | profile.figures() | {"verdict": verdict(profile)})
     else:
-        from arrayloom.host.analysis.profile.table import print_profile
-
         print_profile(profile)
     if options.html:
         from arrayloom.host.analysis.profile.page import write_page
@@ -55,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _trace(profile: Any, path: Path) -> None:
-    from arrayloom.host.analysis.profile.trace import write_trace
+    from arrayloom.host.analysis.profile.trace_events import write_trace
 
     shortest = write_trace(profile, path)
     if shortest > 1:

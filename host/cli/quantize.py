@@ -84,9 +84,9 @@ def _print(options: argparse.Namespace, quantized: Quantized, layers: list[Layer
         print(f"note         {note}")
     if agreement is not None:
         print(f"same class   {agreement.same_class} of {agreement.images} images")
-        if agreement.correct_before is not None and agreement.correct_after is not None:
-            print(f"accuracy     {agreement.correct_before / agreement.images:.1%} in float, "
-                  f"{agreement.correct_after / agreement.images:.1%} quantized")
+        if agreement.accuracies:
+            before, after = agreement.accuracies
+            print(f"accuracy     {before:.1%} in float, {after:.1%} quantized")
     print(f"wrote        {options.output}")
 
 

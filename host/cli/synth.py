@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from arrayloom.host.analysis.synthesis.device import DEVICES, SPEED_GRADES, Device
 from arrayloom.host.analysis.synthesis.flow import Synthesis, synthesize
+from arrayloom.host.analysis.synthesis.nextpnr import DEVICES, SPEED_GRADES, Device
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.isa.config import load_config
@@ -97,8 +97,7 @@ def _path(found: Synthesis) -> Any:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    total = sum(part.logic_ns + part.routing_ns for part in found.critical_path)
-    table = Table(box=SIMPLE, title=f"critical path, {total:.2f} ns", title_justify="left")
+    table = Table(box=SIMPLE, title=f"critical path, {found.critical_path_ns:.2f} ns", title_justify="left")
     for name in ("module", "from signal"):
         table.add_column(name)
     for name in ("logic ns", "routing ns"):

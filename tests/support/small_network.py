@@ -1,9 +1,8 @@
 """A network small enough for tests, built as the large ones are."""
 
-from arrayloom.host.models.networks.architectures import Blueprint
-from arrayloom.host.models.networks.architectures.builder import Builder
-from arrayloom.host.models.networks.classifier import Classifier
-from arrayloom.host.models.networks.network import FloatNetwork, QuantizedNetwork
+from arrayloom.host.models.networks.blueprint import Blueprint, Builder
+from arrayloom.host.models.networks.network_base import FloatNetwork, QuantizedNetwork
+from arrayloom.host.models.networks.network_classes import Classifier
 from arrayloom.host.models.networks.specs import Spec
 
 

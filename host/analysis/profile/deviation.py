@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from arrayloom.compiler.cost import Prediction
-from arrayloom.host.analysis.profile.profile import Profile
+from arrayloom.host.analysis.profile.run_profile import Profile
 
 TOTAL_BOUND = 0.03      # of the cycles of a run
 LAYER_BOUND = 0.05      # of those of a layer
@@ -32,7 +32,7 @@ class LayerDeviation:
 
 @dataclass(frozen=True)
 class Deviation:
-    """A prediction beside the run that it predicts."""
+    """A prediction and the run that it predicts."""
 
     predicted: int
     measured: int

@@ -1,4 +1,4 @@
-"""The whole way: accelerator, netlist, placed and routed design, figures."""
+"""All steps of a synthesis: accelerator, netlist, placed and routed design, figures."""
 
 import time
 from collections.abc import Callable
@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from arrayloom.host.analysis.synthesis import nextpnr, yosys
-from arrayloom.host.analysis.synthesis.device import Device
-from arrayloom.host.analysis.synthesis.paths import Segment, segments
+from arrayloom.host.analysis.synthesis.nextpnr import Device, Segment, segments
 from arrayloom.host.analysis.synthesis.tools import NEXTPNR, YOSYS
 from arrayloom.host.analysis.synthesis.yosys import MemoryUse
 from arrayloom.isa.config import Config
@@ -56,6 +55,10 @@ class Synthesis:
         return self.units.get("array", {}).get("multipliers", 0)
 
     @property
+    def critical_path_ns(self) -> float:
+        return sum(part.logic_ns + part.routing_ns for part in self.critical_path)
+
+    @property
     def faults(self) -> list[str]:
         """What did not land where it belongs: products outside of DSP blocks, memories in registers."""
         found = [f"{memory.name}: a memory became registers" for memory in self.memories if memory.kind == "registers"]
@@ -67,7 +70,7 @@ class Synthesis:
         """Everything as ``--json`` gives it."""
         values = asdict(self)
         return {**values, **values.pop("usage"), "array_multipliers": self.array_multipliers, "faults": self.faults,
-                "critical_path_ns": sum(part.logic_ns + part.routing_ns for part in self.critical_path)}
+                "critical_path_ns": self.critical_path_ns}
 
 
 def synthesize(config: Config, device: Device, seed: int, target_mhz: float, folder: Path, report: Report) -> Synthesis:
@@ -75,7 +78,7 @@ def synthesize(config: Config, device: Device, seed: int, target_mhz: float, fol
 
     Raises ``SynthesisError`` when a tool is missing or fails, or the design does not fit the device.
     """
-    from arrayloom.host.analysis.synthesis.wrapper import SerialPins
+    from arrayloom.host.analysis.synthesis.serial_pins import SerialPins
 
     versions = {tool.wheel: tool.version() for tool in (YOSYS, NEXTPNR)}
     versions |= dict(text.split() for text in converter_versions())

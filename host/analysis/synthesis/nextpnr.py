@@ -1,14 +1,20 @@
-"""Placement and routing, and nextpnr's report of them."""
+"""nextpnr: the devices of the ECP5 family, placement and routing, and the path that limits the clock by part."""
 
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.analysis.synthesis.device import Device
+from arrayloom.host.analysis.errors import SynthesisError
 from arrayloom.host.analysis.synthesis.tools import NEXTPNR
-from arrayloom.host.analysis.synthesis.yosys import NETLIST
+from arrayloom.host.analysis.synthesis.yosys import NETLIST, module_of
 from arrayloom.sim.rtl.progress import Report
+
+DEVICES = ("12k", "25k", "45k", "85k")
+PACKAGE = "CABGA381"            # there for every size
+SPEED_GRADES = (6, 7, 8)        # 8 is the fastest
 
 REPORT, LOG = "report.json", "nextpnr.log"
 # Slow paths weigh more than by default, as wires take most of their time.
@@ -16,6 +22,29 @@ PLACER = ("--placer", "heap", "--placer-heap-timingweight", "20", "--placer-heap
 _STAGES = {
     r"Info: Packing": "packing", r"Info: Running main analytical placer": "placing", r"Info: Routing\.\.": "routing",
 }
+_LOGIC, _ROUTING = ("clk-to-q", "logic", "setup"), "routing"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A size and a speed grade. Raises ``SynthesisError`` naming what there is for any other."""
+
+    size: str = "85k"
+    speed: int = 6
+
+    def __post_init__(self) -> None:
+        if self.size not in DEVICES:
+            raise SynthesisError(f"device {self.size!r}: unknown; there are {', '.join(DEVICES)}")
+        if self.speed not in SPEED_GRADES:
+            raise SynthesisError(f"speed grade {self.speed}: unknown; there are {', '.join(map(str, SPEED_GRADES))}")
+
+    @property
+    def name(self) -> str:
+        return f"ECP5-{self.size.removesuffix('k')}F-{self.speed}"
+
+    def arguments(self) -> list[str]:
+        """The device as nextpnr takes it."""
+        return [f"--{self.size}", "--package", PACKAGE, "--speed", str(self.speed)]
 
 
 def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Report) -> dict[str, Any]:
@@ -50,3 +79,25 @@ def critical_path(report: dict[str, Any]) -> list[dict[str, Any]]:
 def _edge(end: str) -> bool:
     """Whether a path's end is a clock edge; the others are pins, and constants."""
     return end.startswith("posedge ")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a path within one module; nanoseconds in logic, and in the wires that lead to that logic."""
+
+    module: str
+    signal: str
+    logic_ns: float
+    routing_ns: float
+
+
+def segments(path: Iterable[dict[str, Any]]) -> list[Segment]:
+    """A path of nextpnr's JSON report (docs/report.md of nextpnr), cells of one module in a row taken together."""
+    result: list[Segment] = []
+    for step in path:
+        cell = step["to" if step["type"] == _ROUTING else "from"]["cell"]
+        module, signal = module_of(cell), cell.rpartition(".")[2]
+        before = result.pop() if result and result[-1].module == module else Segment(module, signal, 0.0, 0.0)
+        logic, routing = (step["delay"], 0.0) if step["type"] in _LOGIC else (0.0, step["delay"])
+        result.append(Segment(module, before.signal, before.logic_ns + logic, before.routing_ns + routing))
+    return result

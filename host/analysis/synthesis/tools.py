@@ -1,4 +1,4 @@
-"""Yosys and nextpnr as their wheels carry them: WebAssembly programs behind a Python function."""
+"""Yosys and nextpnr as their wheels carry them: WebAssembly programs that a Python function runs."""
 
 import importlib.util
 import subprocess
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from arrayloom.host.analysis.synthesis.errors import SynthesisError
+from arrayloom.host.analysis.errors import SynthesisError
 from arrayloom.sim.rtl.process import PYTHON
 
 SHOWN_LINES = 12

@@ -1,4 +1,4 @@
-"""From Amaranth to a netlist of the device's cells, and what the cells are used for."""
+"""From Amaranth to a netlist of the device's cells by Yosys, and which parts of the accelerator use them for what."""
 
 import json
 import re
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.analysis.synthesis.paths import module_of, unit_of
 from arrayloom.host.analysis.synthesis.tools import YOSYS
 from arrayloom.sim.rtl.progress import Report
 
@@ -26,6 +25,10 @@ MULTIPLIER, BLOCK_RAM, DISTRIBUTED_RAM, REGISTER = "MULT18X18D", "DP16KD", "TREL
 KINDS = {"multipliers": (MULTIPLIER,), "block_rams": (BLOCK_RAM,), "registers": (REGISTER,),
          "luts": ("LUT4", "CCU2C", DISTRIBUTED_RAM)}
 LUTS_IN = {"LUT4": 1, "CCU2C": 2, DISTRIBUTED_RAM: 4}      # of one cell; writing takes two more of a distributed RAM
+
+WRAPPER = "wrapper"
+UNNAMED = "unnamed"
+_MODULE = re.compile(r"[A-Za-z_]\w*")
 
 _PASSES = {"HIERARCHY": "reading", "FLATTEN": "flattening", "MEMORY_LIBMAP": "mapping memories", "ABC9": "mapping logic"}
 _PASS = re.compile(r"\d[\d.]*\. Executing (\w+) pass")
@@ -54,6 +57,30 @@ def synthesize(component: Any, folder: Path, report: Report) -> None:
             report(f"yosys: {stage}")
 
     YOSYS.run(["-l", LOG, "-p", SCRIPT], folder, seen)
+
+
+def module_of(cell: str, root: str = "accelerator") -> str:
+    """The hierarchical path of the module that a cell is in, from below ``root``; what is outside of it is the wrapper.
+
+    Yosys names a flattened cell after its instance path and the signal it drives, with dots between; a few get names of
+    its own making.
+    """
+    if cell.lstrip("\\").startswith("$"):
+        return UNNAMED
+    first, *parts = cell.split(".")
+    if first != root or not parts:
+        return WRAPPER
+    path = []
+    for part in parts[:-1]:
+        if not _MODULE.fullmatch(part):
+            break
+        path.append(part)
+    return ".".join(path) or "top"
+
+
+def unit_of(cell: str) -> str:
+    """The uppermost part of ``module_of``."""
+    return module_of(cell).partition(".")[0]
 
 
 def count_cells(netlist: dict[str, Any]) -> dict[str, dict[str, int]]:

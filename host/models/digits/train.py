@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.models.digits import evaluate
-from arrayloom.host.models.digits.data import Split, load_splits
-from arrayloom.host.models.digits.export import write_images, write_labels, write_models
-from arrayloom.host.models.digits.layers import Array, Conv, Sequential
-from arrayloom.host.models.digits.network import CLASSES, digits_resnet
+from arrayloom.host.models.digits.evaluate import Split, load_splits
+from arrayloom.host.models.digits.export_onnx import write_images, write_labels, write_models
+from arrayloom.host.models.digits.resnet import CLASSES, Array, Conv, Sequential, digits_resnet
 
 SEED = 0
 EPOCHS = 40

@@ -1,8 +1,8 @@
 """The five networks of the service re-created, float and quantized."""
 
+from arrayloom.host.models.errors import NetworkError, WeightsError
 from arrayloom.host.models.networks.build import Built, build_float, build_quantized
-from arrayloom.host.models.networks.errors import NetworkError, WeightsError
-from arrayloom.host.models.networks.models import (
+from arrayloom.host.models.networks.network_classes import (
     Densenet121,
     QuantizedDensenet121,
     QuantizedResnet50,

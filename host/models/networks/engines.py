@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from arrayloom.compiler.frontend.runtime import Session as OnnxRuntime
 from arrayloom.compiler.frontend.runtime import small_model, with_outputs
-from arrayloom.host.models.networks.architectures import INPUT, Blueprint
+from arrayloom.host.models.networks.blueprint import INPUT, Blueprint
 from arrayloom.host.runtime.boundary import dequantize, quantize
 from arrayloom.host.runtime.session import Session
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from arrayloom.host.models.networks.architectures import Blueprint, densenet121, resnet, ssd_vgg, vgg16
-from arrayloom.host.models.networks.architectures.ssd import CLASSES as VOC_CLASSES
-from arrayloom.host.models.networks.errors import NetworkError
+from arrayloom.host.models.errors import NetworkError
+from arrayloom.host.models.networks.architectures import SSD_CLASSES as VOC_CLASSES
+from arrayloom.host.models.networks.architectures import densenet121, resnet, ssd_vgg, vgg16
+from arrayloom.host.models.networks.blueprint import Blueprint
 
 IMAGENET_CLASSES = 1000
 

@@ -1,4 +1,4 @@
-"""Calibration data: what a float network is run on, one image at a time, to find the range of every tensor."""
+"""Calibration data: what a float network is run on, one image at a time, to find ranges; and the images' classes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.models.quantize.archive import Archive
-from arrayloom.host.models.quantize.errors import QuantizeError
-from arrayloom.host.models.quantize.folder import Folder
-from arrayloom.host.models.quantize.port import Port
+from arrayloom.host.models.errors import QuantizeError
+from arrayloom.host.models.quantize.calibration_files import Archive, Folder, Port
 from arrayloom.host.vision import Recipe
 from arrayloom.host.vision import recipe as find_recipe
 
@@ -21,9 +19,12 @@ Feed = dict[str, Array]
 class Calibration:
     """Images to calibrate on, made anew for every pass over them, so that one at a time is in memory.
 
-    Args:
-        names: what messages call each image; their number is the number of images.
-        feeds: gives, for the network's inputs, arrays by input name with a batch of 1, image after image.
+    Parameters
+    ----------
+    names : Sequence[str]
+        What messages call each image; their number is the number of images.
+    feeds : Callable[[Sequence[Port]], Iterator[Feed]]
+        Gives, for the network's inputs, arrays by input name with a batch of 1, image after image.
     """
 
     def __init__(self, names: Sequence[str], feeds: Callable[[Sequence[Port]], Iterator[Feed]]) -> None:
@@ -38,8 +39,10 @@ class Calibration:
     def feeds(self, ports: Sequence[Port]) -> Iterator[Feed]:
         """Image after image as float32 arrays by input name, [1, ...].
 
-        Raises:
-            QuantizeError: an image does not fit the network's inputs.
+        Raises
+        ------
+        QuantizeError
+            An image does not fit the network's inputs.
         """
         for name, feed in zip(self.names, self._feeds(ports), strict=True):
             yield checked(feed, ports, name)
@@ -48,12 +51,16 @@ class Calibration:
     def from_folder(cls, path: str | Path, recipe: str | Recipe) -> "Calibration":
         """The JPEG, PNG and BMP files of a folder and the folders in it, in the order of their paths.
 
-        Args:
-            recipe: the preprocessing, or its name.
+        Parameters
+        ----------
+        recipe : str | Recipe
+            The preprocessing, or its name.
 
-        Raises:
-            QuantizeError: the folder is missing or empty, files cannot be read as images, or images differ in size and
-                the recipe keeps that.
+        Raises
+        ------
+        QuantizeError
+            The folder is missing or empty, files cannot be read as images, or images differ in size and the recipe keeps
+            that.
         """
         chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
         folder = Folder(Path(path), chosen)
@@ -65,8 +72,10 @@ class Calibration:
 
         With a recipe the file holds photographs instead, one uint8 array [N, H, W, 3] in RGB order.
 
-        Raises:
-            QuantizeError: the file cannot be read, or holds no such array.
+        Raises
+        ------
+        QuantizeError
+            The file cannot be read, or holds no such array.
         """
         archive = Archive(Path(path))
         if recipe is None:
@@ -83,8 +92,10 @@ class Calibration:
 
         The images of a list are arrays [1, ...] or [...] for the only input, or mappings from input names to such.
 
-        Raises:
-            QuantizeError: there is no image, or the inputs hold different numbers of them.
+        Raises
+        ------
+        QuantizeError
+            There is no image, or the inputs hold different numbers of them.
         """
         images = _split(arrays)
         return cls([f"image {index}" for index in range(len(images))],
@@ -137,3 +148,71 @@ def _named(image: Mapping[str, Array] | Array, ports: Sequence[Port]) -> Feed:
         (only(ports, "the calibration").name, image)]
     ranks = {port.name: len(port.shape) for port in ports}
     return {name: value[np.newaxis] if value.ndim == ranks.get(name) else value for name, value in pairs}
+
+
+def load_classes(path: Path, calibration: Calibration) -> list[int]:
+    """The class index of each image, in the images' order.
+
+    The file holds one class an image: a text with lines `CLASS`, or `IMAGE CLASS` where IMAGE is the end of an image's
+    path; an .npy of integers [N]; or an .npz with one such array.
+
+    Raises
+    ------
+    QuantizeError
+        The file cannot be read, or does not give one class to each image.
+    """
+    if path.suffix in (".npy", ".npz"):
+        return _counted(path, _from_array(path), calibration)
+    try:
+        lines = [line.replace(",", " ").split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise QuantizeError(f"{path}: labels cannot be read: {error}") from None
+    if any(len(words) > 1 for words in lines):
+        return _by_name(path, lines, calibration)
+    return _counted(path, [_index(path, number, words[0]) for number, words in enumerate(lines, start=1)], calibration)
+
+
+def _by_name(path: Path, lines: list[list[str]], calibration: Calibration) -> list[int]:
+    given = {" ".join(words[:-1]): _index(path, number, words[-1]) for number, words in enumerate(lines, start=1)}
+    classes = []
+    for name in calibration.names:
+        parts = Path(name).parts
+        ends = ["/".join(parts[start:]) for start in range(len(parts))]
+        found = [given[end] for end in ends if end in given]
+        if not found:
+            raise QuantizeError(f"{path}: has no label for {name}; add a line '{Path(name).name} CLASS'")
+        classes.append(found[0])
+    return classes
+
+
+def _from_array(path: Path) -> list[int]:
+    values: NDArray[Any]
+    if path.suffix == ".npz":
+        archive = Archive(path)
+        found = [m for m in archive.members if len(m.shape) == 1 and np.issubdtype(m.dtype, np.integer)]
+        if len(found) != 1:
+            raise QuantizeError(f"{archive}, but labels are one array of integers [N]; leave the others out")
+        values = np.array(list(archive.rows(found[0])))
+    else:
+        try:
+            values = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise QuantizeError(f"{path}: labels cannot be read: {error}") from None
+    if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
+        raise QuantizeError(f"{path}: holds {values.dtype} {list(values.shape)}; labels are integers [N], one an image")
+    if values.size and values.min() < 0:
+        raise QuantizeError(f"{path}: label {values.min()} is negative; classes count from 0")
+    return [int(value) for value in values]
+
+
+def _index(path: Path, number: int, word: str) -> int:
+    if not word.isdecimal():
+        raise QuantizeError(f"{path}, line {number}: '{word}' is no class index; give a number from 0")
+    return int(word)
+
+
+def _counted(path: Path, classes: list[int], calibration: Calibration) -> list[int]:
+    if len(classes) != len(calibration):
+        raise QuantizeError(f"{path}: holds {len(classes)} labels for {len(calibration)} images; give one an image, in the "
+                            "order of their paths")
+    return classes

@@ -1,6 +1,6 @@
 """Which values of a float network become integers.
 
-Operators with an integer kernel get integers before and behind them. Functions of one element between two of those
+Operators with an integer kernel take and give integers. Functions of one element between two of those
 stay float and become one table together, so that they cost one rounding: nothing inside such an island is quantized.
 """
 
@@ -22,18 +22,22 @@ KEEPING = (*MOVEMENTS, "MaxPool", "Resize", "Split")
 #: A range that begins at 0, or ends where a Clip ends, makes saturation do their work.
 CLAMPS = ("Relu", "Clip")
 
-#: What the host computes behind the last integer.
+#: What the host computes after the last integer.
 TAIL = ("Softmax",)
 
 
 @dataclass
 class Plan:
-    """What ONNX Runtime's quantizer is told.
+    """What ONNX Runtime's quantizer is asked to do.
 
-    Attributes:
-        nodes: names of the nodes it treats by its own rules.
-        values: values to quantize.
-        kept: values that take the scale of another one: that one, and the node between.
+    Attributes
+    ----------
+    nodes : list[str]
+        Names of the nodes it treats by its own rules.
+    values : dict[str, None]
+        Values to quantize.
+    kept : dict[str, tuple[str, str]]
+        Values that take the scale of another one: that one, and the node between.
     """
 
     nodes: list[str] = field(default_factory=list)
@@ -100,7 +104,7 @@ class _Planner:
         return node.op_type == "Relu" or self._spans_zero(node)
 
     def _spans_zero(self, clip: onnx.NodeProto) -> bool:
-        """Quantized ranges hold 0, so that one beside it does not saturate where the Clip does."""
+        """Quantized ranges hold 0, so that one that leaves out 0 does not saturate where the Clip does."""
         bounds = []
         for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
             if len(clip.input) > index and clip.input[index] and not self._model.is_constant(clip.input[index]):

@@ -1,33 +1,43 @@
-"""`quantize`: the steps in order."""
+"""`quantize`, its steps in order, and how often the top classes of the float and of the quantized network agree."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.known import unknown_nodes
+from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration
-from arrayloom.host.models.quantize.emit import Scale, check_scales, integer_form, quantized_form, scales_of
-from arrayloom.host.models.quantize.finish import finish
-from arrayloom.host.models.quantize.measure import LayerError, measure_layers
+from arrayloom.host.models.quantize.integer_form import Scale, check_scales, finish, integer_form, quantized_form, scales_of
+from arrayloom.host.models.quantize.layer_error import LayerError, measure_layers
 from arrayloom.host.models.quantize.plan import make_plan
 from arrayloom.host.models.quantize.prepare import Prepared, prepare
-from arrayloom.host.models.quantize.ranges import METHODS, Progress, find_ranges
+from arrayloom.host.models.quantize.scales import Progress, find_ranges
 
 
 @dataclass(frozen=True)
 class Quantized:
     """A quantized network.
 
-    Attributes:
-        model: QOperator form, uint8 activations, int8 weights with a scale for each channel.
-        prepared: the float network it was made from.
-        calibration: what its ranges come from.
-        scales: scale and zero point of each quantized value, by its name in the prepared network.
-        notes: sentences about what was changed on the way.
+    Attributes
+    ----------
+    model : onnx.ModelProto
+        QOperator form, uint8 activations, int8 weights with a scale for each channel.
+    prepared : Prepared
+        The float network it was made from.
+    calibration : Calibration
+        What its ranges come from.
+    scales : dict[str, Scale]
+        Scale and zero point of each quantized value, by its name in the prepared network.
+    notes : list[str]
+        Sentences about what was changed on the way.
     """
 
     model: onnx.ModelProto
@@ -50,16 +60,25 @@ def quantize(
 ) -> Quantized:
     """Quantize a float network so that the accelerator executes all of it between the first and the last integer.
 
-    Args:
-        model: the float network, a file or in memory; its inputs float32 [N, ...], its batch first everywhere.
-        calibration: what it is run on to find ranges.
-        method: how ranges follow from values: minmax, percentile or entropy.
-        progress: called with a step's title, how many images are done, and how many there are.
+    Parameters
+    ----------
+    model : str | Path | onnx.ModelProto
+        The float network, a file or in memory; its inputs float32 [N, ...], its batch first everywhere.
+    calibration : Calibration
+        What it is run on to find ranges.
+    method : str
+        How ranges follow from values: minmax, percentile or entropy.
+    progress : Progress | None
+        Called with a step's title, how many images are done, and how many there are.
 
-    Raises:
-        QuantizeError: the network is no float network, or the calibration does not fit it or leaves values without scale.
-        ModelError: the network as a whole is unusable.
-        UnsupportedError: operators that the accelerator does not have; all of them are listed.
+    Raises
+    ------
+    QuantizeError
+        The network is no float network, or the calibration does not fit it or leaves values without scale.
+    ModelError
+        The network as a whole is unusable.
+    UnsupportedError
+        Operators that the accelerator does not have; all of them are listed.
     """
     prepared = prepare(model)
     if unknown := unknown_nodes(prepared.model.proto):
@@ -73,4 +92,70 @@ def quantize(
     return Quantized(integer, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes])
 
 
-__all__ = ["METHODS", "Progress", "Quantized", "quantize"]
+@dataclass(frozen=True)
+class Agreement:
+    """How often the networks agree with each other and with the truth.
+
+    Attributes
+    ----------
+    images : int
+        How many were compared.
+    same_class : int
+        How many have the same top class.
+    correct_before, correct_after : int | None
+        How many top classes of the float and of the quantized network are right; None without labels.
+    """
+
+    images: int
+    same_class: int
+    correct_before: int | None = None
+    correct_after: int | None = None
+
+    @property
+    def accuracies(self) -> tuple[float, float] | None:
+        """Of the float and of the quantized network, 0 to 1; None without labels."""
+        if self.correct_before is None or self.correct_after is None:
+            return None
+        return self.correct_before / self.images, self.correct_after / self.images
+
+    def to_json(self) -> dict[str, Any]:
+        """The attributes that are known, and accuracies from 0 to 1."""
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.accuracies:
+            values |= dict(zip(("accuracy_before", "accuracy_after"), self.accuracies, strict=True))
+        return values
+
+
+def is_classifier(quantized: Quantized) -> bool:
+    """Whether the network has one output, a score for each class."""
+    model = quantized.prepared.model
+    shapes = [model.shapes[name] for name in model.outputs]
+    return len(shapes) == 1 and shapes[0][1:] != () and int(np.prod(shapes[0][1:])) == shapes[0][1] > 1
+
+
+def compare_classes(quantized: Quantized, calibration: Calibration, labels: Sequence[int] | None,
+                    progress: Progress | None = None) -> Agreement:
+    """The agreement over all images; `labels` in their order.
+
+    Raises
+    ------
+    QuantizeError
+        A label is no class of the network.
+    """
+    before, after = Session(quantized.prepared.original), Session(quantized.model)
+    output = quantized.prepared.model.outputs[0]
+    tops = []
+    for index, feed in enumerate(calibration.feeds(quantized.prepared.ports)):
+        scores = [session.run(feed)[output].reshape(-1) for session in (before, after)]
+        tops.append([int(score.argmax()) for score in scores])
+        if progress is not None:
+            progress("comparing classes", index + 1, len(calibration))
+        if labels is not None and labels[index] >= scores[0].size:
+            raise QuantizeError(f"{calibration.names[index]}: label {labels[index]} is no class: the network has "
+                                f"{scores[0].size}, from 0; check the labels' numbering")
+    found = np.array(tops)
+    same = int((found[:, 0] == found[:, 1]).sum())
+    if labels is None:
+        return Agreement(len(found), same)
+    right = (found == np.array(labels)[:, np.newaxis]).sum(axis=0)
+    return Agreement(len(found), same, int(right[0]), int(right[1]))

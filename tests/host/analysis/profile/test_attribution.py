@@ -7,12 +7,21 @@ import pytest
 from timelines import counters, made_up, per_cycle, words
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.analysis.profile.attribution import attribute, check_counters, durations
-from arrayloom.host.analysis.profile.profile import ARRAY, PARTIAL, Profile, ProfileError
+from arrayloom.host.analysis.errors import ProfileError
+from arrayloom.host.analysis.profile.attribution import (
+    OUTSIDE,
+    START_UP,
+    WIND_DOWN,
+    Rows,
+    attribute,
+    check_counters,
+    durations,
+)
+from arrayloom.host.analysis.profile.page_timeline import edges, fold
 from arrayloom.host.analysis.profile.roofline import Roofline
-from arrayloom.host.analysis.profile.rows import OUTSIDE, START_UP, WIND_DOWN, Rows
-from arrayloom.host.analysis.profile.segments import coalesce, edges, fold
+from arrayloom.host.analysis.profile.run_profile import ARRAY, PARTIAL, Profile
 from arrayloom.host.analysis.profile.tokens import binding_producers, end_cycles, token_givers
+from arrayloom.host.analysis.profile.trace_events import coalesce
 from arrayloom.host.models import digits
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Unit, Units

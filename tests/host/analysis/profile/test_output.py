@@ -11,12 +11,10 @@ from timelines import made_up
 
 from arrayloom.compiler import compile_model
 from arrayloom.host.analysis.profile.page import page, write_page
-from arrayloom.host.analysis.profile.page.markup import element, text
-from arrayloom.host.analysis.profile.page.palette import COLOURS, LEGEND, colour
-from arrayloom.host.analysis.profile.profile import Profile
-from arrayloom.host.analysis.profile.table import print_profile, short
-from arrayloom.host.analysis.profile.trace import write_trace
-from arrayloom.host.analysis.profile.verdict import describe, losses, verdict
+from arrayloom.host.analysis.profile.page_markup import COLOURS, LEGEND, colour, element, text
+from arrayloom.host.analysis.profile.profile_text import describe, losses, print_profile, short, verdict
+from arrayloom.host.analysis.profile.run_profile import Profile
+from arrayloom.host.analysis.profile.trace_events import write_trace
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.isa.registers import Cause

@@ -11,11 +11,10 @@ import pytest
 from amaranth.sim import Simulator
 
 from arrayloom.host.analysis.synthesis import nextpnr, yosys
-from arrayloom.host.analysis.synthesis.device import Device
 from arrayloom.host.analysis.synthesis.flow import Synthesis, Usage
-from arrayloom.host.analysis.synthesis.paths import Segment, module_of, segments, unit_of
-from arrayloom.host.analysis.synthesis.wrapper import SerialPins
-from arrayloom.host.analysis.synthesis.yosys import MemoryUse, count_cells, memories
+from arrayloom.host.analysis.synthesis.nextpnr import Device, Segment, segments
+from arrayloom.host.analysis.synthesis.serial_pins import SerialPins
+from arrayloom.host.analysis.synthesis.yosys import MemoryUse, count_cells, memories, module_of, unit_of
 from arrayloom.host.cli.main import main
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.registers import IDENTITY_VALUE, Register

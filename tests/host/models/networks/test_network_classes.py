@@ -8,8 +8,7 @@ from small_network import SMALL, QuantizedSmall, Small
 from arrayloom.host.models import networks
 from arrayloom.host.models.networks import NetworkError, build_float, build_quantized
 from arrayloom.host.models.networks.build import Built, seeded_images
-from arrayloom.host.models.networks.liveness import check_alive
-from arrayloom.host.models.networks.normalization import normalization_error
+from arrayloom.host.models.networks.checks import check_alive, normalization_error
 from arrayloom.host.models.networks.ssd import OUTPUTS
 from arrayloom.host.models.quantize import Calibration
 from arrayloom.host.runtime.reference import Reference

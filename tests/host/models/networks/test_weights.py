@@ -13,9 +13,10 @@ from arrayloom.compiler.frontend import NOTICE
 from arrayloom.compiler.frontend.runtime import Session, with_outputs
 from arrayloom.host.models.networks import SPECS, NetworkError, Resnet50, WeightsError, build_float
 from arrayloom.host.models.networks.architectures import ssd_vgg
-from arrayloom.host.models.networks.architectures.builder import Builder
+from arrayloom.host.models.networks.blueprint import Builder
 from arrayloom.host.models.networks.build import seeded_images
-from arrayloom.host.models.networks.weights import fit, pictures, read_weights, seeded_weights
+from arrayloom.host.models.networks.random_weights import pictures, seeded_weights
+from arrayloom.host.models.networks.weight_files import fit, read_weights
 
 BLUEPRINT = small_blueprint()
 

@@ -1,0 +1,137 @@
+"""Networks from the public ONNX model zoo: what `arrayloom fetch` downloads, and insists on from then on.
+
+The zoo holds torchvision's networks as torch exported them. The SHA-256 of the first download is recorded next to the file;
+a later download, and every use, must have the same.
+"""
+
+import hashlib
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from arrayloom.host.models.errors import NetworkError
+from arrayloom.host.models.networks.specs import SPECS, Spec
+
+ZOO = "https://huggingface.co/onnxmodelzoo/{name}_Opset18_torch_hub/resolve/main/{name}_Opset18.onnx"
+"""Where the model zoo keeps the network of a name."""
+
+TIMEOUT = 30
+"""Seconds without a byte after which a download is given up."""
+
+LARGEST = 1 << 30
+"""Bytes; the largest of the networks, VGG-16, has 553 MB."""
+
+_CHUNK = 1 << 20
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was downloaded: the address, the SHA-256 and the size in bytes."""
+
+    url: str
+    sha256: str
+    size: int
+
+
+def default_folder() -> Path:
+    """``$XDG_CACHE_HOME/arrayloom/zoo``, or ``~/.cache/arrayloom/zoo``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "arrayloom" / "zoo"
+
+
+def fetch(spec: Spec, folder: Path | None = None, url: str | None = None, progress: Progress | None = None) -> Path:
+    """The network's file, downloaded where it is not there yet.
+
+    ``folder``: where files and records lie, `default_folder` where None; ``url``: instead of the zoo's; ``progress``: called
+    with the bytes that are there and those to come (0 where the server does not say).
+    Raises ``NetworkError``: the zoo has no such network, the server cannot be reached, the download breaks off or is too
+    large, or the file is not the one recorded.
+    """
+    target = (folder or default_folder()) / f"{spec.name}.onnx"
+    address = url or _address(spec)
+    record = _read(_record_path(target))
+    if record and target.is_file():
+        _insist(target, _digest(target), record)
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        got = _download(address, beside, progress)
+        _insist(target, got.sha256, record)
+        beside.replace(target)
+        if record is None:
+            _write(_record_path(target), got)
+    finally:
+        beside.unlink(missing_ok=True)
+    return target
+
+
+def _address(spec: Spec) -> str:
+    if spec.zoo is None:
+        available = ", ".join(each.name for each in SPECS.values() if each.zoo)
+        raise NetworkError(f"{spec.name}: the model zoo has no such network (it has {available}); give the state_dict of "
+                           "torchvision's ssd300_vgg16 as --weights, or a seed for random weights")
+    return ZOO.format(name=spec.zoo)
+
+
+def _download(url: str, target: Path, progress: Progress | None) -> Record:
+    digest, done = hashlib.sha256(), 0
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, target.open("wb") as file:
+            expected = int(response.headers.get("Content-Length") or 0)
+            while chunk := response.read(_CHUNK):
+                done += len(chunk)
+                if done > LARGEST:
+                    raise NetworkError(f"{url}: sends more than {LARGEST:,} bytes, which no network here has; stopped")
+                digest.update(chunk)
+                file.write(chunk)
+                if progress:
+                    progress(done, expected)
+    except urllib.error.HTTPError as error:
+        raise NetworkError(f"{url}: the server answers {error.code} {error.reason}; download the file by other means and "
+                           "give it as --weights") from None
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise NetworkError(f"{url}: cannot be downloaded ({reason}); check the connection, or download the file elsewhere "
+                           "and give it as --weights") from None
+    if done < expected or not done:
+        raise NetworkError(f"{url}: the download broke off after {done:,} of {expected:,} bytes; try again")
+    return Record(url, digest.hexdigest(), done)
+
+
+def _insist(target: Path, found: str, record: Record | None) -> None:
+    if record and found != record.sha256:
+        raise NetworkError(f"{target}: has the SHA-256 {found}, but {record.sha256} was recorded when it was first "
+                           f"downloaded from {record.url}; if the change is meant, delete {_record_path(target)}")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _record_path(target: Path) -> Path:
+    return target.with_suffix(".json")
+
+
+def _read(path: Path) -> Record | None:
+    if not path.is_file():
+        return None
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Record(str(values["url"]), str(values["sha256"]), int(values["size"]))
+    except (ValueError, KeyError, TypeError):
+        raise NetworkError(f"{path}: is not a record that arrayloom fetch wrote; delete it to download again") from None
+
+
+def _write(path: Path, record: Record) -> None:
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    beside.replace(path)

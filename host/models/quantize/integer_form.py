@@ -1,0 +1,221 @@
+"""From a prepared network and its ranges to integer operators, through ONNX Runtime's quantizer.
+
+What is left of float between two integers goes, and names say which float value an integer stands for.
+"""
+
+import copy
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.kinds import RESHAPES
+from arrayloom.compiler.frontend.lowering import lower
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.report import Report
+from arrayloom.host.models.errors import QuantizeError
+from arrayloom.host.models.quantize.modernize import prune
+from arrayloom.host.models.quantize.plan import Plan
+from arrayloom.host.models.quantize.scales import Overrides, bounds, weight_overrides
+from arrayloom.host.runtime.boundary import quantize
+
+#: The integer of a float value X is called X with this suffix.
+INTEGER_SUFFIX = "_quantized"
+
+#: Movements that ONNX Runtime has for bytes, and whose operands besides the first are no elements.
+BYTE_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Gather", "Identity", "Pad")
+
+#: Scale and zero point of an integer value.
+Scale = tuple[float, int]
+
+_LISTED = 8  # names in a message before "and N more"
+
+
+def quantized_form(model: Model, plan: Plan, ranges: TensorsData) -> onnx.ModelProto:
+    """The network with QuantizeLinear and DequantizeLinear around what the plan names, by ONNX Runtime's quantizer."""
+    quantized = _quantized(model, plan, ranges, {})
+    overrides = weight_overrides(model, scales_of(quantized))
+    return _quantized(model, plan, ranges, overrides) if overrides else quantized
+
+
+def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrides) -> onnx.ModelProto:
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    chosen = set(plan.nodes)
+    types = {node.op_type for node in proto.graph.node if node.name in chosen}
+    with _quiet():
+        quantizer = QDQQuantizer(
+            proto,
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=copy.deepcopy(ranges),
+            nodes_to_quantize=plan.nodes,
+            nodes_to_exclude=[],
+            op_types_to_quantize=sorted(types),
+            extra_options={"TensorQuantOverrides": overrides},
+        )
+        for name in plan.values:
+            quantizer.quantize_activation_tensor(name)
+        for name, (source, node) in plan.kept.items():
+            quantizer.quantize_output_same_as_input(name, source, node)
+        quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    return quantizer.model.model
+
+
+def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network in integer operators.
+
+    Raises
+    ------
+    UnsupportedError
+        Operators that have no integer form; all of them are listed.
+    """
+    report = Report()
+    lowered = lower(Model(quantized), report)
+    report.close()
+    return lowered
+
+
+def check_scales(model: Model, quantized: onnx.ModelProto, ranges: TensorsData, images: int) -> None:
+    """Raises `QuantizeError`, which names them, where values were 0 on all images and so have no scale."""
+    dead = []
+    for node in quantized.graph.node:
+        if node.op_type != "QuantizeLinear":
+            continue
+        name = source_of(node)
+        if name in ranges and np.abs(bounds(ranges, name)).max() / np.iinfo(np.uint8).max < np.finfo(np.float32).tiny:
+            producer = model.producers.get(name)
+            dead.append(f"'{name}', " + (f"the result of {producer.op_type} '{producer.name}'" if producer else "an input"))
+    if dead:
+        more = f"\n  and {len(dead) - _LISTED} more" if len(dead) > _LISTED else ""
+        raise QuantizeError(f"{len(dead)} values are 0 on all {images} calibration images, so that they have no scale:\n  "
+                            + "\n  ".join(dead[:_LISTED]) + more
+                            + "\ncalibrate on more and other images, check the preprocessing, or remove the dead layers")
+
+
+def scales_of(quantized: onnx.ModelProto) -> dict[str, Scale]:
+    """Scale and zero point of every float value that was quantized, by its name."""
+    constants = {tensor.name: tensor for tensor in quantized.graph.initializer}
+    scales = {}
+    for node in quantized.graph.node:
+        if node.op_type == "QuantizeLinear":
+            scale, zero_point = (onnx.numpy_helper.to_array(constants[name]).reshape(()) for name in node.input[1:3])
+            scales[source_of(node)] = float(scale), int(zero_point)
+    return scales
+
+
+def source_of(quantizer: onnx.NodeProto) -> str:
+    """The float value that a QuantizeLinear stands for, by its name before ONNX Runtime's quantizer."""
+    return str(quantizer.input[0]).removesuffix("_QuantizeLinear_Input")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the quantizer's advice on its root logger about steps that were done before."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(previous)
+
+
+def finish(model: onnx.ModelProto, metadata: Iterable[onnx.StringStringEntryProto]) -> onnx.ModelProto:
+    """The integer model without DequantizeLinear, movement, QuantizeLinear of one scale, and with its values renamed.
+
+    The integer of a float value X is called X_quantized. It takes the metadata of the float network.
+    """
+    del model.metadata_props[:]
+    model.metadata_props.extend(metadata)
+    _Shortcuts(model).apply()
+    prune(model)
+    _rename(model)
+    return model
+
+
+class _Shortcuts:
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._graph = model.graph
+        self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._producers = {name: node for node in model.graph.node for name in node.output}
+
+    def apply(self) -> None:
+        nodes: list[onnx.NodeProto] = []
+        aliases: dict[str, str] = {}
+        for node in self._graph.node:
+            chain = self._chain(node) if node.op_type == "QuantizeLinear" else None
+            if chain is None:
+                nodes.append(node)
+                continue
+            value = chain[0].input[0]
+            for move in chain[1:]:
+                value = self._move(nodes, move, value, node)
+            if len(chain) == 1:
+                aliases[node.output[0]] = aliases.get(value, value)
+        for node in nodes:
+            node.input[:] = [aliases.get(name, name) for name in node.input]
+        del self._graph.node[:]
+        self._graph.node.extend(nodes)
+
+    def _chain(self, quantizer: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+        """The DequantizeLinear of the same parameters that the operand comes from, and the movements between, in order."""
+        moves: list[onnx.NodeProto] = []
+        node = self._producers.get(quantizer.input[0])
+        while node is not None and node.op_type in BYTE_MOVEMENTS and node.input[0] not in self._constants:
+            if node.op_type == "Pad" and not self._is_constant_padding(node):
+                return None
+            moves.append(node)
+            node = self._producers.get(node.input[0])
+        if node is None or node.op_type != "DequantizeLinear" or self._parameters(node) != self._parameters(quantizer):
+            return None
+        return [node, *moves[::-1]]
+
+    def _padding(self, pad: onnx.NodeProto, quantizer: onnx.NodeProto) -> str:
+        """The integer that a Pad's value becomes."""
+        scale, zero_point = (onnx.numpy_helper.to_array(self._constants[name]) for name in quantizer.input[1:3])
+        given = pad.input[2] if len(pad.input) > 2 else ""
+        value = onnx.numpy_helper.to_array(self._constants[given]).reshape(()) if given else np.float32(0)
+        name = f"{quantizer.output[0]}_{pad.output[0]}_padding"
+        integer = quantize(np.asarray(value), float(scale), int(zero_point), zero_point.dtype).reshape(())
+        self._graph.initializer.append(onnx.numpy_helper.from_array(integer, name))
+        return name
+
+    def _is_constant_padding(self, pad: onnx.NodeProto) -> bool:
+        given = pad.input[2] if len(pad.input) > 2 else ""
+        return attribute(pad, "mode", "constant") == "constant" and (not given or given in self._constants)
+
+    def _parameters(self, node: onnx.NodeProto) -> list[bytes]:
+        tensors = [self._constants[name] for name in node.input[1:]]
+        return [onnx.numpy_helper.to_array(tensor).tobytes() + bytes([tensor.data_type]) for tensor in tensors]
+
+    def _move(self, nodes: list[onnx.NodeProto], move: onnx.NodeProto, value: str, quantizer: onnx.NodeProto) -> str:
+        """Repeat a movement on integers; the last one before the QuantizeLinear takes that one's place."""
+        copy = onnx.NodeProto()
+        copy.CopyFrom(move)
+        copy.input[0] = value
+        last = move.output[0] == quantizer.input[0]
+        copy.output[0] = quantizer.output[0] if last else f"{quantizer.output[0]}_{move.output[0]}"
+        if move.op_type == "Pad":
+            copy.input[:] = [*copy.input[:2], self._padding(move, quantizer), *copy.input[3:]]
+        copy.name = f"{move.name}_quant_{copy.output[0]}"
+        nodes.append(copy)
+        return str(copy.output[0])
+
+
+def _rename(model: onnx.ModelProto) -> None:
+    suffix = "_QuantizeLinear_Output"
+    taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
+    names = {name: f"{name.removesuffix(suffix)}{INTEGER_SUFFIX}" for name in taken if name.endswith(suffix)}
+    names = {old: new for old, new in names.items() if new not in taken}
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]

@@ -1,0 +1,156 @@
+"""What happens to a float network before it is calibrated; `prepare` lists the steps in order."""
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import quant_pre_process
+from onnxruntime.quantization.quant_utils import add_infer_metadata
+
+from arrayloom.compiler.frontend.batch import BATCH
+from arrayloom.compiler.frontend.load import is_quantized, label_of, read_model
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.runtime import model_inputs
+from arrayloom.host.models.errors import QuantizeError
+from arrayloom.host.models.quantize.calibration_files import Port
+from arrayloom.host.models.quantize.fold import fold_batch_norms, normalize_gemm
+from arrayloom.host.models.quantize.modernize import modernize, split_sums
+
+_WIDE = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A float network ready to be calibrated.
+
+    Attributes
+    ----------
+    original : onnx.ModelProto
+        The network as given, its batch open.
+    model : Model
+        The network prepared: its values known, and equal to the original's but for rounding.
+    notes : list[str]
+        Sentences about what was changed.
+    """
+
+    original: onnx.ModelProto
+    model: Model
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ports(self) -> list[Port]:
+        """The inputs of the network."""
+        return [Port(value.name, tuple(self.model.shapes[value.name][1:])) for value in self.model.inputs]
+
+
+def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
+    """The float network with constants and normalizations folded, named nodes and known shapes.
+
+    Raises
+    ------
+    QuantizeError
+        The network is quantized already, is not float32, or ONNX Runtime refuses it.
+    ModelError
+        The file is unusable, or its shapes are not fixed after the batch.
+    """
+    notes: list[str] = []
+    original = modernize(load_float(source))
+    proto = normalize_gemm(split_sums(simplify(original)))
+    proto = fold_batch_norms(proto, notes)
+    name_nodes(proto)
+    model = Model(proto)
+    annotate(model)
+    return Prepared(original, model, notes)
+
+
+def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
+    """The float network, not shared with the caller.
+
+    Raises
+    ------
+    QuantizeError
+        It is quantized already, or an input or a weight is of another float type than float32.
+    ModelError
+        The file is unusable.
+    """
+    model = read_model(source)
+    if isinstance(source, onnx.ModelProto):
+        copy = onnx.ModelProto()
+        copy.CopyFrom(model)
+        model = copy
+    label = label_of(source)
+    if is_quantized(model):
+        raise QuantizeError(f"{label} is quantized already; give the float network it was made from, or compile it as it is")
+    for value in model_inputs(model.graph):
+        kind = value.type.tensor_type.elem_type
+        if kind != onnx.TensorProto.FLOAT:
+            raise QuantizeError(f"input '{value.name}' of {label} has dtype {_name(kind)}; give the network a float32 input")
+    wide = [tensor for tensor in model.graph.initializer if tensor.data_type in _WIDE]
+    if wide:
+        raise QuantizeError(f"initializer '{wide[0].name}' of {label} has dtype {_name(wide[0].data_type)}; "
+                            "export the network in float32")
+    return model
+
+
+def _name(kind: int) -> str:
+    return onnx.TensorProto.DataType.Name(kind).lower()
+
+
+def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model after ONNX Runtime's basic optimizations.
+
+    These fold constants, BatchNormalization after Conv, constant Mul and Add after Conv, and drop what does nothing.
+
+    Raises
+    ------
+    QuantizeError
+        ONNX Runtime refuses the model.
+    """
+    with tempfile.TemporaryDirectory(prefix="arrayloom-quantize-") as folder:
+        given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
+        onnx.save(model, given)
+        try:
+            quant_pre_process(str(given), str(made), skip_symbolic_shape=True, skip_onnx_shape=True)
+        except Exception as error:  # ONNX Runtime and onnx raise a dozen unrelated types
+            reason = str(error).strip().splitlines()[0]
+            raise QuantizeError(f"ONNX Runtime refuses the network: {reason}; mend it, or export it again") from error
+        return onnx.load(made)
+
+
+def annotate(model: Model) -> None:
+    """Write down type and shape of every value, as found by running the network, for ONNX Runtime's quantizer."""
+    graph = model.proto.graph
+    del graph.value_info[:], graph.output[:]
+    graph.output.extend(_described(model, name) for name in model.outputs)
+    inside = [name for node in model.nodes for name in node.output if name and name not in model.outputs]
+    graph.value_info.extend(_described(model, name) for name in inside)
+    add_infer_metadata(model.proto)
+
+
+def _described(model: Model, name: str) -> onnx.ValueInfoProto:
+    kind = onnx.helper.np_dtype_to_tensor_dtype(model.dtypes[name])
+    batch = not model.is_constant(name)
+    shape = [BATCH if batch and axis == 0 else extent for axis, extent in enumerate(model.shapes[name])]
+    return onnx.helper.make_tensor_value_info(name, kind, shape)
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give every node a name of its own, made of its first output where it has none or shares it.
+
+    The quantizer chooses nodes by name, and reports name them.
+    """
+    used: set[str] = set()
+    for node in model.graph.node:
+        if not node.name or node.name in used:
+            node.name = _unused(f"{node.op_type}_{next(name for name in node.output if name)}", used)
+        used.add(node.name)
+
+
+def _unused(name: str, used: set[str]) -> str:
+    count = 1
+    candidate = name
+    while candidate in used:
+        count += 1
+        candidate = f"{name}_{count}"
+    return candidate

@@ -1,0 +1,159 @@
+"""Ranges of values over the calibration, by ONNX Runtime's calibrators, and scales of weights where it would lose the bias.
+
+A bias is an integer of the scale x_scale * w_scale. Where a channel's weights are 0, or tiny compared with its bias (pruned
+channels, normalization by a factor near 0), the scale that fits the weights makes the bias overflow or vanish; such a
+channel takes the scale that gives its bias 24 significant bits, as many as float32 has.
+"""
+
+import contextlib
+import io
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationMethod
+from onnxruntime.quantization.calibrate import CalibraterBase, TensorsData, create_calibrator
+
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.host.models.errors import QuantizeError
+from arrayloom.host.models.quantize.calibration import Calibration, Feed
+from arrayloom.host.models.quantize.prepare import Prepared
+
+#: The methods by the names that users choose them by, the default first.
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "percentile": CalibrationMethod.Percentile,
+    "entropy": CalibrationMethod.Entropy,
+}
+
+#: Of the values of a tensor, the share that keeps its place under the method "percentile", in percent.
+PERCENTILE = 99.999
+
+#: Significant bits of a bias; as many as float32 has.
+BIAS_BITS = 24
+
+Progress = Callable[[str, int, int], None]
+Scales = NDArray[np.float64]
+Overrides = dict[str, list[dict[str, Any]]]
+
+_OPTIONS: dict[str, dict[str, Any]] = {"percentile": {"symmetric": False, "percentile": PERCENTILE}}
+
+
+class _Reader:
+    """A calibration data reader of some images."""
+
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self._left = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        return next(self._left, None)
+
+
+def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progress: Progress | None) -> TensorsData:
+    """Lowest and highest of every float32 value, by its name.
+
+    Raises
+    ------
+    QuantizeError
+        An unknown method, an image that does not fit, or a value that becomes NaN or infinite.
+    """
+    if method not in METHODS:
+        raise QuantizeError(f"unknown method '{method}'; known are {', '.join(METHODS)}")
+    with tempfile.TemporaryDirectory(prefix="arrayloom-quantize-") as folder:
+        model = Path(folder) / "model.onnx"
+        onnx.save(prepared.model.proto, model)
+        calibrator = create_calibrator(
+            model, None, str(Path(folder) / "augmented.onnx"), METHODS[method], extra_options=_OPTIONS.get(method, {}))
+        feeds = _counted(calibration.feeds(prepared.ports), len(calibration), progress)
+        ranges = _from_extremes(calibrator, feeds) if method == "minmax" else _from_histograms(calibrator, feeds)
+    _check_finite(prepared, ranges)
+    return ranges
+
+
+def _from_extremes(calibrator: CalibraterBase, feeds: Iterable[Feed]) -> TensorsData:
+    """In one go: this calibrator keeps two numbers a value and image, and is slow to start and stop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of NaN, which `_check_finite` explains
+        calibrator.collect_data(_Reader(feeds))
+    return calibrator.compute_data()
+
+
+def _from_histograms(calibrator: CalibraterBase, feeds: Iterable[Feed]) -> TensorsData:
+    """Image by image: these calibrators keep all values of the images they are given together, and print."""
+    for feed in feeds:
+        with contextlib.redirect_stdout(io.StringIO()):
+            calibrator.collect_data(_Reader([feed]))
+    with contextlib.redirect_stdout(io.StringIO()):
+        return calibrator.compute_data()
+
+
+def _counted(feeds: Iterable[Feed], count: int, progress: Progress | None) -> Iterator[Feed]:
+    for index, feed in enumerate(feeds):
+        yield feed
+        if progress is not None:
+            progress("calibrating", index + 1, count)
+
+
+def bounds(ranges: TensorsData, name: str) -> NDArray[np.float64]:
+    """Lowest and highest of a value."""
+    data = ranges[name]
+    return np.array([float(np.min(data.lowest)), float(np.max(data.highest))])
+
+
+def _check_finite(prepared: Prepared, ranges: TensorsData) -> None:
+    for node in prepared.model.nodes:
+        for name in node.output:
+            if name in ranges and not np.isfinite(bounds(ranges, name)).all():
+                raise QuantizeError(f"'{name}', the result of {node.op_type} '{node.name}', is not finite on the "
+                                    "calibration images; check the preprocessing recipe and the weights")
+
+
+def channel_axis(node: onnx.NodeProto) -> int | None:
+    """The axis of a node's weights that holds the channels of its result; None where it has no bias of its own."""
+    if node.op_type == "Gemm":
+        return 0 if attribute(node, "transB", 0) else 1
+    return {"Conv": 0, "ConvTranspose": 1}.get(node.op_type)
+
+
+def weight_overrides(model: Model, scales: Mapping[str, tuple[float, int]]) -> Overrides:
+    """What ONNX Runtime's quantizer takes as `TensorQuantOverrides`, for the weights that need it.
+
+    Parameters
+    ----------
+    model : Model
+        The prepared network.
+    scales : Mapping[str, tuple[float, int]]
+        Scale and zero point of each quantized value.
+    """
+    chosen: dict[str, tuple[int, Scales]] = {}
+    for node in model.nodes:
+        axis = channel_axis(node)
+        if axis is None or len(node.input) < 3 or node.input[0] not in scales:
+            continue
+        if not all(model.is_constant(name) for name in node.input[1:]):
+            continue
+        natural, wanted = _natural(model, node, axis), _wanted(model, node, scales[node.input[0]][0])
+        if wanted.size == natural.size and np.any(wanted > natural):
+            _, earlier = chosen.get(node.input[1], (axis, natural))
+            chosen[node.input[1]] = axis, np.maximum(earlier, wanted)
+    return {name: [{"axis": axis, "scale": np.float32(scale or 1), "zero_point": np.int8(0)} for scale in values]
+            for name, (axis, values) in chosen.items()}
+
+
+def _natural(model: Model, node: onnx.NodeProto, axis: int) -> Scales:
+    """The scales that fit the weights; 0 for a channel of zeros."""
+    weight = model.constants[node.input[1]]
+    others = tuple(index for index in range(weight.ndim) if index != axis)
+    largest = np.maximum(weight.max(axis=others), -weight.min(axis=others))
+    return largest.astype(np.float64) / np.iinfo(np.int8).max
+
+
+def _wanted(model: Model, node: onnx.NodeProto, x_scale: float) -> Scales:
+    bias = model.constants[node.input[2]].astype(np.float64).reshape(-1)
+    return np.abs(bias) / (x_scale * 2.0**BIAS_BITS)
