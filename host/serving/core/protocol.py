@@ -1,67 +1,99 @@
-"""gRPC handlers made of methods: bytes in, message out, errors as status codes."""
+"""What a protocol is to the servers: the methods of gRPC and the routes of HTTP that it has, and what answers each."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-import grpc
+if TYPE_CHECKING:
+    from arrayloom.host.serving.core.service import Service
 
-from arrayloom.host.serving.core.calls import call as measured
-from arrayloom.host.serving.core.calls import parse
-from arrayloom.host.serving.core.errors import Kind, ServiceError
-from arrayloom.host.serving.core.service import Service
+TIMING = "Server-Timing"
+"""The header, or trailing metadata, that says where the time of an answer went."""
 
-ROUTE_KEY = "x-ms-aml-grpc-service-route"
-ROUTE = "/api/v1/service/"
+GATEWAY_HEADER, GATEWAY_PREFIX = "x-ms-aml-grpc-service-route", "/api/v1/service/"
+"""How clients of Azure Machine Learning name the service that they mean, for gateways that route by it."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of gRPC.
+
+    ``service``: its service's full name; ``name``: its own, also in the metrics; ``request`` and ``response``: classes of
+    its messages; ``stream``: many responses to one request; ``keyless``: answered without a key; ``counted``: measured and
+    logged as a request, and refused where a gateway's header names another service.
+    """
+
+    service: str
+    name: str
+    request: Any
+    response: Any
+    stream: bool = False
+    keyless: bool = False
+    counted: bool = True
+
+    @property
+    def path(self) -> str:
+        return f"/{self.service}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path of HTTP.
+
+    ``path``: with ``{name}`` for a model and ``[/versions/{version}]`` where a version may be named; ``name``: in the
+    metrics; ``model``: the regular expression of what may stand for ``{name}``; ``keyless``: answered without a key.
+    """
+
+    verb: str
+    path: str
+    name: str
+    model: str = "[^/]+"
+    keyless: bool = False
+
+    @property
+    def patterns(self) -> list[str]:
+        """The paths in the syntax of aiohttp, without the version first."""
+        texts = dict.fromkeys(self._text(versioned) for versioned in (False, True))
+        return [text.replace("{name}", f"{{name:{self.model}}}").replace("{version}", "{version:[^/:]+}") for text in texts]
+
+    def at(self, name: str = "", version: object = None) -> str:
+        """The path of a model, or of one version of it, as a client asks for it."""
+        return self._text(version is not None).format(name=name, version=version)
+
+    def _text(self, versioned: bool) -> str:
+        return re.sub(r"\[(.*)]", r"\1" if versioned else "", self.path)
 
 
 class Call:
-    """What a method may know of its call: ``seconds`` until the client's deadline, or None."""
+    """What a method may know of its call. ``services``: names of the gRPC services that the server has."""
 
-    def __init__(self, context: Any) -> None:
-        self._context = context
+    def __init__(self, context: Any, services: Sequence[str]) -> None:
+        self._context, self.services = context, services
 
     @property
     def seconds(self) -> float | None:
+        """Until the client's deadline; None where it has none."""
         return self._context.time_remaining()
 
     def timing(self, text: str) -> None:
-        """Tells the client where the time went, as trailing metadata."""
-        self._context.set_trailing_metadata((("server-timing", text),))
+        """Says to the client where the time went, as trailing metadata."""
+        self._context.set_trailing_metadata(((TIMING.lower(), text),))
 
 
-Method = Callable[[Any, Call], Awaitable[Any]]
-Methods = Mapping[str, tuple[Any, Method]]
-"""By method: the class of the request's message, and what answers it."""
+MethodHandler = Callable[["Service", Any, Call], Any]
+"""Takes the service, the request's message and the call; returns an awaitable response, or an iterator of responses where
+the method streams. Raises ``ServiceError``."""
+
+RouteHandler = Callable[["Service", Any], Any]
+"""Takes the service and aiohttp's request; returns an awaitable response of aiohttp. Raises ``ServiceError``."""
 
 
-def handler(service: Service, path: str, methods: Methods) -> Any:
-    """The generic handler of one gRPC service."""
-    return grpc.method_handlers_generic_handler(path, {
-        name: grpc.unary_unary_rpc_method_handler(_unary(service, name, message, method),
-                                                  response_serializer=lambda response: response.SerializeToString())
-        for name, (message, method) in methods.items()})
+@dataclass(frozen=True)
+class Protocol:
+    """A protocol's entry in the registry. ``load``: the route by which an operator puts a model onto the device."""
 
-
-def _unary(service: Service, name: str, message: Any, method: Method) -> Any:
-    async def answer(data: bytes, context: Any) -> Any:
-        async def action() -> Any:
-            _check_route(service, context)
-            return await method(parse(message, data, service.settings.max_message), Call(context))
-
-        try:
-            return await measured(service, "grpc", name, action)
-        except ServiceError as error:
-            await context.abort(status_code(error.kind), str(error))
-
-    return answer
-
-
-def status_code(kind: Kind) -> Any:
-    return grpc.StatusCode[kind.grpc]
-
-
-def _check_route(service: Service, context: Any) -> None:
-    """Clients of the original service name the service in a header; another service's requests are not for this one."""
-    for key, value in context.invocation_metadata() or ():
-        if key == ROUTE_KEY and value != ROUTE + service.settings.name:
-            raise ServiceError(Kind.NOT_FOUND, f"{ROUTE_KEY} {str(value)[:200]!r}: this service is {service.settings.name}")
+    name: str
+    methods: Mapping[Method, MethodHandler]
+    routes: Mapping[Route, RouteHandler] = field(default_factory=dict)
+    load: Route | None = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from arrayloom.host.serving.core.errors import ServeError
+from arrayloom.host.serving.errors import ServeError
 from arrayloom.host.vision import MAX_PIXELS
 
 MIB = 1 << 20

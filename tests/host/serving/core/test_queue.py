@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from arrayloom.host.serving.core.errors import ServiceError
+from arrayloom.host.serving.errors import ServiceError
 from arrayloom.host.serving.core.model import Model, Repository, parse_version
 from arrayloom.host.serving.core.queue import Job, JobQueue
 

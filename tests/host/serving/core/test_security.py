@@ -14,10 +14,10 @@ from asking import Ask, RefusedError
 
 from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
 from arrayloom.host.serving.core import keys as keys_module
-from arrayloom.host.serving.core.errors import ServeError
+from arrayloom.host.serving.errors import ServeError
 from arrayloom.host.serving.core.keys import KeyFile, Keys, Which, rotate
-from arrayloom.host.serving.core.run import check_exposure, is_loopback
-from arrayloom.host.serving.core.secret_files import read_secret
+from arrayloom.host.serving.run import check_exposure, is_loopback
+from arrayloom.host.serving.core.keys import read_secret
 from arrayloom.host.serving.core.settings import Settings
 
 IMAGE = serving.images(1)

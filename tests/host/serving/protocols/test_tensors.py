@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from arrayloom.host.serving.protocols import json_tensors, schema
-from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.errors import MessageError
 from arrayloom.host.serving.protocols.messages import health, oip, tfs
 from arrayloom.host.serving.protocols.open_inference import tensors as open_inference
 from arrayloom.host.serving.protocols.tensorflow import tensors as tensorflow_tensors
