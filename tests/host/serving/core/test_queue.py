@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from arrayloom.host.serving.errors import ServiceError
 from arrayloom.host.serving.core.model import Model, Repository, parse_version
 from arrayloom.host.serving.core.queue import Job, JobQueue
+from arrayloom.host.serving.errors import ServiceError
 
 
 def _model(name: str, version: int = 1) -> Model:

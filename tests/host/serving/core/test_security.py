@@ -14,11 +14,15 @@ from asking import Ask, RefusedError
 
 from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
 from arrayloom.host.serving.core import keys as keys_module
-from arrayloom.host.serving.errors import ServeError
-from arrayloom.host.serving.core.keys import KeyFile, Keys, Which, rotate
-from arrayloom.host.serving.run import check_exposure, is_loopback
-from arrayloom.host.serving.core.keys import read_secret
+from arrayloom.host.serving.core.http_server import METRICS
+from arrayloom.host.serving.core.keys import KeyFile, Keys, Which, read_secret, rotate
 from arrayloom.host.serving.core.settings import Settings
+from arrayloom.host.serving.errors import ServeError
+from arrayloom.host.serving.protocols import open_inference, tensorflow
+from arrayloom.host.serving.protocols.health.protocol import CHECK
+from arrayloom.host.serving.protocols.open_inference.messages import SERVER_LIVE, SERVER_READY
+from arrayloom.host.serving.protocols.registry import PROTOCOLS
+from arrayloom.host.serving.run import check_exposure, is_loopback
 
 IMAGE = serving.images(1)
 
@@ -112,14 +116,18 @@ def test_every_protocol_wants_a_key(keyed: tuple[serving.Server, Path], protocol
 
 def test_probes_are_open_and_the_rest_is_not(keyed: tuple[serving.Server, Path]) -> None:
     server, _ = keyed
-    assert asking.http(server, "/v2/health/live")
-    assert asking.http(server, "/v2/health/ready")
-    assert asking.call_bytes(server, "/grpc.health.v1.Health/Check", b"") == b"\x08\x01"
-    assert asking.call_bytes(server, "/inference.GRPCInferenceService/ServerReady", b"") == b"\x08\x01"
-    for path in ("/metrics", "/v2", "/v1/models/digits", "/v2/models/digits", "/v2/nowhere"):
+    for route in (open_inference.LIVE, open_inference.READY):
+        assert asking.http(server, route.path)
+    for method in (CHECK, SERVER_LIVE, SERVER_READY):
+        assert asking.call_bytes(server, method.path, b"") == b"\x08\x01"
+    for path in (METRICS.path, "/v2/nowhere", *(route.at("digits") for protocol in PROTOCOLS for route in protocol.routes
+                                                if not route.keyless)):
         with pytest.raises(RefusedError) as refused:
             asking.http(server, path)
         assert refused.value.code == 401
+    for method in (method for protocol in PROTOCOLS for method in protocol.methods if not method.keyless):
+        with pytest.raises(RefusedError, match="UNAUTHENTICATED"):
+            asking.call_bytes(server, method.path, b"")
 
 
 def test_rotation_without_downtime(keyed: tuple[serving.Server, Path]) -> None:
@@ -139,7 +147,7 @@ def test_rotation_without_downtime(keyed: tuple[serving.Server, Path]) -> None:
 def test_no_key_in_the_log_or_the_metrics(keyed: tuple[serving.Server, Path]) -> None:
     server, file = keyed
     keys = Keys.load(file)
-    text = asking.http(server, "/metrics", headers={"authorization": keys.primary}).decode() + server.log
+    text = asking.http(server, METRICS.path, headers={"authorization": keys.primary}).decode() + server.log
     assert "wrong-key" not in text
     assert keys.primary not in text
     assert keys.secondary not in text
@@ -171,7 +179,8 @@ def test_tls(bundle_folder: Path, certificates: Path, key_file: Path, with_keys:
                 pytest.raises(ClientError, match="UNAVAILABLE"):
             client.score_numpy_arrays({"image": IMAGE})
         url = server.url.replace("127.0.0.1", "localhost")
-        request = urllib.request.Request(f"{url}/v1/models/digits", headers={"authorization": token} if token else {})
+        headers = {"authorization": token} if token else {}
+        request = urllib.request.Request(url + tensorflow.STATUS.at("digits"), headers=headers)
         with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=roots)) as response:
             assert b"AVAILABLE" in response.read()
         assert "PRIVATE KEY" not in server.log

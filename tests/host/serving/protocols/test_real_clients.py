@@ -21,10 +21,12 @@ import tritonclient.http
 
 from arrayloom.host.models import digits
 from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.core.http_server import METRICS
+from arrayloom.host.serving.protocols import tensorflow
 from arrayloom.host.vision import preprocess
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
-STUBS = Path(__file__).parent / "tensorflow_client.py"
+STUBS = Path(__file__).parent / "tensorflow" / "tensorflow_client.py"
 
 
 @pytest.fixture(params=[tritonclient.grpc, tritonclient.http], ids=["grpc", "http"])
@@ -96,7 +98,7 @@ def _curl(*arguments: str) -> Any:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl(server: serving.Server, bundles: dict[str, Bundle], tmp_path: Path) -> None:
-    url = f"{server.url}/v1/models/digits/versions/1"
+    url = server.url + tensorflow.STATUS.at("digits", 1)
     expected = serving.expected(bundles["one"], preprocess(IMAGE, "digits"))
     body = tmp_path / "body.json"
     image = {"b64": base64.b64encode(IMAGE.read_bytes()).decode()}
@@ -116,7 +118,7 @@ def test_metrics_add_up(server: serving.Server) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
     def read() -> dict[tuple[str, str], float]:
-        families = text_string_to_metric_families(asking.http(server, "/metrics").decode())
+        families = text_string_to_metric_families(asking.http(server, METRICS.path).decode())
         return {(sample.name, sample.labels.get("version", "")): sample.value for family in families
                 for sample in family.samples if sample.labels.get("model", "digits") == "digits"}
 
