@@ -1,4 +1,5 @@
-"""What a service costs beside its device: latency percentiles and throughput of ``arrayloom serve``, over gRPC and HTTP.
+"""What a service adds to the time of its device: latency percentiles and throughput of ``arrayloom serve``, over gRPC and
+HTTP.
 
 Clients ask in closed loops with tensors; the server says how long each request waited and how long the device took, and
 what is left is the service's own. ``python -m benchmarks.serve --requests 500 --clients 1``.

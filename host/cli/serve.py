@@ -1,4 +1,4 @@
-"""``arrayloom serve``: bundles behind gRPC and HTTP."""
+"""``arrayloom serve``: bundles over gRPC and HTTP."""
 
 import argparse
 import asyncio

@@ -63,7 +63,7 @@ class Manifest:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files beside ``bundle.json``."""
+        """The other files of the folder, next to ``bundle.json``."""
         return (self.program,) if self.labels is None else (self.program, self.labels)
 
     def to_json(self) -> str:

@@ -44,7 +44,7 @@ async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[
     Raises ``BundleError``, ``ServeError``, and ``ServiceError`` when the first model cannot be loaded.
     """
     service = Service([Model.load(bundle) for bundle in bundles], settings,
-                      KeyFile(settings.keys_file) if settings.keys_file else None, _load_remedy())
+                      KeyFile(settings.keys_file) if settings.keys_file else None, _remedy())
     _check_files(settings)
     check_exposure(settings)
     grpc, grpc_port = grpc_server.create(service, PROTOCOLS)
@@ -95,8 +95,8 @@ def check_exposure(settings: Settings) -> None:
                     extra={"event": "open_port"})
 
 
-def _load_remedy() -> str:
-    """How an operator puts a model onto the device, by the protocols that let him."""
+def _remedy() -> str:
+    """How an operator puts a model onto the device, by the protocols that have a way."""
     return " or ".join(f"{protocol.load.verb} {protocol.load.path}" for protocol in PROTOCOLS if protocol.load)
 
 

@@ -56,7 +56,7 @@ class Keys:
         return replace(self, **{which.value: secrets.token_urlsafe(KEY_BYTES)})
 
     def match(self, given: str) -> bool:
-        """Whether ``given`` is one of the keys, in a time that tells nothing of them."""
+        """Whether ``given`` is one of the keys, in a time that does not depend on them."""
         encoded = given.encode("utf-8", "surrogateescape")
         first = hmac.compare_digest(encoded, self.primary.encode())
         second = hmac.compare_digest(encoded, self.secondary.encode())

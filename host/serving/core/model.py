@@ -127,13 +127,13 @@ class Request:
     inputs: Mapping[str, Array | Encoded]
     outputs: Mapping[str, Port]
 
+    @classmethod
+    def checked(cls, model: Model, inputs: Mapping[str, Array], outputs: Sequence[str], settings: Settings) -> "Request":
+        """A request whatever protocol it came by, before it may wait for the device.
 
-def check(model: Model, inputs: Mapping[str, Array], outputs: Sequence[str], settings: Settings) -> Request:
-    """A request whatever protocol it came by, before it may wait for the device.
-
-    Raises ``ServiceError`` (INVALID) naming what does not fit the model and what would.
-    """
-    return Request(model, _inputs(model, inputs, settings), _outputs(model, outputs))
+        Raises ``ServiceError`` (INVALID) naming what does not fit the model and what would.
+        """
+        return cls(model, _inputs(model, inputs, settings), _outputs(model, outputs))
 
 
 def port_of(ports: Sequence[Port], name: str, what: str) -> Port:

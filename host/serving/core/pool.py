@@ -1,5 +1,5 @@
-"""The replicas behind one queue: each takes jobs, reloads its device when the assignment changes, and is replaced when it
-is lost."""
+"""The replicas that share one queue: each takes jobs, reloads its device when the assignment changes, and is replaced when
+it is lost."""
 
 import asyncio
 import contextlib

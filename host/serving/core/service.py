@@ -1,4 +1,4 @@
-"""The service behind all protocols: it finds models, queues requests, answers, switches models, and measures."""
+"""The service, whatever protocol asks it: it finds models, queues requests, answers, switches models, and measures."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from arrayloom.host.serving.core.frames import Block, describe, restore
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.core.metrics import Metrics
-from arrayloom.host.serving.core.model import Model, Repository, Request, check
+from arrayloom.host.serving.core.model import Model, Repository, Request
 from arrayloom.host.serving.core.pool import Pool
 from arrayloom.host.serving.core.queue import Answer
 from arrayloom.host.serving.core.settings import Reflash, Settings
@@ -59,12 +59,12 @@ class Result:
 
 
 class Service:
-    """``keys``: None where anyone may ask; ``load``: how an operator puts a model onto the device, with ``{name}`` for the
-    model, as refusals say it."""
+    """``keys``: None where anyone may ask; ``remedy``: how an operator puts a model onto the device, with ``{name}`` for
+    the model, as refusals say it."""
 
-    def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None, load: str) -> None:
+    def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None, remedy: str) -> None:
         self.settings, self.keys = settings, keys
-        self._load = load
+        self._remedy = remedy
         self.repository = Repository(models)
         self.metrics = Metrics(CLOCKS[settings.backend])
         self.pool = Pool(self.repository.default, settings, self.metrics)
@@ -95,7 +95,7 @@ class Service:
 
     def request(self, model: Model, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Request:
         """Raises ``ServiceError`` (INVALID) naming what does not fit the model and what would."""
-        return check(model, inputs, outputs, self.settings)
+        return Request.checked(model, inputs, outputs, self.settings)
 
     async def infer(self, request: Request, seconds: float | None = None) -> Result:
         """Runs a request within ``seconds`` and the service's own limit; raises ``ServiceError``."""
@@ -156,7 +156,7 @@ class Service:
             held = self.pool.queue.assigned
             state = f"it holds {held}" if self.pool.ready else f"it is being loaded with {held}"
             raise ServiceError(Kind.UNAVAILABLE, f"{model} is not on the device ({state}); try again later, or load it by "
-                                                 f"{self._load.format(name=model.name)}")
+                                                 f"{self._remedy.format(name=model.name)}")
         if len(self.pool.queue) >= self.settings.queue:
             raise ServiceError(Kind.FULL, f"{self.settings.queue} requests wait already (--queue); try again later")
 

@@ -1,4 +1,4 @@
-"""What a service can be told."""
+"""The settings of a service."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,7 @@ class Settings:
     ``queue``: requests that may wait; ``timeout``: for a request from its acceptance to its answer, shorter if the client
     says so; ``turn``: how long a model keeps the device while requests for another wait; ``attempts``: runs of a request
     whose replica was lost; ``device_timeout``: for one run, after which the replica is replaced; ``receive_timeout``: for
-    a request's head, and again for its body, to arrive; ``grace``: for what is accepted when the service is told to stop.
+    a request's head, and again for its body, to arrive; ``grace``: for what is accepted when the service is to stop.
     """
 
     name: str = "arrayloom"

@@ -88,7 +88,7 @@ def _model(service: Service, request: web.Request) -> Model:
 
 
 def _split(data: bytes, length: str | None) -> tuple[dict[str, Any], memoryview]:
-    """The JSON part of a body and the binary part behind it."""
+    """The JSON part of a body and the binary part that follows it."""
     if length is None:
         return bodies.parse(data), memoryview(b"")
     if not (length.isascii() and length.isdigit() and len(length) < 16 and int(length) <= len(data)):

@@ -1,4 +1,4 @@
-"""Replicas that end, hang or are told to stop: what was accepted is answered, or refused with the reason."""
+"""Replicas that end, hang or have to stop: what was accepted is answered, or refused with the reason."""
 
 import os
 import signal
@@ -105,7 +105,7 @@ def test_models_that_cannot_be_loaded(bundle_folder: Path, bundles: dict[str, Bu
         assert answer.tobytes() == serving.expected(bundles["one"], IMAGES[:1]).tobytes()
 
 
-def test_rtl_behind_the_service(bundle_folder: Path, bundles: dict[str, Bundle], tmp_path: Path) -> None:
+def test_a_service_on_the_rtl(bundle_folder: Path, bundles: dict[str, Bundle], tmp_path: Path) -> None:
     """The same bytes as the emulator's, and cycles that the hardware counted."""
     with Session(bundles["two"].program, bundles["two"].program.configuration, "rtl") as session:
         direct = session.run({"image": IMAGES[:2]})["logits"]

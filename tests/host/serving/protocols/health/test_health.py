@@ -28,7 +28,7 @@ def test_check(server: serving.Server) -> None:
         _check(server, "other")
 
 
-def test_watch_tells_of_the_stop(bundle_folder: Path, tmp_path: Path) -> None:
+def test_watch_reports_the_stop(bundle_folder: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     first = threading.Event()
     with serving.Server(tmp_path, bundle_folder / "one", "--grace", "5") as server, \
