@@ -35,9 +35,23 @@ is that of Azure Machine Learning's model registry."""
 
 @dataclass(frozen=True)
 class Manifest:
-    """The fields of ``bundle.json``. ``program`` and ``labels`` are names of files in the bundle's own folder; ``sha256``
-    by file; ``recipe``: the name of the preprocessing, or None where only tensors are taken; ``source``: where the
-    program comes from, as JSON values."""
+    """The fields of ``bundle.json``; raises ``BundleError`` for a field that cannot be.
+
+    Parameters
+    ----------
+    name, version
+        Of the model.
+    program, labels
+        Names of files in the bundle's own folder; ``labels`` may be None.
+    recipe
+        The name of the preprocessing, or None where only tensors are taken.
+    sha256
+        Of every file, by its name.
+    source
+        Where the program comes from, as JSON values.
+    format
+        Of bundles.
+    """
 
     name: str
     version: int
@@ -91,8 +105,18 @@ class Manifest:
 class Bundle:
     """A compiled program with the name and version it is served under, its class names and its preprocessing.
 
-    ``labels``: one a class, or None; ``recipe``: name of the preprocessing of encoded images, or None where only tensors
-    are taken; ``source``: lineage as JSON values.
+    Parameters
+    ----------
+    name, version
+        Under which it is served.
+    program
+        What runs.
+    labels
+        Names of the classes, one a class, or None.
+    recipe
+        Name of the preprocessing of encoded images, or None where only tensors are taken.
+    source
+        Lineage as JSON values.
     """
 
     name: str
@@ -107,8 +131,14 @@ class Bundle:
                recipe: str | None = None, source: Mapping[str, Any] | None = None) -> Self:
         """From a program or program file and labels or a file of labels, one a line.
 
-        Raises ``BundleError`` for a bad name, version or labels, ``ProgramError`` for the program file, ``RecipeError``
-        for a recipe that is unknown or does not make the program's input.
+        Raises
+        ------
+        BundleError
+            For a bad name, version or labels.
+        ProgramError
+            For the program file.
+        RecipeError
+            For a recipe that is unknown or does not make the program's input.
         """
         check_name(name)
         check_version(version)

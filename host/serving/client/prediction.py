@@ -32,9 +32,16 @@ LARGEST_ANSWER = 1 << 30
 
 @dataclass(frozen=True)
 class Retries:
-    """Only UNAVAILABLE is worth another try: ``tries`` in all, with pauses of ``first_pause`` seconds, doubled each time.
+    """Only UNAVAILABLE is worth another try. The default is five tries, 1, 2, 4 and 8 seconds apart.
 
-    The default is five tries, 1, 2, 4 and 8 seconds apart. ``sleep`` is there for tests.
+    Parameters
+    ----------
+    tries
+        In all, from 1; ``ValueError`` for less.
+    first_pause
+        Seconds before the second try; doubled for each further one.
+    sleep
+        What waits; another one in tests.
     """
 
     tries: int = 5
@@ -58,24 +65,33 @@ class Retries:
 
 
 class PredictionClient:
-    """Scores images and tensors on a service.
+    """Scores images and tensors on a service. One client may be used by several threads.
 
-    Args:
-        address: host name or address of the service.
-        port: its gRPC port.
-        use_ssl: whether it speaks TLS.
-        access_token: one of its keys, or None where it takes anyone's requests. A key needs no TLS.
-        service_name: the name of the service, for gateways that route by it and for the service to check.
-        model_name: the model, or None for the service's default.
-        model_version: its version, or None for the one on the device or the latest.
-        root_certificates: certificates (PEM) to trust instead of the system's, as bytes or the path of a file.
-        server_name: the name in the certificate where it is not ``address``.
-        retries: when a request is sent again.
-        timeout: seconds for one try.
+    Parameters
+    ----------
+    address, port
+        Host name or address of the service, and its gRPC port.
+    use_ssl
+        Whether it speaks TLS.
+    access_token
+        One of its keys, or None where it takes anyone's requests. A key needs no TLS.
+    service_name
+        The name of the service, for gateways that route by it and for the service to check.
+    model_name, model_version
+        The model, or None for the service's default; its version, or None for the one on the device or the latest.
+    root_certificates
+        Certificates (PEM) to trust instead of the system's, as bytes or the path of a file.
+    server_name
+        The name in the certificate where it is not ``address``.
+    retries
+        When a request is sent again.
+    timeout
+        Seconds for one try.
 
-    One client may be used by several threads. ``outputs`` of all methods: one name gives its array, several give arrays by
-    these names, None gives all outputs by the model's names; names of tensors may end in ``:0``. All methods raise
-    ``ClientError`` with the service's reason.
+    Notes
+    -----
+    ``outputs`` of all methods: one name gives its array [N, ...], several give arrays by these names, None gives all outputs
+    by the model's names; names of tensors may end in ``:0``. All methods raise ``ClientError`` with the service's reason.
     """
 
     def __init__(self, address: str, port: int = 50051, use_ssl: bool = False, access_token: str | None = None,
@@ -104,7 +120,7 @@ class PredictionClient:
         return self.score_tensors({input_name or self._only_input(): tensors.from_strings([image])}, outputs)
 
     def score_numpy_arrays(self, arrays: Mapping[str, Array], outputs: Outputs = None) -> Any:
-        """Scores tensors [N, ...] by input name, as the model takes them."""
+        """Scores tensors [N, ...] by input name, of the shapes and dtypes that the model takes (``signatures``)."""
         return self.score_tensors({name: _tensor(name, values) for name, values in arrays.items()}, outputs)
 
     def score_tensors(self, inputs: Mapping[str, Any], outputs: Outputs = None) -> Any:
@@ -182,9 +198,14 @@ class DeployedService(Protocol):
 
 
 def client_from_service(service: DeployedService, **options: Any) -> PredictionClient:
-    """A client with the address, the transport and the primary key of a service; ``options`` go to ``PredictionClient``.
+    """A client with the address, the transport and the primary key of a service.
 
-    The service's own certificate is trusted unless ``root_certificates`` says otherwise.
+    Parameters
+    ----------
+    service
+        A service of a workspace.
+    options
+        Further ones of ``PredictionClient``. The service's own certificate is trusted unless ``root_certificates`` is given.
     """
     address = service.address
     if address.tls:

@@ -19,9 +19,20 @@ GATEWAY_HEADER, GATEWAY_PREFIX = "x-ms-aml-grpc-service-route", "/api/v1/service
 class Method:
     """A method of gRPC.
 
-    ``service``: its service's full name; ``name``: its own, also in the metrics; ``request`` and ``response``: classes of
-    its messages; ``stream``: many responses to one request; ``keyless``: answered without a key; ``counted``: measured and
-    logged as a request, and refused where a gateway's header names another service.
+    Parameters
+    ----------
+    service
+        The full name of the gRPC service that has it.
+    name
+        Its own name, also in the metrics.
+    request, response
+        The classes of its messages.
+    stream
+        Whether many responses follow one request.
+    keyless
+        Whether it is answered without a key.
+    counted
+        Whether it is measured and logged as a request, and refused where a gateway's header names another service.
     """
 
     service: str
@@ -39,10 +50,18 @@ class Method:
 
 @dataclass(frozen=True)
 class Route:
-    """A path of HTTP.
+    """A path of HTTP and its verb.
 
-    ``path``: with ``{name}`` for a model and ``[/versions/{version}]`` where a version may be named; ``name``: in the
-    metrics; ``model``: the regular expression of what may stand for ``{name}``; ``keyless``: answered without a key.
+    Parameters
+    ----------
+    verb, path
+        The path has ``{name}`` for a model and ``[/versions/{version}]`` where a version may be named.
+    name
+        In the metrics.
+    model
+        The regular expression of what may stand for ``{name}``.
+    keyless
+        Whether it is answered without a key; for a path without ``{name}``.
     """
 
     verb: str
@@ -91,7 +110,17 @@ RouteHandler = Callable[["Service", Any], Any]
 
 @dataclass(frozen=True)
 class Protocol:
-    """A protocol's entry in the registry. ``load``: the route by which an operator puts a model onto the device."""
+    """A protocol's entry in the registry.
+
+    Parameters
+    ----------
+    name
+        As the documentation calls it.
+    methods, routes
+        What answers each method of gRPC and each route of HTTP.
+    load
+        The route by which an operator puts a model onto the device, if it has one.
+    """
 
     name: str
     methods: Mapping[Method, MethodHandler]
