@@ -1,4 +1,5 @@
-"""What a service costs beside its device: latency percentiles and throughput of ``arrayloom serve``, over gRPC and HTTP.
+"""What a service adds to the time of its device: latency percentiles and throughput of ``arrayloom serve``, over gRPC and
+HTTP.
 
 Clients ask in closed loops with tensors; the server says how long each request waited and how long the device took, and
 what is left is the service's own. ``python -m benchmarks.serve --requests 500 --clients 1``.
@@ -32,8 +33,10 @@ from arrayloom.host.models import digits
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.core.metrics import resident_bytes
-from arrayloom.host.serving.protocols.messages import tfs
-from arrayloom.host.serving.protocols.tensorflow import tensors as tensorflow_tensors
+from arrayloom.host.serving.core.protocol import TIMING
+from arrayloom.host.serving.protocols.open_inference import INFER, JSON_LENGTH
+from arrayloom.host.serving.protocols.tensorflow import tensors
+from arrayloom.host.serving.protocols.tensorflow.messages import PREDICT, tfs
 from arrayloom.sim.rtl.process import PYTHON
 from benchmarks import output
 from benchmarks.command import SUCCESS, parser_of, run
@@ -44,7 +47,6 @@ Ask = Callable[[], str]
 
 PERCENTILES = (50, 90, 95, 99)
 START_SECONDS = 120
-PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,15 @@ class Target:
 def over_grpc(target: Target) -> Ask:
     """TensorFlow Serving's Predict."""
     channel = grpc.insecure_channel(f"127.0.0.1:{target.port}", [("grpc.max_send_message_length", -1)])
-    call = channel.unary_unary(PREDICT)
+    call = channel.unary_unary(PREDICT.path)
     request = tfs.PredictRequest(model_spec=tfs.ModelSpec(name=target.model))
 
     def ask() -> str:
-        request.inputs[target.input_name].CopyFrom(tensorflow_tensors.from_content(target.tensor))
+        request.inputs[target.input_name].CopyFrom(tensors.from_content(target.tensor))
         answer, state = call.with_call(request.SerializeToString())
-        for tensor in tfs.PredictResponse.FromString(answer).outputs.values():
-            tensorflow_tensors.to_array(tensor)
-        return next(value for key, value in state.trailing_metadata() if key == "server-timing")
+        for tensor in PREDICT.response.FromString(answer).outputs.values():
+            tensors.to_array(tensor)
+        return next(value for key, value in state.trailing_metadata() if key == TIMING.lower())
 
     return ask
 
@@ -84,14 +86,13 @@ def over_http(target: Target) -> Ask:
 
     def ask() -> str:
         text = json.dumps(head).encode()
-        connection.request("POST", f"/v2/models/{target.model}/infer", text + target.tensor.tobytes(),
-                           {"Inference-Header-Content-Length": str(len(text))})
+        connection.request("POST", INFER.at(target.model), text + target.tensor.tobytes(), {JSON_LENGTH: str(len(text))})
         response = connection.getresponse()
         body = response.read()
         if response.status != 200:
             raise InputError(f"the service refused: {body.decode(errors='replace')}")
-        np.frombuffer(body[int(response.headers["Inference-Header-Content-Length"]):], np.float32)
-        return response.headers["Server-Timing"]
+        np.frombuffer(body[int(response.headers[JSON_LENGTH]):], np.float32)
+        return response.headers[TIMING]
 
     return ask
 

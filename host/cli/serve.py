@@ -1,4 +1,4 @@
-"""``arrayloom serve``: bundles behind gRPC and HTTP."""
+"""``arrayloom serve``: bundles over gRPC and HTTP."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.serving.core.settings import Settings
 
 if TYPE_CHECKING:
-    from arrayloom.host.serving.core.run import Running
+    from arrayloom.host.serving.run import Running
 
 LEVELS = ("debug", "info", "warning", "error")
 OPTIONS = {
@@ -74,7 +74,7 @@ def _metavar(name: str) -> str:
 def _run(options: argparse.Namespace) -> int:
     try:
         from arrayloom.host.serving.core.logs import set_up
-        from arrayloom.host.serving.core.run import serve
+        from arrayloom.host.serving.run import serve
     except ModuleNotFoundError as error:
         raise InputError(f"arrayloom serve needs the package {error.name}; install it with: "
                          "pip install '.[serve]'") from None

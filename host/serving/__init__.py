@@ -1,6 +1,6 @@
-"""Bundles: a compiled program with all that serving it needs, in one folder that can be checked."""
+"""Serving: bundles, the service that answers for them over gRPC and HTTP, and its client."""
 
-from arrayloom.host.serving.bundle import Bundle
-from arrayloom.host.serving.manifest import MANIFEST, BundleError, Manifest
+from arrayloom.host.serving.bundle import MANIFEST, Bundle, Manifest
+from arrayloom.host.serving.errors import BundleError
 
 __all__ = ["MANIFEST", "Bundle", "BundleError", "Manifest"]

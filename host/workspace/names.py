@@ -2,7 +2,7 @@
 
 import re
 
-from arrayloom.host.serving.names import NAME
+from arrayloom.host.serving.bundle import NAME
 from arrayloom.host.workspace.errors import WorkspaceError
 
 

@@ -13,8 +13,11 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from ssl import CERT_NONE, SSLContext, create_default_context
 
+from arrayloom.host.serving.protocols.open_inference import LIVE as LIVE_ROUTE
+from arrayloom.host.serving.protocols.open_inference import READY as READY_ROUTE
+
 LOOPBACK = "127.0.0.1"
-READY, LIVE = "/v2/health/ready", "/v2/health/live"
+READY, LIVE = READY_ROUTE.path, LIVE_ROUTE.path
 POLL_SECONDS = 0.05
 PROBE_SECONDS = 5.0
 

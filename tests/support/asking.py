@@ -12,9 +12,12 @@ import grpc
 import numpy as np
 import serving
 
-from arrayloom.host.serving.protocols.messages import oip, tfs
-from arrayloom.host.serving.protocols.open_inference import tensors as open_inference
-from arrayloom.host.serving.protocols.tensorflow import tensors as tensorflow_tensors
+from arrayloom.host.serving.core.protocol import Method
+from arrayloom.host.serving.protocols import arrays, open_inference, tensorflow
+from arrayloom.host.serving.protocols.open_inference import tensors as oip_tensors
+from arrayloom.host.serving.protocols.open_inference.messages import MODEL_INFER, oip
+from arrayloom.host.serving.protocols.tensorflow import tensors as tfs_tensors
+from arrayloom.host.serving.protocols.tensorflow.messages import PREDICT, tfs
 
 GRPC_CODES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 503: "UNAVAILABLE"}
 
@@ -40,7 +43,7 @@ class Ask:
 
 def strings(*values: bytes) -> Any:
     """An object array [N] of encoded images."""
-    return open_inference.strings(list(values))
+    return arrays.strings(list(values))
 
 
 def tfs_grpc(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
@@ -49,42 +52,42 @@ def tfs_grpc(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
     if ask.version is not None:
         request.model_spec.version.value = ask.version
     for name, values in ask.inputs.items():
-        tensor = tensorflow_tensors.from_strings(list(values)) if values.dtype == object \
-            else tensorflow_tensors.from_content(values)
+        tensor = tfs_tensors.from_strings(list(values)) if values.dtype == object \
+            else tfs_tensors.from_content(values)
         request.inputs[name].CopyFrom(tensor)
-    response = _call(server, "/tensorflow.serving.PredictionService/Predict", request, tfs.PredictResponse, ask.headers)
-    return {name: tensorflow_tensors.to_array(tensor) for name, tensor in response.outputs.items()}
+    response = call(server, PREDICT, request, ask.headers)
+    return {name: tfs_tensors.to_array(tensor) for name, tensor in response.outputs.items()}
 
 
 def oip_grpc(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
     """The Open Inference Protocol's ModelInfer with raw tensors."""
     request = oip.ModelInferRequest(model_name=ask.model, model_version="" if ask.version is None else str(ask.version))
     for name, values in ask.inputs.items():
-        request.inputs.add(name=name, datatype=open_inference.datatype(values.dtype), shape=values.shape)
-        request.raw_input_contents.append(open_inference.to_raw(values))
+        request.inputs.add(name=name, datatype=oip_tensors.datatype(values.dtype), shape=values.shape)
+        request.raw_input_contents.append(oip_tensors.to_raw(values))
     for name in ask.outputs:
         request.outputs.add(name=name)
-    response = _call(server, "/inference.GRPCInferenceService/ModelInfer", request, oip.ModelInferResponse, ask.headers)
-    return {output.name: open_inference.from_raw(content, output.datatype, list(output.shape))
+    response = call(server, MODEL_INFER, request, ask.headers)
+    return {output.name: oip_tensors.from_raw(content, output.datatype, list(output.shape))
             for output, content in zip(response.outputs, response.raw_output_contents, strict=True)}
 
 
 def rest(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
     """TensorFlow Serving's REST in columnar format; it has no choice of outputs."""
     inputs = {name: _json(values) for name, values in ask.inputs.items()}
-    path = f"/v1/models/{ask.model}" + (f"/versions/{ask.version}" if ask.version is not None else "")
-    answer = json.loads(http(server, f"{path}:predict", json.dumps({"inputs": inputs}).encode(), ask.headers))
+    path = tensorflow.PREDICT.at(ask.model, ask.version)
+    answer = json.loads(http(server, path, json.dumps({"inputs": inputs}).encode(), ask.headers))
     return {"logits": np.array(answer["outputs"], np.float32)}
 
 
 def oip_http(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
     """The Open Inference Protocol over HTTP with JSON data."""
-    inputs = [{"name": name, "datatype": open_inference.datatype(values.dtype), "shape": list(values.shape),
+    inputs = [{"name": name, "datatype": oip_tensors.datatype(values.dtype), "shape": list(values.shape),
                "data": _json(values)} for name, values in ask.inputs.items()]
     body = {"inputs": inputs} | ({"outputs": [{"name": name} for name in ask.outputs]} if ask.outputs else {})
-    path = f"/v2/models/{ask.model}" + (f"/versions/{ask.version}" if ask.version is not None else "")
-    answer = json.loads(http(server, f"{path}/infer", json.dumps(body).encode(), ask.headers))
-    return {output["name"]: np.array(output["data"], open_inference.DTYPES[output["datatype"]]).reshape(output["shape"])
+    path = open_inference.INFER.at(ask.model, ask.version)
+    answer = json.loads(http(server, path, json.dumps(body).encode(), ask.headers))
+    return {output["name"]: np.array(output["data"], oip_tensors.DTYPES[output["datatype"]]).reshape(output["shape"])
             for output in answer["outputs"]}
 
 
@@ -112,8 +115,14 @@ def call_bytes(server: serving.Server, path: str, message: bytes, headers: dict[
             raise RefusedError(names.get(error.code().name, 0), f"{error.code().name}: {error.details()}") from None
 
 
-def _call(server: serving.Server, path: str, request: Any, answer: Any, headers: dict[str, str]) -> Any:
-    return answer.FromString(call_bytes(server, path, request.SerializeToString(), headers))
+def call(server: serving.Server, method: Method, request: Any, headers: dict[str, str] | None = None) -> Any:
+    """One gRPC call with messages; raises ``RefusedError``."""
+    return method.response.FromString(call_bytes(server, method.path, request.SerializeToString(), headers))
+
+
+def load(server: serving.Server, model: str) -> None:
+    """Puts a model, ``NAME`` or ``NAME:VERSION``, onto the device; raises ``RefusedError``."""
+    http(server, open_inference.LOAD.at(model), b"")
 
 
 def _json(values: Any) -> Any:

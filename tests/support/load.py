@@ -17,6 +17,7 @@ import serving
 from numpy.typing import NDArray
 
 from arrayloom.host.serving.client import PredictionClient, Retries
+from arrayloom.host.serving.protocols.open_inference import INFER, JSON_LENGTH, LOAD
 
 Array = NDArray[np.float32]
 
@@ -87,11 +88,11 @@ def _http(server: serving.Server, workload: Workload, index: int) -> Array:
     head = {"inputs": [{"name": workload.input_name, "datatype": "FP32", "shape": list(image.shape),
                         "parameters": {"binary_data_size": image.nbytes}}], "parameters": {"binary_data_output": True}}
     text = json.dumps(head).encode()
-    request = urllib.request.Request(f"{server.url}/v2/models/{workload.model}/infer", text + image.tobytes(),
-                                     {"Inference-Header-Content-Length": str(len(text))})
+    request = urllib.request.Request(server.url + INFER.at(workload.model), text + image.tobytes(),
+                                     {JSON_LENGTH: str(len(text))})
     try:
         with urllib.request.urlopen(request, timeout=600) as response:
-            length, body = int(response.headers["Inference-Header-Content-Length"]), response.read()
+            length, body = int(response.headers[JSON_LENGTH]), response.read()
     except urllib.error.HTTPError as error:
         raise RuntimeError(error.read().decode()) from None
     return np.frombuffer(body[length:], np.float32).reshape(1, -1)
@@ -119,7 +120,7 @@ class Chaos(threading.Thread):
 
     def _swap(self) -> None:
         model = self._models[(self.done["swap"] + 1) % len(self._models)]
-        request = urllib.request.Request(f"{self._server.url}/v2/repository/models/{model}/load", b"", method="POST")
+        request = urllib.request.Request(self._server.url + LOAD.at(model), b"", method="POST")
         urllib.request.urlopen(request, timeout=600).close()
 
     def _kill(self) -> None:

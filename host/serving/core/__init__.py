@@ -1,1 +1,1 @@
-"""The service: bundles on devices, behind TensorFlow Serving's and the Open Inference Protocol's interfaces."""
+"""The service itself: models on devices, the queue, replicas, keys, limits, and servers for any protocol."""

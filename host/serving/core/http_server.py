@@ -1,70 +1,46 @@
-"""The HTTP server: routes, keys, TLS and limits."""
+"""The HTTP server: the routes of every protocol, metrics, keys, TLS and limits."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiohttp import web
 
-from arrayloom.host.serving.core import calls
-from arrayloom.host.serving.core.errors import Kind, ServeError, ServiceError
+from arrayloom.host.serving.core.keys import read_secret
 from arrayloom.host.serving.core.metrics import CONTENT_TYPE
-from arrayloom.host.serving.core.secret_files import read_secret
+from arrayloom.host.serving.core.protocol import Protocol, Route, RouteHandler
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
-from arrayloom.host.serving.protocols.open_inference import http_api as inference
-from arrayloom.host.serving.protocols.tensorflow import http_api as tensorflow
+from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 
-Handler = Callable[[Service, web.Request], Awaitable[web.Response]]
-
-OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
-"""Probes need no key."""
+METRICS = Route("GET", "/metrics", "metrics")
 
 LINGER_SECONDS = 10.0
 """For the rest of a refused body, so that its sender gets to read the answer."""
-
-_MODEL_V1 = "/v1/models/{name:[^/:]+}"
-_MODEL_V2 = "/v2/models/{name:[^/]+}"
-_VERSION = "/versions/{version:[^/:]+}"
 
 
 async def _metrics(service: Service, _: web.Request) -> web.Response:
     return web.Response(body=service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
-def _routes() -> list[tuple[str, str, str, Handler]]:
-    """Verb, path, name in metrics, and handler."""
-    routes: list[tuple[str, str, str, Handler]] = [
-        ("GET", "/metrics", "metrics", _metrics),
-        ("GET", "/v2", "server_metadata", inference.server_metadata),
-        ("GET", "/v2/health/live", "live", inference.live),
-        ("GET", "/v2/health/ready", "ready", inference.ready),
-        ("POST", "/v2/repository/index", "index", inference.repository_index),
-        ("POST", "/v2/repository/models/{name:[^/]+}/load", "load", inference.load)]
-    for version in ("", _VERSION):
-        routes += [
-            ("GET", _MODEL_V1 + version, "status", tensorflow.status),
-            ("GET", f"{_MODEL_V1}{version}/metadata", "metadata", tensorflow.metadata),
-            ("POST", f"{_MODEL_V1}{version}:predict", "predict", tensorflow.predict),
-            ("GET", _MODEL_V2 + version, "model_metadata", inference.model_metadata),
-            ("GET", f"{_MODEL_V2}{version}/ready", "model_ready", inference.model_ready),
-            ("POST", f"{_MODEL_V2}{version}/infer", "infer", inference.infer)]
-    return routes
-
-
-def application(service: Service) -> web.Application:
+def application(service: Service, protocols: Sequence[Protocol]) -> web.Application:
     """The application with all routes."""
-    app = web.Application(client_max_size=service.settings.max_message, middlewares=[_guard(service)])
-    for verb, path, name, handler in _routes():
-        app.router.add_route(verb, path, _measured(service, name, handler))
+    routes: dict[Route, RouteHandler] = {METRICS: _metrics}
+    for protocol in protocols:
+        routes.update(protocol.routes)
+    keyless = {route.path for route in routes if route.keyless}
+    app = web.Application(client_max_size=service.settings.max_message, middlewares=[_guard(service, keyless)])
+    for route, handler in routes.items():
+        for pattern in route.patterns:
+            app.router.add_route(route.verb, pattern, _measured(service, route.name, handler))
     return app
 
 
-async def start(service: Service) -> tuple[web.AppRunner, int]:
+async def start(service: Service, protocols: Sequence[Protocol]) -> tuple[web.AppRunner, int]:
     """Binds and starts; returns the runner and its port. Raises ``ServeError`` when the port cannot be had."""
     settings = service.settings
     # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
-    runner = web.AppRunner(application(service), access_log=None, keepalive_timeout=settings.receive_timeout,
+    runner = web.AppRunner(application(service, protocols), access_log=None, keepalive_timeout=settings.receive_timeout,
                            lingering_time=min(LINGER_SECONDS, settings.receive_timeout), shutdown_timeout=settings.grace,
                            handler_cancellation=True)
     await runner.setup()
@@ -90,21 +66,21 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _measured(service: Service, name: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _measured(service: Service, name: str, handler: RouteHandler) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(request: web.Request) -> web.Response:
         try:
-            return await calls.call(service, "http", name, lambda: handler(service, request))
+            return await service.measured("http", name, lambda: handler(service, request))
         except ServiceError as error:
             return _failure(error)
 
     return answer
 
 
-def _guard(service: Service) -> Any:
+def _guard(service: Service, keyless: set[str]) -> Any:
     @web.middleware
     async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         """Refuses requests without a valid key before their body is read, and answers wrong paths in JSON."""
-        if service.keys and request.path not in OPEN_PATHS and not service.keys.allows(request.headers.get("Authorization")):
+        if service.keys and request.path not in keyless and not service.keys.allows(request.headers.get("Authorization")):
             service.metrics.requests.labels("http", "unauthenticated", Kind.UNAUTHENTICATED.grpc).inc()
             return _failure(ServiceError(Kind.UNAUTHENTICATED, "a key is needed: header Authorization with the value Bearer "
                                                                "KEY, or the bare KEY"))

@@ -1,18 +1,21 @@
-"""The two keys of a service: either opens it, so that one can be replaced while clients use the other."""
+"""The two keys of a service: either opens it, so that one can be replaced while clients use the other. Files with secrets
+are read only when no one else may, and written at mode 0600."""
 
+import contextlib
 import hmac
 import json
+import os
 import secrets
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from arrayloom.host.serving.core.errors import ServeError
 from arrayloom.host.serving.core.logs import log
-from arrayloom.host.serving.core.secret_files import read_secret, write_secret
+from arrayloom.host.serving.errors import ServeError
 
 SHORTEST = 16
 KEY_BYTES = 32
+OTHERS = 0o007
 
 
 class Which(StrEnum):
@@ -53,7 +56,7 @@ class Keys:
         return replace(self, **{which.value: secrets.token_urlsafe(KEY_BYTES)})
 
     def match(self, given: str) -> bool:
-        """Whether ``given`` is one of the keys, in a time that tells nothing of them."""
+        """Whether ``given`` is one of the keys, in a time that does not depend on them."""
         encoded = given.encode("utf-8", "surrogateescape")
         first = hmac.compare_digest(encoded, self.primary.encode())
         second = hmac.compare_digest(encoded, self.secondary.encode())
@@ -102,3 +105,29 @@ class KeyFile:
 
 def _sound(key: object) -> bool:
     return isinstance(key, str) and len(key) >= SHORTEST and key.isascii() and key.isprintable() and " " not in key
+
+
+def read_secret(path: Path) -> bytes:
+    """The file's content; raises ``ServeError`` when it cannot be read or every user of the machine may."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & OTHERS:
+                raise ServeError(f"{path}: every user may read this secret; run chmod 600 {path}")
+            return file.read()
+    except OSError as error:
+        raise ServeError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Writes a file that its owner alone may read, whole or not at all; raises ``ServeError``."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise ServeError(f"{path}: cannot be written: {error.strerror}") from None

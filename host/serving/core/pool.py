@@ -1,5 +1,5 @@
-"""The replicas behind one queue: each takes jobs, reloads its device when the assignment changes, and is replaced when it
-is lost."""
+"""The replicas that share one queue: each takes jobs, reloads its device when the assignment changes, and is replaced when
+it is lost."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from arrayloom.host.serving.core.errors import Kind, ServiceError
 from arrayloom.host.serving.core.frames import Block
 from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.core.metrics import Metrics
@@ -15,6 +14,7 @@ from arrayloom.host.serving.core.model import Model
 from arrayloom.host.serving.core.process import ReplicaLostError, ReplicaProcess, RunTooLongError
 from arrayloom.host.serving.core.queue import Answer, Job, JobQueue
 from arrayloom.host.serving.core.settings import Reflash, Settings
+from arrayloom.host.serving.errors import Kind, ServiceError
 
 LONGEST_PAUSE = 10.0
 

@@ -1,33 +1,34 @@
-"""The service behind all protocols: it finds models, queues requests, answers, switches models, and measures."""
+"""The service, whatever protocol asks it: it finds models, queues requests, answers, switches models, and measures."""
 
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from arrayloom.host.serving.core.errors import Kind, ServiceError
 from arrayloom.host.serving.core.frames import Block, describe, restore
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.core.metrics import Metrics
-from arrayloom.host.serving.core.model import Model, Repository
+from arrayloom.host.serving.core.model import Model, Repository, Request
 from arrayloom.host.serving.core.pool import Pool
 from arrayloom.host.serving.core.queue import Answer
-from arrayloom.host.serving.core.request import Request, build
 from arrayloom.host.serving.core.settings import Reflash, Settings
+from arrayloom.host.serving.errors import Kind, ServiceError
+from arrayloom.isa.errors import ArrayloomError
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 CLOCKS = {"rtl": "counted by the simulated hardware", "emulator": "predicted by the cost model"}
 
 
 class State(StrEnum):
-    """Where a model stands, by TensorFlow Serving's names."""
+    """Where a model stands."""
 
     START = "START"
     LOADING = "LOADING"
@@ -49,12 +50,21 @@ class Result:
         parts = {"queue": self.queue_seconds, "preprocess": self.preprocess_seconds, "device": self.device_seconds}
         return ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in parts.items())
 
+    def log(self, protocol: str, identifier: str = "") -> None:
+        """Writes the line in the log of an answered inference; ``identifier``: the client's own, if it gave one."""
+        log.info("inference", extra={
+            "event": "inference", "protocol": protocol, "id": identifier[:100], "model": self.model.name,
+            "version": self.model.version, "queue_ms": round(1000 * self.queue_seconds, 3),
+            "preprocess_ms": round(1000 * self.preprocess_seconds, 3), "device_ms": round(1000 * self.device_seconds, 3)})
+
 
 class Service:
-    """``keys``: None where anyone may ask."""
+    """``keys``: None where anyone may ask; ``remedy``: how an operator puts a model onto the device, with ``{name}`` for
+    the model, as refusals say it."""
 
-    def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None = None) -> None:
+    def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None, remedy: str) -> None:
         self.settings, self.keys = settings, keys
+        self._remedy = remedy
         self.repository = Repository(models)
         self.metrics = Metrics(CLOCKS[settings.backend])
         self.pool = Pool(self.repository.default, settings, self.metrics)
@@ -85,7 +95,7 @@ class Service:
 
     def request(self, model: Model, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Request:
         """Raises ``ServiceError`` (INVALID) naming what does not fit the model and what would."""
-        return build(model, inputs, outputs, self.settings)
+        return Request.checked(model, inputs, outputs, self.settings)
 
     async def infer(self, request: Request, seconds: float | None = None) -> Result:
         """Runs a request within ``seconds`` and the service's own limit; raises ``ServiceError``."""
@@ -102,6 +112,32 @@ class Service:
         arrays = restore(answer.header["outputs"], answer.blocks)
         return Result(request.model, {name: arrays[port.name] for name, port in request.outputs.items()},
                       answer.queue_seconds, answer.header["preprocess_seconds"], answer.header["device_seconds"])
+
+    async def measured(self, protocol: str, method: str, action: Callable[[], Awaitable[T]]) -> T:
+        """Awaits ``action``, which answers a request; counts, times and logs it. Whatever it raises comes out as
+        ``ServiceError``."""
+        begin = time.perf_counter()
+        code = "CANCELLED"
+        try:
+            result = await action()
+            code = "OK"
+            return result
+        except ServiceError as error:
+            code = error.kind.grpc
+            raise
+        except ArrayloomError as error:
+            code = Kind.INVALID.grpc
+            raise ServiceError(Kind.INVALID, str(error)) from None
+        except Exception as error:
+            code = Kind.INTERNAL.grpc
+            log.exception("unexpected failure in %s", method, extra={"event": "failure"})
+            raise ServiceError(Kind.INTERNAL, f"unexpected {type(error).__name__}; the service's log tells more") from None
+        finally:
+            seconds = time.perf_counter() - begin
+            self.metrics.requests.labels(protocol, method, code).inc()
+            self.metrics.request_time.labels(protocol, method).observe(seconds)
+            log.debug("%s %s", protocol, method, extra={"event": "call", "code": code,
+                                                        "milliseconds": round(1000 * seconds, 3)})
 
     async def load(self, model: Model) -> None:
         """Reflashes the devices with a model, which then answers requests that name none; raises ``ServiceError``."""
@@ -120,7 +156,7 @@ class Service:
             held = self.pool.queue.assigned
             state = f"it holds {held}" if self.pool.ready else f"it is being loaded with {held}"
             raise ServiceError(Kind.UNAVAILABLE, f"{model} is not on the device ({state}); try again later, or load it by "
-                                                 f"POST /v2/repository/models/{model.name}/load")
+                                                 f"{self._remedy.format(name=model.name)}")
         if len(self.pool.queue) >= self.settings.queue:
             raise ServiceError(Kind.FULL, f"{self.settings.queue} requests wait already (--queue); try again later")
 

@@ -1,10 +1,10 @@
-"""What a service can be told."""
+"""The settings of a service."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from arrayloom.host.serving.core.errors import ServeError
+from arrayloom.host.serving.errors import ServeError
 from arrayloom.host.vision import MAX_PIXELS
 
 MIB = 1 << 20
@@ -20,12 +20,24 @@ class Reflash(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting of a service, with its default; times in seconds, sizes in bytes.
+    """Every setting of a service, with its default; times in seconds, sizes in bytes. Raises ``ServeError``.
 
-    ``queue``: requests that may wait; ``timeout``: for a request from its acceptance to its answer, shorter if the client
-    says so; ``turn``: how long a model keeps the device while requests for another wait; ``attempts``: runs of a request
-    whose replica was lost; ``device_timeout``: for one run, after which the replica is replaced; ``receive_timeout``: for
-    a request's head, and again for its body, to arrive; ``grace``: for what is accepted when the service is told to stop.
+    Parameters
+    ----------
+    queue
+        Requests that may wait.
+    timeout
+        For a request from its acceptance to its answer; shorter if the client says so.
+    turn
+        How long a model keeps the device while requests for another wait.
+    attempts
+        Runs of a request whose replica was lost.
+    device_timeout
+        For one run, after which the replica is replaced.
+    receive_timeout
+        For a request's head, and again for its body, to arrive.
+    grace
+        For what is accepted when the service is to stop.
     """
 
     name: str = "arrayloom"

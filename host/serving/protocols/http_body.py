@@ -7,8 +7,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 
-from arrayloom.host.serving.core.errors import Kind, ServiceError
 from arrayloom.host.serving.core.settings import Settings
+from arrayloom.host.serving.errors import Kind, ServiceError
 
 
 async def read(request: web.Request, settings: Settings) -> bytes:

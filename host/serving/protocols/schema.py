@@ -1,6 +1,10 @@
-"""Reads the ``.proto`` files beside it into message classes, at import, so that no generated code ties us to one release
-of protobuf. Understood: messages, enums, scalar, message, repeated and map fields, and oneof; all of proto3's syntax that
-the files use, nothing more."""
+"""Reads the ``.proto`` files of the protocols into message classes, at import, so that no generated code ties us to one
+release of protobuf.
+
+The messages are compatible with the public protocols by their field numbers. They live in a pool of our own, so that the
+official packages of the same protocols can be imported too. Understood: messages, enums, scalar, message, repeated and map
+fields, and oneof; all of proto3's syntax that the files use, nothing more.
+"""
 
 import re
 from collections.abc import Iterator
@@ -20,9 +24,9 @@ class SchemaError(ValueError):
     """A ``.proto`` file that this reader does not understand."""
 
 
-def load(name: str) -> SimpleNamespace:
-    """The messages (as classes) and enums (as name to number) of ``name``.proto, by name."""
-    file = _Reader((Path(__file__).parent / f"{name}.proto").read_text(encoding="utf-8")).read(f"arrayloom/{name}.proto")
+def load(path: Path) -> SimpleNamespace:
+    """The messages (as classes) and enums (as name to number) of a ``.proto`` file, by name."""
+    file = _Reader(path.read_text(encoding="utf-8")).read(f"arrayloom/{path.name}")
     _POOL.AddSerializedFile(file.SerializeToString())
     package = file.package
     classes = {message.name: message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"{package}.{message.name}"))

@@ -12,7 +12,7 @@ import pytest
 
 from arrayloom.host.models import digits
 from arrayloom.host.serving.client import ClientError, PredictionClient, client_from_service
-from arrayloom.host.serving.core.errors import ServeError
+from arrayloom.host.serving.errors import ServeError
 from arrayloom.host.workspace import ExistsError, InUseError, Model, NotFoundError, Workspace, WorkspaceError
 from arrayloom.host.workspace.image import Image
 from arrayloom.host.workspace.service_configuration import LocalWebservice

@@ -1,1 +1,1 @@
-"""The health protocol of gRPC."""
+"""gRPC's standard health check."""

@@ -2,20 +2,19 @@
 
 from typing import Any
 
-from arrayloom.host.serving.core.calls import note
-from arrayloom.host.serving.core.errors import Kind, ServiceError
 from arrayloom.host.serving.core.model import Model, parse_version
+from arrayloom.host.serving.core.protocol import Call
 from arrayloom.host.serving.core.service import Service
-from arrayloom.host.serving.protocols.errors import MessageError
-from arrayloom.host.serving.protocols.grpc_handlers import Call, Methods
-from arrayloom.host.serving.protocols.messages import oip
+from arrayloom.host.serving.errors import Kind, MessageError, ServiceError
+from arrayloom.host.serving.protocols.arrays import of_input
 from arrayloom.host.serving.protocols.open_inference import tensors
-from arrayloom.host.serving.protocols.open_inference.classification import classify
+from arrayloom.host.serving.protocols.open_inference.messages import oip
 from arrayloom.host.serving.protocols.open_inference.semantics import (
     EXTENSIONS,
     PLATFORM,
     SERVER,
     VERSION,
+    classify,
     describe,
     index,
     is_ready,
@@ -24,32 +23,23 @@ from arrayloom.host.serving.protocols.open_inference.semantics import (
 )
 
 
-def methods(service: Service) -> dict[str, Methods]:
-    """By the name of the gRPC service, its methods."""
-    async def live(*_: Any) -> Any:
-        return oip.ServerLiveResponse(live=True)
-
-    async def ready(*_: Any) -> Any:
-        return oip.ServerReadyResponse(ready=service.ready)
-
-    async def model_ready(message: Any, _: Call) -> Any:
-        return oip.ModelReadyResponse(ready=is_ready(service, _model(service, message.name, message.version)))
-
-    async def server_metadata(*_: Any) -> Any:
-        return oip.ServerMetadataResponse(name=SERVER, version=VERSION, extensions=EXTENSIONS)
-
-    return {"inference.GRPCInferenceService": {
-        "ServerLive": (oip.ServerLiveRequest, live),
-        "ServerReady": (oip.ServerReadyRequest, ready),
-        "ModelReady": (oip.ModelReadyRequest, model_ready),
-        "ServerMetadata": (oip.ServerMetadataRequest, server_metadata),
-        "ModelMetadata": (oip.ModelMetadataRequest, lambda message, _: _metadata(service, message)),
-        "ModelInfer": (oip.ModelInferRequest, lambda message, call: _infer(service, message, call)),
-        "RepositoryIndex": (oip.RepositoryIndexRequest, lambda message, _: _index(service, message)),
-        "RepositoryModelLoad": (oip.RepositoryModelLoadRequest, lambda message, _: _load(service, message))}}
+async def live(_: Service, __: Any, ___: Call) -> Any:
+    return oip.ServerLiveResponse(live=True)
 
 
-async def _metadata(service: Service, message: Any) -> Any:
+async def ready(service: Service, _: Any, __: Call) -> Any:
+    return oip.ServerReadyResponse(ready=service.ready)
+
+
+async def model_ready(service: Service, message: Any, _: Call) -> Any:
+    return oip.ModelReadyResponse(ready=is_ready(service, _model(service, message.name, message.version)))
+
+
+async def server_metadata(_: Service, __: Any, ___: Call) -> Any:
+    return oip.ServerMetadataResponse(name=SERVER, version=VERSION, extensions=EXTENSIONS)
+
+
+async def model_metadata(service: Service, message: Any, _: Call) -> Any:
     model = _model(service, message.name, message.version)
     response = oip.ModelMetadataResponse(name=model.name, platform=PLATFORM, versions=[
         str(other.version) for other in service.repository.versions(model.name)])
@@ -59,12 +49,12 @@ async def _metadata(service: Service, message: Any) -> Any:
     return response
 
 
-async def _infer(service: Service, message: Any, call: Call) -> Any:
+async def infer(service: Service, message: Any, call: Call) -> Any:
     model = _model(service, message.model_name, message.model_version)
     request = service.request(model, _inputs(message), [output.name for output in message.outputs])
     result = await service.infer(request, timeout(_value(message.parameters.get("timeout")), call.seconds))
     call.timing(result.timing())
-    note("grpc-v2", message.id, result)
+    result.log("grpc-v2", message.id)
     response = oip.ModelInferResponse(model_name=model.name, model_version=str(model.version), id=message.id)
     counts = {output.name: _value(output.parameters.get("classification")) for output in message.outputs}
     for name, values in result.outputs.items():
@@ -74,14 +64,14 @@ async def _infer(service: Service, message: Any, call: Call) -> Any:
     return response
 
 
-async def _index(service: Service, message: Any) -> Any:
+async def repository_index(service: Service, message: Any, _: Call) -> Any:
     response = oip.RepositoryIndexResponse()
     for entry in index(service, only_ready=message.ready):
         response.models.add(**entry)
     return response
 
 
-async def _load(service: Service, message: Any) -> Any:
+async def load(service: Service, message: Any, _: Call) -> Any:
     name, version = split_version(message.model_name)
     await service.load(_model(service, name, version))
     return oip.RepositoryModelLoadResponse()
@@ -106,18 +96,15 @@ def _inputs(message: Any) -> dict[str, Any]:
 
 def _array(tensor: Any, content: bytes | None) -> Any:
     shape = list(tensor.shape)
-    try:
+    with of_input(tensor.name):
         if content is not None:
             return tensors.from_raw(content, tensor.datatype, shape)
         tensors.numpy_dtype(tensor.datatype)
         if tensor.datatype not in tensors.CONTENTS:
             raise MessageError(f"datatype {tensor.datatype} travels in raw_input_contents only")
         return tensors.from_list(getattr(tensor.contents, tensors.CONTENTS[tensor.datatype]), tensor.datatype, shape)
-    except MessageError as error:
-        raise ServiceError(Kind.INVALID, f"input {tensor.name[:100]!r}: {error}") from None
 
 
 def _value(parameter: Any) -> Any:
     kind = parameter.WhichOneof("parameter_choice") if parameter is not None else None
     return getattr(parameter, kind) if kind else None
-

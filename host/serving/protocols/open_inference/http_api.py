@@ -5,20 +5,19 @@ from typing import Any
 
 from aiohttp import web
 
-from arrayloom.host.serving.core.calls import note
-from arrayloom.host.serving.core.errors import Kind, ServiceError
 from arrayloom.host.serving.core.model import Model, parse_version
+from arrayloom.host.serving.core.protocol import TIMING
 from arrayloom.host.serving.core.service import Result, Service
+from arrayloom.host.serving.errors import Kind, MessageError, ServiceError
 from arrayloom.host.serving.protocols import http_body as bodies
-from arrayloom.host.serving.protocols import json_tensors
-from arrayloom.host.serving.protocols.errors import MessageError
-from arrayloom.host.serving.protocols.open_inference import tensors
-from arrayloom.host.serving.protocols.open_inference.classification import classify
+from arrayloom.host.serving.protocols.arrays import from_json, of_input
+from arrayloom.host.serving.protocols.open_inference import JSON_LENGTH, tensors
 from arrayloom.host.serving.protocols.open_inference.semantics import (
     EXTENSIONS,
     PLATFORM,
     SERVER,
     VERSION,
+    classify,
     describe,
     index,
     is_ready,
@@ -26,7 +25,6 @@ from arrayloom.host.serving.protocols.open_inference.semantics import (
     timeout,
 )
 
-JSON_LENGTH = "Inference-Header-Content-Length"
 BINARY_TYPE = "application/octet-stream"
 
 
@@ -79,7 +77,7 @@ async def infer(service: Service, request: web.Request) -> web.Response:
     checked = service.request(model, inputs, [bodies.text(output, "name") for output in wanted])
     result = await service.infer(checked, timeout(parameters.get("timeout"), None))
     identifier = bodies.text(body, "id")
-    note("http-v2", identifier, result)
+    result.log("http-v2", identifier)
     head = {"model_name": model.name, "model_version": str(model.version)} | ({"id": identifier} if identifier else {})
     options = {output["name"]: _parameters(output) for output in wanted}
     return _response(head, result, options, binary_default=parameters.get("binary_data_output") is True)
@@ -90,7 +88,7 @@ def _model(service: Service, request: web.Request) -> Model:
 
 
 def _split(data: bytes, length: str | None) -> tuple[dict[str, Any], memoryview]:
-    """The JSON part of a body and the binary part behind it."""
+    """The JSON part of a body and the binary part that follows it."""
     if length is None:
         return bodies.parse(data), memoryview(b"")
     if not (length.isascii() and length.isdigit() and len(length) < 16 and int(length) <= len(data)):
@@ -132,23 +130,24 @@ def _inputs(entries: list[dict[str, Any]], binary: memoryview) -> dict[str, Any]
 
 
 def _array(name: str, entry: dict[str, Any], content: bytes) -> Any:
-    try:
-        if ("data" in entry) == ("binary_data_size" in _parameters(entry)):
-            raise MessageError("give its values as data, or their length as parameters.binary_data_size")
-        datatype = entry.get("datatype")
-        if "data" not in entry:
-            return tensors.from_raw(content, datatype or "", entry.get("shape", []))
-        dtype = tensors.numpy_dtype(datatype)
-        values = json_tensors.to_array(entry["data"], dtype)
-        if (values.dtype.kind == "O") != (dtype.kind == "O"):
-            raise MessageError(f"datatype {datatype} does not fit its data; bytes are written as {{\"b64\": ...}}")
-        shape = tensors.check_shape(entry.get("shape"))
-        return values.reshape(shape)
-    except MessageError as error:
-        raise ServiceError(Kind.INVALID, f"input {name[:100]!r}: {error}") from None
-    except ValueError:
-        raise ServiceError(Kind.INVALID, f"input {name[:100]!r}: data has another number of values than shape "
-                                         f"{str(entry.get('shape'))[:100]}") from None
+    with of_input(name):
+        try:
+            return _values(entry, content)
+        except ValueError:
+            raise MessageError(f"data has another number of values than shape {str(entry.get('shape'))[:100]}") from None
+
+
+def _values(entry: dict[str, Any], content: bytes) -> Any:
+    if ("data" in entry) == ("binary_data_size" in _parameters(entry)):
+        raise MessageError("give its values as data, or their length as parameters.binary_data_size")
+    datatype = entry.get("datatype")
+    if "data" not in entry:
+        return tensors.from_raw(content, datatype or "", entry.get("shape", []))
+    dtype = tensors.numpy_dtype(datatype)
+    values = from_json(entry["data"], dtype)
+    if (values.dtype.kind == "O") != (dtype.kind == "O"):
+        raise MessageError(f"datatype {datatype} does not fit its data; bytes are written as {{\"b64\": ...}}")
+    return values.reshape(tensors.check_shape(entry.get("shape")))
 
 
 def _response(head: dict[str, Any], result: Result, options: dict[str, dict[str, Any]],
@@ -166,7 +165,7 @@ def _response(head: dict[str, Any], result: Result, options: dict[str, dict[str,
             entry["data"] = [value.decode() for value in flat] if chosen.dtype.kind == "O" else flat
         entries.append(entry)
     text = json.dumps(head | {"outputs": entries}).encode()
-    headers = {"Server-Timing": result.timing()}
+    headers = {TIMING: result.timing()}
     if not blocks:
         return web.Response(body=text, content_type="application/json", headers=headers)
     return web.Response(body=b"".join([text, *blocks]), content_type=BINARY_TYPE,

@@ -1,13 +1,19 @@
-"""What the Open Inference Protocol says alike over gRPC and HTTP."""
+"""What the Open Inference Protocol says alike over gRPC and HTTP: metadata, states, deadlines and classifications."""
 
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from arrayloom.host.serving.core.errors import Kind, ServiceError
+import numpy as np
+from numpy.typing import NDArray
+
 from arrayloom.host.serving.core.model import Model, Port
 from arrayloom.host.serving.core.service import Service, State
+from arrayloom.host.serving.errors import Kind, ServiceError
+from arrayloom.host.serving.protocols.arrays import strings
 from arrayloom.host.serving.protocols.open_inference.tensors import datatype
+
+Array = NDArray[Any]
 
 SERVER = "arrayloom"
 PLATFORM = "arrayloom_program"
@@ -51,3 +57,22 @@ def split_version(name: str) -> tuple[str, str]:
     """``NAME`` or ``NAME:VERSION``, as models are named to be loaded."""
     name, _, chosen = name.partition(":")
     return name, chosen
+
+
+def classify(values: Array, count: Any, model: Model) -> Array:
+    """[N, ...] to an object array [N, min(count, classes)] of ``value:index:label``, the largest first.
+
+    The label stands only where the model has labels. Raises ``ServiceError`` for a count that is none.
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ServiceError(Kind.INVALID, f"classification {str(count)[:100]}: must be the number of classes wanted, from 1")
+    flat = values.reshape(len(values), -1)
+    best = np.argsort(-flat.astype(np.float64), axis=1, kind="stable")[:, :count]
+    entries = [_entry(row[index], int(index), model.labels) for row, chosen in zip(flat, best, strict=True)
+               for index in chosen]
+    return strings(entries).reshape(best.shape)
+
+
+def _entry(value: Any, index: int, labels: tuple[str, ...] | None) -> bytes:
+    label = f":{labels[index]}" if labels is not None and index < len(labels) else ""
+    return f"{value:f}:{index}{label}".encode()

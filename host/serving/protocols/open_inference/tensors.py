@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.serving.protocols.errors import MessageError
+from arrayloom.host.serving.errors import MessageError
+from arrayloom.host.serving.protocols.arrays import strings
 
 Array = NDArray[Any]
 
@@ -74,13 +75,6 @@ def from_list(values: Any, name: str, shape: list[int]) -> Array:
         return np.array(values, dtype).reshape(extents)
     except OverflowError:
         raise MessageError(f"data holds values beyond {name}") from None
-
-
-def strings(values: list[bytes]) -> Array:
-    """An object array [N] of bytes."""
-    result = np.empty(len(values), object)
-    result[:] = values
-    return result
 
 
 def _split(content: bytes) -> list[bytes]:

@@ -4,21 +4,14 @@ from typing import Any
 
 from aiohttp import web
 
-from arrayloom.host.serving.core.calls import note
-from arrayloom.host.serving.core.errors import Kind, ServiceError
-from arrayloom.host.serving.core.model import Model, parse_version
-from arrayloom.host.serving.core.request import port_of
+from arrayloom.host.serving.core.model import Model, parse_version, port_of
+from arrayloom.host.serving.core.protocol import TIMING
 from arrayloom.host.serving.core.service import Result, Service
+from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols import http_body as bodies
-from arrayloom.host.serving.protocols import json_tensors
-from arrayloom.host.serving.protocols.errors import MessageError
-from arrayloom.host.serving.protocols.messages import tfs
-from arrayloom.host.serving.protocols.tensorflow.grpc_api import (
-    SIGNATURE_FIELD,
-    SIGNATURES_TYPE,
-    check_signature,
-    signatures,
-)
+from arrayloom.host.serving.protocols.arrays import from_json, of_input
+from arrayloom.host.serving.protocols.tensorflow.messages import SIGNATURE_FIELD, tfs
+from arrayloom.host.serving.protocols.tensorflow.semantics import SIGNATURES_TYPE, check_signature, signatures
 
 _TYPES = {number: name for name, number in tfs.DataType.items()}
 
@@ -53,9 +46,9 @@ async def predict(service: Service, request: web.Request) -> web.Response:
     named = _rows(model, body["instances"]) if "instances" in body else _columns(model, body["inputs"])
     inputs = {name: _array(model, name, value) for name, value in named.items()}
     result = await service.infer(service.request(model, inputs, []))
-    note("http-v1", "", result)
+    result.log("http-v1")
     content = {"predictions": _predictions(result)} if "instances" in body else {"outputs": _outputs(result)}
-    return web.json_response(content, headers={"Server-Timing": result.timing()})
+    return web.json_response(content, headers={TIMING: result.timing()})
 
 
 def _model(service: Service, request: web.Request) -> Model:
@@ -95,10 +88,8 @@ def _only(model: Model) -> str:
 
 
 def _array(model: Model, name: str, value: Any) -> Any:
-    try:
-        return json_tensors.to_array(value, port_of(model.inputs, name, "input").dtype)
-    except MessageError as error:
-        raise ServiceError(Kind.INVALID, f"input {name[:100]!r}: {error}") from None
+    with of_input(name):
+        return from_json(value, port_of(model.inputs, name, "input").dtype)
 
 
 def _outputs(result: Result) -> Any:

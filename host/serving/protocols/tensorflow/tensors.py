@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.serving.protocols.errors import MessageError
-from arrayloom.host.serving.protocols.messages import tfs
+from arrayloom.host.serving.errors import MessageError
+from arrayloom.host.serving.protocols.arrays import strings
+from arrayloom.host.serving.protocols.tensorflow.messages import tfs
 
 Array = NDArray[Any]
 
@@ -107,9 +108,7 @@ def _content(content: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Ar
 def _strings(values: list[bytes], shape: tuple[int, ...]) -> Array:
     if len(values) != math.prod(shape):
         raise MessageError(f"string_val: {len(values)} strings given, {math.prod(shape)} wanted for shape {list(shape)}")
-    result = np.empty(len(values), object)
-    result[:] = values
-    return result.reshape(shape)
+    return strings(values).reshape(shape)
 
 
 def _filled(values: Array, shape: tuple[int, ...]) -> Array:

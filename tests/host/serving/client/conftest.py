@@ -8,8 +8,8 @@ import grpc
 import numpy as np
 import pytest
 
-from arrayloom.host.serving.protocols.messages import tfs
 from arrayloom.host.serving.protocols.tensorflow import tensors
+from arrayloom.host.serving.protocols.tensorflow.messages import PREDICT, tfs
 
 Step = Callable[[Any], Any]
 
@@ -23,10 +23,10 @@ class Script:
         self.metadata: list[dict[str, str]] = []
         self.server = grpc.server(ThreadPoolExecutor(2))
         self.port = self.server.add_insecure_port("127.0.0.1:0")
-        handler = grpc.unary_unary_rpc_method_handler(self._predict, tfs.PredictRequest.FromString,
+        handler = grpc.unary_unary_rpc_method_handler(self._predict, PREDICT.request.FromString,
                                                       lambda message: message.SerializeToString())
         self.server.add_generic_rpc_handlers((
-            grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", {"Predict": handler}),))
+            grpc.method_handlers_generic_handler(PREDICT.service, {PREDICT.name: handler}),))
         self.server.start()
 
     def _predict(self, request: Any, context: Any) -> Any:

@@ -15,23 +15,25 @@ import asking
 import numpy as np
 import pytest
 import serving
-from asking import Ask, RefusedError, call_bytes, http, strings
+from asking import Ask, RefusedError, call, call_bytes, http, strings
 
 from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
+from arrayloom.host.serving.core.http_server import METRICS
 from arrayloom.host.serving.core.metrics import resident_bytes
-from arrayloom.host.serving.protocols.messages import oip, tfs
+from arrayloom.host.serving.core.protocol import Method
+from arrayloom.host.serving.protocols import open_inference, tensorflow
+from arrayloom.host.serving.protocols.open_inference.messages import MODEL_INFER, oip
+from arrayloom.host.serving.protocols.tensorflow.messages import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT, tfs
 
-PREDICT, INFER = "/tensorflow.serving.PredictionService/Predict", "/inference.GRPCInferenceService/ModelInfer"
-V1, V2 = "/v1/models/digits:predict", "/v2/models/digits/infer"
+V1, V2 = tensorflow.PREDICT.at("digits"), open_inference.INFER.at("digits")
 ROW = [[[0.5] * 8] * 8]
 
 
-@pytest.mark.parametrize("path", [PREDICT, INFER, "/tensorflow.serving.PredictionService/GetModelMetadata",
-                                  "/tensorflow.serving.ModelService/GetModelStatus"])
-def test_malformed_messages(server: serving.Server, path: str) -> None:
+@pytest.mark.parametrize("method", [PREDICT, MODEL_INFER, GET_MODEL_METADATA, GET_MODEL_STATUS], ids=lambda each: each.name)
+def test_malformed_messages(server: serving.Server, method: Method) -> None:
     for data in (b"\xff" * 50, b"\x0a\xff\xff\xff\xff\x7f", b"\x0a"):
         with pytest.raises(RefusedError, match="INVALID_ARGUMENT: malformed message"):
-            call_bytes(server, path, data)
+            call_bytes(server, method.path, data)
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -48,7 +50,7 @@ def test_tensors_that_are_not_what_they_claim(server: serving.Server, change: di
         tensor.tensor_shape.dim.add(size=extent)
     tensor.MergeFrom(tfs.TensorProto(**change))
     with pytest.raises(RefusedError, match=message):
-        call_bytes(server, PREDICT, request.SerializeToString())
+        call(server, PREDICT, request)
 
 
 @pytest.mark.parametrize("shape", [[-1, 1, 8, 8], [1 << 62, 1 << 62], [1 << 41]])
@@ -59,11 +61,10 @@ def test_shapes_that_no_memory_holds(server: serving.Server, shape: list[int]) -
     for extent in shape:
         request.inputs["image"].tensor_shape.dim.add(size=extent)
     with pytest.raises(RefusedError, match="INVALID_ARGUMENT: input 'image': tensor_shape"):
-        call_bytes(server, PREDICT, request.SerializeToString())
+        call(server, PREDICT, request)
     inputs = [oip.InferInputTensor(name="image", datatype="FP32", shape=shape)]
     with pytest.raises(RefusedError, match="INVALID_ARGUMENT: input 'image'"):
-        call_bytes(server, INFER, oip.ModelInferRequest(model_name="digits", inputs=inputs,
-                                                        raw_input_contents=[b"1234"]).SerializeToString())
+        call(server, MODEL_INFER, oip.ModelInferRequest(model_name="digits", inputs=inputs, raw_input_contents=[b"1234"]))
 
 
 def test_one_value_for_all_costs_no_memory(server: serving.Server) -> None:
@@ -74,7 +75,7 @@ def test_one_value_for_all_costs_no_memory(server: serving.Server) -> None:
     for extent in (1 << 34, 1, 8, 8):
         request.inputs["image"].tensor_shape.dim.add(size=extent)
     with pytest.raises(RefusedError, match="from 1 to 8"):
-        call_bytes(server, PREDICT, request.SerializeToString())
+        call(server, PREDICT, request)
 
 
 @pytest.mark.parametrize(("path", "body", "message"), [
@@ -109,14 +110,14 @@ def test_bodies_that_are_refused(server: serving.Server, path: str, body: bytes,
 @pytest.mark.parametrize("length", ["-1", "99999", "ten", "1" * 40])
 def test_lengths_of_the_json_part(server: serving.Server, length: str) -> None:
     with pytest.raises(RefusedError, match="must be the length of the body's JSON part"):
-        http(server, V2, b"{}", {"Inference-Header-Content-Length": length})
+        http(server, V2, b"{}", {open_inference.JSON_LENGTH: length})
 
 
 def test_oversized_messages(server: serving.Server) -> None:
     with pytest.raises(RefusedError, match="INVALID_ARGUMENT: a message of 400003 bytes; at most 300000 are accepted"):
-        call_bytes(server, PREDICT, b"\x1a\x80\x10" + bytes(400_000))
+        call_bytes(server, PREDICT.path, b"\x1a\x80\x10" + bytes(400_000))
     with pytest.raises(RefusedError, match="RESOURCE_EXHAUSTED"):     # gRPC itself, before it reads so much
-        call_bytes(server, PREDICT, bytes(3_000_000))
+        call_bytes(server, PREDICT.path, bytes(3_000_000))
     with pytest.raises(RefusedError, match="larger than the 300000 bytes accepted"):
         http(server, V1, bytes(400_000))
 
@@ -148,8 +149,8 @@ def strict(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):
         yield server
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: x\r\n",
-                                  b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{"])
+@pytest.mark.parametrize("sent", [b"", b"POST %b HTTP/1.1\r\nHost: x\r\n" % V1.encode(),
+                                  b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{" % V1.encode()])
 def test_slow_clients_are_cut_off(strict: serving.Server, sent: bytes) -> None:
     begin = time.monotonic()
     with socket.create_connection(("127.0.0.1", strict.facts["http_port"]), timeout=30) as connection:
@@ -206,7 +207,7 @@ def test_refused_until_loaded(strict: serving.Server, bundles: dict) -> None:
     with pytest.raises(RefusedError, match="UNAVAILABLE"):
         asking.tfs_grpc(strict, Ask({"image": image}, "turned"))
     for model, bundle, other in (("turned", "turned", "digits"), ("digits", "one", "turned")):
-        http(strict, f"/v2/repository/models/{model}/load", b"")
+        asking.load(strict, model)
         answer = asking.tfs_grpc(strict, Ask({"image": image}, ""))["logits"]
         assert answer.tobytes() == serving.expected(bundles[bundle], image).tobytes()
         with pytest.raises(RefusedError, match="UNAVAILABLE"):
@@ -225,7 +226,7 @@ def test_clients_that_go_away_leave_nothing(strict: serving.Server) -> None:
         asyncio.run(leave())
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        with urllib.request.urlopen(strict.url + "/metrics") as response:
+        with urllib.request.urlopen(strict.url + METRICS.path) as response:
             text = response.read().decode()
         if "arrayloom_queue_length 0.0" in text and "arrayloom_requests_in_flight 0.0" in text:
             return

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from arrayloom.host.serving.core.errors import ServiceError
-from arrayloom.host.serving.core.model import Model, Repository, parse_version
+from arrayloom.host.serving.core.model import Model
 from arrayloom.host.serving.core.queue import Job, JobQueue
 
 
@@ -105,24 +104,3 @@ def test_discarded_jobs_do_not_run(bench: Bench) -> None:
     assert bench.take() is second
     assert bench.queue.take_all(B) == [other]
     assert len(bench.queue) == 0
-
-
-def test_which_model_is_meant() -> None:
-    one, two, other = _model("m", 1), _model("m", 2), _model("n", 7)
-    repository = Repository([one, two, other])
-    assert repository.find("", None, held=other) is one
-    assert repository.find("m", None, held=other) is one
-    assert repository.find("m", None, held=two) is two
-    assert repository.find("m", 2, held=one) is two
-    assert repository.find("n", None, held=one) is other
-    repository.default = two
-    assert repository.find("", None, held=other) is two
-    for name, version in (("x", None), ("m", 3), ("../m", None)):
-        with pytest.raises(ServiceError, match="known: "):
-            repository.find(name, version, held=one)
-
-
-@pytest.mark.parametrize("text", ["x", "-1", "1.0", "²", "9" * 20])
-def test_what_is_no_version(text: str) -> None:
-    with pytest.raises(ServiceError, match="versions are integers"):
-        parse_version(text)

@@ -1,4 +1,4 @@
-"""Replicas that end, hang or are told to stop: what was accepted is answered, or refused with the reason."""
+"""Replicas that end, hang or have to stop: what was accepted is answered, or refused with the reason."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ from asking import Ask, RefusedError
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
+from arrayloom.host.serving.core.http_server import METRICS
 
 IMAGES = serving.images(48)
 
@@ -39,7 +40,7 @@ class Asking(threading.Thread):
 
 def _wait_for(server: serving.Server, text: str) -> None:
     end = time.monotonic() + 60
-    while text not in asking.http(server, "/metrics").decode():
+    while text not in asking.http(server, METRICS.path).decode():
         assert time.monotonic() < end, text
         time.sleep(0.01)
 
@@ -99,19 +100,19 @@ def test_models_that_cannot_be_loaded(bundle_folder: Path, bundles: dict[str, Bu
                 asking.oip_http(server, Ask({"image": IMAGES[:1]}, "turned"))
             assert refused.value.code == 503
         with pytest.raises(RefusedError, match=r"program\.loom is damaged"):
-            asking.http(server, "/v2/repository/models/turned/load", b"")
+            asking.load(server, "turned")
         answer = asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}, ""))["logits"]
         assert answer.tobytes() == serving.expected(bundles["one"], IMAGES[:1]).tobytes()
 
 
-def test_rtl_behind_the_service(bundle_folder: Path, bundles: dict[str, Bundle], tmp_path: Path) -> None:
+def test_a_service_on_the_rtl(bundle_folder: Path, bundles: dict[str, Bundle], tmp_path: Path) -> None:
     """The same bytes as the emulator's, and cycles that the hardware counted."""
     with Session(bundles["two"].program, bundles["two"].program.configuration, "rtl") as session:
         direct = session.run({"image": IMAGES[:2]})["logits"]
         assert session.report is not None
     with serving.Server(tmp_path, bundle_folder / "two", "--backend", "rtl") as server:
         answer = asking.oip_grpc(server, Ask({"image": IMAGES[:2]}))["logits"]
-        metrics = asking.http(server, "/metrics").decode()
+        metrics = asking.http(server, METRICS.path).decode()
     assert answer.tobytes() == direct.tobytes() == serving.expected(bundles["two"], IMAGES[:2]).tobytes()
     counted = [line.split()[-1] for line in metrics.splitlines() if line.startswith("arrayloom_simulated_cycles_total{")]
     assert [float(cycles) for cycles in counted] == [session.report.cycles]

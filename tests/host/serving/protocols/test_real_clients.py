@@ -12,7 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import asking
 import numpy as np
 import pytest
 import serving
@@ -21,10 +20,11 @@ import tritonclient.http
 
 from arrayloom.host.models import digits
 from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.protocols import tensorflow
 from arrayloom.host.vision import preprocess
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
-STUBS = Path(__file__).parent / "tensorflow_client.py"
+STUBS = Path(__file__).parent / "tensorflow" / "tensorflow_client.py"
 
 
 @pytest.fixture(params=[tritonclient.grpc, tritonclient.http], ids=["grpc", "http"])
@@ -96,7 +96,7 @@ def _curl(*arguments: str) -> Any:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl(server: serving.Server, bundles: dict[str, Bundle], tmp_path: Path) -> None:
-    url = f"{server.url}/v1/models/digits/versions/1"
+    url = server.url + tensorflow.STATUS.at("digits", 1)
     expected = serving.expected(bundles["one"], preprocess(IMAGE, "digits"))
     body = tmp_path / "body.json"
     image = {"b64": base64.b64encode(IMAGE.read_bytes()).decode()}
@@ -109,28 +109,6 @@ def test_curl(server: serving.Server, bundles: dict[str, Bundle], tmp_path: Path
     signature = _curl(f"{url}/metadata")["metadata"]["signature_def"]["signature_def"]["serving_default"]
     assert signature["inputs"]["image"]["dtype"] == "DT_FLOAT"
     assert _curl("-X", "DELETE", url)["error"].startswith("DELETE does not fit")
-
-
-def test_metrics_add_up(server: serving.Server) -> None:
-    """Device time, cycles and utilization of what ran, in Prometheus' own parser."""
-    from prometheus_client.parser import text_string_to_metric_families
-
-    def read() -> dict[tuple[str, str], float]:
-        families = text_string_to_metric_families(asking.http(server, "/metrics").decode())
-        return {(sample.name, sample.labels.get("version", "")): sample.value for family in families
-                for sample in family.samples if sample.labels.get("model", "digits") == "digits"}
-
-    before = read()
-    asking.tfs_grpc(server, asking.Ask({"image": serving.images(4)}, version=1))
-    after = read()
-    assert after["arrayloom_images_total", "1"] - before.get(("arrayloom_images_total", "1"), 0) == 4
-    cycles = after["arrayloom_simulated_cycles_total", "1"] - before.get(("arrayloom_simulated_cycles_total", "1"), 0)
-    assert cycles > 0
-    assert after["arrayloom_utilization", "1"] == pytest.approx(4 * 828_736 / (256 * cycles))
-    for name in ("device", "queue", "preprocess", "reflash"):
-        assert after[f"arrayloom_{name}_seconds_count", "1"] >= 1
-    assert after["arrayloom_ready", ""] == 1
-    assert after["arrayloom_queue_capacity", ""] == 256
 
 
 @pytest.mark.slow

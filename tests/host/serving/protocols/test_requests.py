@@ -12,6 +12,8 @@ from PIL import Image
 
 from arrayloom.host.models import digits
 from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.core.protocol import GATEWAY_HEADER
+from arrayloom.host.serving.protocols import tensorflow
 from arrayloom.host.vision import preprocess
 
 IMAGE = (digits.IMAGES / "digit_3_0705.png").read_bytes()
@@ -107,11 +109,10 @@ def test_unknown_paths(server: serving.Server) -> None:
         assert refused.value.code in (404, 405)
     for name in ("..%2f..%2fetc%2fpasswd", "%00", "a" * 3000):
         with pytest.raises(RefusedError, match="is unknown; known: digits, turned"):
-            asking.http(server, f"/v1/models/{name}")
+            asking.http(server, tensorflow.STATUS.at(name))
 
 
 def test_wrong_route_is_not_answered(server: serving.Server) -> None:
-    route = "x-ms-aml-grpc-service-route"
-    assert asking.tfs_grpc(server, Ask({"image": TENSOR}, headers={route: "/api/v1/service/arrayloom"}))
+    assert asking.tfs_grpc(server, Ask({"image": TENSOR}, headers={GATEWAY_HEADER: "/api/v1/service/arrayloom"}))
     with pytest.raises(RefusedError, match=r"NOT_FOUND.*this service is arrayloom"):
-        asking.tfs_grpc(server, Ask({"image": TENSOR}, headers={route: "/api/v1/service/other"}))
+        asking.tfs_grpc(server, Ask({"image": TENSOR}, headers={GATEWAY_HEADER: "/api/v1/service/other"}))

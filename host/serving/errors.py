@@ -1,8 +1,16 @@
-"""What a request can fail with, and how each protocol says it."""
+"""What can go wrong in serving: bundles, the start of a service, its requests, the tensors in them, and its clients."""
 
 from enum import Enum
 
 from arrayloom.isa.errors import ArrayloomError
+
+
+class BundleError(ArrayloomError):
+    """A bundle that is damaged, incomplete or of another format; names the folder and the field or file."""
+
+
+class ServeError(ArrayloomError):
+    """A service that cannot start: settings, files or ports; names the setting and the remedy."""
 
 
 class Kind(Enum):
@@ -34,5 +42,14 @@ class ServiceError(ArrayloomError):
         self.kind = kind
 
 
-class ServeError(ArrayloomError):
-    """A service that cannot start: settings, files or ports; names the setting and the remedy."""
+class MessageError(ArrayloomError):
+    """A tensor in a message that cannot be what it claims; names the tensor's field, what it holds and what is wanted."""
+
+
+class ClientError(ArrayloomError):
+    """A request that was not answered. ``code``: gRPC's name of the status, such as ``INVALID_ARGUMENT``; empty where the
+    request never left."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code

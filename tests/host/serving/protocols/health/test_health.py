@@ -10,15 +10,15 @@ import pytest
 import serving
 from asking import RefusedError
 
-from arrayloom.host.serving.protocols.messages import health, oip, tfs
+from arrayloom.host.serving.protocols.health.protocol import CHECK, WATCH, health
+from arrayloom.host.serving.protocols.open_inference.messages import MODEL_READY, oip
+from arrayloom.host.serving.protocols.tensorflow.messages import GET_MODEL_STATUS, tfs
 
-CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 STATUS = health.ServingStatus
 
 
 def _check(server: serving.Server, name: str) -> int:
-    request = health.HealthCheckRequest(service=name).SerializeToString()
-    return health.HealthCheckResponse.FromString(asking.call_bytes(server, CHECK, request)).status
+    return asking.call(server, CHECK, health.HealthCheckRequest(service=name)).status
 
 
 def test_check(server: serving.Server) -> None:
@@ -28,16 +28,16 @@ def test_check(server: serving.Server) -> None:
         _check(server, "other")
 
 
-def test_watch_tells_of_the_stop(bundle_folder: Path, tmp_path: Path) -> None:
+def test_watch_reports_the_stop(bundle_folder: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     first = threading.Event()
     with serving.Server(tmp_path, bundle_folder / "one", "--grace", "5") as server, \
             grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        stream = channel.unary_stream(WATCH)(b"", timeout=60)
+        stream = channel.unary_stream(WATCH.path)(b"", timeout=60)
 
         def watch() -> None:
             for answer in stream:
-                seen.append(health.HealthCheckResponse.FromString(answer).status)
+                seen.append(WATCH.response.FromString(answer).status)
                 first.set()
 
         thread = threading.Thread(target=watch)
@@ -50,22 +50,20 @@ def test_watch_tells_of_the_stop(bundle_folder: Path, tmp_path: Path) -> None:
 
 
 def test_models_states(server: serving.Server) -> None:
-    asking.http(server, "/v2/repository/models/digits:1/load", b"")
+    asking.load(server, "digits:1")
     request = tfs.GetModelStatusRequest(model_spec=tfs.ModelSpec(name="digits"))
-    answer = asking.call_bytes(server, "/tensorflow.serving.ModelService/GetModelStatus", request.SerializeToString())
-    states = {each.version: each.state for each in tfs.GetModelStatusResponse.FromString(answer).model_version_status}
+    answer = asking.call(server, GET_MODEL_STATUS, request)
+    states = {each.version: each.state for each in answer.model_version_status}
     assert states == {1: tfs.State["AVAILABLE"], 2: tfs.State["START"]}
     for name, ready in (("digits", True), ("turned", False)):
-        message = oip.ModelReadyRequest(name=name).SerializeToString()
-        answer = asking.call_bytes(server, "/inference.GRPCInferenceService/ModelReady", message)
-        assert oip.ModelReadyResponse.FromString(answer).ready is ready
+        assert asking.call(server, MODEL_READY, oip.ModelReadyRequest(name=name)).ready is ready
 
 
 def test_a_swap_by_operator_changes_the_default(server: serving.Server, bundles: dict) -> None:
     image = serving.images(1)
     for name, bundle in (("turned", "turned"), ("digits:2", "two"), ("digits:1", "one")):
-        asking.http(server, f"/v2/repository/models/{name}/load", b"")
+        asking.load(server, name)
         answer = asking.tfs_grpc(server, asking.Ask({"image": image}, ""))["logits"]
         assert answer.tobytes() == serving.expected(bundles[bundle], image).tobytes()
     with pytest.raises(RefusedError, match='"absent" is unknown'):
-        asking.http(server, "/v2/repository/models/absent/load", b"")
+        asking.load(server, "absent")

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.serving.core import grpc_server, http_server
-from arrayloom.host.serving.core.errors import ServeError
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.core.model import Model
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
+from arrayloom.host.serving.errors import ServeError
+from arrayloom.host.serving.protocols.registry import PROTOCOLS
 
 LOOPBACK_NAMES = {"localhost"}
 
@@ -43,11 +44,11 @@ async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[
     Raises ``BundleError``, ``ServeError``, and ``ServiceError`` when the first model cannot be loaded.
     """
     service = Service([Model.load(bundle) for bundle in bundles], settings,
-                      KeyFile(settings.keys_file) if settings.keys_file else None)
+                      KeyFile(settings.keys_file) if settings.keys_file else None, _remedy())
     _check_files(settings)
     check_exposure(settings)
-    grpc, grpc_port = grpc_server.create(service)
-    runner, http_port = await http_server.start(service)
+    grpc, grpc_port = grpc_server.create(service, PROTOCOLS)
+    runner, http_port = await http_server.start(service, PROTOCOLS)
     try:
         await service.start()
         await grpc.start()
@@ -92,6 +93,11 @@ def check_exposure(settings: Settings) -> None:
     if missing and not is_loopback(settings.host):
         log.warning("%s can be reached from other machines, without %s", settings.host, " and without ".join(missing),
                     extra={"event": "open_port"})
+
+
+def _remedy() -> str:
+    """How an operator puts a model onto the device, by the protocols that have a way."""
+    return " or ".join(f"{protocol.load.verb} {protocol.load.path}" for protocol in PROTOCOLS if protocol.load)
 
 
 def _check_files(settings: Settings) -> None:

@@ -1,5 +1,7 @@
 """The client against a scripted service: what it sends, what it returns, and when it tries again."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,3 +116,17 @@ def test_a_client_for_a_service(script: Any, answering: Callable[..., Any]) -> N
             client.score_numpy_arrays({"x": ONE})
     assert [metadata.get("authorization") for metadata in script.metadata] == ["Bearer first", None]
     assert script.metadata[0]["x-ms-aml-grpc-service-route"] == "/api/v1/service/shop"
+
+
+def test_extras_are_imported_when_they_are_needed() -> None:
+    """The command line works without gRPC, and the client without what only the servers need."""
+    script = """
+import sys
+import arrayloom.host.cli.main, arrayloom.host.serving.client, arrayloom.host.serving.errors
+import arrayloom.host.serving.protocols.open_inference
+print([name for name in ("grpc", "aiohttp", "prometheus_client") if name in sys.modules])
+from arrayloom.host.serving.client import PredictionClient
+print([name for name in ("grpc", "aiohttp", "prometheus_client") if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert run.stdout.splitlines() == ["[]", "['grpc']"]

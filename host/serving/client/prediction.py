@@ -1,49 +1,97 @@
-"""``PredictionClient``: TensorFlow Serving's Predict over gRPC."""
+"""``PredictionClient``: TensorFlow Serving's Predict over gRPC, when it tries again, and how it finds a deployed service."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.serving.client.errors import ClientError
-from arrayloom.host.serving.client.retry import Retries
-from arrayloom.host.serving.protocols.errors import MessageError
-from arrayloom.host.serving.protocols.messages import tfs
+from arrayloom.host.serving.core.protocol import GATEWAY_HEADER, GATEWAY_PREFIX, Method
+from arrayloom.host.serving.errors import ClientError, MessageError
 from arrayloom.host.serving.protocols.tensorflow import tensors
+from arrayloom.host.serving.protocols.tensorflow.messages import (
+    DEFAULT_SIGNATURE,
+    GET_MODEL_METADATA,
+    LABELS_FIELD,
+    PREDICT,
+    SIGNATURE_FIELD,
+    tfs,
+)
 
 Array = NDArray[Any]
 Outputs = str | Sequence[str] | None
+T = TypeVar("T")
 
-SERVICE_ROUTE = "x-ms-aml-grpc-service-route"
-PREDICT = "/tensorflow.serving.PredictionService/Predict"
-METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
-SIGNATURE_FIELD, LABELS_FIELD = "signature_def", "labels"
 LARGEST_ANSWER = 1 << 30
 
 
+@dataclass(frozen=True)
+class Retries:
+    """Only UNAVAILABLE is worth another try. The default is five tries, 1, 2, 4 and 8 seconds apart.
+
+    Parameters
+    ----------
+    tries
+        In all, from 1; ``ValueError`` for less.
+    first_pause
+        Seconds before the second try; doubled for each further one.
+    sleep
+        What waits; another one in tests.
+    """
+
+    tries: int = 5
+    first_pause: float = 1.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        if self.tries < 1 or self.first_pause < 0:
+            raise ValueError(f"tries {self.tries} must be at least 1, first_pause {self.first_pause} not negative")
+
+    def call(self, action: Callable[[], T]) -> T:
+        """The result of ``action``, or the ``grpc.RpcError`` of its last try."""
+        for attempt in range(self.tries - 1):
+            try:
+                return action()
+            except grpc.RpcError as error:
+                if _status(error)[0] != grpc.StatusCode.UNAVAILABLE.name:
+                    raise
+                self.sleep(self.first_pause * 2 ** attempt)
+        return action()
+
+
 class PredictionClient:
-    """Scores images and tensors on a service.
+    """Scores images and tensors on a service. One client may be used by several threads.
 
-    Args:
-        address: host name or address of the service.
-        port: its gRPC port.
-        use_ssl: whether it speaks TLS.
-        access_token: one of its keys, or None where it takes anyone's requests. A key needs no TLS.
-        service_name: the name of the service, for gateways that route by it and for the service to check.
-        model_name: the model, or None for the service's default.
-        model_version: its version, or None for the one on the device or the latest.
-        root_certificates: certificates (PEM) to trust instead of the system's, as bytes or the path of a file.
-        server_name: the name in the certificate where it is not ``address``.
-        retries: when a request is sent again.
-        timeout: seconds for one try.
+    Parameters
+    ----------
+    address, port
+        Host name or address of the service, and its gRPC port.
+    use_ssl
+        Whether it speaks TLS.
+    access_token
+        One of its keys, or None where it takes anyone's requests. A key needs no TLS.
+    service_name
+        The name of the service, for gateways that route by it and for the service to check.
+    model_name, model_version
+        The model, or None for the service's default; its version, or None for the one on the device or the latest.
+    root_certificates
+        Certificates (PEM) to trust instead of the system's, as bytes or the path of a file.
+    server_name
+        The name in the certificate where it is not ``address``.
+    retries
+        When a request is sent again.
+    timeout
+        Seconds for one try.
 
-    One client may be used by several threads. ``outputs`` of all methods: one name gives its array, several give arrays by
-    these names, None gives all outputs by the model's names; names of tensors may end in ``:0``. All methods raise
-    ``ClientError`` with the service's reason.
+    Notes
+    -----
+    ``outputs`` of all methods: one name gives its array [N, ...], several give arrays by these names, None gives all outputs
+    by the model's names; names of tensors may end in ``:0``. All methods raise ``ClientError`` with the service's reason.
     """
 
     def __init__(self, address: str, port: int = 50051, use_ssl: bool = False, access_token: str | None = None,
@@ -56,8 +104,8 @@ class PredictionClient:
             self._model.version.value = model_version
         self._metadata = _metadata(access_token, service_name)
         self._channel = _channel(address, port, use_ssl, root_certificates, server_name)
-        self._predict = self._method(PREDICT, tfs.PredictResponse)
-        self._describe = self._method(METADATA, tfs.GetModelMetadataResponse)
+        self._predict = self._method(PREDICT)
+        self._describe = self._method(GET_MODEL_METADATA)
 
     def score_file(self, path: str | Path, input_name: str | None = None, outputs: Outputs = None) -> Any:
         """Scores an image file (JPEG or PNG), which the service preprocesses; ``input_name``: None for the only input."""
@@ -72,7 +120,7 @@ class PredictionClient:
         return self.score_tensors({input_name or self._only_input(): tensors.from_strings([image])}, outputs)
 
     def score_numpy_arrays(self, arrays: Mapping[str, Array], outputs: Outputs = None) -> Any:
-        """Scores tensors [N, ...] by input name, as the model takes them."""
+        """Scores tensors [N, ...] by input name, of the shapes and dtypes that the model takes (``signatures``)."""
         return self.score_tensors({name: _tensor(name, values) for name, values in arrays.items()}, outputs)
 
     def score_tensors(self, inputs: Mapping[str, Any], outputs: Outputs = None) -> Any:
@@ -108,7 +156,7 @@ class PredictionClient:
 
     def _only_input(self) -> str:
         """The input's name, asked from the service."""
-        names = sorted(self.signatures().signature_def["serving_default"].inputs)
+        names = sorted(self.signatures().signature_def[DEFAULT_SIGNATURE].inputs)
         if len(names) != 1:
             raise ClientError(f"the model has {len(names)} inputs ({', '.join(names)}); name the one that takes the image")
         return names[0]
@@ -117,20 +165,63 @@ class PredictionClient:
         request = tfs.GetModelMetadataRequest(model_spec=self._model, metadata_field=[field])
         return self._call(self._describe, request).metadata[field].value
 
-    def _method(self, path: str, response: Any) -> Any:
-        return self._channel.unary_unary(path, lambda message: message.SerializeToString(), response.FromString)
+    def _method(self, method: Method) -> Any:
+        return self._channel.unary_unary(method.path, lambda request: request.SerializeToString(),
+                                         method.response.FromString)
 
     def _call(self, method: Any, request: Any) -> Any:
         try:
             return self._retries.call(lambda: method(request, timeout=self._timeout, metadata=self._metadata))
         except grpc.RpcError as error:
-            status: Any = error
-            raise ClientError(f"{status.code().name}: {status.details()}", status.code().name) from None
+            code, details = _status(error)
+            raise ClientError(f"{code}: {details}", code) from None
+
+
+class DeployedService(Protocol):
+    """What a client must know of a deployed service; ``arrayloom.host.workspace``'s services are such."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def address(self) -> Any: ...
+
+    @property
+    def configuration(self) -> Any: ...
+
+    @property
+    def auth_enabled(self) -> bool: ...
+
+    def get_keys(self) -> tuple[str, str]:
+        """The primary and the secondary key."""
+        ...
+
+
+def client_from_service(service: DeployedService, **options: Any) -> PredictionClient:
+    """A client with the address, the transport and the primary key of a service.
+
+    Parameters
+    ----------
+    service
+        A service of a workspace.
+    options
+        Further ones of ``PredictionClient``. The service's own certificate is trusted unless ``root_certificates`` is given.
+    """
+    address = service.address
+    if address.tls:
+        options.setdefault("root_certificates", service.configuration.settings.tls_cert)
+    token = service.get_keys()[0] if service.auth_enabled else None
+    return PredictionClient(address.reachable, address.port, address.tls, token, service.name, **options)
+
+
+def _status(error: Any) -> tuple[str, str]:
+    """The name of the status that a ``grpc.RpcError`` carries, and its text."""
+    return error.code().name, error.details()
 
 
 def _metadata(access_token: str | None, service_name: str | None) -> list[tuple[str, str]]:
     metadata = [("authorization", f"Bearer {access_token}")] if access_token else []
-    return metadata + ([(SERVICE_ROUTE, f"/api/v1/service/{service_name}")] if service_name else [])
+    return metadata + ([(GATEWAY_HEADER, GATEWAY_PREFIX + service_name)] if service_name else [])
 
 
 def _channel(address: str, port: int, use_ssl: bool, roots: bytes | Path | None, server_name: str | None) -> Any:

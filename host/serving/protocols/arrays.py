@@ -1,19 +1,36 @@
-"""Tensors in JSON: nested lists of numbers, and ``{"b64": ...}`` for bytes."""
+"""Arrays as all protocols have them: strings, and the nested lists of JSON with ``{"b64": ...}`` for bytes."""
 
 import base64
 import binascii
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.serving.protocols.errors import MessageError
-from arrayloom.host.serving.protocols.open_inference.tensors import strings
+from arrayloom.host.serving.errors import Kind, MessageError, ServiceError
 
 Array = NDArray[Any]
 
 
-def to_array(value: Any, dtype: np.dtype[Any]) -> Array:
+@contextlib.contextmanager
+def of_input(name: str) -> Iterator[None]:
+    """Inside it a ``MessageError`` becomes a ``ServiceError`` that names the input."""
+    try:
+        yield
+    except MessageError as error:
+        raise ServiceError(Kind.INVALID, f"input {name[:100]!r}: {error}") from None
+
+
+def strings(values: list[bytes]) -> Array:
+    """An object array [N] of bytes."""
+    result = np.empty(len(values), object)
+    result[:] = values
+    return result
+
+
+def from_json(value: Any, dtype: np.dtype[Any]) -> Array:
     """Nested lists as an array: numbers as ``dtype``, ``{"b64": ...}`` objects as an object array of bytes.
 
     Raises ``MessageError`` for ragged lists, mixed kinds, and numbers that ``dtype`` does not hold.

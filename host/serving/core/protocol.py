@@ -1,0 +1,128 @@
+"""What a protocol is to the servers: the methods of gRPC and the routes of HTTP that it has, and what answers each."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arrayloom.host.serving.core.service import Service
+
+TIMING = "Server-Timing"
+"""The header, or trailing metadata, that says where the time of an answer went."""
+
+GATEWAY_HEADER, GATEWAY_PREFIX = "x-ms-aml-grpc-service-route", "/api/v1/service/"
+"""How clients of Azure Machine Learning name the service that they mean, for gateways that route by it."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of gRPC.
+
+    Parameters
+    ----------
+    service
+        The full name of the gRPC service that has it.
+    name
+        Its own name, also in the metrics.
+    request, response
+        The classes of its messages.
+    stream
+        Whether many responses follow one request.
+    keyless
+        Whether it is answered without a key.
+    counted
+        Whether it is measured and logged as a request, and refused where a gateway's header names another service.
+    """
+
+    service: str
+    name: str
+    request: Any
+    response: Any
+    stream: bool = False
+    keyless: bool = False
+    counted: bool = True
+
+    @property
+    def path(self) -> str:
+        return f"/{self.service}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path of HTTP and its verb.
+
+    Parameters
+    ----------
+    verb, path
+        The path has ``{name}`` for a model and ``[/versions/{version}]`` where a version may be named.
+    name
+        In the metrics.
+    model
+        The regular expression of what may stand for ``{name}``.
+    keyless
+        Whether it is answered without a key; for a path without ``{name}``.
+    """
+
+    verb: str
+    path: str
+    name: str
+    model: str = "[^/]+"
+    keyless: bool = False
+
+    @property
+    def patterns(self) -> list[str]:
+        """The paths in the syntax of aiohttp, without the version first."""
+        texts = dict.fromkeys(self._text(versioned) for versioned in (False, True))
+        return [text.replace("{name}", f"{{name:{self.model}}}").replace("{version}", "{version:[^/:]+}") for text in texts]
+
+    def at(self, name: str = "", version: object = None) -> str:
+        """The path of a model, or of one version of it, as a client asks for it."""
+        return self._text(version is not None).format(name=name, version=version)
+
+    def _text(self, versioned: bool) -> str:
+        return re.sub(r"\[(.*)]", r"\1" if versioned else "", self.path)
+
+
+class Call:
+    """What a method may know of its call. ``services``: names of the gRPC services that the server has."""
+
+    def __init__(self, context: Any, services: Sequence[str]) -> None:
+        self._context, self.services = context, services
+
+    @property
+    def seconds(self) -> float | None:
+        """Until the client's deadline; None where it has none."""
+        return self._context.time_remaining()
+
+    def timing(self, text: str) -> None:
+        """Says to the client where the time went, as trailing metadata."""
+        self._context.set_trailing_metadata(((TIMING.lower(), text),))
+
+
+MethodHandler = Callable[["Service", Any, Call], Any]
+"""Takes the service, the request's message and the call; returns an awaitable response, or an iterator of responses where
+the method streams. Raises ``ServiceError``."""
+
+RouteHandler = Callable[["Service", Any], Any]
+"""Takes the service and aiohttp's request; returns an awaitable response of aiohttp. Raises ``ServiceError``."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A protocol's entry in the registry.
+
+    Parameters
+    ----------
+    name
+        As the documentation calls it.
+    methods, routes
+        What answers each method of gRPC and each route of HTTP.
+    load
+        The route by which an operator puts a model onto the device, if it has one.
+    """
+
+    name: str
+    methods: Mapping[Method, MethodHandler]
+    routes: Mapping[Route, RouteHandler] = field(default_factory=dict)
+    load: Route | None = None

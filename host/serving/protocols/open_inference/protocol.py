@@ -1,0 +1,25 @@
+"""The Open Inference Protocol's entry in the registry: what answers its methods and routes."""
+
+from arrayloom.host.serving.core.protocol import Protocol
+from arrayloom.host.serving.protocols import open_inference as routes
+from arrayloom.host.serving.protocols.open_inference import grpc_api, http_api, messages
+
+OPEN_INFERENCE = Protocol("Open Inference Protocol v2", methods={
+    messages.SERVER_LIVE: grpc_api.live,
+    messages.SERVER_READY: grpc_api.ready,
+    messages.MODEL_READY: grpc_api.model_ready,
+    messages.SERVER_METADATA: grpc_api.server_metadata,
+    messages.MODEL_METADATA: grpc_api.model_metadata,
+    messages.MODEL_INFER: grpc_api.infer,
+    messages.REPOSITORY_INDEX: grpc_api.repository_index,
+    messages.REPOSITORY_MODEL_LOAD: grpc_api.load,
+}, routes={
+    routes.SERVER_METADATA: http_api.server_metadata,
+    routes.LIVE: http_api.live,
+    routes.READY: http_api.ready,
+    routes.INDEX: http_api.repository_index,
+    routes.LOAD: http_api.load,
+    routes.MODEL_METADATA: http_api.model_metadata,
+    routes.MODEL_READY: http_api.model_ready,
+    routes.INFER: http_api.infer,
+}, load=routes.LOAD)

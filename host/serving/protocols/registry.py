@@ -1,0 +1,7 @@
+"""The protocols that a service speaks. A further one is a folder of its own, and a line here."""
+
+from arrayloom.host.serving.protocols.health.protocol import HEALTH
+from arrayloom.host.serving.protocols.open_inference.protocol import OPEN_INFERENCE
+from arrayloom.host.serving.protocols.tensorflow.protocol import TENSORFLOW
+
+PROTOCOLS = (TENSORFLOW, OPEN_INFERENCE, HEALTH)

@@ -1,0 +1,18 @@
+"""TensorFlow Serving's messages, the methods of gRPC that take them, at their original paths, and the names in them."""
+
+from pathlib import Path
+
+from arrayloom.host.serving.core.protocol import Method
+from arrayloom.host.serving.protocols.schema import load
+
+tfs = load(Path(__file__).with_name("tensorflow_serving.proto"))
+
+_PREDICTION, _MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
+PREDICT = Method(_PREDICTION, "Predict", tfs.PredictRequest, tfs.PredictResponse)
+GET_MODEL_METADATA = Method(_PREDICTION, "GetModelMetadata", tfs.GetModelMetadataRequest, tfs.GetModelMetadataResponse)
+GET_MODEL_STATUS = Method(_MODEL, "GetModelStatus", tfs.GetModelStatusRequest, tfs.GetModelStatusResponse)
+
+SIGNATURE_FIELD, LABELS_FIELD = "signature_def", "labels"
+"""What ``metadata_field`` may ask for."""
+
+DEFAULT_SIGNATURE, IMAGE_SIGNATURE = "serving_default", "encoded_images"

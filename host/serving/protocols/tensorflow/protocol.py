@@ -1,0 +1,15 @@
+"""TensorFlow Serving's entry in the registry: what answers its methods and routes."""
+
+from arrayloom.host.serving.core.protocol import Protocol
+from arrayloom.host.serving.protocols import tensorflow as routes
+from arrayloom.host.serving.protocols.tensorflow import grpc_api, http_api, messages
+
+TENSORFLOW = Protocol("TensorFlow Serving", methods={
+    messages.PREDICT: grpc_api.predict,
+    messages.GET_MODEL_METADATA: grpc_api.metadata,
+    messages.GET_MODEL_STATUS: grpc_api.status,
+}, routes={
+    routes.STATUS: http_api.status,
+    routes.METADATA: http_api.metadata,
+    routes.PREDICT: http_api.predict,
+})

@@ -1,0 +1,56 @@
+"""What TensorFlow Serving says of a model alike over gRPC and HTTP: its signatures, and further metadata."""
+
+from typing import Any
+
+from arrayloom.host.serving.core.model import Model, Port
+from arrayloom.host.serving.errors import Kind, ServiceError
+from arrayloom.host.serving.protocols.tensorflow import tensors
+from arrayloom.host.serving.protocols.tensorflow.messages import (
+    DEFAULT_SIGNATURE,
+    IMAGE_SIGNATURE,
+    LABELS_FIELD,
+    SIGNATURE_FIELD,
+    tfs,
+)
+
+PREDICT_METHOD = "tensorflow/serving/predict"
+SIGNATURES_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+LABELS_TYPE = "type.googleapis.com/arrayloom.tensorflow_serving.LabelList"
+
+
+def signatures(model: Model) -> Any:
+    """The signatures of a model: tensors, and encoded images where it has a recipe for them."""
+    result = tfs.SignatureDefMap()
+    for name in _names(model):
+        signature = result.signature_def[name]
+        signature.method_name = PREDICT_METHOD
+        for port in model.inputs:
+            _describe(signature.inputs[port.name], port)
+        if name == IMAGE_SIGNATURE:
+            info = signature.inputs[model.inputs[0].name]
+            info.dtype = tfs.DataType["DT_STRING"]
+            tensors.set_shape(info.tensor_shape, (-1,))
+        for port in model.outputs:
+            _describe(signature.outputs[port.name], port)
+    return result
+
+
+def check_signature(model: Model, name: str) -> None:
+    """Raises ``ServiceError`` for a signature that the model does not have; empty is the default one."""
+    if name and name not in (known := _names(model)):
+        raise ServiceError(Kind.INVALID, f"signature_name {name[:100]!r} is unknown; the model's are: {', '.join(known)}")
+
+
+def _names(model: Model) -> list[str]:
+    return [DEFAULT_SIGNATURE] + [IMAGE_SIGNATURE] * (model.recipe is not None)
+
+
+FIELDS = {SIGNATURE_FIELD: (SIGNATURES_TYPE, signatures),
+          LABELS_FIELD: (LABELS_TYPE, lambda model: tfs.LabelList(label=model.labels or ()))}
+"""By the name in ``metadata_field``: type and content of the answer."""
+
+
+def _describe(info: Any, port: Port) -> None:
+    info.name = f"{port.name}:0"
+    info.dtype = tensors.data_type(port.dtype)
+    tensors.set_shape(info.tensor_shape, port.batched)
