@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from arrayloom.compiler.backend.layouts import allocation_root
-from arrayloom.compiler.backend.regions import rows_per_region
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.compiler.errors import CompileError
 from arrayloom.isa.config import Config
@@ -119,8 +118,8 @@ def cut_row_tiles(height: int, rows: int, head: int) -> Iterator[tuple[int, int]
 
 def tensors(step: Step) -> dict[Role, str]:
     """The tensors that a step touches."""
-    found = {Role.X: step.x, Role.Y: step.output}
-    return found | ({Role.RESIDUAL: step.residual.tensor} if step.residual else {})
+    found, residual = {Role.X: step.x, Role.Y: step.output}, step.epilogue.residual
+    return found | ({Role.RESIDUAL: residual.tensor} if residual else {})
 
 
 def _row_tiles(network: Network, step: Step, spilled: set[str], rows: int, buffers: int, held: int = 0) -> RowTiles:
@@ -138,3 +137,41 @@ def _row_tiles(network: Network, step: Step, spilled: set[str], rows: int, buffe
 
 def _is_spilled(network: Network, name: str, spilled: set[str]) -> bool:
     return any(allocation_root(network, member)[0] in spilled for member in network.members(name))
+
+
+@dataclass(frozen=True)
+class Region:
+    """Rows [y, y + height), columns [x, x + width); ``closes_rows``: the last region of these rows."""
+
+    y: int
+    x: int
+    height: int
+    width: int
+    closes_rows: bool
+
+    @property
+    def pixels(self) -> int:
+        return self.height * self.width
+
+
+def cut_regions(first: int, last: int, width: int, depth: int) -> Iterator[Region]:
+    """Even regions of at most ``depth`` pixels that cover rows [first, last): whole rows where one fits, because what
+    reads them then starts earliest, else the fewest columns."""
+    columns = -(-width // depth)
+    rows = -(-(last - first) // rows_per_region(width, depth))
+    for y, height in _even(first, last, rows):
+        for x, part in _even(0, width, columns):
+            yield Region(y, x, height, part, x + part == width)
+
+
+def rows_per_region(width: int, depth: int) -> int:
+    """Whole rows that a region holds, at least one."""
+    return max(1, depth // width)
+
+
+def _even(first: int, last: int, count: int) -> Iterator[tuple[int, int]]:
+    """(start, length) of ``count`` pieces of [first, last) whose lengths differ by at most one."""
+    for index in range(count):
+        start = first + (last - first) * index // count
+        end = first + (last - first) * (index + 1) // count
+        yield start, end - start

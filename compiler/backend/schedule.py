@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.followers import Follower, Rows
-from arrayloom.compiler.backend.groups import Group
 from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.writer import Progress
+from arrayloom.compiler.backend.placement import Group
 from arrayloom.compiler.backend.tiling import TilingPlan
 from arrayloom.isa.instructions import End
 
@@ -17,12 +17,13 @@ def schedule(context: LoweringContext) -> None:
     """Writes the whole program."""
     finished = _last_writers(context)
     for index, group in enumerate(context.placement.groups):
-        _Section(context, group, index).write()
+        lead = context.of(group.lead)
+        _GroupWriter(lead, group, index).write()
         for name in sorted(context.network.kept()):
             if finished.get(allocation_root(context.network, name)[0]) == index:
-                area = context.area(name)
-                context.store(name, area, 0, area.blocks, 0, area.rows)
-    context.stream.add(End, {})
+                area = lead.area(name)
+                lead.store(name, area, 0, area.blocks, 0, area.rows)
+    context.add(End())
 
 
 def _last_writers(context: LoweringContext) -> dict[str, int]:
@@ -36,17 +37,16 @@ def _last_writers(context: LoweringContext) -> dict[str, int]:
     return last
 
 
-class _Section:
-    """The instructions of one group."""
+class _GroupWriter:
+    """Writes the instructions of one group; ``context``: that of its lead."""
 
     def __init__(self, context: LoweringContext, group: Group, index: int) -> None:
-        self.context, self.step = context, context.network.steps[group.lead]
-        context.stream.step = group.lead
-        self.plan = TilingPlan(context, self.step, *context.placement.scratch_buffers.get(index, ()))
-        self.rows = Rows(context)
+        self.step = context.step
+        self.plan = TilingPlan(context, *context.placement.scratch_buffers.get(index, ()))
+        self.rows = Rows(context.network)
         self.rows.open(self.step)
-        self.followers = [Follower(context, number, self.rows) for number in group.followers]
-        self.writer = writer_of(context, self.step)
+        self.followers = [Follower(context.of(number), self.rows) for number in group.followers]
+        self.writer = writer_of(context)
         self.slack = 0
 
     def write(self) -> None:
@@ -75,7 +75,7 @@ class _Section:
 
 @dataclass
 class Room:
-    """Words that the bus has room for beside the weights, while a row tile is computed."""
+    """Words that the bus has room for, besides the weights, while a row tile is computed."""
 
     words: int | None = None
 

@@ -7,14 +7,19 @@ import pytest
 
 from arrayloom.compiler.backend.add import first_mismatch
 from arrayloom.compiler.backend.area import Span
-from arrayloom.compiler.backend.average import thresholds
-from arrayloom.compiler.backend.hazards import NEVER, HazardTracker
-from arrayloom.compiler.backend.lower_graph import selection
-from arrayloom.compiler.backend.regions import cut
-from arrayloom.compiler.backend.row_tiles import cut_row_tiles
-from arrayloom.compiler.backend.steps import AddConstants, Average, Convolution, Taps
-from arrayloom.compiler.backend.tables import IDENTITY, clamp_table, compose, is_identity, signed_table, table_page
-from arrayloom.compiler.backend.tokens import Tokens
+from arrayloom.compiler.backend.dependencies import NEVER, HazardTracker, Tokens
+from arrayloom.compiler.backend.epilogue import (
+    IDENTITY,
+    AddConstants,
+    clamp_lookup_table,
+    compose,
+    is_identity,
+    lookup_table_page,
+    signed_lookup_table,
+)
+from arrayloom.compiler.backend.operations import Average, Convolution, Taps, selection
+from arrayloom.compiler.backend.parameters import thresholds
+from arrayloom.compiler.backend.row_tiles import cut_regions, cut_row_tiles
 from arrayloom.compiler.backend.weights import arrange, split
 from arrayloom.isa.arithmetic import average_result, average_step, average_terms, encode_add, split_float
 from arrayloom.isa.fields import Unit, Units
@@ -38,7 +43,7 @@ def _convolution(weight: np.ndarray, group: int = 1) -> Convolution:
 )
 def test_regions_cover_every_pixel_once_within_the_accumulators(first: int, last: int, width: int, depth: int) -> None:
     seen = np.zeros((last, width), int)
-    for region in cut(first, last, width, depth):
+    for region in cut_regions(first, last, width, depth):
         assert region.pixels <= depth
         seen[region.y : region.y + region.height, region.x : region.x + region.width] += 1
         assert region.closes_rows == (region.x + region.width == width)
@@ -47,7 +52,7 @@ def test_regions_cover_every_pixel_once_within_the_accumulators(first: int, last
 
 
 @pytest.mark.parametrize(("height", "rows", "head"), [(56, 20, 4), (7, 1, 4), (5, 100, 5), (112, 112, 2)])
-def test_bands_cover_every_row_once_and_grow_gently(height: int, rows: int, head: int) -> None:
+def test_row_tiles_cover_every_row_once_and_grow_gently(height: int, rows: int, head: int) -> None:
     row_tiles = list(cut_row_tiles(height, rows, head))
     assert [row for first, last in row_tiles for row in range(first, last)] == list(range(height))
     sizes = [last - first for first, last in row_tiles]
@@ -96,18 +101,18 @@ def test_a_selection_needs_only_the_blocks_it_reads() -> None:
     assert [(block.first, block.blocks) for block in weights.blocks] == [(4, 1), (2, 3)]
 
 
-def test_tables_are_ordered_by_signed_byte() -> None:
+def test_lookup_tables_are_ordered_by_signed_byte() -> None:
     raw = np.arange(256, dtype=np.uint8)[None]
-    assert is_identity(signed_table(raw, np.dtype(np.uint8)))
-    assert is_identity(signed_table(raw.view(np.int8), np.dtype(np.int8)))
+    assert is_identity(signed_lookup_table(raw, np.dtype(np.uint8)))
+    assert is_identity(signed_lookup_table(raw.view(np.int8), np.dtype(np.int8)))
     doubled = np.clip(IDENTITY.astype(int) * 2, -128, 127).astype(np.int8)
-    both = compose(doubled, clamp_table(-10, 20))
+    both = compose(doubled, clamp_lookup_table(-10, 20))
     assert both[0][128 + np.array([-128, -5, 3, 100])].tolist() == [-10, -10, 6, 20]
 
 
 def test_a_page_per_channel_has_a_column_a_lane() -> None:
     table = np.stack([np.full(256, channel, np.int8) for channel in range(3)])
-    page = table_page(table, np.array([2, -1, 0, 1]), 4).view(np.int8).reshape(256, 4)
+    page = lookup_table_page(table, np.array([2, -1, 0, 1]), 4).view(np.int8).reshape(256, 4)
     assert (page == [2, 0, 0, 1]).all()
 
 
@@ -150,7 +155,7 @@ def test_constants_of_the_add_are_proven_and_wrong_ones_found(seed: int) -> None
     assert first_mismatch(ratios, wrong) is not None
 
 
-def test_the_ledger_knows_the_last_of_each_unit() -> None:
+def test_the_hazard_tracker_knows_the_last_of_each_unit() -> None:
     hazards = HazardTracker(40)
     hazards.note_write(Unit.POST, Span(0, 3, rows=2, row_pitch=5, blocks=2, block_pitch=20), 7)
     hazards.note_write(Unit.LOAD, Span(6, 2), 9)
