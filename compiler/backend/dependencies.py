@@ -31,7 +31,10 @@ NOTHING: Clock = (NEVER,) * len(Unit)
 
 @dataclass
 class HazardTracker:
-    """The history of a memory of ``words`` words; instructions are named by ascending indices."""
+    """Which instruction last wrote and last read each word of a memory of ``words`` words, unit by unit.
+
+    Instructions are named by ascending indices, ``NEVER`` stands for none.
+    """
 
     words: int
     written: dict[Unit, Indices] = field(default_factory=dict)
@@ -50,8 +53,8 @@ class HazardTracker:
     def before_write(self, unit: Unit, span: Span) -> dict[Unit, int]:
         """The last instruction of each other unit that wrote or read there; a unit keeps its own order."""
         last: dict[Unit, int] = {}
-        for table in (self.written, self.read):
-            for other, words in table.items():
+        for history in (self.written, self.read):
+            for other, words in history.items():
                 if other is not unit:
                     last[other] = max(last.get(other, NEVER), int(_view(words, span).max()))
         return last
@@ -62,10 +65,10 @@ class HazardTracker:
             return np.full(span.blocks, NEVER, np.int32)
         return _view(self.written[unit], span).max(axis=(1, 2))
 
-    def _note(self, table: dict[Unit, Indices], unit: Unit, span: Span, index: int) -> None:
-        if unit not in table:
-            table[unit] = np.full(self.words, NEVER, np.int32)
-        _view(table[unit], span)[...] = index
+    def _note(self, history: dict[Unit, Indices], unit: Unit, span: Span, index: int) -> None:
+        if unit not in history:
+            history[unit] = np.full(self.words, NEVER, np.int32)
+        _view(history[unit], span)[...] = index
 
 
 def _view(words: Indices, span: Span) -> Indices:
@@ -91,8 +94,8 @@ class Tokens:
     def append(self, unit: Unit | None, needs: dict[Unit, int], after: int = NEVER) -> None:
         """The next instruction; ``needs``: the latest instruction of each unit that must be complete before.
 
-        ``after``: a Convolve that is over when this Drain starts, because the accumulators say so. Instructions behind
-        the Drain know nothing of that: the POST unit reads their operands ahead.
+        ``after``: a Convolve that is over when this Drain starts, because its accumulator bank is full then.
+        Instructions after the Drain know nothing of that: the POST unit reads their operands ahead.
         """
         index = len(self._clocks)
         self.wait.append(0)

@@ -13,7 +13,7 @@ MOST_PIECES = 16    # that a block is cut into, unless they would keep the POST 
 
 @dataclass
 class Rows:
-    """How many rows of each block are written, of the tensors that the group at hand makes; all rows of others."""
+    """How many rows of each block are written, of the tensors that the group being written makes; all rows of others."""
 
     network: Network
     _done: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -31,8 +31,8 @@ class Rows:
 
     def _key(self, name: str, block: int) -> tuple[str, int]:
         member, start = member_of(self.network, name, block)
-        outer, first = allocation_root(self.network, member)
-        return outer, first + block - start
+        root, first = allocation_root(self.network, member)
+        return root, first + block - start
 
 
 class Follower:

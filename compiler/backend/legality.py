@@ -87,8 +87,8 @@ def check_placement(network: Network, placement: Placement, config: Config) -> N
     for index, group in enumerate(placement.groups):
         for step in (network.steps[number] for number in group.steps):
             for name in (*network.reads(step), step.output):
-                outer = allocation_root(network, name)[0]
-                placed = outer in placement.chip or (outer in placement.memory and index in placement.scratch_buffers)
+                root = allocation_root(network, name)[0]
+                placed = root in placement.chip or (root in placement.memory and index in placement.scratch_buffers)
                 _require(placed, step, f"uses '{name}', which has no place")
     for name, base in placement.chip.items():
         if base + network.layouts[name].words > config.activation_words:

@@ -32,7 +32,7 @@ class Taps:
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """What makes a step's own bytes, before clamp, add and table."""
+    """What makes a step's own bytes, before its epilogue."""
 
     taps: Taps = field(default_factory=Taps)
 

@@ -28,12 +28,12 @@ def schedule(context: LoweringContext) -> None:
 
 def _last_writers(context: LoweringContext) -> dict[str, int]:
     """The last group that writes into each tensor with a place on chip."""
-    last = {}
+    last: dict[str, int] = {}
     for index, group in enumerate(context.placement.groups):
         for number in group.steps:
-            outer = allocation_root(context.network, context.network.steps[number].output)[0]
-            if outer in context.placement.chip:
-                last[outer] = index
+            root = allocation_root(context.network, context.network.steps[number].output)[0]
+            if root in context.placement.chip:
+                last[root] = index
     return last
 
 

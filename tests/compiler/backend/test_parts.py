@@ -1,6 +1,7 @@
 """Parts of the back end, each against a plain restatement of what it is for."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,18 +12,25 @@ from arrayloom.compiler.backend.dependencies import NEVER, HazardTracker, Tokens
 from arrayloom.compiler.backend.epilogue import (
     IDENTITY,
     AddConstants,
+    Epilogue,
+    Residual,
     clamp_lookup_table,
     compose,
     is_identity,
     lookup_table_page,
     signed_lookup_table,
 )
+from arrayloom.compiler.backend.image import Section
 from arrayloom.compiler.backend.operations import Average, Convolution, Taps, selection
 from arrayloom.compiler.backend.parameters import thresholds
 from arrayloom.compiler.backend.row_tiles import cut_regions, cut_row_tiles
+from arrayloom.compiler.backend.stream import Draft, coalesce
 from arrayloom.compiler.backend.weights import arrange, split
 from arrayloom.isa.arithmetic import average_result, average_step, average_terms, encode_add, split_float
+from arrayloom.isa.config import load_config
+from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import Unit, Units
+from arrayloom.isa.instructions import Convolve, LoadWeights
 
 
 def _convolution(weight: np.ndarray, group: int = 1) -> Convolution:
@@ -195,3 +203,36 @@ def test_no_counter_is_asked_to_hold_more_tokens_than_it_can() -> None:
     assert 0 < sum(signal == Units.ARRAY for signal in tokens.signal) < 255
     assert tokens.signal.count(Units.ARRAY) == tokens.wait.count(Units.POST)
     assert tokens.signal[599] == Units.ARRAY
+
+
+def _weights(address: int, words: int, **masks: int) -> Draft:
+    return Draft(LoadWeights(address=address, words=words, **masks), 0, Section.CONSTANTS)
+
+
+def test_loads_that_continue_each_other_are_joined_within_half_of_their_fifo() -> None:
+    config = load_config("tiny")
+    most = config.weight_words // 2
+    drafts = [_weights(0, most - 8), Draft(Convolve(), 0), _weights((most - 8) * config.size, 8),
+              _weights(most * config.size, 8)]
+    assert coalesce(drafts, config) == [_weights(0, most), Draft(Convolve(), 0), _weights(most * config.size, 8)]
+
+
+def test_a_load_that_others_wait_for_is_not_joined_to_an_earlier_one() -> None:
+    config = load_config("tiny")
+    drafts = [_weights(0, 8), _weights(8 * config.size, 8, signal=Units.ARRAY), _weights(16 * config.size, 8)]
+    assert coalesce(drafts, config) == [_weights(0, 8), _weights(8 * config.size, 16, signal=Units.ARRAY)]
+
+
+def test_a_field_that_does_not_fit_is_refused_when_the_draft_is_encoded() -> None:
+    with pytest.raises(EncodingError, match=r"load_weights: words = 16777216: must be from 0 to 16777215"):
+        _weights(0, 1 << 24).instruction.encode()
+
+
+def test_a_clamp_after_an_epilogue_is_a_part_of_it() -> None:
+    add = Residual("other", swap=False, constants=AddConstants(0, 0, 0, 0, 0, 0), low=-100, high=50)
+    assert str(Epilogue(-20, 90).clamped(0, 100)) == "clamp 0..90"
+    clamped = Epilogue(-20, 90, add).clamped(60, 70)
+    assert (clamped.low, clamped.high, clamped.residual) == (-20, 90, replace(add, low=60, high=60))
+    assert str(clamped) == "clamp -20..90 | add other"
+    table = Epilogue(lookup_table=IDENTITY).clamped(-10, 20).lookup_table
+    assert table is not None and (table == clamp_lookup_table(-10, 20)).all()
