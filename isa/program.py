@@ -35,7 +35,7 @@ class ProgramError(ArrayloomError):
 
 
 class Stage(StrEnum):
-    """After which step of a POST instruction a byte is a tensor's: the instruction's own result, the sum, the table."""
+    """What a POST instruction has done when a byte is a tensor's: its own operation, the add, or the lookup table."""
 
     OWN = "own"
     SUM = "sum"

@@ -1,4 +1,4 @@
-"""The program's instructions in order: group by group, iteration by iteration."""
+"""The program's instructions in order: group by group, in each the iterations of its lead."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,11 +53,11 @@ class _GroupWriter:
         _exhaust(self.plan.load(0))
         for iteration in self.plan.iterations:
             load = self.plan.load(iteration.number + 1)
-            room = Room()
+            spare = SpareWords()
             operands = self.plan.operands(iteration)
             for progress in self.writer.run(operands, iteration.blocks, iteration.first, iteration.last):
                 if self.plan.overlaps:
-                    room.use(load, progress)
+                    spare.use(load, progress)
                 self.rows.set(self.step.output, progress.block, progress.rows)
                 self._advance(progress)
             self.plan.store(iteration)
@@ -74,13 +74,13 @@ class _GroupWriter:
 
 
 @dataclass
-class Room:
-    """Words that the bus has room for, besides the weights, while a row tile is computed."""
+class SpareWords:
+    """Words that the bus can transfer, besides the weights, while a row tile is computed."""
 
     words: int | None = None
 
     def use(self, load: Iterator[int], progress: Progress) -> None:
-        """Loads as much of the next row tile as there is room for; nothing during the first piece, so that a load which
+        """Loads as much of the next row tile as the bus can transfer; nothing during the first piece, so that a load which
         waits for its buffer does not hold up the weights of the second."""
         if self.words is None:
             self.words = 0

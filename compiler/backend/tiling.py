@@ -56,6 +56,7 @@ class TilingPlan:
         return self.row_tiles is not None and self.row_tiles.buffers == BUFFERS
 
     def operands(self, iteration: TileIteration) -> Operands:
+        """Where the step's tensors lie while the iteration is computed."""
         areas = {role: self._area(role, name, iteration) for role, name in tensors(self.step).items()}
         return Operands(areas[Role.X], areas[Role.Y], areas.get(Role.RESIDUAL))
 
@@ -72,7 +73,7 @@ class TilingPlan:
                     yield part.blocks * (part.last - part.first) * area.columns
 
     def store(self, iteration: TileIteration) -> None:
-        """Copies what an iteration made to memory."""
+        """Copies what an iteration computed to memory, where the output has no place on chip."""
         if self.row_tiles is not None and Role.Y in self.row_tiles.sizes:
             area = self._area(Role.Y, self.step.output, iteration)
             self.context.store(self.step.output, area, area.block, area.blocks, area.top, area.top + area.rows)

@@ -1,4 +1,4 @@
-"""Convolutions: groups of weights, parameters, Convolve and Drain, region by region and block by block."""
+"""Convolutions: weights, parameters, Convolve and Drain of each piece, region by region and block by block."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ class Convolver(Writer):
         order = ((r, b) for b, r in product(blocks, regions)) if by_block else product(regions, blocks)
         for region, block in order:
             piece = Piece(block, region.y, region.x, region.height, region.width)
-            self.group(operands, piece, self._region_window(operands.x, region))
+            self.write_piece(operands, piece, self._region_window(operands.x, region))
             rows = region.y + region.height if region.closes_rows else region.y
             yield self.progress(piece, rows)
 
@@ -68,7 +68,7 @@ class Convolver(Writer):
         cycles = words // size * max(pixels, size)
         return Progress(piece.block, rows, cycles, pixels * self.context.config.groups, words)
 
-    def group(self, operands: Operands, piece: Piece, window: Window) -> None:
+    def write_piece(self, operands: Operands, piece: Piece, window: Window) -> None:
         """Weights, parameters, Convolve and Drain of one piece."""
         groups, block = self.context.config.groups, piece.block
         self.context.fetch(self.step.x, window.high)

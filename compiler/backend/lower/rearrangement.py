@@ -37,7 +37,7 @@ class Rearranger(Convolver):
             source = int(self.rearrangement.rows[row])
             for run in self.runs if source >= 0 else self.nothing:
                 piece = Piece(block, row, run.first, 1, run.pixels)
-                self.group(operands, piece, self._window(operands.x, row, source, run))
+                self.write_piece(operands, piece, self._window(operands.x, row, source, run))
                 closes = run.first + run.pixels == operands.y.columns
                 yield self.progress(piece, row + 1 if closes else row)
 
@@ -77,7 +77,7 @@ class Run:
 
 
 def runs(places: Places, most: int) -> Iterator[Run]:
-    """The places as few runs of at most ``most`` pixels each, the longest first choice at every point."""
+    """Runs of at most ``most`` pixels each that cover the places, at every point the longest."""
     first = 0
     while first < len(places):
         best = max(_candidates(places[first:first + most], first), key=lambda run: run.pixels)
