@@ -13,8 +13,7 @@ from arrayloom.isa.config import Config
 
 @dataclass(frozen=True)
 class Group:
-    """``lead``, with the index of each step in the network; ``followers`` are written along with it, piece
-    by piece."""
+    """``lead``, with the index of each step in the network; ``followers`` are written along with it, in pieces."""
 
     lead: int
     followers: tuple[int, ...] = ()
