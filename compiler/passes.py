@@ -1,19 +1,16 @@
 """The compiler's passes in order."""
 
-from arrayloom.compiler.backend.coalesce import coalesce
 from arrayloom.compiler.backend.context import LoweringContext
+from arrayloom.compiler.backend.dependencies import HazardTracker
 from arrayloom.compiler.backend.emit import emit
 from arrayloom.compiler.backend.fuse import fuse
-from arrayloom.compiler.backend.hazards import HazardTracker
 from arrayloom.compiler.backend.image import Constants
-from arrayloom.compiler.backend.layouts import assign_layouts
-from arrayloom.compiler.backend.legality import check_layouts, check_network, check_placement
+from arrayloom.compiler.backend.layouts import assign_layouts, pack_inputs
+from arrayloom.compiler.backend.legality import check_layouts, check_network, check_placement, require_supported
 from arrayloom.compiler.backend.lower_graph import to_steps
-from arrayloom.compiler.backend.packing import pack_inputs
 from arrayloom.compiler.backend.placement import place
 from arrayloom.compiler.backend.schedule import schedule
-from arrayloom.compiler.backend.stream import Stream
-from arrayloom.compiler.backend.support import require_supported
+from arrayloom.compiler.backend.stream import Stream, coalesce
 from arrayloom.compiler.graph import Graph
 from arrayloom.isa.config import Config
 from arrayloom.isa.program import Program
@@ -39,5 +36,4 @@ def run_passes(graph: Graph, config: Config, model: str) -> Program:
     stream = Stream(HazardTracker(config.activation_words), HazardTracker(placement.memory_words))
     context = LoweringContext(config, network, placement, Constants(config.size), stream)
     schedule(context)
-    items = coalesce(stream.finish(), config)
-    return emit(graph, context, items, model)
+    return emit(graph, context, coalesce(stream.finish(), config), model)

@@ -29,6 +29,11 @@ class Units(IntFlag):
     STORE = 1 << Unit.STORE
 
 
+def units_in(mask: int) -> tuple[Unit, ...]:
+    """The units that a ``wait`` or ``signal`` mask names, in the order of their bits."""
+    return tuple(unit for unit in Unit if mask >> unit & 1)
+
+
 def bits(width: int, doc: str, *, signed: bool = False, default: int = 0) -> Any:
     """A field of ``width`` bits; two's complement when ``signed``."""
     return dataclasses.field(default=default, metadata={"width": width, "signed": signed, "doc": doc})
@@ -115,7 +120,7 @@ class Instruction:
             value = getattr(self, spec.name)
             if spec.name in ("wait", "signal"):
                 if value:
-                    parts.append(f"{spec.name}={'+'.join(u.name for u in Unit if value >> u & 1)}")
+                    parts.append(f"{spec.name}={'+'.join(unit.name for unit in units_in(value))}")
             elif value:
                 parts.append(f"{spec.name}={int(value)}")
         return " ".join(parts)

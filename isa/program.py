@@ -9,7 +9,7 @@ import itertools
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -35,7 +35,7 @@ class ProgramError(ArrayloomError):
 
 
 class Stage(StrEnum):
-    """After which step of a POST instruction a byte is a tensor's: the instruction's own result, the sum, the table."""
+    """What a POST instruction has done when a byte is a tensor's: its own operation, the add, or the lookup table."""
 
     OWN = "own"
     SUM = "sum"
@@ -78,15 +78,20 @@ class Output:
 
 @dataclass(frozen=True)
 class Probe:
-    """The region of a tensor that a POST instruction computes: its ``stage`` bytes are block ``block`` of ``layout``,
-    rows from ``y``, columns from ``x``."""
+    """Where bytes of a tensor can be seen: after ``stage`` of a POST instruction, or of a whole step while it is compiled.
+
+    What is computed there are rows from ``y`` and columns from ``x`` of block ``block`` of the tensor's layout.
+    """
 
     tensor: str
-    instruction: int
     stage: Stage
-    block: int
-    y: int
-    x: int
+    block: int = 0
+    y: int = 0
+    x: int = 0
+
+    def moved(self, block: int, y: int, x: int) -> Self:
+        """The probe of what lies so many blocks, rows and columns further on."""
+        return replace(self, block=self.block + block, y=self.y + y, x=self.x + x)
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,8 @@ class Program:
 
     ``instructions``: uint8[n * 64], placed at memory offset ``code_address``; ``constants``: uint8, placed at
     ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096.
-    ``layouts`` and ``dtypes`` of all tensors by name, for probes.
+    ``probes``: by the index of a POST instruction, what it shows of tensors; ``layouts`` and ``dtypes`` of all tensors by
+    name, for probes.
     """
 
     configuration: Config
@@ -133,7 +139,7 @@ class Program:
     outputs: list[Output]
     features: Output | None
     layers: list[Layer]
-    probes: list[Probe]
+    probes: dict[int, tuple[Probe, ...]]
     layouts: dict[str, Layout]
     dtypes: dict[str, str]
     macs: int
@@ -215,7 +221,8 @@ class Program:
             "outputs": [_port_json(port) for port in self.outputs],
             "features": _port_json(self.features) if self.features else None,
             "layers": [asdict(layer) for layer in self.layers],
-            "probes": [list(asdict(probe).values()) for probe in self.probes],
+            "probes": [(probe.tensor, index, probe.stage, probe.block, probe.y, probe.x)
+                       for index, probes in self.probes.items() for probe in probes],
             "layouts": {name: layout.to_json() for name, layout in self.layouts.items()},
         }
 
@@ -234,6 +241,13 @@ def _layer(value: dict[str, Any]) -> Layer:
     return Layer(**{**value, "runs": tuple((first, last) for first, last in value["runs"])})
 
 
+def _probes(rows: list[tuple[str, int, str, int, int, int]]) -> dict[int, tuple[Probe, ...]]:
+    found: dict[int, tuple[Probe, ...]] = {}
+    for tensor, index, stage, block, y, x in rows:
+        found[index] = (*found.get(index, ()), Probe(tensor, Stage(stage), block, y, x))
+    return found
+
+
 def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
     try:
         return {name: header[name] for name in PLAIN} | {
@@ -242,7 +256,7 @@ def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
             "outputs": [_port(Output, value) for value in header["outputs"]],
             "features": _port(Output, header["features"]) if header["features"] else None,
             "layers": [_layer(value) for value in header["layers"]],
-            "probes": [Probe(t, i, Stage(s), b, y, x) for t, i, s, b, y, x in header["probes"]],
+            "probes": _probes(header["probes"]),
             "layouts": {name: Layout.from_json(value) for name, value in header["layouts"].items()},
         }
     except (KeyError, TypeError, ValueError) as error:

@@ -31,7 +31,7 @@ def _head() -> Iterator[str]:
            "zero; the form does not depend on the configuration. FETCH hands instructions to the queue of their unit, units "
            "work through their queues in order and independently, ordered by tokens: for each ordered pair of units a "
            "counter, taken from by `wait` and given to by `signal`. "
-           f"Bits of both masks: {', '.join(f'{unit.value} {unit.name}' for unit in Unit)}. Accumulator halves and the "
+           f"Bits of both masks: {', '.join(f'{unit.value} {unit.name}' for unit in Unit)}. Accumulator banks and the "
            "FIFOs of weights, parameters and tables need no tokens. All bytes are signed: unsigned tensors are held "
            "with their top bit flipped and zero points less 128.\n")
 

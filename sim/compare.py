@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.isa.program import Probe, Program
+from arrayloom.isa.program import Program
 from arrayloom.sim.emulator import Capture
 
 
@@ -89,7 +89,7 @@ def _coordinate(program: Program, capture: Capture, instruction: int, pixel: int
                 lane: int) -> tuple[str | None, tuple[int, int, int] | None]:
     results = capture.results[instruction]
     final = list(results)[-1]
-    probe: Probe | None = next((p for p in program.probes if p.instruction == instruction and p.stage == final), None)
+    probe = next((probe for probe in program.probes.get(instruction, ()) if probe.stage == final), None)
     if probe is None:
         return None, None
     layout = program.layouts[probe.tensor]

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.backend.steps import AddConstants
+from arrayloom.compiler.backend.epilogue import AddConstants
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.graph import Add, Mul
 from arrayloom.isa import arithmetic

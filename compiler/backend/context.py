@@ -1,16 +1,19 @@
 """What lowering works with: configuration, network, memory, and the program being written."""
 
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from arrayloom.compiler.backend.area import Area, Scattered, Span
-from arrayloom.compiler.backend.image import Constants
+from arrayloom.compiler.backend.dependencies import NEVER
+from arrayloom.compiler.backend.image import Constants, Section
 from arrayloom.compiler.backend.layouts import allocation_root, member_of
 from arrayloom.compiler.backend.placement import Placement
 from arrayloom.compiler.backend.steps import Network, Step
-from arrayloom.compiler.backend.stream import Address, Effects, Mark, Section, Stream
+from arrayloom.compiler.backend.stream import Draft, Effects, Stream
 from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import LoadActivations, Store
-from arrayloom.isa.program import Stage
+from arrayloom.isa.program import Probe
 
 
 @dataclass(frozen=True)
@@ -22,20 +25,35 @@ class Operands:
     residual: Area | None
 
 
-@dataclass
+@dataclass(frozen=True)
 class LoweringContext:
-    """Everything that the lowering of one program shares."""
+    """What the lowering of one step works with; all but ``index``, the step's, is shared by the steps of a program."""
 
     config: Config
     network: Network
     placement: Placement
     constants: Constants
     stream: Stream
+    index: int = 0
     _loaded: dict[str, int] = field(default_factory=dict)   # rows of each input that are on chip
+
+    def of(self, index: int) -> Self:
+        """The context of another step of the same program."""
+        return replace(self, index=index)
+
+    @property
+    def step(self) -> Step:
+        return self.network.steps[self.index]
+
+    def add(self, instruction: Instruction, effects: Effects | None = None, *, section: Section | None = None,
+            after: int = NEVER, probes: tuple[Probe, ...] = ()) -> int:
+        """Appends an instruction of this step to the program; ``section`` and ``probes`` as in ``Draft``, ``after`` and
+        the result as in ``Stream.add``."""
+        return self.stream.add(Draft(instruction, self.index, section, probes), effects, after)
 
     def area(self, name: str) -> Area:
         """The whole of a tensor that has its place on chip."""
-        if name in self.network.gathers:
+        if name in self.network.virtual_concats:
             return self._scattered(name)
         root, block = allocation_root(self.network, name)
         layout = self.network.layouts[name]
@@ -43,7 +61,7 @@ class LoweringContext:
         return Area(base, layout.columns, layout.height, layout.blocks)
 
     def _scattered(self, name: str) -> Area:
-        """The members of a tensor that is not stored as such, each where it lies; those in memory are left out."""
+        """The members of a virtual concatenation, each where it lies; those in memory are left out."""
         areas: list[Area] = []
         first = 0
         for member in self.network.members(name):
@@ -53,26 +71,26 @@ class LoweringContext:
         layout = self.network.layouts[name]
         return Scattered(0, layout.columns, layout.height, layout.blocks, areas=tuple(areas))
 
-    def operands(self, step: Step) -> Operands:
-        """All of a step's tensors, which must have their place on chip."""
-        residual = self.area(step.residual.tensor) if step.residual else None
-        return Operands(self.area(step.x), self.area(step.output), residual)
+    def operands(self) -> Operands:
+        """All of the step's tensors, which must have their place on chip."""
+        residual = self.step.epilogue.residual
+        return Operands(self.area(self.step.x), self.area(self.step.output),
+                        self.area(residual.tensor) if residual else None)
 
-    def marks(self, step: Step, block: int, y: int, x: int) -> list[Mark]:
-        """What the POST instruction at a place of the step's output shows."""
-        marks = [Mark(trace.tensor, trace.stage, block, y, x) for trace in step.traces]
-        return marks + [Mark(name, stage, block + first, y, x) for name, first, stage in self._enclosing(step)]
+    def probes(self, block: int, y: int, x: int) -> tuple[Probe, ...]:
+        """What the POST instruction at a place of the step's output shows: of the step's probes, and of the
+        concatenations that its output is a part of."""
+        probes = (*self.step.probes, *self._enclosing())
+        return tuple(probe.moved(block, y, x) for probe in probes)
 
-    def _enclosing(self, step: Step) -> list[tuple[str, int, Stage]]:
-        """The concatenations that the step's output is a part of, and where it begins in them."""
-        found, name = [], step.output
-        chain = [name]
+    def _enclosing(self) -> list[Probe]:
+        """The concatenations that the step's output is a part of, where it begins in them."""
+        found, name = [], self.step.output
+        origin = allocation_root(self.network, name)[1]
         while name in self.network.parts:
             name = self.network.parts[name][0]
-            chain.append(name)
-        origin = allocation_root(self.network, step.output)[1]
-        for outer in chain[1:]:
-            found.append((outer, origin - allocation_root(self.network, outer)[1], step.final_stage))
+            block = origin - allocation_root(self.network, name)[1]
+            found.append(Probe(name, self.step.epilogue.stage, block))
         return found
 
     def fetch(self, name: str, rows: int) -> None:
@@ -91,14 +109,20 @@ class LoweringContext:
     def load(self, name: str, area: Area, block: int, blocks: int, first: int, last: int) -> None:
         """Copies rows [first, last) of some blocks of a tensor from memory to ``area``."""
         span, memory = area.span(block, blocks, first, last), self.memory_span(name, block, blocks, first, last)
-        fields = self._transfer(span, memory) | {"destination": span.start}
-        self.stream.add(LoadActivations, fields, Effects(writes=(span,), memory_reads=(memory,)))
+        runs = _Runs.of(span, memory)
+        load = LoadActivations(
+            address=memory.start * self.config.size, destination=span.start, words=runs.words, rows=runs.rows,
+            memory_pitch=runs.memory_pitch, chip_pitch=runs.chip_pitch)
+        self.add(load, Effects(writes=(span,), memory_reads=(memory,)), section=Section.DATA)
 
     def store(self, name: str, area: Area, block: int, blocks: int, first: int, last: int) -> None:
         """Copies rows [first, last) of some blocks of a tensor from ``area`` to memory."""
         span, memory = area.span(block, blocks, first, last), self.memory_span(name, block, blocks, first, last)
-        fields = self._transfer(span, memory) | {"source": span.start}
-        self.stream.add(Store, fields, Effects(reads=(span,), memory_writes=(memory,)))
+        runs = _Runs.of(span, memory)
+        store = Store(
+            address=memory.start * self.config.size, source=span.start, words=runs.words, rows=runs.rows,
+            memory_pitch=runs.memory_pitch, chip_pitch=runs.chip_pitch)
+        self.add(store, Effects(reads=(span,), memory_writes=(memory,)), section=Section.DATA)
 
     def memory_span(self, name: str, block: int, blocks: int, first: int, last: int) -> Span:
         """Words of the data section that hold rows of a tensor."""
@@ -108,9 +132,19 @@ class LoweringContext:
         start = base + first * layout.columns
         return Span(start, (last - first) * layout.columns, blocks=blocks, block_pitch=layout.plane)
 
-    def _transfer(self, chip: Span, memory: Span) -> dict[str, int | Address]:
-        address = Address(Section.DATA, memory.start * self.config.size)
+
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of a transfer between memory and the scratchpad, as its instruction holds them."""
+
+    words: int
+    rows: int
+    memory_pitch: int = 0
+    chip_pitch: int = 0
+
+    @classmethod
+    def of(cls, chip: Span, memory: Span) -> Self:
+        """A run for each block, or one for all where they lie without gaps on both sides."""
         if chip.block_pitch == memory.block_pitch == chip.words:
-            return {"address": address, "words": chip.words * chip.blocks, "rows": 1}
-        return {"address": address, "words": chip.words, "rows": chip.blocks, "memory_pitch": memory.block_pitch,
-                "chip_pitch": chip.block_pitch}
+            return cls(chip.words * chip.blocks, 1)
+        return cls(chip.words, chip.blocks, memory.block_pitch, chip.block_pitch)

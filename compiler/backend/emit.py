@@ -8,54 +8,56 @@ import numpy as np
 
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.features import feature_output
-from arrayloom.compiler.backend.image import MemoryMap
-from arrayloom.compiler.backend.stream import Address, Item, Section
+from arrayloom.compiler.backend.image import MemoryMap, Section, Transfer
+from arrayloom.compiler.backend.stream import Draft
 from arrayloom.compiler.graph import Conv, Graph, GraphOutput, HostStep, Op
+from arrayloom.isa.fields import INSTRUCTION_BYTES
 from arrayloom.isa.program import Input, Layer, Output, Probe, Program, Slot
 
 
-def emit(graph: Graph, context: LoweringContext, items: list[Item], model: str) -> Program:
+def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str) -> Program:
     """The program of a whole network."""
     constants = context.constants.data()
     size = context.config.size
-    memory = MemoryMap.of(len(items) * 64, constants.size, context.placement.memory_words * size)
-    code = b"".join(_encode(item, memory) for item in items)
-    layers = _layers(graph, context, items)
+    memory = MemoryMap.of(len(drafts) * INSTRUCTION_BYTES, constants.size, context.placement.memory_words * size)
+    code = b"".join(_encode(draft, memory) for draft in drafts)
+    layers = _layers(graph, context, drafts)
     ports = _Ports(graph, context, memory)
     return Program(
         configuration=context.config, model=model,
         instructions=np.frombuffer(code, np.uint8), constants=constants, code_address=memory.code,
         constants_address=memory.constants, memory_bytes=memory.size, inputs=ports.inputs(), outputs=ports.outputs(),
-        features=ports.features(), layers=layers, probes=_probes(items), layouts=_layouts(graph, context),
+        features=ports.features(), layers=layers, probes=_probes(drafts), layouts=_layouts(graph, context),
         dtypes=context.network.dtypes, macs=sum(layer.macs for layer in layers), notes=list(graph.notes))
 
 
-def _encode(item: Item, memory: MemoryMap) -> bytes:
-    fields = {name: memory.resolve(value) if isinstance(value, Address) else value
-              for name, value in item.fields.items()}
-    return item.kind(wait=item.wait, signal=item.signal, **fields).encode()
+def _encode(draft: Draft, memory: MemoryMap) -> bytes:
+    """The bytes of an instruction, its address resolved; raises ``EncodingError`` where a value does not fit its field."""
+    instruction = draft.instruction
+    if draft.section is not None and isinstance(instruction, Transfer):
+        instruction = memory.relocate(instruction, draft.section)
+    return instruction.encode()
 
 
-def _probes(items: list[Item]) -> list[Probe]:
-    return [Probe(mark.tensor, index, mark.stage, mark.block, mark.y, mark.x)
-            for index, item in enumerate(items) for mark in item.marks]
+def _probes(drafts: list[Draft]) -> dict[int, tuple[Probe, ...]]:
+    return {index: draft.probes for index, draft in enumerate(drafts) if draft.probes}
 
 
 def _layouts(graph: Graph, context: LoweringContext) -> dict[str, Any]:
     """Layouts of the graph's tensors; those without a place are laid out like the step that shows them."""
     layouts = {name: layout for name, layout in context.network.layouts.items() if name in graph.tensors}
     for step in context.network.steps:
-        for trace in step.traces:
-            layouts.setdefault(trace.tensor, context.network.layouts[step.output])
+        for probe in step.probes:
+            layouts.setdefault(probe.tensor, context.network.layouts[step.output])
     aliases = {name: context.network.root(name) for name in context.network.aliases}
     return layouts | {name: layouts[root] for name, root in aliases.items() if root in layouts}
 
 
-def _layers(graph: Graph, context: LoweringContext, items: list[Item]) -> list[Layer]:
+def _layers(graph: Graph, context: LoweringContext, drafts: list[Draft]) -> list[Layer]:
     """Each operation that instructions stand for, with the runs they lie in."""
     runs: dict[int, list[tuple[int, int]]] = {}
     begin = 0
-    for step, run in itertools.groupby(items[:-1], lambda item: item.step):
+    for step, run in itertools.groupby(drafts[:-1], lambda draft: draft.step):
         end = begin + sum(1 for _ in run)
         for source in context.network.steps[step].sources:
             runs.setdefault(source, []).append((begin, end))
@@ -95,7 +97,7 @@ class _Ports:
 
     def _slot(self, name: str) -> Slot:
         word = self.context.placement.memory_word(self.context.network, name)
-        address = self.memory.resolve(Address(Section.DATA, word * self.context.config.size))
+        address = self.memory.address(Section.DATA, word * self.context.config.size)
         layout = self.context.network.layouts[self.context.network.root(name)]
         return Slot(name, address, layout, self.context.network.dtypes[name])
 

@@ -10,7 +10,7 @@ PASSED = (View, Clamp, Lookup, SumPool, Add)    # what may stand between a class
 def find_features(graph: Graph) -> str | None:
     """The tensor, before it is flattened, that the last convolution or matrix product reads.
 
-    None when the first output has no classifier behind it, or when that reads the model's input.
+    None when the first output does not come from a classifier, or when that reads the model's input.
     """
     producers = {op.output: op for op in graph.ops}
     classifier = _classifier(graph, producers)

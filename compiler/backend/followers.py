@@ -1,4 +1,4 @@
-"""Steps of the POST unit that take iterations with a convolution, each piece as soon as its rows are there."""
+"""Steps of the POST unit that are written along with a convolution, each piece as soon as its rows are there."""
 
 from dataclasses import dataclass, field
 
@@ -6,42 +6,42 @@ from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.layouts import allocation_root, member_of
 from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.unary import pixel_cycles
-from arrayloom.compiler.backend.steps import Step
+from arrayloom.compiler.backend.steps import Network, Step
 
-TURNS = 16      # pieces that a block is cut into at most, unless they would keep the POST unit for too long
+MOST_PIECES = 16    # that a block is cut into, unless they would keep the POST unit for too long
 
 
 @dataclass
 class Rows:
-    """How many rows of each block are written, of the tensors that the group at hand makes; all rows of others."""
+    """How many rows of each block are written, of the tensors that the group being written makes; all rows of others."""
 
-    context: LoweringContext
+    network: Network
     _done: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def open(self, step: Step) -> None:
         """Nothing of the step's output is there yet."""
-        for block in range(self.context.network.layouts[step.output].blocks):
+        for block in range(self.network.layouts[step.output].blocks):
             self.set(step.output, block, 0)
 
     def set(self, name: str, block: int, rows: int) -> None:
         self._done[self._key(name, block)] = rows
 
     def get(self, name: str, block: int) -> int:
-        return self._done.get(self._key(name, block), self.context.network.layouts[name].height)
+        return self._done.get(self._key(name, block), self.network.layouts[name].height)
 
     def _key(self, name: str, block: int) -> tuple[str, int]:
-        member, start = member_of(self.context.network, name, block)
-        outer, first = allocation_root(self.context.network, member)
-        return outer, first + block - start
+        member, start = member_of(self.network, name, block)
+        root, first = allocation_root(self.network, member)
+        return root, first + block - start
 
 
 class Follower:
     """A step whose pieces are written when their sources are and the POST unit has cycles to spare."""
 
-    def __init__(self, context: LoweringContext, index: int, rows: Rows) -> None:
-        self.context, self.index, self.step, self.rows = context, index, context.network.steps[index], rows
-        self.writer = writer_of(context, self.step)
-        self.operands = context.operands(self.step)
+    def __init__(self, context: LoweringContext, rows: Rows) -> None:
+        self.context, self.step, self.rows = context, context.step, rows
+        self.writer = writer_of(context)
+        self.operands = context.operands()
         self.output = context.network.layouts[self.step.output]
         self.done = [0] * self.output.blocks
         rows.open(self.step)
@@ -49,7 +49,7 @@ class Follower:
     def advance(self, slack: int, cycles: int) -> int:
         """Writes pieces of ``cycles`` cycles at most while ``slack`` cycles last; returns what is left of them."""
         most = max(1, cycles // (self.output.width * pixel_cycles(self.context.config, self.step)))
-        least = min(most, -(-self.output.height // TURNS))
+        least = min(most, -(-self.output.height // MOST_PIECES))
         for block, first in enumerate(self.done):
             last = min(self._ready(block), first + most) if slack > 0 else first
             if last - first >= least or first < last == self.output.height:
@@ -65,9 +65,7 @@ class Follower:
 
     def _write(self, block: int, last: int) -> int:
         """Writes a block up to row ``last``; returns the cycles that it takes."""
-        outer, self.context.stream.step = self.context.stream.step, self.index
         pieces = list(self.writer.run(self.operands, range(block, block + 1), self.done[block], last))
-        self.context.stream.step = outer
         self.done[block] = last
         self.rows.set(self.step.output, block, last)
         return sum(piece.post for piece in pieces)
@@ -76,8 +74,9 @@ class Follower:
         """Output rows of a block whose sources are there."""
         height = self.context.network.layouts[self.step.x].height
         there, last, limit = self.rows.get(self.step.x, block), self.done[block], self.output.height
-        if self.step.residual:
-            limit = self.rows.get(self.step.residual.tensor, block)
+        residual = self.step.epilogue.residual
+        if residual:
+            limit = self.rows.get(residual.tensor, block)
         while last < limit and self.step.operation.source_rows(0, last + 1, height)[1] <= there:
             last += 1
         return last

@@ -1,29 +1,18 @@
-"""Fusion: clamps, adds and tables join the step that makes their operand."""
+"""Fusion: clamps, adds and lookup tables join the epilogue of the step that makes their operand."""
 
 from collections import Counter
 from dataclasses import replace
 
-from arrayloom.compiler.backend.steps import (
-    HIGH,
-    LOW,
-    Average,
-    Copy,
-    Maximum,
-    Network,
-    Residual,
-    Step,
-    Sum,
-    Table,
-    Trace,
-)
-from arrayloom.compiler.backend.tables import clamp_table, compose
+from arrayloom.compiler.backend.epilogue import Epilogue
+from arrayloom.compiler.backend.operations import Average, Copy, Maximum, Sum
+from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.isa.program import Stage
 
 POOLS = (Average, Maximum, Sum)
 
 
 def fuse(network: Network) -> None:
-    """Replaces, wherever it is exact, a step that copies the result of another by a longer tail of that other."""
+    """Replaces, wherever it is exact, a step that copies the result of another by a longer epilogue of that other."""
     Fuser(network).run()
 
 
@@ -55,10 +44,11 @@ class Fuser:
 
     def _views(self, step: Step) -> list[Step]:
         """The step with either operand of its add as the source, the one made later first."""
-        if step.residual is None or step.residual.tensor == step.x:
+        residual = step.epilogue.residual
+        if residual is None or residual.tensor == step.x:
             return [step]
-        other = replace(step.residual, tensor=step.x, swap=not step.residual.swap)
-        swapped = replace(step, x=step.residual.tensor, residual=other)
+        other = replace(residual, tensor=step.x, swap=not residual.swap)
+        swapped = replace(step, x=residual.tensor, epilogue=replace(step.epilogue, residual=other))
         return sorted([step, swapped], key=lambda view: -self._position(view.x))
 
     def _position(self, tensor: str) -> int:
@@ -70,12 +60,13 @@ class Fuser:
         return place if place >= 0 and self.uses[step.x] == 1 else None
 
     def _earliest(self, step: Step, place: int) -> int:
-        """Where the joined step goes: where its first half stood, or at the end when its residual is made later."""
-        late = step.residual is not None and self._made_after(step.residual.tensor, place)
+        """Where the joined step goes: where its first part stood, or at the end when its residual is made later."""
+        residual = step.epilogue.residual
+        late = residual is not None and self._made_after(residual.tensor, place)
         return len(self.steps) if late else place
 
     def _made_after(self, tensor: str, place: int) -> bool:
-        """Whether a part of ``tensor`` is made at or behind ``place``."""
+        """Whether a part of ``tensor`` is made at ``place`` or later."""
         names = {tensor}
         for name in list(names):
             names.update(self._members(name))
@@ -87,47 +78,26 @@ class Fuser:
 
 
 def join(first: Step, second: Step) -> Step | None:
-    """One step for ``first`` and the copying ``second`` behind it; None when the POST unit's order forbids it."""
-    if second.residual is not None:
-        return _join_add(first, second.residual, second)
-    if second.table is not None:
-        table = second.table if first.table is None else compose(first.table, second.table)
-        return _extend(_untraced(first, Stage.TABLE), second, table=table)
-    if (second.low, second.high) == (LOW, HIGH):
-        return _extend(first, second)
-    return _join_clamp(first, second)
+    """One step for ``first`` and ``second``, which copies its result; None when the POST unit's order forbids it."""
+    before, after = first.epilogue, second.epilogue
+    if after.residual is not None:
+        if isinstance(first.operation, POOLS) or before.residual is not None or before.lookup_table is not None:
+            return None
+        return _extend(first, second, replace(before, residual=after.residual))
+    if after.lookup_table is not None:
+        return _extend(_without_probes(first, Stage.TABLE), second, before.looked_up(after.lookup_table))
+    if after.clamps:
+        return _extend(_without_probes(first, before.stage), second, before.clamped(after.low, after.high))
+    return _extend(first, second, before)
 
 
-def _join_add(first: Step, residual: Residual, second: Step) -> Step | None:
-    if isinstance(first.operation, POOLS) or first.residual is not None or first.table is not None:
-        return None
-    return _extend(first, second, residual=residual)
+def _extend(first: Step, second: Step, epilogue: Epilogue) -> Step:
+    """``first`` with a longer epilogue, as the maker of what ``second`` made."""
+    probes = (replace(probe, stage=epilogue.stage) for probe in second.probes)
+    return replace(first, output=second.output, sources=first.sources + second.sources, epilogue=epilogue,
+                   probes=(*first.probes, *probes))
 
 
-def _join_clamp(first: Step, second: Step) -> Step:
-    low, high = second.low, second.high
-    stage = first.final_stage
-    open_ended = _untraced(first, stage)
-    if first.table is not None:
-        return _extend(open_ended, second, table=compose(first.table, clamp_table(low, high)))
-    if first.residual is not None:
-        inner = first.residual
-        bounds = replace(inner, low=max(low, min(inner.low, high)), high=min(high, max(inner.high, low)))
-        return _extend(open_ended, second, residual=bounds)
-    return _extend(open_ended, second, low=max(low, min(first.low, high)), high=min(high, max(first.high, low)))
-
-
-def _extend(first: Step, second: Step, *, low: int | None = None, high: int | None = None,
-            residual: Residual | None = None, table: Table | None = None) -> Step:
-    """``first`` with a longer tail, as the maker of what ``second`` made."""
-    joined = replace(
-        first, output=second.output, sources=first.sources + second.sources,
-        low=first.low if low is None else low, high=first.high if high is None else high,
-        residual=residual or first.residual, table=first.table if table is None else table)
-    stage = joined.final_stage
-    return replace(joined, traces=(*joined.traces, *(Trace(trace.tensor, stage) for trace in second.traces)))
-
-
-def _untraced(step: Step, stage: Stage) -> Step:
+def _without_probes(step: Step, stage: Stage) -> Step:
     """Without the tensors that can no longer be seen once ``stage`` does more than before."""
-    return replace(step, traces=tuple(trace for trace in step.traces if trace.stage is not stage))
+    return replace(step, probes=tuple(probe for probe in step.probes if probe.stage is not stage))

@@ -1,30 +1,39 @@
-"""Constants in memory, equal ones once; and the map of the whole memory."""
+"""The memory of a program: its sections, its constants with equal ones once, and the map of the whole."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.backend.stream import Address, Section
+from arrayloom.isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
 
 PAGE = 4096
-FETCH_AHEAD = 1024  # zero bytes behind the last instruction, which the fetch unit may read
+FETCH_AHEAD = 1024  # zero bytes after the last instruction, which the fetch unit may read
 
 Bytes = NDArray[np.uint8]
+Transfer = LoadWeights | LoadParameters | LoadTable | LoadActivations | Store   # instructions that name an address
+
+
+class Section(Enum):
+    """What an address in memory counts from while the memory map is not known."""
+
+    CONSTANTS = "constants"
+    DATA = "data"
 
 
 @dataclass
 class Constants:
-    """Blobs one behind the other, each at a multiple of ``alignment`` bytes."""
+    """The constants section: blobs one after the other, each at a multiple of ``alignment`` bytes."""
 
     alignment: int
     _blobs: list[Bytes] = field(default_factory=list)
     _places: dict[bytes, int] = field(default_factory=dict)
     _size: int = 0
 
-    def add(self, data: Bytes) -> Address:
-        """The place of ``data``; the same as before when it has been added already."""
+    def add(self, data: Bytes) -> int:
+        """The first byte of ``data`` in the section; the same as before when it has been added already."""
         digest = hashlib.blake2b(data.data, digest_size=20).digest()
         if digest not in self._places:
             self._places[digest] = self._size
@@ -33,7 +42,7 @@ class Constants:
             if padding:
                 self._blobs.append(np.zeros(padding, np.uint8))
             self._size += data.size + padding
-        return Address(Section.CONSTANTS, self._places[digest])
+        return self._places[digest]
 
     def data(self) -> Bytes:
         return np.concatenate(self._blobs) if self._blobs else np.zeros(0, np.uint8)
@@ -54,9 +63,13 @@ class MemoryMap:
         data = _page(constants + constant_bytes)
         return cls(0, constants, data, _page(data + data_bytes))
 
-    def resolve(self, address: Address) -> int:
-        start = self.constants if address.section is Section.CONSTANTS else self.data
-        return start + address.offset
+    def address(self, section: Section, offset: int) -> int:
+        """The byte ``offset`` of a section."""
+        return (self.constants if section is Section.CONSTANTS else self.data) + offset
+
+    def relocate(self, instruction: Transfer, section: Section) -> Transfer:
+        """The instruction with its address, so far an offset in ``section``, in the program's memory."""
+        return replace(instruction, address=self.address(section, instruction.address))
 
 
 def _page(value: int) -> int:

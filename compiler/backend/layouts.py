@@ -1,13 +1,57 @@
 """Where each channel of each tensor lies in its words."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.backend.lower_graph import selection
-from arrayloom.compiler.backend.steps import Convolution, Network, Step, Taps
-from arrayloom.isa.layout import Layout
+from arrayloom.compiler.backend.operations import Convolution, Taps, selection
+from arrayloom.compiler.backend.steps import Network, Step
+from arrayloom.isa.layout import Layout, Packing
+
+
+def pack_inputs(network: Network, size: int) -> None:
+    """Gives every input that only one convolution reads the layout in which that takes the fewest tiles."""
+    uses = Counter(name for step in network.steps for name in network.reads(step))
+    uses.update(network.kept())
+    given = {port.tensor for port in network.inputs}
+    for index, step in enumerate(network.steps):
+        if step.x in given and uses[step.x] == 1 and isinstance(step.operation, Convolution):
+            packed = _pack(network, step, step.operation, size)
+            if packed is not None:
+                network.steps[index] = packed
+
+
+def _pack(network: Network, step: Step, operation: Convolution, size: int) -> Step | None:
+    """The step on packed words of several pixels; None where that would not take fewer tiles.
+
+    A word starts every ``step`` pixels and holds ``taps`` of them; the kernel's row then reads every ``skip``-th word.
+    """
+    (rows, columns), (stride_y, stride_x), taps = operation.taps.kernel, operation.taps.strides, operation.taps
+    channels, _, _ = network.shapes[step.x]
+    if operation.group > 1 or operation.selection or taps.dilations[1] != 1:
+        return None
+    held = min(size // channels, columns) if channels <= size else 1
+    skip = max(1, held // stride_x)
+    words = 1 if held == columns else -(-(columns - held) // (skip * stride_x)) + 1
+    if held < 2 or (words > 1 and skip * stride_x > held) or words >= columns:
+        return None
+    width = network.shapes[step.output][2] + (words - 1) * skip
+    network.packings[step.x] = Packing(held, stride_x, taps.origin[1], width, operation.padding)
+    packed = Taps((rows, words), (stride_y, 1), (taps.origin[0], 0), (taps.dilations[0], skip))
+    weight = _pack_weight(operation, held, skip * stride_x, words)
+    return replace(step, operation=replace(operation, taps=packed, weight=weight))
+
+
+def _pack_weight(operation: Convolution, held: int, distance: int, words: int) -> np.ndarray:
+    """[M, held * C, kh, words]: tap t of the row goes to the first word that holds it."""
+    outputs, channels, rows, columns = operation.weight.shape
+    packed = np.zeros((outputs, held, channels, rows, words), np.int16)
+    for tap in range(columns):
+        word = max(0, -(-(tap - held + 1) // distance))
+        packed[:, tap - word * distance, :, :, word] = operation.weight[:, :, :, tap]
+    return packed.reshape(outputs, held * channels, rows, words)
 
 
 def assign_layouts(network: Network, size: int) -> None:
@@ -42,12 +86,13 @@ def _place(network: Network, step: Step, size: int) -> Step:
     """Chooses the layout of what the step makes; returns the step that can write it."""
     channels, height, width = network.shapes[step.output]
     segments: tuple[tuple[int, int], ...] = ((0, channels),)
-    if step.x in network.gathers:
-        network.layouts[step.x] = _joined(network, step.x, network.gathers[step.x], size)
+    if step.x in network.virtual_concats:
+        network.layouts[step.x] = _joined(network, step.x, network.virtual_concats[step.x], size)
     if not step.on_array:
         segments = network.layouts[step.x].segments
-    if step.residual:
-        wanted = network.layouts[step.residual.tensor].segments
+    residual = step.epilogue.residual
+    if residual:
+        wanted = network.layouts[residual.tensor].segments
         if not step.on_array and wanted != segments:
             step = replace(step, operation=_relocation(channels))
         segments = wanted
@@ -68,7 +113,7 @@ def _join_parts(network: Network, size: int) -> None:
 
 
 def _joined(network: Network, name: str, parts: list[str], size: int) -> Layout:
-    """The layout of tensors one behind the other."""
+    """The layout of tensors one after the other."""
     _, height, width = network.shapes[name]
     segments: list[tuple[int, int]] = []
     for part, start in zip(parts, part_blocks(network, parts), strict=True):
@@ -77,7 +122,7 @@ def _joined(network: Network, name: str, parts: list[str], size: int) -> Layout:
 
 
 def part_blocks(network: Network, parts: list[str]) -> list[int]:
-    """The first block of each of several tensors one behind the other."""
+    """The first block of each of several tensors one after the other."""
     starts, total = [], 0
     for part in parts:
         starts.append(total)

@@ -1,28 +1,73 @@
-"""The rules of the device's network, checked between passes."""
+"""What the device can compute, found before anything is built; and the rules of its network, checked between passes."""
 
+from collections.abc import Iterator
+
+from arrayloom.compiler.backend.epilogue import HIGH, LOW
 from arrayloom.compiler.backend.layouts import allocation_root
+from arrayloom.compiler.backend.operations import Average, Maximum, Sum
 from arrayloom.compiler.backend.placement import Placement
-from arrayloom.compiler.backend.steps import HIGH, LOW, Average, Maximum, Network, Step, Sum
-from arrayloom.compiler.errors import GraphError
+from arrayloom.compiler.backend.steps import Network, Step
+from arrayloom.compiler.errors import GraphError, Unsupported, UnsupportedError
+from arrayloom.compiler.graph import AveragePool, Conv, Graph, MaxPool, Op, SumPool
 from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import Convolve
+
+REMEDY = "split the layer, or run it on the host"
+
+
+def require_supported(graph: Graph) -> None:
+    """Raises ``UnsupportedError`` with every operation whose extents do not fit an instruction."""
+    found = [entry for op in graph.ops for entry in _unsupported(graph, op)]
+    if found:
+        raise UnsupportedError(found)
+
+
+def _unsupported(graph: Graph, op: Op) -> Iterator[Unsupported]:
+    limits = {spec.name: spec.high for spec in Convolve.specs()}
+    for name, value, limit in _extents(graph, op):
+        if value > limits[limit]:
+            yield Unsupported(op.name, op.op_type, f"{name} = {value}", f"the device computes at most {limits[limit]}",
+                              REMEDY)
+
+
+def _extents(graph: Graph, op: Op) -> Iterator[tuple[str, int, str]]:
+    """(what, value, the field of an instruction that holds it)."""
+    for tensor in (graph.tensors[name] for name in (*op.inputs, op.output)):
+        yield f"height of {tensor.name}", tensor.shape[1], "height"
+        yield f"width of {tensor.name}", tensor.shape[2], "width"
+    if isinstance(op, Conv | MaxPool | AveragePool):
+        yield "kernel height", op.kernel[0], "taps_y"
+        yield "kernel width", op.kernel[1], "taps_x"
+        yield "strides", max(op.strides), "stride_y"
+    if isinstance(op, Conv | MaxPool):
+        yield "dilations", max(op.dilations), "dilation_y"
+    if isinstance(op, SumPool):
+        yield "kernel height", graph.tensors[op.x].shape[1], "taps_y"
+        yield "kernel width", graph.tensors[op.x].shape[2], "taps_x"
 
 
 def check_network(network: Network) -> None:
-    """Raises ``GraphError`` where a step reads what is not made before, or its tail is not one of the POST unit's."""
+    """Raises ``GraphError`` where a step reads what is not made before, or its epilogue is not one that
+    the POST unit has."""
     made = {port.tensor for port in network.inputs}
     for step in network.steps:
         for name in network.reads(step):
             _require(_is_made(network, name, made), step, f"reads '{name}' before it is made")
         _require(step.output not in made, step, "makes a tensor a second time")
-        _require(LOW <= step.low <= step.high <= HIGH, step, f"clamps to {step.low}..{step.high}")
-        pools = isinstance(step.operation, Average | Maximum | Sum)
-        _require(not (pools and step.residual), step, "adds a residual to a pool")
-        rows = 1 if step.table is None else len(step.table)
-        _require(rows in (1, network.shapes[step.output][0]), step, f"has a table of {rows} rows")
+        _check_epilogue(network, step)
         made.add(step.output)
     for name in network.kept():
         if not _is_made(network, name, made):
             raise GraphError(f"tensor '{name}' leaves the device and is not made")
+
+
+def _check_epilogue(network: Network, step: Step) -> None:
+    epilogue = step.epilogue
+    _require(LOW <= epilogue.low <= epilogue.high <= HIGH, step, f"clamps to {epilogue.low}..{epilogue.high}")
+    pools = isinstance(step.operation, Average | Maximum | Sum)
+    _require(not (pools and epilogue.residual), step, "adds a residual to a pool")
+    rows = 1 if epilogue.lookup_table is None else len(epilogue.lookup_table)
+    _require(rows in (1, network.shapes[step.output][0]), step, f"has a lookup table of {rows} rows")
 
 
 def check_layouts(network: Network) -> None:
@@ -31,9 +76,10 @@ def check_layouts(network: Network) -> None:
         output = network.layouts[step.output].segments
         if not step.on_array:
             _require(network.layouts[step.x].segments == output, step, f"moves channels of '{step.x}'")
-        if step.residual:
-            same = network.layouts[step.residual.tensor].segments == output
-            _require(same, step, f"moves channels of '{step.residual.tensor}'")
+        residual = step.epilogue.residual
+        if residual:
+            same = network.layouts[residual.tensor].segments == output
+            _require(same, step, f"moves channels of '{residual.tensor}'")
 
 
 def check_placement(network: Network, placement: Placement, config: Config) -> None:
@@ -41,8 +87,8 @@ def check_placement(network: Network, placement: Placement, config: Config) -> N
     for index, group in enumerate(placement.groups):
         for step in (network.steps[number] for number in group.steps):
             for name in (*network.reads(step), step.output):
-                outer = allocation_root(network, name)[0]
-                placed = outer in placement.chip or (outer in placement.memory and index in placement.scratch_buffers)
+                root = allocation_root(network, name)[0]
+                placed = root in placement.chip or (root in placement.memory and index in placement.scratch_buffers)
                 _require(placed, step, f"uses '{name}', which has no place")
     for name, base in placement.chip.items():
         if base + network.layouts[name].words > config.activation_words:

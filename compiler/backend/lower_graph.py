@@ -1,31 +1,29 @@
 """From the integer graph to steps in the signed domain, one operation a step; fusion comes later."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.add import add_constants, product_constants
+from arrayloom.compiler.backend.epilogue import Epilogue, LookupTable, Residual, is_identity, signed_lookup_table
 from arrayloom.compiler.backend.features import find_features
-from arrayloom.compiler.backend.places import straight
-from arrayloom.compiler.backend.steps import (
+from arrayloom.compiler.backend.operations import (
     Average,
     Convolution,
     Copy,
     Maximum,
-    Network,
     Operation,
     Rearrangement,
-    Residual,
-    Step,
     Sum,
-    Table,
     Taps,
+    selection,
+    straight,
 )
-from arrayloom.compiler.backend.tables import is_identity, signed_table
-from arrayloom.compiler.backend.virtual_concat import gathered
+from arrayloom.compiler.backend.steps import Network, Step
+from arrayloom.compiler.backend.virtual_concat import find_virtual_concats
 from arrayloom.compiler.graph import (
     Add,
     AveragePool,
@@ -66,16 +64,21 @@ class Builder:
             shapes={name: tensor.shape for name, tensor in graph.tensors.items()},
             dtypes={name: tensor.dtype.name for name, tensor in graph.tensors.items()},
             inputs=graph.inputs, outputs=graph.outputs, features=find_features(graph))
-        self.gathered = gathered(graph, {port.tensor for port in graph.outputs} | {self.network.features or ""})
+        kept = {port.tensor for port in graph.outputs} | {self.network.features or ""}
+        self.virtual_concats = find_virtual_concats(graph, kept)
 
     def shift(self, name: str) -> int:
         """What is taken from a tensor's raw bytes to make them signed."""
         return 128 if self.graph.tensors[name].dtype == np.uint8 else 0
 
-    def step(self, operation: Operation, x: str, output: str, **more: Any) -> None:
-        """Appends a step whose result is the graph's tensor ``output``, or one of ours with its shape set before."""
-        step = Step(operation, self.network.root(x), output, (self.index,), **more)
-        self.network.steps.append(step.traced(output) if output in self.graph.tensors else step)
+    def step(self, operation: Operation, x: str, output: str, epilogue: Epilogue | None = None,
+             sources: tuple[int, ...] = ()) -> None:
+        """Appends a step whose result is the graph's tensor ``output``, or one of ours with its shape set before.
+
+        ``sources``: operations that it stands for, besides the one at hand.
+        """
+        step = Step(operation, self.network.root(x), output, (*sources, self.index), epilogue or Epilogue())
+        self.network.steps.append(step.shown_as(output) if output in self.graph.tensors else step)
 
     def intermediate(self, name: str, shape: tuple[int, int, int]) -> str:
         """The name of a tensor that the graph does not have."""
@@ -84,9 +87,9 @@ class Builder:
         self.network.shapes[name] = shape
         return name
 
-    def table(self, table: NDArray[Any], x: str) -> Table | None:
-        """A raw table over the bytes of ``x`` in the signed domain; None where it changes nothing."""
-        signed = signed_table(table, self.graph.tensors[x].dtype)
+    def lookup_table(self, table: NDArray[Any], x: str) -> LookupTable | None:
+        """A raw lookup table over the bytes of ``x`` in the signed domain; None where it changes nothing."""
+        signed = signed_lookup_table(table, self.graph.tensors[x].dtype)
         return None if is_identity(signed) else signed
 
 
@@ -103,13 +106,13 @@ def _conv(builder: Builder, op: Conv) -> None:
 def _add(builder: Builder, op: Add) -> None:
     constants = add_constants(op, builder.shift(op.output) != 0)
     residual = Residual(builder.network.root(op.b), swap=False, constants=constants)
-    builder.step(Copy(), op.a, op.output, residual=residual)
+    builder.step(Copy(), op.a, op.output, Epilogue(residual=residual))
 
 
 def _mul(builder: Builder, op: Mul) -> None:
     constants = product_constants(op, builder.shift(op.output) != 0)
     residual = Residual(builder.network.root(op.b), swap=False, constants=constants)
-    builder.step(Copy(), op.a, op.output, residual=residual)
+    builder.step(Copy(), op.a, op.output, Epilogue(residual=residual))
 
 
 def _max_pool(builder: Builder, op: MaxPool) -> None:
@@ -136,38 +139,38 @@ def _average_pool(builder: Builder, op: AveragePool) -> None:
 def _concat(builder: Builder, op: Concat) -> None:
     """Parts whose bytes do not change are stored in their place at once; the others are copied there."""
     network = builder.network
-    if op.output in builder.gathered:
+    if op.output in builder.virtual_concats:
         return
     given = {network.root(port.tensor) for port in network.inputs}
     members: list[str] = []
     for position, name in enumerate(op.xs):
         x = network.root(name)
-        table = builder.table(op.tables[position:position + 1], x)
+        table = builder.lookup_table(op.tables[position:position + 1], x)
         part = x
         if table is not None or x in network.parts or x in given:
             part = builder.intermediate(f"{op.output}#{position}", network.shapes[x])
-            builder.step(Copy(), x, part, table=table)
+            builder.step(Copy(), x, part, Epilogue(lookup_table=table))
         network.parts[part] = (op.output, position)
         members.append(part)
     network.concats[op.output] = members
 
 
 def _lookup(builder: Builder, op: Lookup) -> None:
-    """A copy through the table; of a concatenation that is not stored, part by part through what both tables make."""
-    if op.x in builder.gathered:
-        parts = builder.gathered[op.x]
-        table = parts.through(signed_table(op.table, builder.graph.tensors[op.x].dtype))
-        name = builder.intermediate(f"{op.output}#gathered", builder.network.shapes[op.x])
-        builder.network.gathers[name] = [builder.network.root(part.tensor) for part in parts.parts]
-        builder.step(Copy(), name, op.output, table=None if is_identity(table) else table)
-        builder.network.steps[-1] = replace(builder.network.steps[-1], sources=(*parts.sources, builder.index))
+    """A copy through the lookup table; of a virtual concatenation, part by part through what both tables make."""
+    concat = builder.virtual_concats.get(op.x)
+    if concat is None:
+        builder.step(Copy(), op.x, op.output, Epilogue(lookup_table=builder.lookup_table(op.table, op.x)))
         return
-    builder.step(Copy(), op.x, op.output, table=builder.table(op.table, op.x))
+    table = concat.through(signed_lookup_table(op.table, builder.graph.tensors[op.x].dtype))
+    name = builder.intermediate(f"{op.output}#concat", builder.network.shapes[op.x])
+    builder.network.virtual_concats[name] = [builder.network.root(part.tensor) for part in concat.parts]
+    epilogue = Epilogue(lookup_table=None if is_identity(table) else table)
+    builder.step(Copy(), name, op.output, epilogue, concat.sources)
 
 
 def _clamp(builder: Builder, op: Clamp) -> None:
     shift = builder.shift(op.x)
-    builder.step(Copy(), op.x, op.output, low=op.lo - shift, high=op.hi - shift)
+    builder.step(Copy(), op.x, op.output, Epilogue(op.lo - shift, op.hi - shift))
 
 
 def _view(builder: Builder, op: View) -> None:
@@ -175,22 +178,22 @@ def _view(builder: Builder, op: View) -> None:
 
 
 def _move(builder: Builder, op: Move) -> None:
-    """A selection on the array. What lies outside x must come out of the table as the fill value: where no byte of x
-    could stand for it, the table goes first, in a step of its own."""
+    """A selection on the array. What lies outside x must come out of the lookup table as the fill value: where no byte of
+    x could stand for it, the lookup table goes first, in a step of its own."""
     fill = int(to_signed(np.array([op.fill]).astype(builder.graph.tensors[op.output].dtype))[0])
-    table = builder.table(op.table, op.x)
+    table = builder.lookup_table(op.table, op.x)
     source = op.x
     fills = bool(min(op.channels.min(), op.rows.min(), op.columns.min()) < 0)
     if table is not None and fills and not (table == fill).all(axis=0).any():
         source = builder.intermediate(f"{op.output}#table", builder.network.shapes[builder.network.root(op.x)])
-        builder.step(Copy(), op.x, source, table=table)
+        builder.step(Copy(), op.x, source, Epilogue(lookup_table=table))
         table = None
     padding = _stand_in(table, fill) if fills else 0
-    builder.step(_selection(builder, op, padding), source, op.output, table=table)
+    builder.step(_selection(builder, op, padding), source, op.output, Epilogue(lookup_table=table))
 
 
-def _stand_in(table: Table | None, fill: int) -> int:
-    """The byte that the table iterations into ``fill``."""
+def _stand_in(table: LookupTable | None, fill: int) -> int:
+    """The byte that becomes ``fill`` in the lookup table."""
     return fill if table is None else int(np.flatnonzero((table == fill).all(axis=0))[0]) - 128
 
 
@@ -203,16 +206,6 @@ def _selection(builder: Builder, op: Move, padding: int) -> Convolution:
     chosen = selection(op.channels, channels, Taps(), padding)
     return Rearrangement(**{f.name: getattr(chosen, f.name) for f in fields(chosen)}, rows=op.rows, columns=op.columns,
                          swapped=op.swapped)
-
-
-def selection(chosen: NDArray[np.integer], channels: int, taps: Taps, padding: int = 0) -> Convolution:
-    """The convolution that puts channel ``chosen[c]`` of x into channel c, and ``padding`` where that is -1."""
-    weight = np.zeros((len(chosen), channels, 1, 1), np.int16)
-    present = np.flatnonzero(chosen >= 0)
-    weight[present, chosen[present]] = 1
-    bias = np.where(chosen < 0, padding, 0).astype(np.int32)
-    return Convolution(taps, weight=weight, bias=bias, scale=np.ones(len(chosen), np.float32), padding=padding,
-                       zero_point=0, selection=True)
 
 
 LOWERINGS: dict[type[Op], Callable[[Builder, Any], None]] = {

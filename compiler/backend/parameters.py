@@ -1,12 +1,16 @@
-"""Entries of the parameter FIFO: biases with scales, or the thresholds of an average."""
+"""Entries of the parameter FIFO: biases with scales, or the thresholds that turn the ordered float32 sum of an average
+pool into its byte."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.isa.arithmetic import encode_scale
+from arrayloom.compiler.backend.operations import Average
+from arrayloom.isa.arithmetic import SIGNIFICANT, encode_scale, split_float
 from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import THRESHOLDS
 
 ENTRY_BYTES_PER_LANE = 8
+LARGEST_TERM = 255 << SIGNIFICANT
 
 
 def channel_entries(bias: NDArray[np.int32], scale: NDArray[np.float32], slots: NDArray[np.int64], blocks: int,
@@ -36,3 +40,36 @@ def threshold_entries(thresholds: NDArray[np.int64], config: Config) -> NDArray[
 def _interleave(words: NDArray[np.uint32], lanes: int) -> NDArray[np.uint8]:
     entries = words.reshape(2, -1, lanes).transpose(1, 0, 2)
     return np.ascontiguousarray(entries).view(np.uint8).ravel()
+
+
+def multiplier(operation: Average) -> int:
+    """The 24-bit integer in whose last place the sum is counted."""
+    return split_float(float(operation.x_scale))[0]
+
+
+def thresholds(operation: Average, count: int) -> NDArray[np.int64]:
+    """int64[256]: entry i is the least sum, in units of the scale's last place, that gives -128 + i.
+
+    ``count``: elements that the average divides by. The result grows with the sum, so each threshold is found by
+    bisection, all of them at once.
+    """
+    limit = operation.taps.kernel[0] * operation.taps.kernel[1] * LARGEST_TERM
+    low = np.full(THRESHOLDS, -limit, np.int64)
+    high = np.full(THRESHOLDS, limit + 1, np.int64)
+    wanted = np.arange(THRESHOLDS) - 128
+    while (low < high).any():
+        middle = (low + high) >> 1
+        reached = _result(operation, middle, count) >= wanted
+        high = np.where(reached, middle, high)
+        low = np.where(reached, low, np.minimum(middle + 1, high))
+    return low
+
+
+def _result(operation: Average, total: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The signed byte, not clamped, for sums in units of the scale's last place."""
+    exponent = split_float(float(operation.x_scale))[1]
+    value = np.ldexp(total.astype(np.float64), exponent).astype(np.float32)
+    shift = 128 if operation.unsigned else 0
+    zero = np.float32(operation.y_zero + shift)
+    shifted = value / np.float32(count) / operation.y_scale + zero
+    return np.rint(np.clip(shifted, -1000, 1000)).astype(np.int64) - shift

@@ -4,20 +4,53 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from arrayloom.compiler.backend.groups import Group, form_groups
 from arrayloom.compiler.backend.layouts import allocation_root
+from arrayloom.compiler.backend.operations import Average
 from arrayloom.compiler.backend.row_tiles import RowTiles, largest_row_tiles, smallest_row_tiles
-from arrayloom.compiler.backend.steps import Network
+from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.isa.config import Config
+
+
+@dataclass(frozen=True)
+class Group:
+    """``lead``, with the index of each step in the network; ``followers`` are written along with it, in pieces."""
+
+    lead: int
+    followers: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return (self.lead, *self.followers)
+
+
+def form_groups(network: Network, spilled: set[str]) -> list[Group]:
+    """All steps in order; tensors in ``spilled`` have no place on chip, and steps that touch them stand alone."""
+    groups: list[Group] = []
+    for index, step in enumerate(network.steps):
+        if groups and _may_follow(network, groups[-1], step, spilled):
+            groups[-1] = Group(groups[-1].lead, (*groups[-1].followers, index))
+        else:
+            groups.append(Group(index))
+    return groups
+
+
+def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
+    """Parameters and lookup tables are FIFOs: thresholds that stay at the head, or a second table, would be in the way."""
+    if step.on_array or not network.steps[group.lead].on_array or isinstance(step.operation, Average):
+        return False
+    if step.epilogue.lookup_table is not None and any(
+            network.steps[index].epilogue.lookup_table is not None for index in group.steps):
+        return False
+    return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))
 
 
 @dataclass
 class Placement:
     """Where everything lies.
 
-    ``chip``: first word of each tensor with a place on chip; ``scratch_buffers``: first word of the buffer of each group
-    that needs one, with the row tiles that fit it; ``memory``: first word in the data section of each tensor that is
-    there.
+    ``chip``: first word of each tensor with a place on chip; ``scratch_buffers``: first word of the scratch buffer of
+    each group that needs one, with the row tiles that fit it; ``memory``: first word in the data section of each tensor
+    that is there; ``inputs``: the tensors that the host writes.
     """
 
     groups: list[Group]
@@ -32,38 +65,38 @@ class Placement:
         name = network.root(name)
         if name in self.memory:
             return self.memory[name]
-        outer, block = allocation_root(network, name)
-        return self.memory[outer] + block * network.layouts[name].plane
+        root, block = allocation_root(network, name)
+        return self.memory[root] + block * network.layouts[name].plane
 
 
 @dataclass(frozen=True)
-class _Tenant:
-    """Words needed on chip from group ``first`` to group ``last``; an scratch buffer's name is its group's number."""
+class _Claim:
+    """Words claimed on chip from group ``first`` to group ``last``; the name of a scratch buffer is its group's number."""
 
     name: str | int
     words: int
     first: int
     last: int
 
-    def meets(self, other: "_Tenant") -> bool:
+    def meets(self, other: "_Claim") -> bool:
         return self.first <= other.last and other.first <= self.last
 
 
 def place(network: Network, config: Config) -> Placement:
     """Places every tensor, spilling as few as possible.
 
-    Raises ``CompileError`` naming the node when even one row of its tensors does not fit.
+    Raises ``CompileError`` naming the layer when even one row of its tensors does not fit.
     """
     spilled: set[str] = set()
     inputs = {network.root(port.tensor) for port in network.inputs}
     while True:
         groups = form_groups(network, spilled)
-        scratch_buffers = _smallest_arenas(network, groups, spilled, config)
-        tenants = scratch_buffers + sorted(_tensors(network, groups, spilled), key=lambda tenant: -tenant.words)
-        placed, failed = _first_fit(tenants, config.activation_words)
+        scratch_buffers = _smallest_scratch_buffers(network, groups, spilled, config)
+        claims = scratch_buffers + sorted(_tensors(network, groups, spilled), key=lambda claim: -claim.words)
+        placed, failed = _first_fit(claims, config.activation_words)
         if failed is None:
             break
-        spilled.add(_victim(failed, tenants, inputs))
+        spilled.add(_victim(failed, claims, inputs))
     placement = Placement(groups, inputs=inputs)
     placement.chip = {str(t.name): base for t, base in placed if isinstance(t.name, str)}
     for scratch in scratch_buffers:
@@ -75,67 +108,68 @@ def place(network: Network, config: Config) -> Placement:
     return placement
 
 
-def _victim(failed: _Tenant, tenants: list[_Tenant], inputs: set[str]) -> str:
+def _victim(failed: _Claim, claims: list[_Claim], inputs: set[str]) -> str:
     """What to spill when a tensor finds no place: an input that is there at the time, since that comes from memory
     anyway, else the tensor itself, which is the smallest of those placed so far."""
-    given = [tenant for tenant in tenants if tenant.name in inputs and tenant.meets(failed)]
+    given = [claim for claim in claims if claim.name in inputs and claim.meets(failed)]
     return str((given or [failed])[0].name)
 
 
-def _smallest_arenas(network: Network, groups: list[Group], spilled: set[str], config: Config) -> list[_Tenant]:
-    tenants = []
+def _smallest_scratch_buffers(network: Network, groups: list[Group], spilled: set[str], config: Config) -> list[_Claim]:
+    """What every group with a spilled tensor needs at least."""
+    claims = []
     for index, group in enumerate(groups):
         row_tiles = smallest_row_tiles(network, network.steps[group.lead], spilled, config)
         if row_tiles is not None:
-            tenants.append(_Tenant(index, row_tiles.words, index, index))
-    return tenants
+            claims.append(_Claim(index, row_tiles.words, index, index))
+    return claims
 
 
-def _tensors(network: Network, groups: list[Group], spilled: set[str]) -> Iterable[_Tenant]:
+def _tensors(network: Network, groups: list[Group], spilled: set[str]) -> Iterable[_Claim]:
     """Every stored tensor with the groups that touch it."""
     touched: dict[str, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         for step in (network.steps[i] for i in group.steps):
             for name in (*network.reads(step), step.output):
                 touched[allocation_root(network, name)[0]].append(index)
-    return [_Tenant(name, network.layouts[name].words, min(at), max(at))
+    return [_Claim(name, network.layouts[name].words, min(at), max(at))
             for name, at in touched.items() if name not in spilled]
 
 
-def _first_fit(tenants: list[_Tenant], words: int) -> tuple[list[tuple[_Tenant, int]], _Tenant | None]:
-    """Each tenant at the lowest free address, in the order given; or the first that finds none."""
-    placed: list[tuple[_Tenant, int]] = []
-    for tenant in tenants:
-        base = next((low for low, high in _gaps(tenant, placed, words) if high - low >= tenant.words), None)
+def _first_fit(claims: list[_Claim], words: int) -> tuple[list[tuple[_Claim, int]], _Claim | None]:
+    """Each claim at the lowest free address, in the order given; or the first that finds none."""
+    placed: list[tuple[_Claim, int]] = []
+    for claim in claims:
+        base = next((low for low, high in _gaps(claim, placed, words) if high - low >= claim.words), None)
         if base is None:
-            return placed, tenant
-        placed.append((tenant, base))
+            return placed, claim
+        placed.append((claim, base))
     return placed, None
 
 
-def _gaps(tenant: _Tenant, placed: list[tuple[_Tenant, int]], words: int) -> list[tuple[int, int]]:
-    """Free addresses [low, high) while ``tenant`` is there."""
+def _gaps(claim: _Claim, placed: list[tuple[_Claim, int]], words: int) -> list[tuple[int, int]]:
+    """Free addresses [low, high) while ``claim`` is there."""
     gaps, low = [], 0
-    for start, end in sorted((base, base + other.words) for other, base in placed if other.meets(tenant)):
+    for start, end in sorted((base, base + other.words) for other, base in placed if other.meets(claim)):
         gaps.append((low, start))
         low = max(low, end)
     return [*gaps, (low, words)]
 
 
-def _largest_gap(scratch: _Tenant, placed: list[tuple[_Tenant, int]], words: int) -> tuple[int, int]:
-    """Base and length of the largest free piece around in the scratch buffer's group, its own place included."""
-    others = [(tenant, base) for tenant, base in placed if tenant is not scratch]
+def _largest_gap(scratch: _Claim, placed: list[tuple[_Claim, int]], words: int) -> tuple[int, int]:
+    """Base and length of the largest free piece around the scratch buffer while its group runs, its own place included."""
+    others = [(claim, base) for claim, base in placed if claim is not scratch]
     low, high = max(_gaps(scratch, others, words), key=lambda gap: gap[1] - gap[0])
     return low, high - low
 
 
 def _place_in_memory(network: Network, placement: Placement, spilled: set[str]) -> None:
-    """Inputs, what is spilled, and what leaves the device, one behind the other."""
+    """Inputs, what is spilled, and what leaves the device, one after the other."""
     names = [network.root(port.tensor) for port in network.inputs]
     names += [network.root(port.tensor) for port in network.outputs]
     names += [network.features] if network.features else []
-    outer = [allocation_root(network, name)[0] for name in names]
-    places = [whole if whole in spilled else name for name, whole in zip(names, outer, strict=True)]
+    roots = [allocation_root(network, name)[0] for name in names]
+    places = [root if root in spilled else name for name, root in zip(names, roots, strict=True)]
     for name in dict.fromkeys([*places, *sorted(spilled)]):
         placement.memory[name] = placement.memory_words
         placement.memory_words += network.layouts[name].words

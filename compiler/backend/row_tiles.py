@@ -1,4 +1,5 @@
-"""RowTiles of rows in which a step passes through scratch memory when its tensors do not fit on chip."""
+"""How a step's output is cut: into row tiles that pass through a scratch buffer where its tensors do not fit on chip, and
+into regions that an accumulator bank holds."""
 
 import itertools
 from collections.abc import Iterator
@@ -6,7 +7,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from arrayloom.compiler.backend.layouts import allocation_root
-from arrayloom.compiler.backend.regions import rows_per_region
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.compiler.errors import CompileError
 from arrayloom.isa.config import Config
@@ -24,10 +24,11 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class RowTiles:
-    """RowTiles of ``rows`` output rows; each spilled tensor has ``buffers`` buffers of so many words.
+    """Row tiles of at most ``rows`` output rows, and the scratch buffer that they pass through.
 
-    A step of the POST unit alone goes block by block, one on the array takes all blocks at once; where not even one row
-    of them fits, its source streams through the buffers, ``held`` blocks at a time, for every piece anew.
+    ``sizes``: words in a buffer of each spilled tensor, which has ``buffers`` of them. A step of the POST unit alone goes
+    block by block, one on the array takes all blocks at once; where not even one row of them fits, its source streams
+    through the buffers, ``held`` blocks at a time, for every piece anew.
     """
 
     rows: int
@@ -37,16 +38,17 @@ class RowTiles:
 
     @property
     def words(self) -> int:
+        """Words in the scratch buffer."""
         return self.buffers * sum(self.sizes.values())
 
     def offset(self, role: Role, iteration: int) -> int:
-        """Where in the scratch buffer the buffer of a tensor lies in row tile number ``iteration``."""
+        """Where in the scratch buffer a tensor's buffer for that iteration lies."""
         earlier = itertools.takewhile(lambda other: other is not role, self.sizes)
         return self.buffers * sum(self.sizes[other] for other in earlier) + iteration % self.buffers * self.sizes[role]
 
 
 def smallest_row_tiles(network: Network, step: Step, spilled: set[str], config: Config) -> RowTiles | None:
-    """RowTiles that leave most of the memory to others; None for a step with nothing spilled.
+    """Row tiles that leave most of the scratchpad to others; None for a step with nothing spilled.
 
     Raises ``CompileError`` naming the step when not even single rows fit.
     """
@@ -76,7 +78,7 @@ def _most_needed(network: Network) -> int:
 
 
 def _streamed(network: Network, step: Step, spilled: set[str], words: int, smallest: bool) -> RowTiles | None:
-    """RowTiles of one row whose source streams, in as few parts as fit or in as many as there can be; None where even
+    """Row tiles of one row whose source streams, in as few parts as fit or in as many as there can be; None where even
     single blocks do not fit, or where the source is not in memory."""
     if not step.on_array or not _is_spilled(network, step.x, spilled):
         return None
@@ -87,7 +89,7 @@ def _streamed(network: Network, step: Step, spilled: set[str], words: int, small
 
 
 def largest_row_tiles(network: Network, step: Step, spilled: set[str], words: int) -> RowTiles:
-    """The highest row_tiles that fit ``words`` words, with two buffers where that is possible."""
+    """The highest row tiles that fit ``words`` words, with two buffers where that is possible."""
     height = network.layouts[step.output].height
     whole = _row_tiles(network, step, spilled, height, 1)
     if whole.words <= words and step.on_array:
@@ -106,9 +108,9 @@ def largest_row_tiles(network: Network, step: Step, spilled: set[str], words: in
 
 
 def cut_row_tiles(height: int, rows: int, head: int) -> Iterator[tuple[int, int]]:
-    """[first, last) of row_tiles of at most ``rows`` rows: the first of ``head`` rows, each next one up to twice as high.
+    """[first, last) of row tiles of at most ``rows`` rows: the first of ``head`` rows, each next one up to twice as high.
 
-    So work starts early, and each row tile is there before the one ahead of it is done.
+    So work starts early, and each row tile is loaded before the one ahead of it is done.
     """
     first, step = 0, head
     while first < height:
@@ -119,8 +121,8 @@ def cut_row_tiles(height: int, rows: int, head: int) -> Iterator[tuple[int, int]
 
 def tensors(step: Step) -> dict[Role, str]:
     """The tensors that a step touches."""
-    found = {Role.X: step.x, Role.Y: step.output}
-    return found | ({Role.RESIDUAL: step.residual.tensor} if step.residual else {})
+    found, residual = {Role.X: step.x, Role.Y: step.output}, step.epilogue.residual
+    return found | ({Role.RESIDUAL: residual.tensor} if residual else {})
 
 
 def _row_tiles(network: Network, step: Step, spilled: set[str], rows: int, buffers: int, held: int = 0) -> RowTiles:
@@ -138,3 +140,41 @@ def _row_tiles(network: Network, step: Step, spilled: set[str], rows: int, buffe
 
 def _is_spilled(network: Network, name: str, spilled: set[str]) -> bool:
     return any(allocation_root(network, member)[0] in spilled for member in network.members(name))
+
+
+@dataclass(frozen=True)
+class Region:
+    """Rows [y, y + height), columns [x, x + width); ``closes_rows``: the last region of these rows."""
+
+    y: int
+    x: int
+    height: int
+    width: int
+    closes_rows: bool
+
+    @property
+    def pixels(self) -> int:
+        return self.height * self.width
+
+
+def cut_regions(first: int, last: int, width: int, depth: int) -> Iterator[Region]:
+    """Even regions of at most ``depth`` pixels that cover rows [first, last): whole rows where one fits, because what
+    reads them then starts earliest, else the fewest columns."""
+    columns = -(-width // depth)
+    rows = -(-(last - first) // rows_per_region(width, depth))
+    for y, height in _even(first, last, rows):
+        for x, part in _even(0, width, columns):
+            yield Region(y, x, height, part, x + part == width)
+
+
+def rows_per_region(width: int, depth: int) -> int:
+    """Whole rows that a region holds, at least one."""
+    return max(1, depth // width)
+
+
+def _even(first: int, last: int, count: int) -> Iterator[tuple[int, int]]:
+    """(start, length) of ``count`` pieces of [first, last) whose lengths differ by at most one."""
+    for index in range(count):
+        start = first + (last - first) * index // count
+        end = first + (last - first) * (index + 1) // count
+        yield start, end - start

@@ -1,14 +1,14 @@
-"""The program's instructions in order: group by group, iteration by iteration."""
+"""The program's instructions in order: group by group, in each the iterations of its lead."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.followers import Follower, Rows
-from arrayloom.compiler.backend.groups import Group
 from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.writer import Progress
+from arrayloom.compiler.backend.placement import Group
 from arrayloom.compiler.backend.tiling import TilingPlan
 from arrayloom.isa.instructions import End
 
@@ -17,47 +17,47 @@ def schedule(context: LoweringContext) -> None:
     """Writes the whole program."""
     finished = _last_writers(context)
     for index, group in enumerate(context.placement.groups):
-        _Section(context, group, index).write()
+        lead = context.of(group.lead)
+        _GroupWriter(lead, group, index).write()
         for name in sorted(context.network.kept()):
             if finished.get(allocation_root(context.network, name)[0]) == index:
-                area = context.area(name)
-                context.store(name, area, 0, area.blocks, 0, area.rows)
-    context.stream.add(End, {})
+                area = lead.area(name)
+                lead.store(name, area, 0, area.blocks, 0, area.rows)
+    context.add(End())
 
 
 def _last_writers(context: LoweringContext) -> dict[str, int]:
     """The last group that writes into each tensor with a place on chip."""
-    last = {}
+    last: dict[str, int] = {}
     for index, group in enumerate(context.placement.groups):
         for number in group.steps:
-            outer = allocation_root(context.network, context.network.steps[number].output)[0]
-            if outer in context.placement.chip:
-                last[outer] = index
+            root = allocation_root(context.network, context.network.steps[number].output)[0]
+            if root in context.placement.chip:
+                last[root] = index
     return last
 
 
-class _Section:
-    """The instructions of one group."""
+class _GroupWriter:
+    """Writes the instructions of one group; ``context``: that of its lead."""
 
     def __init__(self, context: LoweringContext, group: Group, index: int) -> None:
-        self.context, self.step = context, context.network.steps[group.lead]
-        context.stream.step = group.lead
-        self.plan = TilingPlan(context, self.step, *context.placement.scratch_buffers.get(index, ()))
-        self.rows = Rows(context)
+        self.step = context.step
+        self.plan = TilingPlan(context, *context.placement.scratch_buffers.get(index, ()))
+        self.rows = Rows(context.network)
         self.rows.open(self.step)
-        self.followers = [Follower(context, number, self.rows) for number in group.followers]
-        self.writer = writer_of(context, self.step)
+        self.followers = [Follower(context.of(number), self.rows) for number in group.followers]
+        self.writer = writer_of(context)
         self.slack = 0
 
     def write(self) -> None:
         _exhaust(self.plan.load(0))
         for iteration in self.plan.iterations:
             load = self.plan.load(iteration.number + 1)
-            room = Room()
+            spare = SpareWords()
             operands = self.plan.operands(iteration)
             for progress in self.writer.run(operands, iteration.blocks, iteration.first, iteration.last):
                 if self.plan.overlaps:
-                    room.use(load, progress)
+                    spare.use(load, progress)
                 self.rows.set(self.step.output, progress.block, progress.rows)
                 self._advance(progress)
             self.plan.store(iteration)
@@ -74,13 +74,13 @@ class _Section:
 
 
 @dataclass
-class Room:
-    """Words that the bus has room for beside the weights, while a row tile is computed."""
+class SpareWords:
+    """Words that the bus can transfer, besides the weights, while a row tile is computed."""
 
     words: int | None = None
 
     def use(self, load: Iterator[int], progress: Progress) -> None:
-        """Loads as much of the next row tile as there is room for; nothing during the first piece, so that a load which
+        """Loads as much of the next row tile as the bus can transfer; nothing during the first piece, so that a load which
         waits for its buffer does not hold up the weights of the second."""
         if self.words is None:
             self.words = 0

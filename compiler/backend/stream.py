@@ -1,56 +1,31 @@
-"""The program being written: instructions in order, with their dependencies resolved as they come."""
+"""The program being written: drafts of instructions in order, with their dependencies resolved as they come."""
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from arrayloom.compiler.backend.area import Span
-from arrayloom.compiler.backend.hazards import NEVER, HazardTracker, Indices
-from arrayloom.compiler.backend.tokens import Tokens
+from arrayloom.compiler.backend.dependencies import NEVER, HazardTracker, Indices, Tokens
+from arrayloom.compiler.backend.image import Section
+from arrayloom.compiler.backend.parameters import ENTRY_BYTES_PER_LANE
+from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit
-from arrayloom.isa.program import Stage
+from arrayloom.isa.instructions import LoadParameters, LoadWeights, PostInstruction
+from arrayloom.isa.program import Probe
 
 IN_FLIGHT = 4   # POST instructions that may still run when the array is done with its part of them
 
 
-class Section(Enum):
-    """What an address of memory counts from."""
-
-    CONSTANTS = "constants"
-    DATA = "data"
-
-
 @dataclass(frozen=True)
-class Address:
-    """A byte of memory before the memory map is known."""
+class Draft:
+    """An instruction without its tokens, for the step of that index.
 
-    section: Section
-    offset: int
+    ``section``: what its address is an offset in, None for an instruction that names no address in memory.
+    """
 
-
-@dataclass(frozen=True)
-class Mark:
-    """What a POST instruction shows of a tensor (``arrayloom.isa.program.Probe`` without the index)."""
-
-    tensor: str
-    stage: Stage
-    block: int
-    y: int
-    x: int
-
-
-@dataclass
-class Item:
-    """An instruction before its masks and addresses are final; ``step`` is the index of the step it belongs to."""
-
-    kind: type[Instruction]
-    fields: dict[str, Any]
+    instruction: Instruction
     step: int
-    marks: tuple[Mark, ...] = ()
-    wait: int = 0
-    signal: int = 0
+    section: Section | None = None
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,28 +40,32 @@ class Effects:
 
 @dataclass
 class Stream:
-    """Instructions in an order in which they may be executed one by one."""
+    """Drafts in an order in which their instructions may be executed one by one."""
 
     chip: HazardTracker
     memory: HazardTracker
-    items: list[Item] = field(default_factory=list)
-    step: int = 0
+    drafts: list[Draft] = field(default_factory=list)
     _tokens: Tokens = field(default_factory=Tokens)
     _recent: deque[int] = field(default_factory=lambda: deque([NEVER] * IN_FLIGHT, IN_FLIGHT))
 
-    def add(self, kind: type[Instruction], fields: dict[str, Any], effects: Effects | None = None, after: int = NEVER,
-            marks: Iterable[Mark] = ()) -> int:
+    def add(self, draft: Draft, effects: Effects | None = None, after: int = NEVER) -> int:
         """Appends an instruction and returns its index; ``after``: see ``Tokens.append``."""
         effects = effects or Effects()
-        index = len(self.items)
-        unit = kind.UNIT
+        index = len(self.drafts)
+        unit = draft.instruction.UNIT
         self._tokens.append(unit, self._needs(unit, effects) if unit is not None else {}, after)
         if unit is not None:
             self._note(unit, effects, index)
         if unit is Unit.POST:
             self._recent.append(index)
-        self.items.append(Item(kind, fields, self.step, tuple(marks)))
+        self.drafts.append(draft)
         return index
+
+    def release_lookup_table(self, index: int) -> None:
+        """Has the POST instruction at ``index``, the last that uses a lookup table, drop it."""
+        draft = self.drafts[index]
+        assert isinstance(draft.instruction, PostInstruction), draft
+        self.drafts[index] = replace(draft, instruction=replace(draft.instruction, release_table=1))
 
     def in_flight(self, span: Span) -> Indices:
         """int32[blocks]: for each block of a span, the POST instruction that last wrote it; ``NEVER`` where that will
@@ -96,11 +75,10 @@ class Stream:
         last[last <= settled] = NEVER
         return last
 
-    def finish(self) -> list[Item]:
-        """All instructions with their token masks."""
-        for item, wait, signal in zip(self.items, self._tokens.wait, self._tokens.signal, strict=True):
-            item.wait, item.signal = wait, signal
-        return self.items
+    def finish(self) -> list[Draft]:
+        """All drafts, their instructions with wait and signal masks."""
+        return [replace(draft, instruction=replace(draft.instruction, wait=wait, signal=signal))
+                for draft, wait, signal in zip(self.drafts, self._tokens.wait, self._tokens.signal, strict=True)]
 
     def _needs(self, unit: Unit, effects: Effects) -> dict[Unit, int]:
         found = [self.chip.before_read(span) for span in effects.reads]
@@ -122,3 +100,42 @@ class Stream:
             self.memory.note_read(unit, span, index)
         for span in effects.memory_writes:
             self.memory.note_write(unit, span, index)
+
+
+def coalesce(drafts: list[Draft], config: Config) -> list[Draft]:
+    """Joins loads of weights, and of parameters, that follow each other in their FIFO and in memory: fewer instructions
+    to fetch, longer bursts.
+
+    A joined load stays within a part of its FIFO, so that it can complete before anything after it has run.
+    """
+    kept: list[Draft] = []
+    latest: dict[type[Instruction], int] = {}
+    for draft in drafts:
+        kind = type(draft.instruction)
+        if kind in latest:
+            joined = _join(kept[latest[kind]], draft, config)
+            if joined is not None:
+                kept[latest[kind]] = joined
+                continue
+        if kind in (LoadWeights, LoadParameters):
+            latest[kind] = len(kept)
+        kept.append(draft)
+    return kept
+
+
+def _join(first: Draft, second: Draft, config: Config) -> Draft | None:
+    """One load for two of the same kind; None where the second does not continue the first, where the FIFO would hold
+    too little, or where another instruction waits for the second."""
+    one, two = first.instruction, second.instruction
+    if two.wait or two.signal or first.section is not second.section:
+        return None
+    if isinstance(one, LoadWeights) and isinstance(two, LoadWeights):
+        words = one.words + two.words
+        if two.address == one.address + one.words * config.size and words <= config.weight_words // 2:
+            return replace(first, instruction=replace(one, words=words))
+    if isinstance(one, LoadParameters) and isinstance(two, LoadParameters):
+        entries = one.entries + two.entries
+        end = one.address + one.entries * ENTRY_BYTES_PER_LANE * config.lanes
+        if two.address == end and entries <= config.parameter_entries // 4:
+            return replace(first, instruction=replace(one, entries=entries))
+    return None

@@ -1,4 +1,5 @@
-"""How a step passes over its tensors: at once where they have places on chip, else in iterations through scratch memory."""
+"""How a step passes over its tensors: at once where they have places on chip, else in iterations
+through a scratch buffer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +9,7 @@ from typing import NamedTuple
 from arrayloom.compiler.backend.area import Area, Streamed
 from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.layouts import allocation_root, member_of
-from arrayloom.compiler.backend.regions import rows_per_region
-from arrayloom.compiler.backend.row_tiles import BUFFERS, Role, RowTiles, cut_row_tiles, tensors
+from arrayloom.compiler.backend.row_tiles import BUFFERS, Role, RowTiles, cut_row_tiles, rows_per_region, tensors
 from arrayloom.compiler.backend.steps import Step
 
 SLICE = 512     # words, about, in which a row tile is loaded, so that weights get through in between
@@ -27,12 +27,16 @@ class TileIteration:
 
 @dataclass
 class TilingPlan:
-    """The iterations of a step; ``base`` and ``row_tiles`` of its scratch scratch buffer where it needs one."""
+    """The iterations of the context's step; where it needs a scratch buffer, that begins at word ``base`` and holds
+    ``row_tiles``."""
 
     context: LoweringContext
-    step: Step
     base: int = 0
     row_tiles: RowTiles | None = None
+
+    @property
+    def step(self) -> Step:
+        return self.context.step
 
     @cached_property
     def iterations(self) -> list[TileIteration]:
@@ -52,6 +56,7 @@ class TilingPlan:
         return self.row_tiles is not None and self.row_tiles.buffers == BUFFERS
 
     def operands(self, iteration: TileIteration) -> Operands:
+        """Where the step's tensors lie while the iteration is computed."""
         areas = {role: self._area(role, name, iteration) for role, name in tensors(self.step).items()}
         return Operands(areas[Role.X], areas[Role.Y], areas.get(Role.RESIDUAL))
 
@@ -68,7 +73,7 @@ class TilingPlan:
                     yield part.blocks * (part.last - part.first) * area.columns
 
     def store(self, iteration: TileIteration) -> None:
-        """Copies what an iteration made to memory."""
+        """Copies what an iteration computed to memory, where the output has no place on chip."""
         if self.row_tiles is not None and Role.Y in self.row_tiles.sizes:
             area = self._area(Role.Y, self.step.output, iteration)
             self.context.store(self.step.output, area, area.block, area.blocks, area.top, area.top + area.rows)

@@ -1,32 +1,32 @@
-"""Concatenations that need not be stored: where only tables read one, each of its parts goes through a table of its own."""
+"""Virtual concatenations, which need not be stored: where only lookup tables read one, each of its parts goes through a
+lookup table of its own."""
 
 from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 
-from arrayloom.compiler.backend.steps import Table
-from arrayloom.compiler.backend.tables import IDENTITY, compose, is_identity, signed_table
+from arrayloom.compiler.backend.epilogue import IDENTITY, LookupTable, compose, is_identity, signed_lookup_table
 from arrayloom.compiler.graph import Concat, Graph, Lookup, Op
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some channels of a concatenation: those of a tensor, through a table of one row."""
+    """Some channels of a concatenation: those of a tensor, through a lookup table of one row."""
 
     tensor: str
     channels: int
-    table: Table
+    table: LookupTable
 
 
 @dataclass(frozen=True)
-class Gathered:
+class VirtualConcat:
     """A concatenation that is not stored; ``sources``: indices of the operations it stands for."""
 
     parts: tuple[Part, ...]
     sources: tuple[int, ...]
 
-    def through(self, table: Table) -> Table:
+    def through(self, table: LookupTable) -> LookupTable:
         """[C, 256]: what ``table``, of one row or a row a channel, makes of each part's own bytes."""
         rows, first = [], 0
         for part in self.parts:
@@ -36,16 +36,16 @@ class Gathered:
         return np.concatenate(rows)
 
 
-def gathered(graph: Graph, kept: set[str]) -> dict[str, Gathered]:
-    """The concatenations that tables alone read, also through another such one; ``kept`` have to exist as such.
+def find_virtual_concats(graph: Graph, kept: set[str]) -> dict[str, VirtualConcat]:
+    """The concatenations that lookup tables alone read, also through another such one; ``kept`` have to exist as such.
 
     Those whose bytes do not change on the way in are left out: they are written in place, which costs nothing.
     """
     candidates = _read_by_tables(graph, kept)
-    found: dict[str, Gathered] = {}
+    found: dict[str, VirtualConcat] = {}
     for index, op in enumerate(graph.ops):
         if isinstance(op, Concat) and op.output in candidates:
-            result = _gather(graph, op, index, found)
+            result = _virtual_concat(graph, op, index, found)
             if len(result.sources) > 1 or not all(is_identity(part.table) for part in result.parts):
                 found[op.output] = result
     return found
@@ -64,13 +64,13 @@ def _read_by_tables(graph: Graph, kept: set[str]) -> set[str]:
     return found
 
 
-def _gather(graph: Graph, op: Concat, index: int, found: dict[str, Gathered]) -> Gathered:
+def _virtual_concat(graph: Graph, op: Concat, index: int, found: dict[str, VirtualConcat]) -> VirtualConcat:
     parts: list[Part] = []
     sources: list[int] = []
     for row, name in zip(op.tables, op.xs, strict=True):
         tensor = graph.tensors[name]
-        table = signed_table(row[np.newaxis], tensor.dtype)
-        inner = found.get(name, Gathered((Part(name, tensor.shape[0], IDENTITY),), ()))
+        table = signed_lookup_table(row[np.newaxis], tensor.dtype)
+        inner = found.get(name, VirtualConcat((Part(name, tensor.shape[0], IDENTITY),), ()))
         parts += [Part(part.tensor, part.channels, compose(part.table, table)) for part in inner.parts]
         sources += inner.sources
-    return Gathered(tuple(parts), (*dict.fromkeys(sources), index))
+    return VirtualConcat(tuple(parts), (*dict.fromkeys(sources), index))

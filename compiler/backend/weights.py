@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.backend.steps import Convolution
+from arrayloom.compiler.backend.operations import Convolution
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from arrayloom.compiler.cost.timing import (
     TOKEN_LATENCY,
 )
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fields import Instruction, Unit, units_in
 from arrayloom.isa.instructions import TABLE_WORDS
 
 ACCEPTED_AHEAD = {Unit.LOAD: 1, Unit.ARRAY: PLANS, Unit.POST: POST_IN_FLIGHT, Unit.STORE: 1}
@@ -43,9 +43,8 @@ class Queue:
         """Every effect of the instruction is visible: gives its tokens."""
         self.retired.post(time)
         self.ended.post(time)
-        for consumer in Unit:
-            if instruction.signal >> consumer & 1:
-                self.machine.queues[consumer].tokens[self.unit].post(time)
+        for consumer in units_in(instruction.signal):
+            self.machine.queues[consumer].tokens[self.unit].post(time)
 
     def issue(self) -> Process:
         """Hands instructions to the unit, in order, when it is ready and their tokens are there."""
@@ -62,11 +61,10 @@ class Queue:
     def _satisfied(self, instruction: Instruction, count: int) -> Process:
         """Since when the tokens are there that the instruction, ``count``-th of this unit, waits for."""
         time = yield from self.retired.reach(max(0, count + 1 - IN_FLIGHT))
-        for producer in Unit:
-            if instruction.wait >> producer & 1:
-                own = producer == self.unit
-                there = self.retired.reach(count) if own else self.tokens[producer].take()
-                time = max(time, (yield from there))
+        for producer in units_in(instruction.wait):
+            own = producer == self.unit
+            there = self.retired.reach(count) if own else self.tokens[producer].take()
+            time = max(time, (yield from there))
         return time
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from arrayloom.host.runtime.driver import Driver
 from arrayloom.host.runtime.progress import ProgressModel
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Unit, Units
+from arrayloom.isa.fields import Unit, units_in
 from arrayloom.isa.registers import ERROR_TEXT, TOKEN_BITS, Block, Cause, Register, StateWord, StatusWord
+from arrayloom.isa.tokens import NO_GIVER, token_givers
 
 MEANING = {
     Cause.IDLE: "idle",
@@ -31,6 +32,7 @@ class _Report:
     def __init__(self, driver: Driver) -> None:
         self.driver, self.read, self.program = driver, driver.read, driver.program
         self.model, self.instructions = ProgressModel(driver.program), list(driver.program)
+        self.givers = token_givers(self.instructions)
         self.retired = driver.retired()
 
     def lines(self, status: StatusWord) -> Iterator[str]:
@@ -58,23 +60,20 @@ class _Report:
         if state.missing and head < len(own):
             if state.in_flight:
                 yield f"    next {self._instruction(own[head])}"
-            for other in Unit:
-                if state.missing & Units(1 << other):
-                    yield f"    lacks {self._missing(unit, other)}"
+            for giver in units_in(state.missing):
+                yield f"    lacks {self._missing(unit, giver, own[head])}"
 
     def _tokens(self, unit: Unit) -> str:
         word, mask = self.read(Register.TOKENS + 4 * unit), (1 << TOKEN_BITS) - 1
         held = {other.name: word >> TOKEN_BITS * other & mask for other in Unit}
         return ", ".join(f"{count} of {name}" for name, count in held.items() if count) or "none"
 
-    def _missing(self, unit: Unit, giver: Unit) -> str:
-        """The token that an instruction lacks, and who would give it."""
+    def _missing(self, unit: Unit, giver: Unit, waiting: int) -> str:
+        """The token of ``giver`` that the instruction ``waiting`` lacks, and who would give it."""
         if giver is unit:
             return f"the end of {unit.name}'s own earlier instructions"
-        giving = (index for index in self.model.own[giver][self.retired[giver]:]
-                  if self.instructions[index].signal >> unit & 1)
-        index = next(giving, None)
-        if index is None:
+        index = int(self.givers[giver][waiting])
+        if index == NO_GIVER:
             return f"a token of {giver.name}, and no instruction of {giver.name} that is to come gives one"
         return f"a token of {giver.name}, which the end of {self._instruction(index)} gives"
 
@@ -85,9 +84,9 @@ class _Report:
 
 def _stores(driver: Driver, config: Config) -> Iterator[str]:
     read = driver.read
-    halves, bursts = read(Register.ACCUMULATOR_BANKS), read(Register.BURSTS)
+    banks, bursts = read(Register.ACCUMULATOR_BANKS), read(Register.BURSTS)
     yield (f"  weight FIFO: {read(Register.WEIGHTS_HELD)} of {config.weight_words} words; parameter FIFO: "
            f"{read(Register.PARAMETERS_HELD)} of {config.parameter_entries} entries; tables: "
            f"{read(Register.TABLES_HELD)} of {config.table_pages} pages")
-    yield f"  accumulator banks: {halves & 0xFF} of 2 in use, {halves >> 8 & 0xFF} full"
+    yield f"  accumulator banks: {banks & 0xFF} of 2 in use, {banks >> 8 & 0xFF} full"
     yield f"  bus: {bursts & 0xFF} bursts of reads and {bursts >> 8 & 0xFF} of writes under way"

@@ -43,13 +43,13 @@ class Capture:
 
     def tensor(self, program: Program, name: str) -> NDArray[Any] | None:
         """The [C, H, W] tensor of that name in the model's dtype, put together from its probes; None without probes."""
-        probes = [probe for probe in program.probes if probe.tensor == name]
+        probes = [(index, probe) for index, found in program.probes.items() for probe in found if probe.tensor == name]
         if not probes:
             return None
         layout = program.layouts[name]
         planes = np.zeros((layout.blocks, layout.height, layout.width, layout.size), np.int8)
-        for probe in probes:
-            piece = self.results[probe.instruction][probe.stage]
+        for index, probe in probes:
+            piece = self.results[index][probe.stage]
             planes[probe.block, probe.y:probe.y + piece.shape[0], probe.x:probe.x + piece.shape[1]] = piece
         return from_signed(layout.unpack(planes.view(np.uint8).ravel()), np.dtype(program.dtypes[name]))
 

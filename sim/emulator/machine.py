@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
-from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fields import Instruction, Unit, units_in
 
 ACCUMULATOR_BANKS = 2
 
@@ -43,18 +43,17 @@ class Machine:
         self.activations = np.zeros((self.config.activation_words, self.config.size), np.int8)
 
     def take_tokens(self, instruction: Instruction, unit: Unit) -> None:
-        for producer in Unit:
-            if instruction.wait >> producer & 1 and producer != unit:
+        for producer in units_in(instruction.wait):
+            if producer != unit:
                 if not self.tokens[unit, producer]:
                     raise EmulatorError(f"{unit.name} waits for a token of {producer.name} that none before has given")
                 self.tokens[unit, producer] -= 1
 
     def give_tokens(self, instruction: Instruction, unit: Unit) -> None:
-        for consumer in Unit:
-            if instruction.signal >> consumer & 1:
-                if consumer == unit:
-                    raise EmulatorError(f"{unit.name} gives a token to itself")
-                self.tokens[consumer, unit] += 1
+        for consumer in units_in(instruction.signal):
+            if consumer == unit:
+                raise EmulatorError(f"{unit.name} gives a token to itself")
+            self.tokens[consumer, unit] += 1
 
     def read_memory(self, address: int, words: int) -> Words:
         """int8[words, size] at a byte address of memory."""

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fields import Instruction, Unit, units_in
 from arrayloom.isa.instructions import (
+    THRESHOLDS,
     Convolve,
     Drain,
     Elementwise,
@@ -28,17 +29,18 @@ from arrayloom.isa.instructions import (
     Store,
 )
 from arrayloom.isa.program import Program
+from arrayloom.isa.registers import TOKEN_BITS
+from arrayloom.isa.tokens import token_givers
 from arrayloom.sim.emulator.window import window
 
-MOST_TOKENS = 255
-THRESHOLDS = 256
+MOST_TOKENS = (1 << TOKEN_BITS) - 1
 
 Words = NDArray[np.int64]
 NOTHING: Words = np.zeros(0, np.int64)
 
 
 def chip_reads(i: Instruction) -> Words:
-    """Activation words that an instruction reads."""
+    """Words of the scratchpad that an instruction reads."""
     if isinstance(i, Convolve):
         addresses, inside = window(i)
         planes = np.arange(i.blocks)[:, None] * i.plane_pitch
@@ -57,7 +59,7 @@ def chip_reads(i: Instruction) -> Words:
 
 
 def chip_writes(i: Instruction) -> Words:
-    """Activation words that an instruction writes."""
+    """Words of the scratchpad that an instruction writes."""
     if isinstance(i, PostInstruction):
         return _runs(i.destination, i.height, i.destination_pitch, i.width)
     if isinstance(i, LoadActivations):
@@ -115,26 +117,27 @@ class _Run:
                                                  for unit in Unit}
         self.dispatched = 0.0
         self.summed = 0.0
-        self.tokens: dict[tuple[Unit, Unit], deque[float]] = defaultdict(deque)
+        self.instructions = list(program)
+        self.givers = token_givers(self.instructions)
+        self.ends: dict[int, float] = {}    # of each instruction so far
         self.counts: dict[tuple[Unit, Unit], list[tuple[float, int]]] = defaultdict(list)
         self.chip, self.memory = _Times(config.activation_words), _Times(program.memory_bytes // config.size)
 
     def find(self) -> str | None:
-        for index, instruction in enumerate(self.program):
+        for index, instruction in enumerate(self.instructions):
             unit = instruction.UNIT
-            if unit is not None and not self._execute(unit, instruction):
+            if unit is not None and not self._execute(unit, index, instruction):
                 return f"instruction {index} starts too early: {instruction}"
         return next((f"{pair}: tokens overflow" for pair, events in self.counts.items() if _most(events) > MOST_TOKENS),
                     None)
 
-    def _execute(self, unit: Unit, i: Instruction) -> bool:
+    def _execute(self, unit: Unit, index: int, i: Instruction) -> bool:
         start = max(self.start[unit], self._dispatch(unit))
-        for producer in Unit:
-            if i.wait >> producer & 1:
-                start = max(start, self.end[unit] if producer is unit else self.tokens[unit, producer].popleft())
+        for producer in units_in(i.wait):
+            start = max(start, self.ends[int(self.givers[producer][index])])
         if isinstance(i, Drain):
             start = max(start, self.summed)
-        end = max(self.end[unit], start + self.rng.exponential(self.speeds[unit]))
+        end = self.ends[index] = max(self.end[unit], start + self.rng.exponential(self.speeds[unit]))
         if isinstance(i, Convolve) and i.last:
             self.summed = end
         self._account(unit, i, start, end)
@@ -148,12 +151,11 @@ class _Run:
     def _account(self, unit: Unit, i: Instruction, start: float, end: float) -> None:
         self.start[unit], self.end[unit] = start, end
         self.popped[unit].append(start)
-        for other in Unit:
-            if i.wait >> other & 1 and other is not unit:
+        for other in units_in(i.wait):
+            if other is not unit:
                 self.counts[unit, other].append((start, -1))
-            if i.signal >> other & 1:
-                self.tokens[other, unit].append(end)
-                self.counts[other, unit].append((end, 1))
+        for other in units_in(i.signal):
+            self.counts[other, unit].append((end, 1))
 
     def _touch(self, unit: Unit, i: Instruction, start: float, end: float) -> bool:
         safe = self.chip.touch(unit, chip_reads(i), chip_writes(i), start, end)
@@ -178,7 +180,7 @@ def find_stall(program: Program, config: Config) -> str | None:
         held["parameters"] += i.entries if isinstance(i, LoadParameters) else -_released(i, config)
         held["pages"] += isinstance(i, LoadTable) - int(getattr(i, "release_table", 0))
         if held["parameters"] > config.parameter_entries or held["pages"] > config.table_pages:
-            return f"instruction {index} finds no room beside {held}: {i}"
+            return f"instruction {index} finds no room besides {held}: {i}"
     return _find_weight_stall(program, config)
 
 
@@ -189,7 +191,7 @@ def _released(i: Any, config: Config) -> int:
 
 
 def _find_weight_stall(program: Program, config: Config) -> str | None:
-    """More weights than the FIFO holds are only legal where the accumulator group behind them takes them."""
+    """More weights than the FIFO holds are only legal where the accumulator group after them takes them."""
     held = 0
     for index, i in enumerate(program):
         if isinstance(i, LoadWeights):

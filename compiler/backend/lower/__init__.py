@@ -1,23 +1,22 @@
 """Instructions of each kind of step."""
 
 from arrayloom.compiler.backend.context import LoweringContext
-from arrayloom.compiler.backend.lower.average import Averager
 from arrayloom.compiler.backend.lower.convolution import Convolver
 from arrayloom.compiler.backend.lower.rearrangement import Rearranger
-from arrayloom.compiler.backend.lower.unary import Copier, Pooler
+from arrayloom.compiler.backend.lower.unary import Averager, Copier, Pooler
 from arrayloom.compiler.backend.lower.writer import Writer
-from arrayloom.compiler.backend.steps import Average, Convolution, Maximum, Rearrangement, Step, Sum
+from arrayloom.compiler.backend.operations import Average, Convolution, Maximum, Rearrangement, Sum
 
 
-def writer_of(context: LoweringContext, step: Step) -> Writer:
-    """What writes the instructions of ``step``."""
-    operation = step.operation
+def writer_of(context: LoweringContext) -> Writer:
+    """What writes the instructions of the context's step."""
+    operation = context.step.operation
     if isinstance(operation, Rearrangement):
-        return Rearranger(context, step, operation)
+        return Rearranger(context, operation)
     if isinstance(operation, Convolution):
-        return Convolver(context, step, operation)
+        return Convolver(context, operation)
     if isinstance(operation, Maximum | Sum):
-        return Pooler(context, step, operation)
+        return Pooler(context, operation)
     if isinstance(operation, Average):
-        return Averager(context, step, operation)
-    return Copier(context, step)
+        return Averager(context, operation)
+    return Copier(context)

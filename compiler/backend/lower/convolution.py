@@ -1,62 +1,61 @@
-"""Convolutions: groups of weights, parameters, Convolve and Drain, region by region and block by block."""
+"""Convolutions: weights, parameters, Convolve and Drain of each piece, region by region and block by block."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 from arrayloom.compiler.backend.area import Area, Streamed
 from arrayloom.compiler.backend.context import LoweringContext, Operands
-from arrayloom.compiler.backend.hazards import NEVER
+from arrayloom.compiler.backend.dependencies import NEVER
+from arrayloom.compiler.backend.image import Section
 from arrayloom.compiler.backend.layouts import read_slots
-from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
-from arrayloom.compiler.backend.lower.writer import Progress
+from arrayloom.compiler.backend.lower.writer import Piece, Progress, Writer
+from arrayloom.compiler.backend.operations import Convolution
 from arrayloom.compiler.backend.parameters import channel_entries
-from arrayloom.compiler.backend.regions import Region, cut
-from arrayloom.compiler.backend.steps import Convolution, Step
-from arrayloom.compiler.backend.stream import Address, Effects
+from arrayloom.compiler.backend.row_tiles import Region, cut_regions
+from arrayloom.compiler.backend.stream import Effects
 from arrayloom.compiler.backend.weights import BlockWeights, arrange
 from arrayloom.isa.instructions import Convolve, Drain, LoadWeights
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a Convolve reads: source rows [low, high), seen from the pixel at ``row`` and ``column`` through ``fields``."""
+    """What a Convolve reads: source rows [low, high), seen from the pixel at ``row`` and ``column``.
+
+    ``view``: the instruction with the fields that say how the window moves from that pixel.
+    """
 
     low: int
     high: int
     row: int
     column: int
-    fields: dict[str, Any]
+    view: Convolve
 
 
-class Convolver:
+class Convolver(Writer):
     """The instructions of one convolution step; its constants are placed once."""
 
-    def __init__(self, context: LoweringContext, step: Step, operation: Convolution) -> None:
-        self.context, self.step, self.operation = context, step, operation
+    def __init__(self, context: LoweringContext, operation: Convolution) -> None:
+        super().__init__(context)
+        self.operation = operation
         network, config = context.network, context.config
-        source, target = network.layouts[step.x], network.layouts[step.output]
+        source, target = network.layouts[self.step.x], network.layouts[self.step.output]
         self.target = target
-        self.weights = arrange(operation, read_slots(network, step.x), target.slots(), source.blocks, target.blocks,
+        self.weights = arrange(operation, read_slots(network, self.step.x), target.slots(), source.blocks, target.blocks,
                                config.size)
         self.weights_address = context.constants.add(self.weights.data)
         self.parameters_address = context.constants.add(
             channel_entries(operation.bias, operation.scale, target.slots(), target.blocks, config))
-        self.table = TableUse(context, step)
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        regions = list(cut(first, last, self.target.width, self.context.config.accumulator_depth))
-        by_block = self.step.per_channel_table      # so that each page of the table is loaded once
+        regions = list(cut_regions(first, last, self.target.width, self.context.config.accumulator_depth))
+        by_block = self.step.epilogue.per_channel   # so that each page of the lookup table is loaded once
         order = ((r, b) for b, r in product(blocks, regions)) if by_block else product(regions, blocks)
         for region, block in order:
             piece = Piece(block, region.y, region.x, region.height, region.width)
-            self.group(operands, piece, self._region_window(operands.x, region))
+            self.write_piece(operands, piece, self._region_window(operands.x, region))
             rows = region.y + region.height if region.closes_rows else region.y
             yield self.progress(piece, rows)
-
-    def finish(self) -> None:
-        self.table.release()
 
     @property
     def source_height(self) -> int:
@@ -69,19 +68,19 @@ class Convolver:
         cycles = words // size * max(pixels, size)
         return Progress(piece.block, rows, cycles, pixels * self.context.config.groups, words)
 
-    def group(self, operands: Operands, piece: Piece, window: Window) -> None:
+    def write_piece(self, operands: Operands, piece: Piece, window: Window) -> None:
         """Weights, parameters, Convolve and Drain of one piece."""
-        context, groups, block = self.context, self.context.config.groups, piece.block
-        context.fetch(self.step.x, window.high)
+        groups, block = self.context.config.groups, piece.block
+        self.context.fetch(self.step.x, window.high)
         tiles, x = self.weights.blocks[block], operands.x
-        load_parameters(context, self.parameters_address, groups, block * groups)
+        self.load_parameters(self.parameters_address, groups, block * groups)
         if isinstance(x, Streamed):
             done = self._stream(x, window, block)
         else:
             self._load_weights(tiles, tiles.first, tiles.blocks)
             done = self._convolve(x, window, tiles, tiles.first, tiles.blocks)
-        add_post(context, self.step, operands, piece, self.table, Drain,
-                 {"zero_point": self.operation.zero_point, "release_parameters": 1}, after=done)
+        drain = Drain(zero_point=self.operation.zero_point, release_parameters=1)
+        self.add_post(drain, operands, piece, after=done)
 
     def _stream(self, x: Streamed, window: Window, block: int) -> int:
         """The blocks of the source part by part, each loaded before its weights, which may fill their FIFO."""
@@ -96,9 +95,9 @@ class Convolver:
     def _load_weights(self, tiles: BlockWeights, block: int, blocks: int) -> None:
         """Loads the tiles of some of the blocks that an output block depends on."""
         each = tiles.size // tiles.blocks
-        offset = self.weights_address.offset + tiles.offset + (block - tiles.first) * each
-        self.context.stream.add(LoadWeights, {"address": Address(self.weights_address.section, offset),
-                                           "words": blocks * each // self.context.config.size})
+        address = self.weights_address + tiles.offset + (block - tiles.first) * each
+        load = LoadWeights(address=address, words=blocks * each // self.context.config.size)
+        self.context.add(load, section=Section.CONSTANTS)
 
     def _convolve(self, x: Area, window: Window, tiles: BlockWeights, block: int, blocks: int) -> int:
         """One Convolve, or two: where the last blocks are only now being written, the others need not wait."""
@@ -107,12 +106,12 @@ class Convolver:
         cuts = [(block, ready), (block + ready, blocks - ready)] if 0 < ready < blocks else [(block, blocks)]
         index = NEVER
         for start, count in cuts:
-            fields = window.fields | {
-                "source": x.word(start, window.row, window.column), "plane_pitch": x.plane, "blocks": count,
-                "repeats": self.weights.repeats, "padding": self.operation.padding,
-                "first": int(start == tiles.first), "last": int(start + count == tiles.first + tiles.blocks)}
+            convolve = replace(
+                window.view, source=x.word(start, window.row, window.column), plane_pitch=x.plane, blocks=count,
+                repeats=self.weights.repeats, padding=self.operation.padding, first=int(start == tiles.first),
+                last=int(start + count == tiles.first + tiles.blocks))
             reads = (x.span(start, count, low, high),) if high > low else ()
-            index = self.context.stream.add(Convolve, fields, Effects(reads))
+            index = self.context.add(convolve, Effects(reads))
         return index
 
     def _ready_blocks(self, x: Area, block: int, blocks: int, low: int, high: int) -> int:
@@ -126,9 +125,10 @@ class Convolver:
     def _region_window(self, x: Area, region: Region) -> Window:
         taps = self.operation.taps
         low, high = taps.source_rows(region.y, region.y + region.height, self.source_height)
-        return Window(low, high, x.top, 0, {
-            "row_pitch": x.columns, "source_height": x.rows, "source_width": x.columns,
-            "origin_y": taps.origin[0] + region.y * taps.strides[0] - x.top,
-            "origin_x": taps.origin[1] + region.x * taps.strides[1], "height": region.height, "width": region.width,
-            "stride_y": taps.strides[0], "stride_x": taps.strides[1], "dilation_y": taps.dilations[0],
-            "dilation_x": taps.dilations[1], "taps_y": taps.kernel[0], "taps_x": taps.kernel[1]})
+        view = Convolve(
+            row_pitch=x.columns, source_height=x.rows, source_width=x.columns,
+            origin_y=taps.origin[0] + region.y * taps.strides[0] - x.top,
+            origin_x=taps.origin[1] + region.x * taps.strides[1], height=region.height, width=region.width,
+            stride_y=taps.strides[0], stride_x=taps.strides[1], dilation_y=taps.dilations[0],
+            dilation_x=taps.dilations[1], taps_y=taps.kernel[0], taps_x=taps.kernel[1])
+        return Window(low, high, x.top, 0, view)

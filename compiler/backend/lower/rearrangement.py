@@ -5,53 +5,109 @@ itself again where its columns do not advance (repetition), or padding where the
 """
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from arrayloom.compiler.backend.area import Area
 from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.lower.convolution import Convolver, Window
-from arrayloom.compiler.backend.lower.post import Piece
-from arrayloom.compiler.backend.lower.writer import Progress
-from arrayloom.compiler.backend.places import Run, runs
-from arrayloom.compiler.backend.steps import Rearrangement, Step
+from arrayloom.compiler.backend.lower.writer import Piece, Progress
+from arrayloom.compiler.backend.operations import LARGEST_STRIDE, Places, Rearrangement
+from arrayloom.isa.instructions import Convolve
 
 OUTSIDE = 1     # a column beyond a source of width 1
+LONGEST_PERIOD = 8
 
 
 class Rearranger(Convolver):
     """The instructions of one rearrangement."""
 
-    def __init__(self, context: LoweringContext, step: Step, operation: Rearrangement) -> None:
-        super().__init__(context, step, operation)
+    def __init__(self, context: LoweringContext, operation: Rearrangement) -> None:
+        super().__init__(context, operation)
         self.rearrangement = operation
         self.runs = list(runs(operation.columns, context.config.accumulator_depth))
         self.nothing = list(runs(np.full_like(operation.columns, -1), context.config.accumulator_depth))
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        rows, by_block = range(first, last), self.step.per_channel_table
+        rows, by_block = range(first, last), self.step.epilogue.per_channel
         order = ((row, block) for block in blocks for row in rows) if by_block else (
             (row, block) for row in rows for block in blocks)
         for row, block in order:
             source = int(self.rearrangement.rows[row])
             for run in self.runs if source >= 0 else self.nothing:
                 piece = Piece(block, row, run.first, 1, run.pixels)
-                self.group(operands, piece, self._window(operands.x, row, source, run))
+                self.write_piece(operands, piece, self._window(operands.x, row, source, run))
                 closes = run.first + run.pixels == operands.y.columns
                 yield self.progress(piece, row + 1 if closes else row)
 
-    def _window(self, x: Area, row: int, source: int, run: Run) -> Window:
+    def _window(self, x: Area, row: int, source: int, run: "Run") -> Window:
         """The run's pixels, in a source whose rows are the pixels of row, or column, ``source``."""
         swapped = self.rearrangement.swapped
         low, high = self.operation.source_rows(row, row + 1, self.source_height)
         extent, pitch = (x.rows, x.columns) if swapped else (x.columns, 1)
         begin = x.top if swapped or source < 0 else source
-        fields: dict[str, Any] = {
-            "row_pitch": pitch, "source_height": extent, "source_width": 1,
-            "origin_y": max(run.source, 0) - (x.top if swapped else 0), "stride_y": run.step, "height": run.count,
-            "width": run.period, "stride_x": 0 if run.phase is None else 1, "origin_x": -(run.phase or 0),
-            "dilation_y": 1, "dilation_x": 1, "taps_y": 1, "taps_x": 1}
+        view = Convolve(
+            row_pitch=pitch, source_height=extent, source_width=1,
+            origin_y=max(run.source, 0) - (x.top if swapped else 0), origin_x=-(run.phase or 0), stride_y=run.step,
+            stride_x=0 if run.phase is None else 1, height=run.count, width=run.period)
         if run.source < 0 or source < 0:
-            fields |= {"origin_x": OUTSIDE, "origin_y": 0, "stride_y": 0}
-        return Window(low, high, begin, source if swapped and source >= 0 else 0, fields)
+            view = replace(view, origin_x=OUTSIDE, origin_y=0, stride_y=0)
+        return Window(low, high, begin, source if swapped and source >= 0 else 0, view)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Places ``first`` to ``first + pixels``: ``count`` periods of ``period``, from ``source`` on, ``step`` apart.
+
+    In each period the same place again and again; with ``phase`` it is there once, at that position, among -1. A run of
+    -1 alone has the source -1.
+    """
+
+    first: int
+    count: int
+    period: int
+    source: int
+    step: int
+    phase: int | None = None
+
+    @property
+    def pixels(self) -> int:
+        return self.count * self.period
+
+
+def runs(places: Places, most: int) -> Iterator[Run]:
+    """Runs of at most ``most`` pixels each that cover the places, at every point the longest."""
+    first = 0
+    while first < len(places):
+        best = max(_candidates(places[first:first + most], first), key=lambda run: run.pixels)
+        yield best
+        first += best.pixels
+
+
+def _candidates(places: Places, first: int) -> Iterator[Run]:
+    """Runs that begin with the first of these places, short periods before long ones."""
+    missing = int(np.argmax(places >= 0)) if (places >= 0).any() else len(places)
+    if missing:
+        yield Run(first, missing, 1, -1, 0)
+    for period in range(1, min(LONGEST_PERIOD, len(places)) + 1):
+        phases = [None] if period == 1 else [None, *range(period)]
+        for phase in phases:
+            run = _periodic(places, first, period, phase)
+            if run is not None:
+                yield run
+
+
+def _periodic(places: Places, first: int, period: int, phase: int | None) -> Run | None:
+    """The longest run of that shape; None where not even one period has it."""
+    rows = places[:len(places) // period * period].reshape(-1, period)
+    sources = rows[:, phase or 0]
+    expected = np.full_like(rows, -1) if phase is not None else np.repeat(sources[:, np.newaxis], period, axis=1)
+    if phase is not None:
+        expected[:, phase] = sources
+    step = int(sources[1] - sources[0]) if len(sources) > 1 else 0
+    step = step if 0 <= step <= LARGEST_STRIDE else 0
+    even = sources == sources[0] + np.arange(len(sources)) * step
+    fits = (rows == expected).all(axis=1) & (sources >= 0) & even
+    count = int(np.argmin(fits)) if not fits.all() else len(fits)
+    return Run(first, count, period, int(sources[0]), step, phase) if count else None

@@ -1,45 +1,44 @@
-"""Steps that the POST unit does alone: copies, maximum and sum pools."""
+"""Steps that the POST unit does alone: copies and pools."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from itertools import groupby
+
+import numpy as np
 
 from arrayloom.compiler.backend.area import Area, Span
 from arrayloom.compiler.backend.context import LoweringContext, Operands
-from arrayloom.compiler.backend.lower.post import Piece, TableUse, add_post, load_parameters
-from arrayloom.compiler.backend.lower.writer import Progress
-from arrayloom.compiler.backend.parameters import uniform_entries
-from arrayloom.compiler.backend.steps import Copy, Maximum, Step, Sum, Taps
+from arrayloom.compiler.backend.lower.writer import Piece, Progress, Writer
+from arrayloom.compiler.backend.operations import Average, Copy, Maximum, Sum, Taps
+from arrayloom.compiler.backend.parameters import multiplier, threshold_entries, thresholds, uniform_entries
+from arrayloom.compiler.backend.steps import Step
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import Elementwise, Pool, PoolKind
+from arrayloom.isa.instructions import THRESHOLDS, Elementwise, Pool, PoolKind
+
+Run = tuple[int, int, int]                  # first, length, elements
+Rectangle = tuple[int, int, int, int]       # y, x, height, width
 
 
-class Copier:
-    """A pass over scratchpad."""
-
-    def __init__(self, context: LoweringContext, step: Step) -> None:
-        self.context, self.step, self.table = context, step, TableUse(context, step)
+class Copier(Writer):
+    """A pass over the scratchpad."""
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         width = operands.y.columns
         self.context.fetch(self.step.x, last)
         for block in blocks:
-            own = {"source": operands.x.word(block, first), "source_pitch": operands.x.columns}
+            own = Elementwise(source=operands.x.word(block, first), source_pitch=operands.x.columns)
             reads = (operands.x.span(block, 1, first, last),)
-            piece = Piece(block, first, 0, last - first, width)
-            add_post(self.context, self.step, operands, piece, self.table, Elementwise, own, reads)
+            self.add_post(own, operands, Piece(block, first, 0, last - first, width), reads)
             cycles = (last - first) * width * pixel_cycles(self.context.config, self.step)
             yield Progress(block, last, cycles, cycles)
 
-    def finish(self) -> None:
-        self.table.release()
 
-
-class Pooler:
+class Pooler(Writer):
     """A maximum or sum pool."""
 
-    def __init__(self, context: LoweringContext, step: Step, operation: Maximum | Sum) -> None:
-        self.context, self.step, self.operation = context, step, operation
-        self.table = TableUse(context, step)
+    def __init__(self, context: LoweringContext, operation: Maximum | Sum) -> None:
+        super().__init__(context)
+        self.operation = operation
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         width = operands.y.columns
@@ -48,22 +47,69 @@ class Pooler:
         self.context.fetch(self.step.x, high)
         for block in blocks:
             piece = Piece(block, first, 0, last - first, width)
-            own = window_fields(self.operation.taps, operands.x, piece) | self._own()
-            reads = window_reads(operands.x, block, low, high)
-            add_post(self.context, self.step, operands, piece, self.table, Pool, own, reads)
+            own = self._own(_window(self.operation.taps, operands.x, piece))
+            self.add_post(own, operands, piece, _window_reads(operands.x, block, low, high))
             cycles = (last - first) * width * pixel_cycles(self.context.config, self.step)
             yield Progress(block, last, cycles, cycles)
 
-    def finish(self) -> None:
-        self.table.release()
-
-    def _own(self) -> dict[str, Any]:
-        """Kind of the pool; a sum gets its parameters."""
+    def _own(self, window: Pool) -> Pool:
+        """The pool with its kind; a sum gets its parameters."""
         if not isinstance(self.operation, Sum):
-            return {"kind": PoolKind.MAXIMUM}
+            return replace(window, kind=PoolKind.MAXIMUM)
         entries = uniform_entries(self.operation.bias, self.operation.scale, self.context.config)
-        load_parameters(self.context, self.context.constants.add(entries), self.context.config.groups)
-        return {"kind": PoolKind.SUM, "zero_point": self.operation.zero_point, "release_parameters": 1}
+        self.load_parameters(self.context.constants.add(entries), self.context.config.groups)
+        return replace(window, kind=PoolKind.SUM, zero_point=self.operation.zero_point, release_parameters=1)
+
+
+class Averager(Writer):
+    """An average pool: one set of thresholds for each number of elements that a window covers."""
+
+    def __init__(self, context: LoweringContext, operation: Average) -> None:
+        super().__init__(context)
+        self.operation = operation
+
+    def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        rectangles = self._rectangles(operands.y.columns, first, last)
+        for count in sorted({elements for elements, _ in rectangles}):
+            entries = threshold_entries(thresholds(self.operation, count), self.context.config)
+            self.load_parameters(self.context.constants.add(entries), THRESHOLDS)
+            pieces = [Piece(block, *rectangle) for block in blocks
+                      for elements, rectangle in rectangles if elements == count]
+            for piece in pieces:
+                self._pool(operands, piece, release=piece is pieces[-1])
+        for block in blocks:
+            yield Progress(block, last, 0, 0)
+
+    def _pool(self, operands: Operands, piece: Piece, release: bool) -> None:
+        """One instruction; ``release``: the last one with its thresholds."""
+        height = self.context.network.layouts[self.step.x].height
+        low, high = self.operation.taps.source_rows(piece.y, piece.y + piece.height, height)
+        self.context.fetch(self.step.x, high)
+        own = replace(
+            _window(self.operation.taps, operands.x, piece), kind=PoolKind.AVERAGE, multiplier=multiplier(self.operation),
+            source_zero=self.operation.x_zero, release_parameters=int(release))
+        self.add_post(own, operands, piece, _window_reads(operands.x, piece.block, low, high))
+
+    def _rectangles(self, columns: int, first: int, last: int) -> list[tuple[int, Rectangle]]:
+        """Parts of the output whose windows cover equally many elements, each with that number."""
+        layout = self.context.network.layouts[self.step.x]
+        kernel = self.operation.taps.kernel
+        if self.operation.count_include_pad:
+            return [(kernel[0] * kernel[1], (first, 0, last - first, columns))]
+        return [(high * wide, (y, x, height, width))
+                for y, height, high in self._runs(0, first, last, layout.height)
+                for x, width, wide in self._runs(1, 0, columns, layout.width)]
+
+    def _runs(self, axis: int, first: int, last: int, extent: int) -> Iterator[Run]:
+        """Runs of outputs along an axis whose windows hold the same number of positions inside the source."""
+        taps = self.operation.taps
+        starts = taps.origin[axis] + np.arange(first, last) * taps.strides[axis]
+        inside = np.minimum(starts + taps.kernel[axis], extent) - np.maximum(starts, 0)
+        position = first
+        for elements, group in groupby(inside.tolist()):
+            length = len(list(group))
+            yield position, length, elements
+            position += length
 
 
 def pixel_cycles(config: Config, step: Step) -> int:
@@ -72,15 +118,14 @@ def pixel_cycles(config: Config, step: Step) -> int:
     return config.groups + (0 if isinstance(step.operation, Copy) else kernel[0] * kernel[1])
 
 
-def window_fields(taps: Taps, x: Area, piece: Piece) -> dict[str, Any]:
-    """The fields of a Pool that say where its window goes."""
-    return {
-        "source": x.word(piece.block, x.top), "row_pitch": x.columns, "source_height": x.rows,
-        "source_width": x.columns, "origin_y": taps.origin[0] + piece.y * taps.strides[0] - x.top,
-        "origin_x": taps.origin[1] + piece.x * taps.strides[1], "stride_y": taps.strides[0],
-        "stride_x": taps.strides[1], "dilation_y": taps.dilations[0], "dilation_x": taps.dilations[1],
-        "taps_y": taps.kernel[0], "taps_x": taps.kernel[1]}
+def _window(taps: Taps, x: Area, piece: Piece) -> Pool:
+    """A pool with the fields that say where its window goes."""
+    return Pool(
+        source=x.word(piece.block, x.top), row_pitch=x.columns, source_height=x.rows, source_width=x.columns,
+        origin_y=taps.origin[0] + piece.y * taps.strides[0] - x.top, origin_x=taps.origin[1] + piece.x * taps.strides[1],
+        stride_y=taps.strides[0], stride_x=taps.strides[1], dilation_y=taps.dilations[0], dilation_x=taps.dilations[1],
+        taps_y=taps.kernel[0], taps_x=taps.kernel[1])
 
 
-def window_reads(x: Area, block: int, low: int, high: int) -> tuple[Span, ...]:
+def _window_reads(x: Area, block: int, low: int, high: int) -> tuple[Span, ...]:
     return (x.span(block, 1, low, high),) if high > low else ()

@@ -1,10 +1,34 @@
-"""What every kind of step offers to the scheduler."""
+"""What all writers of instructions share: a step's POST instruction with its epilogue, and the loads for it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
-from arrayloom.compiler.backend.context import Operands
+import numpy as np
+
+from arrayloom.compiler.backend.area import Area, Span
+from arrayloom.compiler.backend.context import LoweringContext, Operands
+from arrayloom.compiler.backend.dependencies import NEVER
+from arrayloom.compiler.backend.epilogue import Residual, lookup_table_page
+from arrayloom.compiler.backend.image import Section
+from arrayloom.compiler.backend.parameters import ENTRY_BYTES_PER_LANE
+from arrayloom.compiler.backend.stream import Effects
+from arrayloom.isa.instructions import LoadParameters, LoadTable, PostInstruction, ResidualInstruction
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of one block of a step's output: rows [y, y + height), columns [x, x + width)."""
+
+    block: int
+    y: int
+    x: int
+    height: int
+    width: int
+
+    def span(self, area: Area) -> Span:
+        """The words of the piece in ``area``."""
+        return area.span(self.block, 1, self.y, self.y + self.height, self.x, self.width)
 
 
 @dataclass(frozen=True)
@@ -22,11 +46,95 @@ class Progress:
     loaded: int = 0
 
 
-class Writer(Protocol):
-    """Writes the instructions of one step."""
+@dataclass
+class LookupTableUse:
+    """The lookup table of a step: loaded when a block needs it, released after the last instruction that used it."""
 
+    context: LoweringContext
+    _page: int | None = None    # the block whose page is at the head of the FIFO; 0 for one page for all blocks
+    _last: int = NEVER          # the last instruction that used it
+
+    def prepare(self, block: int) -> None:
+        """Has the page for ``block`` at the head of the table FIFO."""
+        context, epilogue = self.context, self.context.step.epilogue
+        if epilogue.lookup_table is None:
+            return
+        page = block if epilogue.per_channel else 0
+        if page != self._page:
+            self.release()
+            data = lookup_table_page(epilogue.lookup_table, self._channels(block), context.config.size)
+            context.add(LoadTable(address=context.constants.add(data)), section=Section.CONSTANTS)
+            self._page = page
+
+    def used(self, index: int) -> None:
+        self._last = index
+
+    def release(self) -> None:
+        """Marks the last user of the page as such."""
+        if self._page is not None:
+            self.context.stream.release_lookup_table(self._last)
+            self._page = None
+
+    def _channels(self, block: int) -> np.ndarray:
+        layout = self.context.network.layouts[self.context.step.output]
+        channels = np.full(layout.blocks * layout.size, -1)
+        channels[layout.slots()] = np.arange(layout.channels)
+        return channels[block * layout.size:(block + 1) * layout.size]
+
+
+class Writer(ABC):
+    """Writes the instructions of one step, that of its context."""
+
+    def __init__(self, context: LoweringContext) -> None:
+        self.context, self.step = context, context.step
+        self.lookup_table = LookupTableUse(context)
+
+    @abstractmethod
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         """Writes rows [first, last) of some blocks of the output, pausing after each instruction that makes a piece."""
 
     def finish(self) -> None:
         """Nothing of the step is left to write."""
+        self.lookup_table.release()
+
+    def load_parameters(self, address: int, entries: int, skip: int = 0) -> None:
+        """Loads ``entries`` entries, the first being entry ``skip`` at ``address`` in the constants."""
+        first = address + skip * ENTRY_BYTES_PER_LANE * self.context.config.lanes
+        self.context.add(LoadParameters(address=first, entries=entries), section=Section.CONSTANTS)
+
+    def add_post(self, own: PostInstruction, operands: Operands, piece: Piece, reads: tuple[Span, ...] = (),
+                 after: int = NEVER) -> int:
+        """Appends a POST instruction for a piece, with the step's epilogue.
+
+        ``own``: the instruction with the fields of its own operation; ``reads``: what that operation reads.
+        """
+        residual = self.step.epilogue.residual
+        instruction = self._placed(own, operands.y, piece)
+        if residual and operands.residual:
+            self.context.fetch(residual.tensor, piece.y + piece.height)
+            instruction = _adding(instruction, residual, operands.residual, piece)
+            reads += (piece.span(operands.residual),)
+        self.lookup_table.prepare(piece.block)
+        probes = self.context.probes(piece.block, piece.y, piece.x)
+        effects = Effects(reads, (piece.span(operands.y),))
+        index = self.context.add(instruction, effects, after=after, probes=probes)
+        self.lookup_table.used(index)
+        return index
+
+    def _placed(self, own: PostInstruction, y: Area, piece: Piece) -> PostInstruction:
+        epilogue = self.step.epilogue
+        return replace(
+            own, destination=y.word(piece.block, piece.y, piece.x), destination_pitch=y.columns, height=piece.height,
+            width=piece.width, low=epilogue.low, high=epilogue.high, table=int(epilogue.lookup_table is not None))
+
+
+def _adding(instruction: PostInstruction, residual: Residual, area: Area, piece: Piece) -> ResidualInstruction:
+    """The instruction with the residual of the epilogue, which lies in ``area``."""
+    assert isinstance(instruction, ResidualInstruction), instruction    # fusion gives none to pools
+    constants = residual.constants
+    return replace(
+        instruction, add=1, swap=int(residual.swap), residual=area.word(piece.block, piece.y, piece.x),
+        residual_pitch=area.columns, ratio_a=constants.ratio_a, ratio_b=constants.ratio_b,
+        add_offset=constants.add_offset, a_offset=constants.a_offset, b_offset=constants.b_offset,
+        multiply=constants.multiply, product_zero=constants.product_zero, sum_offset=constants.sum_offset,
+        add_low=residual.low, add_high=residual.high)

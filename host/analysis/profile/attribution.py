@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.analysis.errors import ProfileError
-from arrayloom.host.analysis.profile.tokens import binding_producers
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.program import Layer, Program
 from arrayloom.isa.registers import Cause
+from arrayloom.isa.tokens import NO_GIVER, token_givers
 from arrayloom.sim.rtl.timeline import Timeline, Track
 
 Counts = NDArray[np.int64]
@@ -122,6 +122,29 @@ def attribute(timeline: Timeline, rows: Rows, instructions: list[Instruction]) -
     """The attribution of each unit; each sums to the run's cycles."""
     producers = binding_producers(timeline, instructions)
     return {unit: _attribute(unit, timeline, rows, producers) for unit in timeline.tracks}
+
+
+def binding_producers(timeline: Timeline, instructions: list[Instruction]) -> NDArray[np.int64]:
+    """int64[n]: for each instruction the unit whose token it got last, as a number in the timeline's tracks; -1 without."""
+    units = list(timeline.tracks)
+    result = np.full(len(instructions), -1)
+    latest = np.full(len(instructions), -1)
+    for producer, givers in token_givers(instructions).items():
+        waiting = np.flatnonzero(givers != NO_GIVER)
+        ends = end_cycles(timeline.tracks[producer.name], givers[waiting], timeline.cycles)
+        later = ends > latest[waiting]
+        result[waiting[later]] = units.index(producer.name)
+        latest[waiting[later]] = ends[later]
+    return result
+
+
+def end_cycles(track: Track, instructions: NDArray[np.int64], cycles: int) -> NDArray[np.int64]:
+    """The cycle from which on the unit is at a later instruction than each of ``instructions``."""
+    at = track.instructions.astype(np.int64)
+    seen = np.maximum.accumulate(at)
+    seen[(at < 0) & (seen >= 0)] = np.iinfo(np.int64).max     # done with its last
+    after = np.searchsorted(seen, instructions, side="right")
+    return np.append(track.starts, cycles)[after]
 
 
 def _attribute(unit: str, timeline: Timeline, rows: Rows, producers: NDArray[np.int64]) -> Attribution:

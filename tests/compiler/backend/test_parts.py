@@ -1,23 +1,36 @@
 """Parts of the back end, each against a plain restatement of what it is for."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from arrayloom.compiler.backend.add import first_mismatch
 from arrayloom.compiler.backend.area import Span
-from arrayloom.compiler.backend.average import thresholds
-from arrayloom.compiler.backend.hazards import NEVER, HazardTracker
-from arrayloom.compiler.backend.lower_graph import selection
-from arrayloom.compiler.backend.regions import cut
-from arrayloom.compiler.backend.row_tiles import cut_row_tiles
-from arrayloom.compiler.backend.steps import AddConstants, Average, Convolution, Taps
-from arrayloom.compiler.backend.tables import IDENTITY, clamp_table, compose, is_identity, signed_table, table_page
-from arrayloom.compiler.backend.tokens import Tokens
+from arrayloom.compiler.backend.dependencies import NEVER, HazardTracker, Tokens
+from arrayloom.compiler.backend.epilogue import (
+    IDENTITY,
+    AddConstants,
+    Epilogue,
+    Residual,
+    clamp_lookup_table,
+    compose,
+    is_identity,
+    lookup_table_page,
+    signed_lookup_table,
+)
+from arrayloom.compiler.backend.image import Section
+from arrayloom.compiler.backend.operations import Average, Convolution, Taps, selection
+from arrayloom.compiler.backend.parameters import thresholds
+from arrayloom.compiler.backend.row_tiles import cut_regions, cut_row_tiles
+from arrayloom.compiler.backend.stream import Draft, coalesce
 from arrayloom.compiler.backend.weights import arrange, split
 from arrayloom.isa.arithmetic import average_result, average_step, average_terms, encode_add, split_float
+from arrayloom.isa.config import load_config
+from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import Unit, Units
+from arrayloom.isa.instructions import Convolve, LoadWeights
 
 
 def _convolution(weight: np.ndarray, group: int = 1) -> Convolution:
@@ -38,7 +51,7 @@ def _convolution(weight: np.ndarray, group: int = 1) -> Convolution:
 )
 def test_regions_cover_every_pixel_once_within_the_accumulators(first: int, last: int, width: int, depth: int) -> None:
     seen = np.zeros((last, width), int)
-    for region in cut(first, last, width, depth):
+    for region in cut_regions(first, last, width, depth):
         assert region.pixels <= depth
         seen[region.y : region.y + region.height, region.x : region.x + region.width] += 1
         assert region.closes_rows == (region.x + region.width == width)
@@ -47,7 +60,7 @@ def test_regions_cover_every_pixel_once_within_the_accumulators(first: int, last
 
 
 @pytest.mark.parametrize(("height", "rows", "head"), [(56, 20, 4), (7, 1, 4), (5, 100, 5), (112, 112, 2)])
-def test_bands_cover_every_row_once_and_grow_gently(height: int, rows: int, head: int) -> None:
+def test_row_tiles_cover_every_row_once_and_grow_gently(height: int, rows: int, head: int) -> None:
     row_tiles = list(cut_row_tiles(height, rows, head))
     assert [row for first, last in row_tiles for row in range(first, last)] == list(range(height))
     sizes = [last - first for first, last in row_tiles]
@@ -96,18 +109,18 @@ def test_a_selection_needs_only_the_blocks_it_reads() -> None:
     assert [(block.first, block.blocks) for block in weights.blocks] == [(4, 1), (2, 3)]
 
 
-def test_tables_are_ordered_by_signed_byte() -> None:
+def test_lookup_tables_are_ordered_by_signed_byte() -> None:
     raw = np.arange(256, dtype=np.uint8)[None]
-    assert is_identity(signed_table(raw, np.dtype(np.uint8)))
-    assert is_identity(signed_table(raw.view(np.int8), np.dtype(np.int8)))
+    assert is_identity(signed_lookup_table(raw, np.dtype(np.uint8)))
+    assert is_identity(signed_lookup_table(raw.view(np.int8), np.dtype(np.int8)))
     doubled = np.clip(IDENTITY.astype(int) * 2, -128, 127).astype(np.int8)
-    both = compose(doubled, clamp_table(-10, 20))
+    both = compose(doubled, clamp_lookup_table(-10, 20))
     assert both[0][128 + np.array([-128, -5, 3, 100])].tolist() == [-10, -10, 6, 20]
 
 
 def test_a_page_per_channel_has_a_column_a_lane() -> None:
     table = np.stack([np.full(256, channel, np.int8) for channel in range(3)])
-    page = table_page(table, np.array([2, -1, 0, 1]), 4).view(np.int8).reshape(256, 4)
+    page = lookup_table_page(table, np.array([2, -1, 0, 1]), 4).view(np.int8).reshape(256, 4)
     assert (page == [2, 0, 0, 1]).all()
 
 
@@ -150,7 +163,7 @@ def test_constants_of_the_add_are_proven_and_wrong_ones_found(seed: int) -> None
     assert first_mismatch(ratios, wrong) is not None
 
 
-def test_the_ledger_knows_the_last_of_each_unit() -> None:
+def test_the_hazard_tracker_knows_the_last_of_each_unit() -> None:
     hazards = HazardTracker(40)
     hazards.note_write(Unit.POST, Span(0, 3, rows=2, row_pitch=5, blocks=2, block_pitch=20), 7)
     hazards.note_write(Unit.LOAD, Span(6, 2), 9)
@@ -190,3 +203,36 @@ def test_no_counter_is_asked_to_hold_more_tokens_than_it_can() -> None:
     assert 0 < sum(signal == Units.ARRAY for signal in tokens.signal) < 255
     assert tokens.signal.count(Units.ARRAY) == tokens.wait.count(Units.POST)
     assert tokens.signal[599] == Units.ARRAY
+
+
+def _weights(address: int, words: int, **masks: int) -> Draft:
+    return Draft(LoadWeights(address=address, words=words, **masks), 0, Section.CONSTANTS)
+
+
+def test_loads_that_continue_each_other_are_joined_within_half_of_their_fifo() -> None:
+    config = load_config("tiny")
+    most = config.weight_words // 2
+    drafts = [_weights(0, most - 8), Draft(Convolve(), 0), _weights((most - 8) * config.size, 8),
+              _weights(most * config.size, 8)]
+    assert coalesce(drafts, config) == [_weights(0, most), Draft(Convolve(), 0), _weights(most * config.size, 8)]
+
+
+def test_a_load_that_others_wait_for_is_not_joined_to_an_earlier_one() -> None:
+    config = load_config("tiny")
+    drafts = [_weights(0, 8), _weights(8 * config.size, 8, signal=Units.ARRAY), _weights(16 * config.size, 8)]
+    assert coalesce(drafts, config) == [_weights(0, 8), _weights(8 * config.size, 16, signal=Units.ARRAY)]
+
+
+def test_a_field_that_does_not_fit_is_refused_when_the_draft_is_encoded() -> None:
+    with pytest.raises(EncodingError, match=r"load_weights: words = 16777216: must be from 0 to 16777215"):
+        _weights(0, 1 << 24).instruction.encode()
+
+
+def test_a_clamp_after_an_epilogue_is_a_part_of_it() -> None:
+    add = Residual("other", swap=False, constants=AddConstants(0, 0, 0, 0, 0, 0), low=-100, high=50)
+    assert str(Epilogue(-20, 90).clamped(0, 100)) == "clamp 0..90"
+    clamped = Epilogue(-20, 90, add).clamped(60, 70)
+    assert (clamped.low, clamped.high, clamped.residual) == (-20, 90, replace(add, low=60, high=60))
+    assert str(clamped) == "clamp -20..90 | add other"
+    table = Epilogue(lookup_table=IDENTITY).clamped(-10, 20).lookup_table
+    assert table is not None and (table == clamp_lookup_table(-10, 20)).all()

@@ -23,7 +23,7 @@ from arrayloom.isa.program import Program
 
 SEEDS = range(40)
 
-# So small that most tensors of a random network pass through in row_tiles.
+# So small that most tensors of a random network pass through in row tiles.
 CRAMPED = Config(
     name="cramped",
     size=4,
@@ -59,7 +59,7 @@ def test_random_networks_equal_onnx_runtime(seed: int, name: str) -> None:
     assert verdict.bytes_compared > 0
 
 
-def test_most_random_networks_fit_the_cramped_memory_in_bands() -> None:
+def test_most_random_networks_fit_the_cramped_memory_in_row_tiles() -> None:
     """Without this, the test above could pass on refusals."""
     kinds = set()
     compiled = 0
@@ -200,7 +200,7 @@ def test_first_layers_are_packed(channels: int, kernel: int, stride: int, name: 
     assert next(i.blocks * i.taps_y * i.taps_x for i in program if isinstance(i, Convolve)) < unpacked
 
 
-def test_a_pool_takes_turns_with_the_convolution_before_it() -> None:
+def test_a_pool_is_written_along_with_the_convolution_before_it() -> None:
     network = Network()
     conv = _conv(network, "x", 3, 8, 3)
     model = _model(network, network.node("MaxPool", [conv], kernel_shape=[2, 2], strides=[2, 2]), 3, 32, 32)
@@ -210,7 +210,7 @@ def test_a_pool_takes_turns_with_the_convolution_before_it() -> None:
     assert kinds.index(Pool) < len(kinds) // 2
 
 
-def test_a_large_image_passes_through_in_bands() -> None:
+def test_a_large_image_passes_through_in_row_tiles() -> None:
     network = Network()
     hidden = _conv(network, _conv(network, "x", 3, 8, 3), 8, 8, 3)
     model = _model(network, network.node("MaxPool", [hidden], kernel_shape=[2, 2], strides=[2, 2]), 3, 96, 120)

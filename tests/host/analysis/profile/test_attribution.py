@@ -14,13 +14,14 @@ from arrayloom.host.analysis.profile.attribution import (
     WIND_DOWN,
     Rows,
     attribute,
+    binding_producers,
     check_counters,
     durations,
+    end_cycles,
 )
 from arrayloom.host.analysis.profile.page_timeline import edges, fold
 from arrayloom.host.analysis.profile.roofline import Roofline
 from arrayloom.host.analysis.profile.run_profile import ARRAY, PARTIAL, Profile
-from arrayloom.host.analysis.profile.tokens import binding_producers, end_cycles, token_givers
 from arrayloom.host.analysis.profile.trace_events import coalesce
 from arrayloom.host.models import digits
 from arrayloom.isa.config import PRESETS
@@ -118,12 +119,6 @@ def _small() -> list:
     return [LoadActivations(signal=Units.ARRAY), LoadWeights(), Convolve(wait=Units.LOAD, first=1, last=1),
             Drain(signal=Units.ARRAY), LoadActivations(signal=Units.ARRAY, wait=Units.LOAD),
             Convolve(wait=Units.LOAD | Units.POST, first=1, last=1), Drain(), End()]
-
-
-def test_tokens_are_matched_in_order() -> None:
-    givers = token_givers(_small())
-    assert givers[Unit.LOAD].tolist() == [-1, -1, 0, -1, 1, 4, -1, -1]     # the fence: the instruction before
-    assert givers[Unit.POST].tolist() == [-1, -1, -1, -1, -1, 3, -1, -1]
 
 
 @pytest.mark.parametrize(("post_ends", "expected"), [(50, "LOAD"), (90, "POST")])

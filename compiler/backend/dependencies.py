@@ -1,16 +1,24 @@
-"""Order between units: who waits for whom, with as few tokens as the dependencies allow.
+"""Order between units: what must be complete before an instruction, and the tokens that see to it.
 
 Units take their instructions in program order and complete them in that order. So it is enough to know, for each
 instruction, the latest instruction of every unit that is complete when it starts (a vector clock): what a needed
-instruction knew, its waiter knows too. The k-th token taken is the k-th given, since both ends of the pairs ascend.
+instruction knew, its waiter knows too. Tokens pair up in order (``arrayloom.isa.tokens``): of those between two units,
+waiters and the instructions that they wait for both ascend.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from arrayloom.compiler.backend.hazards import NEVER
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayloom.compiler.backend.area import Span
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import TOKEN_BITS
+
+NEVER = -1
+
+Indices = NDArray[np.int32]
 
 # Tokens given for waits further down the program; the rest of the counter is for waits already in a queue.
 MOST_OPEN = (1 << TOKEN_BITS) * 5 // 8
@@ -19,6 +27,57 @@ ORDER = (Unit.POST, Unit.ARRAY, Unit.STORE, Unit.LOAD)   # who tends to know mos
 
 Clock = tuple[int, ...]
 NOTHING: Clock = (NEVER,) * len(Unit)
+
+
+@dataclass
+class HazardTracker:
+    """Which instruction last wrote and last read each word of a memory of ``words`` words, unit by unit.
+
+    Instructions are named by ascending indices, ``NEVER`` stands for none.
+    """
+
+    words: int
+    written: dict[Unit, Indices] = field(default_factory=dict)
+    read: dict[Unit, Indices] = field(default_factory=dict)
+
+    def note_read(self, unit: Unit, span: Span, index: int) -> None:
+        self._note(self.read, unit, span, index)
+
+    def note_write(self, unit: Unit, span: Span, index: int) -> None:
+        self._note(self.written, unit, span, index)
+
+    def before_read(self, span: Span) -> dict[Unit, int]:
+        """The last instruction of each unit that wrote there."""
+        return {unit: int(_view(words, span).max()) for unit, words in self.written.items()}
+
+    def before_write(self, unit: Unit, span: Span) -> dict[Unit, int]:
+        """The last instruction of each other unit that wrote or read there; a unit keeps its own order."""
+        last: dict[Unit, int] = {}
+        for history in (self.written, self.read):
+            for other, words in history.items():
+                if other is not unit:
+                    last[other] = max(last.get(other, NEVER), int(_view(words, span).max()))
+        return last
+
+    def last_writes(self, unit: Unit, span: Span) -> Indices:
+        """int32[blocks]: the last instruction of ``unit`` that wrote into each block of the span."""
+        if unit not in self.written:
+            return np.full(span.blocks, NEVER, np.int32)
+        return _view(self.written[unit], span).max(axis=(1, 2))
+
+    def _note(self, history: dict[Unit, Indices], unit: Unit, span: Span, index: int) -> None:
+        if unit not in history:
+            history[unit] = np.full(self.words, NEVER, np.int32)
+        _view(history[unit], span)[...] = index
+
+
+def _view(words: Indices, span: Span) -> Indices:
+    """The span's words as [blocks, rows, words]."""
+    if not 0 <= span.start < span.end <= len(words):
+        raise IndexError(f"{span} leaves a memory of {len(words)} words")
+    step = words.itemsize
+    return np.ndarray((span.blocks, span.rows, span.words), np.int32, words, span.start * step,
+                      (span.block_pitch * step, span.row_pitch * step, step))
 
 
 @dataclass
@@ -35,8 +94,8 @@ class Tokens:
     def append(self, unit: Unit | None, needs: dict[Unit, int], after: int = NEVER) -> None:
         """The next instruction; ``needs``: the latest instruction of each unit that must be complete before.
 
-        ``after``: a Convolve that is over when this Drain starts, because the accumulators say so. Instructions behind
-        the Drain know nothing of that: the POST unit reads their operands ahead.
+        ``after``: a Convolve that is over when this Drain starts, because its accumulator bank is full then.
+        Instructions after the Drain know nothing of that: the POST unit reads their operands ahead.
         """
         index = len(self._clocks)
         self.wait.append(0)

@@ -1,0 +1,134 @@
+"""What makes a step's own bytes: an operation on the array, or one of the POST unit alone."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayloom.isa.instructions import Convolve
+
+Pair = tuple[int, int]
+Places = NDArray[np.int32]      # where the rows or columns of a result come from in the source, -1 for none
+
+LARGEST_STRIDE = next(spec.high for spec in Convolve.specs() if spec.name == "stride_y")
+
+
+@dataclass(frozen=True)
+class Taps:
+    """A sliding window; each pair is (vertical, horizontal), ``origin`` the source position of output 0 at tap 0."""
+
+    kernel: Pair = (1, 1)
+    strides: Pair = (1, 1)
+    origin: Pair = (0, 0)
+    dilations: Pair = (1, 1)
+
+    def source_rows(self, first: int, last: int, height: int) -> Pair:
+        """Rows [low, high) of a source of ``height`` that output rows [first, last) read; low = high for none."""
+        low = self.origin[0] + first * self.strides[0]
+        high = self.origin[0] + (last - 1) * self.strides[0] + (self.kernel[0] - 1) * self.dilations[0] + 1
+        low, high = min(max(low, 0), height), min(max(high, 0), height)
+        return low, max(low, high)
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """What makes a step's own bytes, before its epilogue."""
+
+    taps: Taps = field(default_factory=Taps)
+
+    def source_rows(self, first: int, last: int, height: int) -> Pair:
+        """Rows [low, high) of a source of ``height`` that output rows [first, last) read; low = high for none."""
+        return self.taps.source_rows(first, last, height)
+
+    def most_source_rows(self, rows: int, height: int) -> int:
+        """The most rows of a source of ``height`` that ``rows`` adjacent output rows read."""
+        taps = self.taps
+        return min(height, (rows - 1) * taps.strides[0] + (taps.kernel[0] - 1) * taps.dilations[0] + 1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convolution(Operation):
+    """acc = sum of weight * x + bias, with ``padding`` outside x; then requantized by ``scale`` and ``zero_point``."""
+
+    weight: NDArray[np.int16]   # [M, C / group, kh, kw], -255..255
+    bias: NDArray[np.int32]     # [M], with the zero point of x folded in
+    scale: NDArray[np.float32]  # [M]
+    padding: int
+    zero_point: int
+    group: int = 1
+    selection: bool = False     # a 0/1 matrix that moves channels: most of its tiles are zero and left out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rearrangement(Convolution):
+    """A selection whose rows and columns come from any places of the source, -1 for ``padding``.
+
+    With ``swapped``, places of rows are columns of the source and the other way round.
+    """
+
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    swapped: bool = False
+
+    def source_rows(self, first: int, last: int, height: int) -> Pair:  # noqa: ARG002
+        places = self.columns if self.swapped else self.rows[first:last]
+        there = places[places >= 0]
+        return (int(there.min()), int(there.max()) + 1) if there.size else (0, 0)
+
+    def most_source_rows(self, rows: int, height: int) -> int:
+        starts = range(1 if self.swapped else len(self.rows) - rows + 1)
+        return max(1, *(high - low for low, high in (self.source_rows(i, i + rows, height) for i in starts)))
+
+
+@dataclass(frozen=True, eq=False)
+class Copy(Operation):
+    """The bytes of x as they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum(Operation):
+    """The largest byte of each window; positions outside x do not take part."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sum(Operation):
+    """acc = sum of each window + bias, requantized by one scale."""
+
+    bias: int
+    scale: np.float32
+    zero_point: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Average(Operation):
+    """The ordered float32 average of QLinearAveragePool; all zero points in the signed domain."""
+
+    x_scale: np.float32
+    x_zero: int
+    y_scale: np.float32
+    y_zero: int
+    unsigned: bool              # the model's output is uint8
+    count_include_pad: bool
+
+
+def selection(chosen: NDArray[np.integer], channels: int, taps: Taps, padding: int = 0) -> Convolution:
+    """The convolution that puts channel ``chosen[c]`` of x into channel c, and ``padding`` where that is -1."""
+    weight = np.zeros((len(chosen), channels, 1, 1), np.int16)
+    present = np.flatnonzero(chosen >= 0)
+    weight[present, chosen[present]] = 1
+    bias = np.where(chosen < 0, padding, 0).astype(np.int32)
+    return Convolution(taps, weight=weight, bias=bias, scale=np.ones(len(chosen), np.float32), padding=padding,
+                       zero_point=0, selection=True)
+
+
+def straight(places: Places, extent: int) -> tuple[int, int] | None:
+    """(start, step) where place i is i * step + start, or -1 where that lies outside [0, extent); None where it is not."""
+    there = np.flatnonzero(places >= 0)
+    first = int(there[0])
+    steps = [1, 0, extent] if there.size == 1 else [int(places[there[1]] - places[first]) // int(there[1] - first)]
+    for step in (step for step in steps if 0 <= step <= LARGEST_STRIDE):
+        start = int(places[first]) - first * step
+        expected = start + np.arange(len(places)) * step
+        if np.array_equal(np.where((expected >= 0) & (expected < extent), expected, -1), places):
+            return start, step
+    return None
