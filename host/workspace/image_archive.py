@@ -1,15 +1,15 @@
 """An image as one tar archive, for ``docker load``, ``podman load`` and ``skopeo copy oci-archive:``.
 
-The archive is the OCI layout, and beside it the ``manifest.json`` that Docker's own format has; both name the same blobs.
+The archive is the OCI layout, and also the ``manifest.json`` that Docker's own format has; both name the same blobs.
 """
 
 import json
 import re
 from pathlib import Path, PurePosixPath
 
-from arrayloom.host.workspace.files import remove
-from arrayloom.host.workspace.image_layer import write_layer
+from arrayloom.host.workspace.image_layer import write_tar
 from arrayloom.host.workspace.image_layout import Descriptor, Layout
+from arrayloom.isa.files import write_atomically
 
 _JOINTS = re.compile(r"[^a-z0-9]+")
 
@@ -30,12 +30,8 @@ def write_archive(layout: Layout, tag: str, target: Path) -> None:
         files[PurePosixPath("/", name)] = layout.folder / name
     for blob in (manifest, *blobs):
         files[PurePosixPath("/", _place(blob))] = layout.checked(blob)
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        write_layer(files, beside)
-        beside.replace(target)
-    finally:
-        remove(beside)
+    with write_atomically(target) as file:
+        write_tar(files, file)
 
 
 def _place(blob: Descriptor) -> str:

@@ -37,16 +37,22 @@ class _Hashing:
 
 
 def write_layer(files: Files, target: Path) -> Layer:
-    """Writes the archive: entries sorted, owned by root, dated 1970, no other metadata."""
+    """Writes the archive into a new file."""
+    with target.open("wb") as file:
+        digest, size = write_tar(files, file)
+    return Layer(target, digest, size)
+
+
+def write_tar(files: Files, file: IO[bytes]) -> tuple[str, int]:
+    """Writes entries sorted, owned by root, dated 1970, no other metadata; returns sha256 and size in bytes."""
     folders = {folder for path in files for folder in path.relative_to("/").parents} - {PurePosixPath(".")}
     names: dict[str, Path | bytes | None] = {str(folder): None for folder in folders}
     names |= {str(path.relative_to("/")): content for path, content in files.items()}
-    with target.open("wb") as file:
-        hashing = _Hashing(file)
-        with tarfile.open(mode="w|", fileobj=hashing, format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
-            for name in sorted(names):
-                _add(archive, name, names[name])
-    return Layer(target, hashing.digest.hexdigest(), hashing.size)
+    hashing = _Hashing(file)
+    with tarfile.open(mode="w|", fileobj=hashing, format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
+        for name in sorted(names):
+            _add(archive, name, names[name])
+    return hashing.digest.hexdigest(), hashing.size
 
 
 def _add(archive: tarfile.TarFile, name: str, content: Path | bytes | None) -> None:

@@ -15,6 +15,7 @@ from arrayloom.host.workspace.entries import Draft, Entry
 from arrayloom.host.workspace.errors import ExistsError, NotFoundError, WorkspaceError
 from arrayloom.host.workspace.names import check_name
 from arrayloom.host.workspace.sweep import sweep
+from arrayloom.isa.files import leftovers, sync
 
 if TYPE_CHECKING:
     from arrayloom.host.workspace.image import Image
@@ -67,7 +68,8 @@ class Workspace:
         own = {*FOLDERS, FILE, f"{FILE}-wal", f"{FILE}-shm"}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if foreign := sorted({item.name for item in folder.iterdir() if not item.name.startswith(f".{MARKER}")} - own):
+            own |= {item.name for item in leftovers(folder / MARKER)}
+            if foreign := sorted({item.name for item in folder.iterdir()} - own):
                 raise ExistsError(f"{folder}: holds other files ({foreign[0]}); give a new or empty folder")
             for part in FOLDERS:
                 (folder / part).mkdir(exist_ok=True)
@@ -179,19 +181,19 @@ def _take_place(staging: Path, place: Path) -> None:
     if place.exists():
         files.remove(place)
     place.parent.mkdir(parents=True, exist_ok=True)
-    files.sync(place.parent.parent)
+    sync(place.parent.parent)
     staging.rename(place)
-    files.sync(place.parent)
+    sync(place.parent)
 
 
 def _create_registry(folder: Path) -> None:
-    """The registry, made beside and renamed, so that it is whole or absent."""
+    """The registry, made in a staging folder, which takes SQLite's further files along, and renamed."""
     if (folder / FILE).exists():
         return
     with files.staged(folder / "staging") as place:
         Database.create(place / FILE)
         (place / FILE).rename(folder / FILE)
-        files.sync(folder)
+        sync(folder)
 
 
 def _read_json(path: Path, absent: str) -> dict[str, Any]:
