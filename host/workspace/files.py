@@ -125,7 +125,7 @@ def gate(folder: Path) -> Iterator[None]:
 def staged(folder: Path) -> Iterator[Path]:
     """A new folder inside ``folder`` for files in the making; whatever is left of it at the end is removed.
 
-    A lock beside it is held meanwhile: what a killed process leaves is known by its free lock.
+    A lock next to it is held meanwhile: what a killed process leaves is known by its free lock.
     """
     token = uuid.uuid4().hex
     lock, place = folder / f"{token}{LOCK}", folder / token

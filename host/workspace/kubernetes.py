@@ -10,7 +10,7 @@ from typing import Any
 
 from arrayloom.host.workspace.errors import WorkspaceError
 from arrayloom.host.workspace.image_build import GRPC_PORT, HTTP_PORT
-from arrayloom.host.workspace.server_address import LIVE, READY
+from arrayloom.host.workspace.server_process import LIVE, READY
 
 QUEUE_METRIC = "arrayloom_queue_length"
 """Requests that wait in a server, as its ``/metrics`` names them."""

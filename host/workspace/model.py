@@ -5,17 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from arrayloom.host.workspace import files
 from arrayloom.host.workspace.artifact import Artifact
-from arrayloom.host.workspace.entries import Draft
+from arrayloom.host.workspace.entries import Draft, check_name
 from arrayloom.host.workspace.errors import DamagedError, ExistsError, WorkspaceError
-from arrayloom.host.workspace.names import check_name
+from arrayloom.host.workspace.registry import Registry
 
-if TYPE_CHECKING:
-    from arrayloom.host.workspace.workspace import Workspace
-
+PROGRAM, LABELS = "program.loom", "labels.txt"
+"""Files of a converted model's folder."""
 SUFFIXES = {".onnx": "onnx", ".loom": "arrayloom", ".pt2": "torch"}
 
 
@@ -29,7 +28,7 @@ class Model(Artifact):
     KIND: ClassVar[str] = "model"
 
     @staticmethod
-    def register(workspace: Workspace, model_path: str | Path, model_name: str, tags: Mapping[str, str] | None = None,
+    def register(workspace: Registry, model_path: str | Path, model_name: str, tags: Mapping[str, str] | None = None,
                  description: str | None = None, properties: Mapping[str, str] | None = None) -> Model:
         """Copies a model into the workspace under the name's next version.
 
@@ -61,7 +60,7 @@ class Model(Artifact):
 
     @property
     def file(self) -> Path:
-        """The model's own file: the program beside its labels, the ONNX file beside its data."""
+        """The model's own file: the program next to its labels, the ONNX file next to its data."""
         return _own_file(self.path) if self.framework in ("onnx", "arrayloom") else self.path
 
     def verify(self) -> None:

@@ -16,7 +16,7 @@ from arrayloom.compiler import compile_model
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.vision import RecipeError
-from arrayloom.host.workspace import Model, Workspace, WorkspaceError, files, operation
+from arrayloom.host.workspace import Model, Workspace, WorkspaceError, files, job
 from arrayloom.host.workspace.converter import AccelOnnxConverter
 from arrayloom.host.workspace.operation import Operation
 from arrayloom.isa.program import Program
@@ -125,9 +125,9 @@ def test_what_is_wrong_at_once_starts_nothing(workspace: Workspace, model: Model
 
 
 def test_saved_models_need_tf2onnx(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from arrayloom.host.workspace import tensorflow_model as tensorflow
+    from arrayloom.host.workspace import frameworks
 
-    monkeypatch.setattr(tensorflow, "find_spec", lambda _: None)
+    monkeypatch.setattr(frameworks, "find_spec", lambda _: None)
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"\x08\x01")
     model = Model.register(workspace, tmp_path / "saved", "tf")
@@ -181,7 +181,7 @@ def test_workers_killed_at_random_moments(workspace: Workspace, model: Model) ->
         running = start(workspace, model)
         time.sleep(0.35 + 0.12 * attempt)
         pid = running.refresh().entry.details.get("pid")
-        if pid is not None and running.status in operation.LIVE:
+        if pid is not None and running.status in job.LIVE:
             os.killpg(pid, signal.SIGKILL)
         succeeded += running.wait_for_completion(timeout=60)
         for entry in Model.list(Workspace(workspace.path)):
@@ -213,7 +213,7 @@ def test_a_running_operation_keeps_its_model(workspace: Workspace, model: Model)
 def test_pytorch_modules(workspace: Workspace, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
-    from arrayloom.host.workspace.torch_archive import export_module
+    from arrayloom.host.workspace.frameworks import export_module
 
     torch.manual_seed(1)
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),

@@ -16,11 +16,10 @@ from oci import check_layout, check_tar, write_base
 
 from arrayloom.host.models import digits
 from arrayloom.host.serving import Bundle
-from arrayloom.host.workspace import DamagedError, InUseError, Model, Workspace, WorkspaceError, operation
+from arrayloom.host.workspace import DamagedError, InUseError, Model, Workspace, WorkspaceError, job
 from arrayloom.host.workspace.converter import AccelOnnxConverter
 from arrayloom.host.workspace.image import AccelContainerImage, Image
-from arrayloom.host.workspace.image_archive import repository
-from arrayloom.host.workspace.image_layout import Layout
+from arrayloom.host.workspace.image_layout import Layout, repository
 from arrayloom.host.workspace.image_run import LOCAL, entry_point, unpack
 from arrayloom.host.workspace.kubernetes import QUEUE_METRIC
 from arrayloom.host.workspace.server_process import ServerProcess
@@ -237,7 +236,7 @@ def test_builders_killed_at_random_moments(shop: Workspace, program: Model) -> N
         time.sleep(0.5 + 0.3 * attempt)
         assert made.operation is not None
         pid = made.operation.refresh().entry.details.get("pid")
-        if pid is not None and made.operation.status in operation.LIVE:
+        if pid is not None and made.operation.status in job.LIVE:
             os.killpg(pid, signal.SIGKILL)
         done = made.operation.wait_for_completion(timeout=60)
         assert made.creation_state == ("Succeeded" if done else "Failed")
