@@ -82,7 +82,8 @@ class ArtifactCommands(Generic[Kind]):
             parser.add_argument("--latest", action="store_true", help="only the latest version of each name")
 
     def add_delete(self) -> None:
-        parser = self.add("delete", self._delete, f"delete a {self._kind.KIND} that nothing depends on", "digits:1 --cascade")
+        parser = self.add("delete", self._delete, f"delete a {self._kind.KIND} that nothing depends on",
+                          "digits:1 --cascade")
         parser.add_argument("reference", metavar="NAME[:VERSION]", help="the latest version where none is given")
         parser.add_argument("--cascade", action="store_true", help="delete all that was made from it as well, in order")
 

@@ -16,8 +16,8 @@ from arrayloom.compiler import compile_model
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.vision import RecipeError
-from arrayloom.host.workspace import Model, Workspace, WorkspaceError, files, job
-from arrayloom.host.workspace.converter import AccelOnnxConverter
+from arrayloom.host.workspace import Model, Workspace, WorkspaceError, files, job, worker
+from arrayloom.host.workspace.converter import JOB, AccelOnnxConverter
 from arrayloom.host.workspace.operation import Operation
 from arrayloom.isa.program import Program
 
@@ -200,6 +200,30 @@ def test_a_parent_killed_before_its_worker_starts(workspace: Workspace, model: M
         assert {path for path in (workspace.path / "operations").iterdir() if path.is_dir()} == known
     assert Operation.list(workspace), "no child came as far as the row"
     model.delete()
+
+
+def test_what_is_cancelled_at_the_last_moment_is_not_published(workspace: Workspace, model: Model,
+                                                               monkeypatch: pytest.MonkeyPatch,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(Operation, "_spawn", lambda *_: None)
+    cancelled = start(workspace, model)
+    assert cancelled.finish(job.CANCELLED, "cancelled")
+    assert worker.perform(job.Running(workspace, cancelled.entry), JOB.module) == 1
+    assert capsys.readouterr().out.endswith("ended from outside; the result was thrown away\n")
+    _ended_without_result(workspace, cancelled, "Cancelled", "cancelled")
+
+
+def test_the_worker_and_the_job_mean_the_same_cancellation(workspace: Workspace, model: Model) -> None:
+    """The worker runs as ``__main__``: what it catches must not be a class of its own."""
+    running = start(workspace, model)
+    while running.refresh().entry.details.get("pid") is None:
+        time.sleep(0.01)
+    with workspace.database.write() as connection:
+        job.end(connection, running.entry.id, job.CANCELLED, error="cancelled")
+    while files.is_held(running.path / files.LOCK):
+        time.sleep(0.05)
+    assert running.log.endswith("ended from outside; the result was thrown away\n")
+    _ended_without_result(workspace, running, "Cancelled", "cancelled")
 
 
 def test_a_running_operation_keeps_its_model(workspace: Workspace, model: Model) -> None:
