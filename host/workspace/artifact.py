@@ -141,8 +141,10 @@ class Artifact:
 
         ``cascade`` deletes what was made from it as well, in order: services, images, this, converted models.
 
-        Raises:
-            InUseError: something depends on it, and not ``cascade``.
+        Raises
+        ------
+        InUseError
+            Something depends on it, and not ``cascade``.
         """
         return self._delete_with_descendants() if cascade else self._delete_alone()
 

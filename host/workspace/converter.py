@@ -34,22 +34,34 @@ class AccelOnnxConverter:
                 calibration: CalibrationData | None = None, method: str = "minmax", tags: Mapping[str, str] | None = None,
                 properties: Mapping[str, str] | None = None, description: str | None = None,
                 inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Operation:
-        """Compiles a model; a float one is quantized first.
+        """Starts to compile a model; a float one is quantized first.
 
-        Args:
-            model: int8 or float ONNX, a PyTorch archive, or a TensorFlow SavedModel.
-            model_name: name of the program; ``NAME.loom`` of the model's name where None.
-            config: the accelerator: a preset's name or a TOML file.
-            preprocess: recipe that makes the network's input from an image; kept with the program.
-            labels: class names or a file of them, one a line; kept with the program.
-            calibration: what a float network is run on to find ranges: a folder of images (needs ``preprocess``), an
-                .npz file of preprocessed float32 arrays or of uint8 photographs [N, H, W, 3], or float32 arrays [N, ...].
-            method: minmax, percentile or entropy.
-            tags, properties, description: of the program's registration.
-            inputs, outputs: tensor names, for a SavedModel only.
+        Parameters
+        ----------
+        model : Model
+            An int8 or float ONNX model, a PyTorch archive, or a TensorFlow SavedModel.
+        model_name : str | None
+            Name of the program; ``NAME.loom`` of the model's name where None.
+        config : str
+            The accelerator: a preset's name or a TOML file.
+        preprocess : str | None
+            Recipe that makes the network's input from an image; kept with the program.
+        labels : Path | str | Sequence[str] | None
+            Class names or a file of them, one a line; kept with the program.
+        calibration : CalibrationData | None
+            What a float network is run on to find ranges: a folder of images (needs ``preprocess``), an .npz file of
+            preprocessed float32 arrays or of uint8 photographs [N, H, W, 3], or float32 arrays [N, ...].
+        method : str
+            ``minmax``, ``percentile`` or ``entropy``.
+        tags, properties, description
+            Labels of the program, as for ``Model.register``.
+        inputs, outputs : Sequence[str]
+            Tensor names, for a SavedModel only.
 
-        Raises:
-            WorkspaceError: what can be seen at once: a program already, a missing extra, a missing calibration folder.
+        Raises
+        ------
+        WorkspaceError
+            What can be seen at once: the model is a program already, an extra or the calibration is missing.
         """
         _require_convertible(model)
         load_config(config)

@@ -24,13 +24,19 @@ def require_torch() -> None:
 def export_module(module: Any, example_inputs: tuple[Any, ...], path: str | Path) -> Path:
     """Writes a ``torch.nn.Module`` as an archive (``.pt2``) that ``Model.register`` takes.
 
-    Args:
-        module: is exported in evaluation mode.
-        example_inputs: tensors [1, ...] such as ``forward`` takes.
-        path: where the archive goes; ends in ``.pt2``.
+    Parameters
+    ----------
+    module : Any
+        A ``torch.nn.Module``; it is exported in evaluation mode.
+    example_inputs : tuple[Any, ...]
+        Tensors float32 [1, ...], as ``forward`` takes them.
+    path : str | Path
+        Where the archive goes; ends in ``.pt2``.
 
-    Raises:
-        WorkspaceError: PyTorch is missing, the name ends otherwise, or PyTorch cannot export the module.
+    Raises
+    ------
+    WorkspaceError
+        PyTorch is missing, the name ends otherwise, or PyTorch cannot export the module.
     """
     require_torch()
     import torch
@@ -78,10 +84,12 @@ def require_tf2onnx(model: str) -> None:
 def saved_model_to_onnx(folder: Path, scratch: Path, inputs: Sequence[str], outputs: Sequence[str]) -> Path:
     """A SavedModel as an ONNX file in ``scratch``; raises ``ModelError`` with what ``tf2onnx`` says.
 
-    Args:
-        inputs: names of tensors, with or without ``:0``; images among them become [N, C, H, W]. The signature's where
-            empty.
-        outputs: likewise.
+    Parameters
+    ----------
+    inputs : Sequence[str]
+        Names of tensors, with or without ``:0``; images among them become [N, C, H, W]. The signature's where empty.
+    outputs : Sequence[str]
+        Likewise.
     """
     target = scratch / "converted.onnx"
     command = [*PYTHON, "-m", "tf2onnx.convert", "--saved-model", str(folder), "--output", str(target), "--opset",

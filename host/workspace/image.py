@@ -48,13 +48,20 @@ class AccelContainerImage:
                             labels: str | Path | Sequence[str] | None = None) -> ImageConfiguration:
         """How an image is built.
 
-        Args:
-            tags, description: of the registration.
-            properties: of the registration, and labels of the image.
-            base: an OCI image layout, folder or tar, with Python in it; none: only our own layers.
-            dependencies: whether the server's Python packages come along, from this environment.
-            preprocess: recipe for encoded images, where the model has none or another.
-            labels: class names or a file of them, likewise.
+        Parameters
+        ----------
+        tags, description
+            Labels of the registered image, which may change.
+        properties : Mapping[str, str] | None
+            Labels that do not change; also written into the image.
+        base : str | Path | None
+            An OCI image layout, folder or tar, with Python in it; without one, the image has our own layers alone.
+        dependencies : bool
+            Whether the server's Python packages come along, from this environment.
+        preprocess : str | None
+            The recipe for encoded images, where the model has none or another.
+        labels : str | Path | Sequence[str] | None
+            Class names or a file of them, likewise.
         """
         if preprocess is not None:
             recipe(preprocess)
@@ -74,8 +81,10 @@ class Image(Artifact):
                image_config: ImageConfiguration | None = None) -> Image:
         """Starts building an image from one program; ``wait_for_creation`` waits for it.
 
-        Raises:
-            WorkspaceError: a wrong name, several models, or one that is no program.
+        Raises
+        ------
+        WorkspaceError
+            A wrong name, several models, or one that is no program.
         """
         chosen = [models] if isinstance(models, Model) else list(models)
         if len(chosen) != 1:

@@ -1,8 +1,8 @@
 """The layers of an image that are ours: what they hold, and how they are written.
 
 An application layer holds the bundle and Arrayloom itself, another on request the server's dependencies. Layers are
-uncompressed tar archives in which the same files always give the same bytes.
-Uncompressed, because a compressor's bytes change with its version; a layer's digest is then also its ``diff_id``.
+tar archives in which the same files always give the same bytes. They are not compressed, because a compressor's bytes
+change with its version; a layer's digest is then also its ``diff_id``.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
 ROOT = PurePosixPath("/opt/arrayloom")
 BUNDLE, LIBRARY, PACKAGES = ROOT / "bundle", ROOT / "lib", ROOT / "site-packages"
 SERVER_NEEDS = ("numpy", "onnx", "onnxruntime", "pillow", "rich", "grpcio", "protobuf", "aiohttp", "prometheus-client")
-"""Distributions that the server imports with the emulator behind it; theirs come with them."""
+"""Distributions that the server imports with the emulator; what those require comes with them."""
 HISTORY = "arrayloom image create"
 """How the steps of an image's history begin that stand for our layers."""
 _SKIPPED = {"__pycache__"}

@@ -21,8 +21,10 @@ SUFFIXES = {".onnx": "onnx", ".loom": "arrayloom", ".pt2": "torch"}
 class Model(Artifact):
     """``Model(workspace, name)`` is the latest version, ``Model(workspace, name, version)`` that one.
 
-    Raises:
-        NotFoundError: there is no such model or version; names those that there are.
+    Raises
+    ------
+    NotFoundError
+        There is no such model or version; names those that there are.
     """
 
     KIND: ClassVar[str] = "model"
@@ -32,15 +34,22 @@ class Model(Artifact):
                  description: str | None = None, properties: Mapping[str, str] | None = None) -> Model:
         """Copies a model into the workspace under the name's next version.
 
-        Args:
-            model_path: an ONNX file (one with external data as a folder that holds both), a program (``.loom``), a
-                PyTorch archive (``.pt2``, from ``torch.export.save``) or a TensorFlow SavedModel's folder.
-            model_name: 1 to 255 letters, digits, '-', '.', '_', beginning with a letter or digit.
-            tags: may be changed later.
-            properties: are never changed.
+        Parameters
+        ----------
+        model_path : str | Path
+            An ONNX file (one with external data as a folder that holds both), a program (``.loom``), a PyTorch archive
+            (``.pt2``, from ``torch.export.save``) or a TensorFlow SavedModel's folder.
+        model_name : str
+            1 to 255 letters, digits, '-', '.', '_', beginning with a letter or digit.
+        tags : Mapping[str, str] | None
+            Labels that may change later.
+        properties : Mapping[str, str] | None
+            Labels that never change.
 
-        Raises:
-            WorkspaceError: a wrong name, no such file, or a kind of file that nothing here takes.
+        Raises
+        ------
+        WorkspaceError
+            A wrong name, no such file, or a kind of file that nothing here takes.
         """
         source = Path(model_path)
         draft = Draft("model", check_name(model_name, "model"), "Registered", description or "",

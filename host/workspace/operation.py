@@ -117,9 +117,12 @@ class Operation(Artifact):
     def wait_for_completion(self, show_output: bool = False, timeout: float | None = None) -> bool:
         """Waits until it has ended; True where it succeeded.
 
-        Args:
-            show_output: print its log as it grows, and in the end its state.
-            timeout: seconds after which the operation is stopped, and its state is TimedOut.
+        Parameters
+        ----------
+        show_output : bool
+            Whether to print its log as it grows, and its state at the end.
+        timeout : float | None
+            Seconds after which the operation is stopped, and its state is TimedOut.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with (self.path / LOG).open(encoding="utf-8", errors="replace") as log:

@@ -33,10 +33,14 @@ class Registry:
     Any number of processes may use one at once. What killed processes left behind is removed on opening; ``swept`` names
     it. The folder must lie on a local disk: SQLite's write-ahead log does not work over a network.
 
-    Raises:
-        NotFoundError: ``path`` holds no workspace.
-        WorkspaceError: the workspace is of another version of Arrayloom.
-        DamagedError: its registry is damaged or of another version.
+    Raises
+    ------
+    NotFoundError
+        ``path`` holds no workspace.
+    WorkspaceError
+        The workspace is of another version of Arrayloom.
+    DamagedError
+        Its registry is damaged or of another version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -55,8 +59,10 @@ class Registry:
     def create(cls, path: str | Path, name: str | None = None, exist_ok: bool = False) -> Self:
         """A new workspace in a folder that is new or empty; its name is the folder's where none is given.
 
-        Raises:
-            ExistsError: there is one already, and not ``exist_ok``; or the folder holds something else.
+        Raises
+        ------
+        ExistsError
+            There is one already, and not ``exist_ok``; or the folder holds something else.
         """
         folder = Path(path).resolve()
         if (folder / MARKER).exists():

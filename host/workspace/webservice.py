@@ -70,13 +70,20 @@ class LocalWebservice:
     def deploy_configuration(auth_enabled: bool = True, **settings: Any) -> ServiceConfiguration:
         """How a service is deployed.
 
-        Args:
-            auth_enabled: whether requests need one of the service's two keys.
-            settings: of ``arrayloom serve``, named as in ``arrayloom.host.serving.core.settings.Settings``; the ports are
-                free ones unless given, and then stay.
+        Parameters
+        ----------
+        auth_enabled : bool
+            Whether requests need one of the service's two keys.
+        settings : Any
+            Settings of ``arrayloom serve``, named as in ``arrayloom.host.serving.core.settings.Settings``; ports that are
+            not given are free ones, which then stay.
 
-        Raises:
-            WorkspaceError: an unknown setting. ``ServeError``: a value that is not allowed.
+        Raises
+        ------
+        WorkspaceError
+            A setting is unknown.
+        ServeError
+            A value is not allowed.
         """
         known = {field.name for field in fields(Settings) if field.default is not MISSING} - set(OWNED)
         if unknown := sorted(set(settings) - known):
@@ -100,9 +107,12 @@ class Webservice(Artifact):
 
         The server goes on when this process ends; ``delete`` or ``stop`` ends it.
 
-        Raises:
-            ExistsError: there is a service of that name; update or delete it.
-            WorkspaceError: a wrong name, or an image that is not built.
+        Raises
+        ------
+        ExistsError
+            There is a service of that name; update or delete it.
+        WorkspaceError
+            A wrong name, or an image that is not built.
         """
         config = deployment_config or LocalWebservice.deploy_configuration()
         image.verify()

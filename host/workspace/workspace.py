@@ -22,10 +22,14 @@ class Workspace(Registry):
     Any number of processes may use one at once. What killed processes left behind is removed on opening; ``swept`` names
     it. The folder must lie on a local disk: SQLite's write-ahead log does not work over a network.
 
-    Raises:
-        NotFoundError: ``path`` holds no workspace.
-        WorkspaceError: the workspace is of another version of Arrayloom.
-        DamagedError: its registry is damaged or of another version.
+    Raises
+    ------
+    NotFoundError
+        ``path`` holds no workspace.
+    WorkspaceError
+        The workspace is of another version of Arrayloom.
+    DamagedError
+        Its registry is damaged or of another version.
     """
 
     @classmethod
@@ -34,9 +38,12 @@ class Workspace(Registry):
 
         Looks in ``path`` (the current folder where None) and then in its parents.
 
-        Raises:
-            NotFoundError: there is none.
-            WorkspaceError: the nearest one is of another version of Arrayloom, or the file cannot be read.
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        WorkspaceError
+            The nearest one is of another version of Arrayloom, or the file cannot be read.
         """
         start = Path(path or ".").resolve()
         for folder in (start, *start.parents):
