@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError, EncodingError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
+from arrayloom.isa.files import write_atomically
 from arrayloom.isa.instructions import decode
 from arrayloom.isa.layout import Layout
 
@@ -178,12 +179,10 @@ class Program:
 
     def save(self, path: Path) -> None:
         """Writes the file, whole or not at all; raises ``ProgramError`` where it cannot be written."""
-        beside = path.with_name(path.name + ".part")
         try:
-            beside.write_bytes(self.to_bytes())
-            beside.replace(path)
+            with write_atomically(path) as file:
+                file.write(self.to_bytes())
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise ProgramError(f"{path}: cannot be written: {error.strerror}") from None
 
     @classmethod

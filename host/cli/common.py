@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import onnx
@@ -16,6 +16,7 @@ from arrayloom.compiler.frontend import NOTICE_PREFIX
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import DEFAULT, PRESETS
+from arrayloom.isa.files import write_atomically
 
 
 def add_command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], help_text: str,
@@ -109,13 +110,9 @@ def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
     _save_whole(path, lambda file: np.savez(file, **arrays))
 
 
-def _save_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    beside = path.with_name(path.name + ".part")
+def _save_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     try:
-        with beside.open("wb") as file:
+        with write_atomically(path) as file:
             write(file)
-        beside.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)

@@ -1,16 +1,14 @@
 """``arrayloom convert``: a registered model to a registered program."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from arrayloom.host.cli.common import add_config
-from arrayloom.host.cli.registry import add_labels, add_verb, find, labels, open_workspace, print_one
+from arrayloom.host.cli.registry import Facts, add_labels, add_verb, find, finish, labels
 from arrayloom.host.models.quantize.scales import METHODS
-from arrayloom.host.workspace.errors import WorkspaceError
-from arrayloom.host.workspace.model import Model
-from arrayloom.host.workspace.operation import Operation
+from arrayloom.host.workspace import Model, Workspace
+from arrayloom.host.workspace.converter import AccelOnnxConverter
 
 
 def add_parser(commands: Any) -> None:
@@ -30,30 +28,16 @@ def add_parser(commands: Any) -> None:
     add_config(parser)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from arrayloom.host.workspace.converter import AccelOnnxConverter
-
-    workspace = open_workspace(options)
+def _run(workspace: Workspace, options: argparse.Namespace) -> Facts:
     started = AccelOnnxConverter.convert(
         workspace, find(Model, workspace, options.reference), model_name=options.name, config=options.config,
         preprocess=options.preprocess, labels=options.labels, calibration=options.calibration, method=options.method,
-        tags=labels(options.tag, "--tag"), properties=labels(options.property, "--property"),
-        description=options.description, inputs=_names(options.inputs), outputs=_names(options.outputs))
+        inputs=_names(options.inputs), outputs=_names(options.outputs), **labels(options))
     if options.no_wait:
-        return print_one(options, started.serialize())
+        return started.serialize()
     finish(started, options.timeout, not options.json)
-    return print_one(options, started.result.serialize())
-
-
-def finish(started: Operation, timeout: float | None, show: bool) -> None:
-    """Waits for an operation; raises ``WorkspaceError`` where it fails. An interruption cancels it."""
-    try:
-        done = started.wait_for_completion(show_output=show and sys.stdout.isatty(), timeout=timeout)
-    except KeyboardInterrupt:
-        started.cancel()
-        raise
-    if not done:
-        raise WorkspaceError(f"{started.entry.reference} is {started.status}: {started.error}")
+    result: Model = started.result
+    return result.serialize()
 
 
 def _names(text: str) -> list[str]:

@@ -8,32 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.cli.common import print_json, require_writable
-from arrayloom.host.cli.convert import finish
-from arrayloom.host.cli.registry import (
-    add_deletion,
-    add_filters,
-    add_group,
-    add_labels,
-    add_verb,
-    filtered,
-    find,
-    labels,
-    open_workspace,
-    print_list,
-    print_one,
-)
+from arrayloom.host.cli.registry import ArtifactCommands, Facts, add_labels, find, finish, labels, print_facts
 from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
 from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.workspace import Model, Workspace
 from arrayloom.host.workspace.image import AccelContainerImage, Image
 from arrayloom.host.workspace.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
-from arrayloom.host.workspace.model import Model
+from arrayloom.host.workspace.server_process import serve_options
 
 
 def add_parser(commands: Any) -> None:
-    group = add_group(commands, "image", "build, list, show, save, run or delete container images, or describe them to "
-                                         "Kubernetes")
-    create = add_verb(group, "create", _create, "build an image from a program, without a daemon",
-                      "arrayloom image create digits digits.loom --base python-3.11-slim/ --dependencies")
+    group = ArtifactCommands(commands, Image, "build, list, show, save, run or delete container images, or describe them to "
+                                              "Kubernetes")
+    create = group.add("create", _create, "build an image from a program, without a daemon",
+                       "digits digits.loom --base python-3.11-slim/ --dependencies")
     create.add_argument("name", metavar="NAME")
     create.add_argument("model", metavar="MODEL[:VERSION]")
     create.add_argument("--base", type=Path, metavar="LAYOUT", help="OCI image layout with Python, a folder or a tar")
@@ -42,28 +30,23 @@ def add_parser(commands: Any) -> None:
     create.add_argument("--labels", type=Path, metavar="FILE", help="class names, likewise")
     create.add_argument("--timeout", type=float, metavar="SECONDS", help="stop building after that time")
     add_labels(create)
-    add_filters(add_verb(group, "list", _list, "list images", "arrayloom image list"))
-    _reference(add_verb(group, "show", _show, "say all of an image", "arrayloom image show digits:1"))
-    save = add_verb(group, "save", _save, "write an image as a tar for docker load, podman load or skopeo",
-                    "arrayloom image save digits -o digits.tar")
-    _reference(save)
+    group.add_list({"id": "image", "creation_state": "state", "bytes": "bytes", "created": "created", "parents": "from",
+                    "image_location": "location"})
+    group.add_for_one("show", lambda image, _: image.serialize() | {"dependents": list(image.dependents())},
+                      "say all of an image", "digits:1")
+    save = group.add_for_one("save", _save, "write an image as a tar for docker load, podman load or skopeo",
+                             "digits -o digits.tar")
     save.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.tar")
-    run = add_verb(group, "run", _run, "serve an image here, without a container engine, until interrupted",
-                   "arrayloom image run digits --port 50051")
-    _reference(run)
+    run = group.add_for_one("run", _run, "serve an image here, without a container engine, until interrupted",
+                            "digits --port 50051")
     add_settings(run, OPTIONS)
     _add_manifests(group)
-    add_deletion(group, Image)
+    group.add_delete()
 
 
-def _reference(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", metavar="NAME[:VERSION]")
-
-
-def _add_manifests(group: Any) -> None:
-    parser = add_verb(group, "manifests", _manifests, "write Kubernetes manifests for an image",
-                      "arrayloom image manifests digits --registry registry.example/team --replicas 3 | kubectl apply -f -")
-    _reference(parser)
+def _add_manifests(group: ArtifactCommands[Image]) -> None:
+    parser = group.add_for_one("manifests", _manifests, "write Kubernetes manifests for an image",
+                               "digits --registry registry.example/team --replicas 3 | kubectl apply -f -")
     parser.add_argument("--registry", metavar="HOST/PATH", help="where the cluster finds the image")
     parser.add_argument("--name", metavar="NAME", help="of the objects (default: the image's)")
     parser.add_argument("--namespace", metavar="NAME")
@@ -77,53 +60,34 @@ def _add_manifests(group: Any) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.yaml", help="default: standard output")
 
 
-def _create(options: argparse.Namespace) -> int:
-    workspace = open_workspace(options)
-    config = AccelContainerImage.image_configuration(
-        labels(options.tag, "--tag"), labels(options.property, "--property"), options.description, options.base,
-        options.dependencies, options.preprocess, options.labels)
+def _create(workspace: Workspace, options: argparse.Namespace) -> Facts:
+    config = AccelContainerImage.image_configuration(**labels(options), base=options.base, dependencies=options.dependencies,
+                                                     preprocess=options.preprocess, labels=options.labels)
     image = Image.create(workspace, options.name, find(Model, workspace, options.model), config)
     if image.operation:
         finish(image.operation, options.timeout, not options.json)
-    return print_one(options, image.refresh().serialize())
+    return image.refresh().serialize()
 
 
-def _list(options: argparse.Namespace) -> int:
-    return print_list(options, "images", filtered(Image, options), {
-        "id": "image", "creation_state": "state", "bytes": "bytes", "created": "created", "parents": "from",
-        "image_location": "location"})
-
-
-def _show(options: argparse.Namespace) -> int:
-    image = find(Image, open_workspace(options), options.reference)
-    return print_one(options, image.serialize() | {"dependents": list(image.dependents())})
-
-
-def _save(options: argparse.Namespace) -> int:
+def _save(image: Image, options: argparse.Namespace) -> Facts:
     require_writable(options.output)
-    image = find(Image, open_workspace(options), options.reference)
     image.save(options.output)
-    return print_one(options, {"path": str(options.output), "reference": image.reference, "digest": image.digest})
+    return {"path": str(options.output), "reference": image.reference, "digest": image.digest}
 
 
-def _run(options: argparse.Namespace) -> int:
-    image = find(Image, open_workspace(options), options.reference)
+def _run(image: Image, options: argparse.Namespace) -> Facts:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    settings = [text for name, value in given_settings(options).items()
-                for text in (f"--{name.replace('_', '-')}", str(value))]
-    with suppress(KeyboardInterrupt), image.run(*settings) as server:
+    with suppress(KeyboardInterrupt), image.run(*serve_options(given_settings(options))) as server:
         address = server.address
-        facts = {"image": image.id, "grpc": f"{address.reachable}:{address.port}", "http_port": address.http_port,
-                 "tls": address.tls, "pid": server.pid, "log": str(server.log)}
-        print_json(facts) if options.json else print_one(options, facts)
+        print_facts(options, {"image": image.id, "grpc": f"{address.reachable}:{address.port}",
+                              "http_port": address.http_port, "tls": address.tls, "pid": server.pid, "log": str(server.log)})
         sys.stdout.flush()
         while True:
             signal.pause()
-    return 0
+    return None
 
 
-def _manifests(options: argparse.Namespace) -> int:
-    image = find(Image, open_workspace(options), options.reference)
+def _manifests(image: Image, options: argparse.Namespace) -> Facts:
     if options.max_replicas < 0:
         raise InputError(f"--max-replicas {options.max_replicas}: must not be negative")
     place = f"{options.registry.rstrip('/')}/{image.reference}" if options.registry else image.reference
@@ -134,11 +98,11 @@ def _manifests(options: argparse.Namespace) -> int:
     objects = manifests(config)
     if options.json:
         print_json({"apiVersion": "v1", "kind": "List", "items": objects})
-        return 0
+        return None
     text = "".join(f"# {command}\n" for command in secret_commands(config)) + to_yaml(objects)
     if options.output:
         require_writable(options.output)
         options.output.write_text(text, encoding="utf-8")
     else:
         print(text, end="")
-    return 0
+    return None

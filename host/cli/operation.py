@@ -3,36 +3,29 @@
 import argparse
 from typing import Any
 
-from arrayloom.host.cli.registry import add_deletion, add_group, add_verb, find, open_workspace, print_list, print_one
+from arrayloom.host.cli.registry import ArtifactCommands, Facts, print_facts
 from arrayloom.host.workspace.operation import Operation
 
 
 def add_parser(commands: Any) -> None:
-    group = add_group(commands, "operation", "list, show, cancel or delete conversions and image builds")
-    add_verb(group, "list", _list, "list operations", "arrayloom operation list")
-    show = add_verb(group, "show", _show, "say how an operation stands, with its log", "arrayloom operation show convert:3")
-    show.add_argument("reference", metavar="NAME[:NUMBER]")
-    cancel = add_verb(group, "cancel", _cancel, "stop an operation", "arrayloom operation cancel convert:3")
-    cancel.add_argument("reference", metavar="NAME[:NUMBER]")
-    add_deletion(group, Operation)
+    group = ArtifactCommands(commands, Operation, "list, show, cancel or delete conversions and image builds",
+                             "NAME[:NUMBER]")
+    group.add_list({"id": "operation", "state": "state", "created": "created", "parents": "from", "result": "result"},
+                   filters=False)
+    group.add_for_one("show", _show, "say how an operation stands, with its log", "convert:3")
+    group.add_for_one("cancel", _cancel, "stop an operation", "convert:3")
+    group.add_delete()
 
 
-def _list(options: argparse.Namespace) -> int:
-    return print_list(options, "operations", Operation.list(open_workspace(options)), {
-        "id": "operation", "state": "state", "created": "created", "parents": "from", "result": "result"})
-
-
-def _show(options: argparse.Namespace) -> int:
-    operation = find(Operation, open_workspace(options), options.reference)
+def _show(operation: Operation, options: argparse.Namespace) -> Facts:
     facts = operation.serialize()
     if options.json:
-        return print_one(options, facts | {"log": operation.log})
-    print_one(options, facts)
+        return facts | {"log": operation.log}
+    print_facts(options, facts)
     print(operation.log, end="")
-    return 0
+    return None
 
 
-def _cancel(options: argparse.Namespace) -> int:
-    operation = find(Operation, open_workspace(options), options.reference)
+def _cancel(operation: Operation, _: argparse.Namespace) -> Facts:
     operation.cancel()
-    return print_one(options, operation.serialize())
+    return operation.serialize()

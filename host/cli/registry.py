@@ -1,19 +1,28 @@
-"""What the commands on workspaces share: finding the workspace, references, labels, and lists as tables."""
+"""What the commands on workspaces share: finding the workspace and what is in it, labels, and output as lines or tables.
+
+A command's action takes the workspace, or the one artifact that the command line names, and returns what is printed.
+"""
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from arrayloom.host.cli.common import add_command, add_json, print_json
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.workspace.artifact import Artifact
-from arrayloom.host.workspace.names import parse_reference
+from arrayloom.host.workspace.entries import parse_reference
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.operation import Operation
+from arrayloom.host.workspace.registry import Registry
 from arrayloom.host.workspace.workspace import Workspace
 
 PIPE_COLUMNS = 1000
 Kind = TypeVar("Kind", bound=Artifact)
+Facts = Mapping[str, Any] | None
+"""What an action found, to be printed; None where it has printed by itself."""
+Action = Callable[[Workspace, argparse.Namespace], Facts]
 
 
 def add_group(commands: Any, name: str, help_text: str) -> Any:
@@ -22,33 +31,105 @@ def add_group(commands: Any, name: str, help_text: str) -> Any:
     return parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
 
 
-def add_verb(group: Any, name: str, action: Callable[[argparse.Namespace], int], help_text: str,
-             example: str) -> argparse.ArgumentParser:
-    """One of a group's commands, with ``--workspace`` and ``--json``."""
-    parser = add_command(group, name, action, help_text, example)
+def add_verb(group: Any, name: str, action: Action, help_text: str, example: str) -> argparse.ArgumentParser:
+    """A command on a workspace, with ``--workspace`` and ``--json``."""
+    def run(options: argparse.Namespace) -> int:
+        if (facts := action(open_workspace(options), options)) is not None:
+            print_facts(options, facts)
+        return 0
+
+    parser = add_command(group, name, run, help_text, example)
     parser.add_argument("--workspace", type=Path, metavar="DIR",
                         help="the workspace (default: the one that the current folder is in, or configured for)")
     add_json(parser)
     return parser
 
 
+class ArtifactCommands(Generic[Kind]):
+    """The commands on one kind of artifact, such as ``arrayloom model``.
+
+    ``list`` and ``delete`` are the same for all kinds; ``reference`` shows how one artifact is named.
+    """
+
+    def __init__(self, commands: Any, kind: type[Kind], help_text: str, reference: str = "NAME[:VERSION]") -> None:
+        self._kind, self._reference = kind, reference
+        self._group = add_group(commands, kind.KIND, help_text)
+
+    def add(self, name: str, action: Action, help_text: str, example: str) -> argparse.ArgumentParser:
+        """A command on the workspace."""
+        return add_verb(self._group, name, action, help_text, f"arrayloom {self._kind.KIND} {name} {example}")
+
+    def add_for_one(self, name: str, action: Callable[[Kind, argparse.Namespace], Facts], help_text: str,
+                    example: str) -> argparse.ArgumentParser:
+        """A command on the artifact that its first argument names."""
+        parser = self.add(name, lambda workspace, options: action(find(self._kind, workspace, options.reference), options),
+                          help_text, example)
+        parser.add_argument("reference", metavar=self._reference)
+        return parser
+
+    def add_list(self, columns: Mapping[str, str], example: str = "", filters: bool = True) -> None:
+        """``list``; ``columns``: title by serialized field."""
+        plural = f"{self._kind.KIND}s"
+
+        def run(workspace: Workspace, options: argparse.Namespace) -> None:
+            chosen = _filters(options) if filters else {}
+            print_table(options, plural, [found.serialize() for found in self._kind.list(workspace, **chosen)], columns)
+
+        parser = add_verb(self._group, "list", run, f"list {plural}", f"arrayloom {self._kind.KIND} list {example}".strip())
+        if filters:
+            parser.add_argument("--name", metavar="NAME", help="only those of that name")
+            parser.add_argument("--tag", action="append", default=[], metavar="KEY[=VALUE]", help="only those with that tag")
+            parser.add_argument("--latest", action="store_true", help="only the latest version of each name")
+
+    def add_delete(self) -> None:
+        parser = self.add("delete", self._delete, f"delete a {self._kind.KIND} that nothing depends on",
+                          "digits:1 --cascade")
+        parser.add_argument("reference", metavar="NAME[:VERSION]", help="the latest version where none is given")
+        parser.add_argument("--cascade", action="store_true", help="delete all that was made from it as well, in order")
+
+    def _delete(self, workspace: Workspace, options: argparse.Namespace) -> None:
+        deleted = find(self._kind, workspace, options.reference).delete(options.cascade)
+        if options.json:
+            print_json({"deleted": list(deleted)})
+        else:
+            print("\n".join(f"deleted {reference}" for reference in deleted))
+
+
 def open_workspace(options: argparse.Namespace) -> Workspace:
+    """The workspace that ``--workspace`` names, or that the current folder is in or configured for."""
     return Workspace(options.workspace) if options.workspace else Workspace.from_config()
 
 
-def find(kind: type[Kind], workspace: Workspace, reference: str) -> Kind:
-    """The model, image or service that ``NAME`` or ``NAME:VERSION`` names."""
+def find(kind: type[Kind], workspace: Registry, reference: str) -> Kind:
+    """The model, image, service or operation that ``NAME`` or ``NAME:VERSION`` names."""
     return kind(workspace, *parse_reference(reference, kind.KIND))
 
 
+def finish(started: Operation, timeout: float | None, show: bool) -> None:
+    """Waits for an operation; raises ``WorkspaceError`` where it fails. An interruption cancels it."""
+    try:
+        done = started.wait_for_completion(show_output=show and sys.stdout.isatty(), timeout=timeout)
+    except KeyboardInterrupt:
+        started.cancel()
+        raise
+    if not done:
+        raise WorkspaceError(f"{started.entry.reference} is {started.status}: {started.error}")
+
+
 def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Options that ``labels`` reads."""
     parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="may be given several times")
     parser.add_argument("--property", action="append", default=[], metavar="KEY=VALUE", help="a label that never changes")
     parser.add_argument("--description", metavar="TEXT")
 
 
-def labels(given: Iterable[str], option: str) -> dict[str, str]:
-    """``KEY=VALUE`` texts as a dictionary."""
+def labels(options: argparse.Namespace) -> dict[str, Any]:
+    """The options of ``add_labels`` as arguments ``tags``, ``properties`` and ``description``."""
+    return {"tags": _pairs(options.tag, "--tag"), "properties": _pairs(options.property, "--property"),
+            "description": options.description}
+
+
+def _pairs(given: Iterable[str], option: str) -> dict[str, str]:
     found = {}
     for text in given:
         key, equals, value = text.partition("=")
@@ -58,24 +139,16 @@ def labels(given: Iterable[str], option: str) -> dict[str, str]:
     return found
 
 
-def add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", metavar="NAME", help="only those of that name")
-    parser.add_argument("--tag", action="append", default=[], metavar="KEY[=VALUE]", help="only those with that tag")
-    parser.add_argument("--latest", action="store_true", help="only the latest version of each name")
-
-
-def filtered(kind: type[Kind], options: argparse.Namespace) -> list[Kind]:
-    """What the filters of ``add_filters`` leave, newest first."""
+def _filters(options: argparse.Namespace) -> dict[str, Any]:
     tags = [text.split("=", 1) if "=" in text else text for text in options.tag]
-    return kind.list(open_workspace(options), options.name, tags, latest=options.latest)
+    return {"name": options.name, "tags": tags, "latest": options.latest}
 
 
-def print_list(options: argparse.Namespace, name: str, artifacts: Sequence[Artifact], columns: Mapping[str, str]) -> int:
-    """A table, or with ``--json`` one object with the list under ``name``; ``columns``: title by serialized field."""
-    rows = [artifact.serialize() for artifact in artifacts]
+def print_table(options: argparse.Namespace, name: str, rows: list[dict[str, Any]], columns: Mapping[str, str]) -> None:
+    """A table, or with ``--json`` one object with the list under ``name``; ``columns``: title by field."""
     if options.json:
         print_json({name: rows})
-        return 0
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -83,45 +156,25 @@ def print_list(options: argparse.Namespace, name: str, artifacts: Sequence[Artif
     for title in columns.values():
         table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*(shown(row[field]) for field in columns))
+        table.add_row(*(_shown(row[field]) for field in columns))
     # Whoever reads from a pipe wants whole lines.
     Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table if rows else f"no {name}")
-    return 0
 
 
-def print_one(options: argparse.Namespace, facts: Mapping[str, Any]) -> int:
-    """One entry as lines, or with ``--json`` as an object."""
+def print_facts(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
+    """Facts as lines, or with ``--json`` as an object."""
     if options.json:
         print_json(dict(facts))
-        return 0
+        return
     for name, value in facts.items():
         if value not in (None, "", {}, [], ()):
-            print(f"{name.replace('_', ' '):16} {shown(value)}")
-    return 0
+            print(f"{name.replace('_', ' '):16} {_shown(value)}")
 
 
-def shown(value: Any) -> str:
+def _shown(value: Any) -> str:
     """A serialized value for people."""
     if isinstance(value, dict):
-        return shown(value["reference"]) if "reference" in value else ", ".join(f"{k}={v}" for k, v in value.items())
+        return _shown(value["reference"]) if "reference" in value else ", ".join(f"{k}={v}" for k, v in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value))
+        return ", ".join(map(_shown, value))
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value > 9999 else str(value)
-
-
-def add_deletion(group: Any, kind: type[Artifact]) -> None:
-    """``delete``, which is the same for all kinds."""
-    name = kind.KIND
-    parser = add_verb(group, "delete", lambda options: _delete(options, kind), f"delete a {name} that nothing depends on",
-                      f"arrayloom {name} delete digits:1 --cascade")
-    parser.add_argument("reference", metavar="NAME[:VERSION]", help="the latest version where none is given")
-    parser.add_argument("--cascade", action="store_true", help="delete all that was made from it as well, in order")
-
-
-def _delete(options: argparse.Namespace, kind: type[Artifact]) -> int:
-    deleted = find(kind, open_workspace(options), options.reference).delete(options.cascade)
-    if options.json:
-        print_json({"deleted": list(deleted)})
-    else:
-        print("\n".join(f"deleted {reference}" for reference in deleted))
-    return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from arrayloom.host.cli.common import add_command, add_json, require_writable
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.serving.core.settings import Settings
+from arrayloom.isa.files import write_atomically
 
 if TYPE_CHECKING:
     from arrayloom.host.serving.run import Running
@@ -99,9 +100,8 @@ def _value(name: str, kind: Any, text: str) -> Any:
 def _announce(options: argparse.Namespace, running: "Running") -> None:
     facts = running.facts()
     if options.ready_file:
-        beside = options.ready_file.with_name(options.ready_file.name + ".part")
-        beside.write_text(json.dumps(facts), encoding="utf-8")
-        beside.replace(options.ready_file)
+        with write_atomically(options.ready_file) as file:
+            file.write(json.dumps(facts).encode())
     if options.json:
         print(json.dumps(facts), flush=True)
         return

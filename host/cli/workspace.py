@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.cli.common import add_command, add_json
-from arrayloom.host.cli.registry import add_group, add_verb, open_workspace, print_one
+from arrayloom.host.cli.registry import add_group, add_verb, print_facts
+from arrayloom.host.workspace import Workspace
 
 
 def add_parser(commands: Any) -> None:
@@ -17,17 +18,12 @@ def add_parser(commands: Any) -> None:
     create.add_argument("--use", action="store_true", help="let commands in the current folder and below use it")
     create.add_argument("--exist-ok", action="store_true", help="be content with one that is there")
     add_json(create)
-    add_verb(group, "show", _show, "say what is in the workspace", "arrayloom workspace show")
+    add_verb(group, "show", lambda workspace, _: workspace.get_details(), "say what is in the workspace",
+             "arrayloom workspace show")
 
 
 def _create(options: argparse.Namespace) -> int:
-    from arrayloom.host.workspace import Workspace
-
     workspace = Workspace.create(options.folder, options.name, options.exist_ok)
     used = str(workspace.write_config()) if options.use else None
-    return print_one(options, {"name": workspace.name, "location": str(workspace.path), "config": used})
-
-
-def _show(options: argparse.Namespace) -> int:
-    workspace = open_workspace(options)
-    return print_one(options, workspace.get_details())
+    print_facts(options, {"name": workspace.name, "location": str(workspace.path), "config": used})
+    return 0

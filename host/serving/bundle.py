@@ -7,8 +7,6 @@ import hashlib
 import io
 import json
 import re
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ from PIL import Image
 
 from arrayloom.host.serving.errors import BundleError
 from arrayloom.host.vision import RecipeError, preprocess, recipe
+from arrayloom.isa.files import make_folder_atomically
 from arrayloom.isa.program import Input, Program, ProgramError
 
 MANIFEST = "bundle.json"
@@ -152,16 +151,11 @@ class Bundle:
         """Writes ``folder``, whole or not at all; raises ``BundleError`` where it exists already or cannot be written."""
         if folder.exists():
             raise BundleError(f"{folder}: exists already; choose another folder or remove it first")
-        beside = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
         try:
-            beside.mkdir()
-            manifest = self._write(beside)
-            beside.rename(folder)
+            with make_folder_atomically(folder) as temporary:
+                return self._write(temporary)
         except OSError as error:
             raise BundleError(f"{folder}: cannot be written: {error.strerror}") from None
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-        return manifest
 
     @classmethod
     def load(cls, folder: Path) -> Self:

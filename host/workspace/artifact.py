@@ -1,43 +1,50 @@
-"""What models, images and services have in common: identity, labels, lineage, deletion."""
+"""What models, images, services and operations have in common: identity, labels, lineage, deletion.
+
+Each kind is a subclass that says how its process is ended; a row's kind leads to its class, so that one artifact can be
+deleted with others of any kind.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
-from arrayloom.host.workspace import entries, lineage
+from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.entries import Entry, Filter, Parent
-from arrayloom.host.workspace.errors import WorkspaceError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from arrayloom.host.workspace.workspace import Workspace
+from arrayloom.host.workspace.errors import InUseError, NotFoundError, WorkspaceError
+from arrayloom.host.workspace.registry import Registry
 
 
 class Artifact:
     """One entry of a workspace's registry, as it was when it was read; ``refresh`` reads it again."""
 
     KIND: ClassVar[str]
+    kinds: ClassVar[dict[str, type[Artifact]]] = {}
+    """The subclasses by ``KIND``."""
 
-    def __init__(self, workspace: Workspace, name: str, version: int | None = None) -> None:
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        Artifact.kinds[cls.KIND] = cls
+
+    def __init__(self, workspace: Registry, name: str, version: int | None = None) -> None:
         with workspace.database.read() as connection:
             entry = entries.find(connection, self.KIND, name, version)
         self._bind(workspace, entry)
 
-    def _bind(self, workspace: Workspace, entry: Entry) -> None:
+    def _bind(self, workspace: Registry, entry: Entry) -> None:
         self.workspace, self.entry = workspace, entry
 
     @classmethod
-    def of(cls, workspace: Workspace, entry: Entry) -> Self:
+    def of(cls, workspace: Registry, entry: Entry) -> Self:
         """The object for an entry that has been read."""
         artifact = cls.__new__(cls)
         artifact._bind(workspace, entry)
         return artifact
 
     @classmethod
-    def list(cls, workspace: Workspace, name: str | None = None, tags: Sequence[Filter] = (),
+    def list(cls, workspace: Registry, name: str | None = None, tags: Sequence[Filter] = (),
              properties: Sequence[Filter] = (), latest: bool = False) -> list[Self]:
         """Newest first, by name, tags and properties: each filter a key, or [key, value]; all must hold.
 
@@ -127,19 +134,54 @@ class Artifact:
     def dependents(self) -> tuple[str, ...]:
         """What has to be deleted before this, in that order, as ``kind name:version``."""
         with self.workspace.database.read() as connection:
-            return tuple(entry.reference for entry in lineage.dependents(connection, self.entry))
+            return tuple(entry.reference for entry in entries.dependents(connection, self.entry))
 
     def delete(self, cascade: bool = False) -> tuple[str, ...]:
         """Deletes the entry and its files; returns what was deleted, in order.
 
         ``cascade`` deletes what was made from it as well, in order: services, images, this, converted models.
 
-        Raises:
-            InUseError: something depends on it, and not ``cascade``.
+        Raises
+        ------
+        InUseError
+            Something depends on it, and not ``cascade``.
         """
-        from arrayloom.host.workspace.deletion import delete, delete_all
+        return self._delete_with_descendants() if cascade else self._delete_alone()
 
-        return delete_all(self.workspace, self.entry) if cascade else delete(self.workspace, self.entry)
+    def end_process(self) -> None:
+        """Ends the process that belongs to it, if there is one."""
+
+    def settle(self) -> None:
+        """Brings the entry up to date where only its process could have done so, and was killed."""
+
+    def _delete_alone(self) -> tuple[str, ...]:
+        self.end_process()
+        with self.workspace.database.read() as connection:
+            found = entries.dependents(connection, self.entry)
+        for dependent in found:
+            artifact(self.workspace, dependent).settle()
+        with self.workspace.database.write() as connection:
+            current = entries.get(connection, self.entry.id)
+            if dependents := entries.dependents(connection, current):
+                raise InUseError(current.reference, [other.reference for other in dependents])
+            entries.delete(connection, current.id)
+        self.workspace.discard(current)
+        return (current.reference,)
+
+    def _delete_with_descendants(self) -> tuple[str, ...]:
+        """Operations are cancelled, then services and images go, then this, then the models made from it."""
+        with self.workspace.database.read() as connection:
+            made = [artifact(self.workspace, entry) for entry in entries.descendants(connection, self.entry)]
+        before = [other for other in made if other.entry.kind != "model"]
+        after = [other for other in reversed(made) if other.entry.kind == "model"]
+        deleted: list[str] = []
+        for other in [*before, self, *after]:
+            try:
+                deleted += other._delete_alone()
+            except NotFoundError:
+                if other is self:
+                    raise
+        return tuple(deleted)
 
     def serialize(self) -> dict[str, Any]:
         """All of it as JSON."""
@@ -148,3 +190,7 @@ class Artifact:
                 "tags": self.tags, "properties": self.properties, "sha256": self.sha256, "bytes": self.entry.bytes,
                 "parents": [vars(parent) for parent in self.parents]}
 
+
+def artifact(workspace: Registry, entry: Entry) -> Artifact:
+    """The model, image, service or operation that an entry stands for."""
+    return Artifact.kinds[entry.kind].of(workspace, entry)

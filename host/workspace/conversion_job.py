@@ -1,4 +1,4 @@
-"""The conversion's work, inside its own process; every line it prints stands in the operation's log."""
+"""The job of a conversion: source to ONNX, ONNX to integers, integers to a program."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,21 +11,19 @@ from arrayloom.compiler import compile_model
 from arrayloom.compiler.frontend.load import is_quantized, read_model
 from arrayloom.host.models.quantize import Calibration, quantize
 from arrayloom.host.serving import Bundle
-from arrayloom.host.workspace import entries, operation
-from arrayloom.host.workspace.entries import Draft, Entry
+from arrayloom.host.workspace import entries
+from arrayloom.host.workspace.entries import Draft
 from arrayloom.host.workspace.errors import WorkspaceError
-from arrayloom.host.workspace.model import Model
-from arrayloom.host.workspace.operation import SUCCEEDED, Operation
-from arrayloom.host.workspace.tensorflow_model import saved_model_to_onnx
-from arrayloom.host.workspace.torch_archive import archive_to_onnx
-from arrayloom.host.workspace.worker import OvertakenError
+from arrayloom.host.workspace.frameworks import archive_to_onnx, saved_model_to_onnx
+from arrayloom.host.workspace.job import Running
+from arrayloom.host.workspace.model import LABELS, PROGRAM, Model
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import Program
 
-PROGRAM, LABELS, FOLDER = "program.loom", "labels.txt", "program"
+FOLDER = "program"
 
 
-def run(running: Operation, request: Mapping[str, Any]) -> None:
+def run(running: Running, request: Mapping[str, Any]) -> None:
     """Source to ONNX, ONNX to integers, integers to a program, and all of it into the registry."""
     workspace = running.workspace
     with workspace.database.read() as connection:
@@ -50,7 +48,7 @@ def _to_onnx(source: Model, request: Mapping[str, Any], scratch: Path) -> onnx.M
     return read_model(source.file)
 
 
-def _quantized(running: Operation, request: Mapping[str, Any], model: onnx.ModelProto) -> onnx.ModelProto:
+def _quantized(running: Running, request: Mapping[str, Any], model: onnx.ModelProto) -> onnx.ModelProto:
     if is_quantized(model):
         if request["calibration"]:
             raise WorkspaceError("the model is quantized already, and a calibration was given; leave it out, or convert the "
@@ -87,7 +85,7 @@ def _describe(program: Program) -> None:
         print(f"note: {note}", flush=True)
 
 
-def _publish(running: Operation, request: Mapping[str, Any], source: Model, program: Program) -> None:
+def _publish(running: Running, request: Mapping[str, Any], source: Model, program: Program) -> None:
     properties = request["properties"] | {"config": program.config, "config_digest": program.config_digest,
                                           "converted_from": source.id}
     if request["preprocess"]:
@@ -95,15 +93,11 @@ def _publish(running: Operation, request: Mapping[str, Any], source: Model, prog
     draft = Draft("model", request["name"], "Registered", request["description"], {"framework": "arrayloom"},
                   request["tags"], properties, [source.entry])
 
-    def end(connection: Any, entry: Entry) -> None:
-        if not operation.end(connection, running.entry.id, SUCCEEDED, result=["model", entry.name, entry.version]):
-            raise OvertakenError
-
     with running.workspace.staged() as place:
         folder = place / FOLDER
         folder.mkdir()
         program.save(folder / PROGRAM)
         if request["labels"] is not None:
             (folder / LABELS).write_text("".join(f"{label}\n" for label in request["labels"]), encoding="utf-8")
-        entry = running.workspace.publish(draft, folder, end)
+        entry = running.workspace.publish(draft, folder, running.succeed)
     print(f"registered {entry.reference}", flush=True)

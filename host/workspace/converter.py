@@ -10,45 +10,58 @@ from numpy.typing import NDArray
 
 from arrayloom.host.vision import recipe
 from arrayloom.host.vision.classify import load_labels
+from arrayloom.host.workspace.entries import check_name
 from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.frameworks import require_tf2onnx, require_torch
+from arrayloom.host.workspace.job import Job
 from arrayloom.host.workspace.model import Model
-from arrayloom.host.workspace.names import check_name
 from arrayloom.host.workspace.operation import Operation
-from arrayloom.host.workspace.tensorflow_model import require_tf2onnx
-from arrayloom.host.workspace.torch_archive import require_torch
-from arrayloom.host.workspace.workspace import Workspace
+from arrayloom.host.workspace.registry import Registry
 from arrayloom.isa.config import DEFAULT, load_config
 
 Array = NDArray[Any]
 CalibrationData = str | Path | Array | Mapping[str, Array]
 CALIBRATION = "calibration.npz"
+JOB = Job("convert", "arrayloom.host.workspace.conversion_job")
 
 
 class AccelOnnxConverter:
     """Conversions; each is an ``Operation`` whose ``result`` is a registered ``Model`` that holds a program."""
 
     @staticmethod
-    def convert(workspace: Workspace, model: Model, *, model_name: str | None = None, config: str = DEFAULT,
+    def convert(workspace: Registry, model: Model, *, model_name: str | None = None, config: str = DEFAULT,
                 preprocess: str | None = None, labels: Path | str | Sequence[str] | None = None,
                 calibration: CalibrationData | None = None, method: str = "minmax", tags: Mapping[str, str] | None = None,
                 properties: Mapping[str, str] | None = None, description: str | None = None,
                 inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Operation:
-        """Compiles a model; a float one is quantized first.
+        """Starts to compile a model; a float one is quantized first.
 
-        Args:
-            model: int8 or float ONNX, a PyTorch archive, or a TensorFlow SavedModel.
-            model_name: name of the program; ``NAME.loom`` of the model's name where None.
-            config: the accelerator: a preset's name or a TOML file.
-            preprocess: recipe that makes the network's input from an image; kept with the program.
-            labels: class names or a file of them, one a line; kept with the program.
-            calibration: what a float network is run on to find ranges: a folder of images (needs ``preprocess``), an
-                .npz file of preprocessed float32 arrays or of uint8 photographs [N, H, W, 3], or float32 arrays [N, ...].
-            method: minmax, percentile or entropy.
-            tags, properties, description: of the program's registration.
-            inputs, outputs: tensor names, for a SavedModel only.
+        Parameters
+        ----------
+        model : Model
+            An int8 or float ONNX model, a PyTorch archive, or a TensorFlow SavedModel.
+        model_name : str | None
+            Name of the program; ``NAME.loom`` of the model's name where None.
+        config : str
+            The accelerator: a preset's name or a TOML file.
+        preprocess : str | None
+            Recipe that makes the network's input from an image; kept with the program.
+        labels : Path | str | Sequence[str] | None
+            Class names or a file of them, one a line; kept with the program.
+        calibration : CalibrationData | None
+            What a float network is run on to find ranges: a folder of images (needs ``preprocess``), an .npz file of
+            preprocessed float32 arrays or of uint8 photographs [N, H, W, 3], or float32 arrays [N, ...].
+        method : str
+            ``minmax``, ``percentile`` or ``entropy``.
+        tags, properties, description
+            Labels of the program, as for ``Model.register``.
+        inputs, outputs : Sequence[str]
+            Tensor names, for a SavedModel only.
 
-        Raises:
-            WorkspaceError: what can be seen at once: a program already, a missing extra, a missing calibration folder.
+        Raises
+        ------
+        WorkspaceError
+            What can be seen at once: the model is a program already, an extra or the calibration is missing.
         """
         _require_convertible(model)
         load_config(config)
@@ -62,10 +75,10 @@ class AccelOnnxConverter:
                      "labels": lines, "calibration": place, "method": method, "tags": dict(tags or {}),
                      "properties": dict(properties or {}), "description": description or "", "inputs": list(inputs),
                      "outputs": list(outputs)}
-        return Operation.start(workspace, "convert", arguments, [model.entry], keep)
+        return Operation.start(workspace, JOB, arguments, [model.entry], keep)
 
     @staticmethod
-    def convert_tf_model(workspace: Workspace, model: Model, input_tensors: str | Sequence[str],
+    def convert_tf_model(workspace: Registry, model: Model, input_tensors: str | Sequence[str],
                          output_tensors: str | Sequence[str], **options: Any) -> Operation:
         """A TensorFlow SavedModel; tensor names as lists, or comma-joined as the original wanted them.
 
@@ -94,7 +107,7 @@ def _program_name(name: str) -> str:
 
 
 def _calibration(data: CalibrationData | None, preprocess: str | None) -> tuple[str | None, dict[str, bytes]]:
-    """Where the calibration lies, and files to put beside the operation: arrays go with it."""
+    """Where the calibration lies, and files to put into the operation's folder: arrays are such files."""
     if data is None:
         return None, {}
     if isinstance(data, str | Path):

@@ -10,6 +10,7 @@ from arrayloom.host.workspace.errors import BusyError, DamagedError, NotFoundErr
 FILE = "registry.sqlite"
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4C4F4F4D  # "LOOM", so that file(1) and we know the file as ours
+FORMER_APPLICATION_ID = 0x57454654  # of workspaces up to format 1
 BUSY_SECONDS = 30.0
 
 _SCHEMA = """
@@ -76,6 +77,9 @@ class Database:
             raise NotFoundError(f"{self.path}: no such registry; create a workspace with: arrayloom workspace create DIR")
         with self.read() as connection:
             found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        if found[0] == FORMER_APPLICATION_ID:
+            raise DamagedError(f"{self.path}: a registry of an earlier version of Arrayloom; create a new workspace, "
+                               "register the models there and convert them again")
         if found[0] != APPLICATION_ID:
             raise DamagedError(f"{self.path}: not a registry of Arrayloom's; restore it, or create the workspace elsewhere")
         if found[1] != SCHEMA_VERSION:

@@ -1,18 +1,30 @@
-"""Rows of the registry: models, images, services and operations, with versions, tags, properties and lineage.
+"""Rows of the registry: models, images, services and operations, with names, versions, tags, properties and lineage.
 
-Every function takes a connection, so that a caller can put several into one transaction.
+Every function on rows takes a connection, so that a caller can put several into one transaction.
+
+Images and services need what they were made from, and a running operation needs its inputs. A converted model is a copy
+that stands on its own: the model that it was made from may be deleted before it, once no image holds either.
 """
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from arrayloom.host.serving.bundle import NAME
 from arrayloom.host.workspace.errors import NotFoundError, WorkspaceError
 
-KINDS = ("model", "image", "service", "operation")
+_DESCENDANTS = """
+WITH RECURSIVE descendants (id) AS (
+    SELECT child FROM lineage WHERE parent = ?
+    UNION SELECT child FROM lineage JOIN descendants ON parent = descendants.id
+)
+SELECT id FROM descendants
+"""
+_ORDER = ("operation", "service", "image", "model")
 Filter = str | Sequence[str]
 """A tag or property to filter by: its key, or [key, value]."""
 
@@ -61,6 +73,22 @@ class Draft:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     parents: Sequence[Entry] = ()
+
+
+def check_name(name: str, what: str) -> str:
+    """``name`` itself; raises ``WorkspaceError`` saying what a name of ``what`` may be."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise WorkspaceError(f"{what} name {name!r}: must be 1 to 255 letters, digits, '-', '.' or '_', and begin with a "
+                             "letter or a digit")
+    return name
+
+
+def parse_reference(text: str, what: str) -> tuple[str, int | None]:
+    """``NAME`` or ``NAME:VERSION``; the version is None where it is left out, which stands for the latest."""
+    name, colon, version = text.partition(":")
+    if colon and not re.fullmatch("[0-9]{1,18}", version):
+        raise WorkspaceError(f"{what} {text!r}: the version after the colon must be a whole number")
+    return check_name(name, what), int(version) if colon else None
 
 
 def next_version(connection: sqlite3.Connection, kind: str, name: str) -> int:
@@ -152,10 +180,32 @@ def update(connection: sqlite3.Connection, number: int, **columns: Any) -> None:
     connection.execute(f"UPDATE entries SET {names} WHERE id = ?", (*columns.values(), number))
 
 
+def delete(connection: sqlite3.Connection, number: int) -> None:
+    """Deletes the entry with that id; what was made from it keeps its name as a parent."""
+    connection.execute("DELETE FROM entries WHERE id = ?", (number,))
+
+
 def adopt(connection: sqlite3.Connection, child: int, parent: Entry) -> None:
     """Gives an entry another origin."""
     connection.execute("DELETE FROM lineage WHERE child = ?", (child,))
     connection.execute("INSERT INTO lineage VALUES (?, ?, ?, ?)", (child, parent.id, parent.reference, parent.sha256))
+
+
+def descendants(connection: sqlite3.Connection, entry: Entry) -> list[Entry]:
+    """All that was made from an entry, directly or not: operations, services, images, models; newest first in each."""
+    rows = connection.execute(_DESCENDANTS, (entry.id,)).fetchall()
+    found = [get(connection, row["id"]) for row in rows]
+    return sorted(found, key=lambda e: (_ORDER.index(e.kind), -e.id))
+
+
+def dependents(connection: sqlite3.Connection, entry: Entry) -> list[Entry]:
+    """What must be deleted before ``entry`` may be, in that order."""
+    return [other for other in descendants(connection, entry) if other.kind != "model"]
+
+
+def release(connection: sqlite3.Connection, operation: int) -> None:
+    """An operation that has ended no longer needs its inputs; their names stay."""
+    connection.execute("UPDATE lineage SET parent = NULL WHERE child = ?", (operation,))
 
 
 def move_state(connection: sqlite3.Connection, number: int, before: Sequence[str], after: str) -> bool:

@@ -26,9 +26,12 @@ class ExistsError(WorkspaceError):
 class InUseError(WorkspaceError):
     """Something that others depend on cannot be deleted.
 
-    Attributes:
-        target: what was to be deleted, as ``kind name:version``.
-        dependents: what depends on it, in the order in which it has to be deleted.
+    Attributes
+    ----------
+    target : str
+        What was to be deleted, as ``kind name:version``.
+    dependents : tuple[str, ...]
+        What depends on it, in the order in which it has to be deleted.
     """
 
     status = 412

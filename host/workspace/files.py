@@ -1,4 +1,4 @@
-"""Files of a workspace: written beside, synchronized, renamed; and locks that show whether their owner lives."""
+"""Files of a workspace: copied, measured, synchronized, removed; and locks that show whether their owner lives."""
 
 import fcntl
 import hashlib
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.isa.files import sync, write_atomically
 
 CHUNK = 1 << 20
 LOCK = ".lock"
@@ -23,15 +24,6 @@ class Content(NamedTuple):
 
     sha256: str
     bytes: int
-
-
-def sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sync_tree(folder: Path) -> None:
@@ -82,16 +74,10 @@ def copy_into(source: Path, folder: Path) -> Path:
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replaces a file, whole or not at all, with the given permissions from its first byte on."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        with write_atomically(path, mode, synchronize=True) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        sync(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise WorkspaceError(f"{path}: cannot be written: {error.strerror}") from None
 
 
@@ -139,7 +125,7 @@ def gate(folder: Path) -> Iterator[None]:
 def staged(folder: Path) -> Iterator[Path]:
     """A new folder inside ``folder`` for files in the making; whatever is left of it at the end is removed.
 
-    A lock beside it is held meanwhile: what a killed process leaves is known by its free lock.
+    A lock next to it is held meanwhile: what a killed process leaves is known by its free lock.
     """
     token = uuid.uuid4().hex
     lock, place = folder / f"{token}{LOCK}", folder / token

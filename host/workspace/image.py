@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from arrayloom.host.vision import recipe
 from arrayloom.host.vision.classify import load_labels
 from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.artifact import Artifact
-from arrayloom.host.workspace.entries import Draft, Entry
+from arrayloom.host.workspace.entries import Draft, Entry, check_name
 from arrayloom.host.workspace.errors import DamagedError, NotFoundError, WorkspaceError
-from arrayloom.host.workspace.image_archive import repository, write_archive
-from arrayloom.host.workspace.image_layout import Descriptor, Layout
+from arrayloom.host.workspace.image_layout import Descriptor, Layout, repository, write_archive
+from arrayloom.host.workspace.image_run import LocalServer, serve
+from arrayloom.host.workspace.job import FAILED, LIVE, LOG, RUNNING, SUCCEEDED, Job
 from arrayloom.host.workspace.model import Model
-from arrayloom.host.workspace.names import check_name
-from arrayloom.host.workspace.operation import FAILED, LIVE, LOG, RUNNING, SUCCEEDED, Operation, find
+from arrayloom.host.workspace.operation import Operation, find
+from arrayloom.host.workspace.registry import Registry
 
-if TYPE_CHECKING:
-    import sqlite3
-
-    from arrayloom.host.workspace.image_run import LocalServer
-    from arrayloom.host.workspace.workspace import Workspace
+JOB = Job("image", "arrayloom.host.workspace.image_build")
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,20 @@ class AccelContainerImage:
                             labels: str | Path | Sequence[str] | None = None) -> ImageConfiguration:
         """How an image is built.
 
-        Args:
-            tags, description: of the registration.
-            properties: of the registration, and labels of the image.
-            base: an OCI image layout, folder or tar, with Python in it; none: only our own layers.
-            dependencies: whether the server's Python packages come along, from this environment.
-            preprocess: recipe for encoded images, where the model has none or another.
-            labels: class names or a file of them, likewise.
+        Parameters
+        ----------
+        tags, description
+            Labels of the registered image, which may change.
+        properties : Mapping[str, str] | None
+            Labels that do not change; also written into the image.
+        base : str | Path | None
+            An OCI image layout, folder or tar, with Python in it; without one, the image has our own layers alone.
+        dependencies : bool
+            Whether the server's Python packages come along, from this environment.
+        preprocess : str | None
+            The recipe for encoded images, where the model has none or another.
+        labels : str | Path | Sequence[str] | None
+            Class names or a file of them, likewise.
         """
         if preprocess is not None:
             recipe(preprocess)
@@ -72,12 +77,14 @@ class Image(Artifact):
     KIND: ClassVar[str] = "image"
 
     @staticmethod
-    def create(workspace: Workspace, name: str, models: Model | Sequence[Model],
+    def create(workspace: Registry, name: str, models: Model | Sequence[Model],
                image_config: ImageConfiguration | None = None) -> Image:
         """Starts building an image from one program; ``wait_for_creation`` waits for it.
 
-        Raises:
-            WorkspaceError: a wrong name, several models, or one that is no program.
+        Raises
+        ------
+        WorkspaceError
+            A wrong name, several models, or one that is no program.
         """
         chosen = [models] if isinstance(models, Model) else list(models)
         if len(chosen) != 1:
@@ -100,7 +107,7 @@ class Image(Artifact):
             entries.update(connection, started.id, details={"image": image.id})
             made.append(entries.get(connection, image.id))
 
-        started = Operation.start(workspace, "image", request, [model.entry], also=also)
+        started = Operation.start(workspace, JOB, request, [model.entry], also=also)
         image = Image.of(workspace, made[0])
         image._operation = started
         return image
@@ -175,14 +182,16 @@ class Image(Artifact):
         for part in (parts["config"], *parts["layers"]):
             layout.checked(Descriptor.from_json(part, str(self.path)))
 
+    def end_process(self) -> None:
+        if self.operation:
+            self.operation.cancel()
+
     @contextmanager
     def run(self, *options: str) -> Iterator[LocalServer]:
         """Serves the image's own files on this machine without a container engine, until the block ends.
 
         ``options``: of ``arrayloom serve``; the ports are free ones on loopback unless they say otherwise.
         """
-        from arrayloom.host.workspace.image_run import serve
-
         self.verify()
         with serve(Layout(self.path), options) as server:
             yield server

@@ -1,16 +1,18 @@
-"""OCI image layouts (image-spec 1.0): a folder of blobs named after their sha256, and an index."""
+"""OCI image layouts (image-spec 1.0): a folder of blobs named after their sha256, and an index; and one as a tar archive."""
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from arrayloom.host.workspace.errors import DamagedError
 from arrayloom.host.workspace.files import CHUNK
-from arrayloom.host.workspace.image_layer import Layer
+from arrayloom.host.workspace.image_layers import Layer, write_tar
+from arrayloom.isa.files import write_atomically
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -18,6 +20,7 @@ CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 MARKER, INDEX = "oci-layout", "index.json"
 LAYOUT_VERSION = "1.0.0"
 LARGEST_JSON = 16 << 20
+_JOINTS = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True)
@@ -127,3 +130,31 @@ def parse(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DamagedError(f"{path}: must hold a JSON object")
     return value
+
+
+def repository(name: str) -> str:
+    """An image's name as Docker takes it: lower case, parts joined by single dashes."""
+    return _JOINTS.sub("-", name.lower()).strip("-")
+
+
+def write_archive(layout: Layout, tag: str, target: Path) -> None:
+    """Writes a layout as one tar, whole or not at all: for ``docker load``, ``podman load``, ``skopeo copy oci-archive:``.
+
+    The archive is the layout and also the ``manifest.json`` of Docker's own format; both name the same blobs. ``tag`` as
+    ``REPOSITORY:VERSION``.
+    """
+    (manifest,) = layout.manifests()
+    parts = layout.read_json(manifest)
+    blobs = [Descriptor.from_json(part, str(layout.folder)) for part in (parts["config"], *parts["layers"])]
+    docker = [{"Config": _place(blobs[0]), "RepoTags": [tag], "Layers": [_place(blob) for blob in blobs[1:]]}]
+    files: dict[PurePosixPath, Path | bytes] = {PurePosixPath("/manifest.json"): json.dumps(docker).encode()}
+    for name in (MARKER, INDEX):
+        files[PurePosixPath("/", name)] = layout.folder / name
+    for blob in (manifest, *blobs):
+        files[PurePosixPath("/", _place(blob))] = layout.checked(blob)
+    with write_atomically(target) as file:
+        write_tar(files, file)
+
+
+def _place(blob: Descriptor) -> str:
+    return f"blobs/sha256/{blob.digest.removeprefix('sha256:')}"

@@ -9,11 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from arrayloom.host.workspace.image_build import HISTORY
-from arrayloom.host.workspace.image_contents import ROOT
+from arrayloom.host.workspace.image_layers import HISTORY, ROOT
 from arrayloom.host.workspace.image_layout import Descriptor, Layout, encode, parse
-from arrayloom.host.workspace.server_address import LOOPBACK, Address
-from arrayloom.host.workspace.server_process import LOG, START_SECONDS, ServerProcess
+from arrayloom.host.workspace.server_process import LOG, LOOPBACK, START_SECONDS, Address, ServerProcess
 
 STOP_SECONDS = 30.0
 CONFIG = "image.json"
@@ -51,7 +49,7 @@ def serve(layout: Layout, options: Sequence[str] = ()) -> Iterator[LocalServer]:
 
 
 def unpack(layout: Layout, root: Path) -> None:
-    """Unpacks the layers that we put into an image, not the base's, and beside them the image's configuration."""
+    """Unpacks the layers that we put into an image, not the base's, and writes the image's configuration next to them."""
     (manifest,) = layout.manifests()
     parts = layout.read_json(manifest)
     config = Descriptor.from_json(parts["config"], str(layout.folder))

@@ -10,7 +10,7 @@ from typing import Any
 
 from arrayloom.host.workspace.errors import WorkspaceError
 from arrayloom.host.workspace.image_build import GRPC_PORT, HTTP_PORT
-from arrayloom.host.workspace.server_address import LIVE, READY
+from arrayloom.host.workspace.server_process import LIVE, READY
 
 QUEUE_METRIC = "arrayloom_queue_length"
 """Requests that wait in a server, as its ``/metrics`` names them."""
@@ -26,20 +26,32 @@ _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?")
 class KubernetesConfiguration:
     """What the manifests say.
 
-    Args:
-        name: of all objects; also of the service towards its clients.
-        image: where the cluster finds the image, such as ``registry.example/team/digits:1``.
-        namespace: None: the one that the manifests are applied in.
-        replicas: pods; the least where there is autoscaling.
-        max_replicas: the most; None: no autoscaling.
-        queue_target: waiting requests a pod, above which pods are added.
-        tls_secret: a Secret of type ``kubernetes.io/tls``; None: no TLS.
-        keys_secret: a Secret with an entry ``keys.json``; None: no keys. With keys, whoever scrapes ``/metrics`` for the
-            autoscaler needs one of them as its bearer token.
-        cpu, memory: what a pod asks for, as quantities; memory is its limit, too.
+    Parameters
+    ----------
+    name : str
+        The name of all objects, and of the service for its clients.
+    image : str
+        Where the cluster finds the image, such as ``registry.example/team/digits:1``.
+    namespace : str | None
+        None: the one that the manifests are applied in.
+    replicas : int
+        Pods; the least where there is autoscaling.
+    max_replicas : int | None
+        The most; None: no autoscaling.
+    queue_target : int
+        Waiting requests a pod, above which pods are added.
+    tls_secret : str | None
+        A Secret of type ``kubernetes.io/tls``; None: no TLS.
+    keys_secret : str | None
+        A Secret with an entry ``keys.json``; None: no keys. With keys, whoever scrapes ``/metrics`` for the autoscaler needs
+        one of them as its bearer token.
+    cpu, memory : str
+        What a pod asks for, as quantities; memory is its limit, too.
 
-    Raises:
-        WorkspaceError: a value that Kubernetes does not take.
+    Raises
+    ------
+    WorkspaceError
+        A value that Kubernetes does not take.
     """
 
     name: str

@@ -5,43 +5,51 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from arrayloom.host.workspace import files
 from arrayloom.host.workspace.artifact import Artifact
-from arrayloom.host.workspace.entries import Draft
+from arrayloom.host.workspace.entries import Draft, check_name
 from arrayloom.host.workspace.errors import DamagedError, ExistsError, WorkspaceError
-from arrayloom.host.workspace.names import check_name
+from arrayloom.host.workspace.registry import Registry
 
-if TYPE_CHECKING:
-    from arrayloom.host.workspace.workspace import Workspace
-
+PROGRAM, LABELS = "program.loom", "labels.txt"
+"""Files of a converted model's folder."""
 SUFFIXES = {".onnx": "onnx", ".loom": "arrayloom", ".pt2": "torch"}
 
 
 class Model(Artifact):
     """``Model(workspace, name)`` is the latest version, ``Model(workspace, name, version)`` that one.
 
-    Raises:
-        NotFoundError: there is no such model or version; names those that there are.
+    Raises
+    ------
+    NotFoundError
+        There is no such model or version; names those that there are.
     """
 
     KIND: ClassVar[str] = "model"
 
     @staticmethod
-    def register(workspace: Workspace, model_path: str | Path, model_name: str, tags: Mapping[str, str] | None = None,
+    def register(workspace: Registry, model_path: str | Path, model_name: str, tags: Mapping[str, str] | None = None,
                  description: str | None = None, properties: Mapping[str, str] | None = None) -> Model:
         """Copies a model into the workspace under the name's next version.
 
-        Args:
-            model_path: an ONNX file (one with external data as a folder that holds both), a program (``.loom``), a
-                PyTorch archive (``.pt2``, from ``torch.export.save``) or a TensorFlow SavedModel's folder.
-            model_name: 1 to 255 letters, digits, '-', '.', '_', beginning with a letter or digit.
-            tags: may be changed later.
-            properties: are never changed.
+        Parameters
+        ----------
+        model_path : str | Path
+            An ONNX file (one with external data as a folder that holds both), a program (``.loom``), a PyTorch archive
+            (``.pt2``, from ``torch.export.save``) or a TensorFlow SavedModel's folder.
+        model_name : str
+            1 to 255 letters, digits, '-', '.', '_', beginning with a letter or digit.
+        tags : Mapping[str, str] | None
+            Labels that may change later.
+        properties : Mapping[str, str] | None
+            Labels that never change.
 
-        Raises:
-            WorkspaceError: a wrong name, no such file, or a kind of file that nothing here takes.
+        Raises
+        ------
+        WorkspaceError
+            A wrong name, no such file, or a kind of file that nothing here takes.
         """
         source = Path(model_path)
         draft = Draft("model", check_name(model_name, "model"), "Registered", description or "",
@@ -61,7 +69,7 @@ class Model(Artifact):
 
     @property
     def file(self) -> Path:
-        """The model's own file: the program beside its labels, the ONNX file beside its data."""
+        """The model's own file: the program next to its labels, the ONNX file next to its data."""
         return _own_file(self.path) if self.framework in ("onnx", "arrayloom") else self.path
 
     def verify(self) -> None:

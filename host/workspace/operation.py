@@ -4,8 +4,6 @@ An operation's process holds a lock from before its row exists until it ends. A 
 free was killed, and is set to Failed by whoever looks.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -14,21 +12,28 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TextIO
+from typing import Any, ClassVar, Self, TextIO
 
-from arrayloom.host.workspace import entries, files, lineage
-from arrayloom.host.workspace.artifact import Artifact
+from arrayloom.host.workspace import entries, files
+from arrayloom.host.workspace.artifact import Artifact, artifact
 from arrayloom.host.workspace.entries import Draft, Entry
 from arrayloom.host.workspace.errors import NotFoundError, WorkspaceError
+from arrayloom.host.workspace.job import (
+    CANCELLED,
+    FAILED,
+    LIVE,
+    LOG,
+    NOT_STARTED,
+    REQUEST,
+    SUCCEEDED,
+    TIMED_OUT,
+    Job,
+    end,
+)
+from arrayloom.host.workspace.registry import Also, Registry
 from arrayloom.sim.rtl.process import PYTHON
 
-if TYPE_CHECKING:
-    from arrayloom.host.workspace.workspace import Also, Workspace
-
-NOT_STARTED, RUNNING, SUCCEEDED, FAILED = "NotStarted", "Running", "Succeeded", "Failed"
-CANCELLED, TIMED_OUT = "Cancelled", "TimedOut"
-LIVE = (NOT_STARTED, RUNNING)
-REQUEST, LOG = "request.json", "log.txt"
+WORKER = "arrayloom.host.workspace.worker"
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 5.0
 """How long a worker that is stopped may take before it is killed."""
@@ -42,9 +47,9 @@ class Operation(Artifact):
     grace: float = GRACE_SECONDS
 
     @classmethod
-    def start(cls, workspace: Workspace, job: str, arguments: Mapping[str, Any], parents: Sequence[Entry],
+    def start(cls, workspace: Registry, job: Job, arguments: Mapping[str, Any], parents: Sequence[Entry],
               keep: Mapping[str, bytes] | None = None, also: Also | None = None) -> Self:
-        """Starts the job of that name with JSON arguments; ``keep`` are files for it, ``also`` joins the row's transaction.
+        """Starts a job with JSON arguments; ``keep`` are files for it, ``also`` joins the row's transaction.
 
         The inputs named by ``parents`` cannot be deleted until it has ended.
         """
@@ -58,16 +63,16 @@ class Operation(Artifact):
                 (place / name).write_bytes(content)
             (place / REQUEST).write_text(json.dumps(dict(arguments)))
             (place / LOG).touch()
-            entry = _insert(workspace, job, place, parents, also)
+            entry = _insert(workspace, job.name, place, parents, also)
             operation = cls.of(workspace, entry)
-            operation._spawn(lock)
+            operation._spawn(job.module, lock)
         finally:
             os.close(lock)
         return operation
 
-    def _spawn(self, lock: int) -> None:
+    def _spawn(self, module: str, lock: int) -> None:
         os.set_inheritable(lock, True)
-        command = [*PYTHON, "-m", "arrayloom.host.workspace.worker", str(self.workspace.path), str(self.entry.id), str(lock)]
+        command = [*PYTHON, "-m", WORKER, str(self.workspace.path), str(self.entry.id), str(lock), module]
         with (self.path / LOG).open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock],
                                              start_new_session=True)
@@ -107,14 +112,17 @@ class Operation(Artifact):
             raise WorkspaceError(f"{self.entry.reference} has no result, it is {state}{reason}")
         kind, name, version = self.entry.details["result"]
         with self.workspace.database.read() as connection:
-            return _artifact(kind).of(self.workspace, entries.find(connection, kind, name, version))
+            return artifact(self.workspace, entries.find(connection, kind, name, version))
 
     def wait_for_completion(self, show_output: bool = False, timeout: float | None = None) -> bool:
         """Waits until it has ended; True where it succeeded.
 
-        Args:
-            show_output: print its log as it grows, and in the end its state.
-            timeout: seconds after which the operation is stopped, and its state is TimedOut.
+        Parameters
+        ----------
+        show_output : bool
+            Whether to print its log as it grows, and its state at the end.
+        timeout : float | None
+            Seconds after which the operation is stopped, and its state is TimedOut.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with (self.path / LOG).open(encoding="utf-8", errors="replace") as log:
@@ -132,6 +140,12 @@ class Operation(Artifact):
     def cancel(self) -> None:
         """Stops it; nothing happens where it has ended already."""
         self._stop(CANCELLED, "cancelled")
+
+    def end_process(self) -> None:
+        self.cancel()
+
+    def settle(self) -> None:
+        _ = self.status
 
     def _stop(self, state: str, reason: str) -> None:
         """The state decides: what a worker finishes after this is thrown away by itself."""
@@ -156,16 +170,7 @@ class Operation(Artifact):
                                       "result": self.entry.details.get("result")}
 
 
-def end(connection: Any, number: int, state: str, **details: Any) -> bool:
-    """Ends the operation with that id inside a transaction; False where it had ended before."""
-    if not entries.move_state(connection, number, LIVE, state):
-        return False
-    lineage.release(connection, number)
-    entries.update(connection, number, details=entries.get(connection, number).details | details)
-    return True
-
-
-def _insert(workspace: Workspace, job: str, place: Path, parents: Sequence[Entry], also: Also | None) -> Entry:
+def _insert(workspace: Registry, job: str, place: Path, parents: Sequence[Entry], also: Also | None) -> Entry:
     path = str(place.relative_to(workspace.path))
     with workspace.database.write() as connection:
         known = [entries.get(connection, parent.id) for parent in parents]
@@ -174,14 +179,6 @@ def _insert(workspace: Workspace, job: str, place: Path, parents: Sequence[Entry
         if also:
             also(connection, entry)
     return entry
-
-
-def _artifact(kind: str) -> type[Artifact]:
-    from arrayloom.host.workspace.image import Image
-    from arrayloom.host.workspace.model import Model
-
-    kinds: dict[str, type[Artifact]] = {"model": Model, "image": Image}
-    return kinds[kind]
 
 
 def _show(log: TextIO, wanted: bool) -> None:
@@ -196,7 +193,7 @@ def _signal(pid: int, number: int) -> None:
         return
 
 
-def find(workspace: Workspace, number: int) -> Operation:
+def find(workspace: Registry, number: int) -> Operation:
     """The operation with that id."""
     with workspace.database.read() as connection:
         entry = entries.get(connection, number)

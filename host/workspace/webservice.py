@@ -3,30 +3,94 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from arrayloom.host.serving.core.keys import Keys, Which, rotate
+from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.artifact import Artifact
-from arrayloom.host.workspace.entries import Draft, Entry
+from arrayloom.host.workspace.entries import Draft, Entry, check_name
 from arrayloom.host.workspace.errors import ExistsError, WorkspaceError
+from arrayloom.host.workspace.image import Image
 from arrayloom.host.workspace.image_layout import Layout
 from arrayloom.host.workspace.image_run import entry_point, unpack
-from arrayloom.host.workspace.names import check_name
-from arrayloom.host.workspace.server_address import Address, tail
-from arrayloom.host.workspace.server_process import ENDED, HEALTHY, LOG, READY_FILE, START_SECONDS, ServerProcess
-from arrayloom.host.workspace.service_configuration import LocalWebservice, ServiceConfiguration
+from arrayloom.host.workspace.registry import Registry
+from arrayloom.host.workspace.server_process import (
+    ENDED,
+    HEALTHY,
+    LOG,
+    READY_FILE,
+    START_SECONDS,
+    Address,
+    ServerProcess,
+    serve_options,
+    tail,
+)
 
-if TYPE_CHECKING:
-    import sqlite3
-
-    from arrayloom.host.workspace.image import Image
-    from arrayloom.host.workspace.workspace import Workspace
-
+OWNED = ("name", "keys_file")
+"""Settings that the workspace gives itself."""
 STARTED, STOPPED = "Started", "Stopped"
 ROOT, KEYS, HOME = "root", "keys.json", "service"
+
+
+@dataclass(frozen=True)
+class ServiceConfiguration:
+    """The server's settings, and whether it asks for a key; made by ``LocalWebservice.deploy_configuration``."""
+
+    settings: Settings
+    auth_enabled: bool
+
+    def options(self, name: str, keys_file: Path, ports: Mapping[str, int]) -> list[str]:
+        """The settings as options of ``arrayloom serve``; ``ports``: ``port`` and ``http_port`` where they are settled."""
+        given = {field.name: getattr(self.settings, field.name) for field in fields(Settings)
+                 if field.name not in OWNED and getattr(self.settings, field.name) != field.default}
+        given |= {"name": name, **ports} | ({"keys_file": keys_file} if self.auth_enabled else {})
+        return serve_options(given)
+
+    def to_json(self) -> dict[str, Any]:
+        values = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self.settings).items()}
+        return {"auth_enabled": self.auth_enabled, "settings": values}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> ServiceConfiguration:
+        settings = dict(value["settings"])
+        for name in ("tls_cert", "tls_key", "keys_file"):
+            settings[name] = None if settings[name] is None else Path(settings[name])
+        return cls(Settings(**settings), value["auth_enabled"])
+
+
+class LocalWebservice:
+    """Services on this machine."""
+
+    @staticmethod
+    def deploy_configuration(auth_enabled: bool = True, **settings: Any) -> ServiceConfiguration:
+        """How a service is deployed.
+
+        Parameters
+        ----------
+        auth_enabled : bool
+            Whether requests need one of the service's two keys.
+        settings : Any
+            Settings of ``arrayloom serve``, named as in ``arrayloom.host.serving.core.settings.Settings``; ports that are
+            not given are free ones, which then stay.
+
+        Raises
+        ------
+        WorkspaceError
+            A setting is unknown.
+        ServeError
+            A value is not allowed.
+        """
+        known = {field.name for field in fields(Settings) if field.default is not MISSING} - set(OWNED)
+        if unknown := sorted(set(settings) - known):
+            raise WorkspaceError(f"setting {unknown[0]!r}: unknown; there are {', '.join(sorted(known))}")
+        chosen: dict[str, Any] = {"port": 0, "http_port": 0, **settings}
+        chosen |= {name: Path(settings[name]).resolve() for name in ("tls_cert", "tls_key") if settings.get(name)}
+        return ServiceConfiguration(Settings(**chosen), auth_enabled)
 
 
 class Webservice(Artifact):
@@ -36,16 +100,19 @@ class Webservice(Artifact):
     _process: ServerProcess | None = None
 
     @staticmethod
-    def deploy_from_image(workspace: Workspace, name: str, image: Image,
+    def deploy_from_image(workspace: Registry, name: str, image: Image,
                           deployment_config: ServiceConfiguration | None = None, tags: Mapping[str, str] | None = None,
                           properties: Mapping[str, str] | None = None, description: str | None = None) -> Webservice:
         """Unpacks an image and starts its server; ``wait_for_deployment`` waits until it is ready.
 
         The server goes on when this process ends; ``delete`` or ``stop`` ends it.
 
-        Raises:
-            ExistsError: there is a service of that name; update or delete it.
-            WorkspaceError: a wrong name, or an image that is not built.
+        Raises
+        ------
+        ExistsError
+            There is a service of that name; update or delete it.
+        WorkspaceError
+            A wrong name, or an image that is not built.
         """
         config = deployment_config or LocalWebservice.deploy_configuration()
         image.verify()
@@ -149,6 +216,9 @@ class Webservice(Artifact):
         if self.process.alive:
             self._record(STOPPED)
             self.process.stop(self.configuration.settings.grace)
+
+    def end_process(self) -> None:
+        self.stop()
 
     def update(self, image: Image) -> None:
         """Serves another image under the same addresses and keys; its version counts up.

@@ -1,6 +1,6 @@
-"""The process of an operation: ``python -m arrayloom.host.workspace.worker WORKSPACE ID LOCK``.
+"""The process of an operation: ``python -m arrayloom.host.workspace.worker WORKSPACE ID LOCK JOB``.
 
-Started by ``Operation.start``.
+Started by ``Operation.start``; JOB is the module of the job.
 """
 
 import json
@@ -8,53 +8,45 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from arrayloom.compiler.errors import UnsupportedError
-from arrayloom.host.workspace import entries, operation
-from arrayloom.host.workspace.operation import FAILED, NOT_STARTED, REQUEST, RUNNING, Operation
-from arrayloom.host.workspace.workspace import Workspace
+from arrayloom.host.workspace import entries
+from arrayloom.host.workspace.job import NOT_STARTED, REQUEST, RUNNING, OvertakenError, Run, Running
+from arrayloom.host.workspace.registry import Registry
 from arrayloom.isa.errors import ArrayloomError
-
-Job = Callable[[Operation, Mapping[str, Any]], None]
-"""Does the work and ends the operation in the transaction that publishes its result."""
-
-JOBS = {"convert": "arrayloom.host.workspace.conversion_job", "image": "arrayloom.host.workspace.image_job"}
-"""The jobs, each a module with a function ``run``; imported only when needed."""
-
-
-class OvertakenError(Exception):
-    """The operation was cancelled or timed out while its result was ready to be published."""
 
 
 def main(arguments: list[str]) -> int:
-    path, number, lock = arguments
+    path, number, lock, module = arguments
     os.set_inheritable(int(lock), False)
     signal.signal(signal.SIGTERM, _leave)
-    running = operation.find(Workspace(path), int(number))
-    with running.workspace.database.write() as connection:
-        if not entries.move_state(connection, running.entry.id, [NOT_STARTED], RUNNING):
+    workspace = Registry(path)
+    with workspace.database.write() as connection:
+        entry = entries.get(connection, int(number))
+        if not entries.move_state(connection, entry.id, [NOT_STARTED], RUNNING):
             return 0
-        entries.update(connection, running.entry.id, details=running.entry.details | {"pid": os.getpid()})
-    return _perform(running)
+        entries.update(connection, entry.id, details=entry.details | {"pid": os.getpid()})
+        entry = entries.get(connection, entry.id)
+    return perform(Running(workspace, entry), module)
 
 
-def _perform(running: Operation) -> int:
+def perform(running: Running, module: str) -> int:
+    """Does the job, and ends the operation with the reason where that fails; returns the process's exit code."""
     request = json.loads((running.path / REQUEST).read_text())
     try:
-        job: Job = import_module(JOBS[running.name]).run
-        job(running, request)
+        run: Run = import_module(module).run
+        run(running, request)
     except OvertakenError:
         print("ended from outside; the result was thrown away", flush=True)
     except UnsupportedError as error:
-        running.finish(FAILED, str(error), unsupported=[vars(node) for node in error.nodes])
+        running.fail(str(error), unsupported=[vars(node) for node in error.nodes])
     except ArrayloomError as error:
-        running.finish(FAILED, str(error))
+        running.fail(str(error))
     except Exception as error:
         traceback.print_exc()
-        running.finish(FAILED, f"an error in Arrayloom itself, {type(error).__name__}: {error}; its log has the trace")
+        running.fail(f"an error in Arrayloom itself, {type(error).__name__}: {error}; its log has the trace")
     else:
         return 0
     return 1

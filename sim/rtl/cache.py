@@ -3,11 +3,11 @@
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from arrayloom.isa.files import leftovers, make_folder_atomically
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.progress import Report
 
@@ -19,7 +19,7 @@ def default_cache() -> Path:
 
 
 class Cache:
-    """Entries ``root/kind/key``. An entry is there whole or not at all: it is made beside and renamed."""
+    """Entries ``root/kind/key``. An entry is there whole or not at all."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -39,15 +39,10 @@ class Cache:
         return entry
 
     def _make(self, entry: Path, make: Callable[[Path], None]) -> None:
-        for left in entry.parent.glob(f".{entry.name}.*"):
+        for left in leftovers(entry):
             shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
-        try:
+        with make_folder_atomically(entry) as folder:
             make(folder)
-            folder.chmod(0o755)
-            folder.rename(entry)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def _writable(self) -> Iterator[None]:

@@ -9,20 +9,18 @@ from arrayloom.host.analysis.profile.page_timeline import timeline
 from arrayloom.host.analysis.profile.profile_text import verdict
 from arrayloom.host.analysis.profile.run_profile import LayerProfile, Profile
 from arrayloom.host.runtime.boundary import InputError
+from arrayloom.isa.files import write_atomically
 
 HERE = Path(__file__).parent
 
 
 def write_page(profile: Profile, path: Path) -> None:
     """The page, whole or not at all; raises ``InputError`` when the file cannot be written."""
-    beside = path.with_name(path.name + ".part")
     try:
-        beside.write_text(page(profile), encoding="utf-8")
-        beside.replace(path)
+        with write_atomically(path) as file:
+            file.write(page(profile).encode())
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def page(profile: Profile) -> str:

@@ -16,6 +16,7 @@ from arrayloom.host.analysis.profile.attribution import CAUSES, Counts, cause_na
 from arrayloom.host.analysis.profile.run_profile import Profile
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.isa.fields import Instruction
+from arrayloom.isa.files import write_atomically
 from arrayloom.sim.rtl.timeline import Track
 
 CAUSE_EVENTS = 100_000      # slices of causes in a file, at most, besides one for each instruction and unit
@@ -58,20 +59,14 @@ def write_trace(profile: Profile, path: Path, limit: int = CAUSE_EVENTS) -> int:
     note = "every segment is shown" if shortest == 1 else (
         f"segments of causes under {shortest} cycles are merged with their neighbours; the cycles by cause of each are in "
         "its arguments")
-    beside = path.with_name(path.name + ".part")
+    head = json.dumps({"unit": "1 us is one clock cycle", "model": profile.title, "config": profile.config.name,
+                       "cycles": profile.cycles, "note": note})
+    body = ",\n".join(json.dumps(event, separators=(",", ":")) for event in events(profile, segments))
     try:
-        with beside.open("w") as file:
-            file.write('{"displayTimeUnit": "ns", "otherData": '
-                       + json.dumps({"unit": "1 us is one clock cycle", "model": profile.title,
-                                     "config": profile.config.name, "cycles": profile.cycles, "note": note})
-                       + ', "traceEvents": [\n')
-            file.write(",\n".join(json.dumps(event, separators=(",", ":")) for event in events(profile, segments)))
-            file.write("\n]}\n")
-        beside.replace(path)
+        with write_atomically(path) as file:
+            file.write(f'{{"displayTimeUnit": "ns", "otherData": {head}, "traceEvents": [\n{body}\n]}}\n'.encode())
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
     return shortest
 
 

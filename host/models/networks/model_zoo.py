@@ -12,10 +12,11 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from arrayloom.host.models.errors import NetworkError
 from arrayloom.host.models.networks.specs import SPECS, Spec
+from arrayloom.isa.files import write_atomically
 
 ZOO = "https://huggingface.co/onnxmodelzoo/{name}_Opset18_torch_hub/resolve/main/{name}_Opset18.onnx"
 """Where the model zoo keeps the network of a name."""
@@ -61,15 +62,15 @@ def fetch(spec: Spec, folder: Path | None = None, url: str | None = None, progre
         _insist(target, _digest(target), record)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        got = _download(address, beside, progress)
-        _insist(target, got.sha256, record)
-        beside.replace(target)
+        with write_atomically(target) as file:
+            got = _download(address, file, progress)
+            _insist(target, got.sha256, record)
         if record is None:
-            _write(_record_path(target), got)
-    finally:
-        beside.unlink(missing_ok=True)
+            with write_atomically(_record_path(target)) as file:
+                file.write((json.dumps(asdict(got), indent=2) + "\n").encode())
+    except OSError as error:
+        raise NetworkError(f"{target}: cannot be written: {error.strerror}") from None
     return target
 
 
@@ -81,10 +82,10 @@ def _address(spec: Spec) -> str:
     return ZOO.format(name=spec.zoo)
 
 
-def _download(url: str, target: Path, progress: Progress | None) -> Record:
+def _download(url: str, file: IO[bytes], progress: Progress | None) -> Record:
     digest, done = hashlib.sha256(), 0
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, target.open("wb") as file:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             expected = int(response.headers.get("Content-Length") or 0)
             while chunk := response.read(_CHUNK):
                 done += len(chunk)
@@ -129,9 +130,3 @@ def _read(path: Path) -> Record | None:
         return Record(str(values["url"]), str(values["sha256"]), int(values["size"]))
     except (ValueError, KeyError, TypeError):
         raise NetworkError(f"{path}: is not a record that arrayloom fetch wrote; delete it to download again") from None
-
-
-def _write(path: Path, record: Record) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)

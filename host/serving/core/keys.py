@@ -1,7 +1,6 @@
 """The two keys of a service: either opens it, so that one can be replaced while clients use the other. Files with secrets
 are read only when no one else may, and written at mode 0600."""
 
-import contextlib
 import hmac
 import json
 import os
@@ -12,10 +11,11 @@ from pathlib import Path
 
 from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.errors import ServeError
+from arrayloom.isa.files import write_atomically
 
 SHORTEST = 16
 KEY_BYTES = 32
-OTHERS = 0o007
+OWNER_ONLY, OTHERS = 0o600, 0o007
 
 
 class Which(StrEnum):
@@ -120,14 +120,8 @@ def read_secret(path: Path) -> bytes:
 
 def write_secret(path: Path, content: bytes) -> None:
     """Writes a file that its owner alone may read, whole or not at all; raises ``ServeError``."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with write_atomically(path, OWNER_ONLY, synchronize=True) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         raise ServeError(f"{path}: cannot be written: {error.strerror}") from None

@@ -16,8 +16,8 @@ from arrayloom.compiler import compile_model
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.vision import RecipeError
-from arrayloom.host.workspace import Model, Workspace, WorkspaceError, files, operation
-from arrayloom.host.workspace.converter import AccelOnnxConverter
+from arrayloom.host.workspace import Model, Workspace, WorkspaceError, files, job, worker
+from arrayloom.host.workspace.converter import JOB, AccelOnnxConverter
 from arrayloom.host.workspace.operation import Operation
 from arrayloom.isa.program import Program
 
@@ -125,9 +125,9 @@ def test_what_is_wrong_at_once_starts_nothing(workspace: Workspace, model: Model
 
 
 def test_saved_models_need_tf2onnx(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from arrayloom.host.workspace import tensorflow_model as tensorflow
+    from arrayloom.host.workspace import frameworks
 
-    monkeypatch.setattr(tensorflow, "find_spec", lambda _: None)
+    monkeypatch.setattr(frameworks, "find_spec", lambda _: None)
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"\x08\x01")
     model = Model.register(workspace, tmp_path / "saved", "tf")
@@ -181,7 +181,7 @@ def test_workers_killed_at_random_moments(workspace: Workspace, model: Model) ->
         running = start(workspace, model)
         time.sleep(0.35 + 0.12 * attempt)
         pid = running.refresh().entry.details.get("pid")
-        if pid is not None and running.status in operation.LIVE:
+        if pid is not None and running.status in job.LIVE:
             os.killpg(pid, signal.SIGKILL)
         succeeded += running.wait_for_completion(timeout=60)
         for entry in Model.list(Workspace(workspace.path)):
@@ -202,6 +202,30 @@ def test_a_parent_killed_before_its_worker_starts(workspace: Workspace, model: M
     model.delete()
 
 
+def test_what_is_cancelled_at_the_last_moment_is_not_published(workspace: Workspace, model: Model,
+                                                               monkeypatch: pytest.MonkeyPatch,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(Operation, "_spawn", lambda *_: None)
+    cancelled = start(workspace, model)
+    assert cancelled.finish(job.CANCELLED, "cancelled")
+    assert worker.perform(job.Running(workspace, cancelled.entry), JOB.module) == 1
+    assert capsys.readouterr().out.endswith("ended from outside; the result was thrown away\n")
+    _ended_without_result(workspace, cancelled, "Cancelled", "cancelled")
+
+
+def test_the_worker_and_the_job_mean_the_same_cancellation(workspace: Workspace, model: Model) -> None:
+    """The worker runs as ``__main__``: what it catches must not be a class of its own."""
+    running = start(workspace, model)
+    while running.refresh().entry.details.get("pid") is None:
+        time.sleep(0.01)
+    with workspace.database.write() as connection:
+        job.end(connection, running.entry.id, job.CANCELLED, error="cancelled")
+    while files.is_held(running.path / files.LOCK):
+        time.sleep(0.05)
+    assert running.log.endswith("ended from outside; the result was thrown away\n")
+    _ended_without_result(workspace, running, "Cancelled", "cancelled")
+
+
 def test_a_running_operation_keeps_its_model(workspace: Workspace, model: Model) -> None:
     running = _stopped(start(workspace, model))
     assert model.dependents() == ("operation convert:1",)
@@ -213,7 +237,7 @@ def test_a_running_operation_keeps_its_model(workspace: Workspace, model: Model)
 def test_pytorch_modules(workspace: Workspace, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
-    from arrayloom.host.workspace.torch_archive import export_module
+    from arrayloom.host.workspace.frameworks import export_module
 
     torch.manual_seed(1)
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),

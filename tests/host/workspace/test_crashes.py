@@ -12,7 +12,7 @@ import pytest
 from crashes import kill_at_each_point
 
 from arrayloom.host.workspace import Model, NotFoundError, Workspace, files
-from arrayloom.host.workspace.workspace import MARKER
+from arrayloom.host.workspace.registry import MARKER
 
 REGISTER = """
 import sys

@@ -16,11 +16,10 @@ from oci import check_layout, check_tar, write_base
 
 from arrayloom.host.models import digits
 from arrayloom.host.serving import Bundle
-from arrayloom.host.workspace import DamagedError, InUseError, Model, Workspace, WorkspaceError, operation
+from arrayloom.host.workspace import DamagedError, InUseError, Model, Workspace, WorkspaceError, job
 from arrayloom.host.workspace.converter import AccelOnnxConverter
 from arrayloom.host.workspace.image import AccelContainerImage, Image
-from arrayloom.host.workspace.image_archive import repository
-from arrayloom.host.workspace.image_layout import Layout
+from arrayloom.host.workspace.image_layout import Layout, repository
 from arrayloom.host.workspace.image_run import LOCAL, entry_point, unpack
 from arrayloom.host.workspace.kubernetes import QUEUE_METRIC
 from arrayloom.host.workspace.server_process import ServerProcess
@@ -57,7 +56,7 @@ def test_an_image_keeps_the_specifications_rules(image: Image) -> None:
     (layer,) = manifest["layers"]
     names = check_tar(image.path / "blobs" / "sha256" / layer["digest"].removeprefix("sha256:"))
     assert {"opt/arrayloom/bundle/program.loom", "opt/arrayloom/bundle/labels.txt",
-            "opt/arrayloom/lib/arrayloom/__main__.py", "opt/arrayloom/lib/arrayloom/host/serve/run.py"} <= set(names)
+            "opt/arrayloom/lib/arrayloom/__main__.py", "opt/arrayloom/lib/arrayloom/host/serving/run.py"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", "keys.json"))]
     assert f"layer {layer['digest']}" in Path(image.image_build_log_uri).read_text()
 
@@ -176,7 +175,7 @@ def test_others_tools_take_it(image: Image, tmp_path: Path) -> None:
     if "umoci" in found:
         subprocess.run(["umoci", "unpack", "--rootless", "--image", f"{image.path}:1", tmp_path / "bundle"], check=True,
                        capture_output=True)
-        assert (tmp_path / "bundle/rootfs/opt/arrayloom/lib/arrayloom/host/serve/run.py").is_file()
+        assert (tmp_path / "bundle/rootfs/opt/arrayloom/lib/arrayloom/host/serving/run.py").is_file()
 
 
 def test_damage_is_noticed(shop: Workspace, program: Model) -> None:
@@ -237,7 +236,7 @@ def test_builders_killed_at_random_moments(shop: Workspace, program: Model) -> N
         time.sleep(0.5 + 0.3 * attempt)
         assert made.operation is not None
         pid = made.operation.refresh().entry.details.get("pid")
-        if pid is not None and made.operation.status in operation.LIVE:
+        if pid is not None and made.operation.status in job.LIVE:
             os.killpg(pid, signal.SIGKILL)
         done = made.operation.wait_for_completion(timeout=60)
         assert made.creation_state == ("Succeeded" if done else "Failed")

@@ -15,8 +15,7 @@ from arrayloom.host.serving.client import ClientError, PredictionClient, client_
 from arrayloom.host.serving.errors import ServeError
 from arrayloom.host.workspace import ExistsError, InUseError, Model, NotFoundError, Workspace, WorkspaceError
 from arrayloom.host.workspace.image import Image
-from arrayloom.host.workspace.service_configuration import LocalWebservice
-from arrayloom.host.workspace.webservice import Webservice
+from arrayloom.host.workspace.webservice import LocalWebservice, Webservice
 
 IMAGE = digits.IMAGES / "digit_7_1496.png"
 DEPLOY = """

@@ -1,0 +1,114 @@
+"""PyTorch modules, as archives that can be registered, and TensorFlow SavedModels: from both to ONNX."""
+
+import subprocess
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from arrayloom.compiler.errors import ModelError
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.sim.rtl.process import PYTHON
+
+TORCH_OPSET, TENSORFLOW_OPSET = 18, 17
+
+
+def require_torch() -> None:
+    """Raises ``WorkspaceError`` with the remedy where PyTorch or its exporter is not installed."""
+    for package in ("torch", "onnxscript"):
+        if find_spec(package) is None:
+            raise WorkspaceError(f"converting PyTorch modules needs {package}, which is not installed; install it with: "
+                                 "pip install '.[torch]'")
+
+
+def export_module(module: Any, example_inputs: tuple[Any, ...], path: str | Path) -> Path:
+    """Writes a ``torch.nn.Module`` as an archive (``.pt2``) that ``Model.register`` takes.
+
+    Parameters
+    ----------
+    module : Any
+        A ``torch.nn.Module``; it is exported in evaluation mode.
+    example_inputs : tuple[Any, ...]
+        Tensors float32 [1, ...], as ``forward`` takes them.
+    path : str | Path
+        Where the archive goes; ends in ``.pt2``.
+
+    Raises
+    ------
+    WorkspaceError
+        PyTorch is missing, the name ends otherwise, or PyTorch cannot export the module.
+    """
+    require_torch()
+    import torch
+
+    target = Path(path)
+    if target.suffix != ".pt2":
+        raise WorkspaceError(f"{target}: the name of a PyTorch archive ends in .pt2; choose such a name")
+    training = module.training
+    try:
+        program = torch.export.export(module.eval(), example_inputs)
+        torch.export.save(program, target)
+    except Exception as error:
+        raise WorkspaceError(f"PyTorch cannot export {type(module).__name__}: {_first(error)}; mend the module so that "
+                             "torch.export.export takes it") from error
+    finally:
+        module.train(training)
+    return target
+
+
+def archive_to_onnx(path: Path, scratch: Path) -> Path:
+    """A ``.pt2`` archive as an ONNX file in ``scratch``; raises ``ModelError`` with PyTorch's reason."""
+    import torch
+
+    target = scratch / "exported.onnx"
+    try:
+        program = torch.export.load(path)
+        exported = torch.onnx.export(program, dynamo=True, opset_version=TORCH_OPSET)
+        assert exported is not None
+        exported.save(str(target))
+    except Exception as error:
+        raise ModelError(f"'{path.name}' cannot be exported to ONNX by PyTorch: {_first(error)}; export it yourself with "
+                         "torch.onnx.export and register the .onnx file") from error
+    return target
+
+
+def require_tf2onnx(model: str) -> None:
+    """Raises ``WorkspaceError`` with the remedy where ``tf2onnx`` or TensorFlow is not installed."""
+    missing = [package for package in ("tf2onnx", "tensorflow") if find_spec(package) is None]
+    if missing:
+        raise WorkspaceError(f"model {model} is a TensorFlow SavedModel, and {' and '.join(missing)} is not installed; "
+                             "install it with: pip install tf2onnx tensorflow-cpu, or convert the model elsewhere and "
+                             "register the .onnx file")
+
+
+def saved_model_to_onnx(folder: Path, scratch: Path, inputs: Sequence[str], outputs: Sequence[str]) -> Path:
+    """A SavedModel as an ONNX file in ``scratch``; raises ``ModelError`` with what ``tf2onnx`` says.
+
+    Parameters
+    ----------
+    inputs : Sequence[str]
+        Names of tensors, with or without ``:0``; images among them become [N, C, H, W]. The signature's where empty.
+    outputs : Sequence[str]
+        Likewise.
+    """
+    target = scratch / "converted.onnx"
+    command = [*PYTHON, "-m", "tf2onnx.convert", "--saved-model", str(folder), "--output", str(target), "--opset",
+               str(TENSORFLOW_OPSET)]
+    if inputs:
+        command += ["--inputs", ",".join(map(_tensor, inputs)), "--inputs-as-nchw", ",".join(map(_tensor, inputs))]
+    if outputs:
+        command += ["--outputs", ",".join(map(_tensor, outputs))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(done.stderr, end="", flush=True)
+    if done.returncode or not target.is_file():
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise ModelError(f"tf2onnx cannot convert the SavedModel: {lines[-1]}; its whole report is in the operation's log")
+    return target
+
+
+def _tensor(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
