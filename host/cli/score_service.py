@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrayloom.host.cli import score_draw
-from arrayloom.host.cli.common import print_json
-from arrayloom.host.cli.score_results import by_network, lines
+from arrayloom.host.cli.common import lines_of_ranking, print_json
+from arrayloom.host.models.networks.ranking import rank_outputs
 from arrayloom.host.models.networks.ssd import OUTPUTS
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.vision.classify import Ranked, load_labels
+from arrayloom.host.vision.draw import draw_detections
 
 if TYPE_CHECKING:
     from arrayloom.host.serving.client import PredictionClient
@@ -57,14 +57,15 @@ def run(options: argparse.Namespace) -> int:
         labels = load_labels(options.labels) if options.labels else client.labels()
         answers = [client.score_file(path) for path in paths]
     rankings = [_ranked(answer, options, labels) for answer in answers]
-    score_draw.draw(options.draw, paths, rankings)
+    if options.draw:
+        draw_detections(options.draw, paths, rankings)
     if options.json:
         images = [{"file": str(path), "top": [vars(entry) for entry in ranking]}
                   for path, ranking in zip(paths, rankings, strict=True)]
         print_json({"service": options.service or options.address, "images": images})
         return 0
     for path, ranking in zip(paths, rankings, strict=True):
-        print("\n".join([str(path), *lines(ranking)]))
+        print("\n".join([str(path), *lines_of_ranking(ranking)]))
     return 0
 
 
@@ -100,4 +101,4 @@ def _ranked(outputs: dict[str, Any], options: argparse.Namespace, labels: list[s
     if len(outputs) != 1 and set(outputs) != set(OUTPUTS):
         raise InputError(f"the model has {len(outputs)} outputs ({', '.join(outputs)}), neither classes nor boxes; "
                          "use PredictionClient.score_file")
-    return by_network(outputs, list(outputs), options.top, labels, options.threshold)[0]
+    return rank_outputs(outputs, list(outputs), options.top, labels, options.threshold)[0]
