@@ -4,14 +4,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.runtime.report import RunReport
-from arrayloom.host.vision.classify import Located, Ranked
 from arrayloom.isa.config import DEFAULT, PRESETS
 
 
@@ -55,15 +54,6 @@ def lines_of_report(report: RunReport) -> Iterator[str]:
         yield f"simulation   {(report.cycles_per_second or 0) / 1e6:.2f} M cycles/s, " \
               f"{report.macs_per_second / 1e6:,.1f} M multiply-accumulates/s"
     yield f"wall time    {report.wall_seconds:.2f} s for {report.macs:,} multiply-accumulates"
-
-
-def lines_of_ranking(entries: Sequence[Ranked]) -> list[str]:
-    """The classes of one image as lines for people."""
-    return [f"  {entry.confidence:7.2%}  {entry.label}{_place(entry)}" for entry in entries] or ["  nothing found"]
-
-
-def _place(entry: Ranked) -> str:
-    return "  at " + ", ".join(f"{side:.3f}" for side in entry.box) if isinstance(entry, Located) else ""
 
 
 @contextmanager

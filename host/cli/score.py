@@ -1,7 +1,7 @@
 """``arrayloom score``: classes and features of images."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,6 @@ from arrayloom.host.cli.common import (
     add_config,
     add_json,
     lines_of_notices,
-    lines_of_ranking,
     lines_of_report,
     print_json,
     require_writable,
@@ -30,8 +29,8 @@ from arrayloom.host.runtime.outputs import save_features
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.host.runtime.report import total
 from arrayloom.host.runtime.session import Features, Session, is_program, load_program
-from arrayloom.host.vision.classify import Ranked, load_labels, rank
-from arrayloom.host.vision.draw import draw_detections
+from arrayloom.host.vision.classify import Located, Ranked, load_labels, rank
+from arrayloom.host.vision.draw import draw_boxes
 from arrayloom.isa.config import load_config
 
 
@@ -64,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.draw is not None and not options.draw.is_dir():
         raise InputError(f"--draw {options.draw}: is not a folder")
     if score_service.is_asked(options):
-        return score_service.run(options)
+        return _by_service(options)
     labels = load_labels(options.labels) if options.labels else None
     head = _head(options)
     outcome = _with_onnxruntime(options) if options.backend == "onnxruntime" else _on_device(options)
@@ -72,9 +71,25 @@ def _run(options: argparse.Namespace) -> int:
     if options.features:
         files = [str(image) for image, each in zip(options.images, outcome.features, strict=True) for _ in each.values]
         save_features(options.features, outcome.features, files, str(options.model), outcome.notices)
-    if options.draw:
-        draw_detections(options.draw, options.images, [ranked[0] for ranked in rankings])
-    _print(options, rankings, outcome)
+    _draw(options.draw, options.images, [ranked[0] for ranked in rankings])
+    if options.json:
+        print_json({"model": str(options.model), "backend": options.backend, "images": _figures(options.images, rankings),
+                    "notes": outcome.notes, "notices": outcome.notices} | outcome.figures)
+    else:
+        print("\n".join(_lines(options.images, rankings)))
+        print("\n".join([*outcome.lines, *lines_of_notices(outcome.notices)]))
+    return 0
+
+
+def _by_service(options: argparse.Namespace) -> int:
+    files = [options.model, *options.images]
+    rankings = score_service.rank_files(options, files)
+    _draw(options.draw, files, rankings)
+    of_images = [[ranking] for ranking in rankings]
+    if options.json:
+        print_json({"service": options.service or options.address, "images": _figures(files, of_images)})
+    else:
+        print("\n".join(_lines(files, of_images)))
     return 0
 
 
@@ -144,14 +159,31 @@ def _rankings(options: argparse.Namespace, outcome: Outcome, head: Head | None,
     return [rank_outputs(outputs, outcome.names, options.top, labels, options.threshold) for outputs in outcome.outputs]
 
 
-def _print(options: argparse.Namespace, rankings: list[list[list[Ranked]]], outcome: Outcome) -> None:
-    if options.json:
-        images = [{"file": str(file), "top": [vars(entry) for entry in ranking]}
-                  for file, ranked in zip(options.images, rankings, strict=True) for ranking in ranked]
-        print_json({"model": str(options.model), "backend": options.backend, "images": images, "notes": outcome.notes,
-                    "notices": outcome.notices} | outcome.figures)
+def _draw(folder: Path | None, files: Sequence[Path], rankings: Sequence[Sequence[Ranked]]) -> None:
+    """Writes ``NAME.boxes.png`` for every image; raises ``InputError`` where the model finds classes and no boxes."""
+    if folder is None:
         return
-    for file, ranked in zip(options.images, rankings, strict=True):
+    for file, ranking in zip(files, rankings, strict=True):
+        boxes = [entry for entry in ranking if isinstance(entry, Located)]
+        if len(boxes) != len(ranking):
+            raise InputError("--draw: the model classifies whole images and finds no boxes; leave it out")
+        draw_boxes(file, boxes, folder / f"{file.stem}.boxes.png")
+
+
+def _figures(files: Sequence[Path], rankings: Sequence[Sequence[Sequence[Ranked]]]) -> list[dict[str, Any]]:
+    """The rankings of all images of all files under the names that ``--json`` gives them."""
+    return [{"file": str(file), "top": [vars(entry) for entry in ranking]}
+            for file, ranked in zip(files, rankings, strict=True) for ranking in ranked]
+
+
+def _lines(files: Sequence[Path], rankings: Sequence[Sequence[Sequence[Ranked]]]) -> Iterator[str]:
+    """The same as lines for people."""
+    for file, ranked in zip(files, rankings, strict=True):
         for ranking in ranked:
-            print(file, *lines_of_ranking(ranking), sep="\n")
-    print("\n".join([*outcome.lines, *lines_of_notices(outcome.notices)]))
+            yield str(file)
+            found = [f"  {entry.confidence:7.2%}  {entry.label}{_place(entry)}" for entry in ranking]
+            yield from found or ["  nothing found"]
+
+
+def _place(entry: Ranked) -> str:
+    return "  at " + ", ".join(f"{side:.3f}" for side in entry.box) if isinstance(entry, Located) else ""

@@ -2,15 +2,14 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrayloom.host.cli.common import lines_of_ranking, print_json
 from arrayloom.host.models.networks.ranking import rank_outputs
 from arrayloom.host.models.networks.ssd import OUTPUTS
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.vision.classify import Ranked, load_labels
-from arrayloom.host.vision.draw import draw_detections
 
 if TYPE_CHECKING:
     from arrayloom.host.serving.client import PredictionClient
@@ -49,24 +48,13 @@ def is_asked(options: argparse.Namespace) -> bool:
     return options.service is not None or options.address is not None
 
 
-def run(options: argparse.Namespace) -> int:
-    """Scores every image; raises ``ClientError`` with the service's reason."""
+def rank_files(options: argparse.Namespace, files: Sequence[Path]) -> list[list[Ranked]]:
+    """The best classes or boxes of every image; raises ``ClientError`` with the service's reason."""
     _check(options)
-    paths = [options.model, *options.images]
     with _client(options) as client:
         labels = load_labels(options.labels) if options.labels else client.labels()
-        answers = [client.score_file(path) for path in paths]
-    rankings = [_ranked(answer, options, labels) for answer in answers]
-    if options.draw:
-        draw_detections(options.draw, paths, rankings)
-    if options.json:
-        images = [{"file": str(path), "top": [vars(entry) for entry in ranking]}
-                  for path, ranking in zip(paths, rankings, strict=True)]
-        print_json({"service": options.service or options.address, "images": images})
-        return 0
-    for path, ranking in zip(paths, rankings, strict=True):
-        print("\n".join([str(path), *lines_of_ranking(ranking)]))
-    return 0
+        answers = [client.score_file(file) for file in files]
+    return [_ranked(answer, options, labels) for answer in answers]
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -2,30 +2,34 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from PIL import Image, ImageDraw, ImageFont
 
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.vision import load_image
-from arrayloom.host.vision.classify import Located, Ranked
 
 COLOURS = ("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6")
 LINE_PART, TEXT_PART = 250, 40      # of the longer side
 
 
-def draw_detections(folder: Path, images: Sequence[Path], rankings: Sequence[Sequence[Ranked]]) -> None:
-    """Writes ``NAME.boxes.png`` into ``folder`` for every image, with what a detector found in it.
+class Box(Protocol):
+    """A class and where it is seen; ``box``: ymin, xmin, ymax, xmax as parts of the image."""
 
-    Raises ``InputError`` where the model finds classes and no boxes, or a file cannot be written.
-    """
-    for image, ranking in zip(images, rankings, strict=True):
-        boxes = [entry for entry in ranking if isinstance(entry, Located)]
-        if len(boxes) != len(ranking):
-            raise InputError("--draw: the model classifies whole images and finds no boxes; leave it out")
-        draw_boxes(image, boxes, folder / f"{image.stem}.boxes.png")
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def confidence(self) -> float: ...
+
+    @property
+    def box(self) -> tuple[float, float, float, float]: ...
 
 
-def draw_boxes(source: Path, boxes: Sequence[Located], target: Path) -> None:
+def draw_boxes(source: Path, boxes: Sequence[Box], target: Path) -> None:
     """Writes ``target``, a PNG of the picture ``source`` with its boxes; raises ``ImageError``, ``InputError``."""
     picture = Image.fromarray(load_image(source))
     pen = ImageDraw.Draw(picture)
