@@ -14,7 +14,7 @@ from arrayloom.isa.files import write_atomically
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
     """An ONNX file, whole or not at all."""
-    _save_whole(path, lambda file: onnx.save(model, file))
+    _save_whole(path, lambda file: file.write(model.SerializeToString()))
 
 
 def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
@@ -33,7 +33,7 @@ def save_features(path: Path, features: Sequence[Features], files: Sequence[str]
                        "files": np.array(files), "model": np.array(model), "notices": np.array(notices, dtype=str)})
 
 
-def _save_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def _save_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     try:
         with write_atomically(path) as file:
             write(file)
