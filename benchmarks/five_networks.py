@@ -15,14 +15,14 @@ import numpy as np
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.cost import predict
-from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend import ImportedModel, import_model
 from arrayloom.compiler.graph import Conv, Graph
-from arrayloom.host.cli.common import save_model
 from arrayloom.host.models.networks import SPECS, Spec, build_float, build_quantized
 from arrayloom.host.models.networks.blueprint import INPUT
 from arrayloom.host.models.networks.build import seeded_images
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.outputs import save_model
 from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import Program
@@ -59,15 +59,15 @@ def _action(options: argparse.Namespace) -> int:
 
 
 def _rows(spec: Spec, options: argparse.Namespace) -> Iterator[Row]:
-    graph = import_model(_file(spec, options.folder))
+    imported = import_model(_file(spec, options.folder))
     for name in options.configs:
         print(f"{spec.title} on {name}", file=sys.stderr)
-        program = compile_graph(graph, load_config(name))
-        measured = _predicted(program) if options.predict else _verified(spec, graph, program)
+        program = compile_graph(imported.graph, load_config(name))
+        measured = _predicted(program) if options.predict else _verified(spec, imported, program)
         size = program.configuration.size
         traffic = {f"bytes_{way}": measured[f"words_{way}"] * size for way in ("read", "written")}
         yield {"network": spec.name, "title": spec.title, "config": name, "macs": program.macs,
-               "convolution_utilization": _of_convolutions(program, graph)} | measured | traffic
+               "convolution_utilization": _of_convolutions(program, imported.graph)} | measured | traffic
 
 
 def _file(spec: Spec, folder: Path) -> Path:
@@ -84,12 +84,12 @@ def _predicted(program: Program) -> Row:
             "words_written": found.words_written}
 
 
-def _verified(spec: Spec, graph: Graph, program: Program) -> Row:
+def _verified(spec: Spec, imported: ImportedModel, program: Program) -> Row:
     """Through the RTL, with every tensor compared; ``total_seconds`` includes emulator and ONNX Runtime."""
     image = seeded_images(spec.blueprint(spec.classes), spec.recipe, IMAGE_SEED, 1)
     device = open_device("rtl", program.configuration)
     begin = time.perf_counter()
-    verdict = Verifier(graph, program, device).verify({INPUT: image})
+    verdict = Verifier(imported, program, device).verify({INPUT: image})
     device.close()
     report = verdict.report
     return report.figures() | {

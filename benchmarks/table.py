@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.cli.verify import verify_files
+from arrayloom.host.cli.verify import verify_watched
 from arrayloom.isa.config import load_config
 from benchmarks.command import OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.network import BACKENDS, measure
@@ -49,7 +49,7 @@ def _row(network: Network, config: str, data: Path, with_times: bool, with_build
 
 
 def _measure(network: Network, config: str, model: Path, image: Path, with_times: bool, with_build: bool) -> dict[str, Any]:
-    verdict = verify_files(model, [image], network.recipe, config, "rtl", quiet=True)
+    verdict = verify_watched(model, [image], network.recipe, config, "rtl", quiet=True)
     row = {"network": network.title, "config": config, "bytes_compared": verdict.bytes_compared,
            "bytes_differing": verdict.bytes_differing} | verdict.report.figures()
     if with_times:

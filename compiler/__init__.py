@@ -17,7 +17,7 @@ def compile_model(model: str | Path | onnx.ModelProto, config: str | Config = DE
     Raises ``CompileError`` (``ModelError``, ``UnsupportedError``) naming node, reason and remedy, and ``ConfigError``
     for an unknown preset.
     """
-    return compile_graph(import_model(model), config)
+    return compile_graph(import_model(model).graph, config)
 
 
 def compile_graph(graph: Graph, config: str | Config = DEFAULT) -> Program:

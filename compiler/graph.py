@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from arrayloom.isa.host_steps import HostStep, Quantize
+
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]  # top, left, bottom, right
 
@@ -218,60 +220,16 @@ class View(Op):
 
 @dataclass(frozen=True)
 class GraphInput:
-    """One input of the model.
+    """One input of the model: with `quantize` the host makes the tensor of a float32 array, else the input is the tensor.
 
-    With `scale` the host computes the tensor: clamp(rne(fl(x / scale)) + zero_point) of a float32 array; without, the
-    model's input is the integer tensor itself.
+    `shape` and `dtype` are those of the model's input, the shape without the batch.
     """
 
     name: str
-    onnx_shape: tuple[int, ...]  # without the batch
-    dtype: np.dtype  # of the model's input
-    tensor: str
-    scale: np.float32 | None = None
-    zero_point: int | None = None
-
-
-@dataclass(frozen=True)
-class Dequantize:
-    """Host step: fl(fl(x - zero_point) * scale) as float32."""
-
-    scale: np.float32
-    zero_point: int
-
-
-@dataclass(frozen=True)
-class Softmax:
-    """Host step: softmax in float32 along `axis`, counted with the batch as dimension 0."""
-
-    axis: int
-
-
-@dataclass(frozen=True)
-class QuantizedSoftmax:
-    """Host step: com.microsoft.QLinearSoftmax of bytes along `axis`, counted with the batch as dimension 0."""
-
-    axis: int
-    x_scale: np.float32
-    y_scale: np.float32
-    y_zero: int
-
-
-@dataclass(frozen=True)
-class Reshape:
-    """Host step: the same elements in row-major order under `shape` (without the batch)."""
-
     shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Transpose:
-    """Host step: dimensions in the order `perm`, the batch (0) first."""
-
-    perm: tuple[int, ...]
-
-
-HostStep = Dequantize | Softmax | QuantizedSoftmax | Reshape | Transpose
+    dtype: np.dtype
+    tensor: str
+    quantize: Quantize | None = None
 
 
 @dataclass(frozen=True)
@@ -289,7 +247,9 @@ class Graph:
 
     Attributes:
         integer_model: the ONNX model whose values the tensors are, runnable in ONNX Runtime.
-        notes: sentences for the user about what the import decided (a bias quantized here, a batch made symbolic).
+        notes: sentences for the user about what the import decided (a bias quantized here, a batch made symbolic), and
+            each notice after the word `notice`.
+        notices: sentences that every output about the model repeats, such as that its weights are random.
     """
 
     tensors: dict[str, Tensor]
@@ -298,12 +258,7 @@ class Graph:
     outputs: list[GraphOutput]
     integer_model: onnx.ModelProto
     notes: list[str] = field(default_factory=list)
-
-    def check(self) -> None:
-        """Raise GraphError naming the node where a rule of this representation is broken."""
-        from arrayloom.compiler.legality import check_graph
-
-        check_graph(self)
+    notices: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return "\n".join(_lines(self)) + "\n"
@@ -311,8 +266,8 @@ class Graph:
 
 def _lines(graph: Graph) -> Iterator[str]:
     for given in graph.inputs:
-        quantize = "" if given.scale is None else f" quantize(scale={given.scale:.9g}, zero_point={given.zero_point})"
-        yield f"input {given.name} {given.dtype}{list(given.onnx_shape)}{quantize} -> {given.tensor}"
+        quantize = f" quantize({_fields(given.quantize, 'dtype')})" if given.quantize else ""
+        yield f"input {given.name} {given.dtype}{list(given.shape)}{quantize} -> {given.tensor}"
     for op in graph.ops:
         target = f"{op.output}: {graph.tensors[op.output]}"
         yield f"{target} = {type(op).__name__}({_arguments(op)})  # {op.op_type} {op.name}"
@@ -332,6 +287,6 @@ def _fields(item: Op | HostStep, *without: str) -> str:
 def _value(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype}{list(value.shape)}"
-    if isinstance(value, np.floating):
+    if isinstance(value, float | np.floating):
         return f"{value:.9g}"
     return str(value).replace(" ", "")

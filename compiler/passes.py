@@ -12,6 +12,7 @@ from arrayloom.compiler.backend.placement import place
 from arrayloom.compiler.backend.schedule import schedule
 from arrayloom.compiler.backend.stream import Stream, coalesce
 from arrayloom.compiler.graph import Graph
+from arrayloom.compiler.legality import check_graph
 from arrayloom.isa.config import Config
 from arrayloom.isa.program import Program
 
@@ -22,7 +23,7 @@ def run_passes(graph: Graph, config: Config, model: str) -> Program:
     Raises ``UnsupportedError`` with every node that the accelerator cannot compute, ``CompileError`` naming the node
     whose numbers or size do not fit.
     """
-    graph.check()
+    check_graph(graph)
     require_supported(graph)
     network = to_steps(graph)
     check_network(network)

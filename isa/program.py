@@ -21,6 +21,7 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError, EncodingError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
 from arrayloom.isa.files import write_atomically
+from arrayloom.isa.host_steps import HostStep, Quantize, step_from_json
 from arrayloom.isa.instructions import decode
 from arrayloom.isa.layout import Layout
 
@@ -28,7 +29,8 @@ MAGIC = b"LOOM\x00prog"
 FORMER_MAGIC = b"WEFT\x00prog"      # of format versions up to 3
 FORMAT_VERSION = 4
 DIGEST_BYTES = 32
-PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "macs", "notes", "dtypes")  # as they are in JSON
+# Attributes that are in JSON as they are.
+PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "macs", "notes", "notices", "dtypes")
 
 
 class ProgramError(ArrayloomError):
@@ -55,7 +57,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Input:
-    """A model input. With ``scale`` the host quantizes, otherwise it takes the integers as they are.
+    """A model input. With ``quantize`` the host makes the slot's integers, otherwise the model takes integers itself.
 
     ``shape`` is the model's, without the batch.
     """
@@ -63,18 +65,22 @@ class Input:
     name: str
     shape: tuple[int, ...]
     slot: Slot
-    scale: float | None
-    zero_point: int
+    quantize: Quantize | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What the model takes: float32, or the integers of the slot."""
+        return np.dtype(np.float32) if self.quantize else np.dtype(self.slot.dtype)
 
 
 @dataclass(frozen=True)
 class Output:
-    """A model output, or the features. ``tail``: host steps in order, such as ``{"op": "dequantize", "scale": .., ..}``."""
+    """A model output, or the features. ``tail``: the steps in order that the host applies to the slot's integers."""
 
     name: str
     shape: tuple[int, ...]
     slot: Slot
-    tail: tuple[dict[str, Any], ...]
+    tail: tuple[HostStep, ...]
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,8 @@ class Program:
     ``instructions``: uint8[n * 64], placed at memory offset ``code_address``; ``constants``: uint8, placed at
     ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096.
     ``probes``: by the index of a POST instruction, what it shows of tensors; ``layouts`` and ``dtypes`` of all tensors by
-    name, for probes.
+    name, for probes. ``notes``: sentences about what the compiler decided; ``notices``: what every output about the model
+    must repeat, such as that its weights are random.
     """
 
     configuration: Config
@@ -145,6 +152,7 @@ class Program:
     dtypes: dict[str, str]
     macs: int
     notes: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     @property
     def config(self) -> str:
@@ -227,13 +235,28 @@ class Program:
 
 
 def _port_json(port: Input | Output) -> dict[str, Any]:
-    return {**vars(port), "slot": {**vars(port.slot), "layout": port.slot.layout.to_json()}}
+    if isinstance(port, Input):
+        steps: dict[str, Any] = {"quantize": port.quantize and port.quantize.to_json()}
+    else:
+        steps = {"tail": [step.to_json() for step in port.tail]}
+    return {**vars(port), "slot": {**vars(port.slot), "layout": port.slot.layout.to_json()}} | steps
 
 
-def _port(cls: type[Any], value: dict[str, Any]) -> Any:
+def _input(value: dict[str, Any]) -> Input:
+    step = value["quantize"] and step_from_json(value["quantize"])
+    if not isinstance(step, Quantize | None):
+        raise EncodingError(f"input {value['name']!r}: host step {step.tag!r} cannot make its integers; only 'quantize' can")
+    return Input(**_port(value) | {"quantize": step})
+
+
+def _output(value: dict[str, Any]) -> Output:
+    return Output(**_port(value) | {"tail": tuple(step_from_json(step) for step in value["tail"])})
+
+
+def _port(value: dict[str, Any]) -> dict[str, Any]:
+    """What inputs and outputs have alike."""
     slot = Slot(**{**value["slot"], "layout": Layout.from_json(value["slot"]["layout"])})
-    more = {"tail": tuple(value["tail"])} if "tail" in value else {}
-    return cls(**{**value, "shape": tuple(value["shape"]), "slot": slot} | more)
+    return {**value, "shape": tuple(value["shape"]), "slot": slot}
 
 
 def _layer(value: dict[str, Any]) -> Layer:
@@ -251,9 +274,9 @@ def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
     try:
         return {name: header[name] for name in PLAIN} | {
             "configuration": Config(**header["config"]),
-            "inputs": [_port(Input, value) for value in header["inputs"]],
-            "outputs": [_port(Output, value) for value in header["outputs"]],
-            "features": _port(Output, header["features"]) if header["features"] else None,
+            "inputs": [_input(value) for value in header["inputs"]],
+            "outputs": [_output(value) for value in header["outputs"]],
+            "features": _output(header["features"]) if header["features"] else None,
             "layers": [_layer(value) for value in header["layers"]],
             "probes": _probes(header["probes"]),
             "layouts": {name: Layout.from_json(value) for name, value in header["layouts"].items()},

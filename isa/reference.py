@@ -7,7 +7,7 @@ from dataclasses import fields
 from enum import IntEnum
 from pathlib import Path
 
-from arrayloom.isa import arithmetic, instructions, layout, registers
+from arrayloom.isa import arithmetic, host_steps, instructions, layout, registers
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
@@ -17,7 +17,8 @@ PATH = Path(__file__).parents[1] / "docs" / "isa.md"
 
 def text() -> str:
     """The whole page."""
-    return "\n".join([*_head(), *_presets(), *_instructions(), *_registers(), *_layouts(), *_arithmetic()]) + "\n"
+    parts = (_head, _presets, _instructions, _registers, _layouts, _host_steps, _arithmetic)
+    return "\n".join(line for part in parts for line in part()) + "\n"
 
 
 def _doc(thing: object) -> str:
@@ -98,6 +99,17 @@ def _layouts() -> Iterator[str]:
     yield "## Tensors in memory\n"
     for thing in (layout, layout.Layout, layout.Packing):
         yield _doc(thing) + "\n"
+
+
+def _host_steps() -> Iterator[str]:
+    yield "## Host steps\n"
+    yield _doc(host_steps) + "\n"
+    yield "| tag | fields | meaning |"
+    yield "|---|---|---|"
+    for tag, step in host_steps.HOST_STEPS.items():
+        names = ", ".join(f"`{item.name}`" for item in fields(step))
+        yield f"| `{tag}` | {names} | {' '.join(_doc(step).split())} |"
+    yield ""
 
 
 def _arithmetic() -> Iterator[str]:

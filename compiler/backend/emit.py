@@ -1,7 +1,6 @@
 """The finished program: encoded instructions, memory image, and what the host must know."""
 
 import itertools
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.features import feature_output
 from arrayloom.compiler.backend.image import MemoryMap, Section, Transfer
 from arrayloom.compiler.backend.stream import Draft
-from arrayloom.compiler.graph import Conv, Graph, GraphOutput, HostStep, Op
+from arrayloom.compiler.graph import Conv, Graph, GraphOutput, Op
 from arrayloom.isa.fields import INSTRUCTION_BYTES
 from arrayloom.isa.program import Input, Layer, Output, Probe, Program, Slot
 
@@ -28,7 +27,8 @@ def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str
         instructions=np.frombuffer(code, np.uint8), constants=constants, code_address=memory.code,
         constants_address=memory.constants, memory_bytes=memory.size, inputs=ports.inputs(), outputs=ports.outputs(),
         features=ports.features(), layers=layers, probes=_probes(drafts), layouts=_layouts(graph, context),
-        dtypes=context.network.dtypes, macs=sum(layer.macs for layer in layers), notes=list(graph.notes))
+        dtypes=context.network.dtypes, macs=sum(layer.macs for layer in layers), notes=list(graph.notes),
+        notices=list(graph.notices))
 
 
 def _encode(draft: Draft, memory: MemoryMap) -> bytes:
@@ -80,9 +80,7 @@ class _Ports:
         self.graph, self.context, self.memory = graph, context, memory
 
     def inputs(self) -> list[Input]:
-        return [Input(port.name, port.onnx_shape, self._slot(port.tensor),
-                      None if port.scale is None else float(port.scale), port.zero_point or 0)
-                for port in self.graph.inputs]
+        return [Input(port.name, port.shape, self._slot(port.tensor), port.quantize) for port in self.graph.inputs]
 
     def outputs(self) -> list[Output]:
         return [self._output(port) for port in self.graph.outputs]
@@ -93,16 +91,10 @@ class _Ports:
 
     def _output(self, port: GraphOutput) -> Output:
         shape = self.graph.tensors[port.tensor].onnx_shape
-        return Output(port.name, shape, self._slot(port.tensor), tuple(_host_step(step) for step in port.tail))
+        return Output(port.name, shape, self._slot(port.tensor), port.tail)
 
     def _slot(self, name: str) -> Slot:
         word = self.context.placement.memory_word(self.context.network, name)
         address = self.memory.address(Section.DATA, word * self.context.config.size)
         layout = self.context.network.layouts[self.context.network.root(name)]
         return Slot(name, address, layout, self.context.network.dtypes[name])
-
-
-def _host_step(step: HostStep) -> dict[str, Any]:
-    """The step as the program's header holds it: its name and plain numbers."""
-    values = {name: value.item() if isinstance(value, np.generic) else value for name, value in asdict(step).items()}
-    return {"op": type(step).__name__.lower()} | values

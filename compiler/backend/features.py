@@ -2,7 +2,8 @@
 
 from onnx import numpy_helper
 
-from arrayloom.compiler.graph import Add, Clamp, Conv, Dequantize, Graph, GraphOutput, Lookup, Op, SumPool, View
+from arrayloom.compiler.graph import Add, Clamp, Conv, Graph, GraphOutput, Lookup, Op, SumPool, View
+from arrayloom.isa.host_steps import Dequantize
 
 PASSED = (View, Clamp, Lookup, SumPool, Add)    # what may stand between a classifier and the output
 
@@ -29,7 +30,7 @@ def feature_output(graph: Graph, name: str) -> GraphOutput:
     model = graph.integer_model.graph
     node = next(node for node in model.node if classifier.output in node.output)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.initializer}
-    scale = constants[node.input[1]].reshape(-1)[0]
+    scale = float(constants[node.input[1]].reshape(-1)[0])
     return GraphOutput("features", name, (Dequantize(scale, classifier.x_zero),))
 
 

@@ -1,5 +1,6 @@
 """ONNX to integer graph, from top to bottom."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -13,40 +14,62 @@ from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.graph import Graph
+from arrayloom.compiler.legality import check_graph
 
-__all__ = ["NOTICE", "NOTICE_PREFIX", "import_model"]
+__all__ = ["NOTICE", "ImportedModel", "import_model"]
 
 #: Key of a model's metadata whose value every output about the model repeats, such as that its weights are random.
 NOTICE = "arrayloom.notice"
 
-#: With which such a value begins among the notes of a graph and of its program.
-NOTICE_PREFIX = "notice: "
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A model as the compiler takes it, with the ONNX models that its tensors and outputs are compared with.
+
+    Attributes:
+        graph: the integer graph.
+        original: the model as given, with local functions inlined and its batch made symbolic where it was fixed.
+    """
+
+    graph: Graph
+    original: onnx.ModelProto
+
+    @property
+    def lowered(self) -> onnx.ModelProto:
+        """The integer model whose values the graph's tensors are; `original` itself where nothing was to lower."""
+        return self.graph.integer_model
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether the import put integer operators in the place of float ones."""
+        return self.lowered is not self.original
 
 
-def import_model(source: str | Path | onnx.ModelProto) -> Graph:
+def import_model(source: str | Path | onnx.ModelProto) -> ImportedModel:
     """Import a quantized ONNX model, QDQ or QOperator.
 
     Args:
         source: the path of a model, or the model itself. A model in memory must hold its weights.
 
     Returns:
-        The integer graph. Its `integer_model` is the model itself where there was nothing to lower; a graph of QDQ
-        form is lowered to ONNX Runtime's integer operators, and every tensor equals that lowered model's.
+        The integer graph, the model as given and the lowered one. A model of QDQ form is lowered to ONNX Runtime's
+        integer operators, and every tensor of the graph equals that lowered model's.
 
     Raises:
         ModelError: the file or the model as a whole is unusable.
         UnsupportedError: some nodes cannot be compiled; all of them are listed.
     """
     model, notes = free_batch(load_model(source))
+    notices = [entry.value for entry in model.metadata_props if entry.key == NOTICE]
     report = Report()
-    report.notes.extend(notes)
-    report.notes.extend(NOTICE_PREFIX + entry.value for entry in model.metadata_props if entry.key == NOTICE)
+    report.notes.extend([*notes, *(f"notice: {notice}" for notice in notices)])
     original = _analyse(model)
     lowered = lower(original, report)
     integer = original if lowered is model else _analyse(lowered)
     graph = assemble(integer, report)
-    graph.check()
-    return graph
+    graph.notices.extend(notices)
+    check_graph(graph)
+    return ImportedModel(graph, model)
 
 
 def _analyse(model: onnx.ModelProto) -> Model:

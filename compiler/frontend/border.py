@@ -10,17 +10,8 @@ from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import BYTES, of_quantizer, per_tensor
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
-from arrayloom.compiler.graph import (
-    Dequantize,
-    GraphInput,
-    GraphOutput,
-    HostStep,
-    QuantizedSoftmax,
-    Reshape,
-    Softmax,
-    Transpose,
-    View,
-)
+from arrayloom.compiler.graph import GraphInput, GraphOutput, View
+from arrayloom.isa.host_steps import Dequantize, HostStep, Quantize, QuantizedSoftmax, Reshape, Softmax, Transpose
 
 BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does behind the last operator
 SMALLEST_SOFTMAX_SCALE = 2.0**-9
@@ -49,14 +40,13 @@ def import_head(builder: Builder, node: onnx.NodeProto) -> None:
     dtype = builder.model.dtypes[name]
     if dtype != "float32":
         raise RefusalError(f"the input '{name}' has dtype {dtype}", "give the model a float32, uint8 or int8 input")
-    scale, zero_point = quantization.scale, quantization.zero_point
+    step = Quantize(float(quantization.scale), quantization.zero_point, str(tensor.dtype))
     for earlier in [given for given in builder.inputs if given.name == name]:
-        same = (earlier.scale, earlier.zero_point, builder.tensors[earlier.tensor].dtype)
-        if same != (scale, zero_point, tensor.dtype):
+        if earlier.quantize != step:
             raise RefusalError(f"the input '{name}' is quantized in two ways", "quantize it once, for all that read it")
         builder.add(View, node, x=earlier.tensor)
         return
-    builder.inputs.append(GraphInput(name, tensor.onnx_shape, dtype, tensor.name, scale, zero_point))
+    builder.inputs.append(GraphInput(name, tensor.onnx_shape, dtype, tensor.name, step))
 
 
 def import_output(builder: Builder, name: str) -> GraphOutput | None:
@@ -96,7 +86,7 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
         raise ConsequenceError
     if node.op_type == "DequantizeLinear":
         quantization = of_quantizer(model, node)
-        return [Dequantize(quantization.scale, quantization.zero_point)]
+        return [Dequantize(float(quantization.scale), quantization.zero_point)]
     if is_host_softmax(node):
         return [_quantized_softmax(model, node)]
     if node.op_type == "Softmax":
@@ -145,7 +135,7 @@ def _quantized_softmax(model: Model, node: onnx.NodeProto) -> QuantizedSoftmax:
     y = per_tensor(model, node.input[3], node.input[4], dtype)
     if y.scale < SMALLEST_SOFTMAX_SCALE:
         raise RefusalError("its result's scale is below 2**-9", "quantize it with 1/256", f"scale = {y.scale}")
-    return QuantizedSoftmax(axis, x.scale, y.scale, y.zero_point)
+    return QuantizedSoftmax(axis, float(x.scale), float(y.scale), y.zero_point)
 
 
 def _softmax_axis(model: Model, node: onnx.NodeProto) -> int:

@@ -10,6 +10,7 @@ from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
+from arrayloom.isa.host_steps import dequantize, quantize
 
 BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 
@@ -23,15 +24,12 @@ class Quantization:
     dtype: np.dtype
 
     def quantize(self, value: float) -> int:
-        """The byte of a float32 value: clamp(rne(fl(value / scale)) + zero_point)."""
-        info = np.iinfo(self.dtype)
-        with np.errstate(over="ignore"):
-            scaled = np.rint(np.float32(value) / self.scale)
-        return int(np.clip(scaled + np.float32(self.zero_point), info.min, info.max))
+        """The byte of a float32 value, as QuantizeLinear gives it."""
+        return int(quantize(np.asarray(value), float(self.scale), self.zero_point, self.dtype))
 
     def dequantize(self, byte: int) -> np.float32:
-        """The float32 value of a byte: fl(fl(byte - zero_point) * scale)."""
-        return np.float32(byte - self.zero_point) * self.scale
+        """The float32 value of a byte, as DequantizeLinear gives it."""
+        return np.float32(dequantize(np.asarray(byte), float(self.scale), self.zero_point))
 
 
 @dataclass(frozen=True)

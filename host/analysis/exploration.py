@@ -22,12 +22,14 @@ PARAMETER_BYTES = 8     # a lane, of one parameter entry
 
 @dataclass(frozen=True)
 class Candidate:
-    """One accelerator for a network; ``rtl_cycles``: measured, where that was asked for; ``notes`` of its program."""
+    """One accelerator for a network; ``rtl_cycles``: measured, where that was asked for; ``notes`` and ``notices``
+    of its program."""
 
     config: Config
     prediction: Prediction
     rtl_cycles: int | None = None
     notes: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def deviation(self) -> float | None:
@@ -64,7 +66,7 @@ def compile_for(model: Path, configs: Sequence[Config]) -> Iterator[Program]:
 
     Raises ``CompileError`` for a model that none can run, ``ConfigError`` naming the first configuration that cannot.
     """
-    graph = import_model(model)
+    graph = import_model(model).graph
     for config in configs:
         try:
             yield compile_graph(graph, config)
@@ -76,8 +78,9 @@ def weigh(program: Program, inputs: Mapping[str, Any] | None = None) -> Candidat
     """The candidate whose program this is; with ``inputs`` (one image) it is run on the RTL too."""
     config = program.configuration
     prediction = predict(program, config)
+    notes, notices = tuple(program.notes), tuple(program.notices)
     if inputs is None:
-        return Candidate(config, prediction, notes=tuple(program.notes))
+        return Candidate(config, prediction, None, notes, notices)
     with Session(program, config, backend="rtl") as session:
         session.run(inputs)
-        return Candidate(config, prediction, session.report.cycles, tuple(program.notes))
+        return Candidate(config, prediction, session.report.cycles, notes, notices)

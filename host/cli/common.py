@@ -7,16 +7,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
-import onnx
-
-from arrayloom.compiler.frontend import NOTICE_PREFIX
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import DEFAULT, PRESETS
-from arrayloom.isa.files import write_atomically
 
 
 def add_command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], help_text: str,
@@ -46,9 +41,9 @@ def print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value, indent=2))
 
 
-def notices(notes: Iterable[str]) -> list[str]:
+def lines_of_notices(notices: Iterable[str]) -> list[str]:
     """What every output about a model must repeat, such as that its weights are random, as lines for people."""
-    return [f"notice       {note.removeprefix(NOTICE_PREFIX)}" for note in notes if note.startswith(NOTICE_PREFIX)]
+    return [f"notice       {notice}" for notice in notices]
 
 
 def lines_of_report(report: RunReport) -> Iterator[str]:
@@ -98,21 +93,3 @@ def require_writable(path: Path) -> None:
         raise InputError(f"{path}: cannot be written: {folder} is not a folder")
     if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
         raise InputError(f"{path}: cannot be written: it is a folder, or permission is denied")
-
-
-def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """An ONNX file, whole or not at all."""
-    _save_whole(path, lambda file: onnx.save(model, file))
-
-
-def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """An .npz, whole or not at all."""
-    _save_whole(path, lambda file: np.savez(file, **arrays))
-
-
-def _save_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    try:
-        with write_atomically(path) as file:
-            write(file)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.cli.common import add_backend, add_command, add_config, add_json, print_json
-from arrayloom.host.cli.verify import figures, lines_of_verdict, verify_files
+from arrayloom.host.cli.verify import figures, lines_of_verdict, verify_watched
 from arrayloom.host.models import digits
 from arrayloom.host.vision.classify import load_labels, rank
 
@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    verdict = verify_files(digits.MODEL, [options.image], "digits", options.config, options.backend, options.json)
+    verdict = verify_watched(digits.MODEL, [options.image], "digits", options.config, options.backend, options.json)
     (scores,) = verdict.outputs.values()
     ranking = rank(scores, 3, load_labels(digits.LABELS))
     if options.json:

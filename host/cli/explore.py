@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.analysis.exploration import Candidate, compile_for, weigh
-from arrayloom.host.cli.common import add_command, add_json, notices, print_json
+from arrayloom.host.cli.common import add_command, add_json, lines_of_notices, print_json
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.isa.config import PRESETS, load_config
@@ -37,10 +37,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"model": str(options.model), "clock_mhz": options.clock, "macs": candidates[0].prediction.macs,
                     "configs": [candidate.figures(options.clock) for candidate in candidates],
-                    "notes": list(candidates[0].notes)})
+                    "notes": list(candidates[0].notes), "notices": list(candidates[0].notices)})
     else:
         _print_table(options, candidates)
-        for line in notices(candidates[0].notes):
+        for line in lines_of_notices(candidates[0].notices):
             print(line)
     return 0
 

@@ -19,7 +19,7 @@ def _run(options: argparse.Namespace) -> int:
     program = Program.load(options.program)
     facts = _facts(program)
     if options.json:
-        print_json(facts)
+        print_json(facts | {"notices": program.notices})
         return 0
     for name, value in facts.items():
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
@@ -41,6 +41,7 @@ def _facts(program: Program) -> dict[str, Any]:
 
 
 def _port(port: Input | Output) -> str:
-    steps = "" if isinstance(port, Input) else "".join(f" -> {step['op']}" for step in port.tail)
-    quantized = f" quantized by {port.scale:.6g}, {port.zero_point}" if isinstance(port, Input) and port.scale else ""
+    steps = "" if isinstance(port, Input) else "".join(f" -> {step.tag}" for step in port.tail)
+    step = port.quantize if isinstance(port, Input) else None
+    quantized = f" quantized by {step.scale:.6g}, {step.zero_point}" if step else ""
     return f"{port.name} [N, {', '.join(map(str, port.shape))}] {port.slot.dtype}{quantized}{steps}"

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, save_model, step_progress
+from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, step_progress
 from arrayloom.host.models.quantize import (
     METHODS,
     Agreement,
@@ -17,6 +17,7 @@ from arrayloom.host.models.quantize import (
     quantize,
 )
 from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.outputs import save_model
 
 _SHOWN = 10  # layers in the table for people
 
@@ -59,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     save_model(quantized.model, options.output)
     if options.json:
         print_json({"model": str(options.model), "output": str(options.output), "method": options.method,
-                    "images": len(calibration), "notes": quantized.notes,
+                    "images": len(calibration), "notes": quantized.notes, "notices": quantized.notices,
                     "layers": [layer.to_json() for layer in layers],
                     "agreement": agreement.to_json() if agreement else None})
     else:

@@ -10,14 +10,14 @@ from arrayloom.host.cli.common import (
     add_backend,
     add_command,
     add_json,
+    lines_of_notices,
     lines_of_report,
-    notices,
     print_json,
     require_writable,
-    save_arrays,
 )
 from arrayloom.host.cli.waves import add_waves, device_of
 from arrayloom.host.runtime.inputs import load_inputs
+from arrayloom.host.runtime.outputs import save_arrays
 from arrayloom.host.runtime.session import Session
 from arrayloom.isa.program import Program
 
@@ -50,9 +50,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"program": str(options.program), "config": program.config, "backend": report.backend,
                     "outputs": {name: list(value.shape) for name, value in outputs.items()},
-                    "total_seconds": time.perf_counter() - begin, "notes": program.notes} | report.figures())
+                    "total_seconds": time.perf_counter() - begin, "notes": program.notes, "notices": program.notices}
+                   | report.figures())
         return 0
     for name, value in outputs.items():
         print(f"{name}: {value.dtype}{list(value.shape)}, from {value.min():.6g} to {value.max():.6g}")
-    print("\n".join([*lines_of_report(report), *notices(program.notes)]))
+    print("\n".join([*lines_of_report(report), *lines_of_notices(program.notices)]))
     return 0

@@ -1,35 +1,37 @@
 """``arrayloom score``: classes and features of images."""
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from arrayloom.compiler.frontend import NOTICE_PREFIX, import_model
-from arrayloom.host.cli import score_draw, score_service
+from arrayloom.compiler.frontend import import_model
+from arrayloom.host.cli import score_service
 from arrayloom.host.cli.bar import run_progress
 from arrayloom.host.cli.common import (
     add_backend,
     add_command,
     add_config,
     add_json,
+    lines_of_notices,
     lines_of_report,
-    notices,
     print_json,
     require_writable,
-    save_arrays,
 )
-from arrayloom.host.cli.score_results import by_head, by_network, lines
 from arrayloom.host.cli.waves import add_waves, device_of
 from arrayloom.host.models.heads import Head
+from arrayloom.host.models.networks.ranking import rank_outputs
 from arrayloom.host.runtime.boundary import InputError
-from arrayloom.host.runtime.inputs import load_inputs
+from arrayloom.host.runtime.inputs import Port, load_inputs
+from arrayloom.host.runtime.outputs import save_features
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.host.runtime.report import total
 from arrayloom.host.runtime.session import Features, Session, is_program, load_program
-from arrayloom.host.vision.classify import Ranked, load_labels
-from arrayloom.isa.program import Program
+from arrayloom.host.vision.classify import Located, Ranked, load_labels, rank
+from arrayloom.host.vision.draw import draw_boxes
+from arrayloom.isa.config import load_config
 
 
 def add_parser(commands: Any) -> None:
@@ -49,7 +51,7 @@ def add_parser(commands: Any) -> None:
     add_backend(parser, "onnxruntime")
     add_waves(parser)
     add_json(parser)
-    score_draw.add_option(parser)
+    parser.add_argument("--draw", type=Path, metavar="DIR", help="for detectors: copies of the images, with boxes, go here")
     score_service.add_options(parser, images)
 
 
@@ -58,24 +60,36 @@ def _run(options: argparse.Namespace) -> int:
         require_writable(options.features)
     if options.top < 1:
         raise InputError(f"--top {options.top}: must be at least 1")
-    score_draw.check(options.draw)
+    if options.draw is not None and not options.draw.is_dir():
+        raise InputError(f"--draw {options.draw}: is not a folder")
     if score_service.is_asked(options):
-        return score_service.run(options)
+        return _by_service(options)
     labels = load_labels(options.labels) if options.labels else None
     head = _head(options)
-    program = load_program(options.model, options.config)
-    batches = [load_inputs(image, program.inputs, options.preprocess) for image in options.images]
-    run = _with_onnxruntime if options.backend == "onnxruntime" else _on_device
-    outcome = run(options, program, batches)
-    if head:
-        rankings = [by_head(head, features.values, options.top) for features in outcome.features]
-    else:
-        names = [port.name for port in program.outputs]
-        rankings = [by_network(outputs, names, options.top, labels, options.threshold) for outputs in outcome.outputs]
+    outcome = _with_onnxruntime(options) if options.backend == "onnxruntime" else _on_device(options)
+    rankings = _rankings(options, outcome, head, labels)
     if options.features:
-        _save_features(options, program, outcome.features)
-    score_draw.draw(options.draw, options.images, [ranked[0] for ranked in rankings])
-    _print(options, program, rankings, outcome)
+        files = [str(image) for image, each in zip(options.images, outcome.features, strict=True) for _ in each.values]
+        save_features(options.features, outcome.features, files, str(options.model), outcome.notices)
+    _draw(options.draw, options.images, [ranked[0] for ranked in rankings])
+    if options.json:
+        print_json({"model": str(options.model), "backend": options.backend, "images": _figures(options.images, rankings),
+                    "notes": outcome.notes, "notices": outcome.notices} | outcome.figures)
+    else:
+        print("\n".join(_lines(options.images, rankings)))
+        print("\n".join([*outcome.lines, *lines_of_notices(outcome.notices)]))
+    return 0
+
+
+def _by_service(options: argparse.Namespace) -> int:
+    files = [options.model, *options.images]
+    rankings = score_service.rank_files(options, files)
+    _draw(options.draw, files, rankings)
+    of_images = [[ranking] for ranking in rankings]
+    if options.json:
+        print_json({"service": options.service or options.address, "images": _figures(files, of_images)})
+    else:
+        print("\n".join(_lines(files, of_images)))
     return 0
 
 
@@ -85,25 +99,26 @@ def _head(options: argparse.Namespace) -> Head | None:
     return Head(options.head) if options.head else None
 
 
-def _save_features(options: argparse.Namespace, program: Program, features: list[Features]) -> None:
-    files = [str(image) for image, each in zip(options.images, features, strict=True) for _ in each.values]
-    marked = [note.removeprefix(NOTICE_PREFIX) for note in program.notes if note.startswith(NOTICE_PREFIX)]
-    save_arrays(options.features, {"features": np.concatenate([f.values for f in features]),
-                                   "features_integer": np.concatenate([f.integers for f in features]),
-                                   "files": np.array(files), "model": np.array(str(options.model)),
-                                   "notices": np.array(marked, dtype=str)})
-
-
 class Outcome(NamedTuple):
-    """Of each file: its outputs by name, and its features where they were asked for; the run as lines and figures."""
+    """Of each file: its outputs by name, and its features where they were asked for; ``names``: of the model's outputs in
+    order; ``lines`` and ``figures``: the run's."""
 
+    names: list[str]
     outputs: list[dict[str, np.ndarray[Any, Any]]]
     features: list[Features]
+    notes: list[str]
+    notices: list[str]
     lines: list[str]
     figures: dict[str, Any]
 
 
-def _on_device(options: argparse.Namespace, program: Program, batches: list[dict[str, Any]]) -> Outcome:
+def _batches(options: argparse.Namespace, ports: Sequence[Port]) -> list[dict[str, Any]]:
+    return [load_inputs(image, ports, options.preprocess) for image in options.images]
+
+
+def _on_device(options: argparse.Namespace) -> Outcome:
+    program = load_program(options.model, options.config)
+    batches = _batches(options, program.inputs)
     outputs, features, reports = [], [], []
     with Session(program, device=device_of(options, program.configuration)) as session, \
             run_progress("scoring", options.json) as progress:
@@ -116,26 +131,59 @@ def _on_device(options: argparse.Namespace, program: Program, batches: list[dict
             outputs.append(found)
             reports.append(session.report)
     report = total(reports)
-    return Outcome(outputs, features, list(lines_of_report(report)), report.figures())
+    return Outcome([port.name for port in program.outputs], outputs, features, program.notes, program.notices,
+                   list(lines_of_report(report)), report.figures())
 
 
-def _with_onnxruntime(options: argparse.Namespace, _: Program, batches: list[dict[str, Any]]) -> Outcome:
+def _with_onnxruntime(options: argparse.Namespace) -> Outcome:
+    """By the reference alone: the model is imported and not compiled, so it may be one that no accelerator holds."""
     if options.waves:
         raise InputError("--waves with --backend onnxruntime: only the rtl backend has waveforms")
     if is_program(options.model) or options.features or options.head:
         raise InputError("--backend onnxruntime scores a MODEL.onnx, and has no features; use rtl or emulator")
-    reference = Reference(import_model(options.model).integer_model)
-    return Outcome([reference.run(batch) for batch in batches], [], [], {})
+    if options.config is not None:
+        load_config(options.config)     # an unknown one is refused by every backend
+    imported = import_model(options.model)
+    graph = imported.graph
+    batches = _batches(options, graph.inputs)
+    reference = Reference(imported.lowered)
+    return Outcome([port.name for port in graph.outputs], [reference.run(batch) for batch in batches], [], graph.notes,
+                   graph.notices, [], {})
 
 
-def _print(options: argparse.Namespace, program: Program, rankings: list[list[list[Ranked]]], outcome: Outcome) -> None:
-    if options.json:
-        images = [{"file": str(file), "top": [vars(entry) for entry in ranking]}
-                  for file, ranked in zip(options.images, rankings, strict=True) for ranking in ranked]
-        print_json({"model": str(options.model), "backend": options.backend, "images": images, "notes": program.notes}
-                   | outcome.figures)
+def _rankings(options: argparse.Namespace, outcome: Outcome, head: Head | None,
+              labels: list[str] | None) -> list[list[list[Ranked]]]:
+    """Of each file, of each of its images: the best classes or boxes."""
+    if head:
+        return [[rank(row, options.top, head.labels) for row in head(features.values)] for features in outcome.features]
+    return [rank_outputs(outputs, outcome.names, options.top, labels, options.threshold) for outputs in outcome.outputs]
+
+
+def _draw(folder: Path | None, files: Sequence[Path], rankings: Sequence[Sequence[Ranked]]) -> None:
+    """Writes ``NAME.boxes.png`` for every image; raises ``InputError`` where the model finds classes and no boxes."""
+    if folder is None:
         return
-    for file, ranked in zip(options.images, rankings, strict=True):
+    for file, ranking in zip(files, rankings, strict=True):
+        boxes = [entry for entry in ranking if isinstance(entry, Located)]
+        if len(boxes) != len(ranking):
+            raise InputError("--draw: the model classifies whole images and finds no boxes; leave it out")
+        draw_boxes(file, boxes, folder / f"{file.stem}.boxes.png")
+
+
+def _figures(files: Sequence[Path], rankings: Sequence[Sequence[Sequence[Ranked]]]) -> list[dict[str, Any]]:
+    """The rankings of all images of all files under the names that ``--json`` gives them."""
+    return [{"file": str(file), "top": [vars(entry) for entry in ranking]}
+            for file, ranked in zip(files, rankings, strict=True) for ranking in ranked]
+
+
+def _lines(files: Sequence[Path], rankings: Sequence[Sequence[Sequence[Ranked]]]) -> Iterator[str]:
+    """The same as lines for people."""
+    for file, ranked in zip(files, rankings, strict=True):
         for ranking in ranked:
-            print(file, *lines(ranking), sep="\n")
-    print("\n".join([*outcome.lines, *notices(program.notes)]))
+            yield str(file)
+            found = [f"  {entry.confidence:7.2%}  {entry.label}{_place(entry)}" for entry in ranking]
+            yield from found or ["  nothing found"]
+
+
+def _place(entry: Ranked) -> str:
+    return "  at " + ", ".join(f"{side:.3f}" for side in entry.box) if isinstance(entry, Located) else ""

@@ -2,12 +2,11 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrayloom.host.cli import score_draw
-from arrayloom.host.cli.common import print_json
-from arrayloom.host.cli.score_results import by_network, lines
+from arrayloom.host.models.networks.ranking import rank_outputs
 from arrayloom.host.models.networks.ssd import OUTPUTS
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.vision.classify import Ranked, load_labels
@@ -49,23 +48,13 @@ def is_asked(options: argparse.Namespace) -> bool:
     return options.service is not None or options.address is not None
 
 
-def run(options: argparse.Namespace) -> int:
-    """Scores every image; raises ``ClientError`` with the service's reason."""
+def rank_files(options: argparse.Namespace, files: Sequence[Path]) -> list[list[Ranked]]:
+    """The best classes or boxes of every image; raises ``ClientError`` with the service's reason."""
     _check(options)
-    paths = [options.model, *options.images]
     with _client(options) as client:
         labels = load_labels(options.labels) if options.labels else client.labels()
-        answers = [client.score_file(path) for path in paths]
-    rankings = [_ranked(answer, options, labels) for answer in answers]
-    score_draw.draw(options.draw, paths, rankings)
-    if options.json:
-        images = [{"file": str(path), "top": [vars(entry) for entry in ranking]}
-                  for path, ranking in zip(paths, rankings, strict=True)]
-        print_json({"service": options.service or options.address, "images": images})
-        return 0
-    for path, ranking in zip(paths, rankings, strict=True):
-        print("\n".join([str(path), *lines(ranking)]))
-    return 0
+        answers = [client.score_file(file) for file in files]
+    return [_ranked(answer, options, labels) for answer in answers]
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -100,4 +89,4 @@ def _ranked(outputs: dict[str, Any], options: argparse.Namespace, labels: list[s
     if len(outputs) != 1 and set(outputs) != set(OUTPUTS):
         raise InputError(f"the model has {len(outputs)} outputs ({', '.join(outputs)}), neither classes nor boxes; "
                          "use PredictionClient.score_file")
-    return by_network(outputs, list(outputs), options.top, labels, options.threshold)[0]
+    return rank_outputs(outputs, list(outputs), options.top, labels, options.threshold)[0]

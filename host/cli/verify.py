@@ -2,32 +2,25 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import onnx
-
-from arrayloom.compiler import compile_graph
-from arrayloom.compiler.frontend import import_model
-from arrayloom.compiler.graph import Graph
 from arrayloom.host.cli.bar import run_progress
 from arrayloom.host.cli.common import (
     add_backend,
     add_command,
     add_config,
     add_json,
+    lines_of_notices,
     lines_of_report,
-    notices,
     print_json,
 )
 from arrayloom.host.cli.waves import add_waves, device_of
-from arrayloom.host.runtime.device import Device, open_device
-from arrayloom.host.runtime.inputs import load_inputs
+from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import saturation_notice
-from arrayloom.host.runtime.report import total
-from arrayloom.host.runtime.verify import Verdict, Verifier
-from arrayloom.isa.config import Config, load_config
+from arrayloom.host.runtime.verify import Verdict, verify_files
+from arrayloom.isa.config import Config
 
 
 def add_parser(commands: Any) -> None:
@@ -43,8 +36,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    verdict = verify_files(options.model, options.input, options.preprocess, options.config, options.backend, options.json,
-                           lambda config: device_of(options, config))
+    verdict = verify_watched(options.model, options.input, options.preprocess, options.config, options.backend, options.json,
+                             lambda config: device_of(options, config))
     if options.json:
         print_json({"model": str(options.model), "config": options.config, "backend": options.backend}
                    | figures(verdict))
@@ -53,34 +46,13 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if verdict.bytes_differing else 0
 
 
-def verify_files(model: Path, files: list[Path], recipe: str | None, config_name: str, backend: str, quiet: bool,
-                 opened: Callable[[Config], Device] | None = None) -> Verdict:
-    """The verdict over all images of all files, on the device of that backend or the one that ``opened`` gives."""
+def verify_watched(model: Path, files: Sequence[Path], recipe: str | None, config: str, backend: str, quiet: bool,
+                   opened: Callable[[Config], Device] | None = None) -> Verdict:
+    """``verify_files`` with a progress bar, and a note where ONNX Runtime itself is at fault on this machine."""
     if notice := saturation_notice():
         print(f"note: {notice}", file=sys.stderr)
-    config = load_config(config_name)
-    graph = import_model(model)
-    program = compile_graph(graph, config)
-    batches = [load_inputs(file, program.inputs, recipe) for file in files]
-    device = opened(config) if opened else open_device(backend, config)
-    verifier = Verifier(graph, program, device, unlowered(model, graph))
-    verdict = None
     with run_progress("verifying", quiet) as progress:
-        for batch in batches:
-            for index in range(len(next(iter(batch.values())))):
-                image = {name: values[index:index + 1] for name, values in batch.items()}
-                result = verifier.verify(image, progress)
-                verdict = result if verdict is None else verdict.merge(result, total([verdict.report, result.report]))
-    device.close()
-    assert verdict is not None
-    return verdict
-
-
-def unlowered(path: Path, graph: Graph) -> onnx.ModelProto | None:
-    """The model as given when the import lowered it, else None."""
-    model = onnx.load(path)
-    operators = {node.op_type for node in model.graph.node}
-    return None if operators >= {node.op_type for node in graph.integer_model.graph.node} else model
+        return verify_files(model, files, recipe, config, backend, progress, opened)
 
 
 def figures(verdict: Verdict) -> dict[str, Any]:
@@ -90,7 +62,7 @@ def figures(verdict: Verdict) -> dict[str, Any]:
     if verdict.original_top1_equal is not None:
         values |= {"original_top1_equal": verdict.original_top1_equal,
                    "original_max_abs_error": verdict.original_max_abs_error}
-    return values | {"notes": verdict.notes} | verdict.report.figures()
+    return values | {"notes": verdict.notes, "notices": verdict.notices} | verdict.report.figures()
 
 
 def lines_of_verdict(verdict: Verdict) -> list[str]:
@@ -102,4 +74,4 @@ def lines_of_verdict(verdict: Verdict) -> list[str]:
     if verdict.original_top1_equal is not None:
         same = "the same" if verdict.original_top1_equal else "another"
         lines.append(f"unlowered    {same} top class, largest difference {verdict.original_max_abs_error:.6g}")
-    return [*lines, *lines_of_report(verdict.report), *notices(verdict.notes)]
+    return [*lines, *lines_of_report(verdict.report), *lines_of_notices(verdict.notices)]

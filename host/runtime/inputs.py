@@ -2,19 +2,31 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.vision import preprocess
-from arrayloom.isa.program import Input
 
 Array = NDArray[Any]
 
 
-def load_inputs(path: Path, ports: Sequence[Input], recipe: str | None) -> dict[str, Array]:
+class Port(Protocol):
+    """What a model takes under one name, of an imported graph or of a program; ``shape`` without the batch."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+
+def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[str, Array]:
     """A file as the model's inputs by name, batch in front.
 
     ``.npy`` holds the only input, ``.npz`` one array an input by name (or the only input under any name); anything
@@ -25,11 +37,10 @@ def load_inputs(path: Path, ports: Sequence[Input], recipe: str | None) -> dict[
     only = _only(path, ports)
     if recipe is None:
         raise InputError(f"{path}: an image needs to know how to be preprocessed; add --preprocess NAME")
-    dtype = np.dtype(only.slot.dtype) if only.scale is None else np.dtype(np.float32)
-    return {only.name: preprocess(path, recipe, ("N", *only.shape), dtype)}
+    return {only.name: preprocess(path, recipe, ("N", *only.shape), only.dtype)}
 
 
-def _load_arrays(path: Path, ports: Sequence[Input]) -> dict[str, Array]:
+def _load_arrays(path: Path, ports: Sequence[Port]) -> dict[str, Array]:
     try:
         loaded = np.load(path, allow_pickle=False)
     except FileNotFoundError:
@@ -45,7 +56,7 @@ def _load_arrays(path: Path, ports: Sequence[Input]) -> dict[str, Array]:
     return arrays
 
 
-def _only(path: Path, ports: Sequence[Input]) -> Input:
+def _only(path: Path, ports: Sequence[Port]) -> Port:
     if len(ports) > 1:
         names = ", ".join(port.name for port in ports)
         raise InputError(f"{path}: the model has {len(ports)} inputs ({names}); give an .npz with one array for each")

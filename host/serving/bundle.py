@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from PIL import Image
 
 from arrayloom.host.serving.errors import BundleError
@@ -209,11 +208,6 @@ def check_version(version: object) -> None:
         raise BundleError(f"version {version!r}: must be an integer from 1 up")
 
 
-def input_dtype(port: Input) -> np.dtype[Any]:
-    """The dtype that a model input takes from outside: float32 where the host quantizes it, else its integers."""
-    return np.dtype(port.slot.dtype) if port.scale is None else np.dtype(np.float32)
-
-
 def _check_recipe(name: str, ports: Sequence[Input]) -> None:
     """A blank image of the input's own size shows whether the recipe makes that input."""
     recipe(name)
@@ -221,7 +215,7 @@ def _check_recipe(name: str, ports: Sequence[Input]) -> None:
         raise RecipeError(f"recipe {name}: the model must have one input of shape [N, C, H, W] to take images")
     blank = io.BytesIO()
     Image.new("RGB", (ports[0].shape[2], ports[0].shape[1])).save(blank, "PNG")
-    preprocess(blank.getvalue(), name, ("N", *ports[0].shape), input_dtype(ports[0]))
+    preprocess(blank.getvalue(), name, ("N", *ports[0].shape), ports[0].dtype)
 
 
 def _read(path: Path) -> bytes:

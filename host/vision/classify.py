@@ -1,5 +1,6 @@
-"""From scores to classes."""
+"""From scores to classes, and from boxes found to classes with their places."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.runtime.boundary import InputError, softmax
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.isa.host_steps import softmax
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,13 @@ class Ranked:
     index: int
     label: str
     confidence: float
+
+
+@dataclass(frozen=True)
+class Located(Ranked):
+    """A class and where it is seen; ``box``: ymin, xmin, ymax, xmax as parts of the image."""
+
+    box: tuple[float, float, float, float]
 
 
 def load_labels(path: Path) -> list[str]:
@@ -36,3 +45,17 @@ def rank(scores: NDArray[Any], count: int, labels: list[str] | None = None) -> l
     if labels is not None and len(labels) < len(flat):
         raise InputError(f"{len(labels)} labels for {len(flat)} classes; give a file with one label a class")
     return [Ranked(int(i), labels[i] if labels else str(i), float(confidence[i])) for i in best]
+
+
+def rank_boxes(classes: NDArray[Any], scores: NDArray[Any], boxes: NDArray[Any], count: int,
+               labels: Sequence[str]) -> list[Located]:
+    """The first ``count`` boxes of one image, which come best first, with the names of their classes.
+
+    ``classes`` [n] index ``labels``, ``scores`` [n] lie in 0..1, ``boxes`` [n, 4] are ymin, xmin, ymax, xmax as parts of
+    the image. Raises ``InputError`` for labels that are too few.
+    """
+    if len(classes) and int(classes.max()) >= len(labels):
+        raise InputError(f"{len(labels)} labels, and class {int(classes.max())} was found; give a file with one label "
+                         "a class, the background first")
+    return [Located(int(index), labels[index], float(score), tuple(np.round(box, 6).tolist()))
+            for index, score, box in zip(classes[:count], scores[:count], boxes[:count], strict=True)]

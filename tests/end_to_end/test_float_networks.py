@@ -133,12 +133,12 @@ def test_quantized_networks_on_the_rtl(name: str, rtl: Device, tmp_path: Path) -
 
 
 def test_a_transposed_convolution_becomes_one_convolution(tmp_path: Path) -> None:
-    graph = import_model(_quantized("U-Net, transposed convolutions", tmp_path))
+    graph = import_model(_quantized("U-Net, transposed convolutions", tmp_path)).graph
     assert sum(isinstance(op, Conv) for op in graph.ops) == 8
 
 
 def test_a_gate_is_one_product_and_its_sigmoid_a_table(tmp_path: Path) -> None:
-    graph = import_model(_quantized("MobileNetV3", tmp_path))
+    graph = import_model(_quantized("MobileNetV3", tmp_path)).graph
     assert sum(isinstance(op, Mul) for op in graph.ops) == 1
     assert sum(isinstance(op, Lookup) for op in graph.ops) >= 1
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arrayloom.host.cli.verify import verify_files
 from arrayloom.host.models import digits
+from arrayloom.host.runtime import verify
+from arrayloom.host.runtime.verify import verify_files
 
 CIFAR_IMAGE = 3
 
@@ -24,7 +25,7 @@ def cifar_inputs(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def _verify(model: Path, file: Path, recipe: str | None, config: str, backend: str, macs: int) -> None:
-    verdict = verify_files(model, [file], recipe, config, backend, quiet=True)
+    verdict = verify_files(model, [file], recipe, config, backend)
     assert verdict.first_difference is None
     assert verdict.bytes_differing == 0
     assert verdict.tensors_compared > 10
@@ -79,8 +80,6 @@ def test_resnet50_on_the_rtl(shared_data: Path, config: str) -> None:
 
 def test_differences_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """One weight changed in the program is seen at its tensor: the comparison can fail."""
-    from arrayloom.host.cli import verify
-
     genuine = verify.compile_graph
 
     def tampered(graph: object, config: object) -> object:
@@ -90,7 +89,7 @@ def test_differences_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         return program
 
     monkeypatch.setattr(verify, "compile_graph", tampered)
-    verdict = verify_files(digits.MODEL, [digits.IMAGES / "digit_3_0705.png"], "digits", "tiny", "emulator", quiet=True)
+    verdict = verify_files(digits.MODEL, [digits.IMAGES / "digit_3_0705.png"], "digits", "tiny", "emulator")
     assert verdict.bytes_differing > 0
     assert verdict.first_difference is not None
     assert set(verdict.first_difference) == {"tensor", "coordinate", "expected", "got"}

@@ -151,7 +151,7 @@ def test_the_host_moves_what_only_the_outputs_need() -> None:
     later = net.node("Transpose", [net.dequantize(y, 0.05, 113)], perm=[0, 2, 3, 1])
     model = net.model(BYTES, [moved, real, later])
     _, verdict = assert_exact(model)
-    expected = Reference(model).run(random_values(import_model(model)))
+    expected = Reference(model).run(random_values(import_model(model).graph))
     assert {name: value.tolist() for name, value in verdict.outputs.items()} == {
         name: value.tolist() for name, value in expected.items()}
 
@@ -165,7 +165,7 @@ def test_softmax_of_bytes_on_the_host(dtype: type) -> None:
     model = net.model({"x": (dtype, ["N", 300])}, [net.node("QLinearSigmoid", ["x", *_pair(net, 0.05, low, dtype),
                                                                                *_pair(net, 1 / 256, low, dtype)]), y])
     _, verdict = assert_exact(model)
-    expected: dict[str, Array] = Reference(model).run(random_values(import_model(model)))
+    expected: dict[str, Array] = Reference(model).run(random_values(import_model(model).graph))
     assert np.array_equal(verdict.outputs[y], expected[y])
 
 

@@ -17,12 +17,12 @@ HEAD_AND_TAIL = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Flatten", "Re
 
 def verify_on_emulator(model: onnx.ModelProto, images: NDArray[Any], config: str = "tiny") -> list[Verdict]:
     """The verdict for each image [N, ...] of the only input."""
-    graph = import_model(model)
+    imported = import_model(model)
     chosen = load_config(config)
-    program = compile_graph(graph, chosen)
+    program = compile_graph(imported.graph, chosen)
     device = open_device("emulator", chosen)
-    verifier = Verifier(graph, program, device)
-    name = graph.inputs[0].name
+    verifier = Verifier(imported, program, device)
+    name = imported.graph.inputs[0].name
     return [verifier.verify({name: image[np.newaxis]}) for image in images]
 
 

@@ -32,8 +32,8 @@ def interpret(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
     for given in graph.inputs:
         tensor = graph.tensors[given.tensor]
         array = np.asarray(inputs[given.name])[0]
-        if given.scale is not None:
-            array = _clamp(np.rint(array / given.scale) + np.float32(given.zero_point), tensor)
+        if step := given.quantize:
+            array = _clamp(np.rint(array / np.float32(step.scale)) + np.float32(step.zero_point), tensor)
         values[given.tensor] = array.reshape(tensor.shape)
     for op in graph.ops:
         xs = [values[name] for name in op.inputs]

@@ -20,7 +20,7 @@ def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
     values = {}
     for given in graph.inputs:
-        shape, dtype = (1, *given.onnx_shape), np.dtype(given.dtype)
+        shape, dtype = (1, *given.shape), np.dtype(given.dtype)
         if dtype == np.float32:
             values[given.name] = rng.normal(0, 1, shape).astype(np.float32)
         else:
@@ -33,10 +33,10 @@ def assert_exact(model: onnx.ModelProto, config: str | Config = "tiny", device: 
                  inputs: Mapping[str, Array] | None = None) -> tuple[Program, Verdict]:
     """Every tensor equals ONNX Runtime's; on the emulator unless a device is given."""
     chosen = load_config(config) if isinstance(config, str) else config
-    graph = import_model(model)
-    program = compile_graph(graph, chosen)
-    verifier = Verifier(graph, program, device or open_device("emulator", chosen))
-    verdict = verifier.verify(inputs or random_values(graph))
+    imported = import_model(model)
+    program = compile_graph(imported.graph, chosen)
+    verifier = Verifier(imported, program, device or open_device("emulator", chosen))
+    verdict = verifier.verify(inputs or random_values(imported.graph))
     assert verdict.first_difference is None
     assert verdict.bytes_compared > 0
     assert all(np.unique(value).size > 1 for value in verdict.outputs.values() if value.size > 1)

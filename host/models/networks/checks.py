@@ -10,8 +10,8 @@ from onnx import numpy_helper
 from arrayloom.host.models.errors import NetworkError
 from arrayloom.host.models.networks.architectures import SSD_NORMALIZED
 from arrayloom.host.models.networks.blueprint import INPUT
-from arrayloom.host.runtime.boundary import dequantize
 from arrayloom.host.runtime.reference import Reference
+from arrayloom.isa.host_steps import dequantize
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

@@ -12,8 +12,8 @@ from onnx import numpy_helper
 from arrayloom.compiler.frontend.runtime import Session as OnnxRuntime
 from arrayloom.compiler.frontend.runtime import small_model, with_outputs
 from arrayloom.host.models.networks.blueprint import INPUT, Blueprint
-from arrayloom.host.runtime.boundary import dequantize, quantize
 from arrayloom.host.runtime.session import Session
+from arrayloom.isa.host_steps import dequantize, quantize
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

@@ -11,7 +11,7 @@ from arrayloom.host.models.networks.blueprint import Output, Shape
 from arrayloom.host.models.networks.network_base import FloatNetwork, Floats, Network, QuantizedNetwork
 from arrayloom.host.models.networks.specs import DENSENET121, RESNET50, RESNET152, SSD_VGG, SSD_VGG_37, VGG16
 from arrayloom.host.models.networks.ssd import BEST, Detections, anchors, by_position, postprocess, select_bboxes
-from arrayloom.host.runtime.boundary import softmax
+from arrayloom.isa.host_steps import softmax
 
 
 class Classifier(Network):

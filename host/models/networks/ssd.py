@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from arrayloom.host.models.errors import NetworkError
 from arrayloom.host.models.networks.architectures import SSD_BOXES, SSD_OUTPUT_LABELS, ssd_output_name
-from arrayloom.host.runtime.boundary import softmax
+from arrayloom.isa.host_steps import softmax
 
 Floats = NDArray[np.float32]
 

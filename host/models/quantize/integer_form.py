@@ -23,7 +23,7 @@ from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.modernize import prune
 from arrayloom.host.models.quantize.plan import Plan
 from arrayloom.host.models.quantize.scales import Overrides, bounds, weight_overrides
-from arrayloom.host.runtime.boundary import quantize
+from arrayloom.isa.host_steps import quantize
 
 #: The integer of a float value X is called X with this suffix.
 INTEGER_SUFFIX = "_quantized"

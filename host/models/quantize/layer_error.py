@@ -14,7 +14,7 @@ from arrayloom.compiler.frontend.runtime import Session, with_outputs
 from arrayloom.host.models.quantize.calibration import Calibration
 from arrayloom.host.models.quantize.calibration_files import Port
 from arrayloom.host.models.quantize.integer_form import INTEGER_SUFFIX, Scale
-from arrayloom.host.runtime.boundary import dequantize
+from arrayloom.isa.host_steps import dequantize
 
 IMAGES = 8
 """Images that layers are measured on, spread over the calibration: errors hardly differ between images."""

@@ -38,6 +38,8 @@ class Quantized:
         Scale and zero point of each quantized value, by its name in the prepared network.
     notes : list[str]
         Sentences about what was changed on the way.
+    notices : list[str]
+        Sentences that every output about the network repeats.
     """
 
     model: onnx.ModelProto
@@ -45,6 +47,7 @@ class Quantized:
     calibration: Calibration = field(repr=False)
     scales: dict[str, Scale] = field(repr=False)
     notes: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     @cached_property
     def layers(self) -> list[LayerError]:
@@ -88,8 +91,8 @@ def quantize(
     quantized = quantized_form(prepared.model, plan, ranges)
     check_scales(prepared.model, quantized, ranges, len(calibration))
     integer = finish(integer_form(quantized), prepared.original.metadata_props)
-    graph = import_model(integer)
-    return Quantized(integer, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes])
+    graph = import_model(integer).graph
+    return Quantized(integer, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes], graph.notices)
 
 
 @dataclass(frozen=True)

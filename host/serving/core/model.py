@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.runtime.boundary import apply_tail
-from arrayloom.host.serving.bundle import Bundle, input_dtype
+from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 from arrayloom.isa.program import Output
@@ -52,7 +52,7 @@ class Model:
         bundle = Bundle.load(folder)
         program = bundle.program
         return cls(bundle.name, bundle.version, folder.absolute(),
-                   tuple(Port(port.name, port.shape, input_dtype(port)) for port in program.inputs),
+                   tuple(Port(port.name, port.shape, port.dtype) for port in program.inputs),
                    tuple(_output(port) for port in program.outputs),
                    bundle.labels, bundle.recipe, program.config)
 

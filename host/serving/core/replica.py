@@ -20,7 +20,6 @@ from arrayloom.compiler.cost import predict
 from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
-from arrayloom.host.serving.bundle import input_dtype
 from arrayloom.host.serving.core.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking
 from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, preprocess
 from arrayloom.isa.errors import ArrayloomError
@@ -84,7 +83,7 @@ class Replica:
         for index, block in enumerate(blocks):
             data = bytes(block)
             self._check_pixels(data, index)
-            tensors.append(preprocess(data, self._bundle.recipe, ("N", *port.shape), input_dtype(port)))
+            tensors.append(preprocess(data, self._bundle.recipe, ("N", *port.shape), port.dtype))
         return {port.name: np.concatenate(tensors)}
 
     def _check_pixels(self, data: bytes, index: int) -> None:

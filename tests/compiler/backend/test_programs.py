@@ -40,10 +40,10 @@ CONFIGS = {"cramped": CRAMPED} | {name: load_config(name) for name in ("tiny", "
 
 def verify(model: onnx.ModelProto | Path, config: Config, seed: int = 0) -> tuple[Program, Verdict]:
     """Compiles, runs on the emulator and compares every tensor with ONNX Runtime."""
-    graph = import_model(model)
-    program = compile_graph(graph, config)
+    imported = import_model(model)
+    program = compile_graph(imported.graph, config)
     proto = onnx.load(model) if isinstance(model, Path) else model
-    verdict = Verifier(graph, program, open_device("emulator", config)).verify(random_inputs(proto, seed))
+    verdict = Verifier(imported, program, open_device("emulator", config)).verify(random_inputs(proto, seed))
     return program, verdict
 
 
@@ -65,7 +65,7 @@ def test_most_random_networks_fit_the_cramped_memory_in_row_tiles() -> None:
     compiled = 0
     for seed in SEEDS:
         try:
-            program = compile_graph(import_model(generate(seed)), CRAMPED)
+            program = compile_graph(import_model(generate(seed)).graph, CRAMPED)
         except CompileError:
             continue
         compiled += 1
@@ -79,7 +79,7 @@ def test_most_random_networks_fit_the_cramped_memory_in_row_tiles() -> None:
 @pytest.mark.parametrize("seed", SEEDS[::4])
 def test_no_order_depends_on_the_speed_of_units(seed: int, name: str) -> None:
     try:
-        program = compile_graph(import_model(generate(seed)), CONFIGS[name])
+        program = compile_graph(import_model(generate(seed)).graph, CONFIGS[name])
     except CompileError as error:
         pytest.skip(str(error))
     assert find_stall(program, CONFIGS[name]) is None
@@ -88,7 +88,7 @@ def test_no_order_depends_on_the_speed_of_units(seed: int, name: str) -> None:
 
 def test_a_missing_token_is_a_race_that_the_check_finds() -> None:
     config = CONFIGS["tiny"]
-    program = compile_graph(import_model(generate(6)), config)
+    program = compile_graph(import_model(generate(6)).graph, config)
     instructions = list(program)
     index, reader = next((n, i) for n, i in enumerate(instructions) if isinstance(i, Convolve) and i.wait)
     instructions[index] = replace(reader, wait=0)
@@ -160,7 +160,7 @@ def test_a_residual_block_is_two_steps() -> None:
     first = _conv(network, "x", 4, 4, 3)
     second = _conv(network, first, 4, 4, 3)
     model = _model(network, _add(network, second, first), 4, 8, 8)
-    steps = to_steps(import_model(model))
+    steps = to_steps(import_model(model).graph)
     assert len(steps.steps) == 3
     fuse(steps)
     made, summed = first, model.graph.output[0].name

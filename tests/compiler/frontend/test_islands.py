@@ -22,7 +22,7 @@ def _graph(island: Callable[[Network, str], str], dtype: Any = np.int8, shape: t
     net = Network(opset=17)
     real = island(net, net.dequantize("x", 0.05, 4, dtype))
     net.quantize(real, 0.04, 9, np.uint8, output="y")
-    graph = import_model(net.model({"x": (dtype, ["N", *shape])}, ["y"]))
+    graph = import_model(net.model({"x": (dtype, ["N", *shape])}, ["y"])).graph
     _compare(graph, dtype, shape)
     return graph
 
@@ -112,7 +112,7 @@ def test_a_shuffle_of_channels_becomes_one_move() -> None:
 def test_an_island_that_changes_nothing_is_a_view() -> None:
     net = Network()
     net.quantize(net.node("Flatten", [net.dequantize("x", 0.05, 4)]), 0.05, 4, output="y")
-    graph = import_model(net.model({"x": (np.uint8, ["N", *SHAPE])}, ["y"]))
+    graph = import_model(net.model({"x": (np.uint8, ["N", *SHAPE])}, ["y"])).graph
     _compare(graph, np.uint8, SHAPE)
     assert isinstance(_only(graph), View)
 
@@ -122,7 +122,7 @@ def test_one_dequantizer_may_feed_several_islands_and_an_output() -> None:
     real = net.dequantize("x", 0.05, 4, output="real")
     net.quantize(net.node("Tanh", [real]), 0.01, 128, output="y")
     net.quantize(net.node("Exp", [real]), 0.5, 0, output="z")
-    graph = import_model(net.model({"x": (np.uint8, ["N", *SHAPE])}, ["y", "z", "real"]))
+    graph = import_model(net.model({"x": (np.uint8, ["N", *SHAPE])}, ["y", "z", "real"])).graph
     assert [type(op) for op in graph.ops] == [Lookup, Lookup]
     assert [output.tensor for output in graph.outputs] == ["y", "z", "x"]
 
@@ -142,6 +142,6 @@ def test_operators_on_integers(index: int) -> None:
     make, kind = INTEGER[index]
     net = Network(opset=17)
     make(net)
-    graph = import_model(net.model({"x": (np.int8, ["N", *SHAPE])}, ["y"]))
+    graph = import_model(net.model({"x": (np.int8, ["N", *SHAPE])}, ["y"])).graph
     _compare(graph, np.int8, SHAPE)
     assert isinstance(_only(graph), kind)

@@ -41,7 +41,7 @@ class Qdq(Network):
     def graph(self, real: str, zero_point: int = 7, shape: tuple[int, ...] = (4, 6, 6)) -> Graph:
         """The imported network, checked against ONNX Runtime on its lowered form."""
         self.quantize(real, Y_SCALE, zero_point, output="y")
-        graph = import_model(self.model({"x": (np.uint8, ["N", *shape])}, ["y"]))
+        graph = import_model(self.model({"x": (np.uint8, ["N", *shape])}, ["y"])).graph
         image = {"x": np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(np.uint8)}
         expected = Reference(graph.integer_model).run_all(image)
         for name, value in interpret(graph, image).items():
@@ -148,7 +148,7 @@ def test_one_result_quantized_twice_is_computed_for_each() -> None:
     conv = net.node("Conv", [net.real, net.weight(3, 4, 1, 1)])
     net.quantize(conv, 1.0, 1, output="coarse")
     net.quantize(conv, 0.25, 2, output="fine")
-    graph = import_model(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, ["coarse", "fine"]))
+    graph = import_model(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, ["coarse", "fine"])).graph
     assert [(op.output, getattr(op, "y_zero", None)) for op in graph.ops] == [("coarse", 1), ("fine", 2)]
 
 
@@ -159,7 +159,7 @@ def test_requantization_is_left_no_pairs_to_merge(between: list[str]) -> None:
     for operator in between:
         first = net.node(operator, [first])
     net.dequantize(net.quantize(first, 0.17, 9, output="b"), 0.17, 9, output="out")
-    graph = import_model(net.model({"image": (np.float32, ["N", 3, 5, 5])}, ["out"]))
+    graph = import_model(net.model({"image": (np.float32, ["N", 3, 5, 5])}, ["out"])).graph
     assert _operators(graph) == ["QuantizeLinear", "QLinearConcat", "DequantizeLinear"]
     image = {"image": np.random.default_rng(0).normal(0, 20, (1, 3, 5, 5)).astype(np.float32)}
     expected = Reference(graph.integer_model).run(image)["out"]

@@ -38,7 +38,7 @@ def test_a_quantized_densenet(shared_data: Path, tmp_path: Path, form: QuantForm
         weight_type=QuantType.QInt8,
         per_channel=True,
     )
-    graph = import_model(tmp_path / "quantized.onnx")
+    graph = import_model(tmp_path / "quantized.onnx").graph
     assert sum(isinstance(op, Lookup) and len(op.table) > 1 for op in graph.ops) >= 20  # BatchNormalization, Relu
     expected = Reference(graph.integer_model).run_all({"data": images[:1]})
     for name, value in interpret(graph, {"data": images[:1]}).items():

@@ -27,7 +27,7 @@ def _differing(graph: Graph, inputs: dict[str, Array], expected: dict[str, Array
 def _check_qoperator(seed: int) -> None:
     model = generate(seed)
     inputs = random_inputs(model, seed)
-    graph = import_model(model)
+    graph = import_model(model).graph
     reference = Reference(graph.integer_model)
     expected = reference.run_all(inputs)
     assert {op.output for op in graph.ops if ", spread for " not in op.output} <= expected.keys(), seed
@@ -40,7 +40,7 @@ def _check_qdq(seed: int) -> None:
     """The lowered network is the one that the QDQ network was made of."""
     model = generate(seed)
     inputs = random_inputs(model, seed)
-    graph = import_model(to_qdq(model))
+    graph = import_model(to_qdq(model)).graph
     assert _differing(graph, inputs, Reference(model).run_all(inputs)) == [], seed
     assert _differing(graph, inputs, Reference(graph.integer_model).run_all(inputs)) == [], seed
 

@@ -51,10 +51,10 @@ def report(seed: int, device: Device, folder: Path) -> str | None:
 def check(model: onnx.ModelProto, seed: int, device: Device) -> Failure | None:
     """None where every integer tensor and every output equals ONNX Runtime's, for the input of ``seed``."""
     try:
-        graph = import_model(model)
-        program = compile_graph(graph, device.config)
+        imported = import_model(model)
+        program = compile_graph(imported.graph, device.config)
         inputs = random_inputs(model, seed)
-        verdict = Verifier(graph, program, device).verify(inputs)
+        verdict = Verifier(imported, program, device).verify(inputs)
     except Exception as error:  # a refusal is as much a failure as a crash: every graph is one that Arrayloom supports
         return Failure(type(error).__name__, "".join(traceback.format_exception(error)[-2:]))
     if verdict.bytes_differing:

@@ -9,9 +9,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from arrayloom.host.cli import common
+from arrayloom import compiler
+from arrayloom.compiler.errors import CompileError
+from arrayloom.compiler.frontend import NOTICE
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
+from arrayloom.host.runtime import outputs
+from arrayloom.host.runtime.boundary import InputError
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 MODEL = str(digits.MODEL)
@@ -53,7 +57,7 @@ def test_verify_sums_over_files(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_verify_exits_with_1_when_bytes_differ(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from arrayloom.host.cli import verify
+    from arrayloom.host.runtime import verify
 
     genuine = verify.compile_graph
 
@@ -125,6 +129,58 @@ def test_backends_score_alike(capsys: pytest.CaptureFixture[str]) -> None:
                      "--json"]) == 0
         results.append(_json(capsys)["images"])
     assert results[0] == results[1]
+
+
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever compiles fails, as for a network that no accelerator holds."""
+    def refuse(*_: object) -> None:
+        raise CompileError("it does not fit the accelerator")
+
+    monkeypatch.setattr(compiler, "run_passes", refuse)
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_onnxruntime_scores_what_cannot_be_compiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    score = ["score", MODEL, str(IMAGE), "--preprocess", "digits"]
+    _refused([*score, "--backend", "emulator", "--config", "tiny"], "it does not fit the accelerator", capsys)
+    reference = [*score, "--backend", "onnxruntime"]
+    assert main([*reference, "--labels", str(digits.LABELS), "--json"]) == 0
+    result = _json(capsys)
+    assert result["images"][0]["top"][0]["label"] == "3"
+    assert (result["notes"], result["notices"]) == ([], [])
+    _refused(["score", MODEL, str(IMAGE), "--backend", "onnxruntime"], "add --preprocess NAME", capsys)
+    _refused([*reference, "--features", str(tmp_path / "f.npz")], "scores a MODEL.onnx, and has no features", capsys)
+    _refused([*reference, "--waves", str(tmp_path / "w.fst")], "only the rtl backend has waveforms", capsys)
+    _refused([*reference, "--config", "9x9"], "configuration '9x9': unknown", capsys)
+
+
+def test_onnxruntime_scores_no_program(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(["score", str(program), str(IMAGE), "--preprocess", "digits", "--backend", "onnxruntime"],
+             "scores a MODEL.onnx", capsys)
+
+
+def test_notices_stand_in_every_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, program, notice = onnx.load(MODEL), tmp_path / "digits.loom", "its weights are random"
+    helper.set_model_props(model, {NOTICE: notice})
+    onnx.save(model, tmp_path / "model.onnx")
+    path, image = str(tmp_path / "model.onnx"), [str(IMAGE), "--preprocess", "digits"]
+    assert main(["compile", path, "-o", str(program), "--config", "tiny"]) == 0
+    assert f"note: notice: {notice}" in capsys.readouterr().out
+    backend = ["--backend", "emulator"]
+    for command in (["verify", path, "--config", "tiny", "--input", *image, *backend],
+                    ["run", str(program), "--input", *image, *backend], ["score", str(program), *image, *backend],
+                    ["score", path, *image, "--backend", "onnxruntime"], ["explore", path, "--configs", "tiny"]):
+        assert main(command) == 0
+        assert f"notice       {notice}\n" in capsys.readouterr().out, command
+        assert main([*command, "--json"]) == 0
+        result = _json(capsys)
+        assert (result["notes"], result["notices"]) == ([f"notice: {notice}"], [notice]), command
+    assert main(["info", str(program)]) == 0
+    assert "notices " not in capsys.readouterr().out
+    assert main(["info", str(program), "--json"]) == 0
+    facts = _json(capsys)
+    assert (facts["notes"], facts["notices"]) == ([f"notice: {notice}"], [notice])
 
 
 def test_disasm_and_info(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,9 +329,9 @@ def test_disk_that_fills_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest
         file.write(b"half")  # type: ignore[attr-defined]
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(common.np, "savez", full)
-    with pytest.raises(common.InputError, match="No space left on device"):
-        common.save_arrays(tmp_path / "out.npz", {})
+    monkeypatch.setattr(outputs.np, "savez", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        outputs.save_arrays(tmp_path / "out.npz", {})
     assert list(tmp_path.iterdir()) == []
 
 

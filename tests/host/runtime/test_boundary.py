@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from arrayloom.host.runtime.boundary import InputError, collect, dequantize, quantize, softmax
+from arrayloom.host.runtime.boundary import InputError, collect
+from arrayloom.isa.host_steps import Quantize, dequantize, quantize, softmax
 from arrayloom.isa.layout import Layout
 from arrayloom.isa.program import Input, Slot
 
@@ -43,7 +44,8 @@ def test_softmax_is_near_onnx_runtimes() -> None:
 
 
 def _port(scale: float | None = 0.5) -> Input:
-    return Input("data", (1, 2, 3), Slot("data_q", 0, Layout.canonical(4, 1, 2, 3), "uint8"), scale, 3)
+    slot = Slot("data_q", 0, Layout.canonical(4, 1, 2, 3), "uint8")
+    return Input("data", (1, 2, 3), slot, None if scale is None else Quantize(scale, 3, "uint8"))
 
 
 @pytest.mark.parametrize(("inputs", "message"), [

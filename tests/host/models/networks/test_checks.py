@@ -33,14 +33,14 @@ def network():
 
 def test_runs_on_the_accelerator_alone(network):
     model, images = network
-    graph = import_model(model)
+    imported = import_model(model)
     config = load_config("tiny")
-    program = compile_graph(graph, config)
+    program = compile_graph(imported.graph, config)
     device = open_device("emulator", config)
-    verdict = Verifier(graph, program, device).verify({"image": images[:1]})
+    verdict = Verifier(imported, program, device).verify({"image": images[:1]})
     assert verdict.bytes_differing == 0
     assert {"l2.squares_quantized", "l2.sum_quantized", "l2.inverse_quantized", "l2_quantized"} <= set(program.dtypes)
-    assert [step["op"] for step in program.outputs[0].tail] == ["dequantize"]
+    assert [step.tag for step in program.outputs[0].tail] == ["dequantize"]
 
 
 def test_is_near_the_float_normalization(network):

@@ -96,7 +96,9 @@ def test_the_bias_of_pruned_channels_is_kept() -> None:
 def test_form() -> None:
     network = NETWORKS["residual"]()
     onnx.helper.set_model_props(network, {"arrayloom.notice": "random weights"})
-    model = quantize(network, CALIBRATION).model
+    quantized = quantize(network, CALIBRATION)
+    assert (quantized.notices, quantized.notes[-1]) == (["random weights"], "notice: random weights")
+    model = quantized.model
     names = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in (node for node in model.graph.node if node.op_type == "QLinearConv"):
         assert names[node.input[3]].data_type == onnx.TensorProto.INT8

@@ -1,0 +1,41 @@
+"""Results as files, whole or not at all."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import onnx
+
+from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.session import Features
+from arrayloom.isa.files import write_atomically
+
+
+def save_model(model: onnx.ModelProto, path: Path) -> None:
+    """An ONNX file, whole or not at all."""
+    _save_whole(path, lambda file: file.write(model.SerializeToString()))
+
+
+def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """An .npz, whole or not at all."""
+    _save_whole(path, lambda file: np.savez(file, **arrays))
+
+
+def save_features(path: Path, features: Sequence[Features], files: Sequence[str], model: str,
+                  notices: Sequence[str]) -> None:
+    """The features of several runs as one .npz, whole or not at all.
+
+    ``features`` float32 [N, H, W, C] and ``features_integer``, ``files`` [N], ``model``, and ``notices`` of the model.
+    """
+    save_arrays(path, {"features": np.concatenate([each.values for each in features]),
+                       "features_integer": np.concatenate([each.integers for each in features]),
+                       "files": np.array(files), "model": np.array(model), "notices": np.array(notices, dtype=str)})
+
+
+def _save_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    try:
+        with write_atomically(path) as file:
+            write(file)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
