@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from arrayloom.host.runtime.progress import Progress, Snapshot
+from arrayloom.host.runtime.report import Progress, Snapshot
 
 
 @contextmanager

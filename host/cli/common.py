@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import DEFAULT, PRESETS
 

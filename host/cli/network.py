@@ -7,7 +7,7 @@ from typing import Any
 from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, step_progress
 from arrayloom.host.models.networks import SPECS, Built, build_float, build_quantized, find_spec
 from arrayloom.host.models.quantize import METHODS, Calibration
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.outputs import save_model
 
 

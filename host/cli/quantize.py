@@ -16,7 +16,7 @@ from arrayloom.host.models.quantize import (
     load_classes,
     quantize,
 )
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.outputs import save_model
 
 _SHOWN = 10  # layers in the table for people

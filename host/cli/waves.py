@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arrayloom.host.cli.common import require_writable
-from arrayloom.host.runtime.boundary import InputError
-from arrayloom.host.runtime.device import Device, open_device
+from arrayloom.host.runtime.backends import open_device
+from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.config import Config
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def device_of(options: argparse.Namespace, config: Config) -> Device:
     if not options.waves_limit > 0:
         raise InputError(f"--waves-limit {options.waves_limit}: must be above 0")
     require_writable(options.waves)
-    from arrayloom.host.runtime.rtl_device import RtlDevice
+    from arrayloom.host.runtime.backends import RtlDevice
 
     return RtlDevice(config, waves=_waves(options, given))
 

@@ -12,11 +12,10 @@ from cocotb_tools.runner import VerilatorControlFile, Verilog, get_runner
 
 from arrayloom.sim.rtl.build import produce_verilog
 from arrayloom.sim.rtl.cache import Cache, default_cache
-from arrayloom.sim.rtl.design import Design, digest_files
-from arrayloom.sim.rtl.errors import BuildError
-from arrayloom.sim.rtl.progress import Report, Stopwatch
-from arrayloom.sim.rtl.toolchain import Toolchain, ToolError, find_toolchain
-from arrayloom.sim.rtl.variants import CHECKED
+from arrayloom.sim.rtl.design import CHECKED, Design, digest_files
+from arrayloom.sim.rtl.errors import BuildError, ToolError
+from arrayloom.sim.rtl.process import Report, Stopwatch
+from arrayloom.sim.rtl.toolchain import Toolchain, find_toolchain
 from arrayloom.sim.rtl.verilog import TOP
 
 LOG = "build.log"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from arrayloom.isa.files import leftovers, make_folder_atomically
 from arrayloom.sim.rtl.errors import BuildError
-from arrayloom.sim.rtl.progress import Report
+from arrayloom.sim.rtl.process import Report
 
 
 def default_cache() -> Path:

@@ -5,11 +5,9 @@ import re
 from pathlib import Path
 
 from arrayloom.sim.rtl.cache import Cache
-from arrayloom.sim.rtl.design import digest_files
-from arrayloom.sim.rtl.process import Job, default_workers, run_jobs, run_tool
-from arrayloom.sim.rtl.progress import Report
+from arrayloom.sim.rtl.design import Variant, Waves, digest_files
+from arrayloom.sim.rtl.process import Job, Report, default_workers, run_jobs, run_tool
 from arrayloom.sim.rtl.toolchain import FST_LIBRARIES, Toolchain, require_fst
-from arrayloom.sim.rtl.variants import Variant, Waves
 from arrayloom.sim.rtl.verilog import TOP
 
 LIBRARY = "simulator.so"

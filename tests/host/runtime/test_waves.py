@@ -8,7 +8,7 @@ from pywellen import Waveform
 
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.waves import MARGIN, Point, Window
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights

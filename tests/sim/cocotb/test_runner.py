@@ -8,7 +8,7 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.sim.cocotb.build import build
 from arrayloom.sim.cocotb.runner import BenchError, run_bench
 from arrayloom.sim.rtl.design import accelerator
-from arrayloom.sim.rtl.toolchain import ToolError
+from arrayloom.sim.rtl.errors import ToolError
 
 BENCH = """
 import cocotb

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from arrayloom.sim.rtl.design import CHECKED, FAST
 from arrayloom.sim.rtl.netlist import Netlist
-from arrayloom.sim.rtl.variants import CHECKED, FAST
 from arrayloom.sim.rtl.widen import widen
 
 TARGET = 1 << 17

@@ -7,9 +7,9 @@ import pytest
 from pywellen import Waveform
 
 from arrayloom.sim.rtl import toolchain
-from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.toolchain import ToolError, require_fst
-from arrayloom.sim.rtl.variants import WAVES, Waves
+from arrayloom.sim.rtl.design import WAVES, Waves
+from arrayloom.sim.rtl.errors import SimulationError, ToolError
+from arrayloom.sim.rtl.toolchain import require_fst
 
 FIRST, LAST = 70, 99
 
