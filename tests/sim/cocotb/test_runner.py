@@ -43,6 +43,16 @@ def test_a_bench_gets_its_settings(bus_side_simulator: Path, module: Path, tmp_p
     run_bench(bus_side_simulator, module, "passes", tmp_path, {"value": 3})
 
 
+def test_a_bench_does_not_import_from_its_working_folder(bus_side_simulator: Path, module: Path, tmp_path: Path,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for name in ("json", "numpy"):
+        (folder / f"{name}.py").write_text("raise SystemExit('a module of the working folder was imported')")
+    monkeypatch.syspath_prepend("")
+    run_bench(bus_side_simulator, module, "passes", folder, {"value": 3})
+
+
 @pytest.mark.parametrize(("test", "message"), [
     ("fails", "the value is not four"), ("fails_beside", "what runs beside fails"), ("misspelt", "misspelt")])
 def test_a_failure_is_told(bus_side_simulator: Path, module: Path, tmp_path: Path, test: str, message: str) -> None:
