@@ -1,4 +1,4 @@
-"""A run drawn in the terminal: layer, cycles, rate, time left."""
+"""The progress of a run, drawn in the terminal: layer, cycles, rate, time left."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from arrayloom.host.runtime.report import Progress, Snapshot
 
 @contextmanager
 def run_progress(title: str, quiet: bool = False) -> Iterator[Progress | None]:
-    """Progress of runs on standard error where a person watches, nothing elsewhere."""
+    """Draws the progress of runs on standard error if that is a terminal; gives None otherwise, and when ``quiet``."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -24,7 +24,7 @@ def run_progress(title: str, quiet: bool = False) -> Iterator[Progress | None]:
 
 @contextmanager
 def show(title: str, console: Console | None = None) -> Iterator[Progress]:
-    """A bar for as long as the context lasts; a run that begins anew, for the next image, begins the bar anew."""
+    """Draws a bar as long as the context lasts; when the next image's run begins, the bar begins again."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[figures]}"),
                TimeRemainingColumn())
     with Bar(*columns, console=console or Console(stderr=True), transient=True) as bar:

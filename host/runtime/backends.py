@@ -69,7 +69,7 @@ def _instruction_observer(program: Program, progress: Progress) -> Callable[[int
 
 
 class RtlDevice:
-    """The Verilated accelerator of ``config``; builds its simulator where there is none in the cache.
+    """The Verilated accelerator of ``config``; its simulator is built unless the cache has it.
 
     ``waves`` are recorded of the first run, which is simulated a second time for them.
 

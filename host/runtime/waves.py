@@ -16,8 +16,7 @@ from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Cause, Register
 from arrayloom.sim.rtl.build import build
-from arrayloom.sim.rtl.design import WAVES, accelerator
-from arrayloom.sim.rtl.design import Waves as Format
+from arrayloom.sim.rtl.design import WAVES, WaveFormat, accelerator
 from arrayloom.sim.rtl.simulator import Stop, Timing
 from arrayloom.sim.rtl.timeline import Timeline, Track
 
@@ -124,12 +123,12 @@ class Waves:
     window: Window
     limit: int = LIMIT_BYTES
 
-    def require_format(self) -> Format:
+    def require_format(self) -> WaveFormat:
         """The format; raises ``InputError`` where the suffix is that of no format."""
         suffix = self.path.suffix.lower().removeprefix(".")
-        if suffix not in set(Format):
+        if suffix not in set(WaveFormat):
             raise InputError(f"{self.path}: waveforms are written as .vcd or .fst; choose a name that ends so")
-        return Format(suffix)
+        return WaveFormat(suffix)
 
     def record(self, program: Program, memory: Memory, timing: Timing, timeline: Timeline) -> None:
         """Runs ``program`` again, in the slower build for waveforms, up to the end of the window.

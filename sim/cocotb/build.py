@@ -46,7 +46,7 @@ def build(design: Design, cache: Path | None = None, report: Report | None = Non
 
 
 def _find_tools() -> Toolchain:
-    """Beside those of ``arrayloom.sim.rtl``, the tools that Verilator's script and its makefile need."""
+    """The tools of ``arrayloom.sim.rtl``, and those that Verilator's script and its makefile need."""
     for tool in ("perl", "make"):
         if shutil.which(tool) is None:
             raise ToolError(f"{tool} is not on PATH: the build for cocotb needs it. Install it, for example with "

@@ -60,7 +60,7 @@ def accelerator(config: Config) -> Design:
     return Design(f"accelerator {config.name}", config.size, config.digest, (ROOT / "isa", ROOT / "hdl"), make)
 
 
-class Waves(enum.StrEnum):
+class WaveFormat(enum.StrEnum):
     """Formats of waveforms: text that every viewer reads, and GTKWave's compressed one."""
 
     VCD = "vcd"
@@ -81,7 +81,7 @@ class Variant:
 
     name: str
     checks: bool
-    waves: Waves | None
+    waves: WaveFormat | None
 
     @property
     def both_edges(self) -> bool:
@@ -98,4 +98,4 @@ class Variant:
 
 FAST = Variant("fast", checks=False, waves=None)
 CHECKED = Variant("checked", checks=True, waves=None)
-WAVES = {waves: Variant(f"{waves} waves", checks=False, waves=waves) for waves in Waves}
+WAVES = {waves: Variant(f"{waves} waves", checks=False, waves=waves) for waves in WaveFormat}

@@ -112,5 +112,5 @@ def _deep_stack() -> None:
 
 
 def default_workers() -> int:
-    """One job for each processor this process may use."""
+    """One job for each processor that this process may use."""
     return len(os.sched_getaffinity(0))

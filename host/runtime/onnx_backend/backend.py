@@ -116,7 +116,7 @@ class ArrayloomBackend(Backend):
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
-        """Whether a device of that name exists: ``CPU`` or ``RTL``, what follows a colon left out."""
+        """Whether a device of that name exists: ``CPU`` or ``RTL``; what follows a colon is ignored."""
         return device.split(":")[0] in DEVICES
 
 

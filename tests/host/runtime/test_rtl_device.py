@@ -1,4 +1,4 @@
-"""Runs on the RTL from outside: what they tell while they go on, when they are stopped, and when they stall."""
+"""Runs on the RTL from outside: what they report while they go on, when they are stopped, and when they stall."""
 
 import io
 import itertools

@@ -1,4 +1,4 @@
-"""The fast Verilog computes what the hardware says: signed arithmetic in many widths, and the netlist behind it."""
+"""The fast Verilog computes what the hardware says in signed arithmetic of many widths; netlists are read and changed."""
 
 import numpy as np
 import pytest
