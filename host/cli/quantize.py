@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, step_progress
+from arrayloom.host.cli.bar import step_progress
+from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable
 from arrayloom.host.models.quantize import (
     METHODS,
     Agreement,
