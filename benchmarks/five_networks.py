@@ -20,8 +20,8 @@ from arrayloom.compiler.graph import Conv, Graph
 from arrayloom.host.models.networks import SPECS, Spec, build_float, build_quantized
 from arrayloom.host.models.networks.blueprint import INPUT
 from arrayloom.host.models.networks.build import seeded_images
-from arrayloom.host.runtime.boundary import InputError
-from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.backends import open_device
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.outputs import save_model
 from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import load_config

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import Config, load_config

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from arrayloom.host.models import digits
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 
 VARIABLE = "ARRAYLOOM_DATA"
 IMAGE = 3       # of those in an array file

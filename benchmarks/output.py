@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.cli.common import require_writable
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from benchmarks.environment import environment
 
 STDOUT = Path("-")

@@ -30,7 +30,7 @@ from rich.table import Table
 from arrayloom.compiler import compile_model
 from arrayloom.host.cli.common import add_config
 from arrayloom.host.models import digits
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.core.metrics import resident_bytes
 from arrayloom.host.serving.core.protocol import TIMING

@@ -44,12 +44,18 @@ class Comparison:
     first: Divergence | None
 
 
+def written_words(capture: Capture, size: int) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
+    """The words that the emulator's POST unit wrote, in order: addresses [n], and words [n, size]."""
+    addresses = np.concatenate([np.zeros(0, np.int64), *(write[1] for write in capture.writes)])
+    words = np.concatenate([np.zeros((0, size), np.int8), *(write[2] for write in capture.writes)])
+    return addresses.astype(np.uint32), words
+
+
 def compare_writes(program: Program, capture: Capture, addresses: NDArray[np.integer],
                    words: NDArray[np.int8]) -> Comparison:
     """Compares the emulator's writes with the RTL's ``addresses`` [n] and ``words`` [n, size]."""
     size = words.shape[1]
-    expected_addresses = np.concatenate([write[1] for write in capture.writes] or [np.zeros(0, np.int64)])
-    expected = np.concatenate([write[2] for write in capture.writes] or [np.zeros((0, size), np.int8)])
+    expected_addresses, expected = written_words(capture, size)
     common = min(len(expected), len(words))
     unequal = expected[:common] != words[:common]
     unequal |= (expected_addresses[:common] != addresses[:common])[:, None]

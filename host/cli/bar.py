@@ -1,20 +1,20 @@
-"""A run drawn in the terminal: layer, cycles, rate, time left."""
+"""Progress drawn in the terminal: of a run with layer, cycles and rate, and of tasks in steps."""
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from arrayloom.host.runtime.progress import Progress, Snapshot
+from arrayloom.host.runtime.report import Progress, Snapshot
 
 
 @contextmanager
 def run_progress(title: str, quiet: bool = False) -> Iterator[Progress | None]:
-    """Progress of runs on standard error where a person watches, nothing elsewhere."""
+    """Draws the progress of runs on standard error if that is a terminal; gives None otherwise, and when ``quiet``."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -24,7 +24,7 @@ def run_progress(title: str, quiet: bool = False) -> Iterator[Progress | None]:
 
 @contextmanager
 def show(title: str, console: Console | None = None) -> Iterator[Progress]:
-    """A bar for as long as the context lasts; a run that begins anew, for the next image, begins the bar anew."""
+    """Draws a bar as long as the context lasts; when the next image's run begins, the bar begins again."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[figures]}"),
                TimeRemainingColumn())
     with Bar(*columns, console=console or Console(stderr=True), transient=True) as bar:
@@ -48,3 +48,29 @@ def _figures(snapshot: Snapshot, seconds: float) -> str:
     if snapshot.cycles is None:
         return f"{snapshot.done:,} of {snapshot.count:,} instructions"
     return f"{snapshot.cycles:,} cycles, {snapshot.cycles / max(seconds, 1e-9) / 1e6:.2f} M cycles/s"
+
+
+@contextmanager
+def progress_bar(title: str, quiet: bool, unit: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Draws one task on standard error as ``run_progress`` does; called with what is done and what there is to do."""
+    with step_progress(quiet, unit) as update:
+        yield update and (lambda done, count: update(title, done, count))
+
+
+@contextmanager
+def step_progress(quiet: bool = False, unit: str = "images") -> Iterator[Callable[[str, int, int], None] | None]:
+    """The same with a bar for each title; called with a title, what is done and what there is to do (0: unknown)."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} " + unit),
+               TimeElapsedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def update(title: str, done: int, count: int) -> None:
+            if title not in tasks:
+                tasks[title] = bar.add_task(title, total=None)
+            bar.update(tasks[title], completed=done, total=count or None)
+
+        yield update

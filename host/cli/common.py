@@ -3,13 +3,11 @@
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import DEFAULT, PRESETS
 
@@ -54,36 +52,6 @@ def lines_of_report(report: RunReport) -> Iterator[str]:
         yield f"simulation   {(report.cycles_per_second or 0) / 1e6:.2f} M cycles/s, " \
               f"{report.macs_per_second / 1e6:,.1f} M multiply-accumulates/s"
     yield f"wall time    {report.wall_seconds:.2f} s for {report.macs:,} multiply-accumulates"
-
-
-@contextmanager
-def progress_bar(title: str, quiet: bool, unit: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Progress on standard error where a person watches, nothing elsewhere; called with what is done and what there is."""
-    with step_progress(quiet, unit) as show:
-        yield show and (lambda done, count: show(title, done, count))
-
-
-@contextmanager
-def step_progress(quiet: bool = False, unit: str = "images") -> Iterator[Callable[[str, int, int], None] | None]:
-    """The same with a bar for each title; called with a title, what is done and what there is to do (0: unknown)."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} " + unit),
-               TimeElapsedColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(title: str, done: int, count: int) -> None:
-            if title not in tasks:
-                tasks[title] = bar.add_task(title, total=None)
-            bar.update(tasks[title], completed=done, total=count or None)
-
-        yield show
 
 
 def require_writable(path: Path) -> None:

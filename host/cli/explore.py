@@ -7,7 +7,7 @@ from typing import Any
 
 from arrayloom.host.analysis.exploration import Candidate, compile_for, weigh
 from arrayloom.host.cli.common import add_command, add_json, lines_of_notices, print_json
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.isa.config import PRESETS, load_config
 from arrayloom.isa.program import Program

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.cli.common import add_command, add_json, print_json, progress_bar
+from arrayloom.host.cli.bar import progress_bar
+from arrayloom.host.cli.common import add_command, add_json, print_json
 from arrayloom.host.models.networks import SPECS, find_spec
 from arrayloom.host.models.networks.model_zoo import default_folder, fetch
 

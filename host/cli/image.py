@@ -10,7 +10,7 @@ from typing import Any
 from arrayloom.host.cli.common import print_json, require_writable
 from arrayloom.host.cli.registry import ArtifactCommands, Facts, add_labels, find, finish, labels, print_facts
 from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.workspace import Model, Workspace
 from arrayloom.host.workspace.image import AccelContainerImage, Image
 from arrayloom.host.workspace.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml

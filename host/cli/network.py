@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, step_progress
+from arrayloom.host.cli.bar import step_progress
+from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable
 from arrayloom.host.models.networks import SPECS, Built, build_float, build_quantized, find_spec
 from arrayloom.host.models.quantize import METHODS, Calibration
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.outputs import save_model
 
 

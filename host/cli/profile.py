@@ -7,7 +7,7 @@ from typing import Any
 
 from arrayloom.host.cli.bar import run_progress
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.session import load_program
 

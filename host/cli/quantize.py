@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable, step_progress
+from arrayloom.host.cli.bar import step_progress
+from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable
 from arrayloom.host.models.quantize import (
     METHODS,
     Agreement,
@@ -16,7 +17,7 @@ from arrayloom.host.models.quantize import (
     load_classes,
     quantize,
 )
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.outputs import save_model
 
 _SHOWN = 10  # layers in the table for people

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from arrayloom.host.cli.common import add_command, add_json, print_json
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.entries import parse_reference
 from arrayloom.host.workspace.errors import WorkspaceError

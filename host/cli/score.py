@@ -23,14 +23,13 @@ from arrayloom.host.cli.common import (
 from arrayloom.host.cli.waves import add_waves, device_of
 from arrayloom.host.models.heads import Head
 from arrayloom.host.models.networks.ranking import rank_outputs
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.inputs import Port, load_inputs
 from arrayloom.host.runtime.outputs import save_features
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.host.runtime.report import total
 from arrayloom.host.runtime.session import Features, Session, is_program, load_program
-from arrayloom.host.vision.classify import Located, Ranked, load_labels, rank
-from arrayloom.host.vision.draw import draw_boxes
+from arrayloom.host.vision.classify import Located, Ranked, draw_boxes, load_labels, rank
 from arrayloom.isa.config import load_config
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrayloom.host.models.networks.ranking import rank_outputs
 from arrayloom.host.models.networks.ssd import OUTPUTS
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.vision.classify import Ranked, load_labels
 
 if TYPE_CHECKING:

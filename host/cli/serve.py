@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrayloom.host.cli.common import add_command, add_json, require_writable
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.isa.files import write_atomically
 

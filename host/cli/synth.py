@@ -11,9 +11,9 @@ from typing import Any
 from arrayloom.host.analysis.synthesis.flow import Synthesis, synthesize
 from arrayloom.host.analysis.synthesis.nextpnr import DEVICES, SPEED_GRADES, Device
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.config import load_config
-from arrayloom.sim.rtl.progress import Stopwatch
+from arrayloom.sim.rtl.process import Stopwatch
 
 CONFIG, TARGET, SEED = "edge", 125.0, 1
 SUCCESS, FAULTY = 0, 1

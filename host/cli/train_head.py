@@ -6,7 +6,7 @@ from typing import Any
 
 from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable
 from arrayloom.host.models.heads import load_examples, train_head
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.outputs import save_model
 
 _SHOWN = 10     # classes in the output for people

@@ -1,22 +1,20 @@
-"""Options of waveforms, for every command that runs one network."""
+"""The options of waveforms, which every command that runs one network takes."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from arrayloom.host.cli.common import require_writable
-from arrayloom.host.runtime.boundary import InputError
-from arrayloom.host.runtime.device import Device, open_device
+from arrayloom.host.runtime.backends import RtlDevice, open_device
+from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.errors import InputError
+from arrayloom.host.runtime.waves import Point, Waves, Window
 from arrayloom.isa.config import Config
-
-if TYPE_CHECKING:
-    from arrayloom.host.runtime.waves import Waves
 
 GIGABYTE = 10**9
 
 
 def add_waves(parser: argparse.ArgumentParser) -> None:
-    """``--waves`` and what bounds them."""
+    """``--waves`` and the options that bound the waveforms."""
     group = parser.add_argument_group(
         "waveforms", "POINT is a cycle, counted as the hardware counts them, layer:NAME or instruction:N. The cycles of a "
         "layer or an instruction are those in which its units compute, and 64 on both sides.")
@@ -47,14 +45,10 @@ def device_of(options: argparse.Namespace, config: Config) -> Device:
     if not options.waves_limit > 0:
         raise InputError(f"--waves-limit {options.waves_limit}: must be above 0")
     require_writable(options.waves)
-    from arrayloom.host.runtime.rtl_device import RtlDevice
-
     return RtlDevice(config, waves=_waves(options, given))
 
 
-def _waves(options: argparse.Namespace, given: dict[str, str]) -> "Waves":
-    from arrayloom.host.runtime.waves import Point, Waves, Window
-
+def _waves(options: argparse.Namespace, given: dict[str, str]) -> Waves:
     kinds = {"--from": "", "--layer": "layer:", "--instruction": "instruction:"}
     first = [Point.parse(option, kinds[option] + text) for option, text in given.items()] or [Point(cycle=0)]
     last = Point.parse("--to", options.last) if options.last is not None else None

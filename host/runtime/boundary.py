@@ -6,14 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.isa.errors import ArrayloomError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.program import Input, Output
 
 Array = NDArray[Any]
-
-
-class InputError(ArrayloomError):
-    """An input that the model does not take; names the input, what was given and what is wanted."""
 
 
 def apply_tail(values: Array, output: Output) -> Array:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from arrayloom.host.runtime.device import DeviceError
+from arrayloom.host.runtime.errors import DeviceError
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.image import Memory
@@ -18,7 +18,15 @@ LOW = 0xFFFF_FFFF
 
 
 class Driver:
-    """One run of ``program`` on a simulator of its own, whose memory is ``memory``."""
+    """One run of ``program`` on a simulator of its own, whose memory is ``memory``.
+
+    Raises ``DeviceError`` when the registers do not say that this is an accelerator of the program's configuration.
+
+    Attributes:
+        program: what runs.
+        simulator: the simulated accelerator.
+        read: reads a 32-bit register.
+    """
 
     def __init__(self, build: Build, program: Program, memory: Memory, timing: Timing) -> None:
         self.program = program
@@ -49,6 +57,7 @@ class Driver:
         return StatusWord.decode(self.read(Register.STATUS))
 
     def read_64(self, address: int) -> int:
+        """Reads two registers that follow each other, the lower half first."""
         return self.read(address) | self.read(address + 4) << 32
 
     def retired(self) -> dict[Unit, int]:
@@ -61,4 +70,5 @@ class Driver:
                 for block in Block}
 
     def close(self) -> None:
+        """Frees the simulator."""
         self.simulator.close()

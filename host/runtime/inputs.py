@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.vision import preprocess
 
 Array = NDArray[Any]
@@ -29,8 +29,9 @@ class Port(Protocol):
 def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[str, Array]:
     """A file as the model's inputs by name, batch in front.
 
-    ``.npy`` holds the only input, ``.npz`` one array an input by name (or the only input under any name); anything
-    else is an image, which needs ``recipe``. Raises ``InputError``.
+    ``.npy`` holds the only input, ``.npz`` one array for each input under its name (or the only input under any name);
+    any other file is an image, which needs ``recipe``. Raises ``InputError``, and for an image ``ImageError`` and
+    ``RecipeError``.
     """
     if path.suffix in (".npy", ".npz"):
         return _load_arrays(path, ports)

@@ -7,7 +7,7 @@ from typing import IO, Any
 import numpy as np
 import onnx
 
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.session import Features
 from arrayloom.isa.files import write_atomically
 

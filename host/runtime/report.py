@@ -1,15 +1,29 @@
-"""What one run of a program cost."""
+"""What is known of a run: how far it is while it goes on, and what it cost in the end."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.instructions import Convolve
+from arrayloom.isa.program import Program
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """``cycles`` from doorbell to interrupt, None where the backend has no clock; ``wall_seconds`` of the run alone.
+    """What one run of a program cost.
 
-    ``counters[unit][cause]``: cycles; they sum to ``cycles`` for each unit and for FETCH. ``words_read``,
-    ``words_written``: bus beats.
+    Attributes:
+        backend: the device's name.
+        macs: multiply-accumulates of the graph.
+        multipliers: of the accelerator.
+        wall_seconds: of the run alone.
+        cycles: from doorbell to interrupt, None where the backend has no clock.
+        counters: ``counters[unit][cause]`` in cycles, which sum to ``cycles`` for each unit and for FETCH.
+        words_read: bus beats.
+        words_written: bus beats.
     """
 
     backend: str
@@ -28,10 +42,12 @@ class RunReport:
 
     @property
     def cycles_per_second(self) -> float | None:
+        """Simulated cycles in a second of the run."""
         return self.cycles / self.wall_seconds if self.cycles else None
 
     @property
     def macs_per_second(self) -> float:
+        """Multiply-accumulates in a second of the run."""
         return self.macs / self.wall_seconds if self.wall_seconds else 0.0
 
     def figures(self) -> dict[str, Any]:
@@ -52,3 +68,66 @@ def total(reports: list[RunReport]) -> RunReport:
                      sum(r.wall_seconds for r in reports), cycles, counters,
                      None if first.words_read is None else sum(r.words_read or 0 for r in reports),
                      None if first.words_written is None else sum(r.words_written or 0 for r in reports))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How far a run is at one moment.
+
+    Attributes:
+        done: instructions that are complete.
+        count: instructions in all.
+        layer: of the oldest instruction that is not complete; empty where it belongs to none.
+        share: of the work that is done, 0 to 1.
+        cycles: since the run began, None where the backend has no clock.
+    """
+
+    done: int
+    count: int
+    layer: str
+    share: float
+    cycles: int | None = None
+
+
+Progress = Callable[[Snapshot], None]
+"""Called with how far a run is, while it goes on."""
+
+
+class ProgressModel:
+    """Says how far a run of ``program`` is from the number of instructions that each unit has completed.
+
+    The share of the work is that of the array's cycles, which are known exactly and make up nearly all of a run; for a
+    program without convolutions it is that of the instructions.
+
+    Attributes:
+        layers: each instruction's layer, as ``layers_of`` gives them.
+        instructions: each unit's instructions in order, as indices in the program.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.layers = layers_of(program)
+        listed = list(program)
+        self.instructions = {unit: [index for index, one in enumerate(listed) if one.UNIT is unit] for unit in Unit}
+        work = [_array_cycles(one) for one in listed if isinstance(one, Convolve)]
+        self._work_until = np.concatenate([[0], np.cumsum(work)])
+
+    def snapshot(self, retired: Mapping[Unit, int], cycles: int) -> Snapshot:
+        """The run after ``cycles``, when each unit has completed the first ``retired[unit]`` of its instructions."""
+        ahead = [own[retired[unit]] for unit, own in self.instructions.items() if retired[unit] < len(own)]
+        done, count = sum(retired.values()), len(self.layers)
+        total = int(self._work_until[-1])
+        share = int(self._work_until[retired[Unit.ARRAY]]) / total if total else done / count
+        return Snapshot(done, count, self.layers[min(ahead)] if ahead else "", share, cycles)
+
+
+def layers_of(program: Program) -> list[str]:
+    """For each instruction the name of its layer; the first, where several share it; empty where none has it."""
+    names = [""] * len(program)
+    for layer in reversed(program.layers):
+        for index in layer.instructions:
+            names[index] = layer.name
+    return names
+
+
+def _array_cycles(one: Convolve) -> int:
+    return one.height * one.width * one.blocks * one.taps_y * one.taps_x * one.repeats

@@ -11,10 +11,11 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_model
+from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.boundary import apply_tail, collect
-from arrayloom.host.runtime.device import Device, DeviceError, open_device
-from arrayloom.host.runtime.progress import Progress
-from arrayloom.host.runtime.report import RunReport, total
+from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.errors import DeviceError, SessionBusyError
+from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.program import MAGIC, Output, Program
@@ -27,10 +28,6 @@ class Features(NamedTuple):
 
     integers: Array
     values: NDArray[np.float32]
-
-
-class SessionBusyError(DeviceError):
-    """Two threads ran one session at the same moment."""
 
 
 def load_program(source: str | Path | onnx.ModelProto | Program, config: str | Config | None = None) -> Program:

@@ -1,9 +1,9 @@
-"""What a run that failed looked like: every unit, every queue, every store between them."""
+"""The report of a run that failed: the state of every unit, queue and store when it ended."""
 
 from collections.abc import Iterator
 
 from arrayloom.host.runtime.driver import Driver
-from arrayloom.host.runtime.progress import ProgressModel
+from arrayloom.host.runtime.report import ProgressModel
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit, units_in
 from arrayloom.isa.registers import ERROR_TEXT, TOKEN_BITS, Block, Cause, Register, StateWord, StatusWord
@@ -51,7 +51,7 @@ class _Report:
 
     def _unit(self, unit: Unit) -> Iterator[str]:
         state = StateWord.decode(self.read(Register.STATE + 4 * unit))
-        own, done = self.model.own[unit], self.retired[unit]
+        own, done = self.model.instructions[unit], self.retired[unit]
         yield (f"  {unit.name}: {MEANING[state.cause]}; {done} of {len(own)} instructions complete, {state.in_flight} in "
                f"flight, {state.waiting} waiting; tokens held: {self._tokens(unit)}")
         if done < len(own):

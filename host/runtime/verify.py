@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import ImportedModel, import_model
+from arrayloom.host.runtime.backends import EmulatorDevice, open_device
 from arrayloom.host.runtime.boundary import apply_tail, collect
-from arrayloom.host.runtime.device import Device, EmulatorDevice, open_device
+from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.inputs import load_inputs
-from arrayloom.host.runtime.progress import Progress
 from arrayloom.host.runtime.reference import Reference
-from arrayloom.host.runtime.report import RunReport, total
+from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import compare_writes
+from arrayloom.sim.emulator import Capture
 
 Array = NDArray[Any]
 
@@ -182,22 +183,22 @@ class Verifier:
         """``inputs``: model inputs by name, [1, ...]."""
         expected = self.reference.run_all(inputs)
         integers = {name: values[0] for name, values in collect(dict(inputs), self.program.inputs).items()}
-        golden = EmulatorDevice(self.device.config, capture=True)
+        golden = EmulatorDevice(self.device.config, record=True)
         memory = build_memory(self.program)
         write_inputs(memory, self.program, integers)
         report = golden.execute(self.program, memory, progress if self.device.name == "emulator" else None)
-        verdict = self._compare_tensors(golden, memory, expected, report)
+        verdict = self._compare_tensors(golden.capture(), memory, expected, report)
         if self.device.name != "emulator":
-            self._compare_device(golden, integers, expected, verdict, progress)
+            self._compare_device(golden.capture(), integers, expected, verdict, progress)
         self._compare_original(inputs, verdict)
         verdict.notes, verdict.notices = list(self.program.notes), list(self.program.notices)
         return verdict
 
-    def _compare_tensors(self, golden: EmulatorDevice, memory: Array, expected: dict[str, Array],
+    def _compare_tensors(self, capture: Capture, memory: Array, expected: dict[str, Array],
                          report: RunReport) -> Verdict:
         verdict = Verdict(0, 0, 0, None, report, {})
         for name in self.program.layouts:
-            tensor = golden.emulator.capture.tensor(self.program, name)
+            tensor = capture.tensor(self.program, name)
             if tensor is not None and name in expected:
                 verdict.tensors_compared += 1
                 _compare(verdict, name, expected[name], tensor)
@@ -212,13 +213,12 @@ class Verifier:
                 _compare(verdict, port.slot.tensor, expected[port.slot.tensor], values)
             verdict.outputs[port.name] = apply_tail(values[None], port)
 
-    def _compare_device(self, golden: EmulatorDevice, integers: dict[str, Array], expected: dict[str, Array],
+    def _compare_device(self, capture: Capture, integers: dict[str, Array], expected: dict[str, Array],
                         verdict: Verdict, progress: Progress | None) -> None:
         memory = build_memory(self.program)
         write_inputs(memory, self.program, integers)
         verdict.report = self.device.execute(self.program, memory, progress)
-        addresses, words = self.device.trace()  # type: ignore[attr-defined]
-        comparison = compare_writes(self.program, golden.emulator.capture, addresses, words)
+        comparison = compare_writes(self.program, capture, *self.device.trace())
         verdict.bytes_differing += comparison.bytes_differing
         if comparison.first and not verdict.first_difference:
             verdict.first_difference = comparison.first.to_json()

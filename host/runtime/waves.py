@@ -1,4 +1,4 @@
-"""Waveforms of a part of a run, so that no file grows beyond reason."""
+"""Waveforms of a window of a run, with a limit on the size of the file."""
 
 import difflib
 import re
@@ -10,23 +10,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.runtime.boundary import InputError
 from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Cause, Register
 from arrayloom.sim.rtl.build import build
-from arrayloom.sim.rtl.design import accelerator
+from arrayloom.sim.rtl.design import WAVES, WaveFormat, accelerator
 from arrayloom.sim.rtl.simulator import Stop, Timing
 from arrayloom.sim.rtl.timeline import Timeline, Track
-from arrayloom.sim.rtl.variants import WAVES
-from arrayloom.sim.rtl.variants import Waves as Format
 
 DEFAULT_CYCLES = 10_000
 LIMIT_BYTES = 4 << 30
 MARGIN = 64             # cycles on both sides of a layer or an instruction: pipelines work for two at a time
 STEP = 1024             # cycles between looks at the file
-GROUPS = (("ARRAY", "POST", "STORE"), ("LOAD",), ("FETCH",))    # the first group that works for it says when
+GROUPS = (("ARRAY", "POST", "STORE"), ("LOAD",), ("FETCH",))    # of these, the first with a unit that works for it counts
 GRAMMAR = "a cycle, layer:NAME or instruction:N"
 
 
@@ -97,7 +95,10 @@ def _computing(track: Track, cycles: int, wanted: Collection[int]) -> tuple[int,
 
 @dataclass(frozen=True)
 class Window:
-    """From ``first`` to ``last``, both included; without ``last`` the end of ``first``, or 10,000 cycles."""
+    """From ``first`` to ``last``, both included.
+
+    Without ``last`` it ends where ``first`` does, if that is a layer or an instruction, else after 10,000 cycles.
+    """
 
     first: Point = Point(cycle=0)
     last: Point | None = None
@@ -116,24 +117,24 @@ class Window:
 
 @dataclass(frozen=True)
 class Waves:
-    """Waveforms of ``window`` go to ``path``, whose suffix is the format, up to ``limit`` bytes."""
+    """Waveforms of ``window``, written to ``path``, whose suffix says the format; at most ``limit`` bytes."""
 
     path: Path
     window: Window
     limit: int = LIMIT_BYTES
 
-    def require_format(self) -> Format:
-        """The format; raises ``InputError`` for a suffix that is none."""
+    def require_format(self) -> WaveFormat:
+        """The format; raises ``InputError`` where the suffix is that of no format."""
         suffix = self.path.suffix.lower().removeprefix(".")
-        if suffix not in set(Format):
+        if suffix not in set(WaveFormat):
             raise InputError(f"{self.path}: waveforms are written as .vcd or .fst; choose a name that ends so")
-        return Format(suffix)
+        return WaveFormat(suffix)
 
     def record(self, program: Program, memory: Memory, timing: Timing, timeline: Timeline) -> None:
-        """Runs again, in the slower build for waveforms, up to the end of the window.
+        """Runs ``program`` again, in the slower build for waveforms, up to the end of the window.
 
-        ``memory`` as before the run that ``timeline`` is of. Raises ``InputError`` for a window that the run does not
-        have, and when the file would outgrow the limit; there is no file then.
+        ``memory`` is as it was before the run that ``timeline`` describes. Raises ``InputError`` for a window outside
+        the run, and when the file would outgrow the limit; it is removed then.
         """
         first, last = self.window.cycles(program, timeline)
         print(f"waveforms of cycles {first:,} to {last:,} of {timeline.cycles:,}", file=sys.stderr)

@@ -1,11 +1,15 @@
-"""Geometry of preprocessing: resizing and cropping of uint8 [H, W, 3] images.
+"""Resizing and cropping of uint8 [H, W, 3] images, in the two ways that published weights were evaluated with.
 
-Resampling is Pillow's, with antialiasing (`tensorflow` has the other one); the sizes are computed as torchvision does
-(`Resize` with one integer, `CenterCrop`), whose transforms the published weights were evaluated with.
+`ResizeShortest`, `ResizeTo` and `center_crop` resample as Pillow does, with antialiasing, to the sizes of torchvision's
+transforms (`Resize` with one integer, `CenterCrop`).
+
+`SlimResize` and `PlainResize` resample as TensorFlow 1 does: bilinear, `align_corners=False`, without half-pixel centres
+and without antialiasing, so that output pixel i lies at i * size / new size of the input
+(tensorflow/core/kernels/image/resize_bilinear_op.cc). All of that arithmetic is float32.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +18,16 @@ from PIL import Image
 from arrayloom.host.vision.errors import RecipeError
 from arrayloom.host.vision.image import MAX_PIXELS, Pixels
 
+Floats = NDArray[np.float32]
 Resampling = Image.Resampling
+
+SLIM_SHORTER_SIDE = 256
 
 
 class Resize(Protocol):
     """A rule that gives an image a new size."""
 
-    def __call__(self, image: Pixels) -> Pixels | NDArray[np.float32]:
+    def __call__(self, image: Pixels) -> Pixels | Floats:
         """Return the image in its new size: uint8 [H, W, 3] in, and out uint8, or float32 where values are not rounded."""
         ...
 
@@ -67,3 +74,76 @@ def require_size(image: Pixels, height: int, width: int) -> None:
 def _resample(image: Pixels, height: int, width: int, resampling: Resampling) -> Pixels:
     require_size(image, height, width)
     return np.asarray(Image.fromarray(image).resize((width, height), resampling))
+
+
+class _Taps(NamedTuple):
+    """Of each output position along an axis: the two neighbours, and the weight of the second."""
+
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+    weight: Floats
+
+
+def resize_bilinear(image: Pixels, height: int, width: int, half_pixel: bool = False) -> Floats:
+    """uint8 [H, W, C] to float32 [height, width, C]; ``half_pixel``: pixels have their centres at a half, as in torch.
+
+    Raises ``RecipeError`` for a size beyond `MAX_PIXELS`.
+    """
+    require_size(image, height, width)
+    rows, columns = _taps(image.shape[0], height, half_pixel), _taps(image.shape[1], width, half_pixel)
+    weight = columns.weight[:, np.newaxis]
+    top, bottom = (_blend(image[row][:, columns.lower], image[row][:, columns.upper], weight)
+                   for row in (rows.lower, rows.upper))
+    return _blend(top, bottom, rows.weight[:, np.newaxis, np.newaxis])
+
+
+def _blend(first: NDArray[np.uint8] | Floats, second: NDArray[np.uint8] | Floats, weight: Floats) -> Floats:
+    start = first.astype(np.float32)
+    return start + (second.astype(np.float32) - start) * weight
+
+
+def _taps(length: int, new_length: int, half_pixel: bool) -> _Taps:
+    scale = np.float32(length) / np.float32(new_length)
+    places = np.arange(new_length, dtype=np.float32)
+    if half_pixel:
+        places = np.maximum((places + np.float32(0.5)) * scale - np.float32(0.5), np.float32(0))
+    else:
+        places = places * scale
+    lower = np.minimum(np.floor(places).astype(np.intp), length - 1)
+    return _Taps(lower, np.minimum(lower + 1, length - 1), places - lower.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class SlimResize:
+    """The smaller side to 256, the other one in proportion, then the centre: TF-Slim's evaluation of VGG and ResNet.
+
+    Sizes are truncated after a float32 product. A crop that would reach beyond the image makes it larger first, so that
+    ``height`` x ``width`` pixels come out whatever is asked for.
+    """
+
+    height: int
+    width: int
+
+    def __call__(self, image: Pixels) -> Floats:
+        height, width = image.shape[:2]
+        scale = np.float32(SLIM_SHORTER_SIDE) / np.float32(min(height, width))
+        sides = [int(np.float32(side) * scale) for side in (height, width)]
+        short = max(self.height / sides[0], self.width / sides[1])
+        if short > 1:
+            wanted = (self.height, self.width)
+            sides = [max(least, round(side * short)) for side, least in zip(sides, wanted, strict=True)]
+        resized = resize_bilinear(image, sides[0], sides[1])
+        top, left = (sides[0] - self.height) // 2, (sides[1] - self.width) // 2
+        return resized[top : top + self.height, left : left + self.width]
+
+
+@dataclass(frozen=True)
+class PlainResize:
+    """To ``height`` x ``width``, whatever the aspect ratio; ``half_pixel`` as in `resize_bilinear`."""
+
+    height: int
+    width: int
+    half_pixel: bool = False
+
+    def __call__(self, image: Pixels) -> Floats:
+        return resize_bilinear(image, self.height, self.width, self.half_pixel)

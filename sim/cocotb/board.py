@@ -23,6 +23,7 @@ async def start_clock(dut: Any) -> None:
 
 
 async def reset(dut: Any) -> None:
+    """Holds the design in reset for a few cycles."""
     dut.rst.value = 1
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
@@ -30,9 +31,9 @@ async def reset(dut: Any) -> None:
 
 
 class Board:
-    """One accelerator beside its memory; methods as of ``RtlSimulator``, to be awaited.
+    """One accelerator and its memory; its methods are those of ``RtlSimulator``, to be awaited.
 
-    ``memory`` is shared: uint8, at bus address ``base``.
+    ``memory`` is uint8, at bus address ``base``; it is shared and not copied.
     """
 
     def __init__(self, dut: Any, config: Config, memory: NDArray[np.uint8], base: int, traffic: Traffic) -> None:
@@ -84,16 +85,16 @@ class Board:
         return Stop.LIMIT if await First(limit, RisingEdge(self.dut.irq)) is limit else Stop.IRQ
 
     def take_trace(self) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
-        """The words written by POST since the last call, in order: addresses [n], and words [n, bytes in a word]."""
+        """The words that POST wrote since the last call, in order: addresses [n], and words [n, bytes in a word]."""
         trace, self._trace, size = self._trace, [], self.config.size
         words = b"".join(word.to_bytes(size, "little") for _, word in trace)
         return (np.array([address for address, _ in trace], np.uint32),
                 np.frombuffer(words, np.int8).reshape(len(trace), size))
 
     async def _record(self) -> None:
-        trace = self.dut
-        edge = RisingEdge(trace.clk)
+        dut = self.dut
+        edge = RisingEdge(dut.clk)
         while True:
             await edge
-            if trace.trace__valid.value:
-                self._trace.append((trace.trace__address.value.to_unsigned(), trace.trace__data.value.to_unsigned()))
+            if dut.trace__valid.value:
+                self._trace.append((dut.trace__address.value.to_unsigned(), dut.trace__data.value.to_unsigned()))

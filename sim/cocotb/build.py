@@ -12,11 +12,10 @@ from cocotb_tools.runner import VerilatorControlFile, Verilog, get_runner
 
 from arrayloom.sim.rtl.build import produce_verilog
 from arrayloom.sim.rtl.cache import Cache, default_cache
-from arrayloom.sim.rtl.design import Design, digest_files
-from arrayloom.sim.rtl.errors import BuildError
-from arrayloom.sim.rtl.progress import Report, Stopwatch
-from arrayloom.sim.rtl.toolchain import Toolchain, ToolError, find_toolchain
-from arrayloom.sim.rtl.variants import CHECKED
+from arrayloom.sim.rtl.design import CHECKED, Design, digest_files
+from arrayloom.sim.rtl.errors import BuildError, ToolError
+from arrayloom.sim.rtl.process import Report, Stopwatch
+from arrayloom.sim.rtl.toolchain import Toolchain, find_toolchain
 from arrayloom.sim.rtl.verilog import TOP
 
 LOG = "build.log"
@@ -47,7 +46,7 @@ def build(design: Design, cache: Path | None = None, report: Report | None = Non
 
 
 def _find_tools() -> Toolchain:
-    """Beside those of ``arrayloom.sim.rtl``, the tools that Verilator's script and its makefile need."""
+    """The tools of ``arrayloom.sim.rtl``, and those that Verilator's script and its makefile need."""
     for tool in ("perl", "make"):
         if shutil.which(tool) is None:
             raise ToolError(f"{tool} is not on PATH: the build for cocotb needs it. Install it, for example with "

@@ -1,4 +1,4 @@
-"""The memory behind the accelerator's bus: cocotbext-axi speaks the protocol, this answers for every word."""
+"""The memory on the accelerator's bus: cocotbext-axi speaks the protocol, this module answers for every word."""
 
 import itertools
 import logging
@@ -56,7 +56,7 @@ class BusFaultError(Exception):
 class BoardMemory:
     """Words of ``data``, uint8, at bus address ``base``; elsewhere, and in ``faults``, every access is refused.
 
-    ``read_words`` and ``written_words`` count. ``freeze`` makes the memory answer nothing until ``thaw``.
+    ``read_words`` and ``written_words`` count the accesses. ``freeze`` makes the memory answer nothing until ``thaw``.
     """
 
     data: NDArray[np.uint8]
@@ -73,9 +73,11 @@ class BoardMemory:
         self.thaw()
 
     def freeze(self) -> None:
+        """From now on no access is answered."""
         self._answering.clear()
 
     def thaw(self) -> None:
+        """Accesses are answered again, also those that wait."""
         self._answering.set()
 
     async def read(self, address: int, length: int) -> bytes:

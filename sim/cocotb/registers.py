@@ -1,4 +1,4 @@
-"""Registers over AXI4-Lite, played by cocotbext-axi."""
+"""The host's side of the registers, over AXI4-Lite by cocotbext-axi."""
 
 from typing import Any
 

@@ -58,9 +58,9 @@ def read_settings() -> dict[str, Any]:
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """The simulator's Python gets this one's path."""
+    """The simulator's Python gets this one's path, without the current folder."""
     before = list(sys.path)
-    sys.path.insert(0, str(folder))
+    sys.path[:] = [str(folder), *filter(None, before)]
     try:
         yield
     finally:

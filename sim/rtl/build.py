@@ -10,10 +10,9 @@ from pathlib import Path
 
 from arrayloom.sim.rtl.cache import Cache, default_cache
 from arrayloom.sim.rtl.compile import LIBRARY, compile_library, library_digest
-from arrayloom.sim.rtl.design import Design, digest_files
-from arrayloom.sim.rtl.progress import Report, Stopwatch
+from arrayloom.sim.rtl.design import FAST, Design, Variant, digest_files
+from arrayloom.sim.rtl.process import Report, Stopwatch
 from arrayloom.sim.rtl.toolchain import converter_versions, find_toolchain
-from arrayloom.sim.rtl.variants import FAST, Variant
 from arrayloom.sim.rtl.verilog import write_fast_verilog, write_verilog
 
 VERILOG = "design.v"

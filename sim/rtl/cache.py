@@ -1,4 +1,4 @@
-"""Folders that are made once for each content, by whichever process comes first."""
+"""Folders that are made once for each content, by the process that needs one first."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from arrayloom.isa.files import leftovers, make_folder_atomically
 from arrayloom.sim.rtl.errors import BuildError
-from arrayloom.sim.rtl.progress import Report
+from arrayloom.sim.rtl.process import Report
 
 
 def default_cache() -> Path:
@@ -27,8 +27,8 @@ class Cache:
     def produce(self, kind: str, key: str, make: Callable[[Path], None], report: Report) -> Path:
         """The folder of the entry, after ``make`` has filled an empty one when there was none.
 
-        While another process makes the same entry, this one waits. What an interrupted process leaves behind is removed
-        by the next. Raises ``BuildError`` when the cache cannot be written.
+        While another process makes the same entry, this one waits. What an interrupted process has left unfinished, the
+        next one removes. Raises ``BuildError`` when the cache cannot be written.
         """
         entry = self.root / kind / key
         if entry.is_dir():
@@ -39,8 +39,8 @@ class Cache:
         return entry
 
     def _make(self, entry: Path, make: Callable[[Path], None]) -> None:
-        for left in leftovers(entry):
-            shutil.rmtree(left, ignore_errors=True)
+        for unfinished in leftovers(entry):
+            shutil.rmtree(unfinished, ignore_errors=True)
         with make_folder_atomically(entry) as folder:
             make(folder)
 

@@ -5,11 +5,9 @@ import re
 from pathlib import Path
 
 from arrayloom.sim.rtl.cache import Cache
-from arrayloom.sim.rtl.design import digest_files
-from arrayloom.sim.rtl.process import Job, default_workers, run_jobs, run_tool
-from arrayloom.sim.rtl.progress import Report
+from arrayloom.sim.rtl.design import Variant, WaveFormat, digest_files
+from arrayloom.sim.rtl.process import Job, Report, default_workers, run_jobs, run_tool
 from arrayloom.sim.rtl.toolchain import FST_LIBRARIES, Toolchain, require_fst
-from arrayloom.sim.rtl.variants import Variant, Waves
 from arrayloom.sim.rtl.verilog import TOP
 
 LIBRARY = "simulator.so"
@@ -46,7 +44,7 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
 
     Raises ``BuildError`` with a tool's message when it fails, ``ToolError`` when a library is missing.
     """
-    if variant.waves is Waves.FST:
+    if variant.waves is WaveFormat.FST:
         require_fst()
     workers = workers or default_workers()
     runtime = _runtime(variant, toolchain, cache, report, workers)
@@ -59,7 +57,7 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
     run_jobs(jobs, workers, folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
     report("link")
     objects = [*sorted(folder.glob("*.o")), *sorted(runtime.glob("*.o"))]
-    libraries = [f"-l:{name}" for name in FST_LIBRARIES] if variant.waves is Waves.FST else []
+    libraries = [f"-l:{name}" for name in FST_LIBRARIES] if variant.waves is WaveFormat.FST else []
     run_tool([toolchain.compiler, "-shared", "-o", LIBRARY, *objects, "-pthread", *libraries], "the linker", folder)
     for file in folder.glob("*.o"):
         file.unlink()
@@ -90,8 +88,8 @@ def _compilations(sources: list[Path], folder: Path, definitions: tuple[str, ...
 
 
 def _trace(variant: Variant) -> tuple[str, ...]:
-    formats = (f"-DVM_TRACE_{waves.upper()}={int(variant.waves is waves)}" for waves in Waves)
-    headers = (f"-I{FST_HEADERS}",) if variant.waves is Waves.FST else ()
+    formats = (f"-DVM_TRACE_{waves.upper()}={int(variant.waves is waves)}" for waves in WaveFormat)
+    headers = (f"-I{FST_HEADERS}",) if variant.waves is WaveFormat.FST else ()
     return (f"-DVM_TRACE={int(variant.waves is not None)}", *formats, "-DVM_COVERAGE=0", "-DVM_SC=0", *headers)
 
 

@@ -1,5 +1,6 @@
-"""What is simulated: a way to make the hardware, and what it depends on."""
+"""What is simulated: a way to make the hardware with what it depends on, and the variants in which it is built."""
 
+import enum
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ class Design:
     Attributes:
         name: for messages.
         word_bytes: bytes in one beat of its memory bus.
-        parameters: text that changes with whatever ``make`` depends on beside ``sources``.
+        parameters: text that changes with whatever ``make`` depends on other than ``sources``.
         sources: Python files, and folders of them, that describe the hardware.
         make: makes the Amaranth component. Called only when the Verilog is not in the cache.
     """
@@ -57,3 +58,44 @@ def accelerator(config: Config) -> Design:
         return Accelerator(config)
 
     return Design(f"accelerator {config.name}", config.size, config.digest, (ROOT / "isa", ROOT / "hdl"), make)
+
+
+class WaveFormat(enum.StrEnum):
+    """Formats of waveforms: text that every viewer reads, and GTKWave's compressed one."""
+
+    VCD = "vcd"
+    FST = "fst"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a build is for.
+
+    Attributes:
+        name: under which it is known.
+        checks: assertions of the design fail the run, and what nothing initialises is random.
+        waves: the format in which waveforms can be recorded, with the hierarchy of the design, or none.
+
+    Any but the plain one finds a bus output that depends on a bus input within the cycle.
+    """
+
+    name: str
+    checks: bool
+    waves: WaveFormat | None
+
+    @property
+    def both_edges(self) -> bool:
+        """Registers act on both clock edges, so that a cycle is one evaluation: only where speed is all."""
+        return not self.checks and self.waves is None
+
+    @property
+    def verilator_options(self) -> tuple[str, ...]:
+        """Options for Verilator that this variant adds."""
+        unknowns = "unique" if self.checks else "fast"
+        return ("--x-assign", unknowns, "--x-initial", unknowns, *(("--assert",) if self.checks else ("--no-assert",)),
+                *((f"--trace-{self.waves}",) if self.waves else ()))
+
+
+FAST = Variant("fast", checks=False, waves=None)
+CHECKED = Variant("checked", checks=True, waves=None)
+WAVES = {waves: Variant(f"{waves} waves", checks=False, waves=waves) for waves in WaveFormat}

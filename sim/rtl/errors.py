@@ -1,6 +1,10 @@
-"""What can go wrong with the RTL simulation, beside a missing tool (sim/rtl/toolchain.py)."""
+"""What can go wrong with the RTL simulation."""
 
 from arrayloom.isa.errors import ArrayloomError
+
+
+class ToolError(ArrayloomError):
+    """A program or package that a build needs is missing or does not run."""
 
 
 class BuildError(ArrayloomError):

@@ -1,4 +1,4 @@
-"""Running tools, several at a time, so that none outlives an interruption."""
+"""Running tools, several at a time, so that none outlives an interruption, and lines that say what a build is doing."""
 
 import os
 import resource
@@ -17,6 +17,19 @@ PYTHON = (sys.executable, "-P")
 """How a child process starts Python: the current folder, which is the user's, is not on its path."""
 POLL_SECONDS = 0.01
 SHOWN_LINES = 25
+
+Report = Callable[[str], None]
+"""Called with one line of progress."""
+
+
+class Stopwatch:
+    """A ``Report`` that prints each line on stderr, after the seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._begin:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -99,5 +112,5 @@ def _deep_stack() -> None:
 
 
 def default_workers() -> int:
-    """One job for each processor this process may use."""
+    """One job for each processor that this process may use."""
     return len(os.sched_getaffinity(0))

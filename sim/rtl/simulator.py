@@ -67,7 +67,7 @@ class Statistics:
 
 
 class RtlSimulator:
-    """One simulated accelerator beside its memory. A context manager; one thread at a time.
+    """One simulated accelerator and its memory. A context manager; one thread at a time.
 
     ``memory`` is the accelerator's memory itself: uint8, one dimension, contiguous, at bus address ``base``. It is
     shared and not copied: what Python writes the accelerator reads. A write of the accelerator is there when the bus
@@ -81,8 +81,8 @@ class RtlSimulator:
                  seed: int = 0) -> None:
         """Loads the library, and resets the accelerator.
 
-        ``seed`` draws what nothing initialises, in a checked build. Raises ``SimulationError`` for a memory that cannot
-        be shared and ``BuildError`` for a library that does not load.
+        ``seed`` is that of the values that nothing initialises, in a checked build. Raises ``SimulationError`` for a
+        memory that cannot be shared and ``BuildError`` for a library that does not load.
         """
         if memory.dtype != np.uint8 or memory.ndim != 1 or not memory.flags.c_contiguous or not memory.flags.writeable:
             raise SimulationError(f"memory of dtype {memory.dtype} and shape {memory.shape}: must be uint8, of one "

@@ -14,8 +14,8 @@ class Track:
     """One unit's run, as segments that follow each other without a gap and end with the run.
 
     A segment ends where the cause or the instruction changes. A unit is *at* the oldest of its instructions that it has
-    not retired, up to the cycle of its retirement; so what a pipeline already does for the next one counts for that which
-    leaves it. FETCH is at the instruction that it dispatches next.
+    not retired, up to the cycle of its retirement; so what a pipeline already does for the next instruction counts for
+    the one that leaves it. FETCH is at the instruction that it dispatches next.
 
     Attributes:
         starts: int64[n], first cycle of each segment; cycle 0 is the first that CYCLES counts.

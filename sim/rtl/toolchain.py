@@ -13,11 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from arrayloom.isa.errors import ArrayloomError
-
-
-class ToolError(ArrayloomError):
-    """A program or package that a build needs is missing or does not run."""
+from arrayloom.sim.rtl.errors import ToolError
 
 
 @dataclass(frozen=True)

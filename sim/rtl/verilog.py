@@ -42,7 +42,7 @@ def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool =
 
 
 def write_fast_verilog(component: Any, path: Path, name: str = TOP) -> None:
-    """Writes ``component`` for nothing but speed under Verilator.
+    """Writes ``component`` as Verilog that simulates as fast as possible, and serves nothing else.
 
     Arithmetic is in the processor's widths (sim/rtl/widen.py), and registers act on both edges of the clock: a
     simulator then needs one evaluation a cycle. Raises ``BuildError`` with Yosys's message when it refuses the design,

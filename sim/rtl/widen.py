@@ -2,7 +2,7 @@
 
 Amaranth makes each sum a bit wider than its operands, and each product as wide as both. Compiled by Verilator, a width
 other than 32 or 64 bits costs a mask after the operation and a sign extension before the next; in a systolic array that
-is most of the work. Two steps, which leave every value as it was, take it away:
+is most of the work. Two steps, which change no value, remove it:
 
 1. bits that nothing reads are not computed, so that a sum of 33 bits of which 32 are kept is one of 32;
 2. a signed result of fewer bits is computed in 32 (or 64), and signed readers of all its bits take it as it is.

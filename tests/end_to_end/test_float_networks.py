@@ -12,7 +12,8 @@ from verification import assert_exact
 
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Conv, Lookup, Mul
-from arrayloom.host.runtime.device import Device, open_device
+from arrayloom.host.runtime.backends import open_device
+from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.isa.config import PRESETS
 

@@ -10,7 +10,8 @@ from verification import assert_exact, random_values
 
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.frontend import import_model
-from arrayloom.host.runtime.device import Device, open_device
+from arrayloom.host.runtime.backends import open_device
+from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.isa.config import PRESETS, Config
 

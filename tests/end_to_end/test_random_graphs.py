@@ -14,7 +14,8 @@ import onnx
 import pytest
 from random_graphs import check, generate, random_inputs, report, shrink
 
-from arrayloom.host.runtime.device import Device, open_device
+from arrayloom.host.runtime.backends import open_device
+from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.isa import arithmetic
 from arrayloom.isa.config import PRESETS

@@ -8,7 +8,7 @@ import pytest
 from random_graphs import generate, random_inputs
 
 from arrayloom.host.models import digits
-from arrayloom.host.runtime.rtl_device import RtlDevice
+from arrayloom.host.runtime.backends import RtlDevice
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import PRESETS

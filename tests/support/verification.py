@@ -9,7 +9,8 @@ from networks import Array
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Graph
-from arrayloom.host.runtime.device import Device, open_device
+from arrayloom.host.runtime.backends import open_device
+from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.verify import Verdict, Verifier
 from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.program import Program

@@ -8,7 +8,7 @@ from arrayloom.host.analysis.profile.page_plots import roofline, utilization
 from arrayloom.host.analysis.profile.page_timeline import timeline
 from arrayloom.host.analysis.profile.profile_text import verdict
 from arrayloom.host.analysis.profile.run_profile import LayerProfile, Profile
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.files import write_atomically
 
 HERE = Path(__file__).parent

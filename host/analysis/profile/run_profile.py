@@ -10,8 +10,7 @@ import numpy as np
 from arrayloom.host.analysis.errors import ProfileError
 from arrayloom.host.analysis.profile.attribution import Attribution, Row, Rows, attribute, cause_name, check_counters
 from arrayloom.host.analysis.profile.roofline import Memory, Roofline, Traffic, measured, traffic_of
-from arrayloom.host.runtime.progress import Progress
-from arrayloom.host.runtime.report import RunReport
+from arrayloom.host.runtime.report import Progress, RunReport
 from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit
@@ -224,7 +223,7 @@ def measure(program: Program, inputs: Mapping[str, Any], progress: Progress | No
 
     Raises ``ProfileError`` for several images, and when timeline and registers contradict each other.
     """
-    from arrayloom.host.runtime.rtl_device import RtlDevice
+    from arrayloom.host.runtime.backends import RtlDevice
 
     if any(len(values) != 1 for values in inputs.values()):
         raise ProfileError("a profile is of one image; give an input of batch 1")

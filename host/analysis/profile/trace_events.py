@@ -14,7 +14,7 @@ import numpy as np
 
 from arrayloom.host.analysis.profile.attribution import CAUSES, Counts, cause_name, durations
 from arrayloom.host.analysis.profile.run_profile import Profile
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.files import write_atomically
 from arrayloom.sim.rtl.timeline import Track

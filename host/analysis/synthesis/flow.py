@@ -11,7 +11,7 @@ from arrayloom.host.analysis.synthesis.nextpnr import Device, Segment, segments
 from arrayloom.host.analysis.synthesis.tools import NEXTPNR, YOSYS
 from arrayloom.host.analysis.synthesis.yosys import MemoryUse
 from arrayloom.isa.config import Config
-from arrayloom.sim.rtl.progress import Report
+from arrayloom.sim.rtl.process import Report
 from arrayloom.sim.rtl.toolchain import converter_versions
 
 CELLS = {"multipliers": yosys.MULTIPLIER, "block_rams": yosys.BLOCK_RAM, "luts": "TRELLIS_COMB",

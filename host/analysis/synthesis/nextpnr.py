@@ -10,7 +10,7 @@ from typing import Any
 from arrayloom.host.analysis.errors import SynthesisError
 from arrayloom.host.analysis.synthesis.tools import NEXTPNR
 from arrayloom.host.analysis.synthesis.yosys import NETLIST, module_of
-from arrayloom.sim.rtl.progress import Report
+from arrayloom.sim.rtl.process import Report
 
 DEVICES = ("12k", "25k", "45k", "85k")
 PACKAGE = "CABGA381"            # there for every size

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.analysis.synthesis.tools import YOSYS
-from arrayloom.sim.rtl.progress import Report
+from arrayloom.sim.rtl.process import Report
 
 TOP = "top"
 VERILOG, NETLIST = "design.v", "netlist.json"

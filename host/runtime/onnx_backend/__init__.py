@@ -6,7 +6,6 @@
 Devices: ``CPU`` is the emulator, ``RTL`` the simulated hardware.
 """
 
-from arrayloom.host.runtime.onnx_backend.backend import ArrayloomBackend
-from arrayloom.host.runtime.onnx_backend.prepared import Prepared
+from arrayloom.host.runtime.onnx_backend.backend import ArrayloomBackend, Prepared
 
 __all__ = ["ArrayloomBackend", "Prepared"]

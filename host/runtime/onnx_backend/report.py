@@ -1,4 +1,4 @@
-"""The official node tests of the operators that Arrayloom knows: which pass, and why the others cannot.
+"""The official node tests of the operators that Arrayloom knows: which of them pass, and why the others do not.
 
     python -m arrayloom.host.runtime.onnx_backend.report      writes docs/onnx-node-tests.md
 """
@@ -77,7 +77,7 @@ def _tensors(sample: Path, kind: str) -> list[Array]:
 
 
 def _reason(message: str) -> str:
-    """What is the same in the messages of one kind: without names, shapes and remedies."""
+    """The part that all messages of one kind share: without names, shapes and remedies."""
     if "is a float model" in message:
         return FLOAT
     if message.startswith("ONNX Runtime cannot"):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from arrayloom.compiler.cost import predict
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.core.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking

@@ -15,7 +15,7 @@ from arrayloom.compiler.backend.fuse import fuse
 from arrayloom.compiler.backend.lower_graph import to_steps
 from arrayloom.compiler.errors import CompileError, UnsupportedError
 from arrayloom.compiler.frontend import import_model
-from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.verify import Verdict, Verifier
 from arrayloom.isa.config import Config, ConfigError, load_config
 from arrayloom.isa.instructions import Convolve, Elementwise, LoadActivations, Pool, Store

@@ -17,8 +17,8 @@ from arrayloom.hdl.interfaces import MEMORY_LATENCY
 from arrayloom.hdl.post import stages
 from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY
 from arrayloom.host.models import digits
+from arrayloom.host.runtime.backends import RtlDevice
 from arrayloom.host.runtime.report import RunReport
-from arrayloom.host.runtime.rtl_device import RtlDevice
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Units
 from arrayloom.isa.image import build_memory

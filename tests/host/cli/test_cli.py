@@ -15,7 +15,7 @@ from arrayloom.compiler.frontend import NOTICE
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
 from arrayloom.host.runtime import outputs
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 
 IMAGE = digits.IMAGES / "digit_3_0705.png"
 MODEL = str(digits.MODEL)

@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from arrayloom.host.runtime.boundary import InputError, collect
+from arrayloom.host.runtime.boundary import collect
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.host_steps import Quantize, dequantize, quantize, softmax
 from arrayloom.isa.layout import Layout
 from arrayloom.isa.program import Input, Slot

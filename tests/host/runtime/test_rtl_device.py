@@ -1,4 +1,4 @@
-"""Runs on the RTL from outside: what they tell while they go on, when they are stopped, and when they stall."""
+"""Runs on the RTL from outside: what they report while they go on, when they are stopped, and when they stall."""
 
 import io
 import itertools
@@ -20,9 +20,9 @@ from arrayloom import Session
 from arrayloom.host.cli.bar import show
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
-from arrayloom.host.runtime.device import DeviceError
-from arrayloom.host.runtime.progress import Snapshot
-from arrayloom.host.runtime.rtl_device import RtlDevice, RunError
+from arrayloom.host.runtime.backends import RtlDevice
+from arrayloom.host.runtime.errors import DeviceError, RunError
+from arrayloom.host.runtime.report import Snapshot
 from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Instruction, Units

@@ -9,10 +9,9 @@ import pytest
 from arrayloom import Session
 from arrayloom.compiler import compile_model
 from arrayloom.host.models import digits
-from arrayloom.host.runtime.boundary import InputError
-from arrayloom.host.runtime.device import DeviceError, EmulatorDevice, open_device
+from arrayloom.host.runtime.backends import EmulatorDevice, open_device
+from arrayloom.host.runtime.errors import DeviceError, InputError, SessionBusyError
 from arrayloom.host.runtime.reference import Reference
-from arrayloom.host.runtime.session import SessionBusyError
 from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import ProgramError

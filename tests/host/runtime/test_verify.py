@@ -9,8 +9,9 @@ import arrayloom
 from arrayloom.compiler.frontend import NOTICE, import_model
 from arrayloom.host.models import digits
 from arrayloom.host.runtime import verify as module
-from arrayloom.host.runtime.boundary import InputError
-from arrayloom.host.runtime.device import Device, DeviceError, EmulatorDevice
+from arrayloom.host.runtime.backends import EmulatorDevice
+from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.errors import DeviceError, InputError
 from arrayloom.host.runtime.verify import Verdict, verify_files
 from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import Config, load_config

@@ -8,7 +8,7 @@ from pywellen import Waveform
 
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.waves import MARGIN, Point, Window
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights
@@ -119,8 +119,8 @@ def test_waves_of_cycles_and_of_an_instruction(command: list[str], tmp_path: Pat
     whole, part = tmp_path / "cycles.vcd", tmp_path / "instruction.vcd"
     assert main([*command, "--waves", str(whole), "--from", "100", "--to", "2000"]) == 0
     assert main([*command, "--waves", str(part), "--instruction", "3"]) == 0
-    told = capsys.readouterr().err.splitlines()[-1].replace(",", "").split()
-    first, last = int(told[3]), int(told[5])
+    reported = capsys.readouterr().err.splitlines()[-1].replace(",", "").split()
+    first, last = int(reported[3]), int(reported[5])
     assert 100 < first < last < 2000
     everything, instruction = Waveform(str(whole)), Waveform(str(part))
     assert [int(time) for time, _ in everything["TOP.top.clk"].tv] == list(range(200, 4002))

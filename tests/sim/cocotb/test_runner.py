@@ -1,4 +1,4 @@
-"""A bench that fails is told, whatever fails in it."""
+"""A bench that fails is reported, whatever fails in it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.sim.cocotb.build import build
 from arrayloom.sim.cocotb.runner import BenchError, run_bench
 from arrayloom.sim.rtl.design import accelerator
-from arrayloom.sim.rtl.toolchain import ToolError
+from arrayloom.sim.rtl.errors import ToolError
 
 BENCH = """
 import cocotb
@@ -24,10 +24,10 @@ async def fails(dut):
     assert read_settings()["value"] == 4, "the value is not four"
 
 @cocotb.test()
-async def fails_beside(dut):
-    async def beside():
-        assert False, "what runs beside fails"
-    cocotb.start_soon(beside())
+async def fails_in_the_background(dut):
+    async def background():
+        assert False, "what runs in the background fails"
+    cocotb.start_soon(background())
     await Timer(100, "ns")
 """
 
@@ -43,14 +43,25 @@ def test_a_bench_gets_its_settings(bus_side_simulator: Path, module: Path, tmp_p
     run_bench(bus_side_simulator, module, "passes", tmp_path, {"value": 3})
 
 
+def test_a_bench_does_not_import_from_its_working_folder(bus_side_simulator: Path, module: Path, tmp_path: Path,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for name in ("json", "numpy"):
+        (folder / f"{name}.py").write_text("raise SystemExit('a module of the working folder was imported')")
+    monkeypatch.syspath_prepend("")
+    run_bench(bus_side_simulator, module, "passes", folder, {"value": 3})
+
+
 @pytest.mark.parametrize(("test", "message"), [
-    ("fails", "the value is not four"), ("fails_beside", "what runs beside fails"), ("misspelt", "misspelt")])
-def test_a_failure_is_told(bus_side_simulator: Path, module: Path, tmp_path: Path, test: str, message: str) -> None:
+    ("fails", "the value is not four"), ("fails_in_the_background", "what runs in the background fails"),
+    ("misspelt", "misspelt")])
+def test_a_failure_is_reported(bus_side_simulator: Path, module: Path, tmp_path: Path, test: str, message: str) -> None:
     with pytest.raises(BenchError, match=message):
         run_bench(bus_side_simulator, module, test, tmp_path, {"value": 3})
 
 
-def test_a_module_that_does_not_import_is_told(bus_side_simulator: Path, module: Path, tmp_path: Path) -> None:
+def test_a_module_that_does_not_import_is_reported(bus_side_simulator: Path, module: Path, tmp_path: Path) -> None:
     module.write_text("import nothing_of_that_name")
     with pytest.raises(BenchError, match="nothing_of_that_name"):
         run_bench(bus_side_simulator, module, "passes", tmp_path)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from arrayloom.sim.rtl.build import Build, build
+from arrayloom.sim.rtl.design import FAST, Variant
 from arrayloom.sim.rtl.simulator import RtlSimulator, Stop, Timing
-from arrayloom.sim.rtl.variants import FAST, Variant
 
 COPIER = Path(__file__).with_name("copier.py")
 BASE = 1 << 33

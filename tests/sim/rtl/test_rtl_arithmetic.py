@@ -1,10 +1,10 @@
-"""The fast Verilog computes what the hardware says: signed arithmetic in many widths, and the netlist behind it."""
+"""The fast Verilog computes what the hardware says in signed arithmetic of many widths; netlists are read and changed."""
 
 import numpy as np
 import pytest
 
+from arrayloom.sim.rtl.design import CHECKED, FAST
 from arrayloom.sim.rtl.netlist import Netlist
-from arrayloom.sim.rtl.variants import CHECKED, FAST
 from arrayloom.sim.rtl.widen import widen
 
 TARGET = 1 << 17

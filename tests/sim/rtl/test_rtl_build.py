@@ -15,9 +15,9 @@ from interrupts import hear_interrupts
 from arrayloom.sim.rtl import toolchain
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.cache import default_cache
-from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.errors import BuildError, ToolError
 from arrayloom.sim.rtl.library import load
-from arrayloom.sim.rtl.toolchain import ToolError, find_toolchain
+from arrayloom.sim.rtl.toolchain import find_toolchain
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[2]

@@ -7,9 +7,9 @@ import pytest
 from pywellen import Waveform
 
 from arrayloom.sim.rtl import toolchain
-from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.toolchain import ToolError, require_fst
-from arrayloom.sim.rtl.variants import WAVES, Waves
+from arrayloom.sim.rtl.design import WAVES, WaveFormat
+from arrayloom.sim.rtl.errors import SimulationError, ToolError
+from arrayloom.sim.rtl.toolchain import require_fst
 
 FIRST, LAST = 70, 99
 
@@ -20,7 +20,7 @@ def record(bench, path: Path, first: int, last: int) -> None:
     bench.simulator.close_waves()
 
 
-@pytest.mark.parametrize("waves", Waves)
+@pytest.mark.parametrize("waves", WaveFormat)
 def test_a_window_of_waveforms(build_copier, open_bench, tmp_path, waves):
     path = tmp_path / f"window.{waves}"
     with open_bench(build_copier(16, WAVES[waves])) as bench:
@@ -49,7 +49,7 @@ def test_what_cannot_be_recorded_is_refused(build_copier, open_bench, tmp_path):
     refused = pytest.raises(SimulationError, match="this is a fast build; build one of the wave variants")
     with open_bench(build_copier()) as bench, refused:
         bench.simulator.open_waves(tmp_path / "window.vcd", 0, 1)
-    with open_bench(build_copier(16, WAVES[Waves.VCD])) as bench:
+    with open_bench(build_copier(16, WAVES[WaveFormat.VCD])) as bench:
         with pytest.raises(SimulationError, match="cycles 5 to 4: the first must not come after the last"):
             bench.simulator.open_waves(tmp_path / "window.vcd", 5, 4)
         with pytest.raises(SimulationError, match=r"absent/window.vcd cannot be written"):

@@ -16,7 +16,7 @@ from arrayloom.host.analysis.profile.profile_text import describe, losses, print
 from arrayloom.host.analysis.profile.run_profile import Profile
 from arrayloom.host.analysis.profile.trace_events import write_trace
 from arrayloom.host.models import digits
-from arrayloom.host.runtime.boundary import InputError
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.registers import Cause
 
 VOID = {"meta", "br"}

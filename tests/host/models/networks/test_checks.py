@@ -10,7 +10,7 @@ from arrayloom.host.models.networks.architectures import l2_normalize, ones
 from arrayloom.host.models.networks.blueprint import Builder
 from arrayloom.host.models.networks.checks import normalization_error
 from arrayloom.host.models.quantize import Calibration, quantize
-from arrayloom.host.runtime.device import open_device
+from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import load_config
 

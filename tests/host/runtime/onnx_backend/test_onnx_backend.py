@@ -8,7 +8,7 @@ from networks import Network
 
 from arrayloom.compiler.errors import CompileError, UnsupportedError
 from arrayloom.host.runtime.onnx_backend import ArrayloomBackend, report
-from arrayloom.host.runtime.onnx_backend.freeze import parameters
+from arrayloom.host.runtime.onnx_backend.backend import parameters
 
 PASSING = {
     "clip_default_int8_inbounds", "clip_default_int8_inbounds_expanded", "clip_default_int8_max", "clip_default_int8_min",

@@ -152,7 +152,7 @@ def packed(words: list[int], size: int) -> bytes:
 
 @cocotb.test()
 async def transfers(dut: Any) -> None:
-    """Random transfers of all kinds beside a random program, in several phases."""
+    """Random transfers of all kinds next to a random program, in several phases."""
     settings = read_settings()
     config, traffic = PRESETS["tiny"], Traffic(**settings["traffic"])
     rng = random.Random(settings["traffic"]["seed"])
@@ -198,7 +198,7 @@ async def transfers(dut: Any) -> None:
 
 @cocotb.test()
 async def refusals(dut: Any) -> None:
-    """The unit at fault is told of each error of the bus, and the others go on."""
+    """Each error of the bus reaches the unit at fault, and the others go on."""
     settings = read_settings()
     traffic = Traffic(**settings["traffic"])
     rng = random.Random(settings["traffic"]["seed"])
@@ -223,9 +223,9 @@ async def refusals(dut: Any) -> None:
         await load.execute([LoadActivations(address=base, destination=0, **region)])
         await ClockCycles(dut.clk, 4)
         assert (errors["load"], errors["store"]) == expected, hex(base)
-    beside = memory.copy()
+    before = memory.copy()
     await store.execute([Store(address=0x3C0, source=0, **region)])
     await ClockCycles(dut.clk, 4)
     assert errors == {"load": 2, "store": 1}
-    assert (memory[0x400:0x404] == beside[0x400:0x404]).all()
-    assert (memory[0x3C0:0x400] == beside[0x400:0x440]).sum() >= 60
+    assert (memory[0x400:0x404] == before[0x400:0x404]).all()
+    assert (memory[0x3C0:0x400] == before[0x400:0x440]).sum() >= 60

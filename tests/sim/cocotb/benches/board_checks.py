@@ -141,7 +141,7 @@ async def busy(board: Accelerator) -> None:
 
 
 async def stopped(board: Accelerator) -> None:
-    """RESET leaves nothing behind, at whatever point of a run it comes."""
+    """After RESET nothing is left of a run, at whatever point of it the reset comes."""
     program, cycles = await measured(board)
     for point in random.Random(31).sample(range(cycles), POINTS):
         await start(board, program)

@@ -143,7 +143,7 @@ def _waiting() -> Iterator[tuple[str, Fault]]:
 
 
 def _left() -> Iterator[tuple[str, Fault]]:
-    """What a program may not leave behind."""
+    """What must not be left when a program ends."""
     limit = (1 << TOKEN_BITS) - 1
     give = load_words(DATA, 0, 1, signal=Units.STORE)
     tokens = (Unit.STORE, Unit.LOAD)

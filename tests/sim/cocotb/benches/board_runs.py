@@ -26,7 +26,7 @@ Inputs = Mapping[str, NDArray[Any]]
 
 
 class Accelerator(Protocol):
-    """The board, or the in-process simulator behind the same methods."""
+    """The board, or the in-process simulator with the same methods."""
 
     config: Config
     memory: NDArray[np.uint8]

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arrayloom.host.runtime.boundary import InputError
-from arrayloom.host.vision.classify import Located
-from arrayloom.host.vision.draw import COLOURS, draw_boxes
+from arrayloom.host.vision.classify import COLOURS, Located, draw_boxes
+from arrayloom.host.vision.errors import ImageError
 
 BOXES = [Located(15, "person", 0.9, (0.25, 0.25, 0.75, 0.5)), Located(12, "dog", 0.6, (0.5, 0.6, 1.0, 1.0))]
 
@@ -35,5 +34,5 @@ def test_boxes_are_where_they_belong(tmp_path: Path) -> None:
 
 def test_folders_that_are_not_there(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "image.png")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(ImageError, match="cannot be written"):
         draw_boxes(tmp_path / "image.png", [], tmp_path / "absent" / "drawn.png")

@@ -1,0 +1,139 @@
+"""The two devices, the emulator and the RTL, and the choice between them."""
+
+import time
+from collections.abc import Callable
+
+from arrayloom.host.runtime.device import Device, Writes
+from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.errors import DeviceError, RunError
+from arrayloom.host.runtime.report import Progress, ProgressModel, RunReport, Snapshot, layers_of
+from arrayloom.host.runtime.stall import describe
+from arrayloom.host.runtime.waves import Waves
+from arrayloom.isa.config import Config
+from arrayloom.isa.image import Memory
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import Register
+from arrayloom.sim.compare import written_words
+from arrayloom.sim.emulator import Capture, Emulator
+from arrayloom.sim.rtl.build import build
+from arrayloom.sim.rtl.design import FAST, accelerator
+from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.timeline import Timeline, make_timeline
+
+
+def open_device(backend: str, config: Config) -> Device:
+    """The device of that name: ``emulator`` or ``rtl``; raises ``DeviceError`` for any other."""
+    if backend == "emulator":
+        return EmulatorDevice(config)
+    if backend == "rtl":
+        return RtlDevice(config)
+    raise DeviceError(f"backend {backend!r}: unknown; there are emulator and rtl")
+
+
+class EmulatorDevice:
+    """The emulator of ``config``. With ``record`` it keeps what POST instructions compute, for ``trace`` and ``capture``."""
+
+    name = "emulator"
+
+    def __init__(self, config: Config, record: bool = False) -> None:
+        self.config = config
+        self._record = record
+        self._capture: Capture | None = None
+
+    def execute(self, program: Program, memory: Memory, progress: Progress | None = None) -> RunReport:
+        """Runs instruction by instruction; raises ``EmulatorError`` for a program that breaks the ISA."""
+        self._capture = None
+        emulator = Emulator(program, self.config)
+        begin = time.perf_counter()
+        emulator.execute(memory, self._record, progress and _instruction_observer(program, progress))
+        self._capture = emulator.capture if self._record else None
+        return RunReport(self.name, program.macs, self.config.multipliers, time.perf_counter() - begin)
+
+    def trace(self) -> Writes:
+        return Writes(*written_words(self.capture(), self.config.size))
+
+    def capture(self) -> Capture:
+        if not self._record:
+            raise DeviceError("this emulator records nothing; make it with record=True")
+        if self._capture is None:
+            raise DeviceError("nothing has run yet")
+        return self._capture
+
+    def close(self) -> None:
+        self._capture = None
+
+
+def _instruction_observer(program: Program, progress: Progress) -> Callable[[int], None]:
+    layers, count = layers_of(program), len(program)
+    return lambda index: progress(Snapshot(index + 1, count, layers[index], (index + 1) / count))
+
+
+class RtlDevice:
+    """The Verilated accelerator of ``config``; its simulator is built unless the cache has it.
+
+    ``waves`` are recorded of the first run, which is simulated a second time for them.
+
+    Attributes:
+        timeline: what every unit did in the last run; None before it, and in a device made without ``timeline``
+            or ``waves``.
+    """
+
+    name = "rtl"
+
+    def __init__(self, config: Config, timing: Timing | None = None, waves: Waves | None = None,
+                 timeline: bool = False) -> None:
+        self.config = config
+        self.timeline: Timeline | None = None
+        self._timing, self._waves = timing or Timing(), waves
+        self._records_events = timeline or waves is not None
+        self._build = build(accelerator(config), FAST)
+        self._driver: Driver | None = None
+        self._trace: Writes | None = None
+
+    def execute(self, program: Program, memory: Memory, progress: Progress | None = None) -> RunReport:
+        """Runs from the doorbell to the interrupt; raises ``RunError`` when the accelerator reports an error."""
+        program.require(self.config)
+        waves, self._waves = self._waves, None
+        before = memory.copy() if waves else memory
+        try:
+            return self._run(program, memory, progress)
+        finally:
+            if waves and self.timeline:
+                waves.record(program, before, self._timing, self.timeline)
+
+    def _run(self, program: Program, memory: Memory, progress: Progress | None) -> RunReport:
+        self.close()
+        self._driver = driver = Driver(self._build, program, memory, self._timing)
+        driver.simulator.record()
+        driver.simulator.record_events(self._records_events)
+        begin = time.perf_counter()
+        status = driver.run(progress and _register_observer(driver, progress))
+        seconds = time.perf_counter() - begin
+        if self._records_events:
+            self.timeline = make_timeline(program, driver.simulator.take_events())
+        if not status.done:
+            raise RunError(describe(driver, status))
+        read_64 = driver.read_64
+        return RunReport(self.name, program.macs, self.config.multipliers, seconds, read_64(Register.CYCLES),
+                         driver.counters(), read_64(Register.BEATS_READ), read_64(Register.BEATS_WRITTEN))
+
+    def trace(self) -> Writes:
+        if self._driver is None:
+            raise DeviceError("nothing has run yet")
+        if self._trace is None:
+            self._trace = Writes(*self._driver.simulator.take_trace())
+        return self._trace
+
+    def capture(self) -> None:
+        """None: the trace port shows only what is written."""
+
+    def close(self) -> None:
+        self._trace = None
+        if self._driver is not None:
+            self._driver.close()
+            self._driver = None
+
+
+def _register_observer(driver: Driver, progress: Progress) -> Callable[[], None]:
+    model = ProgressModel(driver.program)
+    return lambda: progress(model.snapshot(driver.retired(), driver.read_64(Register.CYCLES)))
