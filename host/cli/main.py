@@ -6,36 +6,32 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from arrayloom.host.cli import compile as compile_command
 from arrayloom.host.cli import (
-    convert,
     demo,
-    disasm,
     explore,
-    fetch,
+    hardware,
     image,
-    info,
     model,
     network,
-    operation,
     profile,
+    programs,
     quantize,
     run,
     score,
     serve,
     service,
-    synth,
     train_head,
     verify,
-    verilog,
     workspace,
 )
 from arrayloom.isa.errors import ArrayloomError
 
 SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
-COMMANDS = (demo, quantize, compile_command, run, score, serve, verify, disasm, info, explore, profile, verilog, synth,
-            network, fetch, train_head,
-            workspace, model, convert, image, service, operation)
+COMMANDS = (
+    demo.add_parser, quantize.add_parser, programs.add_compile, run.add_parser, score.add_parser, serve.add_parser,
+    verify.add_parser, programs.add_disasm, programs.add_info, explore.add_parser, profile.add_parser, hardware.add_verilog,
+    hardware.add_synth, network.add_network, network.add_fetch, train_head.add_parser, workspace.add_workspace,
+    model.add_model, model.add_convert, image.add_parser, service.add_parser, workspace.add_operation)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -44,8 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Convolutional networks on a simulated FPGA accelerator, bit for bit equal to ONNX Runtime.",
         epilog="Start with: arrayloom demo")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        module.add_parser(commands)
+    for add_command in COMMANDS:
+        add_command(commands)
     return parser
 
 

@@ -1,14 +1,17 @@
-"""``arrayloom model``: the models of a workspace."""
+"""``arrayloom model`` and ``convert``: the models of a workspace, and programs made from them."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.cli.registry import ArtifactCommands, Facts, add_labels, labels
+from arrayloom.host.cli.common import add_config
+from arrayloom.host.cli.registry import ArtifactCommands, Facts, add_labels, add_verb, find, finish, labels
+from arrayloom.host.models.quantize.scales import METHODS
 from arrayloom.host.workspace import Model, Workspace
+from arrayloom.host.workspace.converter import AccelOnnxConverter
 
 
-def add_parser(commands: Any) -> None:
+def add_model(commands: Any) -> None:
     group = ArtifactCommands(commands, Model, "register, list, show, download or delete the models of a workspace")
     register = group.add("register", _register, "copy a model into the workspace under the next version",
                          "resnet50.onnx --name resnet50 --tag stage=test")
@@ -28,3 +31,36 @@ def add_parser(commands: Any) -> None:
 
 def _register(workspace: Workspace, options: argparse.Namespace) -> Facts:
     return Model.register(workspace, options.file, options.name, **labels(options)).serialize()
+
+
+def add_convert(commands: Any) -> None:
+    parser = add_verb(commands, "convert", _convert, "compile a registered model; a float one is quantized first",
+                      "arrayloom convert resnet50 --preprocess imagenet --labels imagenet.txt --calibration photographs/")
+    parser.add_argument("reference", metavar="MODEL[:VERSION]")
+    parser.add_argument("--name", metavar="NAME", help="of the program (default: the model's with .loom)")
+    parser.add_argument("--preprocess", metavar="NAME", help="recipe that makes the network's input from an image")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    parser.add_argument("--calibration", type=Path, metavar="FOLDER|FILE.npz", help="images that a float network is run on")
+    parser.add_argument("--method", choices=METHODS, default="minmax", help="of quantization (default minmax)")
+    parser.add_argument("--inputs", default="", metavar="NAME,..", help="tensors of a TensorFlow SavedModel")
+    parser.add_argument("--outputs", default="", metavar="NAME,..")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the conversion after that time")
+    parser.add_argument("--no-wait", action="store_true", help="return at once; see it with: arrayloom operation show ID")
+    add_labels(parser)
+    add_config(parser)
+
+
+def _convert(workspace: Workspace, options: argparse.Namespace) -> Facts:
+    started = AccelOnnxConverter.convert(
+        workspace, find(Model, workspace, options.reference), model_name=options.name, config=options.config,
+        preprocess=options.preprocess, labels=options.labels, calibration=options.calibration, method=options.method,
+        inputs=_names(options.inputs), outputs=_names(options.outputs), **labels(options))
+    if options.no_wait:
+        return started.serialize()
+    finish(started, options.timeout, not options.json)
+    result: Model = started.result
+    return result.serialize()
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",") if text else []

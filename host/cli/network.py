@@ -1,19 +1,20 @@
-"""``arrayloom network``: one of the five networks as an ONNX file."""
+"""``arrayloom network`` and ``fetch``: one of the five networks as an ONNX file, and its trained weights."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.cli.bar import step_progress
+from arrayloom.host.cli.bar import progress_bar, step_progress
 from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable
 from arrayloom.host.models.networks import SPECS, Built, build_float, build_quantized, find_spec
+from arrayloom.host.models.networks.model_zoo import default_folder, fetch
 from arrayloom.host.models.quantize import METHODS, Calibration
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.outputs import save_model
 
 
-def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "network", _run, "write one of the five networks as ONNX, quantized or float",
+def add_network(commands: Any) -> None:
+    parser = add_command(commands, "network", _network, "write one of the five networks as ONNX, quantized or float",
                          "arrayloom network resnet50 --weights resnet50.pth --calibrate photographs -o resnet50_int8.onnx")
     parser.add_argument("name", metavar="NAME", help=", ".join(SPECS))
     source = parser.add_mutually_exclusive_group(required=True)
@@ -32,7 +33,7 @@ def add_parser(commands: Any) -> None:
     add_json(parser)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _network(options: argparse.Namespace) -> int:
     require_writable(options.output)
     if options.random is not None and options.random < 0:
         raise InputError(f"--random {options.random}: a seed is a whole number from 0")
@@ -79,3 +80,24 @@ def _print(options: argparse.Namespace, network: Built) -> None:
     if provenance.notice:
         print(f"notice       {provenance.notice}")
     print(f"wrote        {options.output}")
+
+
+def add_fetch(commands: Any) -> None:
+    parser = add_command(commands, "fetch", _fetch, "download a trained network from the public ONNX model zoo",
+                         "arrayloom fetch resnet50")
+    parser.add_argument("name", metavar="NAME", help=", ".join(spec.name for spec in SPECS.values() if spec.zoo))
+    parser.add_argument("--folder", type=Path, metavar="DIR", help=f"where it goes (default {default_folder()})")
+    parser.add_argument("--url", metavar="URL", help="another address, such as a mirror's")
+    add_json(parser)
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    spec = find_spec(options.name)
+    with progress_bar(f"fetching {spec.name}", options.json, unit="bytes") as progress:
+        path = fetch(spec, options.folder, options.url, progress)
+    if options.json:
+        print_json({"network": spec.name, "file": str(path), "recipe": spec.recipe})
+    else:
+        print(f"{path}\nbuild it with: arrayloom network {spec.name} --weights {path} --calibrate DIR "
+              f"-o {spec.name}_int8.onnx")
+    return 0

@@ -1,4 +1,4 @@
-"""``arrayloom synth``: what the accelerator takes of an FPGA, and how fast it runs there."""
+"""``arrayloom verilog`` and ``synth``: the accelerator as Verilog, and placed on an FPGA."""
 
 import argparse
 import math
@@ -15,12 +15,27 @@ from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.config import load_config
 from arrayloom.sim.rtl.process import Stopwatch
 
-CONFIG, TARGET, SEED = "edge", 125.0, 1
+CONFIG, TARGET, SEED = "edge", 125.0, 1     # of a synthesis, where nothing else is given
 SUCCESS, FAULTY = 0, 1
 
 
-def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "synth", _run, "place and route the accelerator for an ECP5: resources, clock, "
+def add_verilog(commands: Any) -> None:
+    parser = add_command(commands, "verilog", _verilog, "write the accelerator as Verilog with a JSON list of its ports",
+                         "arrayloom verilog --config 32x32 -o rtl/")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    add_config(parser)
+
+
+def _verilog(options: argparse.Namespace) -> int:
+    from arrayloom.host.runtime.export import export_verilog
+
+    for path in export_verilog(load_config(options.config), options.output):
+        print(path)
+    return 0
+
+
+def add_synth(commands: Any) -> None:
+    parser = add_command(commands, "synth", _synth, "place and route the accelerator for an ECP5: resources, clock, "
                          "critical path", "arrayloom synth --config edge --json")
     add_config(parser, CONFIG)
     parser.add_argument("--device", default=Device.size, metavar="SIZE",
@@ -35,7 +50,7 @@ def add_parser(commands: Any) -> None:
     add_json(parser)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _synth(options: argparse.Namespace) -> int:
     if not (math.isfinite(options.target) and options.target > 0):
         raise InputError(f"--target {options.target:g}: must be a positive number of MHz")
     config, device = load_config(options.config), Device(options.device, options.speed)

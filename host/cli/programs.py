@@ -1,0 +1,86 @@
+"""``arrayloom compile``, ``disasm`` and ``info``: program files, made and shown."""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from arrayloom.compiler import compile_model
+from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
+from arrayloom.isa.config import load_config
+from arrayloom.isa.program import Input, Output, Program
+
+
+def add_compile(commands: Any) -> None:
+    parser = add_command(commands, "compile", _compile, "compile an int8 ONNX model to a program",
+                         "arrayloom compile resnet18_int8.onnx -o resnet18.loom --config 32x32")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="PROGRAM.loom")
+    add_config(parser)
+
+
+def _compile(options: argparse.Namespace) -> int:
+    require_writable(options.output)
+    program = compile_model(options.model, config=load_config(options.config))
+    program.save(options.output)
+    print(f"{options.output}: {len(program)} instructions, {len(program.constants):,} bytes of constants, "
+          f"{program.macs:,} multiply-accumulates, for {program.config}")
+    for note in program.notes:
+        print(f"note: {note}")
+    return 0
+
+
+def add_disasm(commands: Any) -> None:
+    parser = add_command(commands, "disasm", _disasm, "print a program's instructions as text",
+                         "arrayloom disasm digits.loom")
+    parser.add_argument("program", type=Path, metavar="PROGRAM.loom")
+
+
+def _disasm(options: argparse.Namespace) -> int:
+    program = Program.load(options.program)
+    starts: dict[int, list[str]] = {}
+    for layer in program.layers:
+        starts.setdefault(layer.first, []).append(f"{layer.operator} {layer.name}")
+    for index, instruction in enumerate(program):
+        for title in starts.get(index, []):
+            print(f"; {title}")
+        print(f"{index:6} {instruction}")
+    return 0
+
+
+def add_info(commands: Any) -> None:
+    parser = add_command(commands, "info", _info, "say what a program file holds", "arrayloom info digits.loom")
+    parser.add_argument("program", type=Path, metavar="PROGRAM.loom")
+    add_json(parser)
+
+
+def _info(options: argparse.Namespace) -> int:
+    program = Program.load(options.program)
+    facts = _facts(program)
+    if options.json:
+        print_json(facts | {"notices": program.notices})
+        return 0
+    for name, value in facts.items():
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        if isinstance(value, list):
+            text = "; ".join(map(str, value)) or "none"
+        print(f"{name.replace('_', ' '):18} {text}")
+    return 0
+
+
+def _facts(program: Program) -> dict[str, Any]:
+    kinds = Counter(instruction.mnemonic() for instruction in program)
+    return {
+        "model": program.model, "config": program.config, "config_digest": program.config_digest,
+        "instructions": len(program), "instruction_kinds": dict(kinds.most_common()), "layers": len(program.layers),
+        "macs": program.macs, "constant_bytes": len(program.constants), "memory_bytes": program.memory_bytes,
+        "inputs": [_port(port) for port in program.inputs], "outputs": [_port(port) for port in program.outputs],
+        "features": _port(program.features) if program.features else None, "notes": program.notes,
+    }
+
+
+def _port(port: Input | Output) -> str:
+    steps = "" if isinstance(port, Input) else "".join(f" -> {step.tag}" for step in port.tail)
+    step = port.quantize if isinstance(port, Input) else None
+    quantized = f" quantized by {step.scale:.6g}, {step.zero_point}" if step else ""
+    return f"{port.name} [N, {', '.join(map(str, port.shape))}] {port.slot.dtype}{quantized}{steps}"
