@@ -1,6 +1,8 @@
 """The memory bus: fetch and load share the read channels, store has the write channels."""
 
-from amaranth.hdl import Module, Signal
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
@@ -81,7 +83,7 @@ class Bus(Component):
             "status": Out(bus_status_signature()),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         axi = self.axi
         for channel in ("ar", "aw"):
@@ -93,7 +95,7 @@ class Bus(Component):
         self._watch(m)
         return m
 
-    def _read_addresses(self, m):
+    def _read_addresses(self, m: Module) -> None:
         axi, free = self.axi, Signal()
         m.d.comb += [
             free.eq(~axi.arvalid & ~self.status.halt),
@@ -109,7 +111,7 @@ class Bus(Component):
                     axi.araddr.eq(reader.request.payload.address), axi.arlen.eq(reader.request.payload.beats),
                 ]
 
-    def _read_data(self, m):
+    def _read_data(self, m: Module) -> None:
         axi = self.axi
         moves = axi.rvalid & axi.rready
         m.d.comb += [
@@ -125,7 +127,7 @@ class Bus(Component):
                 reader.beat.payload.last.eq(axi.rlast),
             ]
 
-    def _write(self, m):
+    def _write(self, m: Module) -> None:
         axi, store = self.axi, self.store
         m.d.comb += [
             store.request.ready.eq(~axi.awvalid & ~self.status.halt),
@@ -145,7 +147,7 @@ class Bus(Component):
             m.d.sync += [axi.awvalid.eq(1), axi.awaddr.eq(store.request.payload.address),
                          axi.awlen.eq(store.request.payload.beats)]
 
-    def _watch(self, m):
+    def _watch(self, m: Module) -> None:
         axi = self.axi
         fetch, load, store = (port.request.valid & port.request.ready for port in (self.fetch, self.load, self.store))
         status = self.status
@@ -156,7 +158,7 @@ class Bus(Component):
         # The register misses a burst that was begun in the cycle before; its address is still there.
         m.d.comb += status.quiet.eq(none & ~axi.arvalid & ~axi.awvalid)
 
-    def _outstanding(self, m, count, begun, ended):
+    def _outstanding(self, m: Module, count: Signal, begun: Value, ended: Value) -> None:
         with m.If(begun & ~ended):
             m.d.sync += count.eq(count + 1)
         with m.Elif(ended & ~begun):

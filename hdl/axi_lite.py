@@ -1,5 +1,7 @@
 """An AXI4-Lite slave as a plain port for registers."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, In, Out, Signature
 
@@ -35,13 +37,13 @@ class AxiLiteSlave(Component):
     def __init__(self) -> None:
         super().__init__({"axi": Out(axi_lite_signature()), "port": Out(register_port_signature())})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         self._write(m)
         self._read(m)
         return m
 
-    def _write(self, m):
+    def _write(self, m: Module) -> None:
         axi, port = self.axi, self.port
         addressed, loaded = Signal(), Signal()
         m.d.comb += [axi.awready.eq(~addressed), axi.wready.eq(~loaded),
@@ -59,7 +61,7 @@ class AxiLiteSlave(Component):
         with m.Elif(axi.bready):
             m.d.sync += axi.bvalid.eq(0)
 
-    def _read(self, m):
+    def _read(self, m: Module) -> None:
         axi, port = self.axi, self.port
         answers = Signal()
         m.d.comb += axi.arready.eq(~port.read & ~answers & ~axi.rvalid)

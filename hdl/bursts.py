@@ -1,7 +1,10 @@
 """Cuts two-dimensional transfers into bursts."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, enum, stream
+from enum import IntEnum
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
 
@@ -14,7 +17,7 @@ MEMORY_PITCH = 28   # bits in the words between runs in memory
 CHIP_END = WORDS + 1
 
 
-class Place(enum.Enum, shape=2):
+class Place(IntEnum):
     """The on-chip end of a transfer; only ACTIVATIONS has addresses."""
 
     ACTIVATIONS = 0
@@ -64,7 +67,7 @@ class Bursts(Component):
             "illegal": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         self.shift = exact_log2(self.config.size)
         word_address = ADDRESS_BITS - self.shift
@@ -86,7 +89,7 @@ class Bursts(Component):
         self._control(m)
         return m
 
-    def _control(self, m):
+    def _control(self, m: Module) -> None:
         with m.FSM():
             with m.State("IDLE"), m.If(self.region.valid):
                 m.d.sync += [self.current.eq(self.region.payload), self.idle.eq(0)]
@@ -102,7 +105,7 @@ class Bursts(Component):
             with m.State("ILLEGAL"):
                 m.d.comb += self.illegal.eq(1)
 
-    def _begin(self, m):
+    def _begin(self, m: Module) -> None:
         current = self.current
         absolute = Signal(ADDRESS_BITS)
         m.d.comb += absolute.eq(current.address + self.base)
@@ -117,7 +120,7 @@ class Bursts(Component):
         with m.Else():
             m.next = "SIZE"
 
-    def _size(self, m):
+    def _size(self, m: Module) -> None:
         """Registers the length of the next burst: what is left of the run, the page and the longest burst.
 
         In every cycle: while the burst is offered its length stays what it is.
@@ -133,7 +136,7 @@ class Bursts(Component):
         m.d.sync += [self.words.eq(Mux(ends_run, left, Mux(page_ends, room, longest))), self.ends_run.eq(ends_run),
                      self.final.eq(ends_run & (self.rows == 1))]
 
-    def _check(self, m):
+    def _check(self, m: Module) -> None:
         top = exact_log2(self.config.activation_words)
         outside = self.chip_end[top + 1:].any() | (self.chip_end[top] & self.chip_end[:top].any())
         with m.If(outside & (self.current.place == Place.ACTIVATIONS)):
@@ -141,8 +144,8 @@ class Bursts(Component):
         with m.Else():
             m.next = "OFFER"
 
-    def _advance(self, m):
-        def step(position, pitch):
+    def _advance(self, m: Module) -> None:
+        def step(position: tuple[Signal, Signal], pitch: Value) -> Value:
             return Mux(self.ends_run, position[0], position[1]) + Mux(self.ends_run, pitch, self.words)
 
         address, chip = Signal.like(self.address), Signal.like(self.chip)

@@ -1,6 +1,8 @@
 """The control and status registers."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import ceil_log2, exact_log2
@@ -14,14 +16,23 @@ from arrayloom.hdl.issue import status_signature
 from arrayloom.hdl.run import Run
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
-from arrayloom.isa.registers import CAUSE_BITS, IDENTITY_VALUE, VERSION_VALUE, Block, Cause, Register, counter_address
+from arrayloom.isa.registers import (
+    CAUSE_BITS,
+    IDENTITY_VALUE,
+    VERSION_VALUE,
+    Block,
+    Cause,
+    Register,
+    Status,
+    counter_address,
+)
 from arrayloom.isa.registers import Control as ControlBit
 
 REGISTER_BITS = 32
 WORD_BYTES = 4
 
 
-def _counter_bit(block, cause):
+def _counter_bit(block: int, cause: int) -> int:
     return exact_log2((counter_address(Block(block), Cause(cause)) - Register.COUNTERS) // WORD_BYTES)
 
 
@@ -77,7 +88,7 @@ class Control(Component):
             "levels": In(levels_signature(config)), "events": Out(events_signature()),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.run = self.run = Run()
         m.submodules.slave = slave = AxiLiteSlave()
@@ -99,7 +110,7 @@ class Control(Component):
         self._read(m, self._plain(m), self._counters(m))
         return m
 
-    def _wire_run(self, m):
+    def _wire_run(self, m: Module) -> None:
         run = self.run
         connect(m, run.fetch, flipped(self.fetch))
         connect(m, run.bus, flipped(self.bus))
@@ -110,7 +121,7 @@ class Control(Component):
             self.clear.eq(run.clear), self.resets.eq(run.resets), self.halt.eq(run.halt),
         ]
 
-    def _interrupt(self, m):
+    def _interrupt(self, m: Module) -> None:
         port = self.port
         m.d.comb += self.irq.eq(self.pending & self.stored[Register.INTERRUPT_ENABLE])
         with m.If(self.run.ended):
@@ -118,7 +129,7 @@ class Control(Component):
         with m.Elif(self._written(Register.INTERRUPT) & port.write_strobe[0] & port.write_data[0] | self.begins):
             m.d.sync += self.pending.eq(0)
 
-    def _tell(self, m):
+    def _tell(self, m: Module) -> None:
         events = self.events
         self.causes = [*(unit.cause for unit in self.units), self.fetch.cause]
         # A cause speaks of the cycle before, and these pulses of their own.
@@ -126,10 +137,10 @@ class Control(Component):
         m.d.comb += events.running.eq(self.run.running)
         m.d.comb += [told.eq(cause) for told, cause in zip(events.causes, self.causes, strict=True)]
 
-    def _written(self, register):
+    def _written(self, register: Register) -> Value:
         return self.port.write & (self.port.write_word == register >> 2)
 
-    def _write(self, m):
+    def _write(self, m: Module) -> None:
         port, run = self.port, self.run
         orders = Mux(port.write_strobe[0], port.write_data[:8], 0)
         control = self._written(Register.CONTROL)
@@ -149,21 +160,21 @@ class Control(Component):
                     with m.If(port.write & ~refused):
                         self._store(m, signal)
 
-    def _store(self, m, signal):
+    def _store(self, m: Module, signal: Signal) -> None:
         for byte in range(0, len(signal), 8):
             part = signal[byte:byte + 8]
             with m.If(self.port.write_strobe[byte // 8]):
                 m.d.sync += part.eq(self.port.write_data[byte:byte + len(part)])
 
-    def _plain(self, m):
+    def _plain(self, m: Module) -> dict[int, Value]:
         """Every register but the counters of causes, as byte address to value of up to 64 bits."""
         run, fetch, bus, levels = self.run, self.fetch, self.bus, self.levels
-        values = {
+        values: dict[int, Value] = {
             Register.IDENTITY: Const(IDENTITY_VALUE, 32),
             Register.VERSION: Const(VERSION_VALUE, 32),
             Register.CONFIG: Const(int(self.config.digest[:8], 16), 32),
             Register.CONTROL: Const(0, 32),
-            Register.STATUS: Cat(run.busy, run.done, run.failed, Const(0, 5), run.error),
+            Register.STATUS: Cat(run.busy, run.done, run.failed, Const(0, Status.ERROR - 3), run.error),
             Register.INTERRUPT: self.pending,
             Register.CYCLES: self._count(m, "cycles", COUNTER_BITS, run.running),
             Register.ERROR_UNIT: run.error_unit,
@@ -186,7 +197,7 @@ class Control(Component):
             }
         return values | self.stored
 
-    def _count(self, m, name, width, enable):
+    def _count(self, m: Module, name: str, width: int, enable: Value) -> Signal:
         count = Signal(width, name=name)
         with m.If(self.run.clear):
             m.d.sync += count.eq(0)
@@ -194,7 +205,7 @@ class Control(Component):
             m.d.sync += count.eq(count + 1)
         return count
 
-    def _counters(self, m):
+    def _counters(self, m: Module) -> list[tuple[Value, Value]]:
         """For each block half of the counter that is read, and whether it is more than zero."""
         values = []
         for block in Block:
@@ -207,7 +218,7 @@ class Control(Component):
             values.append((half, counters.counted))
         return values
 
-    def _read(self, m, values, counters):
+    def _read(self, m: Module, values: dict[int, Value], counters: list[tuple[Value, Value]]) -> None:
         """In one cycle each block and each group of registers finds its value, in the next one of them is chosen."""
         port, word = self.port, self.port.read_word
         words = {}
@@ -235,18 +246,18 @@ class Control(Component):
                      port.read_error.eq(~known)]
 
 
-def _later(m, value):
+def _later(m: Module, value: Value) -> Signal:
     """``value`` of one cycle ago."""
     held = Signal.like(value)
     m.d.sync += held.eq(value)
     return held
 
 
-def _bytes(*values):
+def _bytes(*values: Value) -> Value:
     """A byte for each value."""
     return Cat(Cat(value, Const(0, 8 - len(value))) for value in values)
 
 
-def _state(waiting, in_flight, cause, missing):
+def _state(waiting: ValueLike, in_flight: ValueLike, cause: ValueLike, missing: ValueLike) -> Value:
     """``arrayloom.isa.registers.StateWord``."""
     return _bytes(*(Value.cast(value) for value in (waiting, in_flight, cause, missing)))

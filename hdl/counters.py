@@ -1,5 +1,7 @@
 """Counters of what a unit does, one for each cause, in one small memory."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
@@ -29,7 +31,7 @@ class CauseCounters(Component):
         super().__init__({"cause": In(CAUSE_BITS), "enable": In(1), "clear": In(1), "select": In(CAUSE_BITS),
                           "value": Out(COUNTER_BITS), "counted": Out(1)})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.memory = memory = Memory(shape=COUNTER_BITS, depth=1 << CAUSE_BITS, init=[])
         counting, reading = memory.read_port(domain="comb"), memory.read_port(domain="comb")

@@ -1,6 +1,8 @@
 """A buffer that cuts the path from a stream's reader back to its writer."""
 
-from amaranth.hdl import Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -15,10 +17,10 @@ class Elastic(Component):
         One cycle later at the earliest.
     """
 
-    def __init__(self, shape) -> None:
+    def __init__(self, shape: ShapeLike) -> None:
         super().__init__({"enter": In(stream.Signature(shape)), "leave": Out(stream.Signature(shape))})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         enter, leave = self.enter, self.leave
         spare = Signal.like(enter.payload, name="spare", reset_less=True)

@@ -1,6 +1,8 @@
 """Reads the program and gives each instruction to the queue of its unit."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, Signature
@@ -58,7 +60,7 @@ class Fetch(Component):
             "control": Out(control_signature()),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         size, control = self.config.size, self.control
         self.buffer = SyncFIFOBuffered(width=self.config.word_bits + 1, depth=BUFFER_BYTES // size)
@@ -79,7 +81,7 @@ class Fetch(Component):
             m.d.sync += [self.reading.eq(~misaligned), control.illegal.eq(misaligned)]
         return m
 
-    def _request(self, m):
+    def _request(self, m: Module) -> None:
         """Asks for chunk after chunk while the buffer has room for a whole one."""
         size, request = self.config.size, self.bus.request
         chunk = CHUNK_BYTES // size
@@ -103,7 +105,7 @@ class Fetch(Component):
         with m.If(asks | takes):
             m.d.sync += room.eq(room - Mux(asks, length, 0) + takes)
 
-    def _assemble(self, m):
+    def _assemble(self, m: Module) -> None:
         words = len(self.storage) // self.config.word_bits
         index, last = _counter(words)
         buffer = self.buffer
@@ -118,7 +120,7 @@ class Fetch(Component):
         with m.If(self.emptied):
             m.d.sync += self.full.eq(0)
 
-    def _dispatch(self, m):
+    def _dispatch(self, m: Module) -> None:
         control = self.control
         part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
         current = Signal(INSTRUCTION)
@@ -149,7 +151,7 @@ class Fetch(Component):
                 pass
         self._cause(m, states)
 
-    def _cause(self, m, states):
+    def _cause(self, m: Module, states: Any) -> None:
         """An instruction takes three cycles of work: it is decoded, checked and pushed."""
         cause = self.control.cause
         with m.If(states.ongoing("ENDED") | states.ongoing("STOPPED")):
@@ -163,7 +165,7 @@ class Fetch(Component):
         with m.Else():
             m.d.sync += cause.eq(Cause.MEMORY)
 
-    def _decode(self, m, current, target, ends):
+    def _decode(self, m: Module, current: Value, target: Value, ends: Value) -> None:
         """Registers whose the instruction is, and in which parts bits are set that its class does not have."""
         m.d.sync += [target.eq(0), ends.eq(0), self.excess.eq(~0)]
         with m.Switch(data.View(instruction_layout(Instruction), current).opcode):
@@ -178,7 +180,7 @@ class Fetch(Component):
                     else:
                         m.d.sync += [ends.eq(1), self.excess.eq(Cat(*parts, Cat(view.wait, view.signal).any()))]
 
-    def _check(self, m, ends, legal):
+    def _check(self, m: Module, ends: Value, legal: Value) -> None:
         control = self.control
         m.next = "STOPPED"
         with m.If(self.fault):
@@ -193,7 +195,7 @@ class Fetch(Component):
             m.next = "PUSH"
 
 
-def _counter(limit):
+def _counter(limit: int) -> tuple[Value, Value]:
     """A counter of 0 to ``limit - 1``, and whether it is at its last value; a constant where there is but one."""
     if limit == 1:
         return Const(0), Const(1)
@@ -201,5 +203,5 @@ def _counter(limit):
     return count, count == limit - 1
 
 
-def _advance(count, last):
+def _advance(count: Value, last: Value) -> list[Any]:
     return [count.eq(Mux(last, 0, count + 1))] if isinstance(count, Signal) else []

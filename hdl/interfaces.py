@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import xor
 
-from amaranth import Cat, Value, signed, unsigned
+from amaranth.hdl import Cat, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out, Signature
 from amaranth.utils import ceil_log2

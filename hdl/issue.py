@@ -1,6 +1,8 @@
 """The queue of one unit: holds instructions back until their tokens are there, gives tokens when they retire."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature
@@ -59,9 +61,9 @@ class Issue(Component):
             "status": Out(status_signature()),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        self.overflows = []     # one for each producer
+        self.overflows: list[Value] = []    # one for each producer
         m.submodules.queue = queue = SyncFIFO(width=INSTRUCTION.width, depth=self.config.queue_depth)
         m.submodules.masks = masks = SyncFIFO(width=len(Unit), depth=IN_FLIGHT)
         head = Signal(instruction_layout(Instruction), reset_less=True)
@@ -103,7 +105,7 @@ class Issue(Component):
         self._cause(m, filled, satisfied, flying)
         return m
 
-    def _tokens(self, m, producer, head, accepted):
+    def _tokens(self, m: Module, producer: Unit, head: data.View, accepted: Value) -> Signal:
         """Counts the tokens of ``producer``, each a cycle after it is given; returns whether there is one by now."""
         name = producer.name.lower()
         count, there, given = self.status.tokens[producer], Signal(name=f"there_{name}"), Signal(name=f"given_{name}")
@@ -117,7 +119,7 @@ class Issue(Component):
             m.d.sync += count.eq(count - 1)
         return there
 
-    def _cause(self, m, filled, satisfied, in_flight):
+    def _cause(self, m: Module, filled: Value, satisfied: Value, in_flight: Value) -> None:
         """What the unit says; while it has no instruction, why this queue gives it none."""
         with m.If(self.unit.cause != Cause.IDLE):
             m.d.sync += self.status.cause.eq(self.unit.cause)

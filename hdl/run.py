@@ -1,7 +1,9 @@
 """One run of a program: begins and ends it, and tells how it ended."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import enum
+from enum import IntEnum
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.axi import bus_status_signature
@@ -11,7 +13,7 @@ from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import Block, Cause, Error
 
 
-class State(enum.Enum):
+class State(IntEnum):
     """IDLE until a run begins; BEGIN and STOP wait for the bus."""
 
     IDLE = 0
@@ -73,7 +75,7 @@ class Run(Component):
             "load_error": In(1), "store_error": In(1), "data_left": In(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         self.state = Signal(State)
         self.fault, self.fault_error, self.fault_unit = Signal(), Signal(Error), Signal(UNIT_BITS)
@@ -99,13 +101,13 @@ class Run(Component):
         self._step(m, quiet, begun)
         return m
 
-    def _reset(self, m, quiet, begun):
+    def _reset(self, m: Module, quiet: Value, begun: Value) -> None:
         with m.If((self.state == State.BEGIN) & ~begun & ~self.stop):
             m.d.sync += [self.clear.eq(self.clear | quiet), self.resets.eq(self.resets | Cat(self.clear, self.resets))]
         with m.Else():
             m.d.sync += [self.clear.eq(0), self.resets.eq(0)]
 
-    def _step(self, m, quiet, begun):
+    def _step(self, m: Module, quiet: Value, begun: Value) -> None:
         with m.If(self.stop):
             self._enter(m, State.STOP)
         with m.Elif(self.begin):
@@ -121,14 +123,14 @@ class Run(Component):
         with m.Elif((self.state == State.STOP) & quiet):
             m.d.sync += self.state.eq(State.IDLE)
 
-    def _enter(self, m, state):
+    def _enter(self, m: Module, state: State) -> None:
         m.d.sync += [self.state.eq(state), self.done.eq(0), self.failed.eq(0), self.error.eq(Error.NONE)]
 
-    def _fail(self, m, error, unit):
+    def _fail(self, m: Module, error: Value | Error, unit: Value | Unit | Block) -> None:
         m.d.comb += self.ended.eq(1)
         m.d.sync += [self.state.eq(State.IDLE), self.failed.eq(1), self.error.eq(error), self.error_unit.eq(unit)]
 
-    def _finish(self, m):
+    def _finish(self, m: Module) -> None:
         with m.If(self.kept_tokens.any()):
             self._fail(m, Error.TOKENS_LEFT, _lowest(self.kept_tokens))
         with m.Elif(self.kept_data):
@@ -137,7 +139,7 @@ class Run(Component):
             m.d.comb += self.ended.eq(1)
             m.d.sync += [self.state.eq(State.IDLE), self.done.eq(1)]
 
-    def _detect(self, m):
+    def _detect(self, m: Module) -> None:
         """Registers the first error of a cycle, in the order of the list."""
         illegal = Cat([unit.illegal for unit in self.units], self.fetch.illegal)
         overflow = Cat(unit.overflow for unit in self.units)
@@ -153,7 +155,7 @@ class Run(Component):
             with m.If(present):
                 m.d.sync += [self.fault.eq(self.running), self.fault_error.eq(error), self.fault_unit.eq(unit)]
 
-    def _watch(self, m):
+    def _watch(self, m: Module) -> None:
         still, progress = Signal(32), Signal()
         m.d.sync += [
             progress.eq(Cat([unit.retired | (unit.cause == Cause.COMPUTING) for unit in self.units],
@@ -165,12 +167,12 @@ class Run(Component):
         with m.Else():
             m.d.sync += still.eq(still + 1)
 
-    def _stuck(self):
+    def _stuck(self) -> Value:
         """The first unit that has something to do."""
         return _lowest(Cat([~unit.idle for unit in self.units], 1))
 
 
-def _lowest(bits):
+def _lowest(bits: Value) -> Value:
     """The number of the lowest bit that is set, or of the last."""
     number = len(bits) - 1
     for index in reversed(range(len(bits) - 1)):

@@ -1,5 +1,7 @@
 """The STORE unit: activations to memory."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -44,7 +46,7 @@ class Store(Component):
             "bus_error": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.bursts = self.bursts = Bursts(self.config)
         m.submodules.next_burst = self.next_burst = Elastic(burst_layout())
@@ -68,7 +70,7 @@ class Store(Component):
         self._cause(m)
         return m
 
-    def _decode(self, m):
+    def _decode(self, m: Module) -> None:
         instruction, region = self.unit.instruction, self.bursts.region
         fields = data.View(instruction_layout(StoreInstruction), instruction.payload)
         m.d.comb += [
@@ -79,7 +81,7 @@ class Store(Component):
             region.payload.chip_pitch.eq(fields.chip_pitch), self.unit.illegal.eq(self.bursts.illegal),
         ]
 
-    def _read(self, m):
+    def _read(self, m: Module) -> None:
         """Asks for the burst's words while the buffer has room; the last of them passes the burst on."""
         places, source, requests = self.places, self.next_burst.leave, self.requests
         chip, left = Signal.like(self.burst.chip, reset_less=True), Signal.like(self.burst.words, reset_less=True)
@@ -109,7 +111,7 @@ class Store(Component):
         ]
         m.d.comb += [self.words.w_en.eq(arriving[-1]), self.words.w_data.eq(read.data)]
 
-    def _send(self, m):
+    def _send(self, m: Module) -> None:
         bus, requests, lengths, words = self.bus, self.requests, self.lengths, self.words
         request = data.View(self.request, requests.r_data)
         asks, sent = self.asks, Signal(8)
@@ -127,13 +129,13 @@ class Store(Component):
         with m.If(self.sends):
             m.d.sync += sent.eq(Mux(bus.beat.payload.last, 0, sent + 1))
 
-    def _answer(self, m):
+    def _answer(self, m: Module) -> None:
         answers = self.answers
         m.d.comb += answers.r_en.eq(self.bus.answered)
         m.d.sync += [self.unit.retired.eq(self.bus.answered & answers.r_rdy & answers.r_data),
                      self.bus_error.eq(self.bus.answered & self.bus.error)]
 
-    def _cause(self, m):
+    def _cause(self, m: Module) -> None:
         cause = self.unit.cause
         with m.If(self.sends | (self.read.valid & self.read.ready)):
             m.d.sync += cause.eq(Cause.COMPUTING)

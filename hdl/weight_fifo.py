@@ -1,9 +1,10 @@
 """The FIFO between LOAD and the array's weight loader."""
 
-from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out, Signature
+from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import ceil_log2
 
 from arrayloom.hdl.interfaces import sink_signature
@@ -27,24 +28,24 @@ def weight_read_signature(config: Config) -> Signature:
     })
 
 
-class WeightFifo(wiring.Component):
+class WeightFifo(Component):
     """A FIFO of ``config.weight_words`` words in block RAM, filled by words and claimed by tiles.
 
     Members: ``sink`` towards LOAD, ``read`` towards the loader, ``held``: words in it.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "sink": In(sink_signature(config)),
             "read": In(weight_read_signature(config)),
             "held": Out(range(config.weight_words + 1)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        depth, size = self._config.weight_words, self._config.size
-        m.submodules.memory = memory = Memory(shape=self._config.word_bits, depth=depth, init=[])
+        depth, size = self.config.weight_words, self.config.size
+        m.submodules.memory = memory = Memory(shape=self.config.word_bits, depth=depth, init=[])
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
             write.en.eq(self.sink.valid), write.data.eq(self.sink.data),

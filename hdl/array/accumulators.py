@@ -1,9 +1,11 @@
 """The accumulators: two banks of block RAM for each column, one filling while the other drains."""
 
-from amaranth import Module, Mux, Signal
-from amaranth.lib import data, wiring
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
 from arrayloom.hdl.array.block import SUM
@@ -15,7 +17,7 @@ from arrayloom.isa.config import Config
 HALVES = 2
 
 
-class AccumulatorGroup(wiring.Component):
+class AccumulatorGroup(Component):
     """Both banks of the columns of one column group.
 
     Pixels come in raster order; the n-th since ``start`` adds to the n-th sum, or replaces it when ``fresh``. Steps
@@ -26,8 +28,8 @@ class AccumulatorGroup(wiring.Component):
     filled; ``data``: what was read, ``MEMORY_LATENCY`` cycles later.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         self._sums = data.ArrayLayout(SUM, config.column_stage)
         super().__init__({
             "pixel": In(PIXEL),
@@ -39,7 +41,7 @@ class AccumulatorGroup(wiring.Component):
             "data": Out(self._sums),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         bank = Signal()
         with m.If(self.pixel.valid & self.pixel.done):
@@ -55,7 +57,7 @@ class AccumulatorGroup(wiring.Component):
         totals = Signal(self._sums, reset_less=True)
         outputs = []
         for which in range(HALVES):
-            memory = Memory(shape=self._sums, depth=self._config.accumulator_depth, init=[])
+            memory = Memory(shape=self._sums, depth=self.config.accumulator_depth, init=[])
             m.submodules[f"half_{which}"] = memory
             read, write = memory.read_port(), memory.write_port()
             fills = self.pixel.valid & (bank == which)
@@ -71,15 +73,15 @@ class AccumulatorGroup(wiring.Component):
             chosen = Mux(banks[SUM_READ], outputs[1].as_value(), outputs[0].as_value())
             m.d.sync += before.as_value().eq(Mux(fresh, 0, chosen))
         with m.If(valid[SUM_READ + SUM_SELECT]):
-            for column in range(self._config.column_stage):
+            for column in range(self.config.column_stage):
                 m.d.sync += totals[column].eq(self.sums[column] + before[column])
         drained = data_register(m, Mux(read_half, outputs[1].as_value(), outputs[0].as_value()), enable[2])
         done = flag_line(m, self.pixel.valid & self.pixel.done, UPDATE - 1)
         m.d.comb += [self.data.as_value().eq(drained), self.written.eq(done[-1])]
         return m
 
-    def _index(self, m):
-        count = Signal(range(self._config.accumulator_depth), reset_less=True)
+    def _index(self, m: Module) -> Signal:
+        count = Signal(range(self.config.accumulator_depth), reset_less=True)
         index = Signal.like(count)
         m.d.comb += index.eq(Mux(self.pixel.start, 0, count))
         with m.If(self.pixel.valid):

@@ -1,13 +1,14 @@
 """Who owns the accumulator banks: taken in turn by the sequencer, given to the POST unit, given back."""
 
-from amaranth import Module, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.accumulators import HALVES
 
 
-class AccumulatorBanks(wiring.Component):
+class AccumulatorBanks(Component):
     """Counts banks; they are used in turn, so counts say all.
 
     Members: ``free``: one is empty; ``taken``: the sequencer takes it; ``written``: the oldest taken one is complete;
@@ -24,7 +25,7 @@ class AccumulatorBanks(wiring.Component):
     used: Out(range(HALVES + 1))
     full: Out(range(HALVES + 1))
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         used, full, drain = self.used, self.full, Signal()
         with m.If(self.taken | self.release):

@@ -1,8 +1,10 @@
 """The processing block: one row stage of one column group."""
 
-from amaranth import Module, Signal, signed
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Module, ShapeLike, Signal, Value, signed
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.isa.config import Config
 
@@ -11,7 +13,7 @@ SUM = signed(32)
 PRODUCT = WEIGHT = signed(32)   # a processor's word, so that a simulator neither masks nor extends; synthesis narrows them
 
 
-class ProcessingBlock(wiring.Component):
+class ProcessingBlock(Component):
     """``row_stage`` x ``column_stage`` multipliers, each with an active and a shadow weight.
 
     Members: ``activations`` with ``valid``, and ``start`` when the shadow weights become active with it; ``multiply`` is
@@ -20,7 +22,7 @@ class ProcessingBlock(wiring.Component):
     last valid cycle; ``sums``: those of the last ``add``.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config) -> None:
         self._rows, self._columns = config.row_stage, config.column_stage
         activations = data.ArrayLayout(BYTE, self._rows)
         sums = data.ArrayLayout(SUM, self._columns)
@@ -37,7 +39,7 @@ class ProcessingBlock(wiring.Component):
             "weights": In(data.ArrayLayout(WEIGHT, self._columns)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         activations = [Signal(BYTE, name=f"activation_{row:03}", reset_less=True) for row in range(self._rows)]
         with m.If(self.valid):
@@ -57,7 +59,7 @@ class ProcessingBlock(wiring.Component):
             m.d.comb += self.sums[column].eq(result)
         return m
 
-    def _weights(self, m, swap):
+    def _weights(self, m: Module, swap: Value) -> list[list[Signal]]:
         """The active plane by row and column, with the shadow plane behind it."""
         shadow, active = (self._plane(name, WEIGHT) for name in ("shadow", "weight"))
         for row in range(self._rows):
@@ -67,7 +69,7 @@ class ProcessingBlock(wiring.Component):
                 m.d.sync += [weight.eq(value) for weight, value in zip(active[row], shadow[row], strict=True)]
         return active
 
-    def _plane(self, name, shape):
+    def _plane(self, name: str, shape: ShapeLike) -> list[list[Signal]]:
         """A register a multiplier. A simulator stores them by name, and so what a row does to them is vector code."""
         return [[Signal(shape, name=f"row_{row:03}_{name}_{column:03}", reset_less=True) for column in range(self._columns)]
                 for row in range(self._rows)]

@@ -1,8 +1,10 @@
 """The weight loader: fills the shadow plane with the next tile while the array computes."""
 
-from amaranth import Module, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.block import WEIGHT
 from arrayloom.hdl.array.registers import data_line, flag_line
@@ -11,7 +13,7 @@ from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY, weight_read_signature
 from arrayloom.isa.config import Config
 
 
-class WeightLoader(wiring.Component):
+class WeightLoader(Component):
     """Takes a tile from the weight FIFO, one row a cycle without a pause, as soon as the shadow plane may be written.
 
     Members: ``weights`` (``weight_read_signature``); ``ready``: the next step may be taken; ``taken``: it is;
@@ -19,8 +21,8 @@ class WeightLoader(wiring.Component):
     for the shadow plane.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "weights": Out(weight_read_signature(config)),
             "ready": Out(1),
@@ -31,10 +33,10 @@ class WeightLoader(wiring.Component):
             "word": Out(data.ArrayLayout(WEIGHT, config.size)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        timing = Timing(self._config)
-        row = Signal(range(self._config.size))
+        timing = Timing(self.config)
+        row = Signal(range(self.config.size))
         shadow_free = Signal(init=1)
         begin, enable = Signal(), Signal()
         m.d.comb += [
@@ -58,10 +60,10 @@ class WeightLoader(wiring.Component):
         self._pass_on(m, enable, row)
         return m
 
-    def _pass_on(self, m, enable, row):
+    def _pass_on(self, m: Module, enable: Value, row: Value) -> None:
         """Row and word to the shadow plane, ``LOAD`` cycles after the read."""
         enables = flag_line(m, enable, LOAD)
-        for column in range(self._config.size):
+        for column in range(self.config.size):
             weight = Signal(WEIGHT, name=f"weight_{column:03}", reset_less=True)
             with m.If(enables[WEIGHT_LATENCY]):
                 m.d.sync += weight.eq(self.weights.data.word_select(column, 8).as_signed())

@@ -1,6 +1,6 @@
 """What flows between the parts of the array's sequencer."""
 
-from amaranth import signed, unsigned
+from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 

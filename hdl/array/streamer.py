@@ -1,8 +1,10 @@
 """From steps to pixels: one activation word requested, or padded, in each cycle."""
 
-from amaranth import Module, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.registers import data_register
 from arrayloom.hdl.array.signatures import PIXEL, step_layout
@@ -11,7 +13,7 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS
 
 
-class Streamer(wiring.Component):
+class Streamer(Component):
     """Walks the region of a step; takes the next step with the last pixel of this one.
 
     A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``bank_free``.
@@ -22,8 +24,8 @@ class Streamer(wiring.Component):
     ``retired`` with the last pixel of an instruction.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "step": In(stream.Signature(step_layout(config))),
             "tile_ready": In(1),
@@ -38,9 +40,9 @@ class Streamer(wiring.Component):
             "retired": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        step = Signal(step_layout(self._config), reset_less=True)
+        step = Signal(step_layout(self.config), reset_less=True)
         working = Signal()
         start = Signal(reset_less=True)
         rows, columns = Signal.like(step.height, reset_less=True), Signal.like(step.width, reset_less=True)
@@ -73,7 +75,7 @@ class Streamer(wiring.Component):
         ]
         m.d.comb += [
             self.address.eq(data_register(m, address, working)),
-            self.bank.eq(data_register(m, bank_of(address, self._config), working)),
+            self.bank.eq(data_register(m, bank_of(address, self.config), working)),
             self.outside.eq(data_register(m, ~inside, working)),
             self.padding.eq(data_register(m, step.padding, working)),
             self.pixel.valid.eq(valid), self.pixel.start.eq(first), self.pixel.done.eq(done),
@@ -81,7 +83,7 @@ class Streamer(wiring.Component):
         ]
         return m
 
-    def _walk(self, m, step, row_end, working):
+    def _walk(self, m: Module, step: data.View, row_end: Value, working: Value) -> tuple[Signal, Signal, Signal]:
         """Source row, column and word of the pixel in raster order."""
         y = Signal.like(step.y, reset_less=True)
         x = Signal.like(step.x, reset_less=True)

@@ -1,8 +1,10 @@
 """The ARRAY unit: wiring of sequencer, weight loader, systolic array and accumulators."""
 
-from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from arrayloom.hdl.array.accumulators import HALVES, AccumulatorGroup
 from arrayloom.hdl.array.banks import AccumulatorBanks
@@ -20,7 +22,7 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.registers import Cause
 
 
-class ArrayUnit(wiring.Component):
+class ArrayUnit(Component):
     """Executes ``Convolve`` instructions; tiles and instructions follow each other without a pause while weights last.
 
     An instruction retires when its last activation is being read; a bank becomes available to the POST unit by itself.
@@ -31,8 +33,8 @@ class ArrayUnit(wiring.Component):
     tile has left the FIFO that no step has taken.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "unit": Out(unit_signature()),
             "read": Out(read_port_signature(config)),
@@ -43,17 +45,17 @@ class ArrayUnit(wiring.Component):
             "data_left": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.decoder = decoder = Decoder(self._config)
-        m.submodules.expander = expander = Expander(self._config)
-        m.submodules.streamer = streamer = Streamer(self._config)
-        m.submodules.loader = loader = WeightLoader(self._config)
+        m.submodules.decoder = decoder = Decoder(self.config)
+        m.submodules.expander = expander = Expander(self.config)
+        m.submodules.streamer = streamer = Streamer(self.config)
+        m.submodules.loader = loader = WeightLoader(self.config)
         m.submodules.banks = banks = AccumulatorBanks()
-        wiring.connect(m, decoder.plan, expander.plan)
-        wiring.connect(m, expander.step, streamer.step)
-        wiring.connect(m, wiring.flipped(self.unit.instruction), decoder.instruction)
-        wiring.connect(m, loader.weights, wiring.flipped(self.weights))
+        connect(m, decoder.plan, expander.plan)
+        connect(m, expander.step, streamer.step)
+        connect(m, flipped(self.unit.instruction), decoder.instruction)
+        connect(m, loader.weights, flipped(self.weights))
         taken = streamer.step.valid & streamer.step.ready
         m.d.comb += [
             streamer.tile_ready.eq(loader.ready), streamer.bank_free.eq(banks.free),
@@ -71,9 +73,9 @@ class ArrayUnit(wiring.Component):
         self._report(m, streamer, loader, banks, decoder)
         return m
 
-    def _pixels(self, m, streamer):
+    def _pixels(self, m: Module, streamer: Streamer) -> list[data.View]:
         """The streamer's pixel delayed by 0, 1, ... cycles, up to the tag of the last column group."""
-        timing = Timing(self._config)
+        timing = Timing(self.config)
         cycles = WORD - REQUEST + timing.tag + timing.column_groups - 1
         lines = {name: flag_line(m, getattr(streamer.pixel, name), cycles) for name, _ in PIXEL}
         pixels = [Signal(PIXEL, name=f"pixel_{delay}") for delay in range(cycles + 1)]
@@ -81,12 +83,12 @@ class ArrayUnit(wiring.Component):
             m.d.comb += [getattr(pixel, name).eq(line[delay]) for name, line in lines.items()]
         return pixels
 
-    def _multiply(self, m, streamer, loader, pixel):
-        m.submodules.systolic = systolic = SystolicArray(self._config)
+    def _multiply(self, m: Module, streamer: Streamer, loader: WeightLoader, pixel: data.View) -> data.View:
+        m.submodules.systolic = systolic = SystolicArray(self.config)
         valid = flag_line(m, streamer.pixel.valid, MEMORY_LATENCY)[:-1]
         outside = data_line(m, streamer.outside, valid)[-1]
         padding = data_line(m, streamer.padding, valid)[-1]
-        padded = Cat(padding for _ in range(self._config.size))
+        padded = Cat(padding for _ in range(self.config.size))
         m.d.comb += [
             systolic.word.as_value().eq(Mux(outside, padded, self.read.data)),
             systolic.valid.eq(pixel.valid), systolic.start.eq(pixel.start),
@@ -95,11 +97,11 @@ class ArrayUnit(wiring.Component):
         ]
         return systolic.sums
 
-    def _accumulate(self, m, banks, sums, pixels):
-        timing = Timing(self._config)
-        columns = self._config.column_stage
+    def _accumulate(self, m: Module, banks: AccumulatorBanks, sums: data.View, pixels: list[data.View]) -> None:
+        timing = Timing(self.config)
+        columns = self.config.column_stage
         for index in range(timing.column_groups):
-            m.submodules[f"accumulators_{index}"] = group = AccumulatorGroup(self._config)
+            m.submodules[f"accumulators_{index}"] = group = AccumulatorGroup(self.config)
             m.d.comb += [
                 group.pixel.eq(pixels[WORD - REQUEST + timing.tag + index]),
                 group.enable.eq(self.accumulator.enable), group.bank.eq(banks.drain),
@@ -110,7 +112,8 @@ class ArrayUnit(wiring.Component):
                              self.accumulator.data[index * columns + column].eq(group.data[column])]
         m.d.comb += banks.written.eq(group.written)
 
-    def _report(self, m, streamer, loader, banks, decoder):
+    def _report(self, m: Module, streamer: Streamer, loader: WeightLoader,
+                banks: AccumulatorBanks, decoder: Decoder) -> None:
         cause = Signal(Cause)
         with m.If(streamer.working):
             m.d.sync += cause.eq(Cause.COMPUTING)

@@ -1,6 +1,8 @@
 """Average: the ordered float32 sum of the bytes under each window, and its search among the thresholds."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -48,7 +50,7 @@ class AverageLane(Component):
             "fresh": In(1), "group": In(group), "store": In(group), "asked": In(group), "total": Out(TOTAL),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         term = self._term(m)
         m.submodules.totals = totals = memory.Memory(shape=TOTAL, depth=max(self.groups, 2), init=[])
@@ -63,7 +65,7 @@ class AverageLane(Component):
         ]
         return m
 
-    def _term(self, m):
+    def _term(self, m: Module) -> Value:
         """fl(scale * (byte - zero point)) in units of the scale's last place."""
         enables, half = self.enables, SIGNIFICANT // 2
         difference = carry(m, Mux(self.inside, self.byte - self.term.source_zero, 0), enables[0:1])
@@ -110,7 +112,7 @@ class Average(Component):
             "wanted": In(range(config.groups)), "result": Out(data.ArrayLayout(signed(8), lanes)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.terms = terms = Backlog(TERM)
         m.submodules.search = search = Search(self.config)
@@ -148,7 +150,8 @@ class Average(Component):
         self._lanes(m, step & (slot < self.config.groups), slot, fresh, running, term, search)
         return m
 
-    def _lanes(self, m, enter, slot, fresh, running, term, search):
+    def _lanes(self, m: Module, enter: Value, slot: Value, fresh: Value,
+               running: Value, term: data.View, search: Search) -> None:
         config, word = self.config, self.word.payload
         tag = data.StructLayout({"group": range(config.groups), "fresh": 1})
         first = Signal(tag)

@@ -1,6 +1,8 @@
 """Decode: an instruction taken apart into the records of the POST unit's parts."""
 
-from amaranth.hdl import C, Cat, Module, Mux
+from typing import Any
+
+from amaranth.hdl import C, Cat, Module, Mux, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
@@ -9,7 +11,7 @@ from arrayloom.hdl.post.records import REGION, RESIDUAL, SETTINGS, TERM, WINDOW,
 from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.instructions import Drain, Elementwise, Pool, PoolKind
 
-_ORIGINS = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
+_ORIGINS: dict[int, Origin] = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 
 
 class Decode(Component):
@@ -37,13 +39,13 @@ class Decode(Component):
             **{name: Out(layout) for name, layout in records.items()},
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         drain, elementwise, pool = (data.View(instruction_layout(cls), self.instruction)
                                     for cls in (Drain, Elementwise, Pool))
         is_pool, is_elementwise = drain.opcode == Pool.OPCODE, drain.opcode == Elementwise.OPCODE
-        kinds = [_ORIGINS.get(kind, Origin.BYTES).value for kind in range(4)]
-        origin = Mux(is_pool, choose(pool.kind, kinds), Mux(is_elementwise, Origin.BYTES.value, Origin.ACCUMULATOR.value))
+        kinds = [_ORIGINS.get(kind, Origin.BYTES) for kind in range(4)]
+        origin = Mux(is_pool, choose(pool.kind, kinds), Mux(is_elementwise, Origin.BYTES, Origin.ACCUMULATOR))
         m.d.comb += [
             self.work.origin.eq(origin), self.window.origin.eq(origin), self.work.add.eq(drain.add & ~is_pool),
             self.reads.eq(is_pool | is_elementwise), self.averages.eq(is_pool & (pool.kind == PoolKind.AVERAGE)),
@@ -58,11 +60,11 @@ class Decode(Component):
         return m
 
     @staticmethod
-    def _sane_pool(pool):
+    def _sane_pool(pool: data.View) -> Value:
         return (~pool.reserved.any() & pool.taps_y.any() & pool.taps_x.any()
                 & Cat(pool.kind == kind for kind in PoolKind).any())
 
-    def _common(self, m, drain, bytes_only):
+    def _common(self, m: Module, drain: data.View, bytes_only: Value) -> None:
         """Fields that lie at the same place in all three, and those of a residual, which mean something with ``adds``."""
         for record in (self.work, self.window, self.region, self.residual.region):
             m.d.comb += [record.height.eq(drain.height), record.width.eq(drain.width)]
@@ -78,9 +80,9 @@ class Decode(Component):
             self.residual.drains.eq(drain.opcode == Drain.OPCODE),
         ]
 
-    def _window(self, m, elementwise, pool, is_pool):
+    def _window(self, m: Module, elementwise: data.View, pool: data.View, is_pool: Value) -> None:
         of_elementwise = {
             "source": elementwise.source, "row_pitch": elementwise.source_pitch, "source_height": elementwise.height,
             "source_width": elementwise.width, "origin_y": C(0), "origin_x": C(0)}
-        for name in set(WINDOW.members) - {"origin", "height", "width"}:
+        for name in (name for name in WINDOW.members if name not in ("origin", "height", "width")):
             m.d.comb += self.window[name].eq(Mux(is_pool, pool[name], of_elementwise.get(name, C(1))))

@@ -1,6 +1,8 @@
 """Prefetch of operands from the scratchpad: words under windows, and residual words."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
@@ -21,7 +23,7 @@ def gathered_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"word": config.word_bits, "origin": Origin, "inside": 1, "first": 1, "last": 1})
 
 
-def _admit(source, room, enter):
+def _admit(source: stream.Interface, room: Value, enter: stream.Interface) -> list[Any]:
     """From stream to stream while there is room."""
     return [enter.payload.eq(source.payload), enter.valid.eq(source.valid & room), source.ready.eq(enter.ready & room)]
 
@@ -39,7 +41,7 @@ class Arbiter(Component):
         port = read_port_signature(config)
         super().__init__({"port": Out(port), "first": In(port), "second": In(port)})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         first, second, port = self.first, self.second, self.port
         m.d.comb += [
@@ -70,7 +72,7 @@ class Residuals(Component):
             "word": Out(stream.Signature(config.word_bits)), "pushed": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.config.word_bits, depth=self.depth)
         m.submodules.requests = requests = Elastic(place_layout(self.config))
@@ -111,7 +113,7 @@ class Gather(Component):
             "out": Out(stream.Signature(self.layout)), "pushed": Out(1), "busy": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.layout.size, depth=self.DEPTH)
         m.submodules.requests = requests = Elastic(tap_layout(self.config))
@@ -130,11 +132,11 @@ class Gather(Component):
         return m
 
     @staticmethod
-    def _kept(tap):
+    def _kept(tap: data.View) -> Value:
         """Whether a word for the FIFO comes of this tap."""
         return tap.last | (tap.origin != Origin.BYTES)
 
-    def _request(self, m, taps):
+    def _request(self, m: Module, taps: stream.Interface) -> tuple[data.View, Value]:
         """Reads their words; the tap whose word arrives now, and whether there is one."""
         valid = Signal(MEMORY_LATENCY)
         tap = taps.payload
@@ -151,7 +153,7 @@ class Gather(Component):
             moving, tap = valid[stage], held
         return tap, valid[-1]
 
-    def _maximum(self, m, tap, valid):
+    def _maximum(self, m: Module, tap: data.View, valid: Value) -> Signal:
         """The word and its flags, a cycle later; taps of a window of BYTES leave the maximum so far."""
         word = Signal(self.layout, reset_less=True)
         fresh = Signal(init=1)

@@ -1,6 +1,8 @@
 """Lanes: from the values of a group of channels to its bytes, all lanes in step."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
@@ -62,7 +64,7 @@ class Lanes(Component):
             "bytes": Out(data.ArrayLayout(signed(8), config.lanes)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         own = self._requantize(m)
         passed = self._bypass(m, own)
@@ -71,7 +73,7 @@ class Lanes(Component):
         m.d.comb += [out.eq(Mux(added, total, byte)) for out, total, byte in zip(self.bytes, sums, passed, strict=True)]
         return m
 
-    def _settings(self, m, name, stage, adder):
+    def _settings(self, m: Module, name: str, stage: int, adder: bool) -> data.View:
         """The record for the group at ``stage``."""
         m.submodules[f"{name}_settings"] = settings = Settings(SETTINGS[name])
         before = at(self.chains, stage - 1)
@@ -82,7 +84,7 @@ class Lanes(Component):
         ]
         return settings.value
 
-    def _requantize(self, m):
+    def _requantize(self, m: Module) -> list[Value]:
         """The lanes' own bytes, at stage BYTE."""
         constants = {name: self._settings(m, name, stage, adder=False) for name, stage in _OWN.items()}
         valid, limits, own = self.chains.valid[0], constants["clamp"], []
@@ -99,7 +101,7 @@ class Lanes(Component):
             own.append(byte)
         return own
 
-    def _bypass(self, m, own):
+    def _bypass(self, m: Module, own: list[Value]) -> data.View:
         """The bytes that nothing is added to, beside the adder: in a memory, where each moves once and not each cycle."""
         depth = 1 << ceil_log2(SUMMED - BYTE)
         m.submodules.bypass = storage = memory.Memory(
@@ -117,7 +119,7 @@ class Lanes(Component):
             m.d.sync += oldest.eq(oldest + 1)
         return read.data
 
-    def _add(self, m, own):
+    def _add(self, m: Module, own: list[Value]) -> list[Value]:
         token = at(self.chains, BYTE)
         constants = {name: self._settings(m, name, stage, adder=True) for name, stage in _ADDER.items()}
         m.d.comb += self.used_residual.eq(token.add & token.final)

@@ -1,5 +1,8 @@
 """Operands: from a group's token to the values that enter the lanes, wherever they come from."""
 
+from types import SimpleNamespace
+from typing import Any
+
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
@@ -46,7 +49,7 @@ class Operands(Component):
             "values": Out(data.ArrayLayout(signed(32), config.lanes)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         arriving, captured = (at(self.chains, stage) for stage in (DATA, CAPTURED))
         port = self.accumulator
@@ -68,7 +71,7 @@ class Operands(Component):
         self._select(m, captured, held)
         return m
 
-    def _select(self, m, captured, held):
+    def _select(self, m: Module, captured: SimpleNamespace, held: data.View) -> None:
         words = {Origin.ACCUMULATOR: held, Origin.BYTES: self.bytes, Origin.SUM: self.sums}
         for lane in range(self.config.lanes):
             value = Signal(signed(32), name=f"value_{lane}", reset_less=True)

@@ -1,6 +1,8 @@
 """The parameter FIFO: 64 bits a lane in each entry, read at random behind its head."""
 
-from amaranth.hdl import Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -52,7 +54,7 @@ class ParameterHalf(Component):
             "values": Out(data.ArrayLayout(32, config.lanes)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         config, read = self.config, self.read.payload
         head = Signal(range(config.parameter_entries))
@@ -120,7 +122,7 @@ class Parameters(Component):
             "occupied": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         config, beats = self.config, self.config.parameter_beats
         m.submodules.bias = bias = ParameterHalf(config, 0)
@@ -143,14 +145,14 @@ class Parameters(Component):
         self._count(m, counted)
         return m
 
-    def _count(self, m, complete):
+    def _count(self, m: Module, complete: Value) -> None:
         config, read = self.config, self.scale_read
         used = Mux(self.take_thresholds, THRESHOLDS, config.groups)
         available = self.available
         # Both sums, and what they suffice for, are there before it is known which is wanted.
         more, less = available + complete, (available + complete - used)[:len(available)]
 
-        def hold(count):
+        def hold(count: Value) -> list[Any]:
             return [available.eq(count), self.word.eq(count >= config.groups), self.thresholds.eq(count >= THRESHOLDS)]
 
         with m.If(self.take):

@@ -1,7 +1,9 @@
 """What each part of the POST unit must know of an instruction: records whose fields have the widths of the ISA's."""
 
+from enum import IntEnum
+
 from amaranth.hdl import signed
-from amaranth.lib import data, enum
+from amaranth.lib import data
 
 from arrayloom.hdl.interfaces import instruction_layout
 from arrayloom.isa.config import Config
@@ -11,7 +13,7 @@ from arrayloom.isa.instructions import Drain, Pool
 IN_FLIGHT = 4   # instructions inside the unit, from the prefetch of their operands to their last write
 
 
-class Origin(enum.Enum, shape=2):
+class Origin(IntEnum):
     """Where the values that enter the lanes come from."""
 
     ACCUMULATOR = 0

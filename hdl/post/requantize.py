@@ -1,6 +1,8 @@
 """Requantize: one lane from a 32-bit sum to a small integer, as ``arrayloom.isa.arithmetic.requantize`` defines it."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.post.rounding import OFFSET, RESULT, WHOLE, RoundWithTies, carry, magnitude, round_to_24_bits, thermometer
@@ -43,7 +45,7 @@ class Requantize(Component):
     zero_point: In(signed(OFFSET))
     result: Out(RESULT)
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         rounded, negative = self._float(m)
         product = self._multiply(m, rounded)
@@ -56,14 +58,14 @@ class Requantize(Component):
         ]
         return m
 
-    def _float(self, m):
+    def _float(self, m: Module) -> tuple[Value, Value]:
         """Sum and bias as a magnitude of 24 significant bits, and the sign (two stages earlier)."""
         biased = carry(m, (self.sum + self.bias)[:32].as_signed(), self.enables[:1])
         size, negative = (carry(m, value, self.enables[1:2]) for value in (magnitude(biased), biased[-1]))
         held, mask = (carry(m, value, self.enables[2:3]) for value in (size, thermometer(size[SIGNIFICANT:])))
         return carry(m, round_to_24_bits(held, mask), self.enables[3:4]), negative
 
-    def _multiply(self, m, rounded):
+    def _multiply(self, m: Module, rounded: Value) -> Signal:
         """Times the multiplier: four products of 16 by 12 bits, then two stages of addition."""
         half, quarter = 16, SIGNIFICANT // 2
         parts = [[Signal(half + quarter, name=f"part_{i}{j}", reset_less=True) for j in range(2)] for i in range(2)]
@@ -80,7 +82,7 @@ class Requantize(Component):
             m.d.sync += product.eq(pairs[0] + (pairs[1] << half))
         return product
 
-    def _shift(self, m, product, rounder):
+    def _shift(self, m: Module, product: Value, rounder: RoundWithTies) -> None:
         """To 26 fraction bits: by multiples of 16, then by the rest."""
         coarse, fine = self.enables[self.SHIFT_AT], self.enables[self.SHIFT_AT + 1]
         right = carry(m, (self.scale[SIGNIFICANT:] - MIN_SHIFT)[:6], self.enables[self.SCALE_AT:self.SHIFT_AT])
@@ -101,7 +103,7 @@ class Requantize(Component):
         ]
 
     @staticmethod
-    def _coarse(product, right):
+    def _coarse(product: Value, right: int) -> tuple[Value, Value, Value]:
         """``product >> right`` by a constant that may be negative: the window, whether bits are lost below, or above."""
         shifted = product.shift_right(right) if right >= 0 else product.shift_left(-right)
         return shifted[:_WINDOW], product[:max(right, 0)].any(), shifted[_WINDOW:].any()

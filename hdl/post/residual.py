@@ -1,6 +1,8 @@
 """ResidualAdd: one lane's addition of a second byte, as ``arrayloom.isa.arithmetic.residual_add`` defines it."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, ValueLike, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.post.records import ADD_OFFSET, FACTORS, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
@@ -54,7 +56,7 @@ class ResidualAdd(Component):
     sum_clamp: In(SUM_CLAMP)
     result: Out(signed(8))
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         a, b = Signal(_OPERAND, reset_less=True), Signal(_OPERAND, reset_less=True)
         swap = self.operands.swap
@@ -80,7 +82,7 @@ class ResidualAdd(Component):
         self._round_total(m, total)
         return m
 
-    def _product(self, m, value, ratio, first, addend):
+    def _product(self, m: Module, value: Value, ratio: Value, first: int, addend: ValueLike) -> Signal:
         """``value * ratio + addend`` in three stages: slices of the ratio, two sums, their sum."""
         ends = [(start, min(start + _SLICE, RATIO)) for start in range(0, RATIO, _SLICE)]
         slices = [Signal(signed(value.shape().width + end - start), name=f"slice_{first}_{start}", reset_less=True)
@@ -95,7 +97,7 @@ class ResidualAdd(Component):
             m.d.sync += total.eq(low + high)
         return total
 
-    def _round_total(self, m, total):
+    def _round_total(self, m: Module, total: Value) -> None:
         m.submodules.round = rounder = RoundWithTies()
         at, point, dropped = self.ROUND_AT, ADD_FRACTION, ADD_FRACTION - FRACTION
         size, negative = (carry(m, value, self.enables[at - 1:at]) for value in (magnitude(total), total[-1]))

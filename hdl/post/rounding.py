@@ -4,10 +4,12 @@ Where a value is used twice it is a register: a simulator computes what only an 
 is enabled, but what is shared in every cycle.
 """
 
+from collections.abc import Iterable
 from functools import reduce
 from operator import or_
+from typing import Any
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.isa.arithmetic import FRACTION, SATURATED, SIGNIFICANT
@@ -17,7 +19,7 @@ OFFSET = 9                          # bits of what is added after rounding
 RESULT = signed(WHOLE + 2)
 
 
-def carry(m, value, enables):
+def carry(m: Module, value: Value, enables: Iterable[Value]) -> Value:
     """``value`` delayed by one stage for each of ``enables``."""
     for enable in enables:
         held = Signal.like(value, reset_less=True)
@@ -27,17 +29,17 @@ def carry(m, value, enables):
     return value
 
 
-def magnitude(value):
+def magnitude(value: Value) -> Value:
     """The absolute value, as wide as ``value``."""
     return Mux(value[-1], -value, value)[:len(value)]
 
 
-def clamp(value, low, high):
+def clamp(value: Value, low: Value, high: Value) -> Value:
     """``value`` within [low, high]."""
     return Mux(value < low, low, Mux(value > high, high, value))
 
 
-def thermometer(value):
+def thermometer(value: Value) -> Value:
     """Every bit at or below the highest one set; a tree, as a chain of as many steps as bits would limit the clock."""
     reach = 1
     while reach < len(value):
@@ -46,7 +48,7 @@ def thermometer(value):
     return value
 
 
-def excess(m, value, enables):
+def excess(m: Module, value: Value, enables: Value) -> Value:
     """Ones at the low bits of signed ``value`` that rounding to 24 significant bits drops; two stages.
 
     Each stage ors five or six neighbours. Negative values are looked at with their bits inverted, which differs from
@@ -55,14 +57,14 @@ def excess(m, value, enables):
     high = value[SIGNIFICANT:-1]
     reach = next(n for n in range(1, len(high) + 1) if n * n >= len(high))
 
-    def neighbours(bits, distance):
+    def neighbours(bits: Value, distance: int) -> Value:
         return reduce(or_, [bits.shift_right(distance * step) for step in range(reach)])
 
     near = carry(m, Mux(value[-1], neighbours(~high, 1), neighbours(high, 1)), enables[0:1])
     return carry(m, neighbours(near, reach), enables[1:2])
 
 
-def round_to_24_bits(value, mask):
+def round_to_24_bits(value: Value, mask: Value) -> Value:
     """``arrayloom.isa.arithmetic.round_to_24_bits``: ``mask`` has ones at the bits to drop."""
     lowest_kept = (mask << 1 | 1) ^ mask
     odd = mask[0] & (value & lowest_kept).any()
@@ -100,7 +102,7 @@ class RoundWithTies(Component):
     offset: In(signed(OFFSET))
     result: Out(RESULT)
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         below_half = FRACTION - 1
         inside = carry(m, Cat(C(1, 1), thermometer(self.whole)), self.enables[:1])      # the window less one

@@ -1,6 +1,8 @@
 """Search: finds the place of each total among 255 ascending thresholds, all lanes and groups side by side."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 
@@ -49,7 +51,7 @@ class Search(Component):
         })
         self.probe = data.StructLayout({"group": group, "bit": self.BITS, "last": 1})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         asks, first = self._ask(m)
         enables = Signal(self.LOOP - self.COMPARE)
@@ -62,7 +64,7 @@ class Search(Component):
             self._lane(m, lane, asks, first, compare, answered)
         return m
 
-    def _ask(self, m):
+    def _ask(self, m: Module) -> tuple[Value, data.View]:
         """For each bit, each group in turn: whether one is asked for now, and which."""
         groups = self.config.groups
         busy, slot, bit = Signal(), Signal(range(self.slots)), Signal(self.BITS, reset_less=True)
@@ -77,7 +79,7 @@ class Search(Component):
         m.d.comb += [probe.group.eq(slot), probe.bit.eq(bit), probe.last.eq(bit[0] & (slot == groups - 1))]
         return busy & (slot < groups), probe
 
-    def _lane(self, m, lane, asks, asked, compare, answered):
+    def _lane(self, m: Module, lane: int, asks: Value, asked: data.View, compare: Value, answered: data.View) -> None:
         m.submodules[f"found_{lane}"] = found = memory.Memory(
             shape=self.BITS, depth=max(self.config.groups, 2), init=[])
         ask, answer, show = (found.read_port(domain="comb") for _ in range(3))

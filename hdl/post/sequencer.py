@@ -1,6 +1,8 @@
 """Sequencer: decides in each cycle whether a group of channels enters the lanes."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
@@ -65,7 +67,7 @@ class Sequencer(Component):
             "cause": Out(CAUSE_BITS),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         active, started, go, finish = Signal(), Signal(), Signal(), Signal()
         now = Signal(WORK, reset_less=True)     # height and width count what is left, the present word not
@@ -78,7 +80,7 @@ class Sequencer(Component):
         m.d.comb += [
             word_ok.eq(self.space & (self.residual | ~needs.residual) & ~(needs.origin & ~self.operand)[1:].any()),
             go.eq(active & (group.any() | (start_ok & word_ok))),
-            self.averaging.eq(active & needs.origin[Origin.AVERAGE.value] & start_ok),
+            self.averaging.eq(active & needs.origin[Origin.AVERAGE] & start_ok),
             self.pixel.eq(pixel), self.word.eq(go & ~group.any()), self.takes.eq(Mux(self.word, needs.origin, 0)),
             self.launch.eq(launches & self.bank),
         ]
@@ -116,7 +118,7 @@ class Sequencer(Component):
         self._cause(m, active, go, start_ok, needs)
         return m
 
-    def _needs(self, m):
+    def _needs(self, m: Module) -> data.View:
         """What the next instruction must wait for."""
         needs, work = Signal(NEEDS), self.work.payload
         m.d.comb += [
@@ -126,15 +128,16 @@ class Sequencer(Component):
         ]
         return needs
 
-    def _constants(self, needs):
+    def _constants(self, needs: data.View) -> Value:
         """Whether parameters and table that the instruction needs are there."""
-        averages = needs.origin[Origin.AVERAGE.value]
+        averages = needs.origin[Origin.AVERAGE]
         return (~needs.parameters | self.parameters) & (~averages | self.thresholds) & (~needs.table | self.table)
 
-    def _there(self, needs):
+    def _there(self, needs: data.View) -> Value:
         return self._constants(needs) & (~_drains(needs) | self.bank)
 
-    def _token(self, m, now, go, started, group, final, closing):
+    def _token(self, m: Module, now: data.View, go: Value, started: Value,
+               group: Value, final: Value, closing: Value) -> None:
         token, last = self.group.payload, final & closing
         m.d.comb += [
             self.group.valid.eq(go), token.first.eq(~started), token.final.eq(final), token.closing.eq(closing),
@@ -143,7 +146,7 @@ class Sequencer(Component):
             token.release_table.eq(last & now.release_table),
         ]
 
-    def _cause(self, m, active, go, start_ok, needs):
+    def _cause(self, m: Module, active: Value, go: Value, start_ok: Value, needs: data.View) -> None:
         with m.If(~active):
             m.d.comb += self.cause.eq(Cause.IDLE)
         with m.Elif(go):
@@ -158,5 +161,5 @@ class Sequencer(Component):
             m.d.comb += self.cause.eq(Cause.ACTIVATIONS)
 
 
-def _drains(needs):
-    return needs.origin[Origin.ACCUMULATOR.value]
+def _drains(needs: data.View) -> Value:
+    return needs.origin[Origin.ACCUMULATOR]

@@ -1,5 +1,7 @@
 """Records of the instructions in flight, kept until the part of the unit that needs them comes to them."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -29,7 +31,7 @@ class Settings(Component):
         super().__init__({"push": In(1), "slot": In(slot), "record": In(layout), "load": In(1), "wanted": In(slot),
                           "value": Out(layout)})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.storage = storage = memory.Memory(shape=self.layout, depth=IN_FLIGHT, init=[])
         write, read = storage.write_port(), storage.read_port(domain="sync")
@@ -54,7 +56,7 @@ class Backlog(Component):
         self.layout = layout
         super().__init__({"push": In(1), "record": In(layout), "out": Out(stream.Signature(layout))})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.storage = storage = memory.Memory(shape=self.layout, depth=IN_FLIGHT, init=[])
         write, read = storage.write_port(), storage.read_port(domain="comb")

@@ -1,6 +1,8 @@
 """The table FIFO: pages that turn each byte into another, channel by channel."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 
@@ -49,7 +51,7 @@ class Tables(Component):
             "bytes": In(lanes), "result": Out(lanes), "occupied": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config
         page, row = Signal(range(config.table_pages)), Signal(range(PAGE))
@@ -78,7 +80,7 @@ class Tables(Component):
         self._count(m, self.sink.valid & row.all(), release)
         return m
 
-    def _count(self, m, complete, release):
+    def _count(self, m: Module, complete: Value, release: Value) -> None:
         with m.If(complete & ~self.take):
             m.d.sync += [self.available.eq(self.available + 1), self.some.eq(1)]
         with m.Elif(self.take & ~complete):

@@ -1,8 +1,10 @@
 """Tokens: what travels beside the values through the lanes, one for each group of channels."""
 
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
+from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, ValueLike
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -29,12 +31,12 @@ def chain_layout(config: Config, stages: int) -> data.StructLayout:
     return data.StructLayout({name: data.ArrayLayout(stages, Shape.cast(shape).width) for name, shape in members.items()})
 
 
-def at(chains, stage):
+def at(chains: data.View, stage: int) -> SimpleNamespace:
     """The token at a stage, with ``valid``; fields are plain values."""
     return SimpleNamespace(**{name: Cat(bit[stage] for bit in chains[name]) for name in chains.shape().members})
 
 
-def choose(index, choices):
+def choose(index: Value, choices: Iterable[ValueLike]) -> Value:
     """``choices[index]`` for a power of two of them, as a tree of multiplexers."""
     choices = list(choices)
     for bit in index:
@@ -42,7 +44,7 @@ def choose(index, choices):
     return choices[0]
 
 
-def channel_of(word, group, lane, config: Config):
+def channel_of(word: Sequence[Value] | data.View, group: Value, lane: int, config: Config) -> Value:
     """What a lane takes of ``word`` (a sequence over channels) when it is the turn of ``group``."""
     return choose(group, [word[channel] for channel in range(lane, config.size, config.lanes)])
 
@@ -64,7 +66,7 @@ class Tokens(Component):
             "chains": Out(chain_layout(config, stages)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         enter = self.enter
         for name in self.chains.shape().members:

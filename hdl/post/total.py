@@ -1,5 +1,7 @@
 """Total: the 32-bit sum of the bytes under each window, channel by channel."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -32,7 +34,7 @@ class Total(Component):
             "sums": Out(data.ArrayLayout(signed(32), config.size)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         holding, fresh, step = Signal(), Signal(init=1), Signal()
         word = self.word.payload

@@ -1,6 +1,8 @@
 """Address generators: the words of a region, and the words under a window that slides over one."""
 
-from amaranth.hdl import Module, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -43,7 +45,7 @@ class RegionWalk(Component):
         self.config = config
         super().__init__({"region": In(stream.Signature(REGION)), "place": Out(stream.Signature(place_layout(config)))})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         active, step = Signal(), Signal()
         now = Signal(REGION, reset_less=True)   # height and width count the rows and words left, the present one not
@@ -85,7 +87,7 @@ class WindowWalk(Component):
         self.config = config
         super().__init__({"window": In(stream.Signature(WINDOW)), "tap": Out(stream.Signature(tap_layout(config)))})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         active, advance = Signal(), Signal()
         shape = Signal(WINDOW, reset_less=True)
@@ -109,17 +111,18 @@ class WindowWalk(Component):
         return m
 
     @staticmethod
-    def _step(m, shape, counts, at, base):
+    def _step(m: Module, shape: data.View, counts: tuple[data.View, data.View],
+              at: tuple[Value, Value], base: tuple[Value, Value]) -> None:
         """To the next tap of this window, or to the first of the next."""
         left, last = counts
         iy, ix = at
         base_y, base_x = base
         next_y, next_x = base_y + shape.stride_y, base_x + shape.stride_x
 
-        def down(name):
+        def down(name: str) -> list[Any]:
             return [left[name].eq(left[name] - 1), last[name].eq(left[name] == 1)]
 
-        def again(name):
+        def again(name: str) -> list[Any]:
             return [left[name].eq(shape[name] - 1), last[name].eq(shape[name] == 1)]
 
         with m.If(~last.taps_x):
@@ -136,7 +139,8 @@ class WindowWalk(Component):
                     m.d.sync += [*again("width"), *down("height"),
                                  ix.eq(shape.origin_x), base_x.eq(shape.origin_x), iy.eq(next_y), base_y.eq(next_y)]
 
-    def _address(self, m, tap, active, advance, shape, at, first, last):
+    def _address(self, m: Module, tap: stream.Interface, active: Value, advance: Value,
+                 shape: data.View, at: tuple[Value, Value], first: Value, last: Value) -> None:
         """Two stages: row times pitch beside source plus column, then their sum."""
         iy, ix = at
         row, column = Signal(WORD_ADDRESS, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)

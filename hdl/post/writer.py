@@ -1,5 +1,7 @@
 """Writer: groups of bytes put together to words, and written where the instruction says."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -37,7 +39,7 @@ class Writer(Component):
             "trace": Out(trace_signature(config)), "written": Out(1), "retired": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.config.word_bits, depth=self.depth)
         group_bits = 8 * self.config.lanes
