@@ -13,6 +13,7 @@ from arrayloom.hdl.counters import COUNTER_BITS, CauseCounters
 from arrayloom.hdl.fetch import control_signature
 from arrayloom.hdl.interfaces import axi_lite_signature, events_signature, levels_signature
 from arrayloom.hdl.issue import status_signature
+from arrayloom.hdl.pipeline import flag_line
 from arrayloom.hdl.run import Run
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
@@ -178,9 +179,9 @@ class Control(Component):
             Register.INTERRUPT: self.pending,
             Register.CYCLES: self._count(m, "cycles", COUNTER_BITS, run.running),
             Register.ERROR_UNIT: run.error_unit,
-            Register.FETCHED: self._count(m, "fetched", REGISTER_BITS, _later(m, fetch.fetched & run.running)),
-            Register.BEATS_READ: self._count(m, "beats_read", COUNTER_BITS, _later(m, bus.read & run.running)),
-            Register.BEATS_WRITTEN: self._count(m, "beats_written", COUNTER_BITS, _later(m, bus.written & run.running)),
+            Register.FETCHED: self._count_pulses(m, "fetched", REGISTER_BITS, fetch.fetched),
+            Register.BEATS_READ: self._count_pulses(m, "beats_read", COUNTER_BITS, bus.read),
+            Register.BEATS_WRITTEN: self._count_pulses(m, "beats_written", COUNTER_BITS, bus.written),
             Register.FETCH_STATE: _state(0, 0, fetch.cause, 0),
             Register.WEIGHTS_HELD: levels.weights,
             Register.PARAMETERS_HELD: levels.parameters,
@@ -189,7 +190,7 @@ class Control(Component):
             Register.BURSTS: _bytes(bus.reads, bus.writes),
         }
         for number, unit in enumerate(self.units):
-            retired = self._count(m, f"retired_{number}", REGISTER_BITS, _later(m, unit.retired & run.running))
+            retired = self._count_pulses(m, f"retired_{number}", REGISTER_BITS, unit.retired)
             values |= {
                 Register.RETIRED + 4 * number: retired,
                 Register.STATE + 4 * number: _state(unit.waiting, unit.in_flight, unit.cause, unit.missing),
@@ -204,6 +205,10 @@ class Control(Component):
         with m.Elif(enable):
             m.d.sync += count.eq(count + 1)
         return count
+
+    def _count_pulses(self, m: Module, name: str, width: int, pulse: Value) -> Signal:
+        """Counts a pulse of another unit, a cycle after it."""
+        return self._count(m, name, width, flag_line(m, pulse & self.run.running, 1)[1])
 
     def _counters(self, m: Module) -> list[tuple[Value, Value]]:
         """For each block half of the counter that is read, and whether it is more than zero."""
@@ -244,13 +249,6 @@ class Control(Component):
                              known.eq(Cat(word == each for each in words).any())]
         m.d.comb += [port.read_data.eq(Mux(counted.bit_select(number, 1), Array(found)[number], 0)),
                      port.read_error.eq(~known)]
-
-
-def _later(m: Module, value: Value) -> Signal:
-    """``value`` of one cycle ago."""
-    held = Signal.like(value)
-    m.d.sync += held.eq(value)
-    return held
 
 
 def _bytes(*values: Value) -> Value:

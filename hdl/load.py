@@ -10,7 +10,7 @@ from amaranth.utils import exact_log2
 
 from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, read_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
-from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.flow_control import Elastic
 from arrayloom.hdl.interfaces import bank_of, instruction_layout, sink_signature, unit_signature, write_port_signature
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import Array, Assert, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Assert, Cat, Module, Mux, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, PureInterface
 from amaranth.utils import ceil_log2
 
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, read_port_signature, write_port_signature
+from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.isa.config import Config
 
 BANK_LATENCY = 1        # a block RAM's own
@@ -66,18 +67,9 @@ class Scratchpad(Component):
             m.d.comb += port.ready.eq(~Cat(first.valid & (first.bank == port.bank) for first in ports[:index]).any())
 
     def _deliver(self, m: Module, port: PureInterface, memories: list[Value]) -> None:
-        banks = self.config.activation_banks
-        moves, chosen = port.valid & port.ready, port.bank
-        for stage in range(REQUEST_LATENCY + BANK_LATENCY):
-            moved, held = Signal(name=f"moved_{stage}"), Signal(range(banks), name=f"chosen_{stage}", reset_less=True)
-            m.d.sync += moved.eq(moves)
-            with m.If(moves):
-                m.d.sync += held.eq(chosen)
-            moves, chosen = moved, held
-        word = Signal(self.config.word_bits, reset_less=True)
-        with m.If(moves):
-            m.d.sync += word.eq(Array(memories)[chosen])
-        m.d.comb += port.data.eq(word)
+        moves = flag_line(m, port.valid & port.ready, REQUEST_LATENCY + BANK_LATENCY, "moves")
+        bank = delay(m, port.bank, moves[:-1])
+        m.d.comb += port.data.eq(data_register(m, Array(memories)[bank], moves[-1]))
 
 
 def _first(selects: list[Value], values: list[Value]) -> Value:

@@ -9,9 +9,9 @@ from amaranth.lib.wiring import Component, In, Out, connect
 
 from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
-from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.flow_control import Elastic, room_for
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
-from arrayloom.hdl.room import room_for
+from arrayloom.hdl.pipeline import flag_line
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS
 from arrayloom.isa.instructions import Store as StoreInstruction
@@ -103,8 +103,8 @@ class Store(Component):
         with m.If(source.valid & source.ready):
             m.d.sync += [self.reading.eq(1), self.burst.eq(source.payload), chip.eq(source.payload.chip),
                          left.eq(source.payload.words), final.eq(source.payload.words == 1)]
-        read, arriving = self.read, Signal(MEMORY_LATENCY)
-        m.d.sync += arriving.eq(Cat(read.valid & read.ready, arriving))
+        read = self.read
+        arriving = flag_line(m, read.valid & read.ready, MEMORY_LATENCY, "arriving")
         m.d.comb += [
             read.valid.eq(places.leave.valid), read.address.eq(places.leave.payload.address),
             read.bank.eq(places.leave.payload.bank), places.leave.ready.eq(read.ready),

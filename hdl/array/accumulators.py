@@ -9,9 +9,9 @@ from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
 from arrayloom.hdl.array.block import SUM
-from arrayloom.hdl.array.registers import data_line, data_register, flag_line
 from arrayloom.hdl.array.signatures import PIXEL
 from arrayloom.hdl.array.timing import ACCUMULATE, SUM_READ, SUM_SELECT, UPDATE
+from arrayloom.hdl.pipeline import data_line, data_register, flag_line
 from arrayloom.isa.config import Config
 
 HALVES = 2

@@ -7,8 +7,8 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.block import WEIGHT
-from arrayloom.hdl.array.registers import data_line, flag_line
 from arrayloom.hdl.array.timing import LOAD, Timing
+from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY, weight_read_signature
 from arrayloom.isa.config import Config
 
@@ -70,5 +70,5 @@ class WeightLoader(Component):
             m.d.comb += self.word[column].eq(weight)
         m.d.comb += [
             self.write.eq(enables[-1]),
-            self.row.eq(data_line(m, row, enables[:-1])[-1]),
+            self.row.eq(delay(m, row, enables[:-1])),
         ]

@@ -6,9 +6,9 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.array.registers import data_register
 from arrayloom.hdl.array.signatures import PIXEL, step_layout
 from arrayloom.hdl.interfaces import bank_of
+from arrayloom.hdl.pipeline import data_register
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS
 

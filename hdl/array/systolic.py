@@ -7,8 +7,8 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.block import BYTE, SUM, WEIGHT, ProcessingBlock
-from arrayloom.hdl.array.registers import data_line, data_register, flag_line
 from arrayloom.hdl.array.timing import ACTIVATION, MULTIPLY, Timing
+from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.isa.config import Config
 
 
@@ -70,7 +70,7 @@ class SystolicArray(Component):
         rows, columns = self.config.row_stage, self.config.column_stage
         valid, start = flags
         entering = Cat(self.word[row] for row in range(stage * rows, (stage + 1) * rows))
-        entering = data_line(m, entering, valid[:stage])[-1]
+        entering = delay(m, entering, valid[:stage])
         sums = []
         for group, (enables, weights) in enumerate(loads):
             m.submodules[f"block_{stage}_{group}"] = block = ProcessingBlock(self.config)

@@ -11,12 +11,12 @@ from arrayloom.hdl.array.banks import AccumulatorBanks
 from arrayloom.hdl.array.decoder import Decoder
 from arrayloom.hdl.array.expander import Expander
 from arrayloom.hdl.array.loader import WeightLoader
-from arrayloom.hdl.array.registers import data_line, flag_line
 from arrayloom.hdl.array.signatures import PIXEL
 from arrayloom.hdl.array.streamer import Streamer
 from arrayloom.hdl.array.systolic import SystolicArray
 from arrayloom.hdl.array.timing import REQUEST, WORD, Timing
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, accumulator_read_signature, read_port_signature, unit_signature
+from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.weight_fifo import weight_read_signature
 from arrayloom.isa.config import Config
 from arrayloom.isa.registers import Cause
@@ -78,16 +78,16 @@ class ArrayUnit(Component):
         timing = Timing(self.config)
         cycles = WORD - REQUEST + timing.tag + timing.column_groups - 1
         lines = {name: flag_line(m, getattr(streamer.pixel, name), cycles) for name, _ in PIXEL}
-        pixels = [Signal(PIXEL, name=f"pixel_{delay}") for delay in range(cycles + 1)]
-        for delay, pixel in enumerate(pixels):
-            m.d.comb += [getattr(pixel, name).eq(line[delay]) for name, line in lines.items()]
+        pixels = [Signal(PIXEL, name=f"pixel_{stage}") for stage in range(cycles + 1)]
+        for stage, pixel in enumerate(pixels):
+            m.d.comb += [getattr(pixel, name).eq(line[stage]) for name, line in lines.items()]
         return pixels
 
     def _multiply(self, m: Module, streamer: Streamer, loader: WeightLoader, pixel: data.View) -> data.View:
         m.submodules.systolic = systolic = SystolicArray(self.config)
         valid = flag_line(m, streamer.pixel.valid, MEMORY_LATENCY)[:-1]
-        outside = data_line(m, streamer.outside, valid)[-1]
-        padding = data_line(m, streamer.padding, valid)[-1]
+        outside = delay(m, streamer.outside, valid)
+        padding = delay(m, streamer.padding, valid)
         padded = Cat(padding for _ in range(self.config.size))
         m.d.comb += [
             systolic.word.as_value().eq(Mux(outside, padded, self.read.data)),

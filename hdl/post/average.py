@@ -6,9 +6,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
+from arrayloom.hdl.pipeline import data_line, delay, flag_line
 from arrayloom.hdl.post.fetch import gathered_layout
 from arrayloom.hdl.post.records import TERM, Origin, byte_word
-from arrayloom.hdl.post.rounding import carry, excess, magnitude, round_to_24_bits, thermometer
+from arrayloom.hdl.post.rounding import excess, magnitude, round_to_24_bits, thermometer
 from arrayloom.hdl.post.search import Search
 from arrayloom.hdl.post.settings import Backlog
 from arrayloom.hdl.post.tokens import channel_of
@@ -56,9 +57,9 @@ class AverageLane(Component):
         m.submodules.totals = totals = memory.Memory(shape=TOTAL, depth=max(self.groups, 2), init=[])
         before, asked, after = totals.read_port(domain="comb"), totals.read_port(domain="comb"), totals.write_port()
         at, last = self.ADD_AT, self.LATENCY - 1
-        total = carry(m, (Mux(self.fresh, 0, before.data) + term)[:TOTAL.width].as_signed(), self.enables[at:at + 1])
+        total = delay(m, (Mux(self.fresh, 0, before.data) + term)[:TOTAL.width].as_signed(), self.enables[at:at + 1])
         mask = excess(m, total, self.enables[at + 1:last])
-        held = carry(m, total, self.enables[at + 1:last])
+        held = delay(m, total, self.enables[at + 1:last])
         m.d.comb += [
             before.addr.eq(self.group), asked.addr.eq(self.asked), self.total.eq(asked.data),
             after.addr.eq(self.store), after.en.eq(self.enables[last]), after.data.eq(round_to_24_bits(held, mask)),
@@ -68,14 +69,14 @@ class AverageLane(Component):
     def _term(self, m: Module) -> Value:
         """fl(scale * (byte - zero point)) in units of the scale's last place."""
         enables, half = self.enables, SIGNIFICANT // 2
-        difference = carry(m, Mux(self.inside, self.byte - self.term.source_zero, 0), enables[0:1])
-        negative = carry(m, difference[-1], enables[1:self.ADD_AT])
-        distance = carry(m, magnitude(difference)[:8], enables[1:2])
-        low, high = (carry(m, distance * self.term.multiplier.word_select(index, half), enables[2:3])
+        difference = delay(m, Mux(self.inside, self.byte - self.term.source_zero, 0), enables[0:1])
+        negative = delay(m, difference[-1], enables[1:self.ADD_AT])
+        distance = delay(m, magnitude(difference)[:8], enables[1:2])
+        low, high = (delay(m, distance * self.term.multiplier.word_select(index, half), enables[2:3])
                      for index in range(2))
-        size = carry(m, (low + (high << half))[:8 + SIGNIFICANT], enables[3:4])
-        held, mask = (carry(m, value, enables[4:5]) for value in (size, thermometer(size[SIGNIFICANT:])))
-        term = carry(m, round_to_24_bits(held, mask), enables[5:6])
+        size = delay(m, (low + (high << half))[:8 + SIGNIFICANT], enables[3:4])
+        held, mask = (delay(m, value, enables[4:5]) for value in (size, thermometer(size[SIGNIFICANT:])))
+        term = delay(m, round_to_24_bits(held, mask), enables[5:6])
         return Mux(negative, -term, term)
 
 
@@ -121,7 +122,8 @@ class Average(Component):
         step, load, slot, summed = Signal(), Signal(), Signal(range(self.slots)), Signal()
         loaded, searching, holding, fresh = Signal(), Signal(), Signal(), Signal(init=1)
         last_slot = Signal()    # found when counting
-        running = Signal(AverageLane.LATENCY - 1)
+        moving = flag_line(m, step & (slot < self.config.groups), AverageLane.LATENCY - 1, "running")
+        running = Cat(moving[1:])
         # The constants of an instruction's first window are loaded in a cycle of their own.
         m.d.comb += [
             step.eq(here & ~summed & (loaded | ~word.first)),
@@ -147,26 +149,21 @@ class Average(Component):
             m.d.sync += self.complete.eq(0)
         with m.If(self.used):
             m.d.sync += holding.eq(0)
-        self._lanes(m, step & (slot < self.config.groups), slot, fresh, running, term, search)
+        self._lanes(m, moving, slot, fresh, term, search)
         return m
 
-    def _lanes(self, m: Module, enter: Value, slot: Value, fresh: Value,
-               running: Value, term: data.View, search: Search) -> None:
+    def _lanes(self, m: Module, moving: list[Value], slot: Value, fresh: Value, term: data.View, search: Search) -> None:
         config, word = self.config, self.word.payload
         tag = data.StructLayout({"group": range(config.groups), "fresh": 1})
         first = Signal(tag)
         m.d.comb += [first.group.eq(slot), first.fresh.eq(fresh)]
-        m.d.sync += running.eq(Cat(enter, running))
-        tags, moving = [first], enter
-        for stage in range(len(running)):
-            tags.append(carry(m, tags[-1], [moving]))
-            moving = running[stage]
+        tags = data_line(m, first, moving[:-1])
         adding = tags[AverageLane.ADD_AT]
         bytes_here = data.View(byte_word(config), word.word)
         for lane in range(config.lanes):
             m.submodules[f"lane_{lane}"] = average = AverageLane(config.groups)
             m.d.comb += [
-                average.enables.eq(Cat(enter, running)), average.inside.eq(word.inside), average.term.eq(term),
+                average.enables.eq(Cat(moving)), average.inside.eq(word.inside), average.term.eq(term),
                 average.byte.eq(channel_of(bytes_here, first.group, lane, config)),
                 average.fresh.eq(adding.fresh), average.group.eq(adding.group), average.store.eq(tags[-1].group),
                 average.asked.eq(search.asked), search.totals[lane].eq(average.total),

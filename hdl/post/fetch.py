@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.flow_control import Elastic, room_for
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, read_port_signature
+from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.post.records import Origin, byte_word
 from arrayloom.hdl.post.walk import place_layout, tap_layout
-from arrayloom.hdl.room import room_for
 from arrayloom.isa.config import Config
 
 ROUND_TRIP = MEMORY_LATENCY + 7     # cycles from a request to its word's slot being free again, when taken at once
@@ -76,8 +76,8 @@ class Residuals(Component):
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.config.word_bits, depth=self.depth)
         m.submodules.requests = requests = Elastic(place_layout(self.config))
-        port, returning = self.port, Signal(MEMORY_LATENCY)
-        m.d.sync += returning.eq(Cat(port.valid & port.ready, returning))
+        port = self.port
+        returning = flag_line(m, port.valid & port.ready, MEMORY_LATENCY, "returning")
         room = room_for(m, self.depth, self.place.valid & self.place.ready, self.word.valid & self.word.ready)
         m.d.comb += _admit(self.place, room, requests.enter)
         m.d.comb += [
@@ -138,20 +138,13 @@ class Gather(Component):
 
     def _request(self, m: Module, taps: stream.Interface) -> tuple[data.View, Value]:
         """Reads their words; the tap whose word arrives now, and whether there is one."""
-        valid = Signal(MEMORY_LATENCY)
         tap = taps.payload
         m.d.comb += [
             self.port.valid.eq(taps.valid & tap.inside), self.port.address.eq(tap.address), self.port.bank.eq(tap.bank),
             taps.ready.eq(self.port.ready | ~tap.inside),
         ]
-        moving = taps.valid & taps.ready
-        m.d.sync += valid.eq(Cat(moving, valid))
-        for stage in range(MEMORY_LATENCY):
-            held = Signal(tap_layout(self.config), name=f"tap_{stage}", reset_less=True)
-            with m.If(moving):
-                m.d.sync += held.eq(tap)
-            moving, tap = valid[stage], held
-        return tap, valid[-1]
+        valid = flag_line(m, taps.valid & taps.ready, MEMORY_LATENCY, "valid")
+        return delay(m, tap, valid[:-1]), valid[-1]
 
     def _maximum(self, m: Module, tap: data.View, valid: Value) -> Signal:
         """The word and its flags, a cycle later; taps of a window of BYTES leave the maximum so far."""

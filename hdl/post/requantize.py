@@ -5,7 +5,8 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.post.rounding import OFFSET, RESULT, WHOLE, RoundWithTies, carry, magnitude, round_to_24_bits, thermometer
+from arrayloom.hdl.pipeline import delay
+from arrayloom.hdl.post.rounding import OFFSET, RESULT, WHOLE, RoundWithTies, magnitude, round_to_24_bits, thermometer
 from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.arithmetic import FRACTION, MIN_SHIFT, SIGNIFICANT
 
@@ -53,17 +54,17 @@ class Requantize(Component):
         self._shift(m, product, rounder)
         m.d.comb += [
             rounder.enables.eq(self.enables[self.ROUND_AT:]), rounder.offset.eq(self.zero_point),
-            rounder.negative.eq(carry(m, negative, self.enables[2:self.ROUND_AT])),
+            rounder.negative.eq(delay(m, negative, self.enables[2:self.ROUND_AT])),
             self.result.eq(rounder.result),
         ]
         return m
 
     def _float(self, m: Module) -> tuple[Value, Value]:
         """Sum and bias as a magnitude of 24 significant bits, and the sign (two stages earlier)."""
-        biased = carry(m, (self.sum + self.bias)[:32].as_signed(), self.enables[:1])
-        size, negative = (carry(m, value, self.enables[1:2]) for value in (magnitude(biased), biased[-1]))
-        held, mask = (carry(m, value, self.enables[2:3]) for value in (size, thermometer(size[SIGNIFICANT:])))
-        return carry(m, round_to_24_bits(held, mask), self.enables[3:4]), negative
+        biased = delay(m, (self.sum + self.bias)[:32].as_signed(), self.enables[:1])
+        size, negative = (delay(m, value, self.enables[1:2]) for value in (magnitude(biased), biased[-1]))
+        held, mask = (delay(m, value, self.enables[2:3]) for value in (size, thermometer(size[SIGNIFICANT:])))
+        return delay(m, round_to_24_bits(held, mask), self.enables[3:4]), negative
 
     def _multiply(self, m: Module, rounded: Value) -> Signal:
         """Times the multiplier: four products of 16 by 12 bits, then two stages of addition."""
@@ -85,9 +86,9 @@ class Requantize(Component):
     def _shift(self, m: Module, product: Value, rounder: RoundWithTies) -> None:
         """To 26 fraction bits: by multiples of 16, then by the rest."""
         coarse, fine = self.enables[self.SHIFT_AT], self.enables[self.SHIFT_AT + 1]
-        right = carry(m, (self.scale[SIGNIFICANT:] - MIN_SHIFT)[:6], self.enables[self.SCALE_AT:self.SHIFT_AT])
-        rest = carry(m, right[:_FINE], [coarse])
-        below = carry(m, ((1 << right[:_FINE]) - 1)[:(1 << _FINE) - 1], [coarse])
+        right = delay(m, (self.scale[SIGNIFICANT:] - MIN_SHIFT)[:6], self.enables[self.SCALE_AT:self.SHIFT_AT])
+        rest = delay(m, right[:_FINE], [coarse])
+        below = delay(m, ((1 << right[:_FINE]) - 1)[:(1 << _FINE) - 1], [coarse])
         window, shifted = Signal(_WINDOW, reset_less=True), Signal(_WINDOW, reset_less=True)
         lost, over, sticky, saturated = (Signal(name=name, reset_less=True)
                                          for name in ("lost", "over", "sticky", "saturated"))

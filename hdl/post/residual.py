@@ -5,8 +5,9 @@ from typing import Any
 from amaranth.hdl import Module, Mux, Signal, Value, ValueLike, signed
 from amaranth.lib.wiring import Component, In, Out
 
+from arrayloom.hdl.pipeline import delay
 from arrayloom.hdl.post.records import ADD_OFFSET, FACTORS, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
-from arrayloom.hdl.post.rounding import WHOLE, RoundWithTies, carry, clamp, excess, magnitude, round_to_24_bits
+from arrayloom.hdl.post.rounding import WHOLE, RoundWithTies, clamp, excess, magnitude, round_to_24_bits
 from arrayloom.isa.arithmetic import FRACTION
 from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO
 
@@ -70,12 +71,12 @@ class ResidualAdd(Component):
         with m.If(self.enables[self.FACTORS_AT]):
             m.d.sync += [first_term.eq(Mux(multiply, self.factors.product_zero, a)), factor.eq(Mux(multiply, a * b, b))]
         inner = self._product(m, factor, self.ratio_b.ratio_b, self.RATIO_B_AT, self.add_offset.add_offset)
-        late_a = carry(m, first_term, self.enables[self.RATIO_B_AT:self.RATIO_A_AT])
+        late_a = delay(m, first_term, self.enables[self.RATIO_B_AT:self.RATIO_A_AT])
         outer = self._product(m, late_a, self.ratio_a.ratio_a, self.RATIO_A_AT, 0)
         first, last = self.EXCESS_AT, self.TOTAL_AT - 1
         mask = excess(m, inner, self.enables[first:last])
-        held = carry(m, inner, self.enables[first:last])
-        rounded = carry(m, round_to_24_bits(held, mask).as_signed(), self.enables[last:self.TOTAL_AT])
+        held = delay(m, inner, self.enables[first:last])
+        rounded = delay(m, round_to_24_bits(held, mask).as_signed(), self.enables[last:self.TOTAL_AT])
         total = Signal(_TOTAL, reset_less=True)
         with m.If(self.enables[self.TOTAL_AT]):
             m.d.sync += total.eq(outer + rounded)
@@ -100,7 +101,7 @@ class ResidualAdd(Component):
     def _round_total(self, m: Module, total: Value) -> None:
         m.submodules.round = rounder = RoundWithTies()
         at, point, dropped = self.ROUND_AT, ADD_FRACTION, ADD_FRACTION - FRACTION
-        size, negative = (carry(m, value, self.enables[at - 1:at]) for value in (magnitude(total), total[-1]))
+        size, negative = (delay(m, value, self.enables[at - 1:at]) for value in (magnitude(total), total[-1]))
         result = Signal(signed(8), reset_less=True)
         m.d.comb += [
             rounder.enables.eq(self.enables[at:at + rounder.LATENCY]),

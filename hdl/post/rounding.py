@@ -4,29 +4,19 @@ Where a value is used twice it is a register: a simulator computes what only an 
 is enabled, but what is shared in every cycle.
 """
 
-from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
+from arrayloom.hdl.pipeline import delay
 from arrayloom.isa.arithmetic import FRACTION, SATURATED, SIGNIFICANT
 
 WHOLE = SATURATED.bit_length()      # bits of a magnitude that is not saturated
 OFFSET = 9                          # bits of what is added after rounding
 RESULT = signed(WHOLE + 2)
-
-
-def carry(m: Module, value: Value, enables: Iterable[Value]) -> Value:
-    """``value`` delayed by one stage for each of ``enables``."""
-    for enable in enables:
-        held = Signal.like(value, reset_less=True)
-        with m.If(enable):
-            m.d.sync += held.eq(value)
-        value = held
-    return value
 
 
 def magnitude(value: Value) -> Value:
@@ -60,8 +50,8 @@ def excess(m: Module, value: Value, enables: Value) -> Value:
     def neighbours(bits: Value, distance: int) -> Value:
         return reduce(or_, [bits.shift_right(distance * step) for step in range(reach)])
 
-    near = carry(m, Mux(value[-1], neighbours(~high, 1), neighbours(high, 1)), enables[0:1])
-    return carry(m, neighbours(near, reach), enables[1:2])
+    near = delay(m, Mux(value[-1], neighbours(~high, 1), neighbours(high, 1)), enables[0:1])
+    return delay(m, neighbours(near, reach), enables[1:2])
 
 
 def round_to_24_bits(value: Value, mask: Value) -> Value:
@@ -105,21 +95,21 @@ class RoundWithTies(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         below_half = FRACTION - 1
-        inside = carry(m, Cat(C(1, 1), thermometer(self.whole)), self.enables[:1])      # the window less one
+        inside = delay(m, Cat(C(1, 1), thermometer(self.whole)), self.enables[:1])      # the window less one
         reach = WHOLE + 2   # bits of the window; those of the fraction beyond it are looked at a stage earlier
         beyond = self.fraction[reach:below_half]
         most = self.saturated | self.whole.all()    # no magnitude is larger
-        kept, sticky, any_beyond, all_beyond, largest = (carry(m, value, self.enables[:1]) for value in (
+        kept, sticky, any_beyond, all_beyond, largest = (delay(m, value, self.enables[:1]) for value in (
             Cat(self.fraction, self.whole), self.sticky, beyond.any(), beyond.all(), most))
-        negative = carry(m, self.negative, self.enables[:2])
+        negative = delay(m, self.negative, self.enables[:2])
         rest, above, odd = kept[:reach], kept[below_half], kept[FRACTION]
         window = inside ^ (inside << 1 | 1)
         tie_above = ~any_beyond & (~(rest & ~(inside | C(0, reach))).any() | ((rest == window) & ~sticky))
         tie = Mux(above, tie_above, all_beyond & (rest | inside).all())
-        up = carry(m, Mux(tie, odd, above) & ~largest, self.enables[1:2])
-        whole = carry(m, kept[FRACTION:] | largest.replicate(WHOLE), self.enables[1:2])
+        up = delay(m, Mux(tie, odd, above) & ~largest, self.enables[1:2])
+        whole = delay(m, kept[FRACTION:] | largest.replicate(WHOLE), self.enables[1:2])
         # -(whole + up) is the inverse of whole and 1 - up: either way there is one addition, and a carry into it.
         inverted = (Cat(whole, C(0, 1)) ^ negative.replicate(WHOLE + 1)).as_signed()
         total = (Cat(C(1, 1), self.offset).as_signed() + Cat(up ^ negative, inverted).as_signed())[1:]
-        m.d.comb += self.result.eq(carry(m, total[:RESULT.width].as_signed(), self.enables[self.OFFSET_AT:]))
+        m.d.comb += self.result.eq(delay(m, total[:RESULT.width].as_signed(), self.enables[self.OFFSET_AT:]))
         return m

@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 
+from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.post.parameters import ParameterHalf
-from arrayloom.hdl.post.rounding import carry
 from arrayloom.isa.config import Config
 
 
@@ -54,11 +54,10 @@ class Search(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         asks, first = self._ask(m)
-        enables = Signal(self.LOOP - self.COMPARE)
-        m.d.sync += enables.eq(Cat(asks, enables))
-        answered = carry(m, first, [asks, *enables[:-1]])
+        enables = flag_line(m, asks, self.LOOP - self.COMPARE, "enables")
+        answered = delay(m, first, enables[:-1])
         compare = enables[-1]
-        m.d.comb += [self.read.eq(enables[0]), self.asked.eq(answered.group)]
+        m.d.comb += [self.read.eq(enables[1]), self.asked.eq(answered.group)]
         m.d.sync += self.done.eq(compare & answered.last)
         for lane in range(self.config.lanes):
             self._lane(m, lane, asks, first, compare, answered)
@@ -84,7 +83,7 @@ class Search(Component):
             shape=self.BITS, depth=max(self.config.groups, 2), init=[])
         ask, answer, show = (found.read_port(domain="comb") for _ in range(3))
         write = found.write_port()
-        offset = carry(m, Mux(asked.bit[-1], 0, ask.data) | asked.bit, [asks])
+        offset = delay(m, Mux(asked.bit[-1], 0, ask.data) | asked.bit, [asks])
         reached = Mux(self.totals[lane] >= self.thresholds[lane], answered.bit, 0)
         m.d.comb += [
             ask.addr.eq(asked.group), self.offsets[lane].eq(offset),

@@ -7,7 +7,7 @@ from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.interfaces import sink_signature
-from arrayloom.hdl.post.rounding import carry
+from arrayloom.hdl.pipeline import delay
 from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.config import Config
 
@@ -61,7 +61,7 @@ class Tables(Component):
         release = self.enables[0] & self.release
         with m.If(release):
             m.d.sync += head.eq(head + 1)
-        use, group = (carry(m, signal, [self.enables[0]]) for signal in (self.use, self.group))
+        use, group = (delay(m, signal, [self.enables[0]]) for signal in (self.use, self.group))
         for lane in range(config.lanes):
             m.submodules[f"lane_{lane}"] = storage = memory.Memory(
                 shape=8 * config.groups, depth=PAGE * config.table_pages, init=[])
@@ -73,10 +73,10 @@ class Tables(Component):
                 write.data.eq(Cat(self.sink.data.word_select(channel, 8) for channel in channels)),
                 read.en.eq(self.enables[0] & self.use), read.addr.eq(Cat(value[:7], ~value[7], head)),
             ]
-            untouched = carry(m, value, [self.enables[0]])
+            untouched = delay(m, value, [self.enables[0]])
             row_bytes = [read.data.word_select(index, 8) for index in range(config.groups)]
             found = Mux(use, choose(group, row_bytes), untouched)
-            m.d.comb += self.result[lane].eq(carry(m, found[:8].as_signed(), [self.enables[1]]))
+            m.d.comb += self.result[lane].eq(delay(m, found[:8].as_signed(), [self.enables[1]]))
         self._count(m, self.sink.valid & row.all(), release)
         return m
 

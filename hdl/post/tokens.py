@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Module, Mux, Shape, Value, ValueLike
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
+from arrayloom.hdl.pipeline import flag_line
 from arrayloom.hdl.post.records import IN_FLIGHT, Origin
 from arrayloom.isa.config import Config
 
@@ -72,7 +73,6 @@ class Tokens(Component):
         for name in self.chains.shape().members:
             bits = enter.valid if name == "valid" else enter.payload[name]
             for index, chain in enumerate(self.chains[name]):
-                held = Signal(self.stages, name=f"{name}_{index}")
-                m.d.sync += held.eq(Cat(enter.valid & Cat(bits)[index], held))
-                m.d.comb += chain.eq(held)
+                line = flag_line(m, enter.valid & Cat(bits)[index], self.stages, f"{name}_{index}")
+                m.d.comb += chain.eq(Cat(line[1:]))
         return m

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
+from arrayloom.hdl.flow_control import room_for, stock_of
 from arrayloom.hdl.interfaces import (
     accumulator_read_signature,
     read_port_signature,
@@ -29,7 +30,6 @@ from arrayloom.hdl.post.tokens import Tokens, at
 from arrayloom.hdl.post.total import Total
 from arrayloom.hdl.post.walk import RegionWalk, WindowWalk
 from arrayloom.hdl.post.writer import Writer
-from arrayloom.hdl.room import room_for
 from arrayloom.isa.config import Config
 from arrayloom.isa.registers import Cause
 
@@ -160,23 +160,14 @@ class Post(Component):
         ]
         m.d.comb += [getattr(lanes, name).eq(getattr(decode, name)) for name in SETTINGS]
 
-    def _stock(self, m: Module, name: str, most: int, more: Value, less: Value) -> Signal:
-        """Counts what the sequencer may still issue; returns whether there is any, which is found when counting."""
-        count, some = Signal(range(most + 1), name=name), Signal(name=f"some_{name}")
-        with m.If(more & ~less):
-            m.d.sync += [count.eq(count + 1), some.eq(1)]
-        with m.Elif(less & ~more):
-            m.d.sync += [count.eq(count - 1), some.eq(count != 1)]
-        return some
-
     def _issue(self, m: Module) -> None:
         sequencer, token = self.sequencer, self.sequencer.group.payload
         word = sequencer.word
         takes = {origin: sequencer.takes[origin] for origin in Origin}
-        bytes_there = self._stock(m, "words", self.gather.DEPTH, self.gather.pushed, takes[Origin.BYTES])
+        bytes_there = stock_of(m, "words", self.gather.DEPTH, self.gather.pushed, takes[Origin.BYTES])
         m.d.comb += [
             sequencer.space.eq(room_for(m, self.space, word, self.writer.written)),
-            sequencer.residual.eq(self._stock(m, "residual_words", self.residuals.depth, self.residuals.pushed,
+            sequencer.residual.eq(stock_of(m, "residual_words", self.residuals.depth, self.residuals.pushed,
                                               word & token.add)),
             sequencer.operand[Origin.BYTES].eq(bytes_there),
             sequencer.operand[Origin.SUM].eq(self.total.complete),

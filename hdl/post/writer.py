@@ -7,7 +7,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.flow_control import Elastic
 from arrayloom.hdl.interfaces import trace_signature, write_port_signature
 from arrayloom.hdl.post.walk import place_layout
 from arrayloom.isa.config import Config
