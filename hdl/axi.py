@@ -8,11 +8,9 @@ from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
 
 from arrayloom.hdl.interfaces import axi_signature
+from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
 
-ADDRESS_BITS = 40
-PAGE_BYTES = 4096   # AXI4: no burst crosses such a border
-BURST_WORDS = 16    # 16 bursts outstanding cover a latency of 200 cycles, and FETCH never waits long behind LOAD
 FETCH_ID, LOAD_ID = 0, 1
 INCREMENTING = 1    # AxBURST
 OUTSTANDING = 8     # bits of the counters of outstanding bursts

@@ -4,11 +4,13 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, In, Out, Signature
+from amaranth.utils import exact_log2
 
 from arrayloom.hdl.interfaces import axi_lite_signature
+from arrayloom.isa.registers import REGISTER_ADDRESS_BITS, REGISTER_BYTES
 
 OKAY, SLAVE_ERROR = 0, 2
-WORD_BITS = 10      # of a register's number: its byte address / 4
+WORD_BITS = REGISTER_ADDRESS_BITS - exact_log2(REGISTER_BYTES)      # of a register's number
 
 
 def register_port_signature() -> Signature:
@@ -34,8 +36,8 @@ class AxiLiteSlave(Component):
     port : Out(register_port_signature)
     """
 
-    def __init__(self) -> None:
-        super().__init__({"axi": Out(axi_lite_signature()), "port": Out(register_port_signature())})
+    axi: Out(axi_lite_signature())
+    port: Out(register_port_signature())
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -8,13 +8,11 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
 
-from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
+from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import ADDRESS, EXTENT, WORD_ADDRESS
+from arrayloom.isa.instructions import ADDRESS, EXTENT, MEMORY_PITCH, TRANSFER, WORD_ADDRESS
 
-WORDS = 24          # bits in the words of a run
-MEMORY_PITCH = 28   # bits in the words between runs in memory
-CHIP_END = WORDS + 1
+CHIP_END = TRANSFER + 1     # bits in the word after a run on chip
 
 
 class Place(IntEnum):
@@ -33,7 +31,7 @@ def region_layout() -> data.StructLayout:
     and ``chip_pitch`` words further.
     """
     return data.StructLayout({
-        "address": ADDRESS, "chip": WORD_ADDRESS, "words": WORDS, "rows": EXTENT,
+        "address": ADDRESS, "chip": WORD_ADDRESS, "words": TRANSFER, "rows": EXTENT,
         "memory_pitch": MEMORY_PITCH, "chip_pitch": WORD_ADDRESS, "place": Place,
     })
 
@@ -75,7 +73,7 @@ class Bursts(Component):
         self.address, self.run = (Signal(word_address, reset_less=True, name=name) for name in ("address", "run"))
         self.chip, self.chip_run = (Signal(WORD_ADDRESS, reset_less=True, name=name) for name in ("chip", "chip_run"))
         self.chip_end = Signal(CHIP_END, reset_less=True)
-        self.left, self.rows = Signal(WORDS, reset_less=True), Signal(EXTENT, reset_less=True)
+        self.left, self.rows = Signal(TRANSFER, reset_less=True), Signal(EXTENT, reset_less=True)
         self.words, self.ends_run, self.final = (Signal(shape, reset_less=True, name=name) for name, shape in (
             ("words", range(BURST_WORDS + 1)), ("ends_run", 1), ("final", 1)))
         burst = self.burst.payload

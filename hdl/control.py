@@ -7,7 +7,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import ceil_log2, exact_log2
 
-from arrayloom.hdl.axi import ADDRESS_BITS, bus_status_signature
+from arrayloom.hdl.axi import bus_status_signature
 from arrayloom.hdl.axi_lite import AxiLiteSlave
 from arrayloom.hdl.counters import COUNTER_BITS, CauseCounters
 from arrayloom.hdl.fetch import control_signature
@@ -15,11 +15,13 @@ from arrayloom.hdl.interfaces import axi_lite_signature, events_signature, level
 from arrayloom.hdl.issue import status_signature
 from arrayloom.hdl.pipeline import flag_line
 from arrayloom.hdl.run import Run
+from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import (
     CAUSE_BITS,
     IDENTITY_VALUE,
+    REGISTER_BYTES,
     VERSION_VALUE,
     Block,
     Cause,
@@ -29,12 +31,11 @@ from arrayloom.isa.registers import (
 )
 from arrayloom.isa.registers import Control as ControlBit
 
-REGISTER_BITS = 32
-WORD_BYTES = 4
+REGISTER_BITS = 8 * REGISTER_BYTES
 
 
 def _counter_bit(block: int, cause: int) -> int:
-    return exact_log2((counter_address(Block(block), Cause(cause)) - Register.COUNTERS) // WORD_BYTES)
+    return exact_log2((counter_address(Block(block), Cause(cause)) - Register.COUNTERS) // REGISTER_BYTES)
 
 
 # Where block and cause lie in the number of a counter's register; what lies above is the same in all.

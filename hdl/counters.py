@@ -27,9 +27,12 @@ class CauseCounters(Component):
         The counter is not zero; ``value`` means nothing while it is.
     """
 
-    def __init__(self) -> None:
-        super().__init__({"cause": In(CAUSE_BITS), "enable": In(1), "clear": In(1), "select": In(CAUSE_BITS),
-                          "value": Out(COUNTER_BITS), "counted": Out(1)})
+    cause: In(CAUSE_BITS)
+    enable: In(1)
+    clear: In(1)
+    select: In(CAUSE_BITS)
+    value: Out(COUNTER_BITS)
+    counted: Out(1)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -8,15 +8,14 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
 
-from arrayloom.hdl.axi import ADDRESS_BITS, read_signature
+from arrayloom.hdl.axi import read_signature
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
+from arrayloom.isa.bus import ADDRESS_BITS, FETCH_BUFFER_BYTES, FETCH_BURST_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
 from arrayloom.isa.instructions import INSTRUCTIONS
 from arrayloom.isa.registers import CAUSE_BITS, Cause
 
-CHUNK_BYTES = 4 * INSTRUCTION_BYTES     # a burst; chunks are aligned, so that none crosses a page
-BUFFER_BYTES = 4 * CHUNK_BYTES
 PART_BITS = 64          # of an instruction that are checked together
 PARTS = INSTRUCTION_BITS // PART_BITS
 
@@ -35,7 +34,7 @@ def control_signature() -> Signature:
 class Fetch(Component):
     """Fetches instructions ahead, in order, up to End.
 
-    Reads ahead up to ``BUFFER_BYTES`` beyond End; what the bus answers there is ignored. An opcode that is unknown,
+    Reads ahead up to ``FETCH_BUFFER_BYTES`` beyond End; what the bus answers there is ignored. An opcode that is unknown,
     reserved bits that are set, an End with tokens, and a program that does not start at a multiple of an instruction
     and of a word are illegal.
 
@@ -63,7 +62,7 @@ class Fetch(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         size, control = self.config.size, self.control
-        self.buffer = SyncFIFOBuffered(width=self.config.word_bits + 1, depth=BUFFER_BYTES // size)
+        self.buffer = SyncFIFOBuffered(width=self.config.word_bits + 1, depth=FETCH_BUFFER_BYTES // size)
         m.submodules.buffer = self.buffer
         self.storage = Signal(max(self.config.word_bits, INSTRUCTION_BITS), reset_less=True)
         self.fault = Signal()       # the bus answered a word of the storage with an error
@@ -84,7 +83,7 @@ class Fetch(Component):
     def _request(self, m: Module) -> None:
         """Asks for chunk after chunk while the buffer has room for a whole one."""
         size, request = self.config.size, self.bus.request
-        chunk = CHUNK_BYTES // size
+        chunk = FETCH_BURST_BYTES // size
         next_word = Signal(ADDRESS_BITS - exact_log2(size), reset_less=True)
         room = Signal(range(self.buffer.depth + 1), init=self.buffer.depth)
         length = Signal(range(chunk + 1))

@@ -3,15 +3,16 @@
 from functools import reduce
 from operator import xor
 
-from amaranth.hdl import Cat, Value, signed, unsigned
+from amaranth.hdl import Cat, Shape, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out, Signature
 from amaranth.utils import ceil_log2
 
-from arrayloom.isa.config import Config
+from arrayloom.isa.bus import ADDRESS_BITS
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import INSTRUCTION_BITS, Instruction
-from arrayloom.isa.instructions import WORD_ADDRESS
-from arrayloom.isa.registers import CAUSE_BITS, Block
+from arrayloom.isa.instructions import WORD_ADDRESS, Convolve, Pool
+from arrayloom.isa.registers import CAUSE_BITS, REGISTER_ADDRESS_BITS, Block
 
 MEMORY_LATENCY = 3      # cycles from an accepted request to its data, scratchpad and accumulators alike
 INSTRUCTION = unsigned(INSTRUCTION_BITS)
@@ -23,6 +24,27 @@ def instruction_layout(cls: type[Instruction]) -> data.StructLayout:
     end = cls.specs()[-1].offset + cls.specs()[-1].width
     fields["reserved"] = unsigned(INSTRUCTION_BITS - end)
     return data.StructLayout(fields)
+
+
+def coordinate(cls: type[Convolve | Pool], outputs: int) -> Shape:
+    """The shape of a source row or column of a window, inside the source or not.
+
+    Parameters
+    ----------
+    cls : type
+        ``Convolve`` or ``Pool``, whose fields say how far origin, strides and dilations reach.
+    outputs : int
+        Rows or columns of the output region, at most.
+
+    Returns
+    -------
+    Shape
+        Signed.
+    """
+    high = {spec.name: spec.high for spec in cls.specs()}
+    reach = max(high[f"origin_{axis}"] + high[f"stride_{axis}"] * outputs + high[f"dilation_{axis}"] * high[f"taps_{axis}"]
+                for axis in "yx")
+    return signed(ceil_log2(reach + 1) + 1)
 
 
 def unit_signature() -> Signature:
@@ -102,8 +124,8 @@ def sink_signature(config: Config) -> Signature:
 
 
 def axi_signature(config: Config) -> Signature:
-    """AXI4 master port: 40-bit addresses, 2-bit identifiers, a bus of one word."""
-    address = {"id": 2, "addr": 40, "len": 8, "size": 3, "burst": 2}
+    """AXI4 master port: addresses of ``ADDRESS_BITS``, 2-bit identifiers, a bus of one word."""
+    address = {"id": 2, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2}
     members: dict[str, Member] = {}
     for channel in ("ar", "aw"):
         members |= {channel + name: Out(width) for name, width in address.items()}
@@ -117,12 +139,12 @@ def axi_signature(config: Config) -> Signature:
 
 
 def axi_lite_signature() -> Signature:
-    """AXI4-Lite slave port, seen from the slave: 12-bit addresses, 32-bit data."""
+    """AXI4-Lite slave port, seen from the slave: addresses of ``REGISTER_ADDRESS_BITS``, 32-bit data."""
     return Signature({
-        "awaddr": In(12), "awvalid": In(1), "awready": Out(1),
+        "awaddr": In(REGISTER_ADDRESS_BITS), "awvalid": In(1), "awready": Out(1),
         "wdata": In(32), "wstrb": In(4), "wvalid": In(1), "wready": Out(1),
         "bresp": Out(2), "bvalid": Out(1), "bready": In(1),
-        "araddr": In(12), "arvalid": In(1), "arready": Out(1),
+        "araddr": In(REGISTER_ADDRESS_BITS), "arvalid": In(1), "arready": Out(1),
         "rdata": Out(32), "rresp": Out(2), "rvalid": Out(1), "rready": In(1),
     })
 
@@ -150,5 +172,6 @@ def levels_signature(config: Config) -> Signature:
     """
     return Signature({
         "weights": Out(range(config.weight_words + 1)), "parameters": Out(range(config.parameter_entries + 1)),
-        "tables": Out(range(config.table_pages + 1)), "used": Out(2), "full": Out(2),
+        "tables": Out(range(config.table_pages + 1)), "used": Out(range(ACCUMULATOR_BANKS + 1)),
+        "full": Out(range(ACCUMULATOR_BANKS + 1)),
     })

@@ -8,10 +8,11 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, PureInterface
 from amaranth.utils import exact_log2
 
-from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, read_signature
+from arrayloom.hdl.axi import read_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
 from arrayloom.hdl.flow_control import Elastic
 from arrayloom.hdl.interfaces import bank_of, instruction_layout, sink_signature, unit_signature, write_port_signature
+from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import TABLE_WORDS, WORD_ADDRESS, LoadActivations, LoadParameters, LoadTable, LoadWeights

@@ -63,17 +63,25 @@ class Run(Component):
         A FIFO or an accumulator bank is not empty.
     """
 
-    def __init__(self) -> None:
-        super().__init__({
-            "begin": In(1), "stop": In(1), "watchdog": In(32),
-            "busy": Out(1), "running": Out(1), "done": Out(1), "failed": Out(1), "ended": Out(1), "clear": Out(1),
-            "resets": Out(len(Unit)), "halt": Out(1, init=1),
-            "error": Out(8), "error_unit": Out(UNIT_BITS),
-            "units": In(status_signature()).array(len(Unit)),
-            "fetch": In(control_signature()),
-            "bus": In(bus_status_signature()),
-            "load_error": In(1), "store_error": In(1), "data_left": In(1),
-        })
+    begin: In(1)
+    stop: In(1)
+    watchdog: In(32)
+    busy: Out(1)
+    running: Out(1)
+    done: Out(1)
+    failed: Out(1)
+    ended: Out(1)
+    clear: Out(1)
+    resets: Out(len(Unit))
+    halt: Out(1, init=1)
+    error: Out(8)
+    error_unit: Out(UNIT_BITS)
+    units: In(status_signature()).array(len(Unit))
+    fetch: In(control_signature())
+    bus: In(bus_status_signature())
+    load_error: In(1)
+    store_error: In(1)
+    data_left: In(1)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -7,11 +7,12 @@ from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect
 
-from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
+from arrayloom.hdl.axi import write_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
 from arrayloom.hdl.flow_control import Elastic, room_for
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
 from arrayloom.hdl.pipeline import flag_line
+from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS
 from arrayloom.isa.instructions import Store as StoreInstruction

@@ -7,6 +7,8 @@ from arrayloom.isa.fields import Unit, Units
 
 IDENTITY_VALUE = 0x4D4F4F4C     # "LOOM" in memory order
 VERSION_VALUE = 1
+REGISTER_ADDRESS_BITS = 12      # bits in the byte address of a register
+REGISTER_BYTES = 4
 
 
 class Block(IntEnum):

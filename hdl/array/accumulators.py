@@ -12,9 +12,7 @@ from arrayloom.hdl.array.block import SUM
 from arrayloom.hdl.array.signatures import PIXEL
 from arrayloom.hdl.array.timing import ACCUMULATE, SUM_READ, SUM_SELECT, UPDATE
 from arrayloom.hdl.pipeline import data_line, data_register, flag_line
-from arrayloom.isa.config import Config
-
-HALVES = 2
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 
 
 class AccumulatorGroup(Component):
@@ -51,18 +49,18 @@ class AccumulatorGroup(Component):
         indices, banks = (data_line(m, value, valid[:-1]) for value in (index, bank))
         fresh = data_register(m, self.pixel.fresh, valid[0])
         enable = flag_line(m, self.enable, 2)
-        ask_half, read_half = data_line(m, self.bank, enable[:2])[1:]
+        asked_bank, read_bank = data_line(m, self.bank, enable[:2])[1:]
         address = data_register(m, self.address, self.enable)
         before = Signal(self._sums, reset_less=True)
         totals = Signal(self._sums, reset_less=True)
         outputs = []
-        for which in range(HALVES):
+        for which in range(ACCUMULATOR_BANKS):
             memory = Memory(shape=self._sums, depth=self.config.accumulator_depth, init=[])
-            m.submodules[f"half_{which}"] = memory
+            m.submodules[f"bank_{which}"] = memory
             read, write = memory.read_port(), memory.write_port()
             fills = self.pixel.valid & (bank == which)
             m.d.comb += [
-                read.en.eq((fills & ~self.pixel.fresh) | (enable[1] & (ask_half == which))),
+                read.en.eq((fills & ~self.pixel.fresh) | (enable[1] & (asked_bank == which))),
                 read.addr.eq(Mux(fills, index, address)),
                 write.en.eq(valid[-1] & (banks[-1] == which)),
                 write.addr.eq(indices[-1]),
@@ -75,7 +73,7 @@ class AccumulatorGroup(Component):
         with m.If(valid[SUM_READ + SUM_SELECT]):
             for column in range(self.config.column_stage):
                 m.d.sync += totals[column].eq(self.sums[column] + before[column])
-        drained = data_register(m, Mux(read_half, outputs[1].as_value(), outputs[0].as_value()), enable[2])
+        drained = data_register(m, Mux(read_bank, outputs[1].as_value(), outputs[0].as_value()), enable[2])
         done = flag_line(m, self.pixel.valid & self.pixel.done, UPDATE - 1)
         m.d.comb += [self.data.as_value().eq(drained), self.written.eq(done[-1])]
         return m

@@ -5,7 +5,7 @@ from typing import Any
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.array.accumulators import HALVES
+from arrayloom.isa.config import ACCUMULATOR_BANKS
 
 
 class AccumulatorBanks(Component):
@@ -22,8 +22,8 @@ class AccumulatorBanks(Component):
     available: Out(1)
     drain: Out(1)
     release: In(1)
-    used: Out(range(HALVES + 1))
-    full: Out(range(HALVES + 1))
+    used: Out(range(ACCUMULATOR_BANKS + 1))
+    full: Out(range(ACCUMULATOR_BANKS + 1))
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -36,7 +36,7 @@ class AccumulatorBanks(Component):
         with m.If(self.release):
             m.d.sync += drain.eq(~drain)
         m.d.comb += [
-            self.free.eq(used != HALVES),
+            self.free.eq(used != ACCUMULATOR_BANKS),
             self.drain.eq(drain),
         ]
         return m

@@ -55,17 +55,17 @@ class Decoder(Component):
         with m.Else():
             m.d.sync += checked.eq(1)
 
-        open_half = Signal()
+        bank_in_use = Signal()
         legal = Signal()
         m.d.comb += [
-            legal.eq(fits & (self.plan.payload.first != open_half)),
+            legal.eq(fits & (self.plan.payload.first != bank_in_use)),
             self.plan.valid.eq(checked & legal & ~failed),
             self.illegal.eq(checked & ~legal & ~failed),
         ]
         with m.If(self.illegal):
             m.d.sync += failed.eq(1)
         with m.If(self.plan.valid & self.plan.ready):
-            m.d.sync += open_half.eq(~self.plan.payload.last)
+            m.d.sync += bank_in_use.eq(~self.plan.payload.last)
         return m
 
     def _plan(self, m: Module, fields: data.View, enable: Value) -> Signal:

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from arrayloom.hdl.array.accumulators import HALVES, AccumulatorGroup
+from arrayloom.hdl.array.accumulators import AccumulatorGroup
 from arrayloom.hdl.array.banks import AccumulatorBanks
 from arrayloom.hdl.array.decoder import Decoder
 from arrayloom.hdl.array.expander import Expander
@@ -18,7 +18,7 @@ from arrayloom.hdl.array.timing import REQUEST, WORD, Timing
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, accumulator_read_signature, read_port_signature, unit_signature
 from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.weight_fifo import weight_read_signature
-from arrayloom.isa.config import Config
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.registers import Cause
 
 
@@ -40,8 +40,8 @@ class ArrayUnit(Component):
             "read": Out(read_port_signature(config)),
             "weights": Out(weight_read_signature(config)),
             "accumulator": In(accumulator_read_signature(config)),
-            "used": Out(range(HALVES + 1)),
-            "full": Out(range(HALVES + 1)),
+            "used": Out(range(ACCUMULATOR_BANKS + 1)),
+            "full": Out(range(ACCUMULATOR_BANKS + 1)),
             "data_left": Out(1),
         })
 

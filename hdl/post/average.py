@@ -8,15 +8,13 @@ from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.pipeline import data_line, delay, flag_line
 from arrayloom.hdl.post.fetch import gathered_layout
-from arrayloom.hdl.post.records import TERM, Origin, byte_word
+from arrayloom.hdl.post.records import TERM, TOTAL, Origin, byte_word
 from arrayloom.hdl.post.rounding import excess, magnitude, round_to_24_bits, thermometer
 from arrayloom.hdl.post.search import Search
 from arrayloom.hdl.post.settings import Backlog
 from arrayloom.hdl.post.tokens import channel_of
-from arrayloom.isa.arithmetic import SIGNIFICANT
 from arrayloom.isa.config import Config
-
-TOTAL = signed(48)      # shape of the running sum
+from arrayloom.isa.instructions import SIGNIFICANT
 
 
 class AverageLane(Component):

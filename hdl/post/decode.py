@@ -32,12 +32,25 @@ class Decode(Component):
         For those with ``adds``.
     """
 
-    def __init__(self) -> None:
-        records = {"work": WORK, "region": REGION, "window": WINDOW, "term": TERM, "residual": RESIDUAL, **SETTINGS}
-        super().__init__({
-            "instruction": In(INSTRUCTION), "legal": Out(1), "reads": Out(1), "averages": Out(1), "adds": Out(1),
-            **{name: Out(layout) for name, layout in records.items()},
-        })
+    instruction: In(INSTRUCTION)
+    legal: Out(1)
+    reads: Out(1)
+    averages: Out(1)
+    adds: Out(1)
+    work: Out(WORK)
+    region: Out(REGION)
+    window: Out(WINDOW)
+    term: Out(TERM)
+    residual: Out(RESIDUAL)
+    zero_point: Out(SETTINGS["zero_point"])
+    clamp: Out(SETTINGS["clamp"])
+    operands: Out(SETTINGS["operands"])
+    factors: Out(SETTINGS["factors"])
+    ratio_b: Out(SETTINGS["ratio_b"])
+    add_offset: Out(SETTINGS["add_offset"])
+    ratio_a: Out(SETTINGS["ratio_a"])
+    sum_offset: Out(SETTINGS["sum_offset"])
+    sum_clamp: Out(SETTINGS["sum_clamp"])
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

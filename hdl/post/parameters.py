@@ -7,9 +7,8 @@ from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.interfaces import sink_signature
-from arrayloom.isa.arithmetic import SIGNIFICANT
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import THRESHOLDS
+from arrayloom.isa.instructions import SIGNIFICANT, THRESHOLDS
 
 
 def word_read(config: Config) -> data.StructLayout:

@@ -10,6 +10,7 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import Drain, Pool
 
+TOTAL = signed(48)      # the running sum of an average
 IN_FLIGHT = 4   # instructions inside the unit, from the prefetch of their operands to their last write
 
 

@@ -6,9 +6,10 @@ from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.pipeline import delay
-from arrayloom.hdl.post.rounding import OFFSET, RESULT, WHOLE, RoundWithTies, magnitude, round_to_24_bits, thermometer
+from arrayloom.hdl.post.rounding import RESULT, WHOLE, RoundWithTies, magnitude, round_to_24_bits, thermometer
 from arrayloom.hdl.post.tokens import choose
-from arrayloom.isa.arithmetic import FRACTION, MIN_SHIFT, SIGNIFICANT
+from arrayloom.isa.arithmetic import FRACTION, MIN_SHIFT
+from arrayloom.isa.instructions import SIGNIFICANT, ZERO_POINT
 
 _KEPT = WHOLE + FRACTION            # bits below which a magnitude is not saturated
 _FINE = 4                           # bits of the shift that the second shifter takes
@@ -43,7 +44,7 @@ class Requantize(Component):
     sum: In(signed(32))
     bias: In(signed(32))
     scale: In(32)
-    zero_point: In(signed(OFFSET))
+    zero_point: In(signed(ZERO_POINT))
     result: Out(RESULT)
 
     def elaborate(self, platform: Any) -> Module:

@@ -9,10 +9,10 @@ from arrayloom.hdl.pipeline import delay
 from arrayloom.hdl.post.records import ADD_OFFSET, FACTORS, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
 from arrayloom.hdl.post.rounding import WHOLE, RoundWithTies, clamp, excess, magnitude, round_to_24_bits
 from arrayloom.isa.arithmetic import FRACTION
-from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO
+from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO, ZERO_POINT
 
-_OPERAND = signed(10)               # a byte plus an offset of 9 bits
-_FACTOR = signed(18)                # an operand, or the product of two that lie within 9 bits
+_OPERAND = signed(ZERO_POINT + 1)   # a byte plus an offset
+_FACTOR = signed(2 * ZERO_POINT)    # an operand, or the product of two that fit the bits of a zero point
 _PRODUCT = signed(OFFSET + 1)       # operand b's product plus the offset; a's is narrower
 _TOTAL = signed(OFFSET + 2)
 _SLICE = 15                         # bits of a ratio that one multiplier takes

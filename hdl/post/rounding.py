@@ -12,10 +12,10 @@ from amaranth.hdl import C, Cat, Module, Mux, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.pipeline import delay
-from arrayloom.isa.arithmetic import FRACTION, SATURATED, SIGNIFICANT
+from arrayloom.isa.arithmetic import FRACTION, SATURATED
+from arrayloom.isa.instructions import SIGNIFICANT, ZERO_POINT
 
 WHOLE = SATURATED.bit_length()      # bits of a magnitude that is not saturated
-OFFSET = 9                          # bits of what is added after rounding
 RESULT = signed(WHOLE + 2)
 
 
@@ -89,7 +89,7 @@ class RoundWithTies(Component):
     sticky: In(1)
     saturated: In(1)
     negative: In(1)
-    offset: In(signed(OFFSET))
+    offset: In(signed(ZERO_POINT))
     result: Out(RESULT)
 
     def elaborate(self, platform: Any) -> Module:

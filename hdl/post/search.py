@@ -8,6 +8,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.post.parameters import ParameterHalf
+from arrayloom.hdl.post.records import TOTAL
 from arrayloom.isa.config import Config
 
 
@@ -44,7 +45,7 @@ class Search(Component):
         self.slots = max(config.groups, self.LOOP)
         lanes, group = config.lanes, range(config.groups)
         super().__init__({
-            "start": In(1), "asked": Out(group), "totals": In(data.ArrayLayout(signed(48), lanes)),
+            "start": In(1), "asked": Out(group), "totals": In(data.ArrayLayout(TOTAL, lanes)),
             "read": Out(1), "offsets": Out(data.ArrayLayout(self.BITS, lanes)),
             "thresholds": In(data.ArrayLayout(signed(64), lanes)), "done": Out(1),
             "wanted": In(group), "result": Out(data.ArrayLayout(signed(8), lanes)),

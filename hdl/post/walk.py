@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.interfaces import bank_of
+from arrayloom.hdl.interfaces import bank_of, coordinate
 from arrayloom.hdl.post.records import REGION, WINDOW, Origin
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import EXTENT, WORD_ADDRESS
+from arrayloom.isa.instructions import EXTENT, WORD_ADDRESS, Pool
 
-_COORDINATE = signed(26)    # 16-bit extents times 8-bit strides, 10-bit taps times 8-bit dilations, a 17-bit origin
+_COORDINATE = coordinate(Pool, (1 << EXTENT) - 1)
 
 _TAP = data.StructLayout({"address": WORD_ADDRESS, "origin": Origin, "inside": 1, "first": 1, "last": 1})
 _COUNTS = ("height", "width", "taps_y", "taps_x")

@@ -10,8 +10,6 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import Instruction, Unit, units_in
 
-ACCUMULATOR_BANKS = 2
-
 Words = NDArray[np.int8]
 Sums = NDArray[np.int32]
 

@@ -10,7 +10,7 @@ import pytest
 from amaranth.hdl import Elaboratable, Signal, Value
 from amaranth.sim import Simulator
 
-from arrayloom.hdl.axi import PAGE_BYTES
+from arrayloom.isa.bus import PAGE_BYTES
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Instruction
 
