@@ -17,14 +17,25 @@ OUTSTANDING = 8     # bits of the counters of outstanding bursts
 
 
 def request_layout() -> data.StructLayout:
-    """A burst: byte ``address`` of its first word, and its number of ``beats`` less one."""
+    """A burst: byte ``address`` of its first word, and its number of ``beats`` minus one."""
     return data.StructLayout({"address": ADDRESS_BITS, "beats": 8})
 
 
 def read_signature(config: Config, always_ready: bool = False) -> Signature:
-    """Reads, seen from the reader: ``request`` a stream of bursts; ``beat`` their words, in order.
+    """Reads, seen from the reader.
 
-    A reader that is ``always_ready`` asks for no more than it has room for.
+    Parameters
+    ----------
+    config : Config
+    always_ready : bool
+        The reader takes every word: it asks for no more than it has room for.
+
+    Members
+    -------
+    request : Out(stream.Signature(request_layout()))
+        Bursts.
+    beat : In(stream.Signature(data, error, last))
+        Their words, in order.
     """
     beat = data.StructLayout({"data": config.word_bits, "error": 1, "last": 1})
     return Signature({
@@ -34,10 +45,18 @@ def read_signature(config: Config, always_ready: bool = False) -> Signature:
 
 
 def write_signature(config: Config) -> Signature:
-    """Writes, seen from the writer: ``request`` a stream of bursts; ``beat`` their words, in order.
+    """Writes, seen from the writer.
 
-    ``answered`` is a pulse for each burst that memory has taken, in order, with ``error`` when it refused. Every burst
-    that is taken must get its words even when no further request is.
+    Members
+    -------
+    request : Out(stream.Signature(request_layout()))
+        Bursts. Every burst that is taken must get its words even when no further request is taken.
+    beat : Out(stream.Signature(data, last))
+        Their words, in order.
+    answered : In(1)
+        A pulse for each burst that memory has taken, in order.
+    error : In(1)
+        With ``answered``: memory refused the burst.
     """
     return Signature({
         "request": Out(stream.Signature(request_layout())),
@@ -50,25 +69,44 @@ def write_signature(config: Config) -> Signature:
 def bus_status_signature() -> Signature:
     """The bus towards the control unit, seen from the bus.
 
-    ``halt``: begin no further burst; those begun are completed. ``reads``, ``writes``: bursts under way; ``quiet``: none
-    is, nor was one cycle ago. ``read``, ``written``: a word moves in this cycle.
+    Members
+    -------
+    halt : In(1)
+        Begin no further burst; those that are begun are completed.
+    reads : Out(OUTSTANDING)
+        Bursts of reads under way.
+    writes : Out(OUTSTANDING)
+        Bursts of writes under way.
+    quiet : Out(1)
+        No burst is under way, nor was one cycle ago.
+    read : Out(1)
+        A word is read in this cycle.
+    written : Out(1)
+        A word is written in this cycle.
     """
     return Signature({"halt": In(1), "reads": Out(OUTSTANDING), "writes": Out(OUTSTANDING), "quiet": Out(1),
                       "read": Out(1), "written": Out(1)})
 
 
 class Bus(Component):
-    """The AXI4 master: one read stream of bursts each for ``fetch`` and ``load``, fetch first, and ``store``.
+    """The AXI4 master: a stream of bursts each for ``fetch`` and ``load``, fetch first, and one for ``store``.
 
     Takes a burst every other cycle. Each reader has one identifier, so its words come in the order of its requests.
 
+    Parameters
+    ----------
+    config : Config
+        ``word_bits`` is the width of the bus.
+
     Members
     -------
-    axi : Out(axi_signature)
-    fetch : In(read_signature), always ready
-    load : In(read_signature)
-    store : In(write_signature)
-    status : Out(bus_status_signature)
+    axi : Out(axi_signature(config))
+        Memory.
+    fetch : In(read_signature(config, always_ready=True))
+    load : In(read_signature(config))
+    store : In(write_signature(config))
+    status : Out(bus_status_signature())
+        For the control unit.
     """
 
     def __init__(self, config: Config) -> None:

@@ -16,9 +16,24 @@ WORD_BITS = REGISTER_ADDRESS_BITS - exact_log2(REGISTER_BYTES)      # of a regis
 def register_port_signature() -> Signature:
     """Register accesses, seen from the slave.
 
-    ``write``: a pulse with ``write_word``, ``write_data`` and one ``write_strobe`` for each byte; ``write_error``
-    refuses it in the same cycle. ``read``: a pulse that asks for ``read_word``; ``read_data`` and ``read_error`` answer in
-    the next cycle, in which ``read_word`` is still there.
+    Members
+    -------
+    write : Out(1)
+        A pulse: write ``write_data`` to register ``write_word``.
+    write_word : Out(WORD_BITS)
+    write_data : Out(32)
+    write_strobe : Out(4)
+        The bytes to write.
+    write_error : In(1)
+        In the same cycle: the write is refused.
+    read : Out(1)
+        A pulse: read register ``read_word``.
+    read_word : Out(WORD_BITS)
+        Stays in the next cycle.
+    read_data : In(32)
+        In the next cycle.
+    read_error : In(1)
+        In the next cycle: the read is refused.
     """
     return Signature({
         "write": Out(1), "write_word": Out(WORD_BITS), "write_data": Out(32), "write_strobe": Out(4),
@@ -32,8 +47,10 @@ class AxiLiteSlave(Component):
 
     Members
     -------
-    axi : Out(axi_lite_signature)
-    port : Out(register_port_signature)
+    axi : Out(axi_lite_signature())
+        The host.
+    port : Out(register_port_signature())
+        The registers.
     """
 
     axi: Out(axi_lite_signature())

@@ -44,19 +44,28 @@ def burst_layout() -> data.StructLayout:
 
 
 class Bursts(Component):
-    """Cuts each region into bursts of at most ``longest`` words that do not cross a page; one every other cycle.
+    """Cuts each region into bursts that do not cross a page; one every other cycle.
+
+    Parameters
+    ----------
+    config : Config
+        ``size`` is the bytes in a word, ``activation_words`` the end of the scratchpad.
+    longest : int
+        Words in a burst, at most: a power of two up to ``BURST_WORDS``.
 
     Members
     -------
-    base : In(40)
-        Added to the address of every region.
-    region : In(stream of region_layout)
-    burst : Out(stream of burst_layout)
+    base : In(ADDRESS_BITS)
+        Byte address that is added to the address of every region.
+    region : In(stream.Signature(region_layout()))
+    burst : Out(stream.Signature(burst_layout()))
     illegal : Out(1)
-        The region is empty, not made of whole words, or leaves the scratchpad; nothing goes on until reset.
+        The region is empty, not made of whole words, or leaves the scratchpad; no burst is offered from then on until reset.
     """
 
     def __init__(self, config: Config, longest: int = BURST_WORDS) -> None:
+        if longest & (longest - 1) or not 1 <= longest <= BURST_WORDS:
+            raise ValueError(f"longest = {longest}: must be a power of two from 1 to {BURST_WORDS} words")
         self.config, self.longest = config, longest
         super().__init__({
             "base": In(ADDRESS_BITS),

@@ -52,29 +52,41 @@ class Control(Component):
     """The registers of ``arrayloom.isa.registers`` on AXI4-Lite, the counters, and the run they control.
 
     A write to an address that has no writable register, to PROGRAM or BASE during a run, and a START during a run are
-    refused with SLVERR, as are reads where there is no register. PROGRAM and BASE have 40 bits. START waits until the
-    bus is quiet. The counters of each block sum to CYCLES: both count from the first cycle of FETCH to the run's last.
+    refused with SLVERR, as are reads where there is no register. START waits until the bus is quiet. The counters of each
+    block sum to CYCLES: both count from the first cycle of FETCH to the run's last.
+
+    Parameters
+    ----------
+    config : Config
+        ``digest`` is in the register CONFIG; depths of FIFOs size ``levels``.
 
     Members
     -------
-    axi : Out(axi_lite_signature)
+    axi : Out(axi_lite_signature())
+        The host.
     irq : Out(1)
-    program, base : Out(40)
+        A run has ended, and interrupts are enabled.
+    program : Out(ADDRESS_BITS)
+        Byte address of the first instruction.
+    base : Out(ADDRESS_BITS)
+        Byte address that instructions' memory addresses are added to.
     halt : Out(1)
-        No unit may be offered an instruction; ``arrayloom.hdl.run.Run`` tells of this and of the next two.
+        No unit may be offered an instruction; see ``arrayloom.hdl.run.Run`` for this and the next two.
     clear : Out(1)
         Resets FETCH and the weight FIFO.
-    resets : Out(4)
+    resets : Out(len(Unit))
         Resets each unit with its queue.
-    units : In(arrayloom.hdl.issue.status_signature) of each
-    fetch : In(arrayloom.hdl.fetch.control_signature)
-    bus : In(arrayloom.hdl.axi.bus_status_signature)
-    load_error, store_error : In(1)
-        The bus answered with an error.
-    levels : In(arrayloom.hdl.interfaces.levels_signature)
+    units : In(arrayloom.hdl.issue.status_signature()) of each unit
+    fetch : In(arrayloom.hdl.fetch.control_signature())
+    bus : In(bus_status_signature())
+    load_error : In(1)
+        The bus answered a read of LOAD with an error.
+    store_error : In(1)
+        The bus answered a write of STORE with an error.
     data_left : In(1)
         A FIFO or an accumulator bank is not empty.
-    events : Out(arrayloom.hdl.interfaces.events_signature)
+    levels : In(levels_signature(config))
+    events : Out(events_signature())
     """
 
     def __init__(self, config: Config) -> None:
@@ -212,7 +224,7 @@ class Control(Component):
         return self._count(m, name, width, flag_line(m, pulse & self.run.running, 1)[1])
 
     def _counters(self, m: Module) -> list[tuple[Value, Value]]:
-        """For each block half of the counter that is read, and whether it is more than zero."""
+        """For each block, the part of its counter that is read, and whether the counter is more than zero."""
         values = []
         for block in Block:
             m.submodules[f"counters_{block.name.lower()}"] = counters = CauseCounters()

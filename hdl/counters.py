@@ -12,19 +12,22 @@ COUNTER_BITS = 48
 
 
 class CauseCounters(Component):
-    """For each cycle with ``enable``, the counter of ``cause`` goes up by one a cycle later; ``clear`` sets all to zero.
+    """For each cycle with ``enable``, the counter of ``cause`` goes up by one a cycle later.
 
     Members
     -------
-    cause : In(4)
+    cause : In(CAUSE_BITS)
+        The counter that goes up.
     enable : In(1)
+        Count this cycle.
     clear : In(1)
-        Not in a cycle with ``enable`` nor in the next.
-    select : In(4)
+        Sets all counters to zero. Not in a cycle with ``enable`` nor in the next.
+    select : In(CAUSE_BITS)
         The counter that is in ``value`` in the same cycle.
-    value : Out(48)
+    value : Out(COUNTER_BITS)
+        Without meaning unless ``counted``.
     counted : Out(1)
-        The counter is not zero; ``value`` means nothing while it is.
+        The selected counter is not zero.
     """
 
     cause: In(CAUSE_BITS)

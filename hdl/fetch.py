@@ -23,9 +23,20 @@ PARTS = INSTRUCTION_BITS // PART_BITS
 def control_signature() -> Signature:
     """FETCH towards the control unit, seen from FETCH.
 
-    Pulses: ``start`` begins a program; ``fetched`` for each instruction, ``finished`` when End is reached and all is
-    done; after ``illegal`` or ``bus_error``, which are registers, nothing more is fetched. ``cause``: what FETCH did one
-    cycle ago.
+    Members
+    -------
+    start : In(1)
+        A pulse: begin a program.
+    fetched : Out(1)
+        A pulse for each instruction.
+    finished : Out(1)
+        A pulse: End is reached and all is done.
+    illegal : Out(1)
+        An instruction or the program's address is illegal: nothing more is fetched. A register.
+    bus_error : Out(1)
+        The bus answered an instruction with an error: nothing more is fetched. A register.
+    cause : Out(CAUSE_BITS)
+        What FETCH did one cycle ago.
     """
     return Signature({"start": In(1), "fetched": Out(1), "finished": Out(1), "illegal": Out(1), "bus_error": Out(1),
                       "cause": Out(CAUSE_BITS)})
@@ -38,15 +49,20 @@ class Fetch(Component):
     reserved bits that are set, an End with tokens, and a program that does not start at a multiple of an instruction
     and of a word are illegal.
 
+    Parameters
+    ----------
+    config : Config
+        ``word_bits`` is the width of the bus.
+
     Members
     -------
-    program : In(40)
+    program : In(ADDRESS_BITS)
         Byte address of the first instruction, taken at the start.
-    bus : Out(read_signature), always ready
-    queues : Out(stream of instructions), one for each unit
+    bus : Out(read_signature(config, always_ready=True))
+    queues : Out(stream.Signature(INSTRUCTION)) for each unit
     idle : In(1)
-        No unit has an instruction and the bus is quiet; may be told two cycles late of an instruction that is pushed.
-    control : Out(control_signature)
+        No unit has an instruction and the bus is quiet. May show an instruction that is pushed two cycles late.
+    control : Out(control_signature())
     """
 
     def __init__(self, config: Config) -> None:
@@ -81,7 +97,7 @@ class Fetch(Component):
         return m
 
     def _request(self, m: Module) -> None:
-        """Asks for chunk after chunk while the buffer has room for a whole one."""
+        """Asks for burst after burst while the buffer has room for a whole one."""
         size, request = self.config.size, self.bus.request
         chunk = FETCH_BURST_BYTES // size
         next_word = Signal(ADDRESS_BITS - exact_log2(size), reset_less=True)

@@ -50,10 +50,16 @@ def coordinate(cls: type[Convolve | Pool], outputs: int) -> Shape:
 def unit_signature() -> Signature:
     """What every executing unit has towards its issue queue, seen from the unit.
 
-    Members: ``instruction`` a stream of raw instructions whose tokens are taken; ``retired`` one pulse for each instruction,
-    in order, when its effects are visible; ``cause`` what the unit does in this cycle, an
-    ``arrayloom.isa.registers.Cause``, IDLE
-    when it has no instruction; ``illegal`` a pulse when a field is out of range.
+    Members
+    -------
+    instruction : In(stream.Signature(INSTRUCTION))
+        Raw instructions whose tokens are taken.
+    retired : Out(1)
+        A pulse for each instruction, in order, when its effects are visible.
+    cause : Out(CAUSE_BITS)
+        What the unit does in this cycle, an ``arrayloom.isa.registers.Cause``; IDLE when it has no instruction.
+    illegal : Out(1)
+        A pulse when a field is out of range.
     """
     return Signature({
         "instruction": In(stream.Signature(INSTRUCTION)),
@@ -76,8 +82,17 @@ def bank_of(address: Value, config: Config) -> Value:
 def read_port_signature(config: Config) -> Signature:
     """A read port of the scratchpad, seen from the reader.
 
-    A request is accepted in a cycle with ``valid`` and ``ready``; ``data`` is there ``MEMORY_LATENCY`` cycles later.
-    ``bank`` is ``bank_of`` the address, from a register where that is possible: arbitration begins with it.
+    Members
+    -------
+    valid : Out(1)
+        A request, accepted in a cycle with ``ready``.
+    address : Out(WORD_ADDRESS)
+        The word to read.
+    bank : Out(range(activation_banks))
+        ``bank_of`` the address, from a register where that is possible: arbitration begins with it.
+    ready : In(1)
+    data : In(word_bits)
+        The word, ``MEMORY_LATENCY`` cycles after its request was accepted.
     """
     return Signature({
         "valid": Out(1),
@@ -89,7 +104,19 @@ def read_port_signature(config: Config) -> Signature:
 
 
 def write_port_signature(config: Config) -> Signature:
-    """A write port of the scratchpad, seen from the writer; a later accepted read sees the word."""
+    """A write port of the scratchpad, seen from the writer.
+
+    Members
+    -------
+    valid : Out(1)
+        A request, accepted in a cycle with ``ready``; reads accepted later see the word.
+    address : Out(WORD_ADDRESS)
+        The word to write.
+    bank : Out(range(activation_banks))
+        ``bank_of`` the address.
+    data : Out(word_bits)
+    ready : In(1)
+    """
     return Signature({
         "valid": Out(1),
         "address": Out(WORD_ADDRESS),
@@ -102,8 +129,17 @@ def write_port_signature(config: Config) -> Signature:
 def accumulator_read_signature(config: Config) -> Signature:
     """The full accumulator bank, seen from the POST unit.
 
-    ``available``: a bank is full. With ``enable``, the sums of pixel ``address`` are in ``data`` (int32 a column)
-    ``MEMORY_LATENCY`` cycles later. ``release``: a pulse gives the bank back; at the earliest with the last ``enable``.
+    Members
+    -------
+    available : In(1)
+        A bank is full.
+    enable : Out(1)
+        Read the sums of pixel ``address``.
+    address : Out(range(accumulator_depth))
+    data : In(ArrayLayout(signed(32), size))
+        The sums, one for each column, ``MEMORY_LATENCY`` cycles after ``enable``.
+    release : Out(1)
+        A pulse gives the bank back; at the earliest with the last ``enable``.
     """
     return Signature({
         "available": In(1),
@@ -115,7 +151,16 @@ def accumulator_read_signature(config: Config) -> Signature:
 
 
 def sink_signature(config: Config) -> Signature:
-    """A FIFO that LOAD fills, seen from LOAD: it never refuses, LOAD asks for no more than ``free`` words of memory."""
+    """A FIFO that LOAD fills, seen from LOAD. It never refuses: LOAD asks for no more than ``free`` words of memory.
+
+    Members
+    -------
+    valid : Out(1)
+        A word goes into the FIFO.
+    data : Out(word_bits)
+    free : In(20)
+        Words that it has room for.
+    """
     return Signature({
         "valid": Out(1),
         "data": Out(config.word_bits),
@@ -150,15 +195,29 @@ def axi_lite_signature() -> Signature:
 
 
 def trace_signature(config: Config) -> Signature:
-    """Every word that the POST unit writes, for comparison with the emulator; left open on a board."""
+    """Every word that the POST unit writes, for comparison with the emulator; left open on a board.
+
+    Members
+    -------
+    valid : Out(1)
+        A word is written.
+    address : Out(WORD_ADDRESS)
+    data : Out(word_bits)
+    """
     return Signature({"valid": Out(1), "address": Out(WORD_ADDRESS), "data": Out(config.word_bits)})
 
 
 def events_signature() -> Signature:
     """What each block (``arrayloom.isa.registers.Block``) does, for a timeline of the run; left open on a board.
 
-    ``running``: in each cycle that CYCLES counts; then ``causes[block]`` is the cause that counts for the cycle, and bit
-    ``block`` of ``retired`` says that its oldest instruction ends with it.
+    Members
+    -------
+    running : Out(1)
+        In each cycle that CYCLES counts.
+    retired : Out(len(Block))
+        Bit ``block``: its oldest instruction ends with this cycle.
+    causes : Out(ArrayLayout(CAUSE_BITS, len(Block)))
+        The cause of each block that counts for this cycle.
     """
     return Signature({"running": Out(1), "retired": Out(len(Block)),
                       "causes": Out(data.ArrayLayout(CAUSE_BITS, len(Block)))})
@@ -167,8 +226,18 @@ def events_signature() -> Signature:
 def levels_signature(config: Config) -> Signature:
     """How full the stores between units are, seen from the stores.
 
-    ``weights``: words; ``parameters``: entries; ``tables``: whole pages; ``used``: accumulator banks that are not
-    empty; ``full``: those of them that the POST unit may drain.
+    Members
+    -------
+    weights : Out(range(weight_words + 1))
+        Words in the weight FIFO.
+    parameters : Out(range(parameter_entries + 1))
+        Entries in the parameter FIFO.
+    tables : Out(range(table_pages + 1))
+        Whole pages in the lookup table FIFO.
+    used : Out(range(ACCUMULATOR_BANKS + 1))
+        Accumulator banks that are not empty.
+    full : Out(range(ACCUMULATOR_BANKS + 1))
+        Accumulator banks that the POST unit may drain.
     """
     return Signature({
         "weights": Out(range(config.weight_words + 1)), "parameters": Out(range(config.parameter_entries + 1)),

@@ -1,4 +1,4 @@
-"""The LOAD unit: memory to weights, parameters, tables and activations."""
+"""The LOAD unit: memory to weights, parameters, lookup tables and activations."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ OUTSTANDING = 16    # bursts
 
 
 def longest_burst(config: Config) -> int:
-    """A burst must fit beside an incomplete tile in the weight FIFO, or LOAD and ARRAY would wait for each other."""
+    """A burst must fit next to an incomplete tile in the weight FIFO, or LOAD and ARRAY would wait for each other."""
     return min(BURST_WORDS, config.weight_words // 2)
 
 
@@ -32,15 +32,25 @@ class Load(Component):
     Takes the next instruction while words of earlier ones are on their way. Words for a FIFO are asked for only when it
     has room for them and for all that are on their way to it, so that they never wait on the bus.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    unit : Out(unit_signature)
-    bus : Out(read_signature)
-    base : In(40)
+    unit : Out(unit_signature())
+        The issue queue.
+    bus : Out(read_signature(config))
+    base : In(ADDRESS_BITS)
         Byte address that memory addresses are relative to.
-    weights, parameters, tables : Out(sink_signature)
-        ``free`` may lag one cycle behind a word.
-    write : Out(write_port_signature)
+    weights : Out(sink_signature(config))
+        The weight FIFO; its ``free`` may lag one cycle after a word, as in the next two.
+    parameters : Out(sink_signature(config))
+        The parameter FIFO.
+    tables : Out(sink_signature(config))
+        The lookup table FIFO.
+    write : Out(write_port_signature(config))
+        A port of the scratchpad.
     bus_error : Out(1)
         A pulse: the bus answered with an error.
     """

@@ -1,4 +1,4 @@
-"""One run of a program: begins and ends it, and tells how it ended."""
+"""One run of a program: begins and ends it, and reports how it ended."""
 
 from enum import IntEnum
 from typing import Any
@@ -31,34 +31,45 @@ class Run(Component):
     ``begin`` waits until the bus is quiet, then resets FETCH with ``clear`` and one unit after the other with ``resets``
     until all are in reset, and starts FETCH in the next cycle, the first of ``running``. After an error the units are
     halted; the next ``begin`` makes them work again. ``stop`` ends a run that stays neither done nor failed.
-    ``watchdog`` cycles of ``busy`` in which no unit works or retires an instruction and no word moves on the bus are an
-    error, except that 0 is forever.
 
     Members
     -------
-    begin, stop : In(1)
-        Pulses; ``begin`` must not come while ``busy``.
+    begin : In(1)
+        A pulse, not while ``busy``: begin a run.
+    stop : In(1)
+        A pulse: end the run.
     watchdog : In(32)
-    busy, running, done, failed : Out(1)
-    halt : Out(1)
-        Not ``running``, a cycle late: a unit or the bus may begin one thing more, which nothing waits for.
-    error : Out(8)
-        ``arrayloom.isa.registers.Error``.
-    error_unit : Out(3)
-        ``arrayloom.isa.registers.Block``; FETCH for the program as a whole.
+        Cycles of ``busy`` in which no unit works or retires an instruction and no word moves on the bus that are an error;
+        0 is forever.
+    busy : Out(1)
+        A run is under way, or begins or ends.
+    running : Out(1)
+        A run is under way.
+    done : Out(1)
+        The last run ended without an error.
+    failed : Out(1)
+        The last run ended with an error.
     ended : Out(1)
         A pulse when the run is done or failed.
     clear : Out(1)
         Resets FETCH, the counters, and what lies between units.
-    resets : Out(4)
+    resets : Out(len(Unit))
         Resets each unit with its queue: LOAD a cycle after ``clear``, the others each a cycle later, as a register that
         goes to all others of a chip at once would limit its clock. All end together, after a cycle in which all are in
-        reset, so that none hears of what another did before.
-    units : In(status_signature) of each
-    fetch : In(control_signature)
-    bus : In(bus_status_signature)
-    load_error, store_error : In(1)
-        The bus answered with an error.
+        reset, so that no unit sees what another did before.
+    halt : Out(1)
+        Not ``running``, a cycle late: a unit or the bus may begin one thing more, which nothing waits for.
+    error : Out(8)
+        ``arrayloom.isa.registers.Error``.
+    error_unit : Out(UNIT_BITS)
+        ``arrayloom.isa.registers.Block``; FETCH for the program as a whole.
+    units : In(status_signature()) of each unit
+    fetch : In(control_signature())
+    bus : In(bus_status_signature())
+    load_error : In(1)
+        The bus answered a read of LOAD with an error.
+    store_error : In(1)
+        The bus answered a write of STORE with an error.
     data_left : In(1)
         A FIFO or an accumulator bank is not empty.
     """

@@ -20,12 +20,26 @@ WRITERS = ("post_write", "load")
 
 
 class Scratchpad(Component):
-    """``config.activation_banks`` banks of simple dual-port block RAM, one read and one write a cycle each.
+    """``activation_banks`` banks of simple dual-port block RAM, one read and one write in each cycle each.
 
-    Members: read ports ``array`` (always ready), ``post`` and ``store``, and write ports ``post_write`` (always ready)
-    and ``load``, each seen from the unit; of requests to one bank the first in this order is accepted. An accepted
-    read sees all writes accepted in earlier cycles; a word is never read in the cycle in which it is written, which is what
-    tokens are for, so that any block RAM will do. Addresses wrap at ``config.activation_words``.
+    Of requests to one bank the first in the order of ``READERS`` or ``WRITERS`` is accepted. An accepted read sees all
+    writes accepted in earlier cycles; a word is never read in the cycle in which it is written, which tokens ensure, so
+    that any block RAM will do. Addresses wrap at ``activation_words``.
+
+    Parameters
+    ----------
+    config : Config
+        ``activation_words`` words in ``activation_banks`` banks.
+
+    Members
+    -------
+    array : In(read_port_signature(config))
+        The first reader: always ready.
+    post : In(read_port_signature(config))
+    store : In(read_port_signature(config))
+    post_write : In(write_port_signature(config))
+        The first writer: always ready.
+    load : In(write_port_signature(config))
     """
 
     def __init__(self, config: Config) -> None:

@@ -26,13 +26,19 @@ OUTSTANDING = 16    # bursts that memory has not answered
 class Store(Component):
     """Executes Store: asks for a burst when the last of its words is being read, so that the bus does not wait for them.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    unit : Out(unit_signature)
-    bus : Out(write_signature)
-    base : In(40)
+    unit : Out(unit_signature())
+        The issue queue.
+    bus : Out(write_signature(config))
+    base : In(ADDRESS_BITS)
         Byte address that memory addresses are relative to.
-    read : Out(read_port_signature)
+    read : Out(read_port_signature(config))
+        A port of the scratchpad.
     bus_error : Out(1)
         A pulse: the bus answered with an error.
     """

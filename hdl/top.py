@@ -23,16 +23,21 @@ from arrayloom.isa.fields import Unit
 class Accelerator(Component):
     """A standalone core: memory over AXI4, control over AXI4-Lite, an interrupt at the end of a run.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    axi : Out(axi_signature)
+    axi : Out(axi_signature(config))
         Memory; the bus is one word wide.
-    axil : Out(axi_lite_signature)
+    axil : Out(axi_lite_signature())
         The registers of ``arrayloom.isa.registers``.
     irq : Out(1)
-    trace : Out(trace_signature)
+        A run has ended, and interrupts are enabled.
+    trace : Out(trace_signature(config))
         Every word that the POST unit writes.
-    events : Out(events_signature)
+    events : Out(events_signature())
         What every unit does in every cycle.
     """
 

@@ -16,9 +16,16 @@ WEIGHT_LATENCY = 1      # cycles from a read of the FIFO to its word
 def weight_read_signature(config: Config) -> Signature:
     """The reading end of the weight FIFO, seen from the reader.
 
-    ``available``: a whole tile, ``size`` words, is there and not claimed. ``claim`` takes it; the reader then raises
-    ``enable`` for ``size`` cycles, in the cycle of the claim or later, and each time finds the next word in ``data``
-    ``WEIGHT_LATENCY`` cycles after.
+    Members
+    -------
+    available : In(1)
+        A whole tile, ``size`` words, is there and not claimed.
+    claim : Out(1)
+        A pulse takes that tile.
+    enable : Out(1)
+        Read the next word: in ``size`` cycles for each tile, from the cycle of the claim on.
+    data : In(word_bits)
+        The word, ``WEIGHT_LATENCY`` cycles after ``enable``.
     """
     return Signature({
         "available": In(1),
@@ -29,9 +36,21 @@ def weight_read_signature(config: Config) -> Signature:
 
 
 class WeightFifo(Component):
-    """A FIFO of ``config.weight_words`` words in block RAM, filled by words and claimed by tiles.
+    """A FIFO in block RAM, filled by words and claimed by tiles.
 
-    Members: ``sink`` towards LOAD, ``read`` towards the loader, ``held``: words in it.
+    Parameters
+    ----------
+    config : Config
+        ``weight_words`` is its depth, ``size`` the words in a tile.
+
+    Members
+    -------
+    sink : In(sink_signature(config))
+        Filled by LOAD.
+    read : In(weight_read_signature(config))
+        Read by the array's weight loader.
+    held : Out(range(weight_words + 1))
+        Words in the FIFO.
     """
 
     def __init__(self, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""The accumulators: two banks of block RAM for each column, one filling while the other drains."""
+"""The accumulators: banks of block RAM for each column, one filling while the other drains."""
 
 from typing import Any
 
@@ -16,14 +16,32 @@ from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 
 
 class AccumulatorGroup(Component):
-    """Both banks of the columns of one column group.
+    """The banks of the columns of one column group.
 
-    Pixels come in raster order; the n-th since ``start`` adds to the n-th sum, or replaces it when ``fresh``. Steps
-    must be at least ``UPDATE`` cycles apart, which the weight loader sees to.
+    Pixels come in raster order; the n-th since ``start`` adds to the n-th sum, or replaces it when ``fresh``. Two steps must
+    begin at least ``UPDATE`` cycles apart, which the weight loader ensures.
 
-    Members: ``pixel`` (``PIXEL``); ``sums``, ``SUM_READ + SUM_SELECT`` cycles later; ``written``: the sum of a ``done``
-    pixel, the last of a bank, is being written; ``enable``, ``bank``, ``address``: a read of a bank that is not being
-    filled; ``data``: what was read, ``MEMORY_LATENCY`` cycles later.
+    Parameters
+    ----------
+    config : Config
+        ``column_stage`` columns are in a group, ``accumulator_depth`` sums of each in a bank.
+
+    Members
+    -------
+    pixel : In(PIXEL)
+        The pixel whose sums come ``SUM_READ + SUM_SELECT`` cycles later.
+    sums : In(ArrayLayout(SUM, column_stage))
+        Its sums from the systolic array.
+    written : Out(1)
+        A pulse: the sum of a ``done`` pixel, the last of a bank, is being written.
+    enable : In(1)
+        Read the sums at ``address`` of ``bank``, a bank that is not being filled.
+    bank : In(1)
+        The bank to read.
+    address : In(range(accumulator_depth))
+        The pixel to read.
+    data : Out(ArrayLayout(SUM, column_stage))
+        What was read, ``MEMORY_LATENCY`` cycles after ``enable``.
     """
 
     def __init__(self, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Who owns the accumulator banks: taken in turn by the sequencer, given to the POST unit, given back."""
+"""Who owns the accumulator banks: the sequencer takes them in turn, the POST unit gets them and gives them back."""
 
 from typing import Any
 
@@ -9,11 +9,26 @@ from arrayloom.isa.config import ACCUMULATOR_BANKS
 
 
 class AccumulatorBanks(Component):
-    """Counts banks; they are used in turn, so counts say all.
+    """Counts banks; they are used in turn, so counts determine which bank is in which state.
 
-    Members: ``free``: one is empty; ``taken``: the sequencer takes it; ``written``: the oldest taken one is complete;
-    ``available``: a complete one is there; ``drain``: which; ``release``: it is empty again; ``used``: how many are not
-    empty; ``full``: how many are complete.
+    Members
+    -------
+    free : Out(1)
+        A bank is empty.
+    taken : In(1)
+        A pulse: the sequencer takes an empty bank.
+    written : In(1)
+        A pulse: the oldest bank that was taken is complete.
+    available : Out(1)
+        A complete bank is there.
+    drain : Out(1)
+        The number of the bank to drain.
+    release : In(1)
+        A pulse: that bank is empty again.
+    used : Out(range(ACCUMULATOR_BANKS + 1))
+        Banks that are not empty.
+    full : Out(range(ACCUMULATOR_BANKS + 1))
+        Banks that are complete.
     """
 
     free: Out(1)

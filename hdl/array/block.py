@@ -16,10 +16,33 @@ PRODUCT = WEIGHT = signed(32)   # a processor's word, so that a simulator neithe
 class ProcessingBlock(Component):
     """``row_stage`` x ``column_stage`` multipliers, each with an active and a shadow weight.
 
-    Members: ``activations`` with ``valid``, and ``start`` when the shadow weights become active with it; ``multiply`` is
-    ``valid`` after ``ACTIVATION`` cycles, and ``add`` after ``MULTIPLY`` more, when the products are added to
-    ``sums_in``; ``load``: which rows of the shadow plane take ``weights``. ``activations_out``: the activations of the
-    last valid cycle; ``sums``: those of the last ``add``.
+    Parameters
+    ----------
+    config : Config
+        ``row_stage`` and ``column_stage`` size the block.
+
+    Members
+    -------
+    valid : In(1)
+        Activations enter.
+    start : In(1)
+        With ``valid``: the shadow weights become the active ones.
+    activations : In(ArrayLayout(BYTE, row_stage))
+        One for each row.
+    activations_out : Out(ArrayLayout(BYTE, row_stage))
+        Those of the last cycle with ``valid``, for the next column group.
+    multiply : In(1)
+        ``valid``, ``ACTIVATION`` cycles later.
+    add : In(1)
+        ``multiply``, ``MULTIPLY`` cycles later: the products are added to ``sums_in``.
+    sums_in : In(ArrayLayout(SUM, column_stage))
+        The sums of the row stage above.
+    sums : Out(ArrayLayout(SUM, column_stage))
+        The sums of the last cycle with ``add``.
+    load : In(row_stage)
+        Rows of the shadow plane that take ``weights``.
+    weights : In(ArrayLayout(WEIGHT, column_stage))
+        One for each column.
     """
 
     def __init__(self, config: Config) -> None:
@@ -60,7 +83,7 @@ class ProcessingBlock(Component):
         return m
 
     def _weights(self, m: Module, swap: Value) -> list[list[Signal]]:
-        """The active plane by row and column, with the shadow plane behind it."""
+        """The active plane by row and column; each weight comes from the shadow plane."""
         shadow, active = (self._plane(name, WEIGHT) for name in ("shadow", "weight"))
         for row in range(self._rows):
             with m.If(self.load[row]):

@@ -15,13 +15,26 @@ COUNTS = ("height", "width", "taps_y", "taps_x", "blocks", "repeats")   # fields
 
 
 class Decoder(Component):
-    """Three stages: hold the instruction, hold its products, and then its plan, whose legality is known.
+    """Three stages: hold the instruction, hold its products, then hold its plan, whose legality is known.
 
-    ``illegal`` is a pulse; nothing is accepted after it until reset. An instruction is illegal when a count is zero,
-    its region exceeds an accumulator bank, reserved bits are set, or ``first`` does not fit whether a bank is in use.
+    An instruction is illegal when a count is zero, its region exceeds an accumulator bank, reserved bits are set, or
+    ``first`` contradicts whether a bank is in use.
 
-    Members: ``instruction`` (stream of raw instructions), ``plan`` (stream of ``plan_layout``), ``illegal``, ``busy``
-    while it holds an instruction.
+    Parameters
+    ----------
+    config : Config
+        ``accumulator_depth`` limits the region.
+
+    Members
+    -------
+    instruction : In(stream.Signature(INSTRUCTION))
+        Raw instructions.
+    plan : Out(stream.Signature(plan_layout()))
+        Legal instructions, decoded.
+    illegal : Out(1)
+        A pulse; nothing is accepted after it until reset.
+    busy : Out(1)
+        The decoder holds an instruction.
     """
 
     def __init__(self, config: Config) -> None:

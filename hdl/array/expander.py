@@ -13,13 +13,22 @@ LOOPS = ("repeats", "taps_x", "taps_y", "blocks")   # innermost first
 
 
 class Expander(Component):
-    """Offers one step after the other, with running sums only.
+    """Offers one step after the other; positions are running sums, so there is no multiplier.
 
-    What ends with a step is found in the cycle before it is offered, so that no path goes through a counter and on to
-    all that a step starts: a step is offered three cycles after the one before is taken, and after an instruction, sooner
-    than one can be used.
+    What ends with a step is computed in the cycle before the step is offered, so that no path goes through a counter and
+    on to all that a step starts. A step is therefore offered three cycles after the one before is taken, and the first
+    one of an instruction sooner than one can be used.
 
-    Members: ``plan`` (stream of ``plan_layout``), ``step`` (stream of ``step_layout``).
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    plan : In(stream.Signature(plan_layout()))
+        Legal instructions.
+    step : Out(stream.Signature(step_layout(config)))
+        Passes of a region through a tile.
     """
 
     def __init__(self, config: Config) -> None:

@@ -14,11 +14,29 @@ from arrayloom.isa.config import Config
 
 
 class WeightLoader(Component):
-    """Takes a tile from the weight FIFO, one row a cycle without a pause, as soon as the shadow plane may be written.
+    """Takes a tile from the weight FIFO, one row in each cycle, as soon as the shadow plane may be written.
 
-    Members: ``weights`` (``weight_read_signature``); ``ready``: the next step may be taken; ``taken``: it is;
-    ``holds``: a tile has left the FIFO that no step has taken, or not yet whole; ``write``, ``row`` and ``word``: a row
-    for the shadow plane.
+    Parameters
+    ----------
+    config : Config
+        ``size`` rows of ``size`` weights are a tile.
+
+    Members
+    -------
+    weights : Out(weight_read_signature(config))
+        The reading end of the weight FIFO.
+    ready : Out(1)
+        The tile is loaded far enough for the next step to be taken.
+    taken : In(1)
+        A pulse: the step is taken.
+    holds : Out(1)
+        A tile, whole or not, has left the FIFO that no step has taken.
+    write : Out(1)
+        ``word`` is for the shadow plane.
+    row : Out(range(size))
+        The row of the shadow plane.
+    word : Out(ArrayLayout(WEIGHT, size))
+        A row of weights.
     """
 
     def __init__(self, config: Config) -> None:

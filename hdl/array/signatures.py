@@ -1,4 +1,4 @@
-"""What flows between the parts of the array's sequencer."""
+"""What flows between the parts of the ARRAY unit: plans, steps and pixels."""
 
 from amaranth.hdl import unsigned
 from amaranth.lib import data

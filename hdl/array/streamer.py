@@ -16,12 +16,37 @@ from arrayloom.isa.instructions import WORD_ADDRESS
 class Streamer(Component):
     """Walks the region of a step; takes the next step with the last pixel of this one.
 
-    A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``bank_free``.
+    A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``bank_free``. The outputs from ``read`` on
+    come ``REQUEST`` cycles after the cycle that generates the pixel.
 
-    Members: ``step`` (stream of ``step_layout``, whose ``ready`` means taken), ``tile_ready``, ``bank_free``;
-    ``working`` in a cycle that generates a pixel. One cycle (``REQUEST``) after that cycle: ``read`` with ``address`` and
-    ``bank`` when the pixel lies in the source, ``outside`` with the byte ``padding`` when not, ``pixel`` (``PIXEL``), and
-    ``retired`` with the last pixel of an instruction.
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    step : In(stream.Signature(step_layout(config)))
+        A transfer means that the step is taken.
+    tile_ready : In(1)
+        The weights of the step are loaded.
+    bank_free : In(1)
+        An accumulator bank is empty.
+    working : Out(1)
+        A pixel is generated in this cycle.
+    read : Out(1)
+        The pixel lies inside the source: read the word at ``address``.
+    address : Out(WORD_ADDRESS)
+        Its word in the scratchpad.
+    bank : Out(range(activation_banks))
+        The bank of that word.
+    outside : Out(1)
+        The pixel lies outside the source: every channel is ``padding``.
+    padding : Out(8)
+        The byte for pixels outside.
+    pixel : Out(PIXEL)
+        The pixel's flags.
+    retired : Out(1)
+        With the last pixel of an instruction.
     """
 
     def __init__(self, config: Config) -> None:

@@ -18,8 +18,27 @@ class SystolicArray(Component):
     Row stage k sees a word k cycles late, column group g another g cycles; so do the weights of group g. The sums of
     group g are there ``Timing.sums + g`` cycles after the word.
 
-    Members: ``word`` with ``valid``, and ``start`` when the shadow weights become active with it; ``write``, ``row``
-    and ``weights``: a row for the shadow plane; ``sums`` (int32 a column).
+    Parameters
+    ----------
+    config : Config
+        ``size``, ``row_stage`` and ``column_stage`` shape the grid of blocks.
+
+    Members
+    -------
+    valid : In(1)
+        ``word`` enters.
+    start : In(1)
+        With ``valid``: the shadow weights become the active ones.
+    word : In(ArrayLayout(BYTE, size))
+        Activations, one for each row.
+    write : In(1)
+        ``weights`` is a row for the shadow plane.
+    row : In(range(size))
+        Which row.
+    weights : In(ArrayLayout(WEIGHT, size))
+        One for each column.
+    sums : Out(ArrayLayout(SUM, size))
+        One for each column.
     """
 
     def __init__(self, config: Config) -> None:

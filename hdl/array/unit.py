@@ -25,12 +25,28 @@ from arrayloom.isa.registers import Cause
 class ArrayUnit(Component):
     """Executes ``Convolve`` instructions; tiles and instructions follow each other without a pause while weights last.
 
-    An instruction retires when its last activation is being read; a bank becomes available to the POST unit by itself.
+    An instruction retires when its last activation is being read; its bank goes to the POST unit without further ado.
 
-    Members: ``unit`` towards the issue queue; ``read``, a port of the scratchpad that is always ready;
-    ``weights``, the reading end of the weight FIFO; ``accumulator``, the full bank towards the POST unit; ``used`` and
-    ``full``, the banks that are not empty and those that are complete; ``data_left`` while a bank is not empty, or a
-    tile has left the FIFO that no step has taken.
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    unit : Out(unit_signature())
+        The issue queue.
+    read : Out(read_port_signature(config))
+        A port of the scratchpad that is always ready.
+    weights : Out(weight_read_signature(config))
+        The reading end of the weight FIFO.
+    accumulator : In(accumulator_read_signature(config))
+        The full bank, for the POST unit.
+    used : Out(range(ACCUMULATOR_BANKS + 1))
+        Banks that are not empty.
+    full : Out(range(ACCUMULATOR_BANKS + 1))
+        Banks that are complete.
+    data_left : Out(1)
+        A bank is not empty, or a tile has left the FIFO that no step has taken.
     """
 
     def __init__(self, config: Config) -> None:

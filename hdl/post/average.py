@@ -20,21 +20,31 @@ from arrayloom.isa.instructions import SIGNIFICANT
 class AverageLane(Component):
     """The ordered sums of one lane's channels.
 
+    Parameters
+    ----------
+    groups : int
+        Channels of a word that the lane takes: a power of two.
+
     Members
     -------
     enables : In(LATENCY)
         Bit i: stage i works.
     byte : In(signed(8))
+        The byte to add.
     inside : In(1)
         With ``byte``; without, zero is added.
     term : In(TERM)
-    fresh, group : In
-        At stage ``ADD_AT``: start from zero; which channel's sum.
-    store : In
-        At the last stage: which channel's sum.
-    asked : In
-        Which channel's sum is in ``total``.
-    total : Out(signed(48))
+        The constants of the instruction.
+    fresh : In(1)
+        At stage ``ADD_AT``: start from zero.
+    group : In(range(groups))
+        At stage ``ADD_AT``: the channel whose sum it is.
+    store : In(range(groups))
+        At the last stage: the channel whose sum it is.
+    asked : In(range(groups))
+        The channel whose sum is in ``total``.
+    total : Out(TOTAL)
+        That sum.
     """
 
     ADD_AT = 6
@@ -42,6 +52,8 @@ class AverageLane(Component):
     LATENCY = ADD_AT + LOOP
 
     def __init__(self, groups: int) -> None:
+        if groups < 1 or groups & (groups - 1):
+            raise ValueError(f"groups = {groups}: must be a power of two, at least 1")
         self.groups = groups
         group = range(groups)
         super().__init__({
@@ -81,21 +93,33 @@ class AverageLane(Component):
 class Average(Component):
     """Sums tap after tap, group after group; then searches; sums the next window while the result is used.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    word : In(stream of gathered words)
-        Those of other instructions are not taken.
-    push, record : In
-        As in ``Backlog``.
+    word : In(stream.Signature(gathered_layout(config)))
+        Words under windows; those of other instructions are not taken.
+    push : In(1)
+        Keep ``record``, as in ``Backlog``.
+    record : In(TERM)
+        The constants of an instruction.
     allow : In(1)
         The instruction's thresholds are at the head of the parameter FIFO and nothing else reads it.
-    complete, take, used : as in ``Total``
+    complete : Out(1)
+        As in ``Total``, and so are the next two.
+    take : In(1)
+    used : In(1)
     busy : Out(1)
-        Sums or searches.
-    read, offsets, thresholds : as in ``Search``
-    wanted : In
+        It sums or searches.
+    read : Out(1)
+        As in ``Search``, and so are the next two.
+    offsets : Out(ArrayLayout(Search.BITS, lanes))
+    thresholds : In(ArrayLayout(signed(64), lanes))
+    wanted : In(range(groups))
         A group.
-    result : Out(signed bytes, one a lane)
+    result : Out(ArrayLayout(signed(8), lanes))
         Its averages.
     """
 

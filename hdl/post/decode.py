@@ -7,7 +7,24 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
-from arrayloom.hdl.post.records import REGION, RESIDUAL, SETTINGS, TERM, WINDOW, WORK, Origin
+from arrayloom.hdl.post.records import (
+    ADD_OFFSET,
+    CLAMP,
+    FACTORS,
+    OPERANDS,
+    RATIO_A,
+    RATIO_B,
+    REGION,
+    RESIDUAL,
+    SETTINGS,
+    SUM_CLAMP,
+    SUM_OFFSET,
+    TERM,
+    WINDOW,
+    WORK,
+    ZERO_POINT,
+    Origin,
+)
 from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.instructions import Drain, Elementwise, Pool, PoolKind
 
@@ -15,21 +32,39 @@ _ORIGINS: dict[int, Origin] = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Ori
 
 
 class Decode(Component):
-    """Combinational. A Elementwise is a maximum over windows of one word; only a Drain reads no window.
+    """Combinational. An Elementwise is a maximum over windows of one word; only a Drain reads no window.
 
     Members
     -------
-    instruction : In(512)
+    instruction : In(INSTRUCTION)
+        A raw instruction.
     legal : Out(1)
         It is a POST instruction, no extent and no number of taps is zero, no reserved bit is set, the pool kind exists.
-    work, region, zero_point, clamp : Out
-        For every instruction.
-    window : Out
+    reads : Out(1)
+        It reads windows.
+    averages : Out(1)
+        It is an average.
+    adds : Out(1)
+        It adds a residual.
+    work : Out(WORK)
+        For every instruction, like ``region``, ``zero_point`` and ``clamp``.
+    region : Out(REGION)
+        Where the results go.
+    window : Out(WINDOW)
         For those with ``reads``.
-    term : Out
+    term : Out(TERM)
         For those with ``averages``.
-    residual, operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : Out
-        For those with ``adds``.
+    residual : Out(RESIDUAL)
+        For those with ``adds``, like the constants from ``operands`` to ``sum_clamp``.
+    zero_point : Out(ZERO_POINT)
+    clamp : Out(CLAMP)
+    operands : Out(OPERANDS)
+    factors : Out(FACTORS)
+    ratio_b : Out(RATIO_B)
+    add_offset : Out(ADD_OFFSET)
+    ratio_a : Out(RATIO_A)
+    sum_offset : Out(SUM_OFFSET)
+    sum_clamp : Out(SUM_CLAMP)
     """
 
     instruction: In(INSTRUCTION)
@@ -42,15 +77,15 @@ class Decode(Component):
     window: Out(WINDOW)
     term: Out(TERM)
     residual: Out(RESIDUAL)
-    zero_point: Out(SETTINGS["zero_point"])
-    clamp: Out(SETTINGS["clamp"])
-    operands: Out(SETTINGS["operands"])
-    factors: Out(SETTINGS["factors"])
-    ratio_b: Out(SETTINGS["ratio_b"])
-    add_offset: Out(SETTINGS["add_offset"])
-    ratio_a: Out(SETTINGS["ratio_a"])
-    sum_offset: Out(SETTINGS["sum_offset"])
-    sum_clamp: Out(SETTINGS["sum_clamp"])
+    zero_point: Out(ZERO_POINT)
+    clamp: Out(CLAMP)
+    operands: Out(OPERANDS)
+    factors: Out(FACTORS)
+    ratio_b: Out(RATIO_B)
+    add_offset: Out(ADD_OFFSET)
+    ratio_a: Out(RATIO_A)
+    sum_offset: Out(SUM_OFFSET)
+    sum_clamp: Out(SUM_CLAMP)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

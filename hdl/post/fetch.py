@@ -31,10 +31,16 @@ def _admit(source: stream.Interface, room: Value, enter: stream.Interface) -> li
 class Arbiter(Component):
     """One read port for two readers; the first wins.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    port : Out(read_port_signature)
-    first, second : In(read_port_signature)
+    port : Out(read_port_signature(config))
+        The scratchpad.
+    first : In(read_port_signature(config))
+    second : In(read_port_signature(config))
     """
 
     def __init__(self, config: Config) -> None:
@@ -54,18 +60,29 @@ class Arbiter(Component):
 
 
 class Residuals(Component):
-    """Reads residual words ahead. Room for a word is found before its request, which waits for the memory alone.
+    """Reads residual words ahead. Room for a word is reserved before its request, which then waits for the memory alone.
+
+    Parameters
+    ----------
+    config : Config
+    depth : int
+        Words read ahead, at most: 1 or more.
 
     Members
     -------
-    place : In(stream of place_layout)
-    port : Out(read_port_signature)
-    word : Out(stream of words)
+    place : In(stream.Signature(place_layout(config)))
+        Words to read.
+    port : Out(read_port_signature(config))
+        The scratchpad.
+    word : Out(stream.Signature(word_bits))
+        The words, in order.
     pushed : Out(1)
         One more word is there, or will be when its turn comes.
     """
 
     def __init__(self, config: Config, depth: int) -> None:
+        if depth < 1:
+            raise ValueError(f"depth = {depth}: must be at least 1 word")
         self.config, self.depth = config, depth
         super().__init__({
             "place": In(stream.Signature(place_layout(config))), "port": Out(read_port_signature(config)),
@@ -92,11 +109,18 @@ class Residuals(Component):
 class Gather(Component):
     """Reads the words under windows ahead; for BYTES only their maximum goes on, one word a window.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    tap : In(stream of tap_layout)
-    port : Out(read_port_signature)
-    out : Out(stream of gathered words)
+    tap : In(stream.Signature(tap_layout(config)))
+        Words to read.
+    port : Out(read_port_signature(config))
+        The scratchpad.
+    out : Out(stream.Signature(gathered_layout(config)))
+        The words, in order.
     pushed : Out(1)
         One more word is there, or will be when its turn comes; it is for the lanes.
     busy : Out(1)
@@ -133,7 +157,7 @@ class Gather(Component):
 
     @staticmethod
     def _kept(tap: data.View) -> Value:
-        """Whether a word for the FIFO comes of this tap."""
+        """Whether this tap yields a word for the FIFO."""
         return tap.last | (tap.origin != Origin.BYTES)
 
     def _request(self, m: Module, taps: stream.Interface) -> tuple[data.View, Value]:

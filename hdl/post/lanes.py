@@ -29,26 +29,34 @@ _ADDER = {
 class Lanes(Component):
     """Requantizes, clamps, and adds the residual where the instruction says so.
 
+    Parameters
+    ----------
+    config : Config
+        ``lanes`` channels are worked on in each cycle.
+
     Members
     -------
-    chains : In(chain_layout)
+    chains : In(chain_layout(config, SUMMED + 1))
         The tokens at stages 0 to ``SUMMED``.
     push : In(1)
         Keep the records of an instruction that enters the unit, in ``slot``.
     adds : In(1)
         With ``push``: it adds a residual.
-    slot : In
-    zero_point, clamp, operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In
+    slot : In(range(IN_FLIGHT))
+        The instruction's place among those in flight.
+    zero_point, clamp, operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In(SETTINGS[name])
         The records.
-    values : In(int32 a lane)
+    values : In(ArrayLayout(signed(32), lanes))
         With the token at ``OPERAND``.
-    biases, scales : In(32 bits a lane)
-        Biases beside the values, scales ``Requantize.SCALE_AT`` cycles later.
-    residual : In(word)
+    biases : In(ArrayLayout(32, lanes))
+        With the values.
+    scales : In(ArrayLayout(32, lanes))
+        ``Requantize.SCALE_AT`` cycles after the values.
+    residual : In(byte_word(config))
         The next residual word, for the group at ``BYTE``.
     used_residual : Out(1)
         It is not needed any more.
-    bytes : Out(signed bytes, one a lane)
+    bytes : Out(ArrayLayout(signed(8), lanes))
         With the token at ``SUMMED``.
     """
 
@@ -102,7 +110,7 @@ class Lanes(Component):
         return own
 
     def _bypass(self, m: Module, own: list[Value]) -> data.View:
-        """The bytes that nothing is added to, beside the adder: in a memory, where each moves once and not each cycle."""
+        """The bytes that nothing is added to pass the adder in a memory, where each moves once and not in every cycle."""
         depth = 1 << ceil_log2(SUMMED - BYTE)
         m.submodules.bypass = storage = memory.Memory(
             shape=data.ArrayLayout(signed(8), self.config.lanes), depth=depth, init=[])

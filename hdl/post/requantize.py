@@ -26,12 +26,13 @@ class Requantize(Component):
     -------
     enables : In(LATENCY)
         Bit i: stage i has a value.
-    sum, bias : In(signed(32))
+    sum : In(signed(32))
+    bias : In(signed(32))
     scale : In(32)
         The scale word, ``SCALE_AT`` cycles after the sum.
-    zero_point : In(signed)
+    zero_point : In(signed(ZERO_POINT))
         When stage ``ZERO_POINT_AT`` works.
-    result : Out(signed)
+    result : Out(RESULT)
     """
 
     SCALE_AT = 4

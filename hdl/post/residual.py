@@ -21,15 +21,22 @@ _SLICE = 15                         # bits of a ratio that one multiplier takes
 class ResidualAdd(Component):
     """clamp(residual_add(a + a_offset, b + b_offset) + sum_offset); a and b are ``own`` and ``other``, swapped or not.
 
-    With ``multiply`` the sum is of ``product_zero`` and the product of the two.
+    With ``multiply`` the sum is of ``product_zero`` and the product of the two. The constants are the instruction's; each
+    must be valid when its stage (``OPERANDS_AT`` and so on) works.
 
     Members
     -------
     enables : In(LATENCY)
         Bit i: stage i has a value.
-    own, other : In(signed(8))
-    operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In
-        The instruction's constants, each valid when its stage (``OPERANDS_AT`` and so on) works.
+    own : In(signed(8))
+    other : In(signed(8))
+    operands : In(OPERANDS)
+    factors : In(FACTORS)
+    ratio_b : In(RATIO_B)
+    add_offset : In(ADD_OFFSET)
+    ratio_a : In(RATIO_A)
+    sum_offset : In(SUM_OFFSET)
+    sum_clamp : In(SUM_CLAMP)
     result : Out(signed(8))
     """
 

@@ -69,14 +69,18 @@ class RoundWithTies(Component):
     -------
     enables : In(LATENCY)
         Bit i: stage i has a value.
-    whole, fraction, sticky : In
-        The magnitude. Ignored when ``saturated``.
+    whole : In(WHOLE)
+        The magnitude, like the next two. Ignored when ``saturated``.
+    fraction : In(FRACTION)
+    sticky : In(1)
+        A bit below the fraction is set.
     saturated : In(1)
         The magnitude is 512 or more.
     negative : In(1)
-    offset : In(signed)
+        The sign of the value.
+    offset : In(signed(ZERO_POINT))
         When stage ``OFFSET_AT`` works.
-    result : Out(signed)
+    result : Out(RESULT)
         The rounded value plus the offset.
     """
 

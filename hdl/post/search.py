@@ -15,24 +15,30 @@ from arrayloom.isa.config import Config
 class Search(Component):
     """``arrayloom.isa.arithmetic.average_result``: one bit of the place after the other, from the highest.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
     start : In(1)
-        Pulse; the totals stay as they are until ``done``.
-    asked : Out
+        A pulse; the totals stay as they are until ``done``.
+    asked : Out(range(groups))
         The group whose totals are needed.
-    totals : In(48 bits a lane)
-        In the same cycle.
+    totals : In(ArrayLayout(TOTAL, lanes))
+        Its totals, in the same cycle.
     read : Out(1)
-        Read the thresholds at ``offsets``, one a lane.
-    thresholds : In(64 bits a lane)
+        Read the thresholds at ``offsets``.
+    offsets : Out(ArrayLayout(BITS, lanes))
+        One for each lane.
+    thresholds : In(ArrayLayout(signed(64), lanes))
         ``ParameterHalf.LATENCY`` cycles later.
     done : Out(1)
-        Pulse; the result holds until the next start.
-    wanted : In
+        A pulse; the result holds until the next start.
+    wanted : In(range(groups))
         A group.
-    result : Out(signed bytes, one a lane)
-        Its places, less 128.
+    result : Out(ArrayLayout(signed(8), lanes))
+        Its places, minus 128.
     """
 
     ASK = 1         # cycles to find out which threshold to read

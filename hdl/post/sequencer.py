@@ -18,40 +18,48 @@ NEEDS = data.StructLayout({"parameters": 1, "table": 1, "residual": 1, "origin":
 class Sequencer(Component):
     """Once a word's first group has entered, its other groups follow in the next cycles.
 
-    Between two instructions lies a cycle. In it, and until it is found, is looked for what the next needs but once; that
-    stays there.
+    One cycle lies between two instructions. What the next instruction needs only once (parameters, a lookup table, a full
+    bank) is looked for in that cycle and until it is there; it does not go away again.
+
+    Parameters
+    ----------
+    config : Config
 
     Members
     -------
-    work : In(stream of WORK)
-    parameters, thresholds : In(1)
-        Parameters for a word, or those of an average, are there.
+    work : In(stream.Signature(WORK))
+        Instructions.
+    parameters : In(1)
+        Parameters for a word are there.
+    thresholds : In(1)
+        Those of an average are there.
     table : In(1)
-        A table is there.
+        A lookup table is there.
     bank : In(1)
         A full accumulator bank is there that is not being released.
-    operand : In(one bit for each Origin)
-        A word of that origin is there; that of ACCUMULATOR is not looked at.
+    operand : In(len(Origin))
+        Bit o: a word of origin o is there; that of ACCUMULATOR is not looked at.
     residual : In(1)
         A residual word is there.
     space : In(1)
-        There is room for one more word behind the lanes.
+        There is room for one more word after the lanes.
     gathering : In(1)
         Operands of a pool are being worked on.
-    group : Out(stream of tokens, always ready)
+    group : Out(stream.Signature(token_layout(config), always_ready=True))
+        The groups that enter the lanes.
     word : Out(1)
         The group is the first of its word.
-    takes : Out(one bit for each Origin)
-        It is the first of a word of that origin.
-    pixel : Out
+    takes : Out(len(Origin))
+        Bit o: it is the first of a word of origin o.
+    pixel : Out(range(accumulator_depth))
         Number of the word in its instruction.
+    averaging : Out(1)
+        The instruction whose turn it is averages, and its thresholds are there.
     launch : Out(1)
         A pulse: the residual of the Drain whose turn it is may be read. A Drain reads nothing before its bank is full,
         so that whatever the bank had to wait for is complete.
-    averaging : Out(1)
-        The instruction whose turn it is averages, and its thresholds are there.
-    cause : Out
-        Why, or IDLE without an instruction.
+    cause : Out(CAUSE_BITS)
+        Why a group enters or not, or IDLE without an instruction.
     """
 
     def __init__(self, config: Config) -> None:

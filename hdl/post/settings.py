@@ -12,16 +12,21 @@ from arrayloom.hdl.post.records import IN_FLIGHT
 class Settings(Component):
     """A record for each instruction in flight, for a stage that works on one instruction after the other.
 
+    Parameters
+    ----------
+    layout : StructLayout
+        Of the record.
+
     Members
     -------
     push : In(1)
         Keep ``record`` in ``slot``.
-    slot : In
+    slot : In(range(IN_FLIGHT))
     record : In(layout)
     load : In(1)
         The first value of the instruction in slot ``wanted`` is one stage away: its record is in ``value`` from the next
         cycle on.
-    wanted : In
+    wanted : In(range(IN_FLIGHT))
     value : Out(layout)
     """
 
@@ -45,11 +50,18 @@ class Settings(Component):
 class Backlog(Component):
     """The instructions in flight that a part of the unit has not begun, oldest first; there is always room.
 
+    Parameters
+    ----------
+    layout : StructLayout
+        Of their records.
+
     Members
     -------
     push : In(1)
+        Keep ``record``.
     record : In(layout)
-    out : Out(stream of records)
+    out : Out(stream.Signature(layout))
+        The records.
     """
 
     def __init__(self, layout: data.StructLayout) -> None:

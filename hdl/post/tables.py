@@ -1,4 +1,4 @@
-"""The table FIFO: pages that turn each byte into another, channel by channel."""
+"""The lookup table FIFO: pages that turn each byte into another, channel by channel."""
 
 from typing import Any
 
@@ -16,24 +16,33 @@ from arrayloom.isa.instructions import TABLE_WORDS
 class Tables(Component):
     """One memory a lane, whose rows are a byte for each group of channels.
 
+    Parameters
+    ----------
+    config : Config
+        ``table_pages`` pages fit.
+
     Members
     -------
-    sink : In(sink_signature)
+    sink : In(sink_signature(config))
         Filled by LOAD.
-    available : Out
+    available : Out(range(table_pages + 1))
         Pages that no instruction so far has used up.
     some : Out(1)
-        There are such.
+        There is such a page.
     take : In(1)
         The instruction's last group enters the lanes: the page at the head is used up.
     enables : In(LATENCY)
         Bit i: stage i has a group.
     use : In(1)
         Look the bytes at stage 0 up; otherwise they come out as they are.
-    group : In
+    group : In(range(groups))
+        The group at stage 0.
     release : In(1)
         This group at stage 0 is the last that needs the page.
-    bytes, result : In, Out(signed bytes, one a lane)
+    bytes : In(ArrayLayout(signed(8), lanes))
+        At stage 0.
+    result : Out(ArrayLayout(signed(8), lanes))
+        ``LATENCY`` cycles later.
     occupied : Out(1)
         There are pages or parts of one.
     """

@@ -1,4 +1,4 @@
-"""Tokens: what travels beside the values through the lanes, one for each group of channels."""
+"""Tokens: what accompanies the values through the lanes, one token for each group of channels."""
 
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
@@ -53,14 +53,23 @@ def channel_of(word: Sequence[Value] | data.View, group: Value, lane: int, confi
 class Tokens(Component):
     """Shift registers that never stall.
 
+    Parameters
+    ----------
+    config : Config
+    stages : int
+        How many: 1 or more.
+
     Members
     -------
-    enter : In(stream of tokens, always ready)
+    enter : In(stream.Signature(token_layout(config), always_ready=True))
         Is at stage 0 in the next cycle.
-    chains : Out(chain_layout)
+    chains : Out(chain_layout(config, stages))
+        The tokens at all stages.
     """
 
     def __init__(self, config: Config, stages: int) -> None:
+        if stages < 1:
+            raise ValueError(f"stages = {stages}: must be at least 1")
         self.stages = stages
         super().__init__({
             "enter": In(stream.Signature(token_layout(config), always_ready=True)),

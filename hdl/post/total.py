@@ -12,19 +12,24 @@ from arrayloom.isa.config import Config
 
 
 class Total(Component):
-    """Takes a word a cycle, until a sum is complete; goes on when that has been used.
+    """Takes a word in each cycle until a sum is complete; goes on when that has been used.
+
+    Parameters
+    ----------
+    config : Config
 
     Members
     -------
-    word : In(stream of gathered words)
-        Those of other instructions are not taken.
+    word : In(stream.Signature(gathered_layout(config)))
+        Words under windows; those of other instructions are not taken.
     complete : Out(1)
         There are sums that no instruction works on.
     take : In(1)
         An instruction works on them now.
     used : In(1)
         It has the last of them; not before the cycle after ``take``.
-    sums : Out(int32 a channel)
+    sums : Out(ArrayLayout(signed(32), size))
+        One for each channel.
     """
 
     def __init__(self, config: Config) -> None:

@@ -39,22 +39,35 @@ WRITE = 3   # cycles from a word's last group to the write that makes room for a
 class Post(Component):
     """Drains accumulators, pools, and passes over the scratchpad; several instructions are inside at a time.
 
-    Operands are prefetched, so an instruction's reads may come before the last write of the one before: instructions
-    that depend on each other are told apart by the unit's own ``wait`` bit.
+    Operands are prefetched, so an instruction's reads may come before the last write of the one before: an instruction that
+    depends on an earlier one must wait for it with the unit's own ``wait`` bit.
+
+    Parameters
+    ----------
+    config : Config
 
     Members
     -------
-    unit : Out(unit_signature)
-    accumulator : Out(accumulator_read_signature)
-        ``available`` speaks of the next bank from the cycle after ``release`` on.
-    read : Out(read_port_signature)
-    write : Out(write_port_signature)
-    parameters, tables : In(sink_signature)
-    trace : Out(trace_signature)
-    parameters_held, tables_held : Out
-        Entries and whole pages that no instruction has used up.
+    unit : Out(unit_signature())
+        The issue queue.
+    accumulator : Out(accumulator_read_signature(config))
+        From the cycle after ``release`` on, ``available`` is about the next bank.
+    read : Out(read_port_signature(config))
+        A port of the scratchpad.
+    write : Out(write_port_signature(config))
+        A port of the scratchpad.
+    parameters : In(sink_signature(config))
+        Filled by LOAD.
+    tables : In(sink_signature(config))
+        Filled by LOAD.
+    trace : Out(trace_signature(config))
+        Every word written.
     data_left : Out(1)
-        Parameters or tables are there that no instruction has dropped.
+        Parameters or lookup tables are there that no instruction has dropped.
+    parameters_held : Out(range(parameter_entries + 1))
+        Entries that no instruction has used up.
+    tables_held : Out(range(table_pages + 1))
+        Whole pages that no instruction has used up.
     """
 
     def __init__(self, config: Config) -> None:

@@ -33,12 +33,16 @@ def tap_layout(config: Config) -> data.StructLayout:
 
 
 class RegionWalk(Component):
-    """The addresses of regions, with a gap of one cycle between two: so little hangs on the end of one.
+    """The addresses of regions, with a gap of one cycle between two, so that little depends on the end of one.
+
+    Parameters
+    ----------
+    config : Config
 
     Members
     -------
-    region : In(stream of REGION)
-    place : Out(stream of place_layout)
+    region : In(stream.Signature(REGION))
+    place : Out(stream.Signature(place_layout(config)))
     """
 
     def __init__(self, config: Config) -> None:
@@ -77,10 +81,14 @@ class RegionWalk(Component):
 class WindowWalk(Component):
     """The taps of each output of a pool, output after output in raster order; a cycle between instructions.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    window : In(stream of WINDOW)
-    tap : Out(stream of tap_layout)
+    window : In(stream.Signature(WINDOW))
+    tap : Out(stream.Signature(tap_layout(config)))
     """
 
     def __init__(self, config: Config) -> None:
@@ -141,7 +149,7 @@ class WindowWalk(Component):
 
     def _address(self, m: Module, tap: stream.Interface, active: Value, advance: Value,
                  shape: data.View, at: tuple[Value, Value], first: Value, last: Value) -> None:
-        """Two stages: row times pitch beside source plus column, then their sum."""
+        """Two stages: row times pitch together with source plus column, then their sum."""
         iy, ix = at
         row, column = Signal(WORD_ADDRESS, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
         held, out = Signal(_TAP, reset_less=True), Signal(_TAP, reset_less=True)
