@@ -119,7 +119,7 @@ class Control(Component):
         self.pending = Signal()
         self.begins = Signal()  # a START is written that is not refused
         self._interrupt(m)
-        self._tell(m)
+        self._report(m)
         self._write(m)
         self._read(m, self._plain(m), self._counters(m))
         return m
@@ -143,13 +143,13 @@ class Control(Component):
         with m.Elif(self._written(Register.INTERRUPT) & port.write_strobe[0] & port.write_data[0] | self.begins):
             m.d.sync += self.pending.eq(0)
 
-    def _tell(self, m: Module) -> None:
+    def _report(self, m: Module) -> None:
         events = self.events
         self.causes = [*(unit.cause for unit in self.units), self.fetch.cause]
-        # A cause speaks of the cycle before, and these pulses of their own.
+        # A cause is that of the cycle before, a pulse that of its own cycle.
         m.d.sync += events.retired.eq(Cat([unit.retired for unit in self.units], self.fetch.fetched))
         m.d.comb += events.running.eq(self.run.running)
-        m.d.comb += [told.eq(cause) for told, cause in zip(events.causes, self.causes, strict=True)]
+        m.d.comb += [event.eq(cause) for event, cause in zip(events.causes, self.causes, strict=True)]
 
     def _written(self, register: Register) -> Value:
         return self.port.write & (self.port.write_word == register >> 2)
@@ -159,7 +159,7 @@ class Control(Component):
         orders = Mux(port.write_strobe[0], port.write_data[:8], 0)
         control = self._written(Register.CONTROL)
         start = control & orders[ControlBit.START] & ~orders[ControlBit.RESET]
-        # The next write comes two cycles later at the earliest, when the run has heard of this one.
+        # The next write comes two cycles later at the earliest, when the run has seen this one.
         m.d.sync += [run.stop.eq(control & orders[ControlBit.RESET]), run.begin.eq(self.begins)]
         m.d.comb += [self.begins.eq(start & ~run.busy), port.write_error.eq(1)]
         with m.Switch(port.write_word):

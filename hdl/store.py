@@ -92,7 +92,7 @@ class Store(Component):
         """Asks for the burst's words while the buffer has room; the last of them passes the burst on."""
         places, source, requests = self.places, self.next_burst.leave, self.requests
         chip, left = Signal.like(self.burst.chip, reset_less=True), Signal.like(self.burst.words, reset_less=True)
-        final = Signal(reset_less=True)     # this is the burst's last word, found when counting
+        final = Signal(reset_less=True)     # this is the burst's last word, computed when counting
         accepted, last, beats = Signal(), Signal(), Signal(8)
         room = room_for(m, BUFFER_WORDS, accepted, self.sends) & room_for(m, REQUESTS, last, self.asks)
         m.d.comb += [

@@ -1,4 +1,4 @@
-"""The instructions. What each does exactly is said by the emulator, which executes them one by one.
+"""The instructions. The emulator, which executes them one by one, defines exactly what each does.
 
 Addresses of memory are bytes from the program's memory base and multiples of the word; addresses on chip, pitches and
 counts are words. A *region* is ``height`` rows of ``width`` pixels; consecutive rows are a pitch apart.
@@ -96,7 +96,7 @@ class LoadActivations(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class Store(Instruction):
-    """Copies ``rows`` runs of ``words`` words from the scratchpad to memory; complete when memory says so."""
+    """Copies ``rows`` runs of ``words`` words from the scratchpad to memory; complete when memory has answered."""
 
     OPCODE = 6
     UNIT = Unit.STORE
@@ -146,9 +146,9 @@ class Convolve(Instruction):
 class PostInstruction(Instruction):
     """What the instructions of the POST unit share: where results go and what is done to each byte at the end.
 
-    After its own operation, a byte is clamped to [low, high]; with ``add`` the residual byte read beside it is added by
-    ``arrayloom.isa.arithmetic.residual_add``; with ``table`` the result goes through the table at the head of the
-    table FIFO.
+    After its own operation, a byte is clamped to [low, high]; with ``add`` the residual byte is added by
+    ``arrayloom.isa.arithmetic.residual_add``; with ``table`` the result goes through the
+    lookup table at the head of its FIFO.
     """
 
     destination: int = bits(WORD_ADDRESS, "word that the first pixel is written to")
@@ -158,8 +158,8 @@ class PostInstruction(Instruction):
     zero_point: int = bits(ZERO_POINT, "zero point of the result, in the signed domain", signed=True)
     low: int = bits(8, "lower clamp", signed=True, default=-128)
     high: int = bits(8, "upper clamp", signed=True, default=127)
-    table: int = bits(1, "send the result through the table at the head of the table FIFO")
-    release_table: int = bits(1, "drop that table afterwards")
+    table: int = bits(1, "send the result through the lookup table at the head of its FIFO")
+    release_table: int = bits(1, "drop that lookup table afterwards")
     release_parameters: int = bits(1, "drop the parameters used afterwards")
 
 

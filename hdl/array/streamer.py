@@ -71,7 +71,7 @@ class Streamer(Component):
         working = Signal()
         start = Signal(reset_less=True)
         rows, columns = Signal.like(step.height, reset_less=True), Signal.like(step.width, reset_less=True)
-        # Whether this is the last column, and the last row: found a pixel earlier, as all that follows hangs on them.
+        # Whether this is the last column, and the last row: computed a pixel earlier, as all that follows depends on them.
         row_end, last_row = Signal(reset_less=True), Signal(reset_less=True)
         last = Signal()
         m.d.comb += [

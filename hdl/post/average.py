@@ -143,7 +143,7 @@ class Average(Component):
         here = self.word.valid & (word.origin == Origin.AVERAGE)
         step, load, slot, summed = Signal(), Signal(), Signal(range(self.slots)), Signal()
         loaded, searching, holding, fresh = Signal(), Signal(), Signal(), Signal(init=1)
-        last_slot = Signal()    # found when counting
+        last_slot = Signal()    # computed when counting
         moving = flag_line(m, step & (slot < self.config.groups), AverageLane.LATENCY - 1, "running")
         running = Cat(moving[1:])
         # The constants of an instruction's first window are loaded in a cycle of their own.

@@ -27,7 +27,7 @@ _ADDER = {
 
 
 class Lanes(Component):
-    """Requantizes, clamps, and adds the residual where the instruction says so.
+    """Requantizes, clamps, and adds the residual of instructions that have one.
 
     Parameters
     ----------

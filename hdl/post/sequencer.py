@@ -82,7 +82,7 @@ class Sequencer(Component):
         width = Signal.like(now.width, reset_less=True)
         pixel = Signal.like(self.pixel, reset_less=True)
         group, slot = Signal(range(self.config.groups)), Signal(range(IN_FLIGHT))
-        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # found when counting
+        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # computed when counting
         needs, launches = Signal(NEEDS, reset_less=True), Signal()
         start_ok, word_ok = Signal(), Signal()
         m.d.comb += [
@@ -137,7 +137,7 @@ class Sequencer(Component):
         return needs
 
     def _constants(self, needs: data.View) -> Value:
-        """Whether parameters and table that the instruction needs are there."""
+        """Whether the parameters and the lookup table that the instruction needs are there."""
         averages = needs.origin[Origin.AVERAGE]
         return (~needs.parameters | self.parameters) & (~averages | self.thresholds) & (~needs.table | self.table)
 

@@ -193,7 +193,7 @@ class Post(Component):
         ]
 
     def _constants(self, m: Module) -> None:
-        """Parameters and tables between LOAD, the sequencer and the lanes."""
+        """Parameters and lookup tables between LOAD, the sequencer and the lanes."""
         parameters, tables, average, chains = self.parameter_fifo, self.table_fifo, self.average, self.tokens.chains
         token, issued = self.sequencer.group.payload, self.sequencer.group.valid
         connect(m, flipped(self.parameters), parameters.sink)

@@ -54,7 +54,7 @@ class RegionWalk(Component):
         active, step = Signal(), Signal()
         now = Signal(REGION, reset_less=True)   # height and width count the rows and words left, the present one not
         width, address = Signal(EXTENT, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
-        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # none left, found when counting
+        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # none left, computed when counting
         last = last_row & last_word
         place = self.place
         m.d.comb += [
@@ -100,7 +100,7 @@ class WindowWalk(Component):
         active, advance = Signal(), Signal()
         shape = Signal(WINDOW, reset_less=True)
         left = Signal(_LEFT, reset_less=True)
-        last = Signal(_LAST, reset_less=True)       # which of them are zero, found when counting
+        last = Signal(_LAST, reset_less=True)       # which of them are zero, computed when counting
         finished = last.as_value().all()
         tap = self.tap
         m.d.comb += [advance.eq(~tap.valid | tap.ready), self.window.ready.eq(~active)]

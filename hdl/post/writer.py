@@ -1,4 +1,4 @@
-"""Writer: groups of bytes put together to words, and written where the instruction says."""
+"""Writer: groups of bytes joined to words, and written to the instruction's destination."""
 
 from typing import Any
 

@@ -15,7 +15,7 @@ from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Instruction
 
 DEADLINE = 20_000           # cycles
-OUTSTANDING = 16            # bursts that the memory takes in each direction, unless told otherwise
+OUTSTANDING = 16            # bursts that the memory takes in each direction, unless a test gives another number
 OKAY, REFUSED = 0, 2        # responses
 
 Process = Callable[[Any], Any]

@@ -31,7 +31,7 @@ class System:
         self.design.d.comb += self.bus.load.beat.ready.eq(1)
         self.program = program
         data = random.Random(3).randbytes(program) + code
-        # What lies behind the program must not matter.
+        # What follows the program must not matter.
         data += random.Random(4).randbytes(4096)
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(data), **memory)
         self.pushed: list[tuple[Unit, int]] = []

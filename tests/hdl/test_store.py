@@ -1,4 +1,4 @@
-"""STORE on the bus: every word in memory, complete when memory says so, and a beat a cycle."""
+"""STORE on the bus: every word in memory, complete when memory has answered, and a beat a cycle."""
 
 import random
 from typing import Any
