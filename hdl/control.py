@@ -186,7 +186,7 @@ class Control(Component):
         values: dict[int, Value] = {
             Register.IDENTITY: Const(IDENTITY_VALUE, 32),
             Register.VERSION: Const(VERSION_VALUE, 32),
-            Register.CONFIG: Const(int(self.config.digest[:8], 16), 32),
+            Register.CONFIG: Const(self.config.digest_word, 32),
             Register.CONTROL: Const(0, 32),
             Register.STATUS: Cat(run.busy, run.done, run.failed, Const(0, Status.ERROR - 3), run.error),
             Register.INTERRUPT: self.pending,

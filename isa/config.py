@@ -104,6 +104,11 @@ class Config:
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def digest_word(self) -> int:
+        """The first eight digits of the digest, as the register CONFIG holds them."""
+        return int(self.digest[:8], 16)
+
 
 def _preset(name: str, size: int, lanes: int, depth: int, activation_kib: int, weight_words: int, **more: int) -> Config:
     return Config(name=name, size=size, lanes=lanes, column_stage=more.pop("column_stage", size),

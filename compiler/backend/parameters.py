@@ -9,7 +9,6 @@ from arrayloom.isa.arithmetic import encode_scale, split_float
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import SIGNIFICANT, THRESHOLDS
 
-ENTRY_BYTES_PER_LANE = 8
 LARGEST_TERM = 255 << SIGNIFICANT
 
 
