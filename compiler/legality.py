@@ -24,6 +24,7 @@ from arrayloom.compiler.graph import (
     Tensor,
     View,
 )
+from arrayloom.isa.instructions import BYTE_VALUES
 
 LEGAL_DTYPES = (np.dtype(np.uint8), np.dtype(np.int8))
 
@@ -99,8 +100,8 @@ class _Checker:
         self.require(self.y.shape == expected, f"output shape is {self.y.shape}, its inputs give {expected}")
 
     def table(self, table: Any, rows: tuple[int, ...]) -> None:
-        legal = table.ndim == 2 and table.shape[0] in rows and table.shape[1] == 256
-        self.require(legal, f"table has shape {table.shape}; legal rows are {rows}, of 256 entries")
+        legal = table.ndim == 2 and table.shape[0] in rows and table.shape[1] == BYTE_VALUES
+        self.require(legal, f"table has shape {table.shape}; legal rows are {rows}, of {BYTE_VALUES} entries")
         self.require(table.dtype == self.y.dtype, f"table has dtype {table.dtype}, output has {self.y.dtype}")
 
     def windows(self, kernel: Pair, strides: Pair, pads: Pads, dilations: Pair, partial: bool) -> None:

@@ -1,30 +1,41 @@
 """The memory bus: fetch and load share the read channels, store has the write channels."""
 
-from amaranth.hdl import Module, Signal
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
 
 from arrayloom.hdl.interfaces import axi_signature
+from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
 
-ADDRESS_BITS = 40
-PAGE_BYTES = 4096   # AXI4: no burst crosses such a border
-BURST_WORDS = 16    # 16 bursts outstanding cover a latency of 200 cycles, and FETCH never waits long behind LOAD
 FETCH_ID, LOAD_ID = 0, 1
 INCREMENTING = 1    # AxBURST
 OUTSTANDING = 8     # bits of the counters of outstanding bursts
 
 
 def request_layout() -> data.StructLayout:
-    """A burst: byte ``address`` of its first word, and its number of ``beats`` less one."""
+    """A burst: byte ``address`` of its first word, and its number of ``beats`` minus one."""
     return data.StructLayout({"address": ADDRESS_BITS, "beats": 8})
 
 
 def read_signature(config: Config, always_ready: bool = False) -> Signature:
-    """Reads, seen from the reader: ``request`` a stream of bursts; ``beat`` their words, in order.
+    """Reads, seen from the reader.
 
-    A reader that is ``always_ready`` asks for no more than it has room for.
+    Parameters
+    ----------
+    config : Config
+    always_ready : bool
+        The reader takes every word: it asks for no more than it has room for.
+
+    Members
+    -------
+    request : Out(stream.Signature(request_layout()))
+        Bursts.
+    beat : In(stream.Signature(data, error, last))
+        Their words, in order.
     """
     beat = data.StructLayout({"data": config.word_bits, "error": 1, "last": 1})
     return Signature({
@@ -34,10 +45,18 @@ def read_signature(config: Config, always_ready: bool = False) -> Signature:
 
 
 def write_signature(config: Config) -> Signature:
-    """Writes, seen from the writer: ``request`` a stream of bursts; ``beat`` their words, in order.
+    """Writes, seen from the writer.
 
-    ``answered`` is a pulse for each burst that memory has taken, in order, with ``error`` when it refused. Every burst
-    that is taken must get its words even when no further request is.
+    Members
+    -------
+    request : Out(stream.Signature(request_layout()))
+        Bursts. Every burst that is taken must get its words even when no further request is taken.
+    beat : Out(stream.Signature(data, last))
+        Their words, in order.
+    answered : In(1)
+        A pulse for each burst that memory has taken, in order.
+    error : In(1)
+        With ``answered``: memory refused the burst.
     """
     return Signature({
         "request": Out(stream.Signature(request_layout())),
@@ -50,25 +69,44 @@ def write_signature(config: Config) -> Signature:
 def bus_status_signature() -> Signature:
     """The bus towards the control unit, seen from the bus.
 
-    ``halt``: begin no further burst; those begun are completed. ``reads``, ``writes``: bursts under way; ``quiet``: none
-    is, nor was one cycle ago. ``read``, ``written``: a word moves in this cycle.
+    Members
+    -------
+    halt : In(1)
+        Begin no further burst; those that are begun are completed.
+    reads : Out(OUTSTANDING)
+        Bursts of reads under way.
+    writes : Out(OUTSTANDING)
+        Bursts of writes under way.
+    quiet : Out(1)
+        No burst is under way, nor was one cycle ago.
+    read : Out(1)
+        A word is read in this cycle.
+    written : Out(1)
+        A word is written in this cycle.
     """
     return Signature({"halt": In(1), "reads": Out(OUTSTANDING), "writes": Out(OUTSTANDING), "quiet": Out(1),
                       "read": Out(1), "written": Out(1)})
 
 
 class Bus(Component):
-    """The AXI4 master: one read stream of bursts each for ``fetch`` and ``load``, fetch first, and ``store``.
+    """The AXI4 master: a stream of bursts each for ``fetch`` and ``load``, fetch first, and one for ``store``.
 
     Takes a burst every other cycle. Each reader has one identifier, so its words come in the order of its requests.
 
+    Parameters
+    ----------
+    config : Config
+        ``word_bits`` is the width of the bus.
+
     Members
     -------
-    axi : Out(axi_signature)
-    fetch : In(read_signature), always ready
-    load : In(read_signature)
-    store : In(write_signature)
-    status : Out(bus_status_signature)
+    axi : Out(axi_signature(config))
+        Memory.
+    fetch : In(read_signature(config, always_ready=True))
+    load : In(read_signature(config))
+    store : In(write_signature(config))
+    status : Out(bus_status_signature())
+        For the control unit.
     """
 
     def __init__(self, config: Config) -> None:
@@ -81,7 +119,7 @@ class Bus(Component):
             "status": Out(bus_status_signature()),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         axi = self.axi
         for channel in ("ar", "aw"):
@@ -93,7 +131,7 @@ class Bus(Component):
         self._watch(m)
         return m
 
-    def _read_addresses(self, m):
+    def _read_addresses(self, m: Module) -> None:
         axi, free = self.axi, Signal()
         m.d.comb += [
             free.eq(~axi.arvalid & ~self.status.halt),
@@ -109,7 +147,7 @@ class Bus(Component):
                     axi.araddr.eq(reader.request.payload.address), axi.arlen.eq(reader.request.payload.beats),
                 ]
 
-    def _read_data(self, m):
+    def _read_data(self, m: Module) -> None:
         axi = self.axi
         moves = axi.rvalid & axi.rready
         m.d.comb += [
@@ -125,7 +163,7 @@ class Bus(Component):
                 reader.beat.payload.last.eq(axi.rlast),
             ]
 
-    def _write(self, m):
+    def _write(self, m: Module) -> None:
         axi, store = self.axi, self.store
         m.d.comb += [
             store.request.ready.eq(~axi.awvalid & ~self.status.halt),
@@ -145,7 +183,7 @@ class Bus(Component):
             m.d.sync += [axi.awvalid.eq(1), axi.awaddr.eq(store.request.payload.address),
                          axi.awlen.eq(store.request.payload.beats)]
 
-    def _watch(self, m):
+    def _watch(self, m: Module) -> None:
         axi = self.axi
         fetch, load, store = (port.request.valid & port.request.ready for port in (self.fetch, self.load, self.store))
         status = self.status
@@ -156,7 +194,7 @@ class Bus(Component):
         # The register misses a burst that was begun in the cycle before; its address is still there.
         m.d.comb += status.quiet.eq(none & ~axi.arvalid & ~axi.awvalid)
 
-    def _outstanding(self, m, count, begun, ended):
+    def _outstanding(self, m: Module, count: Signal, begun: Value, ended: Value) -> None:
         with m.If(begun & ~ended):
             m.d.sync += count.eq(count + 1)
         with m.Elif(ended & ~begun):

@@ -1,20 +1,39 @@
 """An AXI4-Lite slave as a plain port for registers."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, In, Out, Signature
+from amaranth.utils import exact_log2
 
 from arrayloom.hdl.interfaces import axi_lite_signature
+from arrayloom.isa.registers import REGISTER_ADDRESS_BITS, REGISTER_BYTES
 
 OKAY, SLAVE_ERROR = 0, 2
-WORD_BITS = 10      # of a register's number: its byte address / 4
+WORD_BITS = REGISTER_ADDRESS_BITS - exact_log2(REGISTER_BYTES)      # of a register's number
 
 
 def register_port_signature() -> Signature:
     """Register accesses, seen from the slave.
 
-    ``write``: a pulse with ``write_word``, ``write_data`` and one ``write_strobe`` for each byte; ``write_error``
-    refuses it in the same cycle. ``read``: a pulse that asks for ``read_word``; ``read_data`` and ``read_error`` answer in
-    the next cycle, in which ``read_word`` is still there.
+    Members
+    -------
+    write : Out(1)
+        A pulse: write ``write_data`` to register ``write_word``.
+    write_word : Out(WORD_BITS)
+    write_data : Out(32)
+    write_strobe : Out(4)
+        The bytes to write.
+    write_error : In(1)
+        In the same cycle: the write is refused.
+    read : Out(1)
+        A pulse: read register ``read_word``.
+    read_word : Out(WORD_BITS)
+        Stays in the next cycle.
+    read_data : In(32)
+        In the next cycle.
+    read_error : In(1)
+        In the next cycle: the read is refused.
     """
     return Signature({
         "write": Out(1), "write_word": Out(WORD_BITS), "write_data": Out(32), "write_strobe": Out(4),
@@ -28,20 +47,22 @@ class AxiLiteSlave(Component):
 
     Members
     -------
-    axi : Out(axi_lite_signature)
-    port : Out(register_port_signature)
+    axi : Out(axi_lite_signature())
+        The host.
+    port : Out(register_port_signature())
+        The registers.
     """
 
-    def __init__(self) -> None:
-        super().__init__({"axi": Out(axi_lite_signature()), "port": Out(register_port_signature())})
+    axi: Out(axi_lite_signature())
+    port: Out(register_port_signature())
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         self._write(m)
         self._read(m)
         return m
 
-    def _write(self, m):
+    def _write(self, m: Module) -> None:
         axi, port = self.axi, self.port
         addressed, loaded = Signal(), Signal()
         m.d.comb += [axi.awready.eq(~addressed), axi.wready.eq(~loaded),
@@ -59,7 +80,7 @@ class AxiLiteSlave(Component):
         with m.Elif(axi.bready):
             m.d.sync += axi.bvalid.eq(0)
 
-    def _read(self, m):
+    def _read(self, m: Module) -> None:
         axi, port = self.axi, self.port
         answers = Signal()
         m.d.comb += axi.arready.eq(~port.read & ~answers & ~axi.rvalid)

@@ -1,20 +1,21 @@
 """Cuts two-dimensional transfers into bursts."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, enum, stream
+from enum import IntEnum
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
 
-from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
+from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import ADDRESS, EXTENT, WORD_ADDRESS
+from arrayloom.isa.instructions import ADDRESS, EXTENT, MEMORY_PITCH, TRANSFER, WORD_ADDRESS
 
-WORDS = 24          # bits in the words of a run
-MEMORY_PITCH = 28   # bits in the words between runs in memory
-CHIP_END = WORDS + 1
+CHIP_END = TRANSFER + 1     # bits in the word after a run on chip
 
 
-class Place(enum.Enum, shape=2):
+class Place(IntEnum):
     """The on-chip end of a transfer; only ACTIVATIONS has addresses."""
 
     ACTIVATIONS = 0
@@ -30,7 +31,7 @@ def region_layout() -> data.StructLayout:
     and ``chip_pitch`` words further.
     """
     return data.StructLayout({
-        "address": ADDRESS, "chip": WORD_ADDRESS, "words": WORDS, "rows": EXTENT,
+        "address": ADDRESS, "chip": WORD_ADDRESS, "words": TRANSFER, "rows": EXTENT,
         "memory_pitch": MEMORY_PITCH, "chip_pitch": WORD_ADDRESS, "place": Place,
     })
 
@@ -43,19 +44,28 @@ def burst_layout() -> data.StructLayout:
 
 
 class Bursts(Component):
-    """Cuts each region into bursts of at most ``longest`` words that do not cross a page; one every other cycle.
+    """Cuts each region into bursts that do not cross a page; one every other cycle.
+
+    Parameters
+    ----------
+    config : Config
+        ``size`` is the bytes in a word, ``activation_words`` the end of the scratchpad.
+    longest : int
+        Words in a burst, at most: a power of two up to ``BURST_WORDS``.
 
     Members
     -------
-    base : In(40)
-        Added to the address of every region.
-    region : In(stream of region_layout)
-    burst : Out(stream of burst_layout)
+    base : In(ADDRESS_BITS)
+        Byte address that is added to the address of every region.
+    region : In(stream.Signature(region_layout()))
+    burst : Out(stream.Signature(burst_layout()))
     illegal : Out(1)
-        The region is empty, not made of whole words, or leaves the scratchpad; nothing goes on until reset.
+        The region is empty, not made of whole words, or leaves the scratchpad; no burst is offered from then on until reset.
     """
 
     def __init__(self, config: Config, longest: int = BURST_WORDS) -> None:
+        if longest & (longest - 1) or not 1 <= longest <= BURST_WORDS:
+            raise ValueError(f"longest = {longest}: must be a power of two from 1 to {BURST_WORDS} words")
         self.config, self.longest = config, longest
         super().__init__({
             "base": In(ADDRESS_BITS),
@@ -64,7 +74,7 @@ class Bursts(Component):
             "illegal": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         self.shift = exact_log2(self.config.size)
         word_address = ADDRESS_BITS - self.shift
@@ -72,7 +82,7 @@ class Bursts(Component):
         self.address, self.run = (Signal(word_address, reset_less=True, name=name) for name in ("address", "run"))
         self.chip, self.chip_run = (Signal(WORD_ADDRESS, reset_less=True, name=name) for name in ("chip", "chip_run"))
         self.chip_end = Signal(CHIP_END, reset_less=True)
-        self.left, self.rows = Signal(WORDS, reset_less=True), Signal(EXTENT, reset_less=True)
+        self.left, self.rows = Signal(TRANSFER, reset_less=True), Signal(EXTENT, reset_less=True)
         self.words, self.ends_run, self.final = (Signal(shape, reset_less=True, name=name) for name, shape in (
             ("words", range(BURST_WORDS + 1)), ("ends_run", 1), ("final", 1)))
         burst = self.burst.payload
@@ -86,7 +96,7 @@ class Bursts(Component):
         self._control(m)
         return m
 
-    def _control(self, m):
+    def _control(self, m: Module) -> None:
         with m.FSM():
             with m.State("IDLE"), m.If(self.region.valid):
                 m.d.sync += [self.current.eq(self.region.payload), self.idle.eq(0)]
@@ -102,7 +112,7 @@ class Bursts(Component):
             with m.State("ILLEGAL"):
                 m.d.comb += self.illegal.eq(1)
 
-    def _begin(self, m):
+    def _begin(self, m: Module) -> None:
         current = self.current
         absolute = Signal(ADDRESS_BITS)
         m.d.comb += absolute.eq(current.address + self.base)
@@ -117,7 +127,7 @@ class Bursts(Component):
         with m.Else():
             m.next = "SIZE"
 
-    def _size(self, m):
+    def _size(self, m: Module) -> None:
         """Registers the length of the next burst: what is left of the run, the page and the longest burst.
 
         In every cycle: while the burst is offered its length stays what it is.
@@ -133,7 +143,7 @@ class Bursts(Component):
         m.d.sync += [self.words.eq(Mux(ends_run, left, Mux(page_ends, room, longest))), self.ends_run.eq(ends_run),
                      self.final.eq(ends_run & (self.rows == 1))]
 
-    def _check(self, m):
+    def _check(self, m: Module) -> None:
         top = exact_log2(self.config.activation_words)
         outside = self.chip_end[top + 1:].any() | (self.chip_end[top] & self.chip_end[:top].any())
         with m.If(outside & (self.current.place == Place.ACTIVATIONS)):
@@ -141,8 +151,8 @@ class Bursts(Component):
         with m.Else():
             m.next = "OFFER"
 
-    def _advance(self, m):
-        def step(position, pitch):
+    def _advance(self, m: Module) -> None:
+        def step(position: tuple[Signal, Signal], pitch: Value) -> Value:
             return Mux(self.ends_run, position[0], position[1]) + Mux(self.ends_run, pitch, self.words)
 
         address, chip = Signal.like(self.address), Signal.like(self.chip)

@@ -1,28 +1,41 @@
 """The control and status registers."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import ceil_log2, exact_log2
 
-from arrayloom.hdl.axi import ADDRESS_BITS, bus_status_signature
+from arrayloom.hdl.axi import bus_status_signature
 from arrayloom.hdl.axi_lite import AxiLiteSlave
 from arrayloom.hdl.counters import COUNTER_BITS, CauseCounters
 from arrayloom.hdl.fetch import control_signature
 from arrayloom.hdl.interfaces import axi_lite_signature, events_signature, levels_signature
 from arrayloom.hdl.issue import status_signature
+from arrayloom.hdl.pipeline import flag_line
 from arrayloom.hdl.run import Run
+from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
-from arrayloom.isa.registers import CAUSE_BITS, IDENTITY_VALUE, VERSION_VALUE, Block, Cause, Register, counter_address
+from arrayloom.isa.registers import (
+    CAUSE_BITS,
+    IDENTITY_VALUE,
+    REGISTER_BYTES,
+    VERSION_VALUE,
+    Block,
+    Cause,
+    Register,
+    Status,
+    counter_address,
+)
 from arrayloom.isa.registers import Control as ControlBit
 
-REGISTER_BITS = 32
-WORD_BYTES = 4
+REGISTER_BITS = 8 * REGISTER_BYTES
 
 
-def _counter_bit(block, cause):
-    return exact_log2((counter_address(Block(block), Cause(cause)) - Register.COUNTERS) // WORD_BYTES)
+def _counter_bit(block: int, cause: int) -> int:
+    return exact_log2((counter_address(Block(block), Cause(cause)) - Register.COUNTERS) // REGISTER_BYTES)
 
 
 # Where block and cause lie in the number of a counter's register; what lies above is the same in all.
@@ -39,29 +52,41 @@ class Control(Component):
     """The registers of ``arrayloom.isa.registers`` on AXI4-Lite, the counters, and the run they control.
 
     A write to an address that has no writable register, to PROGRAM or BASE during a run, and a START during a run are
-    refused with SLVERR, as are reads where there is no register. PROGRAM and BASE have 40 bits. START waits until the
-    bus is quiet. The counters of each block sum to CYCLES: both count from the first cycle of FETCH to the run's last.
+    refused with SLVERR, as are reads where there is no register. START waits until the bus is quiet. The counters of each
+    block sum to CYCLES: both count from the first cycle of FETCH to the run's last.
+
+    Parameters
+    ----------
+    config : Config
+        ``digest`` is in the register CONFIG; depths of FIFOs size ``levels``.
 
     Members
     -------
-    axi : Out(axi_lite_signature)
+    axi : Out(axi_lite_signature())
+        The host.
     irq : Out(1)
-    program, base : Out(40)
+        A run has ended, and interrupts are enabled.
+    program : Out(ADDRESS_BITS)
+        Byte address of the first instruction.
+    base : Out(ADDRESS_BITS)
+        Byte address that instructions' memory addresses are added to.
     halt : Out(1)
-        No unit may be offered an instruction; ``arrayloom.hdl.run.Run`` tells of this and of the next two.
+        No unit may be offered an instruction; see ``arrayloom.hdl.run.Run`` for this and the next two.
     clear : Out(1)
         Resets FETCH and the weight FIFO.
-    resets : Out(4)
+    resets : Out(len(Unit))
         Resets each unit with its queue.
-    units : In(arrayloom.hdl.issue.status_signature) of each
-    fetch : In(arrayloom.hdl.fetch.control_signature)
-    bus : In(arrayloom.hdl.axi.bus_status_signature)
-    load_error, store_error : In(1)
-        The bus answered with an error.
-    levels : In(arrayloom.hdl.interfaces.levels_signature)
+    units : In(arrayloom.hdl.issue.status_signature()) of each unit
+    fetch : In(arrayloom.hdl.fetch.control_signature())
+    bus : In(bus_status_signature())
+    load_error : In(1)
+        The bus answered a read of LOAD with an error.
+    store_error : In(1)
+        The bus answered a write of STORE with an error.
     data_left : In(1)
         A FIFO or an accumulator bank is not empty.
-    events : Out(arrayloom.hdl.interfaces.events_signature)
+    levels : In(levels_signature(config))
+    events : Out(events_signature())
     """
 
     def __init__(self, config: Config) -> None:
@@ -77,7 +102,7 @@ class Control(Component):
             "levels": In(levels_signature(config)), "events": Out(events_signature()),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.run = self.run = Run()
         m.submodules.slave = slave = AxiLiteSlave()
@@ -94,12 +119,12 @@ class Control(Component):
         self.pending = Signal()
         self.begins = Signal()  # a START is written that is not refused
         self._interrupt(m)
-        self._tell(m)
+        self._report(m)
         self._write(m)
         self._read(m, self._plain(m), self._counters(m))
         return m
 
-    def _wire_run(self, m):
+    def _wire_run(self, m: Module) -> None:
         run = self.run
         connect(m, run.fetch, flipped(self.fetch))
         connect(m, run.bus, flipped(self.bus))
@@ -110,7 +135,7 @@ class Control(Component):
             self.clear.eq(run.clear), self.resets.eq(run.resets), self.halt.eq(run.halt),
         ]
 
-    def _interrupt(self, m):
+    def _interrupt(self, m: Module) -> None:
         port = self.port
         m.d.comb += self.irq.eq(self.pending & self.stored[Register.INTERRUPT_ENABLE])
         with m.If(self.run.ended):
@@ -118,23 +143,23 @@ class Control(Component):
         with m.Elif(self._written(Register.INTERRUPT) & port.write_strobe[0] & port.write_data[0] | self.begins):
             m.d.sync += self.pending.eq(0)
 
-    def _tell(self, m):
+    def _report(self, m: Module) -> None:
         events = self.events
         self.causes = [*(unit.cause for unit in self.units), self.fetch.cause]
-        # A cause speaks of the cycle before, and these pulses of their own.
+        # A cause is that of the cycle before, a pulse that of its own cycle.
         m.d.sync += events.retired.eq(Cat([unit.retired for unit in self.units], self.fetch.fetched))
         m.d.comb += events.running.eq(self.run.running)
-        m.d.comb += [told.eq(cause) for told, cause in zip(events.causes, self.causes, strict=True)]
+        m.d.comb += [event.eq(cause) for event, cause in zip(events.causes, self.causes, strict=True)]
 
-    def _written(self, register):
+    def _written(self, register: Register) -> Value:
         return self.port.write & (self.port.write_word == register >> 2)
 
-    def _write(self, m):
+    def _write(self, m: Module) -> None:
         port, run = self.port, self.run
         orders = Mux(port.write_strobe[0], port.write_data[:8], 0)
         control = self._written(Register.CONTROL)
         start = control & orders[ControlBit.START] & ~orders[ControlBit.RESET]
-        # The next write comes two cycles later at the earliest, when the run has heard of this one.
+        # The next write comes two cycles later at the earliest, when the run has seen this one.
         m.d.sync += [run.stop.eq(control & orders[ControlBit.RESET]), run.begin.eq(self.begins)]
         m.d.comb += [self.begins.eq(start & ~run.busy), port.write_error.eq(1)]
         with m.Switch(port.write_word):
@@ -149,27 +174,27 @@ class Control(Component):
                     with m.If(port.write & ~refused):
                         self._store(m, signal)
 
-    def _store(self, m, signal):
+    def _store(self, m: Module, signal: Signal) -> None:
         for byte in range(0, len(signal), 8):
             part = signal[byte:byte + 8]
             with m.If(self.port.write_strobe[byte // 8]):
                 m.d.sync += part.eq(self.port.write_data[byte:byte + len(part)])
 
-    def _plain(self, m):
+    def _plain(self, m: Module) -> dict[int, Value]:
         """Every register but the counters of causes, as byte address to value of up to 64 bits."""
         run, fetch, bus, levels = self.run, self.fetch, self.bus, self.levels
-        values = {
+        values: dict[int, Value] = {
             Register.IDENTITY: Const(IDENTITY_VALUE, 32),
             Register.VERSION: Const(VERSION_VALUE, 32),
-            Register.CONFIG: Const(int(self.config.digest[:8], 16), 32),
+            Register.CONFIG: Const(self.config.digest_word, 32),
             Register.CONTROL: Const(0, 32),
-            Register.STATUS: Cat(run.busy, run.done, run.failed, Const(0, 5), run.error),
+            Register.STATUS: Cat(run.busy, run.done, run.failed, Const(0, Status.ERROR - 3), run.error),
             Register.INTERRUPT: self.pending,
             Register.CYCLES: self._count(m, "cycles", COUNTER_BITS, run.running),
             Register.ERROR_UNIT: run.error_unit,
-            Register.FETCHED: self._count(m, "fetched", REGISTER_BITS, _later(m, fetch.fetched & run.running)),
-            Register.BEATS_READ: self._count(m, "beats_read", COUNTER_BITS, _later(m, bus.read & run.running)),
-            Register.BEATS_WRITTEN: self._count(m, "beats_written", COUNTER_BITS, _later(m, bus.written & run.running)),
+            Register.FETCHED: self._count_pulses(m, "fetched", REGISTER_BITS, fetch.fetched),
+            Register.BEATS_READ: self._count_pulses(m, "beats_read", COUNTER_BITS, bus.read),
+            Register.BEATS_WRITTEN: self._count_pulses(m, "beats_written", COUNTER_BITS, bus.written),
             Register.FETCH_STATE: _state(0, 0, fetch.cause, 0),
             Register.WEIGHTS_HELD: levels.weights,
             Register.PARAMETERS_HELD: levels.parameters,
@@ -178,7 +203,7 @@ class Control(Component):
             Register.BURSTS: _bytes(bus.reads, bus.writes),
         }
         for number, unit in enumerate(self.units):
-            retired = self._count(m, f"retired_{number}", REGISTER_BITS, _later(m, unit.retired & run.running))
+            retired = self._count_pulses(m, f"retired_{number}", REGISTER_BITS, unit.retired)
             values |= {
                 Register.RETIRED + 4 * number: retired,
                 Register.STATE + 4 * number: _state(unit.waiting, unit.in_flight, unit.cause, unit.missing),
@@ -186,7 +211,7 @@ class Control(Component):
             }
         return values | self.stored
 
-    def _count(self, m, name, width, enable):
+    def _count(self, m: Module, name: str, width: int, enable: Value) -> Signal:
         count = Signal(width, name=name)
         with m.If(self.run.clear):
             m.d.sync += count.eq(0)
@@ -194,8 +219,12 @@ class Control(Component):
             m.d.sync += count.eq(count + 1)
         return count
 
-    def _counters(self, m):
-        """For each block half of the counter that is read, and whether it is more than zero."""
+    def _count_pulses(self, m: Module, name: str, width: int, pulse: Value) -> Signal:
+        """Counts a pulse of another unit, a cycle after it."""
+        return self._count(m, name, width, flag_line(m, pulse & self.run.running, 1)[1])
+
+    def _counters(self, m: Module) -> list[tuple[Value, Value]]:
+        """For each block, the part of its counter that is read, and whether the counter is more than zero."""
         values = []
         for block in Block:
             m.submodules[f"counters_{block.name.lower()}"] = counters = CauseCounters()
@@ -207,7 +236,7 @@ class Control(Component):
             values.append((half, counters.counted))
         return values
 
-    def _read(self, m, values, counters):
+    def _read(self, m: Module, values: dict[int, Value], counters: list[tuple[Value, Value]]) -> None:
         """In one cycle each block and each group of registers finds its value, in the next one of them is chosen."""
         port, word = self.port, self.port.read_word
         words = {}
@@ -235,18 +264,11 @@ class Control(Component):
                      port.read_error.eq(~known)]
 
 
-def _later(m, value):
-    """``value`` of one cycle ago."""
-    held = Signal.like(value)
-    m.d.sync += held.eq(value)
-    return held
-
-
-def _bytes(*values):
+def _bytes(*values: Value) -> Value:
     """A byte for each value."""
     return Cat(Cat(value, Const(0, 8 - len(value))) for value in values)
 
 
-def _state(waiting, in_flight, cause, missing):
+def _state(waiting: ValueLike, in_flight: ValueLike, cause: ValueLike, missing: ValueLike) -> Value:
     """``arrayloom.isa.registers.StateWord``."""
     return _bytes(*(Value.cast(value) for value in (waiting, in_flight, cause, missing)))

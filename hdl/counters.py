@@ -1,5 +1,7 @@
 """Counters of what a unit does, one for each cause, in one small memory."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
@@ -10,26 +12,32 @@ COUNTER_BITS = 48
 
 
 class CauseCounters(Component):
-    """For each cycle with ``enable``, the counter of ``cause`` goes up by one a cycle later; ``clear`` sets all to zero.
+    """For each cycle with ``enable``, the counter of ``cause`` goes up by one a cycle later.
 
     Members
     -------
-    cause : In(4)
+    cause : In(CAUSE_BITS)
+        The counter that goes up.
     enable : In(1)
+        Count this cycle.
     clear : In(1)
-        Not in a cycle with ``enable`` nor in the next.
-    select : In(4)
+        Sets all counters to zero. Not in a cycle with ``enable`` nor in the next.
+    select : In(CAUSE_BITS)
         The counter that is in ``value`` in the same cycle.
-    value : Out(48)
+    value : Out(COUNTER_BITS)
+        Without meaning unless ``counted``.
     counted : Out(1)
-        The counter is not zero; ``value`` means nothing while it is.
+        The selected counter is not zero.
     """
 
-    def __init__(self) -> None:
-        super().__init__({"cause": In(CAUSE_BITS), "enable": In(1), "clear": In(1), "select": In(CAUSE_BITS),
-                          "value": Out(COUNTER_BITS), "counted": Out(1)})
+    cause: In(CAUSE_BITS)
+    enable: In(1)
+    clear: In(1)
+    select: In(CAUSE_BITS)
+    value: Out(COUNTER_BITS)
+    counted: Out(1)
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.memory = memory = Memory(shape=COUNTER_BITS, depth=1 << CAUSE_BITS, init=[])
         counting, reading = memory.read_port(domain="comb"), memory.read_port(domain="comb")

@@ -1,20 +1,21 @@
 """Reads the program and gives each instruction to the queue of its unit."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
 
-from arrayloom.hdl.axi import ADDRESS_BITS, read_signature
+from arrayloom.hdl.axi import read_signature
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
+from arrayloom.isa.bus import ADDRESS_BITS, FETCH_BUFFER_BYTES, FETCH_BURST_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
 from arrayloom.isa.instructions import INSTRUCTIONS
 from arrayloom.isa.registers import CAUSE_BITS, Cause
 
-CHUNK_BYTES = 4 * INSTRUCTION_BYTES     # a burst; chunks are aligned, so that none crosses a page
-BUFFER_BYTES = 4 * CHUNK_BYTES
 PART_BITS = 64          # of an instruction that are checked together
 PARTS = INSTRUCTION_BITS // PART_BITS
 
@@ -22,9 +23,20 @@ PARTS = INSTRUCTION_BITS // PART_BITS
 def control_signature() -> Signature:
     """FETCH towards the control unit, seen from FETCH.
 
-    Pulses: ``start`` begins a program; ``fetched`` for each instruction, ``finished`` when End is reached and all is
-    done; after ``illegal`` or ``bus_error``, which are registers, nothing more is fetched. ``cause``: what FETCH did one
-    cycle ago.
+    Members
+    -------
+    start : In(1)
+        A pulse: begin a program.
+    fetched : Out(1)
+        A pulse for each instruction.
+    finished : Out(1)
+        A pulse: End is reached and all is done.
+    illegal : Out(1)
+        An instruction or the program's address is illegal: nothing more is fetched. A register.
+    bus_error : Out(1)
+        The bus answered an instruction with an error: nothing more is fetched. A register.
+    cause : Out(CAUSE_BITS)
+        What FETCH did one cycle ago.
     """
     return Signature({"start": In(1), "fetched": Out(1), "finished": Out(1), "illegal": Out(1), "bus_error": Out(1),
                       "cause": Out(CAUSE_BITS)})
@@ -33,19 +45,24 @@ def control_signature() -> Signature:
 class Fetch(Component):
     """Fetches instructions ahead, in order, up to End.
 
-    Reads ahead up to ``BUFFER_BYTES`` beyond End; what the bus answers there is ignored. An opcode that is unknown,
+    Reads ahead up to ``FETCH_BUFFER_BYTES`` beyond End; what the bus answers there is ignored. An opcode that is unknown,
     reserved bits that are set, an End with tokens, and a program that does not start at a multiple of an instruction
     and of a word are illegal.
 
+    Parameters
+    ----------
+    config : Config
+        ``word_bits`` is the width of the bus.
+
     Members
     -------
-    program : In(40)
+    program : In(ADDRESS_BITS)
         Byte address of the first instruction, taken at the start.
-    bus : Out(read_signature), always ready
-    queues : Out(stream of instructions), one for each unit
+    bus : Out(read_signature(config, always_ready=True))
+    queues : Out(stream.Signature(INSTRUCTION)) for each unit
     idle : In(1)
-        No unit has an instruction and the bus is quiet; may be told two cycles late of an instruction that is pushed.
-    control : Out(control_signature)
+        No unit has an instruction and the bus is quiet. May show an instruction that is pushed two cycles late.
+    control : Out(control_signature())
     """
 
     def __init__(self, config: Config) -> None:
@@ -58,10 +75,10 @@ class Fetch(Component):
             "control": Out(control_signature()),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         size, control = self.config.size, self.control
-        self.buffer = SyncFIFOBuffered(width=self.config.word_bits + 1, depth=BUFFER_BYTES // size)
+        self.buffer = SyncFIFOBuffered(width=self.config.word_bits + 1, depth=FETCH_BUFFER_BYTES // size)
         m.submodules.buffer = self.buffer
         self.storage = Signal(max(self.config.word_bits, INSTRUCTION_BITS), reset_less=True)
         self.fault = Signal()       # the bus answered a word of the storage with an error
@@ -79,10 +96,10 @@ class Fetch(Component):
             m.d.sync += [self.reading.eq(~misaligned), control.illegal.eq(misaligned)]
         return m
 
-    def _request(self, m):
-        """Asks for chunk after chunk while the buffer has room for a whole one."""
+    def _request(self, m: Module) -> None:
+        """Asks for burst after burst while the buffer has room for a whole one."""
         size, request = self.config.size, self.bus.request
-        chunk = CHUNK_BYTES // size
+        chunk = FETCH_BURST_BYTES // size
         next_word = Signal(ADDRESS_BITS - exact_log2(size), reset_less=True)
         room = Signal(range(self.buffer.depth + 1), init=self.buffer.depth)
         length = Signal(range(chunk + 1))
@@ -103,7 +120,7 @@ class Fetch(Component):
         with m.If(asks | takes):
             m.d.sync += room.eq(room - Mux(asks, length, 0) + takes)
 
-    def _assemble(self, m):
+    def _assemble(self, m: Module) -> None:
         words = len(self.storage) // self.config.word_bits
         index, last = _counter(words)
         buffer = self.buffer
@@ -118,7 +135,7 @@ class Fetch(Component):
         with m.If(self.emptied):
             m.d.sync += self.full.eq(0)
 
-    def _dispatch(self, m):
+    def _dispatch(self, m: Module) -> None:
         control = self.control
         part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
         current = Signal(INSTRUCTION)
@@ -149,7 +166,7 @@ class Fetch(Component):
                 pass
         self._cause(m, states)
 
-    def _cause(self, m, states):
+    def _cause(self, m: Module, states: Any) -> None:
         """An instruction takes three cycles of work: it is decoded, checked and pushed."""
         cause = self.control.cause
         with m.If(states.ongoing("ENDED") | states.ongoing("STOPPED")):
@@ -163,7 +180,7 @@ class Fetch(Component):
         with m.Else():
             m.d.sync += cause.eq(Cause.MEMORY)
 
-    def _decode(self, m, current, target, ends):
+    def _decode(self, m: Module, current: Value, target: Value, ends: Value) -> None:
         """Registers whose the instruction is, and in which parts bits are set that its class does not have."""
         m.d.sync += [target.eq(0), ends.eq(0), self.excess.eq(~0)]
         with m.Switch(data.View(instruction_layout(Instruction), current).opcode):
@@ -178,7 +195,7 @@ class Fetch(Component):
                     else:
                         m.d.sync += [ends.eq(1), self.excess.eq(Cat(*parts, Cat(view.wait, view.signal).any()))]
 
-    def _check(self, m, ends, legal):
+    def _check(self, m: Module, ends: Value, legal: Value) -> None:
         control = self.control
         m.next = "STOPPED"
         with m.If(self.fault):
@@ -193,7 +210,7 @@ class Fetch(Component):
             m.next = "PUSH"
 
 
-def _counter(limit):
+def _counter(limit: int) -> tuple[Value, Value]:
     """A counter of 0 to ``limit - 1``, and whether it is at its last value; a constant where there is but one."""
     if limit == 1:
         return Const(0), Const(1)
@@ -201,5 +218,5 @@ def _counter(limit):
     return count, count == limit - 1
 
 
-def _advance(count, last):
+def _advance(count: Value, last: Value) -> list[Any]:
     return [count.eq(Mux(last, 0, count + 1))] if isinstance(count, Signal) else []

@@ -3,15 +3,16 @@
 from functools import reduce
 from operator import xor
 
-from amaranth import Cat, Value, signed, unsigned
+from amaranth.hdl import Cat, Shape, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out, Signature
 from amaranth.utils import ceil_log2
 
-from arrayloom.isa.config import Config
+from arrayloom.isa.bus import ADDRESS_BITS
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import INSTRUCTION_BITS, Instruction
-from arrayloom.isa.instructions import WORD_ADDRESS
-from arrayloom.isa.registers import CAUSE_BITS, Block
+from arrayloom.isa.instructions import WORD_ADDRESS, Convolve, Pool
+from arrayloom.isa.registers import CAUSE_BITS, REGISTER_ADDRESS_BITS, Block
 
 MEMORY_LATENCY = 3      # cycles from an accepted request to its data, scratchpad and accumulators alike
 INSTRUCTION = unsigned(INSTRUCTION_BITS)
@@ -25,13 +26,40 @@ def instruction_layout(cls: type[Instruction]) -> data.StructLayout:
     return data.StructLayout(fields)
 
 
+def coordinate(cls: type[Convolve | Pool], outputs: int) -> Shape:
+    """The shape of a source row or column of a window, inside the source or not.
+
+    Parameters
+    ----------
+    cls : type
+        ``Convolve`` or ``Pool``, whose fields say how far origin, strides and dilations reach.
+    outputs : int
+        Rows or columns of the output region, at most.
+
+    Returns
+    -------
+    Shape
+        Signed.
+    """
+    high = {spec.name: spec.high for spec in cls.specs()}
+    reach = max(high[f"origin_{axis}"] + high[f"stride_{axis}"] * outputs + high[f"dilation_{axis}"] * high[f"taps_{axis}"]
+                for axis in "yx")
+    return signed(ceil_log2(reach + 1) + 1)
+
+
 def unit_signature() -> Signature:
     """What every executing unit has towards its issue queue, seen from the unit.
 
-    Members: ``instruction`` a stream of raw instructions whose tokens are taken; ``retired`` one pulse for each instruction,
-    in order, when its effects are visible; ``cause`` what the unit does in this cycle, an
-    ``arrayloom.isa.registers.Cause``, IDLE
-    when it has no instruction; ``illegal`` a pulse when a field is out of range.
+    Members
+    -------
+    instruction : In(stream.Signature(INSTRUCTION))
+        Raw instructions whose tokens are taken.
+    retired : Out(1)
+        A pulse for each instruction, in order, when its effects are visible.
+    cause : Out(CAUSE_BITS)
+        What the unit does in this cycle, an ``arrayloom.isa.registers.Cause``; IDLE when it has no instruction.
+    illegal : Out(1)
+        A pulse when a field is out of range.
     """
     return Signature({
         "instruction": In(stream.Signature(INSTRUCTION)),
@@ -54,8 +82,17 @@ def bank_of(address: Value, config: Config) -> Value:
 def read_port_signature(config: Config) -> Signature:
     """A read port of the scratchpad, seen from the reader.
 
-    A request is accepted in a cycle with ``valid`` and ``ready``; ``data`` is there ``MEMORY_LATENCY`` cycles later.
-    ``bank`` is ``bank_of`` the address, from a register where that is possible: arbitration begins with it.
+    Members
+    -------
+    valid : Out(1)
+        A request, accepted in a cycle with ``ready``.
+    address : Out(WORD_ADDRESS)
+        The word to read.
+    bank : Out(range(activation_banks))
+        ``bank_of`` the address, from a register where that is possible: arbitration begins with it.
+    ready : In(1)
+    data : In(word_bits)
+        The word, ``MEMORY_LATENCY`` cycles after its request was accepted.
     """
     return Signature({
         "valid": Out(1),
@@ -67,7 +104,19 @@ def read_port_signature(config: Config) -> Signature:
 
 
 def write_port_signature(config: Config) -> Signature:
-    """A write port of the scratchpad, seen from the writer; a later accepted read sees the word."""
+    """A write port of the scratchpad, seen from the writer.
+
+    Members
+    -------
+    valid : Out(1)
+        A request, accepted in a cycle with ``ready``; reads accepted later see the word.
+    address : Out(WORD_ADDRESS)
+        The word to write.
+    bank : Out(range(activation_banks))
+        ``bank_of`` the address.
+    data : Out(word_bits)
+    ready : In(1)
+    """
     return Signature({
         "valid": Out(1),
         "address": Out(WORD_ADDRESS),
@@ -80,8 +129,17 @@ def write_port_signature(config: Config) -> Signature:
 def accumulator_read_signature(config: Config) -> Signature:
     """The full accumulator bank, seen from the POST unit.
 
-    ``available``: a bank is full. With ``enable``, the sums of pixel ``address`` are in ``data`` (int32 a column)
-    ``MEMORY_LATENCY`` cycles later. ``release``: a pulse gives the bank back; at the earliest with the last ``enable``.
+    Members
+    -------
+    available : In(1)
+        A bank is full.
+    enable : Out(1)
+        Read the sums of pixel ``address``.
+    address : Out(range(accumulator_depth))
+    data : In(ArrayLayout(signed(32), size))
+        The sums, one for each column, ``MEMORY_LATENCY`` cycles after ``enable``.
+    release : Out(1)
+        A pulse gives the bank back; at the earliest with the last ``enable``.
     """
     return Signature({
         "available": In(1),
@@ -93,7 +151,16 @@ def accumulator_read_signature(config: Config) -> Signature:
 
 
 def sink_signature(config: Config) -> Signature:
-    """A FIFO that LOAD fills, seen from LOAD: it never refuses, LOAD asks for no more than ``free`` words of memory."""
+    """A FIFO that LOAD fills, seen from LOAD. It never refuses: LOAD asks for no more than ``free`` words of memory.
+
+    Members
+    -------
+    valid : Out(1)
+        A word goes into the FIFO.
+    data : Out(word_bits)
+    free : In(20)
+        Words that it has room for.
+    """
     return Signature({
         "valid": Out(1),
         "data": Out(config.word_bits),
@@ -102,8 +169,8 @@ def sink_signature(config: Config) -> Signature:
 
 
 def axi_signature(config: Config) -> Signature:
-    """AXI4 master port: 40-bit addresses, 2-bit identifiers, a bus of one word."""
-    address = {"id": 2, "addr": 40, "len": 8, "size": 3, "burst": 2}
+    """AXI4 master port: addresses of ``ADDRESS_BITS``, 2-bit identifiers, a bus of one word."""
+    address = {"id": 2, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2}
     members: dict[str, Member] = {}
     for channel in ("ar", "aw"):
         members |= {channel + name: Out(width) for name, width in address.items()}
@@ -117,26 +184,40 @@ def axi_signature(config: Config) -> Signature:
 
 
 def axi_lite_signature() -> Signature:
-    """AXI4-Lite slave port, seen from the slave: 12-bit addresses, 32-bit data."""
+    """AXI4-Lite slave port, seen from the slave: addresses of ``REGISTER_ADDRESS_BITS``, 32-bit data."""
     return Signature({
-        "awaddr": In(12), "awvalid": In(1), "awready": Out(1),
+        "awaddr": In(REGISTER_ADDRESS_BITS), "awvalid": In(1), "awready": Out(1),
         "wdata": In(32), "wstrb": In(4), "wvalid": In(1), "wready": Out(1),
         "bresp": Out(2), "bvalid": Out(1), "bready": In(1),
-        "araddr": In(12), "arvalid": In(1), "arready": Out(1),
+        "araddr": In(REGISTER_ADDRESS_BITS), "arvalid": In(1), "arready": Out(1),
         "rdata": Out(32), "rresp": Out(2), "rvalid": Out(1), "rready": In(1),
     })
 
 
 def trace_signature(config: Config) -> Signature:
-    """Every word that the POST unit writes, for comparison with the emulator; left open on a board."""
+    """Every word that the POST unit writes, for comparison with the emulator; left open on a board.
+
+    Members
+    -------
+    valid : Out(1)
+        A word is written.
+    address : Out(WORD_ADDRESS)
+    data : Out(word_bits)
+    """
     return Signature({"valid": Out(1), "address": Out(WORD_ADDRESS), "data": Out(config.word_bits)})
 
 
 def events_signature() -> Signature:
     """What each block (``arrayloom.isa.registers.Block``) does, for a timeline of the run; left open on a board.
 
-    ``running``: in each cycle that CYCLES counts; then ``causes[block]`` is the cause that counts for the cycle, and bit
-    ``block`` of ``retired`` says that its oldest instruction ends with it.
+    Members
+    -------
+    running : Out(1)
+        In each cycle that CYCLES counts.
+    retired : Out(len(Block))
+        Bit ``block``: its oldest instruction ends with this cycle.
+    causes : Out(ArrayLayout(CAUSE_BITS, len(Block)))
+        The cause of each block that counts for this cycle.
     """
     return Signature({"running": Out(1), "retired": Out(len(Block)),
                       "causes": Out(data.ArrayLayout(CAUSE_BITS, len(Block)))})
@@ -145,10 +226,21 @@ def events_signature() -> Signature:
 def levels_signature(config: Config) -> Signature:
     """How full the stores between units are, seen from the stores.
 
-    ``weights``: words; ``parameters``: entries; ``tables``: whole pages; ``used``: accumulator banks that are not
-    empty; ``full``: those of them that the POST unit may drain.
+    Members
+    -------
+    weights : Out(range(weight_words + 1))
+        Words in the weight FIFO.
+    parameters : Out(range(parameter_entries + 1))
+        Entries in the parameter FIFO.
+    tables : Out(range(table_pages + 1))
+        Whole pages in the lookup table FIFO.
+    used : Out(range(ACCUMULATOR_BANKS + 1))
+        Accumulator banks that are not empty.
+    full : Out(range(ACCUMULATOR_BANKS + 1))
+        Accumulator banks that the POST unit may drain.
     """
     return Signature({
         "weights": Out(range(config.weight_words + 1)), "parameters": Out(range(config.parameter_entries + 1)),
-        "tables": Out(range(config.table_pages + 1)), "used": Out(2), "full": Out(2),
+        "tables": Out(range(config.table_pages + 1)), "used": Out(range(ACCUMULATOR_BANKS + 1)),
+        "full": Out(range(ACCUMULATOR_BANKS + 1)),
     })

@@ -1,6 +1,8 @@
-"""The queue of one unit: holds instructions back until their tokens are there, gives tokens when they retire."""
+"""The queue of one unit: holds instructions back until their tokens have come, gives tokens when they retire."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature
@@ -16,11 +18,27 @@ IN_FLIGHT = 8   # instructions that a unit has accepted and not retired, at most
 def status_signature() -> Signature:
     """A unit towards the control unit, seen from its queue.
 
-    ``waiting``: instructions in the queue; ``in_flight``: accepted, not retired; ``tokens[producer]``; ``missing``: the
-    units whose token the next instruction lacks, and its own while earlier instructions must complete; ``cause``: what
-    the unit did one cycle ago; pulses ``retired``, ``overflow`` (a token given to a full counter) and ``illegal``;
-    ``idle``: nothing waits or is in flight. ``missing``, ``illegal`` and ``idle`` are registers: they speak of one cycle
-    ago. ``tokens`` counts a token a cycle after it can be taken, ``overflow`` comes with the next.
+    Members
+    -------
+    waiting : Out(8)
+        Instructions in the queue.
+    in_flight : Out(8)
+        Instructions that the unit has accepted and not retired.
+    tokens : Out(ArrayLayout(TOKEN_BITS, len(Unit)))
+        Tokens of each producer; each is counted a cycle after it can be taken.
+    missing : Out(len(Unit))
+        The units whose token the next instruction lacked one cycle ago; the unit itself while earlier instructions must
+        complete first.
+    cause : Out(CAUSE_BITS)
+        What the unit did one cycle ago.
+    retired : Out(1)
+        A pulse for each instruction that is complete.
+    overflow : Out(1)
+        A pulse: a token was given to a full counter; a cycle after ``tokens`` counts it.
+    illegal : Out(1)
+        The unit had an illegal instruction one cycle ago.
+    idle : Out(1)
+        Nothing waited and nothing was in flight one cycle ago.
     """
     return Signature({
         "waiting": Out(8), "in_flight": Out(8), "tokens": Out(data.ArrayLayout(TOKEN_BITS, len(Unit))),
@@ -35,20 +53,31 @@ class Issue(Component):
     An instruction is offered when each unit in its ``wait`` mask has given a token, all of which are taken when the
     unit accepts it; the unit's own bit waits until nothing is in flight. A token for oneself is illegal.
 
+    Parameters
+    ----------
+    config : Config
+        ``queue_depth`` instructions wait.
+    unit : Unit
+        The unit that executes them.
+
     Members
     -------
-    push : In(stream of instructions)
-    unit : In(unit_signature)
-    give : In(4)
+    push : In(stream.Signature(INSTRUCTION))
+        Instructions of FETCH.
+    unit : In(unit_signature())
+        The unit that executes them.
+    give : In(len(Unit))
         Bit p: unit p gives this unit a token.
-    signal : Out(4)
+    signal : Out(len(Unit))
         Bit c: this unit gives unit c a token.
     halt : In(1)
         Offer nothing further; what is offered stays so.
-    status : Out(status_signature)
+    status : Out(status_signature())
     """
 
     def __init__(self, config: Config, unit: Unit) -> None:
+        if not isinstance(unit, Unit):
+            raise TypeError(f"unit = {unit!r}: must be a member of Unit")
         self.config, self.number = config, unit
         super().__init__({
             "push": In(stream.Signature(INSTRUCTION)),
@@ -59,9 +88,9 @@ class Issue(Component):
             "status": Out(status_signature()),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        self.overflows = []     # one for each producer
+        self.overflows: list[Value] = []    # one for each producer
         m.submodules.queue = queue = SyncFIFO(width=INSTRUCTION.width, depth=self.config.queue_depth)
         m.submodules.masks = masks = SyncFIFO(width=len(Unit), depth=IN_FLIGHT)
         head = Signal(instruction_layout(Instruction), reset_less=True)
@@ -103,7 +132,7 @@ class Issue(Component):
         self._cause(m, filled, satisfied, flying)
         return m
 
-    def _tokens(self, m, producer, head, accepted):
+    def _tokens(self, m: Module, producer: Unit, head: data.View, accepted: Value) -> Signal:
         """Counts the tokens of ``producer``, each a cycle after it is given; returns whether there is one by now."""
         name = producer.name.lower()
         count, there, given = self.status.tokens[producer], Signal(name=f"there_{name}"), Signal(name=f"given_{name}")
@@ -117,8 +146,8 @@ class Issue(Component):
             m.d.sync += count.eq(count - 1)
         return there
 
-    def _cause(self, m, filled, satisfied, in_flight):
-        """What the unit says; while it has no instruction, why this queue gives it none."""
+    def _cause(self, m: Module, filled: Value, satisfied: Value, in_flight: Value) -> None:
+        """The unit's own cause; while the unit has no instruction, why this queue gives it none."""
         with m.If(self.unit.cause != Cause.IDLE):
             m.d.sync += self.status.cause.eq(self.unit.cause)
         with m.Elif(filled & ~satisfied):

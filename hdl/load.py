@@ -1,15 +1,18 @@
-"""The LOAD unit: memory to weights, parameters, tables and activations."""
+"""The LOAD unit: memory to weights, parameters, lookup tables and activations."""
+
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data
+from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Out, PureInterface
 from amaranth.utils import exact_log2
 
-from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, read_signature
+from arrayloom.hdl.axi import read_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
-from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.flow_control import Elastic
 from arrayloom.hdl.interfaces import bank_of, instruction_layout, sink_signature, unit_signature, write_port_signature
+from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import TABLE_WORDS, WORD_ADDRESS, LoadActivations, LoadParameters, LoadTable, LoadWeights
@@ -19,7 +22,7 @@ OUTSTANDING = 16    # bursts
 
 
 def longest_burst(config: Config) -> int:
-    """A burst must fit beside an incomplete tile in the weight FIFO, or LOAD and ARRAY would wait for each other."""
+    """A burst must fit next to an incomplete tile in the weight FIFO, or LOAD and ARRAY would wait for each other."""
     return min(BURST_WORDS, config.weight_words // 2)
 
 
@@ -29,15 +32,25 @@ class Load(Component):
     Takes the next instruction while words of earlier ones are on their way. Words for a FIFO are asked for only when it
     has room for them and for all that are on their way to it, so that they never wait on the bus.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    unit : Out(unit_signature)
-    bus : Out(read_signature)
-    base : In(40)
+    unit : Out(unit_signature())
+        The issue queue.
+    bus : Out(read_signature(config))
+    base : In(ADDRESS_BITS)
         Byte address that memory addresses are relative to.
-    weights, parameters, tables : Out(sink_signature)
-        ``free`` may lag one cycle behind a word.
-    write : Out(write_port_signature)
+    weights : Out(sink_signature(config))
+        The weight FIFO; its ``free`` may lag one cycle after a word, as in the next two.
+    parameters : Out(sink_signature(config))
+        The parameter FIFO.
+    tables : Out(sink_signature(config))
+        The lookup table FIFO.
+    write : Out(write_port_signature(config))
+        A port of the scratchpad.
     bus_error : Out(1)
         A pulse: the bus answered with an error.
     """
@@ -55,7 +68,7 @@ class Load(Component):
             "bus_error": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.bursts = self.bursts = Bursts(self.config, longest_burst(self.config))
         record = data.StructLayout({"chip": WORD_ADDRESS, "place": Place, "final": 1})
@@ -78,7 +91,7 @@ class Load(Component):
         self._cause(m)
         return m
 
-    def _decode(self, m):
+    def _decode(self, m: Module) -> None:
         instruction, region = self.unit.instruction, self.bursts.region
         partial = Signal()
         m.d.comb += [region.valid.eq(instruction.valid), instruction.ready.eq(region.ready)]
@@ -93,15 +106,19 @@ class Load(Component):
                         m.d.comb += partial.eq(fields.words[:exact_log2(self.config.size)].any())
         m.d.sync += self.unit.illegal.eq(self.bursts.illegal | (instruction.valid & instruction.ready & partial))
 
-    def _shape(self, cls, fields, region):
+    def _shape(self, cls: type[Instruction], fields: data.View, region: data.View) -> list[Any]:
         if cls is LoadActivations:
             return [region.words.eq(fields.words), region.rows.eq(fields.rows), region.chip.eq(fields.destination),
                     region.memory_pitch.eq(fields.memory_pitch), region.chip_pitch.eq(fields.chip_pitch)]
-        words = {LoadWeights: lambda: fields.words, LoadTable: lambda: TABLE_WORDS,
-                 LoadParameters: lambda: fields.entries << exact_log2(self.config.parameter_beats)}
-        return [region.words.eq(words[cls]()), region.rows.eq(1)]
+        if cls is LoadWeights:
+            words = fields.words
+        elif cls is LoadParameters:
+            words = fields.entries << exact_log2(self.config.parameter_beats)
+        else:
+            words = TABLE_WORDS
+        return [region.words.eq(words), region.rows.eq(1)]
 
-    def _request(self, m):
+    def _request(self, m: Module) -> None:
         """Holds one burst until there is room for its words, then asks for it and notes where they go."""
         burst, request, records = self.bursts.burst, self.bus.request, self.records
         enough = self.enough
@@ -126,7 +143,7 @@ class Load(Component):
         with m.Elif(self.pending_valid & enough & records.w_rdy):
             m.d.sync += self.room.eq(1)
 
-    def _credit(self, m, place, sink):
+    def _credit(self, m: Module, place: Place, sink: PureInterface) -> Signal:
         """Words that a sink has room for, less those on their way to it."""
         way = Signal(range(OUTSTANDING * BURST_WORDS + 1), name=f"way_{place.name.lower()}")
         credit = Signal(signed(len(sink.free) + 2), name=f"credit_{place.name.lower()}")
@@ -138,7 +155,7 @@ class Load(Component):
             m.d.sync += way.eq(way + Mux(asks, self.pending.words, 0) - gone)
         return credit
 
-    def _receive(self, m):
+    def _receive(self, m: Module) -> None:
         """Two registers on the words, so that a refused write reaches the bus a cycle later.
 
         Words for a FIFO wait until all activations before them are written: instructions retire in order.
@@ -174,7 +191,7 @@ class Load(Component):
         m.d.sync += [self.unit.retired.eq((sent & retires) | (leave.valid & leave.ready & leave.payload.retires)),
                      self.bus_error.eq(arrives & beat.payload.error)]
 
-    def _written(self, m):
+    def _written(self, m: Module) -> tuple[stream.Interface, stream.Interface]:
         """Activations on their way to the write port: both ends of a register that waits until it is ready."""
         m.submodules.writing = writing = Elastic(data.StructLayout({
             "address": WORD_ADDRESS, "bank": range(self.config.activation_banks), "data": self.config.word_bits,
@@ -187,7 +204,7 @@ class Load(Component):
         ]
         return writing.enter, leave
 
-    def _cause(self, m):
+    def _cause(self, m: Module) -> None:
         cause = self.unit.cause
         with m.If(self.placed):
             m.d.sync += cause.eq(Cause.COMPUTING)

@@ -1,7 +1,9 @@
-"""One run of a program: begins and ends it, and tells how it ended."""
+"""One run of a program: begins and ends it, and reports how it ended."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import enum
+from enum import IntEnum
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.axi import bus_status_signature
@@ -11,7 +13,7 @@ from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import Block, Cause, Error
 
 
-class State(enum.Enum):
+class State(IntEnum):
     """IDLE until a run begins; BEGIN and STOP wait for the bus."""
 
     IDLE = 0
@@ -29,51 +31,70 @@ class Run(Component):
     ``begin`` waits until the bus is quiet, then resets FETCH with ``clear`` and one unit after the other with ``resets``
     until all are in reset, and starts FETCH in the next cycle, the first of ``running``. After an error the units are
     halted; the next ``begin`` makes them work again. ``stop`` ends a run that stays neither done nor failed.
-    ``watchdog`` cycles of ``busy`` in which no unit works or retires an instruction and no word moves on the bus are an
-    error, except that 0 is forever.
 
     Members
     -------
-    begin, stop : In(1)
-        Pulses; ``begin`` must not come while ``busy``.
+    begin : In(1)
+        A pulse, not while ``busy``: begin a run.
+    stop : In(1)
+        A pulse: end the run.
     watchdog : In(32)
-    busy, running, done, failed : Out(1)
-    halt : Out(1)
-        Not ``running``, a cycle late: a unit or the bus may begin one thing more, which nothing waits for.
-    error : Out(8)
-        ``arrayloom.isa.registers.Error``.
-    error_unit : Out(3)
-        ``arrayloom.isa.registers.Block``; FETCH for the program as a whole.
+        Cycles of ``busy`` in which no unit works or retires an instruction and no word moves on the bus that are an error;
+        0 is forever.
+    busy : Out(1)
+        A run is under way, or begins or ends.
+    running : Out(1)
+        A run is under way.
+    done : Out(1)
+        The last run ended without an error.
+    failed : Out(1)
+        The last run ended with an error.
     ended : Out(1)
         A pulse when the run is done or failed.
     clear : Out(1)
         Resets FETCH, the counters, and what lies between units.
-    resets : Out(4)
+    resets : Out(len(Unit))
         Resets each unit with its queue: LOAD a cycle after ``clear``, the others each a cycle later, as a register that
         goes to all others of a chip at once would limit its clock. All end together, after a cycle in which all are in
-        reset, so that none hears of what another did before.
-    units : In(status_signature) of each
-    fetch : In(control_signature)
-    bus : In(bus_status_signature)
-    load_error, store_error : In(1)
-        The bus answered with an error.
+        reset, so that no unit sees what another did before.
+    halt : Out(1)
+        Not ``running``, a cycle late: a unit or the bus may begin one thing more, which nothing waits for.
+    error : Out(8)
+        ``arrayloom.isa.registers.Error``.
+    error_unit : Out(UNIT_BITS)
+        ``arrayloom.isa.registers.Block``; FETCH for the program as a whole.
+    units : In(status_signature()) of each unit
+    fetch : In(control_signature())
+    bus : In(bus_status_signature())
+    load_error : In(1)
+        The bus answered a read of LOAD with an error.
+    store_error : In(1)
+        The bus answered a write of STORE with an error.
     data_left : In(1)
         A FIFO or an accumulator bank is not empty.
     """
 
-    def __init__(self) -> None:
-        super().__init__({
-            "begin": In(1), "stop": In(1), "watchdog": In(32),
-            "busy": Out(1), "running": Out(1), "done": Out(1), "failed": Out(1), "ended": Out(1), "clear": Out(1),
-            "resets": Out(len(Unit)), "halt": Out(1, init=1),
-            "error": Out(8), "error_unit": Out(UNIT_BITS),
-            "units": In(status_signature()).array(len(Unit)),
-            "fetch": In(control_signature()),
-            "bus": In(bus_status_signature()),
-            "load_error": In(1), "store_error": In(1), "data_left": In(1),
-        })
+    begin: In(1)
+    stop: In(1)
+    watchdog: In(32)
+    busy: Out(1)
+    running: Out(1)
+    done: Out(1)
+    failed: Out(1)
+    ended: Out(1)
+    clear: Out(1)
+    resets: Out(len(Unit))
+    halt: Out(1, init=1)
+    error: Out(8)
+    error_unit: Out(UNIT_BITS)
+    units: In(status_signature()).array(len(Unit))
+    fetch: In(control_signature())
+    bus: In(bus_status_signature())
+    load_error: In(1)
+    store_error: In(1)
+    data_left: In(1)
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         self.state = Signal(State)
         self.fault, self.fault_error, self.fault_unit = Signal(), Signal(Error), Signal(UNIT_BITS)
@@ -99,13 +120,13 @@ class Run(Component):
         self._step(m, quiet, begun)
         return m
 
-    def _reset(self, m, quiet, begun):
+    def _reset(self, m: Module, quiet: Value, begun: Value) -> None:
         with m.If((self.state == State.BEGIN) & ~begun & ~self.stop):
             m.d.sync += [self.clear.eq(self.clear | quiet), self.resets.eq(self.resets | Cat(self.clear, self.resets))]
         with m.Else():
             m.d.sync += [self.clear.eq(0), self.resets.eq(0)]
 
-    def _step(self, m, quiet, begun):
+    def _step(self, m: Module, quiet: Value, begun: Value) -> None:
         with m.If(self.stop):
             self._enter(m, State.STOP)
         with m.Elif(self.begin):
@@ -121,14 +142,14 @@ class Run(Component):
         with m.Elif((self.state == State.STOP) & quiet):
             m.d.sync += self.state.eq(State.IDLE)
 
-    def _enter(self, m, state):
+    def _enter(self, m: Module, state: State) -> None:
         m.d.sync += [self.state.eq(state), self.done.eq(0), self.failed.eq(0), self.error.eq(Error.NONE)]
 
-    def _fail(self, m, error, unit):
+    def _fail(self, m: Module, error: Value | Error, unit: Value | Unit | Block) -> None:
         m.d.comb += self.ended.eq(1)
         m.d.sync += [self.state.eq(State.IDLE), self.failed.eq(1), self.error.eq(error), self.error_unit.eq(unit)]
 
-    def _finish(self, m):
+    def _finish(self, m: Module) -> None:
         with m.If(self.kept_tokens.any()):
             self._fail(m, Error.TOKENS_LEFT, _lowest(self.kept_tokens))
         with m.Elif(self.kept_data):
@@ -137,7 +158,7 @@ class Run(Component):
             m.d.comb += self.ended.eq(1)
             m.d.sync += [self.state.eq(State.IDLE), self.done.eq(1)]
 
-    def _detect(self, m):
+    def _detect(self, m: Module) -> None:
         """Registers the first error of a cycle, in the order of the list."""
         illegal = Cat([unit.illegal for unit in self.units], self.fetch.illegal)
         overflow = Cat(unit.overflow for unit in self.units)
@@ -153,7 +174,7 @@ class Run(Component):
             with m.If(present):
                 m.d.sync += [self.fault.eq(self.running), self.fault_error.eq(error), self.fault_unit.eq(unit)]
 
-    def _watch(self, m):
+    def _watch(self, m: Module) -> None:
         still, progress = Signal(32), Signal()
         m.d.sync += [
             progress.eq(Cat([unit.retired | (unit.cause == Cause.COMPUTING) for unit in self.units],
@@ -165,12 +186,12 @@ class Run(Component):
         with m.Else():
             m.d.sync += still.eq(still + 1)
 
-    def _stuck(self):
+    def _stuck(self) -> Value:
         """The first unit that has something to do."""
         return _lowest(Cat([~unit.idle for unit in self.units], 1))
 
 
-def _lowest(bits):
+def _lowest(bits: Value) -> Value:
     """The number of the lowest bit that is set, or of the last."""
     number = len(bits) - 1
     for index in reversed(range(len(bits) - 1)):

@@ -1,12 +1,14 @@
 """The scratchpad: banks that several units read and write at once."""
 
-from amaranth import Array, Assert, Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from typing import Any
+
+from amaranth.hdl import Array, Assert, Cat, Module, Mux, Value
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import Component, In, PureInterface
 from amaranth.utils import ceil_log2
 
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, read_port_signature, write_port_signature
+from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.isa.config import Config
 
 BANK_LATENCY = 1        # a block RAM's own
@@ -17,24 +19,38 @@ READERS = ("array", "post", "store")                # in order of priority
 WRITERS = ("post_write", "load")
 
 
-class Scratchpad(wiring.Component):
-    """``config.activation_banks`` banks of simple dual-port block RAM, one read and one write a cycle each.
+class Scratchpad(Component):
+    """``activation_banks`` banks of simple dual-port block RAM, one read and one write in each cycle each.
 
-    Members: read ports ``array`` (always ready), ``post`` and ``store``, and write ports ``post_write`` (always ready)
-    and ``load``, each seen from the unit; of requests to one bank the first in this order is accepted. An accepted
-    read sees all writes accepted in earlier cycles; a word is never read in the cycle in which it is written, which is what
-    tokens are for, so that any block RAM will do. Addresses wrap at ``config.activation_words``.
+    Of requests to one bank the first in the order of ``READERS`` or ``WRITERS`` is accepted. An accepted read sees all
+    writes accepted in earlier cycles; a word is never read in the cycle in which it is written, which tokens ensure, so
+    that any block RAM will do. Addresses wrap at ``activation_words``.
+
+    Parameters
+    ----------
+    config : Config
+        ``activation_words`` words in ``activation_banks`` banks.
+
+    Members
+    -------
+    array : In(read_port_signature(config))
+        The first reader: always ready.
+    post : In(read_port_signature(config))
+    store : In(read_port_signature(config))
+    post_write : In(write_port_signature(config))
+        The first writer: always ready.
+    load : In(write_port_signature(config))
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({name: In(read_port_signature(config)) for name in READERS}
                          | {name: In(write_port_signature(config)) for name in WRITERS})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        banks = self._config.activation_banks
-        address_bits = ceil_log2(self._config.activation_words)
+        banks = self.config.activation_banks
+        address_bits = ceil_log2(self.config.activation_words)
         bank_bits = ceil_log2(banks)
         readers = [getattr(self, name) for name in READERS]
         writers = [getattr(self, name) for name in WRITERS]
@@ -42,7 +58,7 @@ class Scratchpad(wiring.Component):
             self._arbitrate(m, group)
         memories = []
         for bank in range(banks):
-            memory = Memory(shape=self._config.word_bits, depth=self._config.activation_words // banks, init=[])
+            memory = Memory(shape=self.config.word_bits, depth=self.config.activation_words // banks, init=[])
             m.submodules[f"bank_{bank}"] = memory
             read, write = memory.read_port(), memory.write_port()
             memories.append(read.data)
@@ -59,27 +75,18 @@ class Scratchpad(wiring.Component):
         return m
 
     @staticmethod
-    def _arbitrate(m, ports):
+    def _arbitrate(m: Module, ports: list[PureInterface]) -> None:
         """A port is ready unless one before it in order wants the same bank."""
         for index, port in enumerate(ports):
             m.d.comb += port.ready.eq(~Cat(first.valid & (first.bank == port.bank) for first in ports[:index]).any())
 
-    def _deliver(self, m, port, memories):
-        banks = self._config.activation_banks
-        moves, chosen = port.valid & port.ready, port.bank
-        for stage in range(REQUEST_LATENCY + BANK_LATENCY):
-            moved, held = Signal(name=f"moved_{stage}"), Signal(range(banks), name=f"chosen_{stage}", reset_less=True)
-            m.d.sync += moved.eq(moves)
-            with m.If(moves):
-                m.d.sync += held.eq(chosen)
-            moves, chosen = moved, held
-        word = Signal(self._config.word_bits, reset_less=True)
-        with m.If(moves):
-            m.d.sync += word.eq(Array(memories)[chosen])
-        m.d.comb += port.data.eq(word)
+    def _deliver(self, m: Module, port: PureInterface, memories: list[Value]) -> None:
+        moves = flag_line(m, port.valid & port.ready, REQUEST_LATENCY + BANK_LATENCY, "moves")
+        bank = delay(m, port.bank, moves[:-1])
+        m.d.comb += port.data.eq(data_register(m, Array(memories)[bank], moves[-1]))
 
 
-def _first(selects, values):
+def _first(selects: list[Value], values: list[Value]) -> Value:
     """The value of the first port that wants the bank, which is the one that is ready; or the last port's."""
     result = values[-1]
     for select, value in reversed(list(zip(selects[:-1], values[:-1], strict=True))):

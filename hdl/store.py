@@ -1,15 +1,18 @@
 """The STORE unit: activations to memory."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect
 
-from arrayloom.hdl.axi import ADDRESS_BITS, BURST_WORDS, write_signature
+from arrayloom.hdl.axi import write_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
-from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.flow_control import Elastic, room_for
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
-from arrayloom.hdl.room import room_for
+from arrayloom.hdl.pipeline import flag_line
+from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS
 from arrayloom.isa.instructions import Store as StoreInstruction
@@ -23,13 +26,19 @@ OUTSTANDING = 16    # bursts that memory has not answered
 class Store(Component):
     """Executes Store: asks for a burst when the last of its words is being read, so that the bus does not wait for them.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    unit : Out(unit_signature)
-    bus : Out(write_signature)
-    base : In(40)
+    unit : Out(unit_signature())
+        The issue queue.
+    bus : Out(write_signature(config))
+    base : In(ADDRESS_BITS)
         Byte address that memory addresses are relative to.
-    read : Out(read_port_signature)
+    read : Out(read_port_signature(config))
+        A port of the scratchpad.
     bus_error : Out(1)
         A pulse: the bus answered with an error.
     """
@@ -44,7 +53,7 @@ class Store(Component):
             "bus_error": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.bursts = self.bursts = Bursts(self.config)
         m.submodules.next_burst = self.next_burst = Elastic(burst_layout())
@@ -68,7 +77,7 @@ class Store(Component):
         self._cause(m)
         return m
 
-    def _decode(self, m):
+    def _decode(self, m: Module) -> None:
         instruction, region = self.unit.instruction, self.bursts.region
         fields = data.View(instruction_layout(StoreInstruction), instruction.payload)
         m.d.comb += [
@@ -79,11 +88,11 @@ class Store(Component):
             region.payload.chip_pitch.eq(fields.chip_pitch), self.unit.illegal.eq(self.bursts.illegal),
         ]
 
-    def _read(self, m):
+    def _read(self, m: Module) -> None:
         """Asks for the burst's words while the buffer has room; the last of them passes the burst on."""
         places, source, requests = self.places, self.next_burst.leave, self.requests
         chip, left = Signal.like(self.burst.chip, reset_less=True), Signal.like(self.burst.words, reset_less=True)
-        final = Signal(reset_less=True)     # this is the burst's last word, found when counting
+        final = Signal(reset_less=True)     # this is the burst's last word, computed when counting
         accepted, last, beats = Signal(), Signal(), Signal(8)
         room = room_for(m, BUFFER_WORDS, accepted, self.sends) & room_for(m, REQUESTS, last, self.asks)
         m.d.comb += [
@@ -101,15 +110,15 @@ class Store(Component):
         with m.If(source.valid & source.ready):
             m.d.sync += [self.reading.eq(1), self.burst.eq(source.payload), chip.eq(source.payload.chip),
                          left.eq(source.payload.words), final.eq(source.payload.words == 1)]
-        read, arriving = self.read, Signal(MEMORY_LATENCY)
-        m.d.sync += arriving.eq(Cat(read.valid & read.ready, arriving))
+        read = self.read
+        arriving = flag_line(m, read.valid & read.ready, MEMORY_LATENCY, "arriving")
         m.d.comb += [
             read.valid.eq(places.leave.valid), read.address.eq(places.leave.payload.address),
             read.bank.eq(places.leave.payload.bank), places.leave.ready.eq(read.ready),
         ]
         m.d.comb += [self.words.w_en.eq(arriving[-1]), self.words.w_data.eq(read.data)]
 
-    def _send(self, m):
+    def _send(self, m: Module) -> None:
         bus, requests, lengths, words = self.bus, self.requests, self.lengths, self.words
         request = data.View(self.request, requests.r_data)
         asks, sent = self.asks, Signal(8)
@@ -127,13 +136,13 @@ class Store(Component):
         with m.If(self.sends):
             m.d.sync += sent.eq(Mux(bus.beat.payload.last, 0, sent + 1))
 
-    def _answer(self, m):
+    def _answer(self, m: Module) -> None:
         answers = self.answers
         m.d.comb += answers.r_en.eq(self.bus.answered)
         m.d.sync += [self.unit.retired.eq(self.bus.answered & answers.r_rdy & answers.r_data),
                      self.bus_error.eq(self.bus.answered & self.bus.error)]
 
-    def _cause(self, m):
+    def _cause(self, m: Module) -> None:
         cause = self.unit.cause
         with m.If(self.sends | (self.read.valid & self.read.ready)):
             m.d.sync += cause.eq(Cause.COMPUTING)

@@ -1,6 +1,8 @@
 """The whole accelerator: wiring only."""
 
-from amaranth import Cat, Module, ResetInserter
+from typing import Any
+
+from amaranth.hdl import Cat, Module, ResetInserter
 from amaranth.lib.wiring import Component, Out, connect, flipped
 
 from arrayloom.hdl.array.unit import ArrayUnit
@@ -21,16 +23,21 @@ from arrayloom.isa.fields import Unit
 class Accelerator(Component):
     """A standalone core: memory over AXI4, control over AXI4-Lite, an interrupt at the end of a run.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    axi : Out(axi_signature)
+    axi : Out(axi_signature(config))
         Memory; the bus is one word wide.
-    axil : Out(axi_lite_signature)
+    axil : Out(axi_lite_signature())
         The registers of ``arrayloom.isa.registers``.
     irq : Out(1)
-    trace : Out(trace_signature)
+        A run has ended, and interrupts are enabled.
+    trace : Out(trace_signature(config))
         Every word that the POST unit writes.
-    events : Out(events_signature)
+    events : Out(events_signature())
         What every unit does in every cycle.
     """
 
@@ -44,12 +51,12 @@ class Accelerator(Component):
             "events": Out(events_signature()),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config
         self.control, self.bus, self.memory = Control(config), Bus(config), Scratchpad(config)
         self.fetch, self.weights = Fetch(config), WeightFifo(config)
-        self.units = {Unit.LOAD: Load(config), Unit.ARRAY: ArrayUnit(config), Unit.POST: Post(config),
+        self.units: dict[Unit, Component] = {Unit.LOAD: Load(config), Unit.ARRAY: ArrayUnit(config), Unit.POST: Post(config),
                       Unit.STORE: Store(config)}
         self.issues = {unit: Issue(config, unit) for unit in Unit}
         self._place(m)
@@ -60,7 +67,7 @@ class Accelerator(Component):
         self._wire_memories(m)
         return m
 
-    def _place(self, m):
+    def _place(self, m: Module) -> None:
         """A new run resets everything but the registers and the bus, whose bursts must end."""
         m.submodules.control, m.submodules.bus, m.submodules.memory = self.control, self.bus, self.memory
         reset = ResetInserter(self.control.clear)
@@ -70,14 +77,14 @@ class Accelerator(Component):
             m.submodules[unit.name.lower()] = reset(self.units[unit])
             m.submodules[f"{unit.name.lower()}_issue"] = reset(self.issues[unit])
 
-    def _wire_outside(self, m):
+    def _wire_outside(self, m: Module) -> None:
         connect(m, self.bus.axi, flipped(self.axi))
         connect(m, self.control.axi, flipped(self.axil))
         connect(m, self.units[Unit.POST].trace, flipped(self.trace))
         connect(m, self.control.events, flipped(self.events))
         m.d.comb += self.irq.eq(self.control.irq)
 
-    def _wire_bus(self, m):
+    def _wire_bus(self, m: Module) -> None:
         load, store = self.units[Unit.LOAD], self.units[Unit.STORE]
         connect(m, self.fetch.bus, self.bus.fetch)
         connect(m, load.bus, self.bus.load)
@@ -90,7 +97,7 @@ class Accelerator(Component):
             self.control.load_error.eq(load.bus_error), self.control.store_error.eq(store.bus_error),
         ]
 
-    def _wire_queues(self, m):
+    def _wire_queues(self, m: Module) -> None:
         for unit, issue in self.issues.items():
             connect(m, self.fetch.queues[unit], issue.push)
             connect(m, issue.unit, self.units[unit].unit)
@@ -99,11 +106,11 @@ class Accelerator(Component):
         idle = [issue.status.idle for issue in self.issues.values()]
         m.d.comb += self.fetch.idle.eq(Cat(idle, self.bus.status.quiet).all())
 
-    def _wire_tokens(self, m):
+    def _wire_tokens(self, m: Module) -> None:
         for consumer, issue in self.issues.items():
             m.d.comb += issue.give.eq(Cat(self.issues[producer].signal[consumer] for producer in Unit))
 
-    def _wire_memories(self, m):
+    def _wire_memories(self, m: Module) -> None:
         load, array, post, store = (self.units[unit] for unit in Unit)
         memory = self.memory
         connect(m, array.read, memory.array)

@@ -1,9 +1,10 @@
 """The FIFO between LOAD and the array's weight loader."""
 
-from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out, Signature
+from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import ceil_log2
 
 from arrayloom.hdl.interfaces import sink_signature
@@ -15,9 +16,16 @@ WEIGHT_LATENCY = 1      # cycles from a read of the FIFO to its word
 def weight_read_signature(config: Config) -> Signature:
     """The reading end of the weight FIFO, seen from the reader.
 
-    ``available``: a whole tile, ``size`` words, is there and not claimed. ``claim`` takes it; the reader then raises
-    ``enable`` for ``size`` cycles, in the cycle of the claim or later, and each time finds the next word in ``data``
-    ``WEIGHT_LATENCY`` cycles after.
+    Members
+    -------
+    available : In(1)
+        A whole tile, ``size`` words, is there and not claimed.
+    claim : Out(1)
+        A pulse takes that tile.
+    enable : Out(1)
+        Read the next word: in ``size`` cycles for each tile, from the cycle of the claim on.
+    data : In(word_bits)
+        The word, ``WEIGHT_LATENCY`` cycles after ``enable``.
     """
     return Signature({
         "available": In(1),
@@ -27,24 +35,36 @@ def weight_read_signature(config: Config) -> Signature:
     })
 
 
-class WeightFifo(wiring.Component):
-    """A FIFO of ``config.weight_words`` words in block RAM, filled by words and claimed by tiles.
+class WeightFifo(Component):
+    """A FIFO in block RAM, filled by words and claimed by tiles.
 
-    Members: ``sink`` towards LOAD, ``read`` towards the loader, ``held``: words in it.
+    Parameters
+    ----------
+    config : Config
+        ``weight_words`` is its depth, ``size`` the words in a tile.
+
+    Members
+    -------
+    sink : In(sink_signature(config))
+        Filled by LOAD.
+    read : In(weight_read_signature(config))
+        Read by the array's weight loader.
+    held : Out(range(weight_words + 1))
+        Words in the FIFO.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "sink": In(sink_signature(config)),
             "read": In(weight_read_signature(config)),
             "held": Out(range(config.weight_words + 1)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        depth, size = self._config.weight_words, self._config.size
-        m.submodules.memory = memory = Memory(shape=self._config.word_bits, depth=depth, init=[])
+        depth, size = self.config.weight_words, self.config.size
+        m.submodules.memory = memory = Memory(shape=self.config.word_bits, depth=depth, init=[])
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
             write.en.eq(self.sink.valid), write.data.eq(self.sink.data),

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.errors import EncodingError
-from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO
+from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO, SIGNIFICANT
 
-SIGNIFICANT = 24    # bits of a float32 significand
 FRACTION = 26       # fraction bits that rounding looks at; what lies below is one sticky bit
 SATURATED = 511     # magnitudes from 512 up are all this: every clamp has cut them off by then
 MIN_SHIFT, MAX_SHIFT = 14, 63

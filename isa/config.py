@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.isa.errors import ConfigError
+from arrayloom.isa.instructions import TABLE_WORDS, THRESHOLDS
+
+ACCUMULATOR_BANKS = 2   # one fills while the other drains
+SUM_BYTES = 4           # of one accumulator
+PARAMETER_BYTES = 8     # a lane, of one parameter entry: bias and scale
 
 
 def _option(default: int | None, doc: str) -> int:
@@ -31,11 +36,11 @@ class Config:
     lanes: int = _option(None, "post-processing lanes: a power of two, from size/4 to size")
     column_stage: int = _option(None, "columns that an activation crosses between registers: divides size")
     row_stage: int = _option(None, "rows whose products are summed between partial-sum registers: divides size")
-    accumulator_depth: int = _option(None, "pixels in each of the two accumulator banks: a power of two")
+    accumulator_depth: int = _option(None, f"pixels in each of the {ACCUMULATOR_BANKS} accumulator banks: a power of two")
     activation_bytes: int = _option(None, "on-chip scratchpad: a power of two")
     weight_words: int = _option(None, "depth of the weight FIFO: a power of two, at least two tiles (2 size)")
     parameter_entries: int = _option(512, "depth of the parameter FIFO, in entries of one channel a lane: a power of two")
-    table_pages: int = _option(2, "pages of 256 words in the table memory: a power of two, at least 2")
+    table_pages: int = _option(2, f"pages of {TABLE_WORDS} words in the lookup table FIFO: a power of two, at least 2")
     queue_depth: int = _option(8, "instructions that each unit's queue holds: a power of two, at least 4")
     activation_banks: int = _option(4, "banks of the scratchpad, each one read and one write a cycle: 2, 4 or 8")
 
@@ -53,7 +58,7 @@ class Config:
         self._power("accumulator_depth", 16, 4096)
         self._power("activation_bytes", 256 * self.size, self.size << 20)
         self._power("weight_words", 2 * self.size, 1 << 20)
-        self._power("parameter_entries", 256, 1 << 16)
+        self._power("parameter_entries", THRESHOLDS, 1 << 16)
         self._power("table_pages", 2, 16)
         self._power("queue_depth", 4, 64)
         self._power("activation_banks", 2, 8)
@@ -85,8 +90,8 @@ class Config:
 
     @property
     def parameter_beats(self) -> int:
-        """Words of memory that one parameter entry (8 bytes a lane) takes."""
-        return 8 * self.lanes // self.size
+        """Words of memory that one parameter entry takes."""
+        return PARAMETER_BYTES * self.lanes // self.size
 
     @property
     def multipliers(self) -> int:
@@ -98,6 +103,11 @@ class Config:
         """Sixteen hexadecimal digits that change with any field; programs carry it."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def digest_word(self) -> int:
+        """The first eight digits of the digest, as the register CONFIG holds them."""
+        return int(self.digest[:8], 16)
 
 
 def _preset(name: str, size: int, lanes: int, depth: int, activation_kib: int, weight_words: int, **more: int) -> Config:

@@ -1,4 +1,4 @@
-"""The instructions. What each does exactly is said by the emulator, which executes them one by one.
+"""The instructions. The emulator, which executes them one by one, defines exactly what each does.
 
 Addresses of memory are bytes from the program's memory base and multiples of the word; addresses on chip, pitches and
 counts are words. A *region* is ``height`` rows of ``width`` pixels; consecutive rows are a pitch apart.
@@ -13,11 +13,19 @@ from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit, bits
 ADDRESS = 36        # bits in a byte address of memory
 WORD_ADDRESS = 20   # bits in a word address of the scratchpad
 EXTENT = 16         # bits in a height, a width or a row pitch
+TRANSFER = 24       # bits in the words of a transfer, or of one of its runs
+MEMORY_PITCH = 28   # bits in the words between runs in memory
+ORIGIN = 17         # bits in a source row or column outside the source too
+STRIDE = 8          # bits in a stride or a dilation
+TAPS = 10           # bits in the rows or columns of a kernel or a window
+ZERO_POINT = 9      # bits in a zero point or in what is added to a byte
+SIGNIFICANT = 24    # bits of a float32 significand
 ADD_FRACTION = 38   # fraction bits of the constants of the residual add
 RATIO = 44          # bits in a ratio of the residual add
 OFFSET = 54         # bits in the offset of the residual add
-TABLE_WORDS = 256   # words in a page of the table memory: one for each value of a byte
-THRESHOLDS = 256    # parameter entries that an average uses
+BYTE_VALUES = 256   # values of a byte
+TABLE_WORDS = BYTE_VALUES   # words in a page of the lookup table FIFO: one for each value of a byte
+THRESHOLDS = BYTE_VALUES    # parameter entries that an average uses: one for each value of its result
 
 
 class PoolKind(IntEnum):
@@ -43,7 +51,7 @@ class LoadWeights(Instruction):
     OPCODE = 2
     UNIT = Unit.LOAD
     address: int = bits(ADDRESS, "first byte in memory")
-    words: int = bits(24, "words to load; a multiple of the array's size")
+    words: int = bits(TRANSFER, "words to load; a multiple of the array's size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +70,10 @@ class LoadParameters(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadTable(Instruction):
-    """Appends one page to the table FIFO: 256 words; byte c of word i is what input i - 128 becomes in channel c."""
+    """Appends one page to the lookup table FIFO: a word for each value of a byte.
+
+    Byte c of word i is what input i - 128 becomes in channel c.
+    """
 
     OPCODE = 4
     UNIT = Unit.LOAD
@@ -79,13 +90,13 @@ class LoadActivations(Instruction):
     destination: int = bits(WORD_ADDRESS, "first word of the first run on chip")
     words: int = bits(WORD_ADDRESS, "words in a run")
     rows: int = bits(EXTENT, "runs")
-    memory_pitch: int = bits(28, "words between the starts of runs in memory")
+    memory_pitch: int = bits(MEMORY_PITCH, "words between the starts of runs in memory")
     chip_pitch: int = bits(WORD_ADDRESS, "words between the starts of runs on chip")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Store(Instruction):
-    """Copies ``rows`` runs of ``words`` words from the scratchpad to memory; complete when memory says so."""
+    """Copies ``rows`` runs of ``words`` words from the scratchpad to memory; complete when memory has answered."""
 
     OPCODE = 6
     UNIT = Unit.STORE
@@ -93,7 +104,7 @@ class Store(Instruction):
     source: int = bits(WORD_ADDRESS, "first word of the first run on chip")
     words: int = bits(WORD_ADDRESS, "words in a run")
     rows: int = bits(EXTENT, "runs")
-    memory_pitch: int = bits(28, "words between the starts of runs in memory")
+    memory_pitch: int = bits(MEMORY_PITCH, "words between the starts of runs in memory")
     chip_pitch: int = bits(WORD_ADDRESS, "words between the starts of runs on chip")
 
 
@@ -114,16 +125,16 @@ class Convolve(Instruction):
     plane_pitch: int = bits(WORD_ADDRESS, "words between channel blocks of the source")
     source_height: int = bits(EXTENT, "rows of the source")
     source_width: int = bits(EXTENT, "columns of the source")
-    origin_y: int = bits(17, "source row of output row 0 at tap row 0", signed=True)
-    origin_x: int = bits(17, "source column of output column 0 at tap column 0", signed=True)
+    origin_y: int = bits(ORIGIN, "source row of output row 0 at tap row 0", signed=True)
+    origin_x: int = bits(ORIGIN, "source column of output column 0 at tap column 0", signed=True)
     height: int = bits(EXTENT, "rows of the output region")
     width: int = bits(EXTENT, "columns of the output region; height * width at most the accumulator depth")
-    stride_y: int = bits(8, "source rows between output rows", default=1)
-    stride_x: int = bits(8, "source columns between output columns", default=1)
-    dilation_y: int = bits(8, "source rows between taps", default=1)
-    dilation_x: int = bits(8, "source columns between taps", default=1)
-    taps_y: int = bits(10, "rows of the kernel", default=1)
-    taps_x: int = bits(10, "columns of the kernel", default=1)
+    stride_y: int = bits(STRIDE, "source rows between output rows", default=1)
+    stride_x: int = bits(STRIDE, "source columns between output columns", default=1)
+    dilation_y: int = bits(STRIDE, "source rows between taps", default=1)
+    dilation_x: int = bits(STRIDE, "source columns between taps", default=1)
+    taps_y: int = bits(TAPS, "rows of the kernel", default=1)
+    taps_x: int = bits(TAPS, "columns of the kernel", default=1)
     blocks: int = bits(14, "channel blocks", default=1)
     repeats: int = bits(2, "tiles for each tap: weights beyond 8 bits come as sums", default=1)
     padding: int = bits(8, "value of every channel outside the source", signed=True)
@@ -135,20 +146,20 @@ class Convolve(Instruction):
 class PostInstruction(Instruction):
     """What the instructions of the POST unit share: where results go and what is done to each byte at the end.
 
-    After its own operation, a byte is clamped to [low, high]; with ``add`` the residual byte read beside it is added by
-    ``arrayloom.isa.arithmetic.residual_add``; with ``table`` the result goes through the table at the head of the
-    table FIFO.
+    After its own operation, a byte is clamped to [low, high]; with ``add`` the residual byte is added by
+    ``arrayloom.isa.arithmetic.residual_add``; with ``table`` the result goes through the
+    lookup table at the head of its FIFO.
     """
 
     destination: int = bits(WORD_ADDRESS, "word that the first pixel is written to")
     destination_pitch: int = bits(EXTENT, "words between rows of the destination")
     height: int = bits(EXTENT, "rows of the output region")
     width: int = bits(EXTENT, "columns of the output region")
-    zero_point: int = bits(9, "zero point of the result, in the signed domain", signed=True)
+    zero_point: int = bits(ZERO_POINT, "zero point of the result, in the signed domain", signed=True)
     low: int = bits(8, "lower clamp", signed=True, default=-128)
     high: int = bits(8, "upper clamp", signed=True, default=127)
-    table: int = bits(1, "send the result through the table at the head of the table FIFO")
-    release_table: int = bits(1, "drop that table afterwards")
+    table: int = bits(1, "send the result through the lookup table at the head of its FIFO")
+    release_table: int = bits(1, "drop that lookup table afterwards")
     release_parameters: int = bits(1, "drop the parameters used afterwards")
 
 
@@ -169,12 +180,12 @@ class ResidualInstruction(PostInstruction):
     ratio_a: int = bits(RATIO, f"ratio of operand a, {ADD_FRACTION} fraction bits")
     ratio_b: int = bits(RATIO, f"ratio of operand b, {ADD_FRACTION} fraction bits")
     add_offset: int = bits(OFFSET, f"offset of the add, {ADD_FRACTION} fraction bits", signed=True)
-    a_offset: int = bits(9, "added to operand a's byte: 128 for a sum of unsigned tensors, minus the zero point for a "
-                            "product", signed=True)
-    b_offset: int = bits(9, "added to operand b's byte, likewise", signed=True)
+    a_offset: int = bits(ZERO_POINT, "added to operand a's byte: 128 for a sum of unsigned tensors, minus the zero point "
+                                     "for a product", signed=True)
+    b_offset: int = bits(ZERO_POINT, "added to operand b's byte, likewise", signed=True)
     multiply: int = bits(1, "with add: operand b is the product of both, operand a is product_zero")
-    product_zero: int = bits(9, "with multiply: the zero point of the product, as the model has it", signed=True)
-    sum_offset: int = bits(9, "added to the rounded sum: -128 where the result is unsigned, else 0", signed=True)
+    product_zero: int = bits(ZERO_POINT, "with multiply: the zero point of the product, as the model has it", signed=True)
+    sum_offset: int = bits(ZERO_POINT, "added to the rounded sum: -128 where the result is unsigned, else 0", signed=True)
     add_low: int = bits(8, "lower clamp of the sum", signed=True, default=-128)
     add_high: int = bits(8, "upper clamp of the sum", signed=True, default=127)
 
@@ -217,15 +228,15 @@ class Pool(PostInstruction):
     row_pitch: int = bits(EXTENT, "words between rows of the source")
     source_height: int = bits(EXTENT, "rows of the source")
     source_width: int = bits(EXTENT, "columns of the source")
-    origin_y: int = bits(17, "source row of output row 0 at tap row 0", signed=True)
-    origin_x: int = bits(17, "source column of output column 0 at tap column 0", signed=True)
-    stride_y: int = bits(8, "source rows between output rows", default=1)
-    stride_x: int = bits(8, "source columns between output columns", default=1)
-    dilation_y: int = bits(8, "source rows between taps", default=1)
-    dilation_x: int = bits(8, "source columns between taps", default=1)
-    taps_y: int = bits(10, "rows of the window", default=1)
-    taps_x: int = bits(10, "columns of the window", default=1)
-    multiplier: int = bits(24, "AVERAGE: the scale of the source as a 24-bit integer")
+    origin_y: int = bits(ORIGIN, "source row of output row 0 at tap row 0", signed=True)
+    origin_x: int = bits(ORIGIN, "source column of output column 0 at tap column 0", signed=True)
+    stride_y: int = bits(STRIDE, "source rows between output rows", default=1)
+    stride_x: int = bits(STRIDE, "source columns between output columns", default=1)
+    dilation_y: int = bits(STRIDE, "source rows between taps", default=1)
+    dilation_x: int = bits(STRIDE, "source columns between taps", default=1)
+    taps_y: int = bits(TAPS, "rows of the window", default=1)
+    taps_x: int = bits(TAPS, "columns of the window", default=1)
+    multiplier: int = bits(SIGNIFICANT, f"AVERAGE: the scale of the source as a {SIGNIFICANT}-bit integer")
     source_zero: int = bits(8, "AVERAGE: the zero point of the source, signed domain", signed=True)
 
 
@@ -240,9 +251,10 @@ def decode(data: bytes) -> Instruction:
     if len(data) != INSTRUCTION_BYTES:
         raise EncodingError(f"an instruction is {INSTRUCTION_BYTES} bytes, not {len(data)}")
     word = int.from_bytes(data, "little")
-    cls = BY_OPCODE.get(word & 0x3F)
+    opcode = Instruction.specs()[0].extract(word)
+    cls = BY_OPCODE.get(opcode)
     if cls is None:
-        raise EncodingError(f"opcode {word & 0x3F}: unknown; known are {sorted(BY_OPCODE)}")
+        raise EncodingError(f"opcode {opcode}: unknown; known are {sorted(BY_OPCODE)}")
     return cls.from_word(word)
 
 

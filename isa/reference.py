@@ -33,7 +33,7 @@ def _head() -> Iterator[str]:
            "work through their queues in order and independently, ordered by tokens: for each ordered pair of units a "
            "counter, taken from by `wait` and given to by `signal`. "
            f"Bits of both masks: {', '.join(f'{unit.value} {unit.name}' for unit in Unit)}. Accumulator banks and the "
-           "FIFOs of weights, parameters and tables need no tokens. All bytes are signed: unsigned tensors are held "
+           "FIFOs of weights, parameters and lookup tables need no tokens. All bytes are signed: unsigned tensors are held "
            "with their top bit flipped and zero points less 128.\n")
 
 
@@ -88,7 +88,7 @@ def _registers() -> Iterator[str]:
 
 
 def _commented(enum: type[IntEnum]) -> Iterator[tuple[IntEnum, str]]:
-    """Members with the comment that stands behind them in the source."""
+    """Members with the comment that follows them in the source."""
     for line in inspect.getsource(enum).splitlines():
         name, equals, rest = line.strip().partition(" = ")
         if equals and name in enum.__members__:

@@ -7,10 +7,12 @@ from arrayloom.isa.fields import Unit, Units
 
 IDENTITY_VALUE = 0x4D4F4F4C     # "LOOM" in memory order
 VERSION_VALUE = 1
+REGISTER_ADDRESS_BITS = 12      # bits in the byte address of a register
+REGISTER_BYTES = 4
 
 
 class Block(IntEnum):
-    """What registers tell apart: the units that execute instructions, and FETCH."""
+    """What registers describe one by one: the units that execute instructions, and FETCH."""
 
     LOAD = Unit.LOAD
     ARRAY = Unit.ARRAY
@@ -39,7 +41,7 @@ class Register(IntEnum):
     ERROR_UNIT = 0x38       # read: Block at fault
     FETCHED = 0x3C          # read: instructions fetched
     RETIRED = 0x40          # read: instructions completed, one register a unit
-    STATE = 0x50            # read: one register a unit, as StateWord says
+    STATE = 0x50            # read: one register a unit, see StateWord
     TOKENS = 0x60           # read: one register a consumer: eight bits of tokens for each producer
     BEATS_READ = 0x70       # read: words read from memory; 64 bits
     BEATS_READ_HIGH = 0x74
@@ -48,7 +50,7 @@ class Register(IntEnum):
     FETCH_STATE = 0x80      # read: STATE of FETCH, of which only the cause is not zero
     WEIGHTS_HELD = 0x84     # read: words in the weight FIFO
     PARAMETERS_HELD = 0x88  # read: entries in the parameter FIFO
-    TABLES_HELD = 0x8C      # read: whole pages in the table FIFO
+    TABLES_HELD = 0x8C      # read: whole pages in the lookup table FIFO
     ACCUMULATOR_BANKS = 0x90    # read: accumulator banks that are not empty in bits 0-7, full ones in 8-15
     BURSTS = 0x94           # read: bursts under way on the bus: reads in bits 0-7, writes in 8-15
     COUNTERS = 0x400        # read: 64-bit counters, COUNTERS + 128 * block + 8 * cause
@@ -100,7 +102,7 @@ class Cause(IntEnum):
     IDLE = 0            # no instruction; FETCH: End is dispatched
     COMPUTING = 1       # computing or transferring; FETCH: decoding and dispatching
     TOKEN = 2           # waiting for a token of another unit, or for the unit's own earlier instructions
-    WEIGHTS = 3         # ARRAY: the next tile is not there; POST: parameters or a table are not there
+    WEIGHTS = 3         # ARRAY: the next tile is not there; POST: parameters or a lookup table are not there
     ACTIVATIONS = 4     # the scratchpad gives no word (POST), or serves another unit (LOAD, POST, STORE)
     MEMORY = 5          # FETCH, LOAD, STORE: the bus
     DRAINING = 6        # ARRAY: no empty accumulator bank

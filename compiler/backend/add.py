@@ -10,6 +10,7 @@ from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.graph import Add, Mul
 from arrayloom.isa import arithmetic
 from arrayloom.isa.errors import EncodingError
+from arrayloom.isa.instructions import BYTE_VALUES
 
 LARGEST_PRODUCT = 255 * 255
 CLAMPED = (-129, 256)   # what any byte's clamp maps on the same as everything beyond
@@ -70,7 +71,7 @@ def first_mismatch(ratios: tuple[float, float, float], constants: AddConstants) 
     unsigned = constants.a_offset != 0
     low, high = (0, 255) if unsigned else (-128, 127)
     values = np.arange(low, high + 1, dtype=np.int64)
-    a, b = np.repeat(values, 256), np.tile(values, 256)
+    a, b = np.repeat(values, BYTE_VALUES), np.tile(values, BYTE_VALUES)
     expected = np.clip(_float_sum(a, b, *(np.float32(r) for r in ratios)), low, high)
     exact = arithmetic.residual_add(a, b, constants.ratio_a, constants.ratio_b, constants.add_offset)
     wrong = np.flatnonzero(np.clip(exact, low, high) != expected)

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.isa.instructions import BYTE_VALUES, TABLE_WORDS
 from arrayloom.isa.layout import to_signed
 from arrayloom.isa.program import Stage
 
@@ -111,14 +112,14 @@ def is_identity(table: LookupTable) -> bool:
 def compose(first: LookupTable, second: LookupTable) -> LookupTable:
     """``second`` after ``first``; per channel where one of them is."""
     rows = max(len(first), len(second))
-    index = np.broadcast_to(first, (rows, 256)).astype(np.int16) + 128
-    return np.take_along_axis(np.broadcast_to(second, (rows, 256)), index, 1)
+    index = np.broadcast_to(first, (rows, BYTE_VALUES)).astype(np.int16) + 128
+    return np.take_along_axis(np.broadcast_to(second, (rows, BYTE_VALUES)), index, 1)
 
 
 def lookup_table_page(table: LookupTable, channels: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
     """A page of the table memory for one block; ``channels``: int64[size], the channel in each lane, -1 for a gap."""
     if len(table) == 1:
-        page = np.broadcast_to(table[0][:, None], (256, size))
+        page = np.broadcast_to(table[0][:, None], (TABLE_WORDS, size))
     else:
         page = np.where(channels >= 0, table[np.maximum(channels, 0)].T, 0)
     return np.ascontiguousarray(page, np.int8).view(np.uint8).ravel()

@@ -7,10 +7,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.isa.bus import FETCH_BUFFER_BYTES, PAGE_BYTES
 from arrayloom.isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
-
-PAGE = 4096
-FETCH_AHEAD = 1024  # zero bytes after the last instruction, which the fetch unit may read
 
 Bytes = NDArray[np.uint8]
 Transfer = LoadWeights | LoadParameters | LoadTable | LoadActivations | Store   # instructions that name an address
@@ -59,7 +57,7 @@ class MemoryMap:
 
     @classmethod
     def of(cls, code_bytes: int, constant_bytes: int, data_bytes: int) -> "MemoryMap":
-        constants = _page(code_bytes + FETCH_AHEAD)
+        constants = _page(code_bytes + FETCH_BUFFER_BYTES)    # FETCH reads so far beyond the last instruction
         data = _page(constants + constant_bytes)
         return cls(0, constants, data, _page(data + data_bytes))
 
@@ -73,4 +71,4 @@ class MemoryMap:
 
 
 def _page(value: int) -> int:
-    return -(-value // PAGE) * PAGE
+    return -(-value // PAGE_BYTES) * PAGE_BYTES

@@ -5,11 +5,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.operations import Average
-from arrayloom.isa.arithmetic import SIGNIFICANT, encode_scale, split_float
+from arrayloom.isa.arithmetic import encode_scale, split_float
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import THRESHOLDS
+from arrayloom.isa.instructions import SIGNIFICANT, THRESHOLDS
 
-ENTRY_BYTES_PER_LANE = 8
 LARGEST_TERM = 255 << SIGNIFICANT
 
 

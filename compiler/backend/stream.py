@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from arrayloom.compiler.backend.area import Span
 from arrayloom.compiler.backend.dependencies import NEVER, HazardTracker, Indices, Tokens
 from arrayloom.compiler.backend.image import Section
-from arrayloom.compiler.backend.parameters import ENTRY_BYTES_PER_LANE
-from arrayloom.isa.config import Config
+from arrayloom.isa.config import PARAMETER_BYTES, Config
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import LoadParameters, LoadWeights, PostInstruction
 from arrayloom.isa.program import Probe
@@ -135,7 +134,7 @@ def _join(first: Draft, second: Draft, config: Config) -> Draft | None:
             return replace(first, instruction=replace(one, words=words))
     if isinstance(one, LoadParameters) and isinstance(two, LoadParameters):
         entries = one.entries + two.entries
-        end = one.address + one.entries * ENTRY_BYTES_PER_LANE * config.lanes
+        end = one.address + one.entries * PARAMETER_BYTES * config.lanes
         if two.address == end and entries <= config.parameter_entries // 4:
             return replace(first, instruction=replace(one, entries=entries))
     return None

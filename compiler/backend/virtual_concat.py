@@ -8,6 +8,7 @@ import numpy as np
 
 from arrayloom.compiler.backend.epilogue import IDENTITY, LookupTable, compose, is_identity, signed_lookup_table
 from arrayloom.compiler.graph import Concat, Graph, Lookup, Op
+from arrayloom.isa.instructions import BYTE_VALUES
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class VirtualConcat:
         rows, first = [], 0
         for part in self.parts:
             chosen = table if len(table) == 1 else table[first:first + part.channels]
-            rows.append(np.broadcast_to(compose(part.table, chosen), (part.channels, 256)))
+            rows.append(np.broadcast_to(compose(part.table, chosen), (part.channels, BYTE_VALUES)))
             first += part.channels
         return np.concatenate(rows)
 

@@ -11,6 +11,7 @@ from arrayloom.compiler.frontend.movement import Indices, Movement, in_place, ma
 from arrayloom.compiler.frontend.quantization import BYTES, Quantization, per_tensor
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.graph import GraphInput, Move, Op, Tensor, View
+from arrayloom.isa.instructions import BYTE_VALUES
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Builder:
             self.add(View, moved.node, name, x=x.name)
             return
         self.declare(name)
-        table = np.arange(256).astype(np.uint8).view(x.dtype).reshape(1, 256)
+        table = np.arange(BYTE_VALUES).astype(np.uint8).view(x.dtype).reshape(1, BYTE_VALUES)
         self.add(Move, moved.node, name, x=x.name, **vars(plan.movement), table=table, fill=moved.fill or 0)
 
     def _plan(self, name: str) -> _Plan:

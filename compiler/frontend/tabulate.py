@@ -9,11 +9,12 @@ from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
 from arrayloom.compiler.frontend.runtime import Array, Session, small_model
 from arrayloom.compiler.graph import Tensor
+from arrayloom.isa.instructions import BYTE_VALUES
 
 
 def all_bytes(dtype: np.dtype) -> Array:
     """The 256 values of uint8 or int8 [256] in the order of their raw bytes."""
-    return np.arange(256).astype(np.uint8).view(dtype)
+    return np.arange(BYTE_VALUES).astype(np.uint8).view(dtype)
 
 
 def tabulate(model: Model, nodes: Sequence[onnx.NodeProto], x: Tensor, channels: int) -> Array:
@@ -27,11 +28,11 @@ def tabulate(model: Model, nodes: Sequence[onnx.NodeProto], x: Tensor, channels:
     part = small_model(model.proto, nodes, {x.name: (x.dtype, shape)}, constants_of(model, nodes), [result])
     given = all_bytes(x.dtype)
     if positions:
-        given = np.broadcast_to(given, (channels, 256)).reshape(shape)
+        given = np.broadcast_to(given, (channels, BYTE_VALUES)).reshape(shape)
     else:
-        given = np.broadcast_to(given[:, np.newaxis], (256, channels)).reshape(shape)
+        given = np.broadcast_to(given[:, np.newaxis], (BYTE_VALUES, channels)).reshape(shape)
     values = Session(part).run({x.name: np.ascontiguousarray(given)})[result]
-    rows = values.reshape(channels, 256) if positions else values.reshape(256, channels).T
+    rows = values.reshape(channels, BYTE_VALUES) if positions else values.reshape(BYTE_VALUES, channels).T
     return np.ascontiguousarray(rows[:1] if np.array_equal(rows, np.broadcast_to(rows[:1], rows.shape)) else rows)
 
 
@@ -39,8 +40,8 @@ def _shape(x: Tensor, channels: int) -> tuple[list[int], bool]:
     """A shape of the tensor's rank for all bytes: along the positions where it has any, else along the batch."""
     behind = x.onnx_shape[1:]
     if behind and int(np.prod(behind)) > 1:
-        return [1, channels, *[1] * (len(behind) - 1), 256], True
-    return [256, channels, *[1] * len(behind)], False
+        return [1, channels, *[1] * (len(behind) - 1), BYTE_VALUES], True
+    return [BYTE_VALUES, channels, *[1] * len(behind)], False
 
 
 def constants_of(model: Model, nodes: Sequence[onnx.NodeProto]) -> dict[str, Array]:

@@ -1,33 +1,51 @@
-"""The accumulators: two banks of block RAM for each column, one filling while the other drains."""
+"""The accumulators: banks of block RAM for each column, one filling while the other drains."""
 
-from amaranth import Module, Mux, Signal
-from amaranth.lib import data, wiring
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
 from arrayloom.hdl.array.block import SUM
-from arrayloom.hdl.array.registers import data_line, data_register, flag_line
 from arrayloom.hdl.array.signatures import PIXEL
 from arrayloom.hdl.array.timing import ACCUMULATE, SUM_READ, SUM_SELECT, UPDATE
-from arrayloom.isa.config import Config
+from arrayloom.hdl.pipeline import data_line, data_register, flag_line
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 
-HALVES = 2
 
+class AccumulatorGroup(Component):
+    """The banks of the columns of one column group.
 
-class AccumulatorGroup(wiring.Component):
-    """Both banks of the columns of one column group.
+    Pixels come in raster order; the n-th since ``start`` adds to the n-th sum, or replaces it when ``fresh``. Two steps must
+    begin at least ``UPDATE`` cycles apart, which the weight loader ensures.
 
-    Pixels come in raster order; the n-th since ``start`` adds to the n-th sum, or replaces it when ``fresh``. Steps
-    must be at least ``UPDATE`` cycles apart, which the weight loader sees to.
+    Parameters
+    ----------
+    config : Config
+        ``column_stage`` columns are in a group, ``accumulator_depth`` sums of each in a bank.
 
-    Members: ``pixel`` (``PIXEL``); ``sums``, ``SUM_READ + SUM_SELECT`` cycles later; ``written``: the sum of a ``done``
-    pixel, the last of a bank, is being written; ``enable``, ``bank``, ``address``: a read of a bank that is not being
-    filled; ``data``: what was read, ``MEMORY_LATENCY`` cycles later.
+    Members
+    -------
+    pixel : In(PIXEL)
+        The pixel whose sums come ``SUM_READ + SUM_SELECT`` cycles later.
+    sums : In(ArrayLayout(SUM, column_stage))
+        Its sums from the systolic array.
+    written : Out(1)
+        A pulse: the sum of a ``done`` pixel, the last of a bank, is being written.
+    enable : In(1)
+        Read the sums at ``address`` of ``bank``, a bank that is not being filled.
+    bank : In(1)
+        The bank to read.
+    address : In(range(accumulator_depth))
+        The pixel to read.
+    data : Out(ArrayLayout(SUM, column_stage))
+        What was read, ``MEMORY_LATENCY`` cycles after ``enable``.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         self._sums = data.ArrayLayout(SUM, config.column_stage)
         super().__init__({
             "pixel": In(PIXEL),
@@ -39,7 +57,7 @@ class AccumulatorGroup(wiring.Component):
             "data": Out(self._sums),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         bank = Signal()
         with m.If(self.pixel.valid & self.pixel.done):
@@ -49,18 +67,18 @@ class AccumulatorGroup(wiring.Component):
         indices, banks = (data_line(m, value, valid[:-1]) for value in (index, bank))
         fresh = data_register(m, self.pixel.fresh, valid[0])
         enable = flag_line(m, self.enable, 2)
-        ask_half, read_half = data_line(m, self.bank, enable[:2])[1:]
+        asked_bank, read_bank = data_line(m, self.bank, enable[:2])[1:]
         address = data_register(m, self.address, self.enable)
         before = Signal(self._sums, reset_less=True)
         totals = Signal(self._sums, reset_less=True)
         outputs = []
-        for which in range(HALVES):
-            memory = Memory(shape=self._sums, depth=self._config.accumulator_depth, init=[])
-            m.submodules[f"half_{which}"] = memory
+        for which in range(ACCUMULATOR_BANKS):
+            memory = Memory(shape=self._sums, depth=self.config.accumulator_depth, init=[])
+            m.submodules[f"bank_{which}"] = memory
             read, write = memory.read_port(), memory.write_port()
             fills = self.pixel.valid & (bank == which)
             m.d.comb += [
-                read.en.eq((fills & ~self.pixel.fresh) | (enable[1] & (ask_half == which))),
+                read.en.eq((fills & ~self.pixel.fresh) | (enable[1] & (asked_bank == which))),
                 read.addr.eq(Mux(fills, index, address)),
                 write.en.eq(valid[-1] & (banks[-1] == which)),
                 write.addr.eq(indices[-1]),
@@ -71,15 +89,15 @@ class AccumulatorGroup(wiring.Component):
             chosen = Mux(banks[SUM_READ], outputs[1].as_value(), outputs[0].as_value())
             m.d.sync += before.as_value().eq(Mux(fresh, 0, chosen))
         with m.If(valid[SUM_READ + SUM_SELECT]):
-            for column in range(self._config.column_stage):
+            for column in range(self.config.column_stage):
                 m.d.sync += totals[column].eq(self.sums[column] + before[column])
-        drained = data_register(m, Mux(read_half, outputs[1].as_value(), outputs[0].as_value()), enable[2])
+        drained = data_register(m, Mux(read_bank, outputs[1].as_value(), outputs[0].as_value()), enable[2])
         done = flag_line(m, self.pixel.valid & self.pixel.done, UPDATE - 1)
         m.d.comb += [self.data.as_value().eq(drained), self.written.eq(done[-1])]
         return m
 
-    def _index(self, m):
-        count = Signal(range(self._config.accumulator_depth), reset_less=True)
+    def _index(self, m: Module) -> Signal:
+        count = Signal(range(self.config.accumulator_depth), reset_less=True)
         index = Signal.like(count)
         m.d.comb += index.eq(Mux(self.pixel.start, 0, count))
         with m.If(self.pixel.valid):

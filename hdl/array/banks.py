@@ -1,18 +1,34 @@
-"""Who owns the accumulator banks: taken in turn by the sequencer, given to the POST unit, given back."""
+"""Who owns the accumulator banks: the sequencer takes them in turn, the POST unit gets them and gives them back."""
 
-from amaranth import Module, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
 
-from arrayloom.hdl.array.accumulators import HALVES
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import Component, In, Out
+
+from arrayloom.isa.config import ACCUMULATOR_BANKS
 
 
-class AccumulatorBanks(wiring.Component):
-    """Counts banks; they are used in turn, so counts say all.
+class AccumulatorBanks(Component):
+    """Counts banks; they are used in turn, so counts determine which bank is in which state.
 
-    Members: ``free``: one is empty; ``taken``: the sequencer takes it; ``written``: the oldest taken one is complete;
-    ``available``: a complete one is there; ``drain``: which; ``release``: it is empty again; ``used``: how many are not
-    empty; ``full``: how many are complete.
+    Members
+    -------
+    free : Out(1)
+        A bank is empty.
+    taken : In(1)
+        A pulse: the sequencer takes an empty bank.
+    written : In(1)
+        A pulse: the oldest bank that was taken is complete.
+    available : Out(1)
+        A complete bank is there.
+    drain : Out(1)
+        The number of the bank to drain.
+    release : In(1)
+        A pulse: that bank is empty again.
+    used : Out(range(ACCUMULATOR_BANKS + 1))
+        Banks that are not empty.
+    full : Out(range(ACCUMULATOR_BANKS + 1))
+        Banks that are complete.
     """
 
     free: Out(1)
@@ -21,10 +37,10 @@ class AccumulatorBanks(wiring.Component):
     available: Out(1)
     drain: Out(1)
     release: In(1)
-    used: Out(range(HALVES + 1))
-    full: Out(range(HALVES + 1))
+    used: Out(range(ACCUMULATOR_BANKS + 1))
+    full: Out(range(ACCUMULATOR_BANKS + 1))
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         used, full, drain = self.used, self.full, Signal()
         with m.If(self.taken | self.release):
@@ -35,7 +51,7 @@ class AccumulatorBanks(wiring.Component):
         with m.If(self.release):
             m.d.sync += drain.eq(~drain)
         m.d.comb += [
-            self.free.eq(used != HALVES),
+            self.free.eq(used != ACCUMULATOR_BANKS),
             self.drain.eq(drain),
         ]
         return m

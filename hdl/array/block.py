@@ -1,8 +1,10 @@
 """The processing block: one row stage of one column group."""
 
-from amaranth import Module, Signal, signed
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Module, ShapeLike, Signal, Value, signed
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.isa.config import Config
 
@@ -11,16 +13,39 @@ SUM = signed(32)
 PRODUCT = WEIGHT = signed(32)   # a processor's word, so that a simulator neither masks nor extends; synthesis narrows them
 
 
-class ProcessingBlock(wiring.Component):
+class ProcessingBlock(Component):
     """``row_stage`` x ``column_stage`` multipliers, each with an active and a shadow weight.
 
-    Members: ``activations`` with ``valid``, and ``start`` when the shadow weights become active with it; ``multiply`` is
-    ``valid`` after ``ACTIVATION`` cycles, and ``add`` after ``MULTIPLY`` more, when the products are added to
-    ``sums_in``; ``load``: which rows of the shadow plane take ``weights``. ``activations_out``: the activations of the
-    last valid cycle; ``sums``: those of the last ``add``.
+    Parameters
+    ----------
+    config : Config
+        ``row_stage`` and ``column_stage`` size the block.
+
+    Members
+    -------
+    valid : In(1)
+        Activations enter.
+    start : In(1)
+        With ``valid``: the shadow weights become the active ones.
+    activations : In(ArrayLayout(BYTE, row_stage))
+        One for each row.
+    activations_out : Out(ArrayLayout(BYTE, row_stage))
+        Those of the last cycle with ``valid``, for the next column group.
+    multiply : In(1)
+        ``valid``, ``ACTIVATION`` cycles later.
+    add : In(1)
+        ``multiply``, ``MULTIPLY`` cycles later: the products are added to ``sums_in``.
+    sums_in : In(ArrayLayout(SUM, column_stage))
+        The sums of the row stage above.
+    sums : Out(ArrayLayout(SUM, column_stage))
+        The sums of the last cycle with ``add``.
+    load : In(row_stage)
+        Rows of the shadow plane that take ``weights``.
+    weights : In(ArrayLayout(WEIGHT, column_stage))
+        One for each column.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config) -> None:
         self._rows, self._columns = config.row_stage, config.column_stage
         activations = data.ArrayLayout(BYTE, self._rows)
         sums = data.ArrayLayout(SUM, self._columns)
@@ -37,7 +62,7 @@ class ProcessingBlock(wiring.Component):
             "weights": In(data.ArrayLayout(WEIGHT, self._columns)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         activations = [Signal(BYTE, name=f"activation_{row:03}", reset_less=True) for row in range(self._rows)]
         with m.If(self.valid):
@@ -57,8 +82,8 @@ class ProcessingBlock(wiring.Component):
             m.d.comb += self.sums[column].eq(result)
         return m
 
-    def _weights(self, m, swap):
-        """The active plane by row and column, with the shadow plane behind it."""
+    def _weights(self, m: Module, swap: Value) -> list[list[Signal]]:
+        """The active plane by row and column; each weight comes from the shadow plane."""
         shadow, active = (self._plane(name, WEIGHT) for name in ("shadow", "weight"))
         for row in range(self._rows):
             with m.If(self.load[row]):
@@ -67,7 +92,7 @@ class ProcessingBlock(wiring.Component):
                 m.d.sync += [weight.eq(value) for weight, value in zip(active[row], shadow[row], strict=True)]
         return active
 
-    def _plane(self, name, shape):
+    def _plane(self, name: str, shape: ShapeLike) -> list[list[Signal]]:
         """A register a multiplier. A simulator stores them by name, and so what a row does to them is vector code."""
         return [[Signal(shape, name=f"row_{row:03}_{name}_{column:03}", reset_less=True) for column in range(self._columns)]
                 for row in range(self._rows)]

@@ -1,8 +1,10 @@
 """From raw instructions to plans: legality and the products that address generation needs."""
 
-from amaranth import Cat, Module, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.signatures import plan_layout
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
@@ -12,18 +14,31 @@ from arrayloom.isa.instructions import Convolve
 COUNTS = ("height", "width", "taps_y", "taps_x", "blocks", "repeats")   # fields that must not be zero
 
 
-class Decoder(wiring.Component):
-    """Three stages: hold the instruction, hold its products, and then its plan, whose legality is known.
+class Decoder(Component):
+    """Three stages: hold the instruction, hold its products, then hold its plan, whose legality is known.
 
-    ``illegal`` is a pulse; nothing is accepted after it until reset. An instruction is illegal when a count is zero,
-    its region exceeds an accumulator bank, reserved bits are set, or ``first`` does not fit whether a bank is in use.
+    An instruction is illegal when a count is zero, its region exceeds an accumulator bank, reserved bits are set, or
+    ``first`` contradicts whether a bank is in use.
 
-    Members: ``instruction`` (stream of raw instructions), ``plan`` (stream of ``plan_layout``), ``illegal``, ``busy``
-    while it holds an instruction.
+    Parameters
+    ----------
+    config : Config
+        ``accumulator_depth`` limits the region.
+
+    Members
+    -------
+    instruction : In(stream.Signature(INSTRUCTION))
+        Raw instructions.
+    plan : Out(stream.Signature(plan_layout()))
+        Legal instructions, decoded.
+    illegal : Out(1)
+        A pulse; nothing is accepted after it until reset.
+    busy : Out(1)
+        The decoder holds an instruction.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "instruction": In(stream.Signature(INSTRUCTION)),
             "plan": Out(stream.Signature(plan_layout())),
@@ -31,7 +46,7 @@ class Decoder(wiring.Component):
             "busy": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         fields = Signal(instruction_layout(Convolve), reset_less=True)
         holds = Signal()
@@ -53,20 +68,20 @@ class Decoder(wiring.Component):
         with m.Else():
             m.d.sync += checked.eq(1)
 
-        open_half = Signal()
+        bank_in_use = Signal()
         legal = Signal()
         m.d.comb += [
-            legal.eq(fits & (self.plan.payload.first != open_half)),
+            legal.eq(fits & (self.plan.payload.first != bank_in_use)),
             self.plan.valid.eq(checked & legal & ~failed),
             self.illegal.eq(checked & ~legal & ~failed),
         ]
         with m.If(self.illegal):
             m.d.sync += failed.eq(1)
         with m.If(self.plan.valid & self.plan.ready):
-            m.d.sync += open_half.eq(~self.plan.payload.last)
+            m.d.sync += bank_in_use.eq(~self.plan.payload.last)
         return m
 
-    def _plan(self, m, fields, enable):
+    def _plan(self, m: Module, fields: data.View, enable: Value) -> Signal:
         """Fills the plan's register; returns whether the fields it came from are in range, a cycle later."""
         plan = Signal(plan_layout(), reset_less=True)
         source = Signal.like(plan.address, reset_less=True)
@@ -89,7 +104,7 @@ class Decoder(wiring.Component):
             ]
         m.d.sync += [
             plan.address.eq(source + origin),
-            fits.eq(counted & (pixels <= self._config.accumulator_depth)),
+            fits.eq(counted & (pixels <= self.config.accumulator_depth)),
         ]
         m.d.comb += self.plan.payload.eq(plan)
         return fits

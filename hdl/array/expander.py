@@ -1,8 +1,10 @@
 """From plans to steps: the loops over channel blocks, tap rows, tap columns and repeats."""
 
-from amaranth import Cat, Module, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.signatures import plan_layout, step_layout
 from arrayloom.isa.config import Config
@@ -10,24 +12,33 @@ from arrayloom.isa.config import Config
 LOOPS = ("repeats", "taps_x", "taps_y", "blocks")   # innermost first
 
 
-class Expander(wiring.Component):
-    """Offers one step after the other, with running sums only.
+class Expander(Component):
+    """Offers one step after the other; positions are running sums, so there is no multiplier.
 
-    What ends with a step is found in the cycle before it is offered, so that no path goes through a counter and on to
-    all that a step starts: a step is offered three cycles after the one before is taken, and after an instruction, sooner
-    than one can be used.
+    What ends with a step is computed in the cycle before the step is offered, so that no path goes through a counter and
+    on to all that a step starts. A step is therefore offered three cycles after the one before is taken, and the first
+    one of an instruction sooner than one can be used.
 
-    Members: ``plan`` (stream of ``plan_layout``), ``step`` (stream of ``step_layout``).
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    plan : In(stream.Signature(plan_layout()))
+        Legal instructions.
+    step : Out(stream.Signature(step_layout(config)))
+        Passes of a region through a tile.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "plan": In(stream.Signature(plan_layout())),
             "step": Out(stream.Signature(step_layout(config))),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         plan = Signal(plan_layout(), reset_less=True)
         holds, settled, counting = Signal(), Signal(), Signal()
@@ -59,12 +70,12 @@ class Expander(wiring.Component):
             m.d.comb += getattr(self.step.payload, name).eq(value)
         return m
 
-    def _shared(self):
+    def _shared(self) -> list[str]:
         planned = {name for name, _ in plan_layout()}
-        return [name for name, _ in step_layout(self._config) if name in planned and name != "address"]
+        return [name for name, _ in step_layout(self.config) if name in planned and name != "address"]
 
     @staticmethod
-    def _count(m, counters, wraps):
+    def _count(m: Module, counters: dict[str, Signal], wraps: dict[str, Signal]) -> None:
         inner = 1
         for name in LOOPS:
             with m.If(inner):
@@ -73,7 +84,7 @@ class Expander(wiring.Component):
                     m.d.sync += counters[name].eq(0)
             inner = inner & wraps[name]
 
-    def _position(self, m, plan, wraps, counting):
+    def _position(self, m: Module, plan: data.View, wraps: dict[str, Signal], counting: Value) -> dict[str, Value]:
         """Source position of the step: that of the tap, and the starts of its tap row and of its block."""
         step = self.step.payload
         y = Signal.like(step.y, reset_less=True)

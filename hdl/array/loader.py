@@ -1,26 +1,46 @@
 """The weight loader: fills the shadow plane with the next tile while the array computes."""
 
-from amaranth import Module, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.block import WEIGHT
-from arrayloom.hdl.array.registers import data_line, flag_line
 from arrayloom.hdl.array.timing import LOAD, Timing
+from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.weight_fifo import WEIGHT_LATENCY, weight_read_signature
 from arrayloom.isa.config import Config
 
 
-class WeightLoader(wiring.Component):
-    """Takes a tile from the weight FIFO, one row a cycle without a pause, as soon as the shadow plane may be written.
+class WeightLoader(Component):
+    """Takes a tile from the weight FIFO, one row in each cycle, as soon as the shadow plane may be written.
 
-    Members: ``weights`` (``weight_read_signature``); ``ready``: the next step may be taken; ``taken``: it is;
-    ``holds``: a tile has left the FIFO that no step has taken, or not yet whole; ``write``, ``row`` and ``word``: a row
-    for the shadow plane.
+    Parameters
+    ----------
+    config : Config
+        ``size`` rows of ``size`` weights are a tile.
+
+    Members
+    -------
+    weights : Out(weight_read_signature(config))
+        The reading end of the weight FIFO.
+    ready : Out(1)
+        The tile is loaded far enough for the next step to be taken.
+    taken : In(1)
+        A pulse: the step is taken.
+    holds : Out(1)
+        A tile, whole or not, has left the FIFO that no step has taken.
+    write : Out(1)
+        ``word`` is for the shadow plane.
+    row : Out(range(size))
+        The row of the shadow plane.
+    word : Out(ArrayLayout(WEIGHT, size))
+        A row of weights.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "weights": Out(weight_read_signature(config)),
             "ready": Out(1),
@@ -31,10 +51,10 @@ class WeightLoader(wiring.Component):
             "word": Out(data.ArrayLayout(WEIGHT, config.size)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        timing = Timing(self._config)
-        row = Signal(range(self._config.size))
+        timing = Timing(self.config)
+        row = Signal(range(self.config.size))
         shadow_free = Signal(init=1)
         begin, enable = Signal(), Signal()
         m.d.comb += [
@@ -58,15 +78,15 @@ class WeightLoader(wiring.Component):
         self._pass_on(m, enable, row)
         return m
 
-    def _pass_on(self, m, enable, row):
+    def _pass_on(self, m: Module, enable: Value, row: Value) -> None:
         """Row and word to the shadow plane, ``LOAD`` cycles after the read."""
         enables = flag_line(m, enable, LOAD)
-        for column in range(self._config.size):
+        for column in range(self.config.size):
             weight = Signal(WEIGHT, name=f"weight_{column:03}", reset_less=True)
             with m.If(enables[WEIGHT_LATENCY]):
                 m.d.sync += weight.eq(self.weights.data.word_select(column, 8).as_signed())
             m.d.comb += self.word[column].eq(weight)
         m.d.comb += [
             self.write.eq(enables[-1]),
-            self.row.eq(data_line(m, row, enables[:-1])[-1]),
+            self.row.eq(delay(m, row, enables[:-1])),
         ]

@@ -1,23 +1,13 @@
-"""What flows between the parts of the array's sequencer."""
+"""What flows between the parts of the ARRAY unit: plans, steps and pixels."""
 
-from amaranth import signed, unsigned
+from amaranth.hdl import unsigned
 from amaranth.lib import data
-from amaranth.utils import ceil_log2
 
-from arrayloom.hdl.interfaces import instruction_layout
+from arrayloom.hdl.interfaces import coordinate, instruction_layout
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS, Convolve
 
-FIELDS = {spec.name: spec for spec in Convolve.specs()}
 SHAPES = {name: field.shape for name, field in instruction_layout(Convolve)}
-
-
-def _coordinate(config: Config) -> int:
-    """Bits of a source row or column, in and out of range: origin plus stride and dilation at their largest."""
-    def reach(axis: str) -> int:
-        return (FIELDS[f"origin_{axis}"].high + FIELDS[f"stride_{axis}"].high * config.accumulator_depth
-                + FIELDS[f"dilation_{axis}"].high * FIELDS[f"taps_{axis}"].high)
-    return ceil_log2(max(reach("y"), reach("x")) + 1) + 1
 
 
 def _take(*names: str) -> dict[str, object]:
@@ -45,9 +35,9 @@ def step_layout(config: Config) -> data.StructLayout:
     ``y``, ``x``, ``address``: source row, column and word of the region's first pixel. ``fresh``: the first step of an
     instruction with ``first``; ``final``: the last step of its instruction.
     """
-    coordinate = signed(_coordinate(config))
+    position = coordinate(Convolve, config.accumulator_depth)
     return data.StructLayout(REGION | {"row_step": unsigned(WORD_ADDRESS), "address": unsigned(WORD_ADDRESS),
-                                       "y": coordinate, "x": coordinate, "fresh": unsigned(1), "final": unsigned(1)})
+                                       "y": position, "x": position, "fresh": unsigned(1), "final": unsigned(1)})
 
 
 PIXEL = data.StructLayout({

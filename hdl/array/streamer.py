@@ -1,29 +1,56 @@
 """From steps to pixels: one activation word requested, or padded, in each cycle."""
 
-from amaranth import Module, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
 
-from arrayloom.hdl.array.registers import data_register
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
+
 from arrayloom.hdl.array.signatures import PIXEL, step_layout
 from arrayloom.hdl.interfaces import bank_of
+from arrayloom.hdl.pipeline import data_register
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS
 
 
-class Streamer(wiring.Component):
+class Streamer(Component):
     """Walks the region of a step; takes the next step with the last pixel of this one.
 
-    A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``bank_free``.
+    A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``bank_free``. The outputs from ``read`` on
+    come ``REQUEST`` cycles after the cycle that generates the pixel.
 
-    Members: ``step`` (stream of ``step_layout``, whose ``ready`` means taken), ``tile_ready``, ``bank_free``;
-    ``working`` in a cycle that generates a pixel. One cycle (``REQUEST``) after that cycle: ``read`` with ``address`` and
-    ``bank`` when the pixel lies in the source, ``outside`` with the byte ``padding`` when not, ``pixel`` (``PIXEL``), and
-    ``retired`` with the last pixel of an instruction.
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    step : In(stream.Signature(step_layout(config)))
+        A transfer means that the step is taken.
+    tile_ready : In(1)
+        The weights of the step are loaded.
+    bank_free : In(1)
+        An accumulator bank is empty.
+    working : Out(1)
+        A pixel is generated in this cycle.
+    read : Out(1)
+        The pixel lies inside the source: read the word at ``address``.
+    address : Out(WORD_ADDRESS)
+        Its word in the scratchpad.
+    bank : Out(range(activation_banks))
+        The bank of that word.
+    outside : Out(1)
+        The pixel lies outside the source: every channel is ``padding``.
+    padding : Out(8)
+        The byte for pixels outside.
+    pixel : Out(PIXEL)
+        The pixel's flags.
+    retired : Out(1)
+        With the last pixel of an instruction.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "step": In(stream.Signature(step_layout(config))),
             "tile_ready": In(1),
@@ -38,13 +65,13 @@ class Streamer(wiring.Component):
             "retired": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        step = Signal(step_layout(self._config), reset_less=True)
+        step = Signal(step_layout(self.config), reset_less=True)
         working = Signal()
         start = Signal(reset_less=True)
         rows, columns = Signal.like(step.height, reset_less=True), Signal.like(step.width, reset_less=True)
-        # Whether this is the last column, and the last row: found a pixel earlier, as all that follows hangs on them.
+        # Whether this is the last column, and the last row: computed a pixel earlier, as all that follows depends on them.
         row_end, last_row = Signal(reset_less=True), Signal(reset_less=True)
         last = Signal()
         m.d.comb += [
@@ -73,7 +100,7 @@ class Streamer(wiring.Component):
         ]
         m.d.comb += [
             self.address.eq(data_register(m, address, working)),
-            self.bank.eq(data_register(m, bank_of(address, self._config), working)),
+            self.bank.eq(data_register(m, bank_of(address, self.config), working)),
             self.outside.eq(data_register(m, ~inside, working)),
             self.padding.eq(data_register(m, step.padding, working)),
             self.pixel.valid.eq(valid), self.pixel.start.eq(first), self.pixel.done.eq(done),
@@ -81,7 +108,7 @@ class Streamer(wiring.Component):
         ]
         return m
 
-    def _walk(self, m, step, row_end, working):
+    def _walk(self, m: Module, step: data.View, row_end: Value, working: Value) -> tuple[Signal, Signal, Signal]:
         """Source row, column and word of the pixel in raster order."""
         y = Signal.like(step.y, reset_less=True)
         x = Signal.like(step.x, reset_less=True)

@@ -1,27 +1,48 @@
 """The systolic array: a grid of processing blocks, skewed activations and a weight bus."""
 
-from amaranth import Cat, Const, Module, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.block import BYTE, SUM, WEIGHT, ProcessingBlock
-from arrayloom.hdl.array.registers import data_line, data_register, flag_line
 from arrayloom.hdl.array.timing import ACTIVATION, MULTIPLY, Timing
+from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.isa.config import Config
 
 
-class SystolicArray(wiring.Component):
+class SystolicArray(Component):
     """``size`` x ``size`` multipliers; row r takes byte r of an activation word, column c byte c of a weight row.
 
     Row stage k sees a word k cycles late, column group g another g cycles; so do the weights of group g. The sums of
     group g are there ``Timing.sums + g`` cycles after the word.
 
-    Members: ``word`` with ``valid``, and ``start`` when the shadow weights become active with it; ``write``, ``row``
-    and ``weights``: a row for the shadow plane; ``sums`` (int32 a column).
+    Parameters
+    ----------
+    config : Config
+        ``size``, ``row_stage`` and ``column_stage`` shape the grid of blocks.
+
+    Members
+    -------
+    valid : In(1)
+        ``word`` enters.
+    start : In(1)
+        With ``valid``: the shadow weights become the active ones.
+    word : In(ArrayLayout(BYTE, size))
+        Activations, one for each row.
+    write : In(1)
+        ``weights`` is a row for the shadow plane.
+    row : In(range(size))
+        Which row.
+    weights : In(ArrayLayout(WEIGHT, size))
+        One for each column.
+    sums : Out(ArrayLayout(SUM, size))
+        One for each column.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "valid": In(1),
             "start": In(1),
@@ -32,26 +53,26 @@ class SystolicArray(wiring.Component):
             "sums": Out(data.ArrayLayout(SUM, config.size)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        timing = Timing(self._config)
+        timing = Timing(self.config)
         skew = timing.row_stages - 1 + timing.column_groups - 1
         valid = flag_line(m, self.valid, skew + ACTIVATION + MULTIPLY)
         start = flag_line(m, self.start, skew)
         loads = self._weight_bus(m, timing)
-        above = None
+        above: list[Value] = [Const(0, SUM)] * self.config.size
         for stage in range(timing.row_stages):
             above = self._row_stage(m, stage, above, (valid, start), loads)
         m.d.comb += [self.sums[column].eq(value) for column, value in enumerate(above)]
         return m
 
-    def _weight_bus(self, m, timing):
+    def _weight_bus(self, m: Module, timing: Timing) -> list[tuple[Value, list[Value]]]:
         """Row enables and weights of each column group, a cycle later for each."""
-        enables = Signal(self._config.size)
+        enables = Signal(self.config.size)
         m.d.comb += enables.eq(self.write << self.row)
-        groups, columns = timing.column_groups, self._config.column_stage
+        groups, columns = timing.column_groups, self.config.column_stage
         writes = flag_line(m, self.write, groups - 1)
-        weights = [self.weights[column] for column in range(self._config.size)]
+        weights = [self.weights[column] for column in range(self.config.size)]
         result = []
         for group in range(groups):
             if group:
@@ -62,15 +83,16 @@ class SystolicArray(wiring.Component):
             result.append((enables, weights[:columns]))
         return result
 
-    def _row_stage(self, m, stage, above, flags, loads):
+    def _row_stage(self, m: Module, stage: int, above: list[Value],
+                   flags: tuple[list[Value], list[Value]], loads: list[tuple[Value, list[Value]]]) -> list[Value]:
         """One row of blocks; returns their sums, a column each."""
-        rows, columns = self._config.row_stage, self._config.column_stage
+        rows, columns = self.config.row_stage, self.config.column_stage
         valid, start = flags
         entering = Cat(self.word[row] for row in range(stage * rows, (stage + 1) * rows))
-        entering = data_line(m, entering, valid[:stage])[-1]
+        entering = delay(m, entering, valid[:stage])
         sums = []
         for group, (enables, weights) in enumerate(loads):
-            m.submodules[f"block_{stage}_{group}"] = block = ProcessingBlock(self._config)
+            m.submodules[f"block_{stage}_{group}"] = block = ProcessingBlock(self.config)
             late = stage + group
             m.d.comb += [
                 block.valid.eq(valid[late]), block.start.eq(start[late]),
@@ -80,8 +102,7 @@ class SystolicArray(wiring.Component):
                 block.load.eq(enables[stage * rows:(stage + 1) * rows]),
             ]
             for column in range(columns):
-                total = Const(0, SUM) if above is None else above[group * columns + column]
-                m.d.comb += block.sums_in[column].eq(total)
+                m.d.comb += block.sums_in[column].eq(above[group * columns + column])
                 m.d.comb += block.weights[column].eq(weights[column])
                 sums.append(block.sums[column])
             entering = block.activations_out.as_value()

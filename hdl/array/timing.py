@@ -24,7 +24,12 @@ LOAD = WEIGHT_LATENCY + WEIGHT_REGISTER     # from reading a row of weights to w
 
 @dataclass(frozen=True)
 class Timing:
-    """Latencies that depend on the shape of the array, in cycles."""
+    """Latencies that depend on the shape of the array, in cycles.
+
+    Parameters
+    ----------
+    config : Config
+    """
 
     config: Config
 
@@ -54,7 +59,7 @@ class Timing:
 
         The swap of row stage k happens TAKE + WORD + k after the step is taken, that stage's last row is in the shadow
         plane LOAD + (k + 1) * row_stage after the tile is begun: the last stage decides. At least one cycle, in which
-        the sequencer is told, and long enough that no step is shorter than ``UPDATE``.
+        the sequencer sees it, and long enough that no step is shorter than ``UPDATE``.
         """
         last_written = LOAD + self.config.size
         return max(1, last_written - (self.row_stages - 1) - TAKE - WORD, UPDATE - self.reload)

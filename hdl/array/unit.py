@@ -1,59 +1,77 @@
 """The ARRAY unit: wiring of sequencer, weight loader, systolic array and accumulators."""
 
-from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
 
-from arrayloom.hdl.array.accumulators import HALVES, AccumulatorGroup
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
+from arrayloom.hdl.array.accumulators import AccumulatorGroup
 from arrayloom.hdl.array.banks import AccumulatorBanks
 from arrayloom.hdl.array.decoder import Decoder
 from arrayloom.hdl.array.expander import Expander
 from arrayloom.hdl.array.loader import WeightLoader
-from arrayloom.hdl.array.registers import data_line, flag_line
 from arrayloom.hdl.array.signatures import PIXEL
 from arrayloom.hdl.array.streamer import Streamer
 from arrayloom.hdl.array.systolic import SystolicArray
 from arrayloom.hdl.array.timing import REQUEST, WORD, Timing
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, accumulator_read_signature, read_port_signature, unit_signature
+from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.weight_fifo import weight_read_signature
-from arrayloom.isa.config import Config
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.registers import Cause
 
 
-class ArrayUnit(wiring.Component):
+class ArrayUnit(Component):
     """Executes ``Convolve`` instructions; tiles and instructions follow each other without a pause while weights last.
 
-    An instruction retires when its last activation is being read; a bank becomes available to the POST unit by itself.
+    An instruction retires when its last activation is being read; its bank goes to the POST unit without further ado.
 
-    Members: ``unit`` towards the issue queue; ``read``, a port of the scratchpad that is always ready;
-    ``weights``, the reading end of the weight FIFO; ``accumulator``, the full bank towards the POST unit; ``used`` and
-    ``full``, the banks that are not empty and those that are complete; ``data_left`` while a bank is not empty, or a
-    tile has left the FIFO that no step has taken.
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    unit : Out(unit_signature())
+        The issue queue.
+    read : Out(read_port_signature(config))
+        A port of the scratchpad that is always ready.
+    weights : Out(weight_read_signature(config))
+        The reading end of the weight FIFO.
+    accumulator : In(accumulator_read_signature(config))
+        The full bank, for the POST unit.
+    used : Out(range(ACCUMULATOR_BANKS + 1))
+        Banks that are not empty.
+    full : Out(range(ACCUMULATOR_BANKS + 1))
+        Banks that are complete.
+    data_left : Out(1)
+        A bank is not empty, or a tile has left the FIFO that no step has taken.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config) -> None:
+        self.config = config
         super().__init__({
             "unit": Out(unit_signature()),
             "read": Out(read_port_signature(config)),
             "weights": Out(weight_read_signature(config)),
             "accumulator": In(accumulator_read_signature(config)),
-            "used": Out(range(HALVES + 1)),
-            "full": Out(range(HALVES + 1)),
+            "used": Out(range(ACCUMULATOR_BANKS + 1)),
+            "full": Out(range(ACCUMULATOR_BANKS + 1)),
             "data_left": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.decoder = decoder = Decoder(self._config)
-        m.submodules.expander = expander = Expander(self._config)
-        m.submodules.streamer = streamer = Streamer(self._config)
-        m.submodules.loader = loader = WeightLoader(self._config)
+        m.submodules.decoder = decoder = Decoder(self.config)
+        m.submodules.expander = expander = Expander(self.config)
+        m.submodules.streamer = streamer = Streamer(self.config)
+        m.submodules.loader = loader = WeightLoader(self.config)
         m.submodules.banks = banks = AccumulatorBanks()
-        wiring.connect(m, decoder.plan, expander.plan)
-        wiring.connect(m, expander.step, streamer.step)
-        wiring.connect(m, wiring.flipped(self.unit.instruction), decoder.instruction)
-        wiring.connect(m, loader.weights, wiring.flipped(self.weights))
+        connect(m, decoder.plan, expander.plan)
+        connect(m, expander.step, streamer.step)
+        connect(m, flipped(self.unit.instruction), decoder.instruction)
+        connect(m, loader.weights, flipped(self.weights))
         taken = streamer.step.valid & streamer.step.ready
         m.d.comb += [
             streamer.tile_ready.eq(loader.ready), streamer.bank_free.eq(banks.free),
@@ -71,22 +89,22 @@ class ArrayUnit(wiring.Component):
         self._report(m, streamer, loader, banks, decoder)
         return m
 
-    def _pixels(self, m, streamer):
+    def _pixels(self, m: Module, streamer: Streamer) -> list[data.View]:
         """The streamer's pixel delayed by 0, 1, ... cycles, up to the tag of the last column group."""
-        timing = Timing(self._config)
+        timing = Timing(self.config)
         cycles = WORD - REQUEST + timing.tag + timing.column_groups - 1
         lines = {name: flag_line(m, getattr(streamer.pixel, name), cycles) for name, _ in PIXEL}
-        pixels = [Signal(PIXEL, name=f"pixel_{delay}") for delay in range(cycles + 1)]
-        for delay, pixel in enumerate(pixels):
-            m.d.comb += [getattr(pixel, name).eq(line[delay]) for name, line in lines.items()]
+        pixels = [Signal(PIXEL, name=f"pixel_{stage}") for stage in range(cycles + 1)]
+        for stage, pixel in enumerate(pixels):
+            m.d.comb += [getattr(pixel, name).eq(line[stage]) for name, line in lines.items()]
         return pixels
 
-    def _multiply(self, m, streamer, loader, pixel):
-        m.submodules.systolic = systolic = SystolicArray(self._config)
+    def _multiply(self, m: Module, streamer: Streamer, loader: WeightLoader, pixel: data.View) -> data.View:
+        m.submodules.systolic = systolic = SystolicArray(self.config)
         valid = flag_line(m, streamer.pixel.valid, MEMORY_LATENCY)[:-1]
-        outside = data_line(m, streamer.outside, valid)[-1]
-        padding = data_line(m, streamer.padding, valid)[-1]
-        padded = Cat(padding for _ in range(self._config.size))
+        outside = delay(m, streamer.outside, valid)
+        padding = delay(m, streamer.padding, valid)
+        padded = Cat(padding for _ in range(self.config.size))
         m.d.comb += [
             systolic.word.as_value().eq(Mux(outside, padded, self.read.data)),
             systolic.valid.eq(pixel.valid), systolic.start.eq(pixel.start),
@@ -95,11 +113,11 @@ class ArrayUnit(wiring.Component):
         ]
         return systolic.sums
 
-    def _accumulate(self, m, banks, sums, pixels):
-        timing = Timing(self._config)
-        columns = self._config.column_stage
+    def _accumulate(self, m: Module, banks: AccumulatorBanks, sums: data.View, pixels: list[data.View]) -> None:
+        timing = Timing(self.config)
+        columns = self.config.column_stage
         for index in range(timing.column_groups):
-            m.submodules[f"accumulators_{index}"] = group = AccumulatorGroup(self._config)
+            m.submodules[f"accumulators_{index}"] = group = AccumulatorGroup(self.config)
             m.d.comb += [
                 group.pixel.eq(pixels[WORD - REQUEST + timing.tag + index]),
                 group.enable.eq(self.accumulator.enable), group.bank.eq(banks.drain),
@@ -110,7 +128,8 @@ class ArrayUnit(wiring.Component):
                              self.accumulator.data[index * columns + column].eq(group.data[column])]
         m.d.comb += banks.written.eq(group.written)
 
-    def _report(self, m, streamer, loader, banks, decoder):
+    def _report(self, m: Module, streamer: Streamer, loader: WeightLoader,
+                banks: AccumulatorBanks, decoder: Decoder) -> None:
         cause = Signal(Cause)
         with m.If(streamer.working):
             m.d.sync += cause.eq(Cause.COMPUTING)

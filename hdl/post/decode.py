@@ -1,49 +1,99 @@
 """Decode: an instruction taken apart into the records of the POST unit's parts."""
 
-from amaranth.hdl import C, Cat, Module, Mux
+from typing import Any
+
+from amaranth.hdl import C, Cat, Module, Mux, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
-from arrayloom.hdl.post.records import REGION, RESIDUAL, SETTINGS, TERM, WINDOW, WORK, Origin
+from arrayloom.hdl.post.records import (
+    ADD_OFFSET,
+    CLAMP,
+    FACTORS,
+    OPERANDS,
+    RATIO_A,
+    RATIO_B,
+    REGION,
+    RESIDUAL,
+    SETTINGS,
+    SUM_CLAMP,
+    SUM_OFFSET,
+    TERM,
+    WINDOW,
+    WORK,
+    ZERO_POINT,
+    Origin,
+)
 from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.instructions import Drain, Elementwise, Pool, PoolKind
 
-_ORIGINS = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
+_ORIGINS: dict[int, Origin] = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 
 
 class Decode(Component):
-    """Combinational. A Elementwise is a maximum over windows of one word; only a Drain reads no window.
+    """Combinational. An Elementwise is a maximum over windows of one word; only a Drain reads no window.
 
     Members
     -------
-    instruction : In(512)
+    instruction : In(INSTRUCTION)
+        A raw instruction.
     legal : Out(1)
         It is a POST instruction, no extent and no number of taps is zero, no reserved bit is set, the pool kind exists.
-    work, region, zero_point, clamp : Out
-        For every instruction.
-    window : Out
+    reads : Out(1)
+        It reads windows.
+    averages : Out(1)
+        It is an average.
+    adds : Out(1)
+        It adds a residual.
+    work : Out(WORK)
+        For every instruction, like ``region``, ``zero_point`` and ``clamp``.
+    region : Out(REGION)
+        Where the results go.
+    window : Out(WINDOW)
         For those with ``reads``.
-    term : Out
+    term : Out(TERM)
         For those with ``averages``.
-    residual, operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : Out
-        For those with ``adds``.
+    residual : Out(RESIDUAL)
+        For those with ``adds``, like the constants from ``operands`` to ``sum_clamp``.
+    zero_point : Out(ZERO_POINT)
+    clamp : Out(CLAMP)
+    operands : Out(OPERANDS)
+    factors : Out(FACTORS)
+    ratio_b : Out(RATIO_B)
+    add_offset : Out(ADD_OFFSET)
+    ratio_a : Out(RATIO_A)
+    sum_offset : Out(SUM_OFFSET)
+    sum_clamp : Out(SUM_CLAMP)
     """
 
-    def __init__(self) -> None:
-        records = {"work": WORK, "region": REGION, "window": WINDOW, "term": TERM, "residual": RESIDUAL, **SETTINGS}
-        super().__init__({
-            "instruction": In(INSTRUCTION), "legal": Out(1), "reads": Out(1), "averages": Out(1), "adds": Out(1),
-            **{name: Out(layout) for name, layout in records.items()},
-        })
+    instruction: In(INSTRUCTION)
+    legal: Out(1)
+    reads: Out(1)
+    averages: Out(1)
+    adds: Out(1)
+    work: Out(WORK)
+    region: Out(REGION)
+    window: Out(WINDOW)
+    term: Out(TERM)
+    residual: Out(RESIDUAL)
+    zero_point: Out(ZERO_POINT)
+    clamp: Out(CLAMP)
+    operands: Out(OPERANDS)
+    factors: Out(FACTORS)
+    ratio_b: Out(RATIO_B)
+    add_offset: Out(ADD_OFFSET)
+    ratio_a: Out(RATIO_A)
+    sum_offset: Out(SUM_OFFSET)
+    sum_clamp: Out(SUM_CLAMP)
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         drain, elementwise, pool = (data.View(instruction_layout(cls), self.instruction)
                                     for cls in (Drain, Elementwise, Pool))
         is_pool, is_elementwise = drain.opcode == Pool.OPCODE, drain.opcode == Elementwise.OPCODE
-        kinds = [_ORIGINS.get(kind, Origin.BYTES).value for kind in range(4)]
-        origin = Mux(is_pool, choose(pool.kind, kinds), Mux(is_elementwise, Origin.BYTES.value, Origin.ACCUMULATOR.value))
+        kinds = [_ORIGINS.get(kind, Origin.BYTES) for kind in range(4)]
+        origin = Mux(is_pool, choose(pool.kind, kinds), Mux(is_elementwise, Origin.BYTES, Origin.ACCUMULATOR))
         m.d.comb += [
             self.work.origin.eq(origin), self.window.origin.eq(origin), self.work.add.eq(drain.add & ~is_pool),
             self.reads.eq(is_pool | is_elementwise), self.averages.eq(is_pool & (pool.kind == PoolKind.AVERAGE)),
@@ -58,11 +108,11 @@ class Decode(Component):
         return m
 
     @staticmethod
-    def _sane_pool(pool):
+    def _sane_pool(pool: data.View) -> Value:
         return (~pool.reserved.any() & pool.taps_y.any() & pool.taps_x.any()
                 & Cat(pool.kind == kind for kind in PoolKind).any())
 
-    def _common(self, m, drain, bytes_only):
+    def _common(self, m: Module, drain: data.View, bytes_only: Value) -> None:
         """Fields that lie at the same place in all three, and those of a residual, which mean something with ``adds``."""
         for record in (self.work, self.window, self.region, self.residual.region):
             m.d.comb += [record.height.eq(drain.height), record.width.eq(drain.width)]
@@ -78,9 +128,9 @@ class Decode(Component):
             self.residual.drains.eq(drain.opcode == Drain.OPCODE),
         ]
 
-    def _window(self, m, elementwise, pool, is_pool):
+    def _window(self, m: Module, elementwise: data.View, pool: data.View, is_pool: Value) -> None:
         of_elementwise = {
             "source": elementwise.source, "row_pitch": elementwise.source_pitch, "source_height": elementwise.height,
             "source_width": elementwise.width, "origin_y": C(0), "origin_x": C(0)}
-        for name in set(WINDOW.members) - {"origin", "height", "width"}:
+        for name in (name for name in WINDOW.members if name not in ("origin", "height", "width")):
             m.d.comb += self.window[name].eq(Mux(is_pool, pool[name], of_elementwise.get(name, C(1))))

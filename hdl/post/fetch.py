@@ -1,15 +1,17 @@
 """Prefetch of operands from the scratchpad: words under windows, and residual words."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.flow_control import Elastic, room_for
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, read_port_signature
+from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.post.records import Origin, byte_word
 from arrayloom.hdl.post.walk import place_layout, tap_layout
-from arrayloom.hdl.room import room_for
 from arrayloom.isa.config import Config
 
 ROUND_TRIP = MEMORY_LATENCY + 7     # cycles from a request to its word's slot being free again, when taken at once
@@ -21,7 +23,7 @@ def gathered_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"word": config.word_bits, "origin": Origin, "inside": 1, "first": 1, "last": 1})
 
 
-def _admit(source, room, enter):
+def _admit(source: stream.Interface, room: Value, enter: stream.Interface) -> list[Any]:
     """From stream to stream while there is room."""
     return [enter.payload.eq(source.payload), enter.valid.eq(source.valid & room), source.ready.eq(enter.ready & room)]
 
@@ -29,17 +31,23 @@ def _admit(source, room, enter):
 class Arbiter(Component):
     """One read port for two readers; the first wins.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    port : Out(read_port_signature)
-    first, second : In(read_port_signature)
+    port : Out(read_port_signature(config))
+        The scratchpad.
+    first : In(read_port_signature(config))
+    second : In(read_port_signature(config))
     """
 
     def __init__(self, config: Config) -> None:
         port = read_port_signature(config)
         super().__init__({"port": Out(port), "first": In(port), "second": In(port)})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         first, second, port = self.first, self.second, self.port
         m.d.comb += [
@@ -52,30 +60,41 @@ class Arbiter(Component):
 
 
 class Residuals(Component):
-    """Reads residual words ahead. Room for a word is found before its request, which waits for the memory alone.
+    """Reads residual words ahead. Room for a word is reserved before its request, which then waits for the memory alone.
+
+    Parameters
+    ----------
+    config : Config
+    depth : int
+        Words read ahead, at most: 1 or more.
 
     Members
     -------
-    place : In(stream of place_layout)
-    port : Out(read_port_signature)
-    word : Out(stream of words)
+    place : In(stream.Signature(place_layout(config)))
+        Words to read.
+    port : Out(read_port_signature(config))
+        The scratchpad.
+    word : Out(stream.Signature(word_bits))
+        The words, in order.
     pushed : Out(1)
         One more word is there, or will be when its turn comes.
     """
 
     def __init__(self, config: Config, depth: int) -> None:
+        if depth < 1:
+            raise ValueError(f"depth = {depth}: must be at least 1 word")
         self.config, self.depth = config, depth
         super().__init__({
             "place": In(stream.Signature(place_layout(config))), "port": Out(read_port_signature(config)),
             "word": Out(stream.Signature(config.word_bits)), "pushed": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.config.word_bits, depth=self.depth)
         m.submodules.requests = requests = Elastic(place_layout(self.config))
-        port, returning = self.port, Signal(MEMORY_LATENCY)
-        m.d.sync += returning.eq(Cat(port.valid & port.ready, returning))
+        port = self.port
+        returning = flag_line(m, port.valid & port.ready, MEMORY_LATENCY, "returning")
         room = room_for(m, self.depth, self.place.valid & self.place.ready, self.word.valid & self.word.ready)
         m.d.comb += _admit(self.place, room, requests.enter)
         m.d.comb += [
@@ -90,11 +109,18 @@ class Residuals(Component):
 class Gather(Component):
     """Reads the words under windows ahead; for BYTES only their maximum goes on, one word a window.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    tap : In(stream of tap_layout)
-    port : Out(read_port_signature)
-    out : Out(stream of gathered words)
+    tap : In(stream.Signature(tap_layout(config)))
+        Words to read.
+    port : Out(read_port_signature(config))
+        The scratchpad.
+    out : Out(stream.Signature(gathered_layout(config)))
+        The words, in order.
     pushed : Out(1)
         One more word is there, or will be when its turn comes; it is for the lanes.
     busy : Out(1)
@@ -111,7 +137,7 @@ class Gather(Component):
             "out": Out(stream.Signature(self.layout)), "pushed": Out(1), "busy": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.layout.size, depth=self.DEPTH)
         m.submodules.requests = requests = Elastic(tap_layout(self.config))
@@ -130,28 +156,21 @@ class Gather(Component):
         return m
 
     @staticmethod
-    def _kept(tap):
-        """Whether a word for the FIFO comes of this tap."""
+    def _kept(tap: data.View) -> Value:
+        """Whether this tap yields a word for the FIFO."""
         return tap.last | (tap.origin != Origin.BYTES)
 
-    def _request(self, m, taps):
+    def _request(self, m: Module, taps: stream.Interface) -> tuple[data.View, Value]:
         """Reads their words; the tap whose word arrives now, and whether there is one."""
-        valid = Signal(MEMORY_LATENCY)
         tap = taps.payload
         m.d.comb += [
             self.port.valid.eq(taps.valid & tap.inside), self.port.address.eq(tap.address), self.port.bank.eq(tap.bank),
             taps.ready.eq(self.port.ready | ~tap.inside),
         ]
-        moving = taps.valid & taps.ready
-        m.d.sync += valid.eq(Cat(moving, valid))
-        for stage in range(MEMORY_LATENCY):
-            held = Signal(tap_layout(self.config), name=f"tap_{stage}", reset_less=True)
-            with m.If(moving):
-                m.d.sync += held.eq(tap)
-            moving, tap = valid[stage], held
-        return tap, valid[-1]
+        valid = flag_line(m, taps.valid & taps.ready, MEMORY_LATENCY, "valid")
+        return delay(m, tap, valid[:-1]), valid[-1]
 
-    def _maximum(self, m, tap, valid):
+    def _maximum(self, m: Module, tap: data.View, valid: Value) -> Signal:
         """The word and its flags, a cycle later; taps of a window of BYTES leave the maximum so far."""
         word = Signal(self.layout, reset_less=True)
         fresh = Signal(init=1)

@@ -1,6 +1,8 @@
 """Lanes: from the values of a group of channels to its bytes, all lanes in step."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
@@ -25,28 +27,36 @@ _ADDER = {
 
 
 class Lanes(Component):
-    """Requantizes, clamps, and adds the residual where the instruction says so.
+    """Requantizes, clamps, and adds the residual of instructions that have one.
+
+    Parameters
+    ----------
+    config : Config
+        ``lanes`` channels are worked on in each cycle.
 
     Members
     -------
-    chains : In(chain_layout)
+    chains : In(chain_layout(config, SUMMED + 1))
         The tokens at stages 0 to ``SUMMED``.
     push : In(1)
         Keep the records of an instruction that enters the unit, in ``slot``.
     adds : In(1)
         With ``push``: it adds a residual.
-    slot : In
-    zero_point, clamp, operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In
+    slot : In(range(IN_FLIGHT))
+        The instruction's place among those in flight.
+    zero_point, clamp, operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In(SETTINGS[name])
         The records.
-    values : In(int32 a lane)
+    values : In(ArrayLayout(signed(32), lanes))
         With the token at ``OPERAND``.
-    biases, scales : In(32 bits a lane)
-        Biases beside the values, scales ``Requantize.SCALE_AT`` cycles later.
-    residual : In(word)
+    biases : In(ArrayLayout(32, lanes))
+        With the values.
+    scales : In(ArrayLayout(32, lanes))
+        ``Requantize.SCALE_AT`` cycles after the values.
+    residual : In(byte_word(config))
         The next residual word, for the group at ``BYTE``.
     used_residual : Out(1)
         It is not needed any more.
-    bytes : Out(signed bytes, one a lane)
+    bytes : Out(ArrayLayout(signed(8), lanes))
         With the token at ``SUMMED``.
     """
 
@@ -62,7 +72,7 @@ class Lanes(Component):
             "bytes": Out(data.ArrayLayout(signed(8), config.lanes)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         own = self._requantize(m)
         passed = self._bypass(m, own)
@@ -71,7 +81,7 @@ class Lanes(Component):
         m.d.comb += [out.eq(Mux(added, total, byte)) for out, total, byte in zip(self.bytes, sums, passed, strict=True)]
         return m
 
-    def _settings(self, m, name, stage, adder):
+    def _settings(self, m: Module, name: str, stage: int, adder: bool) -> data.View:
         """The record for the group at ``stage``."""
         m.submodules[f"{name}_settings"] = settings = Settings(SETTINGS[name])
         before = at(self.chains, stage - 1)
@@ -82,7 +92,7 @@ class Lanes(Component):
         ]
         return settings.value
 
-    def _requantize(self, m):
+    def _requantize(self, m: Module) -> list[Value]:
         """The lanes' own bytes, at stage BYTE."""
         constants = {name: self._settings(m, name, stage, adder=False) for name, stage in _OWN.items()}
         valid, limits, own = self.chains.valid[0], constants["clamp"], []
@@ -99,8 +109,8 @@ class Lanes(Component):
             own.append(byte)
         return own
 
-    def _bypass(self, m, own):
-        """The bytes that nothing is added to, beside the adder: in a memory, where each moves once and not each cycle."""
+    def _bypass(self, m: Module, own: list[Value]) -> data.View:
+        """The bytes that nothing is added to pass the adder in a memory, where each moves once and not in every cycle."""
         depth = 1 << ceil_log2(SUMMED - BYTE)
         m.submodules.bypass = storage = memory.Memory(
             shape=data.ArrayLayout(signed(8), self.config.lanes), depth=depth, init=[])
@@ -117,7 +127,7 @@ class Lanes(Component):
             m.d.sync += oldest.eq(oldest + 1)
         return read.data
 
-    def _add(self, m, own):
+    def _add(self, m: Module, own: list[Value]) -> list[Value]:
         token = at(self.chains, BYTE)
         constants = {name: self._settings(m, name, stage, adder=True) for name, stage in _ADDER.items()}
         m.d.comb += self.used_residual.eq(token.add & token.final)

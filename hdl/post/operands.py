@@ -1,5 +1,8 @@
 """Operands: from a group's token to the values that enter the lanes, wherever they come from."""
 
+from types import SimpleNamespace
+from typing import Any
+
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
@@ -15,23 +18,38 @@ from arrayloom.isa.config import Config
 class Operands(Component):
     """Reads accumulators a fixed time after a group is issued; other origins hold their word until then.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    chains : In(chain_layout)
+    chains : In(chain_layout(config, OPERAND))
         The tokens at stages up to ``CAPTURED``.
-    issued, drains, closing, pixel : In
-        The sequencer issues the first group of a word; of origin ACCUMULATOR; the instruction's last; the word's number.
-    accumulator : Out(accumulator_read_signature)
-    bytes : In(word)
+    issued : In(1)
+        The sequencer issues the first group of a word.
+    drains : In(1)
+        With ``issued``: the word is of origin ACCUMULATOR.
+    closing : In(1)
+        With ``issued``: the word is the instruction's last.
+    pixel : In(range(accumulator_depth))
+        With ``issued``: the word's number.
+    accumulator : Out(accumulator_read_signature(config))
+        The full accumulator bank.
+    bytes : In(byte_word(config))
         The next word of origin BYTES.
-    sums : In(int32 a channel)
-        That of origin SUM.
-    average : In(signed bytes, one a lane)
+    average : In(ArrayLayout(signed(8), lanes))
         The next group of origin AVERAGE.
-    used_bytes, used_sums, used_average : Out(1)
-        The word is not needed any more.
-    values : Out(int32 a lane)
-        Valid with the token at stage ``OPERAND``.
+    sums : In(ArrayLayout(signed(32), size))
+        The next word of origin SUM.
+    used_bytes : Out(1)
+        That word of origin BYTES is not needed any more.
+    used_sums : Out(1)
+        Likewise of origin SUM.
+    used_average : Out(1)
+        Likewise of origin AVERAGE.
+    values : Out(ArrayLayout(signed(32), lanes))
+        With the token at stage ``OPERAND``.
     """
 
     def __init__(self, config: Config) -> None:
@@ -46,7 +64,7 @@ class Operands(Component):
             "values": Out(data.ArrayLayout(signed(32), config.lanes)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         arriving, captured = (at(self.chains, stage) for stage in (DATA, CAPTURED))
         port = self.accumulator
@@ -68,7 +86,7 @@ class Operands(Component):
         self._select(m, captured, held)
         return m
 
-    def _select(self, m, captured, held):
+    def _select(self, m: Module, captured: SimpleNamespace, held: data.View) -> None:
         words = {Origin.ACCUMULATOR: held, Origin.BYTES: self.bytes, Origin.SUM: self.sums}
         for lane in range(self.config.lanes):
             value = Signal(signed(32), name=f"value_{lane}", reset_less=True)

@@ -1,20 +1,21 @@
-"""The parameter FIFO: 64 bits a lane in each entry, read at random behind its head."""
+"""The parameter FIFO: 64 bits a lane in each entry, read at random from its head on."""
 
-from amaranth.hdl import Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.interfaces import sink_signature
-from arrayloom.isa.arithmetic import SIGNIFICANT
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import THRESHOLDS
+from arrayloom.isa.instructions import SIGNIFICANT, THRESHOLDS
 
 
 def word_read(config: Config) -> data.StructLayout:
     """A read of the same entry in every lane.
 
-    ``group``: which entry behind the head; ``unit``: none, the value that changes nothing instead; ``release``: drop
-    the ``groups`` entries of a word (``thresholds``: those of an average) behind this read.
+    ``group``: which entry, counted from the head; ``unit``: no entry, but the value that changes nothing; ``release``: drop
+    the ``groups`` entries of a word (``thresholds``: those of an average) after this read.
     """
     return data.StructLayout({"group": range(config.groups), "unit": 1, "release": 1, "thresholds": 1})
 
@@ -22,26 +23,36 @@ def word_read(config: Config) -> data.StructLayout:
 class ParameterHalf(Component):
     """Biases or scales: 32 bits a lane, one memory a lane, a head of its own because they are read at different stages.
 
+    Parameters
+    ----------
+    config : Config
+        ``parameter_entries`` is the depth.
+    unit : int
+        The value that changes nothing, 32 bits.
+
     Members
     -------
     write : In(1)
-        A beat for half of the memories or fewer.
-    part : In
-        Which lanes the beat is for.
-    row : In
+        A word of memory, for half of the lanes' memories or fewer.
+    part : In(range(parts))
+        Which lanes the word is for.
+    row : In(range(parameter_entries))
         Entry to write.
-    data : In(word)
-    read : In(stream of word_read, always ready)
+    data : In(word_bits)
+        The word.
+    read : In(stream.Signature(word_read(config), always_ready=True))
     search : In(1)
         Read entry ``offsets[lane]`` in each lane instead; not together with ``read``.
-    offsets : In(8 bits a lane)
-    values : Out(32 bits a lane)
+    offsets : In(ArrayLayout(8, lanes))
+    values : Out(ArrayLayout(32, lanes))
         ``LATENCY`` cycles after either read.
     """
 
     LATENCY = 2
 
     def __init__(self, config: Config, unit: int) -> None:
+        if not 0 <= unit < 1 << 32:
+            raise ValueError(f"unit = {unit}: must fit 32 bits")
         self.config, self.unit = config, unit
         self.parts = config.parameter_beats // 2
         super().__init__({
@@ -52,7 +63,7 @@ class ParameterHalf(Component):
             "values": Out(data.ArrayLayout(32, config.lanes)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         config, read = self.config, self.read.payload
         head = Signal(range(config.parameter_entries))
@@ -83,23 +94,37 @@ class ParameterHalf(Component):
 
 
 class Parameters(Component):
-    """Both halves and the count of entries.
+    """The parameter FIFO: both halves of its entries, and the count of them.
+
+    Parameters
+    ----------
+    config : Config
 
     Members
     -------
-    sink : In(sink_signature)
+    sink : In(sink_signature(config))
         Filled by LOAD: the lanes' biases, then the lanes' scales.
-    available : Out
+    available : Out(range(parameter_entries + 1))
         Entries that no instruction so far has used up.
-    word, thresholds : Out(1)
-        They suffice for a word, or for an average.
+    word : Out(1)
+        They suffice for a word.
+    thresholds : Out(1)
+        They suffice for an average.
     take : In(1)
-        The instruction's last group enters the lanes: ``groups`` entries (``take_thresholds``: 256) are used up.
-    bias_read, scale_read : In(stream of word_read, always ready)
-        Scales are read last: what they release becomes free.
-    search, offsets : In
-        Reads both halves, entry by lane.
-    biases, scales : Out
+        The instruction's last group enters the lanes: ``groups`` entries are used up.
+    take_thresholds : In(1)
+        With ``take``: ``THRESHOLDS`` entries are.
+    bias_read : In(stream.Signature(word_read(config), always_ready=True))
+    scale_read : In(stream.Signature(word_read(config), always_ready=True))
+        Scales are read last: what this releases becomes free.
+    search : In(1)
+        Read both halves at ``offsets``.
+    offsets : In(ArrayLayout(8, lanes))
+        An entry for each lane.
+    biases : Out(ArrayLayout(32, lanes))
+        Or the lower 32 bits of thresholds.
+    scales : Out(ArrayLayout(32, lanes))
+        Or the upper 32 bits of thresholds.
     occupied : Out(1)
         There are entries or parts of one.
     """
@@ -120,7 +145,7 @@ class Parameters(Component):
             "occupied": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         config, beats = self.config, self.config.parameter_beats
         m.submodules.bias = bias = ParameterHalf(config, 0)
@@ -143,14 +168,14 @@ class Parameters(Component):
         self._count(m, counted)
         return m
 
-    def _count(self, m, complete):
+    def _count(self, m: Module, complete: Value) -> None:
         config, read = self.config, self.scale_read
         used = Mux(self.take_thresholds, THRESHOLDS, config.groups)
         available = self.available
         # Both sums, and what they suffice for, are there before it is known which is wanted.
         more, less = available + complete, (available + complete - used)[:len(available)]
 
-        def hold(count):
+        def hold(count: Value) -> list[Any]:
             return [available.eq(count), self.word.eq(count >= config.groups), self.thresholds.eq(count >= THRESHOLDS)]
 
         with m.If(self.take):

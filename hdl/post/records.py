@@ -1,17 +1,20 @@
 """What each part of the POST unit must know of an instruction: records whose fields have the widths of the ISA's."""
 
+from enum import IntEnum
+
 from amaranth.hdl import signed
-from amaranth.lib import data, enum
+from amaranth.lib import data
 
 from arrayloom.hdl.interfaces import instruction_layout
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import Drain, Pool
 
+TOTAL = signed(48)      # the running sum of an average
 IN_FLIGHT = 4   # instructions inside the unit, from the prefetch of their operands to their last write
 
 
-class Origin(enum.Enum, shape=2):
+class Origin(IntEnum):
     """Where the values that enter the lanes come from."""
 
     ACCUMULATOR = 0

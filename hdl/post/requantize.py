@@ -1,11 +1,15 @@
 """Requantize: one lane from a 32-bit sum to a small integer, as ``arrayloom.isa.arithmetic.requantize`` defines it."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.post.rounding import OFFSET, RESULT, WHOLE, RoundWithTies, carry, magnitude, round_to_24_bits, thermometer
+from arrayloom.hdl.pipeline import delay
+from arrayloom.hdl.post.rounding import RESULT, WHOLE, RoundWithTies, magnitude, round_to_24_bits, thermometer
 from arrayloom.hdl.post.tokens import choose
-from arrayloom.isa.arithmetic import FRACTION, MIN_SHIFT, SIGNIFICANT
+from arrayloom.isa.arithmetic import FRACTION, MIN_SHIFT
+from arrayloom.isa.instructions import SIGNIFICANT, ZERO_POINT
 
 _KEPT = WHOLE + FRACTION            # bits below which a magnitude is not saturated
 _FINE = 4                           # bits of the shift that the second shifter takes
@@ -22,12 +26,13 @@ class Requantize(Component):
     -------
     enables : In(LATENCY)
         Bit i: stage i has a value.
-    sum, bias : In(signed(32))
+    sum : In(signed(32))
+    bias : In(signed(32))
     scale : In(32)
         The scale word, ``SCALE_AT`` cycles after the sum.
-    zero_point : In(signed)
+    zero_point : In(signed(ZERO_POINT))
         When stage ``ZERO_POINT_AT`` works.
-    result : Out(signed)
+    result : Out(RESULT)
     """
 
     SCALE_AT = 4
@@ -40,10 +45,10 @@ class Requantize(Component):
     sum: In(signed(32))
     bias: In(signed(32))
     scale: In(32)
-    zero_point: In(signed(OFFSET))
+    zero_point: In(signed(ZERO_POINT))
     result: Out(RESULT)
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         rounded, negative = self._float(m)
         product = self._multiply(m, rounded)
@@ -51,19 +56,19 @@ class Requantize(Component):
         self._shift(m, product, rounder)
         m.d.comb += [
             rounder.enables.eq(self.enables[self.ROUND_AT:]), rounder.offset.eq(self.zero_point),
-            rounder.negative.eq(carry(m, negative, self.enables[2:self.ROUND_AT])),
+            rounder.negative.eq(delay(m, negative, self.enables[2:self.ROUND_AT])),
             self.result.eq(rounder.result),
         ]
         return m
 
-    def _float(self, m):
+    def _float(self, m: Module) -> tuple[Value, Value]:
         """Sum and bias as a magnitude of 24 significant bits, and the sign (two stages earlier)."""
-        biased = carry(m, (self.sum + self.bias)[:32].as_signed(), self.enables[:1])
-        size, negative = (carry(m, value, self.enables[1:2]) for value in (magnitude(biased), biased[-1]))
-        held, mask = (carry(m, value, self.enables[2:3]) for value in (size, thermometer(size[SIGNIFICANT:])))
-        return carry(m, round_to_24_bits(held, mask), self.enables[3:4]), negative
+        biased = delay(m, (self.sum + self.bias)[:32].as_signed(), self.enables[:1])
+        size, negative = (delay(m, value, self.enables[1:2]) for value in (magnitude(biased), biased[-1]))
+        held, mask = (delay(m, value, self.enables[2:3]) for value in (size, thermometer(size[SIGNIFICANT:])))
+        return delay(m, round_to_24_bits(held, mask), self.enables[3:4]), negative
 
-    def _multiply(self, m, rounded):
+    def _multiply(self, m: Module, rounded: Value) -> Signal:
         """Times the multiplier: four products of 16 by 12 bits, then two stages of addition."""
         half, quarter = 16, SIGNIFICANT // 2
         parts = [[Signal(half + quarter, name=f"part_{i}{j}", reset_less=True) for j in range(2)] for i in range(2)]
@@ -80,12 +85,12 @@ class Requantize(Component):
             m.d.sync += product.eq(pairs[0] + (pairs[1] << half))
         return product
 
-    def _shift(self, m, product, rounder):
+    def _shift(self, m: Module, product: Value, rounder: RoundWithTies) -> None:
         """To 26 fraction bits: by multiples of 16, then by the rest."""
         coarse, fine = self.enables[self.SHIFT_AT], self.enables[self.SHIFT_AT + 1]
-        right = carry(m, (self.scale[SIGNIFICANT:] - MIN_SHIFT)[:6], self.enables[self.SCALE_AT:self.SHIFT_AT])
-        rest = carry(m, right[:_FINE], [coarse])
-        below = carry(m, ((1 << right[:_FINE]) - 1)[:(1 << _FINE) - 1], [coarse])
+        right = delay(m, (self.scale[SIGNIFICANT:] - MIN_SHIFT)[:6], self.enables[self.SCALE_AT:self.SHIFT_AT])
+        rest = delay(m, right[:_FINE], [coarse])
+        below = delay(m, ((1 << right[:_FINE]) - 1)[:(1 << _FINE) - 1], [coarse])
         window, shifted = Signal(_WINDOW, reset_less=True), Signal(_WINDOW, reset_less=True)
         lost, over, sticky, saturated = (Signal(name=name, reset_less=True)
                                          for name in ("lost", "over", "sticky", "saturated"))
@@ -101,7 +106,7 @@ class Requantize(Component):
         ]
 
     @staticmethod
-    def _coarse(product, right):
+    def _coarse(product: Value, right: int) -> tuple[Value, Value, Value]:
         """``product >> right`` by a constant that may be negative: the window, whether bits are lost below, or above."""
         shifted = product.shift_right(right) if right >= 0 else product.shift_left(-right)
         return shifted[:_WINDOW], product[:max(right, 0)].any(), shifted[_WINDOW:].any()

@@ -1,15 +1,18 @@
 """ResidualAdd: one lane's addition of a second byte, as ``arrayloom.isa.arithmetic.residual_add`` defines it."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, ValueLike, signed
 from amaranth.lib.wiring import Component, In, Out
 
+from arrayloom.hdl.pipeline import delay
 from arrayloom.hdl.post.records import ADD_OFFSET, FACTORS, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
-from arrayloom.hdl.post.rounding import WHOLE, RoundWithTies, carry, clamp, excess, magnitude, round_to_24_bits
+from arrayloom.hdl.post.rounding import WHOLE, RoundWithTies, clamp, excess, magnitude, round_to_24_bits
 from arrayloom.isa.arithmetic import FRACTION
-from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO
+from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO, ZERO_POINT
 
-_OPERAND = signed(10)               # a byte plus an offset of 9 bits
-_FACTOR = signed(18)                # an operand, or the product of two that lie within 9 bits
+_OPERAND = signed(ZERO_POINT + 1)   # a byte plus an offset
+_FACTOR = signed(2 * ZERO_POINT)    # an operand, or the product of two that fit the bits of a zero point
 _PRODUCT = signed(OFFSET + 1)       # operand b's product plus the offset; a's is narrower
 _TOTAL = signed(OFFSET + 2)
 _SLICE = 15                         # bits of a ratio that one multiplier takes
@@ -18,15 +21,22 @@ _SLICE = 15                         # bits of a ratio that one multiplier takes
 class ResidualAdd(Component):
     """clamp(residual_add(a + a_offset, b + b_offset) + sum_offset); a and b are ``own`` and ``other``, swapped or not.
 
-    With ``multiply`` the sum is of ``product_zero`` and the product of the two.
+    With ``multiply`` the sum is of ``product_zero`` and the product of the two. The constants are the instruction's; each
+    must be valid when its stage (``OPERANDS_AT`` and so on) works.
 
     Members
     -------
     enables : In(LATENCY)
         Bit i: stage i has a value.
-    own, other : In(signed(8))
-    operands, factors, ratio_b, add_offset, ratio_a, sum_offset, sum_clamp : In
-        The instruction's constants, each valid when its stage (``OPERANDS_AT`` and so on) works.
+    own : In(signed(8))
+    other : In(signed(8))
+    operands : In(OPERANDS)
+    factors : In(FACTORS)
+    ratio_b : In(RATIO_B)
+    add_offset : In(ADD_OFFSET)
+    ratio_a : In(RATIO_A)
+    sum_offset : In(SUM_OFFSET)
+    sum_clamp : In(SUM_CLAMP)
     result : Out(signed(8))
     """
 
@@ -54,7 +64,7 @@ class ResidualAdd(Component):
     sum_clamp: In(SUM_CLAMP)
     result: Out(signed(8))
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         a, b = Signal(_OPERAND, reset_less=True), Signal(_OPERAND, reset_less=True)
         swap = self.operands.swap
@@ -68,19 +78,19 @@ class ResidualAdd(Component):
         with m.If(self.enables[self.FACTORS_AT]):
             m.d.sync += [first_term.eq(Mux(multiply, self.factors.product_zero, a)), factor.eq(Mux(multiply, a * b, b))]
         inner = self._product(m, factor, self.ratio_b.ratio_b, self.RATIO_B_AT, self.add_offset.add_offset)
-        late_a = carry(m, first_term, self.enables[self.RATIO_B_AT:self.RATIO_A_AT])
+        late_a = delay(m, first_term, self.enables[self.RATIO_B_AT:self.RATIO_A_AT])
         outer = self._product(m, late_a, self.ratio_a.ratio_a, self.RATIO_A_AT, 0)
         first, last = self.EXCESS_AT, self.TOTAL_AT - 1
         mask = excess(m, inner, self.enables[first:last])
-        held = carry(m, inner, self.enables[first:last])
-        rounded = carry(m, round_to_24_bits(held, mask).as_signed(), self.enables[last:self.TOTAL_AT])
+        held = delay(m, inner, self.enables[first:last])
+        rounded = delay(m, round_to_24_bits(held, mask).as_signed(), self.enables[last:self.TOTAL_AT])
         total = Signal(_TOTAL, reset_less=True)
         with m.If(self.enables[self.TOTAL_AT]):
             m.d.sync += total.eq(outer + rounded)
         self._round_total(m, total)
         return m
 
-    def _product(self, m, value, ratio, first, addend):
+    def _product(self, m: Module, value: Value, ratio: Value, first: int, addend: ValueLike) -> Signal:
         """``value * ratio + addend`` in three stages: slices of the ratio, two sums, their sum."""
         ends = [(start, min(start + _SLICE, RATIO)) for start in range(0, RATIO, _SLICE)]
         slices = [Signal(signed(value.shape().width + end - start), name=f"slice_{first}_{start}", reset_less=True)
@@ -95,10 +105,10 @@ class ResidualAdd(Component):
             m.d.sync += total.eq(low + high)
         return total
 
-    def _round_total(self, m, total):
+    def _round_total(self, m: Module, total: Value) -> None:
         m.submodules.round = rounder = RoundWithTies()
         at, point, dropped = self.ROUND_AT, ADD_FRACTION, ADD_FRACTION - FRACTION
-        size, negative = (carry(m, value, self.enables[at - 1:at]) for value in (magnitude(total), total[-1]))
+        size, negative = (delay(m, value, self.enables[at - 1:at]) for value in (magnitude(total), total[-1]))
         result = Signal(signed(8), reset_less=True)
         m.d.comb += [
             rounder.enables.eq(self.enables[at:at + rounder.LATENCY]),

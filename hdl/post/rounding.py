@@ -6,38 +6,30 @@ is enabled, but what is shared in every cycle.
 
 from functools import reduce
 from operator import or_
+from typing import Any
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.isa.arithmetic import FRACTION, SATURATED, SIGNIFICANT
+from arrayloom.hdl.pipeline import delay
+from arrayloom.isa.arithmetic import FRACTION, SATURATED
+from arrayloom.isa.instructions import SIGNIFICANT, ZERO_POINT
 
 WHOLE = SATURATED.bit_length()      # bits of a magnitude that is not saturated
-OFFSET = 9                          # bits of what is added after rounding
 RESULT = signed(WHOLE + 2)
 
 
-def carry(m, value, enables):
-    """``value`` delayed by one stage for each of ``enables``."""
-    for enable in enables:
-        held = Signal.like(value, reset_less=True)
-        with m.If(enable):
-            m.d.sync += held.eq(value)
-        value = held
-    return value
-
-
-def magnitude(value):
+def magnitude(value: Value) -> Value:
     """The absolute value, as wide as ``value``."""
     return Mux(value[-1], -value, value)[:len(value)]
 
 
-def clamp(value, low, high):
+def clamp(value: Value, low: Value, high: Value) -> Value:
     """``value`` within [low, high]."""
     return Mux(value < low, low, Mux(value > high, high, value))
 
 
-def thermometer(value):
+def thermometer(value: Value) -> Value:
     """Every bit at or below the highest one set; a tree, as a chain of as many steps as bits would limit the clock."""
     reach = 1
     while reach < len(value):
@@ -46,7 +38,7 @@ def thermometer(value):
     return value
 
 
-def excess(m, value, enables):
+def excess(m: Module, value: Value, enables: Value) -> Value:
     """Ones at the low bits of signed ``value`` that rounding to 24 significant bits drops; two stages.
 
     Each stage ors five or six neighbours. Negative values are looked at with their bits inverted, which differs from
@@ -55,14 +47,14 @@ def excess(m, value, enables):
     high = value[SIGNIFICANT:-1]
     reach = next(n for n in range(1, len(high) + 1) if n * n >= len(high))
 
-    def neighbours(bits, distance):
+    def neighbours(bits: Value, distance: int) -> Value:
         return reduce(or_, [bits.shift_right(distance * step) for step in range(reach)])
 
-    near = carry(m, Mux(value[-1], neighbours(~high, 1), neighbours(high, 1)), enables[0:1])
-    return carry(m, neighbours(near, reach), enables[1:2])
+    near = delay(m, Mux(value[-1], neighbours(~high, 1), neighbours(high, 1)), enables[0:1])
+    return delay(m, neighbours(near, reach), enables[1:2])
 
 
-def round_to_24_bits(value, mask):
+def round_to_24_bits(value: Value, mask: Value) -> Value:
     """``arrayloom.isa.arithmetic.round_to_24_bits``: ``mask`` has ones at the bits to drop."""
     lowest_kept = (mask << 1 | 1) ^ mask
     odd = mask[0] & (value & lowest_kept).any()
@@ -77,14 +69,18 @@ class RoundWithTies(Component):
     -------
     enables : In(LATENCY)
         Bit i: stage i has a value.
-    whole, fraction, sticky : In
-        The magnitude. Ignored when ``saturated``.
+    whole : In(WHOLE)
+        The magnitude, like the next two. Ignored when ``saturated``.
+    fraction : In(FRACTION)
+    sticky : In(1)
+        A bit below the fraction is set.
     saturated : In(1)
         The magnitude is 512 or more.
     negative : In(1)
-    offset : In(signed)
+        The sign of the value.
+    offset : In(signed(ZERO_POINT))
         When stage ``OFFSET_AT`` works.
-    result : Out(signed)
+    result : Out(RESULT)
         The rounded value plus the offset.
     """
 
@@ -97,27 +93,27 @@ class RoundWithTies(Component):
     sticky: In(1)
     saturated: In(1)
     negative: In(1)
-    offset: In(signed(OFFSET))
+    offset: In(signed(ZERO_POINT))
     result: Out(RESULT)
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         below_half = FRACTION - 1
-        inside = carry(m, Cat(C(1, 1), thermometer(self.whole)), self.enables[:1])      # the window less one
+        inside = delay(m, Cat(C(1, 1), thermometer(self.whole)), self.enables[:1])      # the window less one
         reach = WHOLE + 2   # bits of the window; those of the fraction beyond it are looked at a stage earlier
         beyond = self.fraction[reach:below_half]
         most = self.saturated | self.whole.all()    # no magnitude is larger
-        kept, sticky, any_beyond, all_beyond, largest = (carry(m, value, self.enables[:1]) for value in (
+        kept, sticky, any_beyond, all_beyond, largest = (delay(m, value, self.enables[:1]) for value in (
             Cat(self.fraction, self.whole), self.sticky, beyond.any(), beyond.all(), most))
-        negative = carry(m, self.negative, self.enables[:2])
+        negative = delay(m, self.negative, self.enables[:2])
         rest, above, odd = kept[:reach], kept[below_half], kept[FRACTION]
         window = inside ^ (inside << 1 | 1)
         tie_above = ~any_beyond & (~(rest & ~(inside | C(0, reach))).any() | ((rest == window) & ~sticky))
         tie = Mux(above, tie_above, all_beyond & (rest | inside).all())
-        up = carry(m, Mux(tie, odd, above) & ~largest, self.enables[1:2])
-        whole = carry(m, kept[FRACTION:] | largest.replicate(WHOLE), self.enables[1:2])
+        up = delay(m, Mux(tie, odd, above) & ~largest, self.enables[1:2])
+        whole = delay(m, kept[FRACTION:] | largest.replicate(WHOLE), self.enables[1:2])
         # -(whole + up) is the inverse of whole and 1 - up: either way there is one addition, and a carry into it.
         inverted = (Cat(whole, C(0, 1)) ^ negative.replicate(WHOLE + 1)).as_signed()
         total = (Cat(C(1, 1), self.offset).as_signed() + Cat(up ^ negative, inverted).as_signed())[1:]
-        m.d.comb += self.result.eq(carry(m, total[:RESULT.width].as_signed(), self.enables[self.OFFSET_AT:]))
+        m.d.comb += self.result.eq(delay(m, total[:RESULT.width].as_signed(), self.enables[self.OFFSET_AT:]))
         return m

@@ -1,35 +1,44 @@
 """Search: finds the place of each total among 255 ascending thresholds, all lanes and groups side by side."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 
+from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.post.parameters import ParameterHalf
-from arrayloom.hdl.post.rounding import carry
+from arrayloom.hdl.post.records import TOTAL
 from arrayloom.isa.config import Config
 
 
 class Search(Component):
     """``arrayloom.isa.arithmetic.average_result``: one bit of the place after the other, from the highest.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
     start : In(1)
-        Pulse; the totals stay as they are until ``done``.
-    asked : Out
+        A pulse; the totals stay as they are until ``done``.
+    asked : Out(range(groups))
         The group whose totals are needed.
-    totals : In(48 bits a lane)
-        In the same cycle.
+    totals : In(ArrayLayout(TOTAL, lanes))
+        Its totals, in the same cycle.
     read : Out(1)
-        Read the thresholds at ``offsets``, one a lane.
-    thresholds : In(64 bits a lane)
+        Read the thresholds at ``offsets``.
+    offsets : Out(ArrayLayout(BITS, lanes))
+        One for each lane.
+    thresholds : In(ArrayLayout(signed(64), lanes))
         ``ParameterHalf.LATENCY`` cycles later.
     done : Out(1)
-        Pulse; the result holds until the next start.
-    wanted : In
+        A pulse; the result holds until the next start.
+    wanted : In(range(groups))
         A group.
-    result : Out(signed bytes, one a lane)
-        Its places, less 128.
+    result : Out(ArrayLayout(signed(8), lanes))
+        Its places, minus 128.
     """
 
     ASK = 1         # cycles to find out which threshold to read
@@ -42,27 +51,26 @@ class Search(Component):
         self.slots = max(config.groups, self.LOOP)
         lanes, group = config.lanes, range(config.groups)
         super().__init__({
-            "start": In(1), "asked": Out(group), "totals": In(data.ArrayLayout(signed(48), lanes)),
+            "start": In(1), "asked": Out(group), "totals": In(data.ArrayLayout(TOTAL, lanes)),
             "read": Out(1), "offsets": Out(data.ArrayLayout(self.BITS, lanes)),
             "thresholds": In(data.ArrayLayout(signed(64), lanes)), "done": Out(1),
             "wanted": In(group), "result": Out(data.ArrayLayout(signed(8), lanes)),
         })
         self.probe = data.StructLayout({"group": group, "bit": self.BITS, "last": 1})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         asks, first = self._ask(m)
-        enables = Signal(self.LOOP - self.COMPARE)
-        m.d.sync += enables.eq(Cat(asks, enables))
-        answered = carry(m, first, [asks, *enables[:-1]])
+        enables = flag_line(m, asks, self.LOOP - self.COMPARE, "enables")
+        answered = delay(m, first, enables[:-1])
         compare = enables[-1]
-        m.d.comb += [self.read.eq(enables[0]), self.asked.eq(answered.group)]
+        m.d.comb += [self.read.eq(enables[1]), self.asked.eq(answered.group)]
         m.d.sync += self.done.eq(compare & answered.last)
         for lane in range(self.config.lanes):
             self._lane(m, lane, asks, first, compare, answered)
         return m
 
-    def _ask(self, m):
+    def _ask(self, m: Module) -> tuple[Value, data.View]:
         """For each bit, each group in turn: whether one is asked for now, and which."""
         groups = self.config.groups
         busy, slot, bit = Signal(), Signal(range(self.slots)), Signal(self.BITS, reset_less=True)
@@ -77,12 +85,12 @@ class Search(Component):
         m.d.comb += [probe.group.eq(slot), probe.bit.eq(bit), probe.last.eq(bit[0] & (slot == groups - 1))]
         return busy & (slot < groups), probe
 
-    def _lane(self, m, lane, asks, asked, compare, answered):
+    def _lane(self, m: Module, lane: int, asks: Value, asked: data.View, compare: Value, answered: data.View) -> None:
         m.submodules[f"found_{lane}"] = found = memory.Memory(
             shape=self.BITS, depth=max(self.config.groups, 2), init=[])
         ask, answer, show = (found.read_port(domain="comb") for _ in range(3))
         write = found.write_port()
-        offset = carry(m, Mux(asked.bit[-1], 0, ask.data) | asked.bit, [asks])
+        offset = delay(m, Mux(asked.bit[-1], 0, ask.data) | asked.bit, [asks])
         reached = Mux(self.totals[lane] >= self.thresholds[lane], answered.bit, 0)
         m.d.comb += [
             ask.addr.eq(asked.group), self.offsets[lane].eq(offset),

@@ -1,6 +1,8 @@
 """Sequencer: decides in each cycle whether a group of channels enters the lanes."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
@@ -16,40 +18,48 @@ NEEDS = data.StructLayout({"parameters": 1, "table": 1, "residual": 1, "origin":
 class Sequencer(Component):
     """Once a word's first group has entered, its other groups follow in the next cycles.
 
-    Between two instructions lies a cycle. In it, and until it is found, is looked for what the next needs but once; that
-    stays there.
+    One cycle lies between two instructions. What the next instruction needs only once (parameters, a lookup table, a full
+    bank) is looked for in that cycle and until it is there; it does not go away again.
+
+    Parameters
+    ----------
+    config : Config
 
     Members
     -------
-    work : In(stream of WORK)
-    parameters, thresholds : In(1)
-        Parameters for a word, or those of an average, are there.
+    work : In(stream.Signature(WORK))
+        Instructions.
+    parameters : In(1)
+        Parameters for a word are there.
+    thresholds : In(1)
+        Those of an average are there.
     table : In(1)
-        A table is there.
+        A lookup table is there.
     bank : In(1)
         A full accumulator bank is there that is not being released.
-    operand : In(one bit for each Origin)
-        A word of that origin is there; that of ACCUMULATOR is not looked at.
+    operand : In(len(Origin))
+        Bit o: a word of origin o is there; that of ACCUMULATOR is not looked at.
     residual : In(1)
         A residual word is there.
     space : In(1)
-        There is room for one more word behind the lanes.
+        There is room for one more word after the lanes.
     gathering : In(1)
         Operands of a pool are being worked on.
-    group : Out(stream of tokens, always ready)
+    group : Out(stream.Signature(token_layout(config), always_ready=True))
+        The groups that enter the lanes.
     word : Out(1)
         The group is the first of its word.
-    takes : Out(one bit for each Origin)
-        It is the first of a word of that origin.
-    pixel : Out
+    takes : Out(len(Origin))
+        Bit o: it is the first of a word of origin o.
+    pixel : Out(range(accumulator_depth))
         Number of the word in its instruction.
+    averaging : Out(1)
+        The instruction whose turn it is averages, and its thresholds are there.
     launch : Out(1)
         A pulse: the residual of the Drain whose turn it is may be read. A Drain reads nothing before its bank is full,
         so that whatever the bank had to wait for is complete.
-    averaging : Out(1)
-        The instruction whose turn it is averages, and its thresholds are there.
-    cause : Out
-        Why, or IDLE without an instruction.
+    cause : Out(CAUSE_BITS)
+        Why a group enters or not, or IDLE without an instruction.
     """
 
     def __init__(self, config: Config) -> None:
@@ -65,20 +75,20 @@ class Sequencer(Component):
             "cause": Out(CAUSE_BITS),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         active, started, go, finish = Signal(), Signal(), Signal(), Signal()
         now = Signal(WORK, reset_less=True)     # height and width count what is left, the present word not
         width = Signal.like(now.width, reset_less=True)
         pixel = Signal.like(self.pixel, reset_less=True)
         group, slot = Signal(range(self.config.groups)), Signal(range(IN_FLIGHT))
-        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # found when counting
+        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # computed when counting
         needs, launches = Signal(NEEDS, reset_less=True), Signal()
         start_ok, word_ok = Signal(), Signal()
         m.d.comb += [
             word_ok.eq(self.space & (self.residual | ~needs.residual) & ~(needs.origin & ~self.operand)[1:].any()),
             go.eq(active & (group.any() | (start_ok & word_ok))),
-            self.averaging.eq(active & needs.origin[Origin.AVERAGE.value] & start_ok),
+            self.averaging.eq(active & needs.origin[Origin.AVERAGE] & start_ok),
             self.pixel.eq(pixel), self.word.eq(go & ~group.any()), self.takes.eq(Mux(self.word, needs.origin, 0)),
             self.launch.eq(launches & self.bank),
         ]
@@ -116,7 +126,7 @@ class Sequencer(Component):
         self._cause(m, active, go, start_ok, needs)
         return m
 
-    def _needs(self, m):
+    def _needs(self, m: Module) -> data.View:
         """What the next instruction must wait for."""
         needs, work = Signal(NEEDS), self.work.payload
         m.d.comb += [
@@ -126,15 +136,16 @@ class Sequencer(Component):
         ]
         return needs
 
-    def _constants(self, needs):
-        """Whether parameters and table that the instruction needs are there."""
-        averages = needs.origin[Origin.AVERAGE.value]
+    def _constants(self, needs: data.View) -> Value:
+        """Whether the parameters and the lookup table that the instruction needs are there."""
+        averages = needs.origin[Origin.AVERAGE]
         return (~needs.parameters | self.parameters) & (~averages | self.thresholds) & (~needs.table | self.table)
 
-    def _there(self, needs):
+    def _there(self, needs: data.View) -> Value:
         return self._constants(needs) & (~_drains(needs) | self.bank)
 
-    def _token(self, m, now, go, started, group, final, closing):
+    def _token(self, m: Module, now: data.View, go: Value, started: Value,
+               group: Value, final: Value, closing: Value) -> None:
         token, last = self.group.payload, final & closing
         m.d.comb += [
             self.group.valid.eq(go), token.first.eq(~started), token.final.eq(final), token.closing.eq(closing),
@@ -143,7 +154,7 @@ class Sequencer(Component):
             token.release_table.eq(last & now.release_table),
         ]
 
-    def _cause(self, m, active, go, start_ok, needs):
+    def _cause(self, m: Module, active: Value, go: Value, start_ok: Value, needs: data.View) -> None:
         with m.If(~active):
             m.d.comb += self.cause.eq(Cause.IDLE)
         with m.Elif(go):
@@ -158,5 +169,5 @@ class Sequencer(Component):
             m.d.comb += self.cause.eq(Cause.ACTIVATIONS)
 
 
-def _drains(needs):
-    return needs.origin[Origin.ACCUMULATOR.value]
+def _drains(needs: data.View) -> Value:
+    return needs.origin[Origin.ACCUMULATOR]

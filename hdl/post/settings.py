@@ -1,5 +1,7 @@
 """Records of the instructions in flight, kept until the part of the unit that needs them comes to them."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -10,16 +12,21 @@ from arrayloom.hdl.post.records import IN_FLIGHT
 class Settings(Component):
     """A record for each instruction in flight, for a stage that works on one instruction after the other.
 
+    Parameters
+    ----------
+    layout : StructLayout
+        Of the record.
+
     Members
     -------
     push : In(1)
         Keep ``record`` in ``slot``.
-    slot : In
+    slot : In(range(IN_FLIGHT))
     record : In(layout)
     load : In(1)
         The first value of the instruction in slot ``wanted`` is one stage away: its record is in ``value`` from the next
         cycle on.
-    wanted : In
+    wanted : In(range(IN_FLIGHT))
     value : Out(layout)
     """
 
@@ -29,7 +36,7 @@ class Settings(Component):
         super().__init__({"push": In(1), "slot": In(slot), "record": In(layout), "load": In(1), "wanted": In(slot),
                           "value": Out(layout)})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.storage = storage = memory.Memory(shape=self.layout, depth=IN_FLIGHT, init=[])
         write, read = storage.write_port(), storage.read_port(domain="sync")
@@ -43,23 +50,30 @@ class Settings(Component):
 class Backlog(Component):
     """The instructions in flight that a part of the unit has not begun, oldest first; there is always room.
 
+    Parameters
+    ----------
+    layout : StructLayout
+        Of their records.
+
     Members
     -------
     push : In(1)
+        Keep ``record``.
     record : In(layout)
-    out : Out(stream of records)
+    out : Out(stream.Signature(layout))
+        The records.
     """
 
     def __init__(self, layout: data.StructLayout) -> None:
         self.layout = layout
         super().__init__({"push": In(1), "record": In(layout), "out": Out(stream.Signature(layout))})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.storage = storage = memory.Memory(shape=self.layout, depth=IN_FLIGHT, init=[])
         write, read = storage.write_port(), storage.read_port(domain="comb")
         newest, oldest = Signal(range(2 * IN_FLIGHT)), Signal(range(2 * IN_FLIGHT))
-        some, taken = Signal(), Signal()    # whether there is one is found when counting
+        some, taken = Signal(), Signal()    # the first: there is one, computed when counting
         m.d.comb += [
             write.en.eq(self.push), write.addr.eq(newest), write.data.eq(self.record), taken.eq(some & self.out.ready),
             read.addr.eq(oldest), self.out.payload.eq(read.data), self.out.valid.eq(some),

@@ -1,6 +1,6 @@
 """Where a group of channels is how many cycles after it was issued; each number is the sum of the steps before it.
 
-A token at stage s stands beside the registers that hold its values after s steps.
+The registers that hold a group's values after s steps hold them while its token is at stage s.
 """
 
 from arrayloom.hdl.interfaces import MEMORY_LATENCY

@@ -1,38 +1,48 @@
-"""The table FIFO: pages that turn each byte into another, channel by channel."""
+"""The lookup table FIFO: pages that turn each byte into another, channel by channel."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.interfaces import sink_signature
-from arrayloom.hdl.post.rounding import carry
+from arrayloom.hdl.pipeline import delay
 from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.config import Config
-
-PAGE = 256
+from arrayloom.isa.instructions import TABLE_WORDS
 
 
 class Tables(Component):
     """One memory a lane, whose rows are a byte for each group of channels.
 
+    Parameters
+    ----------
+    config : Config
+        ``table_pages`` pages fit.
+
     Members
     -------
-    sink : In(sink_signature)
+    sink : In(sink_signature(config))
         Filled by LOAD.
-    available : Out
+    available : Out(range(table_pages + 1))
         Pages that no instruction so far has used up.
     some : Out(1)
-        There are such.
+        There is such a page.
     take : In(1)
         The instruction's last group enters the lanes: the page at the head is used up.
     enables : In(LATENCY)
         Bit i: stage i has a group.
     use : In(1)
         Look the bytes at stage 0 up; otherwise they come out as they are.
-    group : In
+    group : In(range(groups))
+        The group at stage 0.
     release : In(1)
         This group at stage 0 is the last that needs the page.
-    bytes, result : In, Out(signed bytes, one a lane)
+    bytes : In(ArrayLayout(signed(8), lanes))
+        At stage 0.
+    result : Out(ArrayLayout(signed(8), lanes))
+        ``LATENCY`` cycles later.
     occupied : Out(1)
         There are pages or parts of one.
     """
@@ -49,20 +59,20 @@ class Tables(Component):
             "bytes": In(lanes), "result": Out(lanes), "occupied": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config
-        page, row = Signal(range(config.table_pages)), Signal(range(PAGE))
+        page, row = Signal(range(config.table_pages)), Signal(range(TABLE_WORDS))
         head = Signal(range(config.table_pages))
         with m.If(self.sink.valid):
             m.d.sync += Cat(row, page).eq(Cat(row, page) + 1)
         release = self.enables[0] & self.release
         with m.If(release):
             m.d.sync += head.eq(head + 1)
-        use, group = (carry(m, signal, [self.enables[0]]) for signal in (self.use, self.group))
+        use, group = (delay(m, signal, [self.enables[0]]) for signal in (self.use, self.group))
         for lane in range(config.lanes):
             m.submodules[f"lane_{lane}"] = storage = memory.Memory(
-                shape=8 * config.groups, depth=PAGE * config.table_pages, init=[])
+                shape=8 * config.groups, depth=TABLE_WORDS * config.table_pages, init=[])
             write, read = storage.write_port(), storage.read_port(domain="sync")
             value = self.bytes[lane].as_unsigned()
             channels = range(lane, config.size, config.lanes)
@@ -71,20 +81,20 @@ class Tables(Component):
                 write.data.eq(Cat(self.sink.data.word_select(channel, 8) for channel in channels)),
                 read.en.eq(self.enables[0] & self.use), read.addr.eq(Cat(value[:7], ~value[7], head)),
             ]
-            untouched = carry(m, value, [self.enables[0]])
+            untouched = delay(m, value, [self.enables[0]])
             row_bytes = [read.data.word_select(index, 8) for index in range(config.groups)]
             found = Mux(use, choose(group, row_bytes), untouched)
-            m.d.comb += self.result[lane].eq(carry(m, found[:8].as_signed(), [self.enables[1]]))
+            m.d.comb += self.result[lane].eq(delay(m, found[:8].as_signed(), [self.enables[1]]))
         self._count(m, self.sink.valid & row.all(), release)
         return m
 
-    def _count(self, m, complete, release):
+    def _count(self, m: Module, complete: Value, release: Value) -> None:
         with m.If(complete & ~self.take):
             m.d.sync += [self.available.eq(self.available + 1), self.some.eq(1)]
         with m.Elif(self.take & ~complete):
             m.d.sync += [self.available.eq(self.available - 1), self.some.eq(self.available != 1)]
-        room = self.config.table_pages * PAGE
+        room = self.config.table_pages * TABLE_WORDS
         free = Signal(range(room + 1), init=room)
         with m.If(self.sink.valid | release):
-            m.d.sync += free.eq(free + Mux(release, PAGE, 0) - self.sink.valid)
+            m.d.sync += free.eq(free + Mux(release, TABLE_WORDS, 0) - self.sink.valid)
         m.d.comb += [self.sink.free.eq(free), self.occupied.eq(free != room)]

@@ -1,11 +1,14 @@
-"""Tokens: what travels beside the values through the lanes, one for each group of channels."""
+"""Tokens: what accompanies the values through the lanes, one token for each group of channels."""
 
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
+from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal
+from amaranth.hdl import Cat, Module, Mux, Shape, Value, ValueLike
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
+from arrayloom.hdl.pipeline import flag_line
 from arrayloom.hdl.post.records import IN_FLIGHT, Origin
 from arrayloom.isa.config import Config
 
@@ -29,12 +32,12 @@ def chain_layout(config: Config, stages: int) -> data.StructLayout:
     return data.StructLayout({name: data.ArrayLayout(stages, Shape.cast(shape).width) for name, shape in members.items()})
 
 
-def at(chains, stage):
+def at(chains: data.View, stage: int) -> SimpleNamespace:
     """The token at a stage, with ``valid``; fields are plain values."""
     return SimpleNamespace(**{name: Cat(bit[stage] for bit in chains[name]) for name in chains.shape().members})
 
 
-def choose(index, choices):
+def choose(index: Value, choices: Iterable[ValueLike]) -> Value:
     """``choices[index]`` for a power of two of them, as a tree of multiplexers."""
     choices = list(choices)
     for bit in index:
@@ -42,7 +45,7 @@ def choose(index, choices):
     return choices[0]
 
 
-def channel_of(word, group, lane, config: Config):
+def channel_of(word: Sequence[Value] | data.View, group: Value, lane: int, config: Config) -> Value:
     """What a lane takes of ``word`` (a sequence over channels) when it is the turn of ``group``."""
     return choose(group, [word[channel] for channel in range(lane, config.size, config.lanes)])
 
@@ -50,27 +53,35 @@ def channel_of(word, group, lane, config: Config):
 class Tokens(Component):
     """Shift registers that never stall.
 
+    Parameters
+    ----------
+    config : Config
+    stages : int
+        How many: 1 or more.
+
     Members
     -------
-    enter : In(stream of tokens, always ready)
+    enter : In(stream.Signature(token_layout(config), always_ready=True))
         Is at stage 0 in the next cycle.
-    chains : Out(chain_layout)
+    chains : Out(chain_layout(config, stages))
+        The tokens at all stages.
     """
 
     def __init__(self, config: Config, stages: int) -> None:
+        if stages < 1:
+            raise ValueError(f"stages = {stages}: must be at least 1")
         self.stages = stages
         super().__init__({
             "enter": In(stream.Signature(token_layout(config), always_ready=True)),
             "chains": Out(chain_layout(config, stages)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         enter = self.enter
         for name in self.chains.shape().members:
             bits = enter.valid if name == "valid" else enter.payload[name]
             for index, chain in enumerate(self.chains[name]):
-                held = Signal(self.stages, name=f"{name}_{index}")
-                m.d.sync += held.eq(Cat(enter.valid & Cat(bits)[index], held))
-                m.d.comb += chain.eq(held)
+                line = flag_line(m, enter.valid & Cat(bits)[index], self.stages, f"{name}_{index}")
+                m.d.comb += chain.eq(Cat(line[1:]))
         return m

@@ -1,5 +1,7 @@
 """Total: the 32-bit sum of the bytes under each window, channel by channel."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -10,19 +12,24 @@ from arrayloom.isa.config import Config
 
 
 class Total(Component):
-    """Takes a word a cycle, until a sum is complete; goes on when that has been used.
+    """Takes a word in each cycle until a sum is complete; goes on when that has been used.
+
+    Parameters
+    ----------
+    config : Config
 
     Members
     -------
-    word : In(stream of gathered words)
-        Those of other instructions are not taken.
+    word : In(stream.Signature(gathered_layout(config)))
+        Words under windows; those of other instructions are not taken.
     complete : Out(1)
         There are sums that no instruction works on.
     take : In(1)
         An instruction works on them now.
     used : In(1)
         It has the last of them; not before the cycle after ``take``.
-    sums : Out(int32 a channel)
+    sums : Out(ArrayLayout(signed(32), size))
+        One for each channel.
     """
 
     def __init__(self, config: Config) -> None:
@@ -32,7 +39,7 @@ class Total(Component):
             "sums": Out(data.ArrayLayout(signed(32), config.size)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         holding, fresh, step = Signal(), Signal(init=1), Signal()
         word = self.word.payload

@@ -1,8 +1,12 @@
 """The POST unit: wiring of its parts, and the counts that keep them in step."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
+from arrayloom.hdl.flow_control import room_for, stock_of
 from arrayloom.hdl.interfaces import (
     accumulator_read_signature,
     read_port_signature,
@@ -26,7 +30,6 @@ from arrayloom.hdl.post.tokens import Tokens, at
 from arrayloom.hdl.post.total import Total
 from arrayloom.hdl.post.walk import RegionWalk, WindowWalk
 from arrayloom.hdl.post.writer import Writer
-from arrayloom.hdl.room import room_for
 from arrayloom.isa.config import Config
 from arrayloom.isa.registers import Cause
 
@@ -36,22 +39,35 @@ WRITE = 3   # cycles from a word's last group to the write that makes room for a
 class Post(Component):
     """Drains accumulators, pools, and passes over the scratchpad; several instructions are inside at a time.
 
-    Operands are prefetched, so an instruction's reads may come before the last write of the one before: instructions
-    that depend on each other are told apart by the unit's own ``wait`` bit.
+    Operands are prefetched, so an instruction's reads may come before the last write of the one before: an instruction that
+    depends on an earlier one must wait for it with the unit's own ``wait`` bit.
+
+    Parameters
+    ----------
+    config : Config
 
     Members
     -------
-    unit : Out(unit_signature)
-    accumulator : Out(accumulator_read_signature)
-        ``available`` speaks of the next bank from the cycle after ``release`` on.
-    read : Out(read_port_signature)
-    write : Out(write_port_signature)
-    parameters, tables : In(sink_signature)
-    trace : Out(trace_signature)
-    parameters_held, tables_held : Out
-        Entries and whole pages that no instruction has used up.
+    unit : Out(unit_signature())
+        The issue queue.
+    accumulator : Out(accumulator_read_signature(config))
+        From the cycle after ``release`` on, ``available`` is about the next bank.
+    read : Out(read_port_signature(config))
+        A port of the scratchpad.
+    write : Out(write_port_signature(config))
+        A port of the scratchpad.
+    parameters : In(sink_signature(config))
+        Filled by LOAD.
+    tables : In(sink_signature(config))
+        Filled by LOAD.
+    trace : Out(trace_signature(config))
+        Every word written.
     data_left : Out(1)
-        Parameters or tables are there that no instruction has dropped.
+        Parameters or lookup tables are there that no instruction has dropped.
+    parameters_held : Out(range(parameter_entries + 1))
+        Entries that no instruction has used up.
+    tables_held : Out(range(table_pages + 1))
+        Whole pages that no instruction has used up.
     """
 
     def __init__(self, config: Config) -> None:
@@ -64,7 +80,7 @@ class Post(Component):
             "parameters_held": Out(range(config.parameter_entries + 1)), "tables_held": Out(range(config.table_pages + 1)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config
         groups = config.groups
@@ -89,7 +105,7 @@ class Post(Component):
         self._flow(m)
         return m
 
-    def _accept(self, m):
+    def _accept(self, m: Module) -> tuple[Value, Value]:
         """Looks at an instruction in one cycle and hands its records out in the next; returns the pulse and the slot."""
         unit, decode = self.unit, self.decode
         inside, slot = Signal(range(IN_FLIGHT + 1)), Signal(range(IN_FLIGHT))
@@ -114,13 +130,13 @@ class Post(Component):
         m.d.comb += unit.cause.eq(Mux(~inside.any(), Cause.IDLE, Mux(cause == Cause.IDLE, Cause.OVERHEAD, cause)))
         return accepted, slot
 
-    def _backlog(self, m, name, layout, push):
+    def _backlog(self, m: Module, name: str, layout: data.StructLayout, push: Value) -> stream.Interface:
         """Keeps that record of each instruction with ``push``; returns the stream of them."""
         m.submodules[f"{name}_backlog"] = backlog = Backlog(layout)
         m.d.comb += [backlog.record.eq(getattr(self.decode, name)), backlog.push.eq(push)]
         return backlog.out
 
-    def _prefetch(self, m, accepted):
+    def _prefetch(self, m: Module, accepted: Value) -> None:
         decode, config = self.decode, self.config
         m.submodules.arbiter = arbiter = Arbiter(config)
         m.submodules.windows, m.submodules.places, m.submodules.destinations = windows, places, destinations = (
@@ -149,7 +165,7 @@ class Post(Component):
                                   total.word.ready | average.word.ready)),
         ]
 
-    def _records(self, m, accepted, slot):
+    def _records(self, m: Module, accepted: Value, slot: Value) -> None:
         decode, lanes, average = self.decode, self.lanes, self.average
         m.d.comb += [
             lanes.push.eq(accepted), lanes.adds.eq(decode.adds), lanes.slot.eq(slot),
@@ -157,27 +173,18 @@ class Post(Component):
         ]
         m.d.comb += [getattr(lanes, name).eq(getattr(decode, name)) for name in SETTINGS]
 
-    def _stock(self, m, name, most, more, less):
-        """Counts what the sequencer may still issue; returns whether there is any, which is found when counting."""
-        count, some = Signal(range(most + 1), name=name), Signal(name=f"some_{name}")
-        with m.If(more & ~less):
-            m.d.sync += [count.eq(count + 1), some.eq(1)]
-        with m.Elif(less & ~more):
-            m.d.sync += [count.eq(count - 1), some.eq(count != 1)]
-        return some
-
-    def _issue(self, m):
+    def _issue(self, m: Module) -> None:
         sequencer, token = self.sequencer, self.sequencer.group.payload
         word = sequencer.word
-        takes = {origin: sequencer.takes[origin.value] for origin in Origin}
-        bytes_there = self._stock(m, "words", self.gather.DEPTH, self.gather.pushed, takes[Origin.BYTES])
+        takes = {origin: sequencer.takes[origin] for origin in Origin}
+        bytes_there = stock_of(m, "words", self.gather.DEPTH, self.gather.pushed, takes[Origin.BYTES])
         m.d.comb += [
             sequencer.space.eq(room_for(m, self.space, word, self.writer.written)),
-            sequencer.residual.eq(self._stock(m, "residual_words", self.residuals.depth, self.residuals.pushed,
+            sequencer.residual.eq(stock_of(m, "residual_words", self.residuals.depth, self.residuals.pushed,
                                               word & token.add)),
-            sequencer.operand[Origin.BYTES.value].eq(bytes_there),
-            sequencer.operand[Origin.SUM.value].eq(self.total.complete),
-            sequencer.operand[Origin.AVERAGE.value].eq(self.average.complete),
+            sequencer.operand[Origin.BYTES].eq(bytes_there),
+            sequencer.operand[Origin.SUM].eq(self.total.complete),
+            sequencer.operand[Origin.AVERAGE].eq(self.average.complete),
             self.total.take.eq(takes[Origin.SUM]), self.average.take.eq(takes[Origin.AVERAGE]),
             sequencer.bank.eq(self.accumulator.available & ~self.accumulator.release),
             sequencer.gathering.eq(self.gather.busy | self.average.busy),
@@ -185,8 +192,8 @@ class Post(Component):
             sequencer.table.eq(self.table_fifo.some),
         ]
 
-    def _constants(self, m):
-        """Parameters and tables between LOAD, the sequencer and the lanes."""
+    def _constants(self, m: Module) -> None:
+        """Parameters and lookup tables between LOAD, the sequencer and the lanes."""
         parameters, tables, average, chains = self.parameter_fifo, self.table_fifo, self.average, self.tokens.chains
         token, issued = self.sequencer.group.payload, self.sequencer.group.valid
         connect(m, flipped(self.parameters), parameters.sink)
@@ -211,7 +218,7 @@ class Post(Component):
         for lane in range(self.config.lanes):
             m.d.comb += average.thresholds[lane].eq(Cat(parameters.biases[lane], parameters.scales[lane]))
 
-    def _flow(self, m):
+    def _flow(self, m: Module) -> None:
         """From stage to stage."""
         operands, lanes, tables, writer = self.operands, self.lanes, self.table_fifo, self.writer
         chains = self.tokens.chains

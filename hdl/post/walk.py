@@ -1,15 +1,17 @@
 """Address generators: the words of a region, and the words under a window that slides over one."""
 
-from amaranth.hdl import Module, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.interfaces import bank_of
+from arrayloom.hdl.interfaces import bank_of, coordinate
 from arrayloom.hdl.post.records import REGION, WINDOW, Origin
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import EXTENT, WORD_ADDRESS
+from arrayloom.isa.instructions import EXTENT, WORD_ADDRESS, Pool
 
-_COORDINATE = signed(26)    # 16-bit extents times 8-bit strides, 10-bit taps times 8-bit dilations, a 17-bit origin
+_COORDINATE = coordinate(Pool, (1 << EXTENT) - 1)
 
 _TAP = data.StructLayout({"address": WORD_ADDRESS, "origin": Origin, "inside": 1, "first": 1, "last": 1})
 _COUNTS = ("height", "width", "taps_y", "taps_x")
@@ -31,24 +33,28 @@ def tap_layout(config: Config) -> data.StructLayout:
 
 
 class RegionWalk(Component):
-    """The addresses of regions, with a gap of one cycle between two: so little hangs on the end of one.
+    """The addresses of regions, with a gap of one cycle between two, so that little depends on the end of one.
+
+    Parameters
+    ----------
+    config : Config
 
     Members
     -------
-    region : In(stream of REGION)
-    place : Out(stream of place_layout)
+    region : In(stream.Signature(REGION))
+    place : Out(stream.Signature(place_layout(config)))
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({"region": In(stream.Signature(REGION)), "place": Out(stream.Signature(place_layout(config)))})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         active, step = Signal(), Signal()
         now = Signal(REGION, reset_less=True)   # height and width count the rows and words left, the present one not
         width, address = Signal(EXTENT, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
-        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # none left, found when counting
+        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # none left, computed when counting
         last = last_row & last_word
         place = self.place
         m.d.comb += [
@@ -75,22 +81,26 @@ class RegionWalk(Component):
 class WindowWalk(Component):
     """The taps of each output of a pool, output after output in raster order; a cycle between instructions.
 
+    Parameters
+    ----------
+    config : Config
+
     Members
     -------
-    window : In(stream of WINDOW)
-    tap : Out(stream of tap_layout)
+    window : In(stream.Signature(WINDOW))
+    tap : Out(stream.Signature(tap_layout(config)))
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({"window": In(stream.Signature(WINDOW)), "tap": Out(stream.Signature(tap_layout(config)))})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         active, advance = Signal(), Signal()
         shape = Signal(WINDOW, reset_less=True)
         left = Signal(_LEFT, reset_less=True)
-        last = Signal(_LAST, reset_less=True)       # which of them are zero, found when counting
+        last = Signal(_LAST, reset_less=True)       # which of them are zero, computed when counting
         finished = last.as_value().all()
         tap = self.tap
         m.d.comb += [advance.eq(~tap.valid | tap.ready), self.window.ready.eq(~active)]
@@ -109,17 +119,18 @@ class WindowWalk(Component):
         return m
 
     @staticmethod
-    def _step(m, shape, counts, at, base):
+    def _step(m: Module, shape: data.View, counts: tuple[data.View, data.View],
+              at: tuple[Value, Value], base: tuple[Value, Value]) -> None:
         """To the next tap of this window, or to the first of the next."""
         left, last = counts
         iy, ix = at
         base_y, base_x = base
         next_y, next_x = base_y + shape.stride_y, base_x + shape.stride_x
 
-        def down(name):
+        def down(name: str) -> list[Any]:
             return [left[name].eq(left[name] - 1), last[name].eq(left[name] == 1)]
 
-        def again(name):
+        def again(name: str) -> list[Any]:
             return [left[name].eq(shape[name] - 1), last[name].eq(shape[name] == 1)]
 
         with m.If(~last.taps_x):
@@ -136,8 +147,9 @@ class WindowWalk(Component):
                     m.d.sync += [*again("width"), *down("height"),
                                  ix.eq(shape.origin_x), base_x.eq(shape.origin_x), iy.eq(next_y), base_y.eq(next_y)]
 
-    def _address(self, m, tap, active, advance, shape, at, first, last):
-        """Two stages: row times pitch beside source plus column, then their sum."""
+    def _address(self, m: Module, tap: stream.Interface, active: Value, advance: Value,
+                 shape: data.View, at: tuple[Value, Value], first: Value, last: Value) -> None:
+        """Two stages: row times pitch together with source plus column, then their sum."""
         iy, ix = at
         row, column = Signal(WORD_ADDRESS, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
         held, out = Signal(_TAP, reset_less=True), Signal(_TAP, reset_less=True)

@@ -1,11 +1,13 @@
-"""Writer: groups of bytes put together to words, and written where the instruction says."""
+"""Writer: groups of bytes joined to words, and written to the instruction's destination."""
+
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from arrayloom.hdl.elastic import Elastic
+from arrayloom.hdl.flow_control import Elastic
 from arrayloom.hdl.interfaces import trace_signature, write_port_signature
 from arrayloom.hdl.post.walk import place_layout
 from arrayloom.isa.config import Config
@@ -14,21 +16,37 @@ from arrayloom.isa.config import Config
 class Writer(Component):
     """Never refuses a group: the sequencer issues no more words than ``depth`` before they are written.
 
+    Parameters
+    ----------
+    config : Config
+    depth : int
+        Words that wait to be written, at most: 1 or more.
+
     Members
     -------
-    valid, final, group : In
-        A group is there; it is the last of its word; its number.
-    bytes : In(signed bytes, one a lane)
-    place : In(stream of place_layout)
-    port : Out(write_port_signature)
-    trace : Out(trace_signature)
+    valid : In(1)
+        A group is there.
+    final : In(1)
+        It is the last of its word.
+    group : In(range(groups))
+        Its number.
+    bytes : In(ArrayLayout(signed(8), lanes))
+        Its bytes.
+    place : In(stream.Signature(place_layout(config)))
+        Where the words go.
+    port : Out(write_port_signature(config))
+        The scratchpad.
+    trace : Out(trace_signature(config))
+        Every word written.
     written : Out(1)
         A word was accepted.
     retired : Out(1)
-        The last of its instruction.
+        The last word of its instruction was accepted.
     """
 
     def __init__(self, config: Config, depth: int) -> None:
+        if depth < 1:
+            raise ValueError(f"depth = {depth}: must be at least 1 word")
         self.config, self.depth = config, depth
         super().__init__({
             "valid": In(1), "final": In(1), "group": In(range(config.groups)),
@@ -37,7 +55,7 @@ class Writer(Component):
             "trace": Out(trace_signature(config)), "written": Out(1), "retired": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.config.word_bits, depth=self.depth)
         group_bits = 8 * self.config.lanes

@@ -10,14 +10,10 @@ from arrayloom.compiler.cost import Prediction, predict
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.runtime.session import Session
-from arrayloom.isa.config import Config
+from arrayloom.isa.config import ACCUMULATOR_BANKS, PARAMETER_BYTES, SUM_BYTES, Config
 from arrayloom.isa.errors import ConfigError
 from arrayloom.isa.instructions import TABLE_WORDS
 from arrayloom.isa.program import Program
-
-SUM_BYTES = 4           # of one accumulator
-ACCUMULATOR_BANKS = 2
-PARAMETER_BYTES = 8     # a lane, of one parameter entry
 
 
 @dataclass(frozen=True)

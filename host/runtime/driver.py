@@ -37,7 +37,7 @@ class Driver:
     def _prepare(self, config: Config) -> None:
         if self.read(Register.IDENTITY) != IDENTITY_VALUE:
             raise DeviceError("the device does not answer as an Arrayloom accelerator")
-        if self.read(Register.CONFIG) != int(config.digest[:8], 16):
+        if self.read(Register.CONFIG) != config.digest_word:
             raise DeviceError(f"the device is not of configuration {config.name}")
         write = self.simulator.write_register
         for register, value in ((Register.PROGRAM, BASE + self.program.code_address), (Register.BASE, BASE)):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from arrayloom.host.runtime.driver import Driver
 from arrayloom.host.runtime.report import ProgressModel
-from arrayloom.isa.config import Config
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import Unit, units_in
 from arrayloom.isa.registers import ERROR_TEXT, TOKEN_BITS, Block, Cause, Register, StateWord, StatusWord
 from arrayloom.isa.tokens import NO_GIVER, token_givers
@@ -88,5 +88,5 @@ def _stores(driver: Driver, config: Config) -> Iterator[str]:
     yield (f"  weight FIFO: {read(Register.WEIGHTS_HELD)} of {config.weight_words} words; parameter FIFO: "
            f"{read(Register.PARAMETERS_HELD)} of {config.parameter_entries} entries; tables: "
            f"{read(Register.TABLES_HELD)} of {config.table_pages} pages")
-    yield f"  accumulator banks: {banks & 0xFF} of 2 in use, {banks >> 8 & 0xFF} full"
+    yield f"  accumulator banks: {banks & 0xFF} of {ACCUMULATOR_BANKS} in use, {banks >> 8 & 0xFF} full"
     yield f"  bus: {bursts & 0xFF} bursts of reads and {bursts >> 8 & 0xFF} of writes under way"

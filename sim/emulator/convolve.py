@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.isa.config import ACCUMULATOR_BANKS
 from arrayloom.isa.instructions import Convolve
-from arrayloom.sim.emulator.machine import ACCUMULATOR_BANKS, EmulatorError, Machine, Sums
+from arrayloom.sim.emulator.machine import EmulatorError, Machine, Sums
 from arrayloom.sim.emulator.window import window
 
 EXACT_TERMS = 512   # products of 9 by 8 bits that float32 adds without rounding

@@ -10,8 +10,6 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import Instruction, Unit, units_in
 
-ACCUMULATOR_BANKS = 2
-
 Words = NDArray[np.int8]
 Sums = NDArray[np.int32]
 
@@ -76,9 +74,9 @@ class Machine:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def left_over(self) -> list[str]:
-        """What a program may not leave behind."""
+        """What a program must not leave in the machine."""
         found = [f"{int(count)} tokens of {Unit(p).name} for {Unit(c).name}"
                  for (c, p), count in np.ndenumerate(self.tokens) if count]
         names = {"weights": self.weights, "parameters": self.parameters, "tables": self.tables, "full banks": self.full}
         found += [name for name, fifo in names.items() if fifo]
-        return found + (["a bank-filled accumulator"] if self.bank is not None else [])
+        return found + (["a half-filled accumulator bank"] if self.bank is not None else [])

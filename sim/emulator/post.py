@@ -7,7 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa import arithmetic
-from arrayloom.isa.instructions import THRESHOLDS, Drain, Elementwise, Pool, PoolKind, PostInstruction, ResidualInstruction
+from arrayloom.isa.instructions import (
+    BYTE_VALUES,
+    SIGNIFICANT,
+    THRESHOLDS,
+    Drain,
+    Elementwise,
+    Pool,
+    PoolKind,
+    PostInstruction,
+    ResidualInstruction,
+)
 from arrayloom.isa.program import Stage
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
 from arrayloom.sim.emulator.window import window
@@ -108,8 +118,8 @@ class Poster:
         key = (i.multiply, i.product_zero, i.ratio_a, i.ratio_b, i.add_offset, i.a_offset, i.b_offset, i.sum_offset,
                i.add_low, i.add_high)
         if key not in self._sums:
-            signed = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int64)
-            a, b = np.repeat(signed, 256) + i.a_offset, np.tile(signed, 256) + i.b_offset
+            signed = np.arange(BYTE_VALUES, dtype=np.uint8).view(np.int8).astype(np.int64)
+            a, b = np.repeat(signed, BYTE_VALUES) + i.a_offset, np.tile(signed, BYTE_VALUES) + i.b_offset
             if i.multiply:
                 a, b = np.full_like(a, i.product_zero), a * b
             total = arithmetic.residual_add(a, b, i.ratio_a, i.ratio_b, i.add_offset)
@@ -133,7 +143,7 @@ def _requantize(sums: NDArray[np.int32], entries: NDArray[np.uint32], i: PostIns
     """int32[..., size] sums with uint32[groups, 2, lanes] parameters to bytes."""
     bias = entries[:, 0].reshape(-1).view(np.int32)
     scale = entries[:, 1].reshape(-1)
-    multiplier, shift = scale & ((1 << arithmetic.SIGNIFICANT) - 1), scale >> arithmetic.SIGNIFICANT
+    multiplier, shift = scale & ((1 << SIGNIFICANT) - 1), scale >> SIGNIFICANT
     value = np.ldexp(multiplier.astype(np.float64), -shift.astype(np.int64)).astype(np.float32)
     rounded = arithmetic.requantize_float(sums + bias, value)
     return np.clip(rounded + i.zero_point, i.low, i.high).astype(np.int8)

@@ -1,21 +1,24 @@
 """Models of what surrounds the bus side: an AXI memory, an instruction queue, and a simulation with a deadline."""
 
+import gc
 import random
+import re
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from amaranth.hdl import Elaboratable, Signal, Value
+from amaranth.hdl import Elaboratable, Signal, UnusedElaboratable, Value
 from amaranth.sim import Simulator
 
-from arrayloom.hdl.axi import PAGE_BYTES
+from arrayloom.isa.bus import PAGE_BYTES
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Instruction
 
 DEADLINE = 20_000           # cycles
-OUTSTANDING = 16            # bursts that the memory takes in each direction, unless told otherwise
+OUTSTANDING = 16            # bursts that the memory takes in each direction, unless a test gives another number
 OKAY, REFUSED = 0, 2        # responses
 
 Process = Callable[[Any], Any]
@@ -229,3 +232,16 @@ class Bench:
 @pytest.fixture(scope="session")
 def bench() -> type[Bench]:
     return Bench
+
+
+@pytest.fixture(scope="session")
+def refuses() -> Callable[[Callable[[], Any], str], None]:
+    """Asserts that building something raises with exactly that message."""
+    def check(build: Callable[[], Any], message: str) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnusedElaboratable)     # what is refused is never elaborated
+            with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
+                build()
+            gc.collect()
+
+    return check

@@ -12,7 +12,7 @@ from arrayloom.isa.registers import IDENTITY_VALUE, VERSION_VALUE, Block, Cause,
 async def test_constants_and_stored_registers(host: Host) -> None:
     assert await host.read(Register.IDENTITY) == IDENTITY_VALUE
     assert await host.read(Register.VERSION) == VERSION_VALUE
-    assert await host.read(Register.CONFIG) == int(host.config.digest[:8], 16)
+    assert await host.read(Register.CONFIG) == host.config.digest_word
     widths: dict[int, int] = {
         Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32, Register.PROGRAM: 32, Register.PROGRAM_HIGH: 8,
         Register.BASE: 32, Register.BASE_HIGH: 8}

@@ -8,7 +8,8 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 
 from arrayloom.hdl.axi import Bus
-from arrayloom.hdl.fetch import BUFFER_BYTES, Fetch
+from arrayloom.hdl.fetch import Fetch
+from arrayloom.isa.bus import FETCH_BUFFER_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
 from arrayloom.isa.instructions import Convolve, Drain, Elementwise, End, LoadTable, LoadWeights, Pool, Store
@@ -30,7 +31,7 @@ class System:
         self.design.d.comb += self.bus.load.beat.ready.eq(1)
         self.program = program
         data = random.Random(3).randbytes(program) + code
-        # What lies behind the program must not matter.
+        # What follows the program must not matter.
         data += random.Random(4).randbytes(4096)
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(data), **memory)
         self.pushed: list[tuple[Unit, int]] = []
@@ -124,7 +125,7 @@ def test_nothing_is_asked_for_once_end_is_seen(bench: Any) -> None:
     # The third instruction leaves the buffer one short of room for the next chunk.
     system = System(bench, bench.config("16x16"), encode([LoadTable(), LoadTable(), End()]))
     system.run()
-    assert sum(burst.beats for burst in system.memory.reads) * 16 == BUFFER_BYTES
+    assert sum(burst.beats for burst in system.memory.reads) * 16 == FETCH_BUFFER_BYTES
 
 
 def test_no_more_is_asked_for_than_the_buffer_holds(bench: Any) -> None:
@@ -132,7 +133,7 @@ def test_no_more_is_asked_for_than_the_buffer_holds(bench: Any) -> None:
     system.bench.run(system.design, [system.start, system.queues, system.watch, system.memory.serve_reads],
                      lambda: system.cycle == 600)
     held = len(system.memory.read_cycles) * 16
-    assert BUFFER_BYTES <= held <= BUFFER_BYTES + INSTRUCTION_BYTES
+    assert FETCH_BUFFER_BYTES <= held <= FETCH_BUFFER_BYTES + INSTRUCTION_BYTES
 
 
 def test_errors_behind_end_do_not_matter(bench: Any) -> None:

@@ -147,7 +147,7 @@ def test_a_token_too_many_overflows(bench: Any) -> None:
             pulses.append(overflow)
 
     bench.run(issue, [give], lambda: len(pulses) >= 258)
-    assert pulses.index(1) == (1 << TOKEN_BITS) + 1     # counted a cycle later, told another one later
+    assert pulses.index(1) == (1 << TOKEN_BITS) + 1     # counted a cycle later, reported another one later
 
 
 def test_an_idle_unit_has_the_cause_of_its_queue(bench: Any) -> None:

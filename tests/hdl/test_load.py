@@ -9,11 +9,12 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 
-from arrayloom.hdl.axi import BURST_WORDS, Bus
-from arrayloom.hdl.load import OUTSTANDING, TABLE_WORDS, Load
+from arrayloom.hdl.axi import Bus
+from arrayloom.hdl.load import OUTSTANDING, Load
+from arrayloom.isa.bus import BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
-from arrayloom.isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights
+from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights
 from arrayloom.isa.registers import Cause
 
 BASE = 0x3000

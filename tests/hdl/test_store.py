@@ -1,4 +1,4 @@
-"""STORE on the bus: every word in memory, complete when memory says so, and a beat a cycle."""
+"""STORE on the bus: every word in memory, complete when memory has answered, and a beat a cycle."""
 
 import random
 from typing import Any
@@ -7,9 +7,10 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 
-from arrayloom.hdl.axi import BURST_WORDS, Bus
+from arrayloom.hdl.axi import Bus
 from arrayloom.hdl.interfaces import MEMORY_LATENCY
 from arrayloom.hdl.store import Store
+from arrayloom.isa.bus import BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import Store as StoreInstruction
 from arrayloom.isa.registers import Cause

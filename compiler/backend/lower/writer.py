@@ -11,8 +11,8 @@ from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.dependencies import NEVER
 from arrayloom.compiler.backend.epilogue import Residual, lookup_table_page
 from arrayloom.compiler.backend.image import Section
-from arrayloom.compiler.backend.parameters import ENTRY_BYTES_PER_LANE
 from arrayloom.compiler.backend.stream import Effects
+from arrayloom.isa.config import PARAMETER_BYTES
 from arrayloom.isa.instructions import LoadParameters, LoadTable, PostInstruction, ResidualInstruction
 
 
@@ -99,7 +99,7 @@ class Writer(ABC):
 
     def load_parameters(self, address: int, entries: int, skip: int = 0) -> None:
         """Loads ``entries`` entries, the first being entry ``skip`` at ``address`` in the constants."""
-        first = address + skip * ENTRY_BYTES_PER_LANE * self.context.config.lanes
+        first = address + skip * PARAMETER_BYTES * self.context.config.lanes
         self.context.add(LoadParameters(address=first, entries=entries), section=Section.CONSTANTS)
 
     def add_post(self, own: PostInstruction, operands: Operands, piece: Piece, reads: tuple[Span, ...] = (),

@@ -1,4 +1,4 @@
-"""Random instructions, one behind the other or with every port in the way: words equal the emulator's."""
+"""Random instructions, one after the other or with every port in the way: words equal the emulator's."""
 
 from collections.abc import Callable
 from dataclasses import replace

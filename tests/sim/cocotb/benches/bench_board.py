@@ -71,7 +71,7 @@ async def registers(dut: Any) -> None:
     """Single bytes are written and the others keep their value, while other registers are read at the same time."""
     board = await open_board(dut)
     rng = random.Random(read_settings()["traffic"]["seed"])
-    identity = int(CONFIG.digest[:8], 16)
+    identity = CONFIG.digest_word
     kept = {Register.PROGRAM: bytearray(4), Register.BASE: bytearray(4), Register.WATCHDOG: bytearray(4)}
 
     async def write() -> None:

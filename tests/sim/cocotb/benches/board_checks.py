@@ -96,7 +96,7 @@ async def identity(board: Accelerator) -> None:
     """The constant registers, and refusals where there is none to read or write."""
     assert await board.read_register(Register.IDENTITY) == IDENTITY_VALUE
     assert await board.read_register(Register.VERSION) == VERSION_VALUE
-    assert await board.read_register(Register.CONFIG) == int(board.config.digest[:8], 16)
+    assert await board.read_register(Register.CONFIG) == board.config.digest_word
     for address in (0x98, 0xFC, 0x3FC, 0xFFC):
         assert await refused(board.read_register(address)), hex(address)
         assert await refused(board.write_register(address, 1)), hex(address)

@@ -10,6 +10,8 @@ from arrayloom.isa.arithmetic import encode_add, encode_scale
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Units
 from arrayloom.isa.instructions import (
+    TABLE_WORDS,
+    THRESHOLDS,
     Convolve,
     Drain,
     Elementwise,
@@ -27,7 +29,6 @@ from arrayloom.isa.program import Program
 CONSTANTS = 1 << 15         # byte addresses from the base; the code is before
 RESULTS = 1 << 16
 MEMORY_BYTES = 1 << 17
-THRESHOLDS = 256
 
 
 @dataclass
@@ -137,7 +138,7 @@ class Mixed:
         for group in entries:
             code.add(LoadParameters(address=code.constant(group), entries=len(group)))
         for _ in range(2):
-            code.add(LoadTable(address=code.constant(self._bytes(256, config.size))))
+            code.add(LoadTable(address=code.constant(self._bytes(TABLE_WORDS, config.size))))
 
     def _thresholds(self) -> NDArray[np.uint32]:
         """uint32[256, 2, lanes]: 64-bit thresholds, the same in every lane."""

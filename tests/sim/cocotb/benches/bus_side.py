@@ -4,12 +4,13 @@ from amaranth.hdl import Module
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from arrayloom.hdl.axi import ADDRESS_BITS, Bus, bus_status_signature
+from arrayloom.hdl.axi import Bus, bus_status_signature
 from arrayloom.hdl.fetch import Fetch, control_signature
 from arrayloom.hdl.interfaces import INSTRUCTION, axi_signature, sink_signature, unit_signature
 from arrayloom.hdl.load import Load
 from arrayloom.hdl.scratchpad import Scratchpad
 from arrayloom.hdl.store import Store
+from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 

@@ -43,7 +43,7 @@ def test_a_cycle_lies_between_drains(check, job, lanes: int) -> None:
     config = CONFIGS[lanes]
     run = check(config, [_drain(config, job, index) for index in range(5)], _activations(config))
     spacing = np.diff(run.retired[1:])
-    assert set(spacing) == {WORDS * config.groups + 1 + (config.groups == 1)}   # the next half is seen a cycle late
+    assert set(spacing) == {WORDS * config.groups + 1 + (config.groups == 1)}   # the next bank is seen a cycle late
 
 
 @pytest.mark.parametrize("lanes", CONFIGS)

@@ -1,0 +1,86 @@
+"""Pipeline registers and delays, of two kinds.
+
+A flag says in which cycles something is there: it moves in every cycle and is clear after reset. Data moves only in cycles
+whose flag is set, and is never reset: where no flag is set its value does not matter.
+"""
+
+from collections.abc import Iterable
+
+from amaranth.hdl import Cat, Module, Signal, Value, ValueLike
+
+
+def data_register(m: Module, value: ValueLike, enable: Value) -> Signal:
+    """One stage of data.
+
+    Parameters
+    ----------
+    m : Module
+    value : ValueLike
+        A value or a view; the register has its shape.
+    enable : Value
+        The register takes ``value`` in cycles in which this is set.
+
+    Returns
+    -------
+    Signal
+        ``value`` of the last cycle with ``enable``, from the next cycle on.
+    """
+    register = Signal.like(value, reset_less=True)
+    with m.If(enable):
+        m.d.sync += register.eq(value)
+    return register
+
+
+def data_line(m: Module, value: ValueLike, enables: Iterable[Value]) -> list[ValueLike]:
+    """Data at every stage of a pipeline.
+
+    Parameters
+    ----------
+    m : Module
+    value : ValueLike
+    enables : iterable of Value
+        One for each stage: the flag of what is delayed by as many cycles as there are stages before it.
+
+    Returns
+    -------
+    list
+        ``value`` delayed by 0, 1, ... stages: one entry more than there are ``enables``.
+    """
+    line = [value]
+    for enable in enables:
+        line.append(data_register(m, line[-1], enable))
+    return line
+
+
+def delay(m: Module, value: ValueLike, enables: Iterable[Value]) -> ValueLike:
+    """Data at the end of a pipeline: the last entry of ``data_line``."""
+    return data_line(m, value, enables)[-1]
+
+
+def flag_line(m: Module, flag: Value, cycles: int, name: str = "line") -> list[Value]:
+    """A flag at every stage of a pipeline.
+
+    Parameters
+    ----------
+    m : Module
+    flag : Value
+        One bit.
+    cycles : int
+        Stages, 0 or more.
+    name : str
+        Of the shift register, whose bit i is the flag delayed by i + 1 cycles.
+
+    Returns
+    -------
+    list of Value
+        ``flag`` delayed by 0, 1, ... ``cycles`` cycles; all but the first are clear after reset.
+    """
+    if len(flag) != 1:
+        raise ValueError(f"flag of {len(flag)} bits: must be one bit; delay data with data_line")
+    if cycles < 0:
+        raise ValueError(f"cycles = {cycles}: must not be negative")
+    if not cycles:
+        return [flag]
+    line = Signal(cycles, name=name)
+    m.d.sync += line.eq(Cat(flag, line))
+    return [flag, *line]
