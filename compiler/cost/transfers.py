@@ -1,23 +1,25 @@
-"""LOAD: memory to the FIFOs and to the scratchpad."""
+"""LOAD and STORE: transfers between memory and chip, burst by burst."""
 
+from collections import deque
 from collections.abc import Iterator
 
-from arrayloom.compiler.cost.bus import cut
+from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Fifo, Machine
-from arrayloom.compiler.cost.timing import (
-    BURST_INTERVAL,
-    BURST_LATENCY,
-    BURST_WORDS,
-    FILL_LATENCY,
-    REQUEST_LATENCY,
-    RETIRE_LATENCY,
-    SINK_LATENCY,
-    WRITE_LATENCY,
-)
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit
-from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights
+from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+
+
+def cut(address: int, words: int, rows: int, pitch: int, longest: int, size: int) -> Iterator[int]:
+    """The words of each burst of ``rows`` runs of ``words`` words; ``address`` in bytes, ``pitch`` in words."""
+    page = timing.PAGE_BYTES // size
+    for row in range(rows):
+        place, left = address // size + row * pitch, words
+        while left:
+            burst = min(longest, left, page - place % page)
+            yield burst
+            place, left = place + burst, left - burst
 
 
 def load(machine: Machine) -> Process:
@@ -25,32 +27,32 @@ def load(machine: Machine) -> Process:
     queue, bus = machine.queues[Unit.LOAD], machine.bus
     count = accepted = 0
     while True:
-        offer = (yield from queue.accepted.take()) + BURST_LATENCY
+        offer = (yield from queue.accepted.take()) + timing.BURST_LATENCY
         _, instruction = queue.items[count]
         fifo = _fifo(machine, instruction)
-        there = 0
+        taken = there = 0
         for words in _bursts(instruction, machine.config):
-            offer = max(offer, accepted + 1)
-            request = offer + REQUEST_LATENCY
+            taken = max(offer, accepted + timing.OFFER_AFTER_REQUEST)
+            request = taken + timing.REQUEST_LATENCY
             if fifo:
-                request = max(request, (yield from fifo.space.take(words)) + REQUEST_LATENCY)
+                request = max(request, (yield from fifo.space.take(words)) + timing.REQUEST_LATENCY)
             yield request
             accepted, first = bus.request(request, words)
-            there = first + words - 1 + (SINK_LATENCY if fifo else WRITE_LATENCY)
+            there = first + words - 1 + (timing.SINK_LATENCY if fifo else timing.WRITE_LATENCY)
             if fifo:
-                _fill(fifo, first + SINK_LATENCY, words, machine.config.size)
+                _fill(fifo, first + timing.SINK_LATENCY, words, machine.config.size)
             queue.busy += words
-            offer += BURST_INTERVAL
-        queue.ready.post(offer - BURST_INTERVAL + 1)
-        queue.retire(instruction, there + RETIRE_LATENCY)
+            offer = taken + timing.BURST_INTERVAL
+        queue.ready.post(taken + timing.LAST_BURST)
+        queue.retire(instruction, there + timing.RETIRE_LATENCY)
         count += 1
 
 
 def _fill(fifo: Fifo, first: int, words: int, size: int) -> None:
-    """One word a cycle; those of a short tile are told of when it is whole."""
+    """One word a cycle; those of a short tile are reported when it is whole."""
     for begin in range(0, words, size):
         end = min(words, begin + size)
-        fifo.filled.post(first + end - 1 + FILL_LATENCY, end - begin)
+        fifo.filled.post(first + end - 1 + timing.FILL_LATENCY, end - begin)
 
 
 def _fifo(machine: Machine, instruction: Instruction) -> Fifo | None:
@@ -58,8 +60,13 @@ def _fifo(machine: Machine, instruction: Instruction) -> Fifo | None:
         type(instruction))
 
 
+def longest_burst(config: Config) -> int:
+    """Of LOAD, in words: one must fit into the weight FIFO together with an incomplete tile."""
+    return min(timing.BURST_WORDS, config.weight_words // 2)
+
+
 def _bursts(instruction: Instruction, config: Config) -> Iterator[int]:
-    longest = min(BURST_WORDS, config.weight_words // 2)
+    longest = longest_burst(config)
 
     def run(address: int, words: int, rows: int = 1, pitch: int = 0) -> Iterator[int]:
         return cut(address, words, rows, pitch, longest, config.size)
@@ -74,3 +81,46 @@ def _bursts(instruction: Instruction, config: Config) -> Iterator[int]:
         case LoadActivations(address=address, words=words, rows=rows, memory_pitch=pitch):
             return run(address, words, rows, pitch)
     raise TypeError(f"{instruction.mnemonic()} in LOAD's queue")
+
+
+class _Write:
+    """The bursts of STORE: their words are read on chip one after the other, asked for, and sent."""
+
+    def __init__(self) -> None:
+        self.begins = deque([0] * timing.STORE_AHEAD, timing.STORE_AHEAD)     # of the latest bursts, their first read
+        self.requests = deque([0] * timing.STORE_REQUESTS, timing.STORE_REQUESTS)
+        self.answers = deque([0] * timing.OUTSTANDING, timing.OUTSTANDING)
+        self._read_end = self._sent = 0
+
+    def burst(self, offer: int, words: int) -> int:
+        """A burst that is offered at ``offer`` at the earliest; returns the cycle in which it is taken."""
+        taken = max(offer, self.begins[0])
+        begin = max(taken + timing.STORE_READ, self._read_end, self.requests[0] + timing.STORE_ROOM)
+        end = begin + words     # the cycle after the last read
+        request = max(end + timing.STORE_REQUEST, self.answers[0] + timing.STORE_ANSWER,
+                      self.requests[-1] + timing.ADDRESS_CYCLES)
+        self._sent = max(max(request + timing.STORE_SEND, self._sent + 1) + words - 1, end + timing.STORE_DATA)
+        self._read_end = end
+        self.begins.append(begin)
+        self.requests.append(request)
+        self.answers.append(self._sent + timing.MEMORY_LATENCY)
+        return taken
+
+
+def store(machine: Machine) -> Process:
+    """Reads a burst's words, asks for the burst, sends the words; the last answer retires the instruction."""
+    queue, write = machine.queues[Unit.STORE], _Write()
+    count = 0
+    while True:
+        offer = (yield from queue.accepted.take()) + timing.BURST_LATENCY
+        _, instruction = queue.items[count]
+        assert isinstance(instruction, Store)
+        taken = 0
+        for words in cut(instruction.address, instruction.words, instruction.rows, instruction.memory_pitch,
+                         timing.BURST_WORDS, machine.config.size):
+            taken = write.burst(offer, words)
+            queue.busy += words
+            offer = taken + timing.BURST_INTERVAL
+        queue.ready.post(taken + timing.LAST_BURST)
+        queue.retire(instruction, write.answers[-1] + timing.RETIRE_LATENCY)
+        count += 1

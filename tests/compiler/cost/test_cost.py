@@ -10,7 +10,8 @@ from random_graphs.generator import generate
 
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.cost import Prediction, predict, timing
-from arrayloom.compiler.cost.bus import ReadBus, cut
+from arrayloom.compiler.cost.machine import ReadBus
+from arrayloom.compiler.cost.transfers import cut
 from arrayloom.compiler.errors import CompileError
 from arrayloom.hdl.array import timing as array_timing
 from arrayloom.hdl.interfaces import MEMORY_LATENCY
@@ -74,10 +75,10 @@ def test_random_graphs_with_every_kind_of_instruction() -> None:
 @pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
 def test_latencies_are_near_the_hardware_s(config: Config) -> None:
     ours, hardware = timing.ArrayTiming(config), array_timing.Timing(config)
-    half_full = array_timing.WORD + hardware.tag + hardware.column_groups - 1 + array_timing.UPDATE
+    bank_full = array_timing.WORD + hardware.tag + hardware.column_groups - 1 + array_timing.UPDATE
     pairs = {
         "reload": (ours.reload, hardware.reload), "ready": (ours.ready, hardware.ready),
-        "half_full": (ours.half_full, half_full), "WORD": (timing.WORD, array_timing.WORD),
+        "bank_full": (ours.bank_full, bank_full), "WORD": (timing.WORD, array_timing.WORD),
         "WEIGHT_LATENCY": (timing.WEIGHT_LATENCY, WEIGHT_LATENCY + array_timing.WEIGHT_REGISTER),
         "LANES_LATENCY": (timing.LANES_LATENCY, 1 + stages.RESULT + 2),
         "RELEASE_PARAMETERS": (timing.RELEASE_PARAMETERS, 2 + stages.SCALE_READ),
