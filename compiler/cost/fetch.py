@@ -30,7 +30,7 @@ class Fetch:
             if self.ended is not None and time > self.ended:
                 return time
             length = chunk - place % chunk
-            accepted, first = self.machine.bus.request(time, length)
+            accepted, first = yield from self.machine.bus.ask(time, length, urgent=True)
             for begin in range(0, length, self.words):
                 self.arrived.post(first + begin + self.words - 1, self.words)
             place, asked, time = place + length, asked + length, accepted + timing.REQUEST_AFTER_ROOM

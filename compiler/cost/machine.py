@@ -1,33 +1,55 @@
 """What the units share: the memory's read channels, instruction queues, tokens, FIFOs and accumulator banks."""
 
 from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from arrayloom.compiler.cost import timing
-from arrayloom.compiler.cost.kernel import Channel, Kernel, Process
+from arrayloom.compiler.cost.kernel import Channel, Kernel, Process, Wait
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit, units_in
 from arrayloom.isa.instructions import TABLE_WORDS
 
 
 class ReadBus:
-    """The read channels, shared by FETCH and LOAD; requests must come in order of time."""
+    """The read channels, shared by FETCH and LOAD; of requests that wait in the same cycle FETCH's goes first."""
 
     def __init__(self) -> None:
         self.words = 0
         self.end = 0        # the last beat asked for so far
-        self._free = 0
+        self._urgent = False    # FETCH waits
+        self._free = 0      # the memory has taken the latest address
         self._ends: deque[int] = deque([0] * timing.OUTSTANDING, timing.OUTSTANDING)
+
+    def ask(self, time: int, words: int, urgent: bool) -> Generator[Wait, None, tuple[int, int]]:
+        """Waits at ``time`` until no other request is in the way, then does what ``request`` does."""
+        yield time
+        if urgent:
+            self._urgent = True
+        else:
+            yield time      # what FETCH asks for in the same cycle is known
+        while self._free > time or (self._urgent and not urgent):
+            time = max(time, self._free)
+            yield time
+        if urgent:
+            self._urgent = False
+        return self.request(time, words)
 
     def request(self, time: int, words: int) -> tuple[int, int]:
         """The cycles in which a burst that is asked for at ``time`` is accepted and in which its first beat comes."""
-        accepted = max(time, self._free, self._ends[0])
-        first = max(accepted + timing.ADDRESS_LATENCY + timing.MEMORY_LATENCY, self.end + 1)
-        self._free = accepted + timing.ADDRESS_CYCLES
+        accepted = max(time, self._free)
+        address = max(accepted + timing.ADDRESS_LATENCY, self._ends[0] + timing.PLACE_FREE)
+        first = max(address + timing.MEMORY_LATENCY, self.end + 1)
+        self._free = address + timing.ADDRESS_FREE
         self.end = first + words - 1
         self._ends.append(self.end)
         self.words += words
         return accepted, first
+
+    def hold(self, cycles: int) -> None:
+        """The beats of the latest burst come that much later."""
+        self.end += cycles
+        self._ends[-1] = self.end
 
 
 class Queue:

@@ -12,8 +12,9 @@ MEMORY_LATENCY = 64         # from an address to its first beat, and from the la
 OUTSTANDING = 16            # bursts, each way, that memory takes before it has answered the first
 PAGE_BYTES = 4096           # no burst crosses such a border
 BURST_WORDS = 16            # longest burst of LOAD and STORE
-ADDRESS_CYCLES = 2          # from one read address to the next
 ADDRESS_LATENCY = 1         # from a unit's request to the address on the bus
+ADDRESS_FREE = 1            # from there to the next request
+PLACE_FREE = 1              # from a burst's last beat to the address that waited for its end
 
 # FETCH and the instruction queues.
 CHUNK_BYTES = 256           # burst of FETCH
@@ -37,6 +38,7 @@ BURST_INTERVAL = 2          # from one offer to the next
 REQUEST_LATENCY = 2         # from an offer to the request, and from room in a FIFO to the request
 SINK_LATENCY = 1            # from a beat to its word in a FIFO
 WRITE_LATENCY = 2           # from a beat to its word in the scratchpad
+LOAD_FREE = 2               # from a burst's last word to the request that waited for its end
 FILL_LATENCY = 1            # from a word in a FIFO to its use
 OFFER_AFTER_REQUEST = 1     # from a request of LOAD to the next offer
 LAST_BURST = 1              # from the offer of an instruction's last burst to the next acceptance
@@ -45,7 +47,7 @@ STORE_AHEAD = 2             # bursts of STORE between their offer and their firs
 STORE_REQUESTS = 4          # bursts of STORE between their last word and their request
 STORE_ROOM = 1              # from a request to the next word of a burst that waited for it
 STORE_REQUEST = 1           # from the cycle after a burst's last word to the request
-STORE_ANSWER = 0            # from an answer to the request that waited for it
+STORE_ANSWER = 1            # from an answer to the request that waited for it
 STORE_DATA = 5              # from the cycle after a burst's last word to its beat, at least
 STORE_SEND = 2              # from the request to its first beat
 RETIRE_LATENCY = 1          # from a transfer's last event to its retirement

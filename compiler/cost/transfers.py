@@ -25,7 +25,8 @@ def cut(address: int, words: int, rows: int, pitch: int, longest: int, size: int
 def load(machine: Machine) -> Process:
     """Asks for burst after burst; those for a FIFO when there is room for them."""
     queue, bus = machine.queues[Unit.LOAD], machine.bus
-    count = accepted = 0
+    moved = deque([0] * timing.OUTSTANDING, timing.OUTSTANDING)     # of the latest bursts, their last word
+    count = accepted = written = 0
     while True:
         offer = (yield from queue.accepted.take()) + timing.BURST_LATENCY
         _, instruction = queue.items[count]
@@ -33,14 +34,20 @@ def load(machine: Machine) -> Process:
         taken = there = 0
         for words in _bursts(instruction, machine.config):
             taken = max(offer, accepted + timing.OFFER_AFTER_REQUEST)
-            request = taken + timing.REQUEST_LATENCY
+            request = max(taken + timing.REQUEST_LATENCY, moved[0] + timing.LOAD_FREE)
             if fifo:
                 request = max(request, (yield from fifo.space.take(words)) + timing.REQUEST_LATENCY)
-            yield request
-            accepted, first = bus.request(request, words)
-            there = first + words - 1 + (timing.SINK_LATENCY if fifo else timing.WRITE_LATENCY)
+            accepted, first = yield from bus.ask(request, words, urgent=False)
+            place = first + timing.SINK_LATENCY
             if fifo:
-                _fill(fifo, first + timing.SINK_LATENCY, words, machine.config.size)
+                late = max(0, written + 1 - place)      # all activations before must have been written
+                bus.hold(late)
+                place += late
+                _fill(fifo, place, words, machine.config.size)
+            there = place + words - 1
+            moved.append(there)
+            if not fifo:
+                there = written = first + words - 1 + timing.WRITE_LATENCY
             queue.busy += words
             offer = taken + timing.BURST_INTERVAL
         queue.ready.post(taken + timing.LAST_BURST)
@@ -98,7 +105,7 @@ class _Write:
         begin = max(taken + timing.STORE_READ, self._read_end, self.requests[0] + timing.STORE_ROOM)
         end = begin + words     # the cycle after the last read
         request = max(end + timing.STORE_REQUEST, self.answers[0] + timing.STORE_ANSWER,
-                      self.requests[-1] + timing.ADDRESS_CYCLES)
+                      self.requests[-1] + timing.ADDRESS_LATENCY + timing.ADDRESS_FREE)
         self._sent = max(max(request + timing.STORE_SEND, self._sent + 1) + words - 1, end + timing.STORE_DATA)
         self._read_end = end
         self.begins.append(begin)
