@@ -42,7 +42,7 @@ class Array:
             end = taken + pixels
             queue.busy += pixels
             self.spans[index] = begin, end
-            queue.ready.post(taken)
+            queue.ready.post(taken + timing.ARRAY_FREE)
             queue.retire(instruction, end + timing.RETIRE_LATENCY)
             if instruction.last:
                 self.machine.full_banks.post(end + self.timing.bank_full)

@@ -23,7 +23,7 @@ class Post:
         self.groups = machine.config.groups
         self._residuals_ahead = -(-timing.RESIDUAL_STAGES // self.groups) + 1 + timing.ROUND_TRIP
         self._gathered = 0      # the earliest request of the next word under a window
-        self._residual = 0      # that of the next residual
+        self._residual = -1     # until then residuals were read between the words
         self._summed = 0        # the next sum under a window may begin
         self._dropped = {"parameters": 0, "tables": 0}      # words that instructions have released
 
@@ -66,23 +66,30 @@ class Post:
         """The cycle of the first request of a word under a window."""
         return max(accepted + timing.GATHER_REQUEST, self._gathered)
 
+    def _place(self, used: int, pace: int) -> int:
+        """The earliest request of the next word, of which there may be so many before they are used, one every ``pace``."""
+        return used + timing.GATHER_ROOM - (timing.GATHER_DEPTH - 1) * pace
+
     def _words(self, instruction: PostInstruction, accepted: int, start: int) -> tuple[int, int]:
         """Words, or the largest bytes under windows; a residual is read through the same port, and first."""
         words = instruction.height * instruction.width
         reads = instruction.taps_y * instruction.taps_x if isinstance(instruction, Pool) else 1
         request, shared = self._request(accepted), reads
         if isinstance(instruction, ResidualInstruction) and instruction.add:
-            residual = max(accepted + timing.RESIDUAL_REQUEST, self._residual)
-            ahead = min(words, self._residuals_ahead)
-            start, request = max(start, residual + timing.RESIDUAL_LATENCY), max(request, residual + ahead)
+            residual = accepted + timing.RESIDUAL_REQUEST
+            if residual > self._residual:
+                request = max(request, residual + min(words, self._residuals_ahead))
+            start = max(start, residual + timing.RESIDUAL_LATENCY)
             shared += 1
         start = max(start, request + reads - 1 + timing.GATHER_LATENCY)
         gathered = request + reads - 1 + (words - 1) * shared + timing.GATHER_LATENCY + self.groups     # the last word
         finished = max(start + words * self.groups, gathered) - 1
         pace = max(self.groups, shared)
-        self._gathered = max(request + words * reads + timing.GATHER_NEXT, finished - timing.GATHER_DEPTH * pace)
+        used = finished + timing.WORD_USED
+        self._gathered = max(request + words * reads + timing.GATHER_NEXT, self._place(used, pace))
+        self._summed = used + 1
         if shared > reads:
-            self._residual = finished - timing.ROUND_TRIP * pace
+            self._residual = finished
         return finished, words * pace
 
     def _sums(self, pool: Pool, accepted: int, start: int) -> tuple[int, int]:
@@ -92,26 +99,29 @@ class Post:
         finished = start - 1
         for _ in range(windows):
             summed = max(request + timing.SUM_LATENCY, self._summed) + taps
-            request = max(request + taps, summed - timing.GATHER_DEPTH)
+            request, place = request + taps, self._place(summed - 1, 1)
+            self._gathered = max(request + timing.GATHER_NEXT, place)
+            request = max(request, place)
             finished = max(finished + 1, summed) + self.groups - 1
-            self._summed = finished + timing.SUM_NEXT
-        self._gathered = request + timing.GATHER_NEXT
+            self._summed = finished + timing.WORD_USED + 1
         return finished, windows * (taps + self.groups)
 
     def _averages(self, pool: Pool, accepted: int, start: int) -> tuple[int, int]:
         """Sums in order, each followed by a search among the thresholds, after which the next sum begins."""
         taps, windows = pool.taps_y * pool.taps_x, pool.height * pool.width
-        adds = (taps - 1) * max(self.groups, timing.AVERAGE_SLOTS) + self.groups
+        slots = max(self.groups, timing.AVERAGE_SLOTS)
+        adds = (taps - 1) * slots + self.groups
         search = (timing.SEARCH_STEPS - 1) * max(self.groups, timing.SEARCH_SLOTS) + self.groups + timing.SEARCH_LATENCY
         request = self._request(accepted)
         loaded = timing.AVERAGE_LOAD
         found = 0
         for _ in range(windows):
-            summed = max(request + timing.SUM_LATENCY, self._summed) + loaded + adds + timing.AVERAGE_LATENCY
-            request, loaded = max(request + taps, summed - timing.GATHER_DEPTH), 0
-            found = max(summed, start) + search
+            begin = max(request + timing.SUM_LATENCY, self._summed) + loaded
+            request, place, loaded = request + taps, self._place(begin + taps * slots - 1, slots), 0
+            self._gathered = max(request + timing.GATHER_NEXT, place)
+            request = max(request, place)
+            found = max(begin + adds + timing.AVERAGE_LATENCY, start) + search
             self._summed = found
-        self._gathered = request + timing.GATHER_NEXT
         return found + self.groups - 1, windows * (adds + search + self.groups)
 
     def _parameters(self, instruction: PostInstruction) -> int:

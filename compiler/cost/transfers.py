@@ -94,21 +94,21 @@ class _Write:
     """The bursts of STORE: their words are read on chip one after the other, asked for, and sent."""
 
     def __init__(self) -> None:
-        self.begins = deque([0] * timing.STORE_AHEAD, timing.STORE_AHEAD)     # of the latest bursts, their first read
+        self.turns = deque([0] * timing.STORE_AHEAD, timing.STORE_AHEAD)    # since when the latest bursts may be read
         self.requests = deque([0] * timing.STORE_REQUESTS, timing.STORE_REQUESTS)
         self.answers = deque([0] * timing.OUTSTANDING, timing.OUTSTANDING)
         self._read_end = self._sent = 0
 
     def burst(self, offer: int, words: int) -> int:
         """A burst that is offered at ``offer`` at the earliest; returns the cycle in which it is taken."""
-        taken = max(offer, self.begins[0])
-        begin = max(taken + timing.STORE_READ, self._read_end, self.requests[0] + timing.STORE_ROOM)
-        end = begin + words     # the cycle after the last read
+        taken = max(offer, self.turns[0])
+        turn = max(taken + timing.STORE_READ, self._read_end)
+        end = max(turn, self.requests[0] + timing.STORE_ROOM) + words       # the cycle after the last word
         request = max(end + timing.STORE_REQUEST, self.answers[0] + timing.STORE_ANSWER,
                       self.requests[-1] + timing.ADDRESS_LATENCY + timing.ADDRESS_FREE)
         self._sent = max(max(request + timing.STORE_SEND, self._sent + 1) + words - 1, end + timing.STORE_DATA)
         self._read_end = end
-        self.begins.append(begin)
+        self.turns.append(turn)
         self.requests.append(request)
         self.answers.append(self._sent + timing.MEMORY_LATENCY)
         return taken
