@@ -22,7 +22,7 @@ class Fetch:
     def read(self) -> Process:
         """Asks for chunk after chunk while there is room for a whole one, until the end is decoded."""
         chunk, place, asked = timing.CHUNK_BYTES // self.size, self.program.code_address // self.size, 0
-        time = timing.FIRST_REQUEST
+        time = 0
         while True:
             room = yield from self.room.reach(asked + chunk)
             time = max(time, room + timing.REQUEST_AFTER_ROOM)

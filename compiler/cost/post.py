@@ -21,7 +21,7 @@ class Post:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.groups = machine.config.groups
-        self._residuals_ahead = -(-timing.RESIDUAL_STAGES // self.groups) + 1 + timing.ROUND_TRIP
+        self._residuals_ahead = timing.residuals_ahead(machine.config)
         self._gathered = 0      # the earliest request of the next word under a window
         self._residual = -1     # until then residuals were read between the words
         self._summed = 0        # the next sum under a window may begin
@@ -148,7 +148,8 @@ class Post:
         if isinstance(instruction, Drain):
             self.machine.empty_banks.post(finished - self.groups + 1 + timing.BANK_RELEASE)
         if instruction.release_parameters:
-            self._drop("parameters", self.machine.parameters, self._parameters(instruction), finished + timing.RELEASE_PARAMETERS)
+            used = self._parameters(instruction)
+            self._drop("parameters", self.machine.parameters, used, finished + timing.RELEASE_PARAMETERS)
         if instruction.release_table:
             self._drop("tables", self.machine.tables, TABLE_WORDS, finished + timing.RELEASE_TABLE)
 

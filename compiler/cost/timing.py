@@ -19,10 +19,9 @@ PLACE_FREE = 1              # from a burst's last beat to the address that waite
 # FETCH and the instruction queues.
 CHUNK_BYTES = 256           # burst of FETCH
 BUFFER_BYTES = 4 * CHUNK_BYTES
-FIRST_REQUEST = 2           # cycle of the first request, counted from the start of the run
 BEAT_TO_STORAGE = 2         # from a beat to the cycle that takes it from the buffer
 DISPATCH = 3                # decode, check, push
-REQUEST_AFTER_ROOM = 2      # from a word's leaving the buffer to the next request
+REQUEST_AFTER_ROOM = 2      # from a word's leaving the buffer, or the start of the run, to the next request
 QUEUE_LATENCY = 3           # from a push to the earliest acceptance by the unit
 ACCEPT_INTERVAL = 3         # between two acceptances
 QUEUE_HEAD = 1              # instructions that have left the queue and wait in front of the unit
@@ -120,3 +119,8 @@ class ArrayTiming:
     def bank_full(self) -> int:
         """From the generation of a region's last pixel to the earliest group that drains it."""
         return WORD + self.row_stages + self.config.size // self.config.column_stage - 1 + SUMS_WRITTEN
+
+
+def residuals_ahead(config: Config) -> int:
+    """Residual words that the POST unit reads before they are used, at most."""
+    return -(-RESIDUAL_STAGES // config.groups) + 1 + ROUND_TRIP
