@@ -132,7 +132,7 @@ def _array(m: Maker) -> dict[str, Instructions]:
     layer = [m.parameters(), m.convolve(4, 4), m.drain(4, 4)]
     large = [m.parameters(), m.convolve(8, 8, repeats=2), m.drain(8, 8)]
     added = [m.parameters(), m.convolve(4, 4), m.drain(4, 4, add=1, residual=RESIDUAL, residual_pitch=4)]
-    parts = [m.convolve(1, 1, first=part == 0, last=part == 13) for part in range(14)]
+    parts = [m.convolve(1, 1, first=part == 0, last=part == 13, origin_y=-1) for part in range(14)]     # reads nothing
     waiting = [m.convolve(2, 2, wait=Units.LOAD if one == 0 else 0) for one in range(10)]
     return {
         "a tile": [m.weights(1), *layer],

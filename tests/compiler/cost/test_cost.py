@@ -111,5 +111,7 @@ def test_one_beat_a_cycle_after_the_latency() -> None:
     for _ in range(14):
         bus.request(10, 16)
     accepted, first = bus.request(10, 16)
-    assert accepted == 75 + 15      # the first of sixteen is answered
-    assert first == 75 + 16 * 16
+    assert (accepted, first) == (10 + 16 * 2, 75 + 16 * 16)
+    accepted, first = bus.request(10, 16)
+    assert accepted == 75 + 15 + 2      # an address waited on the bus until the first of sixteen was answered
+    assert first == 75 + 17 * 16

@@ -54,9 +54,9 @@ SHAPES = [*PRESETS.values(), replace(TINY, name="single", column_stage=1, row_st
           replace(TINY, name="narrow", weight_words=8)]
 
 
-@pytest.fixture(scope="module")
-def device() -> Iterator[RtlDevice]:
-    device = RtlDevice(TINY)
+@pytest.fixture(scope="module", params=["tiny", "16x16"])
+def device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
+    device = RtlDevice(PRESETS[request.param])
     yield device
     device.close()
 
@@ -71,8 +71,8 @@ def _cycles(name: str) -> int | None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_predicts_the_cycles_of_the_rtl(name: str, device: RtlDevice) -> None:
-    program = program_of(TINY, PROGRAMS[name])
-    predicted, measured = predict(program, TINY), device.execute(program, build_memory(program))
+    program = program_of(device.config, latency_programs(device.config)[name])
+    predicted, measured = predict(program, device.config), device.execute(program, build_memory(program))
     assert (predicted.cycles, predicted.words_read, predicted.words_written) == (
         measured.cycles, measured.words_read, measured.words_written)
 
