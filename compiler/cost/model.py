@@ -6,7 +6,7 @@ from arrayloom.compiler.cost.array import Array
 from arrayloom.compiler.cost.fetch import Fetch
 from arrayloom.compiler.cost.machine import Machine
 from arrayloom.compiler.cost.post import Post
-from arrayloom.compiler.cost.transfers import load, store
+from arrayloom.compiler.cost.transfers import Load, store
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.program import Program
@@ -60,7 +60,7 @@ def predict(program: Program, config: Config) -> Prediction:
     machine = Machine(config)
     fetch, array, post = Fetch(machine, program), Array(machine), Post(machine)
     processes = [queue.issue() for queue in machine.queues.values()]
-    processes += [fetch.read(), load(machine), array.run(), post.run(), store(machine)]
+    processes += [fetch.read(), Load(machine).run(), array.run(), post.run(), store(machine)]
     for process in processes:
         machine.kernel.start(process)
     cycles = machine.kernel.run(until=fetch.dispatch())

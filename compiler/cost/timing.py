@@ -38,6 +38,7 @@ REQUEST_LATENCY = 2         # from an offer to the request, and from room in a F
 SINK_LATENCY = 1            # from a beat to its word in a FIFO
 WRITE_LATENCY = 2           # from a beat to its word in the scratchpad
 LOAD_FREE = 2               # from a burst's last word to the request that waited for its end
+ROOM_SEEN = 3               # from a word in a FIFO to the request for the last of its room
 FILL_LATENCY = 1            # from a word in a FIFO to its use
 OFFER_AFTER_REQUEST = 1     # from a request of LOAD to the next offer
 LAST_BURST = 1              # from the offer of an instruction's last burst to the next acceptance

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Process
@@ -22,37 +23,69 @@ def cut(address: int, words: int, rows: int, pitch: int, longest: int, size: int
             place, left = place + burst, left - burst
 
 
-def load(machine: Machine) -> Process:
+@dataclass(frozen=True)
+class _Words:
+    """When the words of a burst are placed, one a cycle, and the FIFO if it is not the scratchpad."""
+
+    first: int
+    last: int
+    fifo: Fifo | None
+
+
+class Load:
     """Asks for burst after burst; those for a FIFO when there is room for them."""
-    queue, bus = machine.queues[Unit.LOAD], machine.bus
-    moved = deque([0] * timing.OUTSTANDING, timing.OUTSTANDING)     # of the latest bursts, their last word
-    count = accepted = written = 0
-    while True:
-        offer = (yield from queue.accepted.take()) + timing.BURST_LATENCY
-        _, instruction = queue.items[count]
-        fifo = _fifo(machine, instruction)
-        taken = there = 0
-        for words in _bursts(instruction, machine.config):
-            taken = max(offer, accepted + timing.OFFER_AFTER_REQUEST)
-            request = max(taken + timing.REQUEST_LATENCY, moved[0] + timing.LOAD_FREE)
-            if fifo:
-                request = max(request, (yield from fifo.space.take(words)) + timing.REQUEST_LATENCY)
-            accepted, first = yield from bus.ask(request, words, urgent=False)
-            place = first + timing.SINK_LATENCY
-            if fifo:
-                late = max(0, written + 1 - place)      # all activations before must have been written
-                bus.hold(late)
-                place += late
-                _fill(fifo, place, words, machine.config.size)
-            there = place + words - 1
-            moved.append(there)
-            if not fifo:
-                there = written = first + words - 1 + timing.WRITE_LATENCY
-            queue.busy += words
-            offer = taken + timing.BURST_INTERVAL
-        queue.ready.post(taken + timing.LAST_BURST)
-        queue.retire(instruction, there + timing.RETIRE_LATENCY)
-        count += 1
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self._bursts = deque([_Words(0, 0, None)] * timing.OUTSTANDING, timing.OUTSTANDING)     # the latest
+        self._written = 0       # the latest word in the scratchpad
+
+    def run(self) -> Process:
+        queue, bus = self.machine.queues[Unit.LOAD], self.machine.bus
+        count = accepted = 0
+        while True:
+            offer = (yield from queue.accepted.take()) + timing.BURST_LATENCY
+            _, instruction = queue.items[count]
+            fifo = _fifo(self.machine, instruction)
+            taken = there = 0
+            for words in _bursts(instruction, self.machine.config):
+                taken = max(offer, accepted + timing.OFFER_AFTER_REQUEST)
+                request = max(taken + timing.REQUEST_LATENCY, self._bursts[0].last + timing.LOAD_FREE)
+                if fifo:
+                    request = yield from self._room(fifo, words, request)
+                accepted, first = yield from bus.ask(request, words, urgent=False)
+                there = self._receive(fifo, first, words)
+                queue.busy += words
+                offer = taken + timing.BURST_INTERVAL
+            queue.ready.post(taken + timing.LAST_BURST)
+            queue.retire(instruction, there + timing.RETIRE_LATENCY)
+            count += 1
+
+    def _room(self, fifo: Fifo, words: int, request: int) -> Process:
+        """The earliest request with room for its words. While words arrive, the last of the room is not seen."""
+        request = max(request, (yield from fifo.space.take(words)) + timing.REQUEST_LATENCY)
+        if fifo.space.total == fifo.space.taken:
+            yield request       # what others release until then is known
+        if fifo.space.total == fifo.space.taken:
+            for burst in self._bursts:
+                if burst.fifo is fifo and burst.first <= request - timing.ROOM_SEEN <= burst.last:
+                    request = burst.last + timing.ROOM_SEEN + 1
+        return request
+
+    def _receive(self, fifo: Fifo | None, first: int, words: int) -> int:
+        """Places the words of a burst, whose beats begin at ``first``; returns when the last is there."""
+        place = first + timing.SINK_LATENCY
+        if fifo:
+            late = max(0, self._written + 1 - place)        # all activations before must have been written
+            self.machine.bus.hold(late)
+            place += late
+            _fill(fifo, place, words, self.machine.config.size)
+        last = place + words - 1
+        self._bursts.append(_Words(place, last, fifo))
+        if fifo:
+            return last
+        self._written = first + words - 1 + timing.WRITE_LATENCY
+        return self._written
 
 
 def _fill(fifo: Fifo, first: int, words: int, size: int) -> None:

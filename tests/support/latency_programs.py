@@ -196,6 +196,9 @@ def _constants(m: Maker) -> dict[str, Instructions]:
         "tables": [one for _ in range(6) for one in (LoadTable(), translated)],
         "room for a table": [LoadTable(), LoadTable(wait=Units.LOAD, signal=Units.POST), LoadTable(), waiting, translated,
                              translated],
+        "the last room for a table": [LoadTable(), LoadTable(signal=Units.POST), LoadTable(), waiting, translated, translated],
+        "the last room for parameters": [m.parameters(THRESHOLDS), m.parameters(THRESHOLDS), m.parameters(THRESHOLDS),
+                                         average, average, average],
         "room for parameters": [m.parameters(THRESHOLDS), m.parameters(full), last, m.parameters(THRESHOLDS), late, average,
                                 average],
     }
