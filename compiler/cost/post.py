@@ -16,7 +16,10 @@ from arrayloom.isa.instructions import (
 
 
 class Post:
-    """Instructions take turns in the lanes; words under windows are gathered before their instruction's turn."""
+    """Instructions take turns in the lanes; words under windows are gathered before their instruction's turn.
+
+    Words of the scratchpad that are no residuals count as words under windows of one word.
+    """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -24,7 +27,7 @@ class Post:
         self._residuals_ahead = timing.residuals_ahead(machine.config)
         self._gathered = 0      # the earliest request of the next word under a window
         self._residual = -1     # until then residuals were read between the words
-        self._summed = 0        # the next sum under a window may begin
+        self._summed = 0        # the earliest addition of the next sum under a window
         self._dropped = {"parameters": 0, "tables": 0}      # words that instructions have released
 
     def run(self) -> Process:
@@ -48,7 +51,7 @@ class Post:
             count += 1
 
     def _work(self, instruction: PostInstruction, accepted: int, start: int, before: int) -> int:
-        """The cycle in which the last group enters the lanes; that of the instruction ``before`` it."""
+        """The cycle in which the last group enters the lanes; ``before``: that of the instruction before this one."""
         words = instruction.height * instruction.width
         busy = words * self.groups
         if isinstance(instruction, Drain):
@@ -67,7 +70,7 @@ class Post:
         return max(accepted + timing.GATHER_REQUEST, self._gathered)
 
     def _place(self, used: int, pace: int) -> int:
-        """The earliest request of the next word, of which there may be so many before they are used, one every ``pace``."""
+        """The earliest request of the next word when all places are taken: one becomes free every ``pace``, last at ``used``."""
         return used + timing.GATHER_ROOM - (timing.GATHER_DEPTH - 1) * pace
 
     def _words(self, instruction: PostInstruction, accepted: int, start: int) -> tuple[int, int]:

@@ -1,6 +1,9 @@
 """Cycles that the hardware takes from one event to another, and the memory that the predictions assume.
 
-The hardware's own constants are in ``hdl``, which the compiler does not import; a test compares the two.
+The compiler does not import ``hdl``. Tests compare each number with the one that the hardware declares, where it declares
+one, and with the cycles of small programs on the RTL, which differ when the number does.
+
+A *group* is a word's share that enters the lanes of the POST unit in one cycle; "to the group" means to that cycle.
 """
 
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ from arrayloom.isa.config import Config
 
 # The memory: one beat a cycle each way.
 MEMORY_LATENCY = 64         # from an address to its first beat, and from the last write beat to the answer
-OUTSTANDING = 16            # bursts, each way, that memory takes before it has answered the first
+OUTSTANDING = 16            # bursts, each way, that the memory takes before it has answered the first
 PAGE_BYTES = 4096           # no burst crosses such a border
 BURST_WORDS = 16            # longest burst of LOAD and STORE
 ADDRESS_LATENCY = 1         # from a unit's request to the address on the bus
@@ -21,7 +24,7 @@ CHUNK_BYTES = 256           # burst of FETCH
 BUFFER_BYTES = 4 * CHUNK_BYTES
 BEAT_TO_STORAGE = 2         # from a beat to the cycle that takes it from the buffer
 DISPATCH = 3                # decode, check, push
-REQUEST_AFTER_ROOM = 2      # from a word's leaving the buffer, or the start of the run, to the next request
+REQUEST_AFTER_ROOM = 2      # from the cycle that takes a word from the buffer, or the start, to a request
 QUEUE_LATENCY = 3           # from a push to the earliest acceptance by the unit
 ACCEPT_INTERVAL = 3         # between two acceptances
 QUEUE_HEAD = 1              # instructions that have left the queue and wait in front of the unit
@@ -56,18 +59,18 @@ RETIRE_LATENCY = 1          # from a transfer's last event to its retirement
 PLAN_LATENCY = 5            # from an acceptance to the earliest step
 ARRAY_IN_FLIGHT = 3         # instructions between acceptance and their last step
 ARRAY_FREE = 2              # from the last step of an instruction to the acceptance that waited for it
-ACCUMULATOR_BANKS = 2
-TAKE = 1                    # from a step's being taken to its first pixel
+ACCUMULATOR_BANKS = 2       # one is filled while the other drains
+TAKE = 1                    # from the cycle that takes a step to its first pixel
 WORD = 4                    # from a pixel's generation to its word at the array
 SUMS_WRITTEN = 4            # from the read of an accumulator to its new value in memory
 WEIGHT_LATENCY = 2          # from the read of a row of weights to its place in the shadow plane
 
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
-POST_LOOK = 1               # from an instruction's being offered to its acceptance
+POST_LOOK = 1               # from the offer of an instruction to its acceptance
 POST_FREE = 1               # from a retirement to the look at the instruction that waited for it
 POST_LATENCY = 2            # from an acceptance to the earliest group
-NEXT_INSTRUCTION = 2                 # from the last group of an instruction to the first of the next
+NEXT_INSTRUCTION = 2        # from the last group of an instruction to the first of the next
 PARAMETERS_SEEN = 2         # from the last word of parameters to the group that waited for it
 TABLE_SEEN = 1              # from the last word of a table to the group that waited for it
 BANK_SEEN = 1               # from a full accumulator bank to the group that waited for it
@@ -103,11 +106,12 @@ class ArrayTiming:
 
     @property
     def row_stages(self) -> int:
+        """Partial-sum registers on the way down a column."""
         return self.config.size // self.config.row_stage
 
     @property
     def reload(self) -> int:
-        """From a step's being taken to the first row read of the next tile."""
+        """From the cycle that takes a step to the first row read of the next tile."""
         return TAKE + WORD - WEIGHT_LATENCY
 
     @property
@@ -118,7 +122,7 @@ class ArrayTiming:
 
     @property
     def bank_full(self) -> int:
-        """From the generation of a region's last pixel to the earliest group that drains it."""
+        """From the generation of a region's last pixel to the cycle in which its bank is full."""
         return WORD + self.row_stages + self.config.size // self.config.column_stage - 1 + SUMS_WRITTEN
 
 
