@@ -70,7 +70,7 @@ class Post:
         return max(accepted + timing.GATHER_REQUEST, self._gathered)
 
     def _place(self, used: int, pace: int) -> int:
-        """The earliest request of the next word when no place is free; a word is used every ``pace``, the last at ``used``."""
+        """The earliest request of the next word when no place is free: one is used every ``pace``, the last at ``used``."""
         return used + timing.GATHER_ROOM - (timing.GATHER_DEPTH - 1) * pace
 
     def _words(self, instruction: PostInstruction, accepted: int, start: int) -> tuple[int, int]:
