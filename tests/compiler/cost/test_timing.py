@@ -16,7 +16,7 @@ from arrayloom.hdl.post import fetch as operands
 from arrayloom.hdl.post import records, stages, unit
 from arrayloom.hdl.post.average import AverageLane
 from arrayloom.hdl.post.search import Search
-from arrayloom.host.runtime.rtl_device import RtlDevice
+from arrayloom.host.runtime.backends import RtlDevice
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.image import build_memory
 from arrayloom.sim.rtl.simulator import Timing
