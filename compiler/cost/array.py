@@ -4,6 +4,7 @@ from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Machine
 from arrayloom.compiler.cost.timing import ArrayTiming
+from arrayloom.isa.bus import BURST_WORDS
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import Convolve
 
@@ -55,7 +56,7 @@ class Array:
         self._claimed += size
         there = yield from weights.filled.reach(self._claimed)
         self._begun = max(shadow_free, there, self._begun + size)
-        piece = min(size, timing.BURST_WORDS)
+        piece = min(size, BURST_WORDS)
         for row in range(piece, size + 1, piece):
             weights.space.post(self._begun + row, piece)
         return self._begun + self.timing.ready

@@ -3,33 +3,34 @@
 from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Machine
+from arrayloom.isa.bus import FETCH_BUFFER_BYTES, FETCH_BURST_BYTES
 from arrayloom.isa.fields import INSTRUCTION_BYTES
 from arrayloom.isa.program import Program
 
 
 class Fetch:
-    """Both halves of FETCH."""
+    """Two processes: one reads the program ahead, the other hands its instructions out."""
 
     def __init__(self, machine: Machine, program: Program) -> None:
         self.machine, self.program = machine, program
         self.size = machine.config.size
         self.words = max(1, INSTRUCTION_BYTES // self.size)         # taken from the buffer at once
         self.together = max(1, self.size // INSTRUCTION_BYTES)      # instructions in them
-        self.room = machine.kernel.channel(timing.BUFFER_BYTES // self.size)
+        self.room = machine.kernel.channel(FETCH_BUFFER_BYTES // self.size)
         self.arrived = machine.kernel.channel()
         self.ended: int | None = None
 
     def read(self) -> Process:
-        """Asks for chunk after chunk while there is room for a whole one, until the end is decoded."""
-        chunk, place, asked = timing.CHUNK_BYTES // self.size, self.program.code_address // self.size, 0
+        """Asks for burst after burst while there is room for a whole one, until the end is decoded."""
+        burst, place, asked = FETCH_BURST_BYTES // self.size, self.program.code_address // self.size, 0
         time = 0
         while True:
-            room = yield from self.room.reach(asked + chunk)
+            room = yield from self.room.reach(asked + burst)
             time = max(time, room + timing.REQUEST_AFTER_ROOM)
             yield time
             if self.ended is not None and time > self.ended:
                 return time
-            length = chunk - place % chunk
+            length = burst - place % burst
             accepted, first = yield from self.machine.bus.ask(time, length, urgent=True)
             for begin in range(0, length, self.words):
                 self.arrived.post(first + begin + self.words - 1, self.words)

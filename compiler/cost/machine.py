@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Channel, Kernel, Process, Wait
-from arrayloom.isa.config import Config
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import Instruction, Unit, units_in
 from arrayloom.isa.instructions import TABLE_WORDS
 
@@ -122,7 +122,7 @@ class Machine:
         self.weights = self._fifo(config.weight_words)
         self.parameters = self._fifo(config.parameter_entries * config.parameter_beats)
         self.tables = self._fifo(config.table_pages * TABLE_WORDS)
-        self.empty_banks, self.full_banks = self.kernel.channel(timing.ACCUMULATOR_BANKS), self.kernel.channel()
+        self.empty_banks, self.full_banks = self.kernel.channel(ACCUMULATOR_BANKS), self.kernel.channel()
 
     def _fifo(self, words: int) -> Fifo:
         return Fifo(self.kernel.channel(), self.kernel.channel(words))

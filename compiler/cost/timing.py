@@ -13,15 +13,11 @@ from arrayloom.isa.config import Config
 # The memory: one beat a cycle each way.
 MEMORY_LATENCY = 64         # from an address to its first beat, and from the last write beat to the answer
 OUTSTANDING = 16            # bursts, each way, that the memory takes before it has answered the first
-PAGE_BYTES = 4096           # no burst crosses such a border
-BURST_WORDS = 16            # longest burst of LOAD and STORE
 ADDRESS_LATENCY = 1         # from a unit's request to the address on the bus
 ADDRESS_FREE = 1            # from there to the next request
 PLACE_FREE = 1              # from a burst's last beat to the address that waited for its end
 
 # FETCH and the instruction queues.
-CHUNK_BYTES = 256           # burst of FETCH
-BUFFER_BYTES = 4 * CHUNK_BYTES
 BEAT_TO_STORAGE = 2         # from a beat to the cycle that takes it from the buffer
 DISPATCH = 3                # decode, check, push
 REQUEST_AFTER_ROOM = 2      # from the cycle that takes a word from the buffer, or the start, to a request
@@ -59,7 +55,6 @@ RETIRE_LATENCY = 1          # from a transfer's last event to its retirement
 PLAN_LATENCY = 5            # from an acceptance to the earliest step
 ARRAY_IN_FLIGHT = 3         # instructions between acceptance and their last step
 ARRAY_FREE = 2              # from the last step of an instruction to the acceptance that waited for it
-ACCUMULATOR_BANKS = 2       # one is filled while the other drains
 TAKE = 1                    # from the cycle that takes a step to its first pixel
 WORD = 4                    # from a pixel's generation to its word at the array
 SUMS_WRITTEN = 4            # from the read of an accumulator to its new value in memory

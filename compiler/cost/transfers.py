@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Fifo, Machine
+from arrayloom.isa.bus import BURST_WORDS, PAGE_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
@@ -14,7 +15,7 @@ from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParamet
 
 def cut(address: int, words: int, rows: int, pitch: int, longest: int, size: int) -> Iterator[int]:
     """The words of each burst of ``rows`` runs of ``words`` words; ``address`` in bytes, ``pitch`` in words."""
-    page = timing.PAGE_BYTES // size
+    page = PAGE_BYTES // size
     for row in range(rows):
         place, left = address // size + row * pitch, words
         while left:
@@ -102,7 +103,7 @@ def _fifo(machine: Machine, instruction: Instruction) -> Fifo | None:
 
 def longest_burst(config: Config) -> int:
     """Of LOAD, in words: one must fit into the weight FIFO together with an incomplete tile."""
-    return min(timing.BURST_WORDS, config.weight_words // 2)
+    return min(BURST_WORDS, config.weight_words // 2)
 
 
 def _bursts(instruction: Instruction, config: Config) -> Iterator[int]:
@@ -157,7 +158,7 @@ def store(machine: Machine) -> Process:
         assert isinstance(instruction, Store)
         taken = 0
         for words in cut(instruction.address, instruction.words, instruction.rows, instruction.memory_pitch,
-                         timing.BURST_WORDS, machine.config.size):
+                         BURST_WORDS, machine.config.size):
             taken = write.burst(offer, words)
             queue.busy += words
             offer = taken + timing.BURST_INTERVAL

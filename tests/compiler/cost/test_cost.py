@@ -9,13 +9,14 @@ import pytest
 from random_graphs.generator import generate
 
 from arrayloom.compiler import compile_model
-from arrayloom.compiler.cost import Prediction, predict, timing
+from arrayloom.compiler.cost import Prediction, predict
 from arrayloom.compiler.cost.machine import ReadBus
 from arrayloom.compiler.cost.transfers import cut
 from arrayloom.compiler.errors import CompileError
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.backends import RtlDevice
 from arrayloom.host.runtime.report import RunReport
+from arrayloom.isa.bus import FETCH_BUFFER_BYTES
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Units
 from arrayloom.isa.image import build_memory
@@ -43,7 +44,7 @@ def _assert_near(program: Program, device: RtlDevice, bound: float) -> None:
     assert measured.counters is not None
     assert predicted.cycles == pytest.approx(measured.cycles, rel=bound)
     assert predicted.utilization == pytest.approx(measured.utilization, rel=bound)
-    assert predicted.words_read == pytest.approx(measured.words_read, abs=timing.BUFFER_BYTES // device.config.size)
+    assert predicted.words_read == pytest.approx(measured.words_read, abs=FETCH_BUFFER_BYTES // device.config.size)
     assert predicted.words_written == measured.words_written
     for unit in ("LOAD", "ARRAY"):
         assert predicted.busy[unit] == measured.counters[unit]["COMPUTING"]

@@ -9,8 +9,7 @@ from latency_programs import latency_programs, program_of
 from arrayloom.compiler.cost import predict, timing
 from arrayloom.compiler.cost.transfers import longest_burst
 from arrayloom.compiler.errors import CompileError
-from arrayloom.hdl import axi, fetch, issue, load, store
-from arrayloom.hdl.array import accumulators
+from arrayloom.hdl import issue, load, store
 from arrayloom.hdl.array import timing as array
 from arrayloom.hdl.post import fetch as operands
 from arrayloom.hdl.post import records, stages, unit
@@ -28,13 +27,8 @@ CONSTANTS = {name: value for name, value in vars(timing).items() if name.isupper
 DECLARED = {
     "MEMORY_LATENCY": {Timing().latency},
     "OUTSTANDING": {Timing().outstanding, load.OUTSTANDING, store.OUTSTANDING},
-    "PAGE_BYTES": {axi.PAGE_BYTES},
-    "BURST_WORDS": {axi.BURST_WORDS},
-    "CHUNK_BYTES": {fetch.CHUNK_BYTES},
-    "BUFFER_BYTES": {fetch.BUFFER_BYTES},
     "IN_FLIGHT": {issue.IN_FLIGHT},
     "STORE_REQUESTS": {store.REQUESTS},
-    "ACCUMULATOR_BANKS": {accumulators.HALVES},
     "TAKE": {array.TAKE},
     "WORD": {array.WORD},
     "SUMS_WRITTEN": {array.UPDATE},
