@@ -1,4 +1,4 @@
-"""The cost model's prediction beside the RTL, in total and by layer; exit code 1 when it is off by more than it may be."""
+"""The cost model's prediction against the RTL, in total and by layer; exit code 1 when the deviation exceeds its bound."""
 
 import argparse
 import sys

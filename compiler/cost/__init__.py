@@ -1,6 +1,5 @@
 """A cost model: how many cycles a program takes, from its instructions alone."""
 
-from arrayloom.compiler.cost.model import predict
-from arrayloom.compiler.cost.prediction import LayerCycles, Prediction
+from arrayloom.compiler.cost.model import LayerCycles, Prediction, predict
 
 __all__ = ["LayerCycles", "Prediction", "predict"]

@@ -1,8 +1,10 @@
 """ARRAY: tiles of weights from the FIFO, pixels through them, sums into accumulator banks."""
 
+from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Machine
-from arrayloom.compiler.cost.timing import BURST_WORDS, PLAN_LATENCY, RETIRE_LATENCY, TAKE, ArrayTiming
+from arrayloom.compiler.cost.timing import ArrayTiming
+from arrayloom.isa.bus import BURST_WORDS
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import Convolve
 
@@ -30,10 +32,10 @@ class Array:
             index, instruction = queue.items[count]
             assert isinstance(instruction, Convolve)
             pixels = instruction.height * instruction.width
-            taken = max(accepted + PLAN_LATENCY, tile, end)
+            taken = max(accepted + timing.PLAN_LATENCY, tile, end)
             if instruction.first:
-                taken = max(taken, (yield from self.machine.empty_halves.take()))
-            begin = taken + TAKE
+                taken = max(taken, (yield from self.machine.empty_banks.take()))
+            begin = taken + timing.TAKE
             for _ in range(instruction.blocks * instruction.taps_y * instruction.taps_x * instruction.repeats - 1):
                 tile = yield from self._tile(taken + self.timing.reload)
                 taken = max(taken + pixels, tile)
@@ -41,10 +43,10 @@ class Array:
             end = taken + pixels
             queue.busy += pixels
             self.spans[index] = begin, end
-            queue.ready.post(taken)
-            queue.retire(instruction, end + RETIRE_LATENCY)
+            queue.ready.post(taken + timing.ARRAY_FREE)
+            queue.retire(instruction, end + timing.RETIRE_LATENCY)
             if instruction.last:
-                self.machine.full_halves.post(end + self.timing.half_full)
+                self.machine.full_banks.post(end + self.timing.bank_full)
             count += 1
             tile = yield from self._tile(taken + self.timing.reload)
 

@@ -1,47 +1,40 @@
 """FETCH: reads the program ahead and hands its instructions out."""
 
+from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Machine
-from arrayloom.compiler.cost.timing import (
-    BEAT_TO_STORAGE,
-    BUFFER_BYTES,
-    CHUNK_BYTES,
-    DISPATCH,
-    END_LATENCY,
-    FIRST_REQUEST,
-    REQUEST_AFTER_ROOM,
-)
+from arrayloom.isa.bus import FETCH_BUFFER_BYTES, FETCH_BURST_BYTES
 from arrayloom.isa.fields import INSTRUCTION_BYTES
 from arrayloom.isa.program import Program
 
 
 class Fetch:
-    """Both halves of FETCH."""
+    """Two processes: one reads the program ahead, the other hands its instructions out."""
 
     def __init__(self, machine: Machine, program: Program) -> None:
         self.machine, self.program = machine, program
         self.size = machine.config.size
         self.words = max(1, INSTRUCTION_BYTES // self.size)         # taken from the buffer at once
         self.together = max(1, self.size // INSTRUCTION_BYTES)      # instructions in them
-        self.room = machine.kernel.channel(BUFFER_BYTES // self.size)
+        self.room = machine.kernel.channel(FETCH_BUFFER_BYTES // self.size)
         self.arrived = machine.kernel.channel()
         self.ended: int | None = None
 
     def read(self) -> Process:
-        """Asks for chunk after chunk while there is room for a whole one, until the end is decoded."""
-        chunk, place, asked = CHUNK_BYTES // self.size, self.program.code_address // self.size, 0
-        time = FIRST_REQUEST
+        """Asks for burst after burst while there is room for a whole one, until the end is decoded."""
+        burst, place, asked = FETCH_BURST_BYTES // self.size, self.program.code_address // self.size, 0
+        time = 0
         while True:
-            room = yield from self.room.reach(asked + chunk)
-            time = max(time, room + REQUEST_AFTER_ROOM)
+            room = yield from self.room.reach(asked + burst)
+            time = max(time, room + timing.REQUEST_AFTER_ROOM)
             yield time
             if self.ended is not None and time > self.ended:
                 return time
-            length = chunk - place % chunk
-            accepted, first = self.machine.bus.request(time, length)
+            length = burst - place % burst
+            accepted, first = yield from self.machine.bus.ask(time, length, urgent=True)
             for begin in range(0, length, self.words):
                 self.arrived.post(first + begin + self.words - 1, self.words)
-            place, asked, time = place + length, asked + length, accepted + REQUEST_AFTER_ROOM
+            place, asked, time = place + length, asked + length, accepted + timing.REQUEST_AFTER_ROOM
 
     def dispatch(self) -> Process:
         """Pushes every instruction; ends with the run."""
@@ -49,9 +42,9 @@ class Fetch:
         for index, instruction in enumerate(self.program):
             if index % self.together == 0:
                 beat = yield from self.arrived.take(self.words)
-                taken = max(pushed + self.words, beat + BEAT_TO_STORAGE)
+                taken = max(pushed + self.words, beat + timing.BEAT_TO_STORAGE)
                 self.room.post(taken, self.words)
-            pushed = max(pushed, taken) + DISPATCH
+            pushed = max(pushed, taken) + timing.DISPATCH
             if instruction.UNIT is None:
                 self.ended = pushed
                 break
@@ -65,4 +58,4 @@ class Fetch:
         time = ended
         for queue in self.machine.queues.values():
             time = max(time, (yield from queue.ended.reach(len(queue.items))))
-        return max(time, self.machine.bus.end) + END_LATENCY
+        return max(time, self.machine.bus.end) + timing.END_LATENCY

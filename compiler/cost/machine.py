@@ -1,37 +1,70 @@
-"""What the units share: instruction queues, tokens, FIFOs, accumulator banks and the bus."""
+"""What the units share: the memory's read channels, instruction queues, tokens, FIFOs and accumulator banks."""
 
+from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
 
-from arrayloom.compiler.cost.bus import ReadBus
-from arrayloom.compiler.cost.kernel import Channel, Kernel, Process
-from arrayloom.compiler.cost.timing import (
-    ACCEPT_INTERVAL,
-    IN_FLIGHT,
-    PLANS,
-    POST_IN_FLIGHT,
-    QUEUE_LATENCY,
-    SLOT_LATENCY,
-    TOKEN_LATENCY,
-)
-from arrayloom.isa.config import Config
+from arrayloom.compiler.cost import timing
+from arrayloom.compiler.cost.kernel import Channel, Kernel, Process, Wait
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import Instruction, Unit, units_in
 from arrayloom.isa.instructions import TABLE_WORDS
 
-ACCEPTED_AHEAD = {Unit.LOAD: 1, Unit.ARRAY: PLANS, Unit.POST: POST_IN_FLIGHT, Unit.STORE: 1}
-HALVES = 2
+
+class ReadBus:
+    """The read channels, shared by FETCH and LOAD; of requests that wait in the same cycle FETCH's goes first."""
+
+    def __init__(self) -> None:
+        self.words = 0
+        self.end = 0        # the last beat asked for so far
+        self._urgent = False    # FETCH waits
+        self._free = 0      # the memory has taken the latest address
+        self._ends: deque[int] = deque([0] * timing.OUTSTANDING, timing.OUTSTANDING)
+
+    def ask(self, time: int, words: int, urgent: bool) -> Generator[Wait, None, tuple[int, int]]:
+        """Waits at ``time`` until no other request is in the way, then does what ``request`` does."""
+        yield time
+        if urgent:
+            self._urgent = True
+        else:
+            yield time      # what FETCH asks for in the same cycle is known
+        while self._free > time or (self._urgent and not urgent):
+            time = max(time, self._free)
+            yield time
+        if urgent:
+            self._urgent = False
+        return self.request(time, words)
+
+    def request(self, time: int, words: int) -> tuple[int, int]:
+        """The cycles in which a burst that is asked for at ``time`` is accepted and in which its first beat comes."""
+        accepted = max(time, self._free)
+        address = max(accepted + timing.ADDRESS_LATENCY, self._ends[0] + timing.PLACE_FREE)
+        first = max(address + timing.MEMORY_LATENCY, self.end + 1)
+        self._free = address + timing.ADDRESS_FREE
+        self.end = first + words - 1
+        self._ends.append(self.end)
+        self.words += words
+        return accepted, first
+
+    def hold(self, cycles: int) -> None:
+        """The beats of the latest burst come that much later."""
+        self.end += cycles
+        self._ends[-1] = self.end
 
 
 class Queue:
-    """The instruction queue of one unit, and what the unit tells it."""
+    """The instruction queue of one unit, and what the unit reports to it."""
 
     def __init__(self, machine: "Machine", unit: Unit) -> None:
         channel = machine.kernel.channel
         self.machine, self.unit = machine, unit
         self.items: list[tuple[int, Instruction]] = []      # with their numbers in the program
-        self.slots = channel(machine.config.queue_depth + 1)    # and one before the unit
+        self.slots = channel(machine.config.queue_depth + timing.QUEUE_HEAD)
         self.pushed, self.accepted = channel(), channel()
         self.retired, self.ended = channel(), channel()     # the same: one for the queue itself, one for the end of the run
-        self.ready = channel(ACCEPTED_AHEAD[unit])
+        self.ready = channel({Unit.ARRAY: timing.ARRAY_IN_FLIGHT, Unit.POST: timing.POST_IN_FLIGHT}.get(
+            unit, timing.TRANSFER_IN_FLIGHT))
+        self.look = timing.POST_LOOK if unit == Unit.POST else 0
         self.tokens = [channel() for _ in Unit]
         self.busy = 0
 
@@ -48,19 +81,21 @@ class Queue:
 
     def issue(self) -> Process:
         """Hands instructions to the unit, in order, when it is ready and their tokens are there."""
-        count, accepted = 0, -ACCEPT_INTERVAL
+        count, accepted = 0, -timing.ACCEPT_INTERVAL
         while True:
             pushed = yield from self.pushed.take()
             ready = yield from self.ready.take()
             satisfied = yield from self._satisfied(self.items[count][1], count)
-            accepted = max(pushed + QUEUE_LATENCY, accepted + ACCEPT_INTERVAL, ready, satisfied + TOKEN_LATENCY)
-            self.slots.post(accepted + SLOT_LATENCY)
+            offered = max(pushed + timing.QUEUE_LATENCY, accepted + timing.ACCEPT_INTERVAL,
+                          satisfied + timing.TOKEN_LATENCY)
+            accepted = max(offered, ready) + self.look
+            self.slots.post(accepted + timing.SLOT_LATENCY)
             self.accepted.post(accepted)
             count += 1
 
     def _satisfied(self, instruction: Instruction, count: int) -> Process:
         """Since when the tokens are there that the instruction, ``count``-th of this unit, waits for."""
-        time = yield from self.retired.reach(max(0, count + 1 - IN_FLIGHT))
+        time = yield from self.retired.reach(max(0, count + 1 - timing.IN_FLIGHT))
         for producer in units_in(instruction.wait):
             own = producer == self.unit
             there = self.retired.reach(count) if own else self.tokens[producer].take()
@@ -87,7 +122,7 @@ class Machine:
         self.weights = self._fifo(config.weight_words)
         self.parameters = self._fifo(config.parameter_entries * config.parameter_beats)
         self.tables = self._fifo(config.table_pages * TABLE_WORDS)
-        self.empty_halves, self.full_halves = self.kernel.channel(HALVES), self.kernel.channel()
+        self.empty_banks, self.full_banks = self.kernel.channel(ACCUMULATOR_BANKS), self.kernel.channel()
 
     def _fifo(self, words: int) -> Fifo:
         return Fifo(self.kernel.channel(), self.kernel.channel(words))

@@ -1,26 +1,8 @@
-"""POST: drains, vector passes and pools."""
+"""POST: drains, elementwise instructions and pools."""
 
+from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Fifo, Machine
-from arrayloom.compiler.cost.timing import (
-    AVERAGE_SLOTS,
-    CONSTANTS_SEEN,
-    GATHER_DEPTH,
-    GATHER_LATENCY,
-    HALF_LATENCY,
-    HALF_SEEN,
-    LANES_LATENCY,
-    POST_LATENCY,
-    RELEASE_PARAMETERS,
-    RELEASE_TABLE,
-    RESIDUAL_AHEAD,
-    RESIDUAL_LATENCY,
-    SEARCH_LATENCY,
-    SEARCH_SLOTS,
-    SEARCH_STEPS,
-    SUM_TURN,
-    TURN,
-)
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import (
     TABLE_WORDS,
@@ -34,13 +16,18 @@ from arrayloom.isa.instructions import (
 
 
 class Post:
-    """Instructions take turns in the lanes; words under windows are gathered before their instruction's turn."""
+    """Instructions take turns in the lanes; words under windows are gathered before their instruction's turn.
+
+    Words of the scratchpad that are no residuals count as words under windows of one word.
+    """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.groups = machine.config.groups
-        self._gathered = 0      # the last word under a window was asked for
-        self._summed = 0        # the last sum under a window has been used
+        self._residuals_ahead = timing.residuals_ahead(machine.config)
+        self._gathered = 0      # the earliest request of the next word under a window
+        self._residual = -1     # until then residuals were read between the words
+        self._summed = 0        # the earliest addition of the next sum under a window
         self._dropped = {"parameters": 0, "tables": 0}      # words that instructions have released
 
     def run(self) -> Process:
@@ -50,62 +37,95 @@ class Post:
             accepted = yield from queue.accepted.take()
             _, instruction = queue.items[count]
             assert isinstance(instruction, PostInstruction)
-            turn = max(accepted + POST_LATENCY, finished + TURN)
-            start = max(turn, (yield from self._constants(instruction)) + CONSTANTS_SEEN)
+            turn = max(accepted + timing.POST_LATENCY, finished + timing.NEXT_INSTRUCTION)
+            start = max(turn, (yield from self._constants(instruction)))
             if isinstance(instruction, Drain):
-                full = yield from self.machine.full_halves.take()
-                turn, start = max(turn, full), max(start, full + HALF_SEEN)
-            if isinstance(instruction, ResidualInstruction) and instruction.add:
-                start = max(start, turn + RESIDUAL_LATENCY)
-            finished = self._work(instruction, accepted, start)
+                full = yield from self.machine.full_banks.take()
+                turn, start = max(turn, full), max(start, full + timing.BANK_SEEN)
+                if instruction.add:
+                    start = max(start, turn + timing.DRAIN_RESIDUAL_REQUEST + timing.RESIDUAL_LATENCY)
+            finished = self._work(instruction, accepted, start, finished)
             self._release(instruction, finished)
-            queue.ready.post(finished + LANES_LATENCY + 1)
-            queue.retire(instruction, finished + LANES_LATENCY)
+            queue.ready.post(finished + timing.LANES_LATENCY + timing.POST_FREE)
+            queue.retire(instruction, finished + timing.LANES_LATENCY)
             count += 1
 
-    def _work(self, instruction: PostInstruction, accepted: int, start: int) -> int:
-        """The cycle in which the last group enters the lanes."""
+    def _work(self, instruction: PostInstruction, accepted: int, start: int, before: int) -> int:
+        """The cycle in which the last group enters the lanes; ``before``: that of the instruction before this one."""
         words = instruction.height * instruction.width
         busy = words * self.groups
         if isinstance(instruction, Drain):
             finished = start + busy - 1
-        elif isinstance(instruction, Pool) and instruction.kind != PoolKind.MAXIMUM:
+        elif isinstance(instruction, Pool) and instruction.kind == PoolKind.SUM:
             finished, busy = self._sums(instruction, accepted, start)
+        elif isinstance(instruction, Pool) and instruction.kind == PoolKind.AVERAGE:
+            finished, busy = self._averages(instruction, accepted, max(start, before + timing.RELEASE_PARAMETERS))
         else:
             finished, busy = self._words(instruction, accepted, start)
         self.machine.queues[Unit.POST].busy += busy
         return finished
 
+    def _request(self, accepted: int) -> int:
+        """The cycle of the first request of a word under a window."""
+        return max(accepted + timing.GATHER_REQUEST, self._gathered)
+
+    def _place(self, used: int, pace: int) -> int:
+        """The earliest request of the next word when no place is free: one is used every ``pace``, the last at ``used``."""
+        return used + timing.GATHER_ROOM - (timing.GATHER_DEPTH - 1) * pace
+
     def _words(self, instruction: PostInstruction, accepted: int, start: int) -> tuple[int, int]:
         """Words, or the largest bytes under windows; a residual is read through the same port, and first."""
         words = instruction.height * instruction.width
         reads = instruction.taps_y * instruction.taps_x if isinstance(instruction, Pool) else 1
+        request, shared = self._request(accepted), reads
         if isinstance(instruction, ResidualInstruction) and instruction.add:
-            reads += 1
-            start += min(words, RESIDUAL_AHEAD)
-        gather = max(accepted, self._gathered)
-        start = max(start, gather + GATHER_LATENCY)
-        busy = words * max(reads, self.groups)
-        finished = max(start + words * self.groups, gather + GATHER_LATENCY + busy) - 1
-        self._gathered = max(gather + words * reads, finished - GATHER_DEPTH * max(self.groups, reads))
-        return finished, busy
+            residual = accepted + timing.RESIDUAL_REQUEST
+            if residual > self._residual:
+                request = max(request, residual + min(words, self._residuals_ahead))
+            start = max(start, residual + timing.RESIDUAL_LATENCY)
+            shared += 1
+        start = max(start, request + reads - 1 + timing.GATHER_LATENCY)
+        gathered = request + reads - 1 + (words - 1) * shared + timing.GATHER_LATENCY + self.groups     # the last word
+        finished = max(start + words * self.groups, gathered) - 1
+        pace = max(self.groups, shared)
+        used = finished + timing.WORD_USED
+        self._gathered = max(request + words * reads + timing.GATHER_NEXT, self._place(used, pace))
+        self._summed = used + 1
+        if shared > reads:
+            self._residual = finished
+        return finished, words * pace
 
     def _sums(self, pool: Pool, accepted: int, start: int) -> tuple[int, int]:
-        """Window after window; the next words are gathered while a sum waits for the lanes. Last group, and busy cycles."""
-        taps, cycles, search = pool.taps_y * pool.taps_x, pool.taps_y * pool.taps_x, 0
-        if pool.kind == PoolKind.AVERAGE:
-            cycles = taps * max(self.groups, AVERAGE_SLOTS)
-            search = SEARCH_STEPS * max(self.groups, SEARCH_SLOTS) + SEARCH_LATENCY
-        gathered, finished = max(accepted, self._gathered), start - 1
-        windows = pool.height * pool.width
+        """Sums, window after window; the next begins when this one has entered the lanes. Last group, and busy cycles."""
+        taps, windows = pool.taps_y * pool.taps_x, pool.height * pool.width
+        request = self._request(accepted)
+        finished = start - 1
         for _ in range(windows):
-            summed = max(gathered + GATHER_LATENCY + taps, self._summed + cycles)
-            complete = max(summed, start) + search if search else summed    # a search reads the instruction's thresholds
-            gathered = max(gathered + taps, summed - GATHER_DEPTH)
-            finished = max(finished, complete) + self.groups
-            self._summed = complete if search else finished + SUM_TURN
-        self._gathered = gathered
-        return finished, windows * (cycles + search + self.groups)
+            summed = max(request + timing.SUM_LATENCY, self._summed) + taps
+            request, place = request + taps, self._place(summed - 1, 1)
+            self._gathered = max(request + timing.GATHER_NEXT, place)
+            request = max(request, place)
+            finished = max(finished + 1, summed) + self.groups - 1
+            self._summed = finished + timing.WORD_USED + 1
+        return finished, windows * (taps + self.groups)
+
+    def _averages(self, pool: Pool, accepted: int, start: int) -> tuple[int, int]:
+        """Sums in order, each followed by a search among the thresholds, after which the next sum begins."""
+        taps, windows = pool.taps_y * pool.taps_x, pool.height * pool.width
+        slots = max(self.groups, timing.AVERAGE_SLOTS)
+        adds = (taps - 1) * slots + self.groups
+        search = (timing.SEARCH_STEPS - 1) * max(self.groups, timing.SEARCH_SLOTS) + self.groups + timing.SEARCH_LATENCY
+        request = self._request(accepted)
+        loaded = timing.AVERAGE_LOAD
+        found = 0
+        for _ in range(windows):
+            begin = max(request + timing.SUM_LATENCY, self._summed) + loaded
+            request, place, loaded = request + taps, self._place(begin + taps * slots - 1, slots), 0
+            self._gathered = max(request + timing.GATHER_NEXT, place)
+            request = max(request, place)
+            found = max(begin + adds + timing.AVERAGE_LATENCY, start) + search
+            self._summed = found
+        return found + self.groups - 1, windows * (adds + search + self.groups)
 
     def _parameters(self, instruction: PostInstruction) -> int:
         """Words of parameters that the instruction uses."""
@@ -116,20 +136,25 @@ class Post:
         return self.groups * beats if uses else 0
 
     def _constants(self, instruction: PostInstruction) -> Process:
-        """Since when its parameters and its table are there."""
-        time = yield from self.machine.parameters.filled.reach(
-            self._dropped["parameters"] + self._parameters(instruction))
+        """The earliest group for which its parameters and its table are there."""
+        used, dropped = self._parameters(instruction), self._dropped
+        time = 0
+        if used:
+            filled = yield from self.machine.parameters.filled.reach(dropped["parameters"] + used)
+            time = filled + timing.PARAMETERS_SEEN
         if instruction.table or instruction.release_table:
-            time = max(time, (yield from self.machine.tables.filled.reach(self._dropped["tables"] + TABLE_WORDS)))
+            filled = yield from self.machine.tables.filled.reach(dropped["tables"] + TABLE_WORDS)
+            time = max(time, filled + timing.TABLE_SEEN)
         return time
 
     def _release(self, instruction: PostInstruction, finished: int) -> None:
         if isinstance(instruction, Drain):
-            self.machine.empty_halves.post(finished - self.groups + 1 + HALF_LATENCY)
+            self.machine.empty_banks.post(finished - self.groups + 1 + timing.BANK_RELEASE)
         if instruction.release_parameters:
-            self._drop("parameters", self.machine.parameters, self._parameters(instruction), finished + RELEASE_PARAMETERS)
+            used = self._parameters(instruction)
+            self._drop("parameters", self.machine.parameters, used, finished + timing.RELEASE_PARAMETERS)
         if instruction.release_table:
-            self._drop("tables", self.machine.tables, TABLE_WORDS, finished + RELEASE_TABLE)
+            self._drop("tables", self.machine.tables, TABLE_WORDS, finished + timing.RELEASE_TABLE)
 
     def _drop(self, name: str, fifo: Fifo, words: int, time: int) -> None:
         self._dropped[name] += words

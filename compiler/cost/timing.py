@@ -1,6 +1,9 @@
 """Cycles that the hardware takes from one event to another, and the memory that the predictions assume.
 
-The hardware's own constants are in ``hdl``, which the compiler does not import; a test compares the two.
+The compiler does not import ``hdl``. Tests compare each number with the one that the hardware declares, where it declares
+one, and with the cycles of small programs on the RTL, which differ when the number does.
+
+A *group* is a word's share that enters the lanes of the POST unit in one cycle; "to the group" means to that cycle.
 """
 
 from dataclasses import dataclass
@@ -9,25 +12,23 @@ from arrayloom.isa.config import Config
 
 # The memory: one beat a cycle each way.
 MEMORY_LATENCY = 64         # from an address to its first beat, and from the last write beat to the answer
-OUTSTANDING = 16            # bursts, each way, that memory takes before it has answered the first
-PAGE_BYTES = 4096           # no burst crosses such a border
-BURST_WORDS = 16            # longest burst of LOAD and STORE
-ADDRESS_CYCLES = 2          # from one read address to the next
+OUTSTANDING = 16            # bursts, each way, that the memory takes before it has answered the first
 ADDRESS_LATENCY = 1         # from a unit's request to the address on the bus
+ADDRESS_FREE = 1            # from there to the next request
+PLACE_FREE = 1              # from a burst's last beat to the address that waited for its end
 
 # FETCH and the instruction queues.
-CHUNK_BYTES = 256           # burst of FETCH
-BUFFER_BYTES = 4 * CHUNK_BYTES
-FIRST_REQUEST = 2           # cycle of the first request, counted from the start of the run
 BEAT_TO_STORAGE = 2         # from a beat to the cycle that takes it from the buffer
 DISPATCH = 3                # decode, check, push
-REQUEST_AFTER_ROOM = 2      # from a word's leaving the buffer to the next request
+REQUEST_AFTER_ROOM = 2      # from the cycle that takes a word from the buffer, or the start, to a request
 QUEUE_LATENCY = 3           # from a push to the earliest acceptance by the unit
 ACCEPT_INTERVAL = 3         # between two acceptances
+QUEUE_HEAD = 1              # instructions that have left the queue and wait in front of the unit
 SLOT_LATENCY = 2            # from an acceptance to the next push into a full queue
 TOKEN_LATENCY = 2           # from a retirement to an acceptance that waited for it
 IN_FLIGHT = 8               # instructions accepted and not retired
-END_LATENCY = 3             # from the last answer to the end of the run
+TRANSFER_IN_FLIGHT = 1      # instructions whose bursts LOAD, or STORE, has not all asked for
+END_LATENCY = 4             # from the last answer or retirement to the end of the run
 
 # LOAD and STORE.
 BURST_LATENCY = 3           # from an acceptance to the offer of its first burst
@@ -35,39 +36,61 @@ BURST_INTERVAL = 2          # from one offer to the next
 REQUEST_LATENCY = 2         # from an offer to the request, and from room in a FIFO to the request
 SINK_LATENCY = 1            # from a beat to its word in a FIFO
 WRITE_LATENCY = 2           # from a beat to its word in the scratchpad
+LOAD_FREE = 2               # from a burst's last word to the request that waited for its end
+ROOM_SEEN = 3               # from a word in a FIFO to the request for the last of its room
 FILL_LATENCY = 1            # from a word in a FIFO to its use
-STORE_READ = 3              # from an offer to the first read on chip
-STORE_REQUEST = 1           # from the last read on chip to the request
+OFFER_AFTER_REQUEST = 1     # from a request of LOAD to the next offer
+LAST_BURST = 1              # from the offer of an instruction's last burst to the next acceptance
+STORE_READ = 2              # from an offer to the burst's first word
+STORE_AHEAD = 2             # bursts of STORE between their offer and their first word
+STORE_REQUESTS = 4          # bursts of STORE between their last word and their request
+STORE_ROOM = 1              # from a request to the next word of a burst that waited for it
+STORE_REQUEST = 1           # from the cycle after a burst's last word to the request
+STORE_ANSWER = 1            # from an answer to the request that waited for it
+STORE_DATA = 5              # from the cycle after a burst's last word to its beat, at least
 STORE_SEND = 2              # from the request to its first beat
 RETIRE_LATENCY = 1          # from a transfer's last event to its retirement
 
 # ARRAY.
 PLAN_LATENCY = 5            # from an acceptance to the earliest step
-PLANS = 3                   # instructions between acceptance and their last step
-TAKE = 1                    # from a step's being taken to its first pixel
+ARRAY_IN_FLIGHT = 3         # instructions between acceptance and their last step
+ARRAY_FREE = 2              # from the last step of an instruction to the acceptance that waited for it
+TAKE = 1                    # from the cycle that takes a step to its first pixel
 WORD = 4                    # from a pixel's generation to its word at the array
 SUMS_WRITTEN = 4            # from the read of an accumulator to its new value in memory
 WEIGHT_LATENCY = 2          # from the read of a row of weights to its place in the shadow plane
 
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
-POST_LATENCY = 3            # from an acceptance to the earliest group
-TURN = 2                    # from the last group of an instruction to the first of the next
-CONSTANTS_SEEN = 2          # from the last word of parameters, or of a table, to the group that waited for it
-HALF_SEEN = 1               # from a full accumulator bank to the group that waited for it
+POST_LOOK = 1               # from the offer of an instruction to its acceptance
+POST_FREE = 1               # from a retirement to the look at the instruction that waited for it
+POST_LATENCY = 2            # from an acceptance to the earliest group
+NEXT_INSTRUCTION = 2        # from the last group of an instruction to the first of the next
+PARAMETERS_SEEN = 2         # from the last word of parameters to the group that waited for it
+TABLE_SEEN = 1              # from the last word of a table to the group that waited for it
+BANK_SEEN = 1               # from a full accumulator bank to the group that waited for it
 LANES_LATENCY = 37          # from a word's last group to its write
-HALF_LATENCY = 2            # from the first group of the last word to the reuse of its accumulator bank
-RESIDUAL_LATENCY = 6        # from the launch of a residual to the first word
-RESIDUAL_AHEAD = 16         # residual words read before a vector pass gets the port for its own, at most
-GATHER_LATENCY = 12         # from an acceptance to the first word gathered, taps not counted
-GATHER_DEPTH = 20           # words gathered ahead
+BANK_RELEASE = 2            # from the first group of the last word to the reuse of its accumulator bank
 RELEASE_PARAMETERS = 9      # from the last group to room in the parameter FIFO
 RELEASE_TABLE = 34          # from the last group to room in the table FIFO
-SUM_TURN = 5                # from the last group of a sum to the first tap of the next
+RESIDUAL_REQUEST = 3        # from an acceptance to the request of the first residual
+DRAIN_RESIDUAL_REQUEST = 2  # from the earliest group of a drain to the request of its first residual
+RESIDUAL_LATENCY = 4        # from the request of a residual to its group
+RESIDUAL_STAGES = 18        # from a group to the use of its residual
+ROUND_TRIP = 10             # from a request to the reuse of its word's place
+GATHER_REQUEST = 5          # from an acceptance to the request of the first word under a window
+GATHER_LATENCY = 5          # from the request of a word to its group
+GATHER_NEXT = 1             # cycles without a request between two instructions that gather
+GATHER_DEPTH = 20           # words gathered ahead
+GATHER_ROOM = 2             # from the end of a word's use to the request of that which takes its place
+SUM_LATENCY = 6             # from the request of a word to its addition
+WORD_USED = 5               # from a word's last group to the end of its use
+AVERAGE_LOAD = 1            # from the first word of an average to its addition
 AVERAGE_SLOTS = 4           # cycles between additions to one sum, at least
+AVERAGE_LATENCY = 9         # from the last addition to the first look
 SEARCH_SLOTS = 4            # cycles between looks at the thresholds for one sum, at least
 SEARCH_STEPS = 8            # looks
-SEARCH_LATENCY = 10         # from the last addition to the first look, and from the last look to the result
+SEARCH_LATENCY = 5          # from the last look to the group
 
 
 @dataclass(frozen=True)
@@ -78,11 +101,12 @@ class ArrayTiming:
 
     @property
     def row_stages(self) -> int:
+        """Partial-sum registers on the way down a column."""
         return self.config.size // self.config.row_stage
 
     @property
     def reload(self) -> int:
-        """From a step's being taken to the first row read of the next tile."""
+        """From the cycle that takes a step to the first row read of the next tile."""
         return TAKE + WORD - WEIGHT_LATENCY
 
     @property
@@ -92,6 +116,11 @@ class ArrayTiming:
         return max(1, last_written - (self.row_stages - 1) - TAKE - WORD, SUMS_WRITTEN - self.reload)
 
     @property
-    def half_full(self) -> int:
-        """From the generation of a region's last pixel to the earliest group that drains it."""
+    def bank_full(self) -> int:
+        """From the generation of a region's last pixel to the cycle in which its bank is full."""
         return WORD + self.row_stages + self.config.size // self.config.column_stage - 1 + SUMS_WRITTEN
+
+
+def residuals_ahead(config: Config) -> int:
+    """Residual words that the POST unit reads before they are used, at most."""
+    return -(-RESIDUAL_STAGES // config.groups) + 1 + ROUND_TRIP

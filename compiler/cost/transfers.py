@@ -1,0 +1,167 @@
+"""LOAD and STORE: transfers between memory and chip, burst by burst."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from arrayloom.compiler.cost import timing
+from arrayloom.compiler.cost.kernel import Process
+from arrayloom.compiler.cost.machine import Fifo, Machine
+from arrayloom.isa.bus import BURST_WORDS, PAGE_BYTES
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+
+
+def cut(address: int, words: int, rows: int, pitch: int, longest: int, size: int) -> Iterator[int]:
+    """The words of each burst of ``rows`` runs of ``words`` words; ``address`` in bytes, ``pitch`` in words."""
+    page = PAGE_BYTES // size
+    for row in range(rows):
+        place, left = address // size + row * pitch, words
+        while left:
+            burst = min(longest, left, page - place % page)
+            yield burst
+            place, left = place + burst, left - burst
+
+
+@dataclass(frozen=True)
+class _Words:
+    """When the words of a burst are placed, one a cycle, and the FIFO if it is not the scratchpad."""
+
+    first: int
+    last: int
+    fifo: Fifo | None
+
+
+class Load:
+    """Asks for burst after burst; those for a FIFO when there is room for them."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self._bursts = deque([_Words(0, 0, None)] * timing.OUTSTANDING, timing.OUTSTANDING)     # the latest
+        self._written = 0       # the latest word in the scratchpad
+
+    def run(self) -> Process:
+        queue, bus = self.machine.queues[Unit.LOAD], self.machine.bus
+        count = accepted = 0
+        while True:
+            offer = (yield from queue.accepted.take()) + timing.BURST_LATENCY
+            _, instruction = queue.items[count]
+            fifo = _fifo(self.machine, instruction)
+            taken = there = 0
+            for words in _bursts(instruction, self.machine.config):
+                taken = max(offer, accepted + timing.OFFER_AFTER_REQUEST)
+                request = max(taken + timing.REQUEST_LATENCY, self._bursts[0].last + timing.LOAD_FREE)
+                if fifo:
+                    request = yield from self._room(fifo, words, request)
+                accepted, first = yield from bus.ask(request, words, urgent=False)
+                there = self._receive(fifo, first, words)
+                queue.busy += words
+                offer = taken + timing.BURST_INTERVAL
+            queue.ready.post(taken + timing.LAST_BURST)
+            queue.retire(instruction, there + timing.RETIRE_LATENCY)
+            count += 1
+
+    def _room(self, fifo: Fifo, words: int, request: int) -> Process:
+        """The earliest request with room for its words. While words arrive, the last of the room is not seen."""
+        request = max(request, (yield from fifo.space.take(words)) + timing.REQUEST_LATENCY)
+        if fifo.space.total == fifo.space.taken:
+            yield request       # what others release until then is known
+        if fifo.space.total == fifo.space.taken:
+            for burst in self._bursts:
+                if burst.fifo is fifo and burst.first <= request - timing.ROOM_SEEN <= burst.last:
+                    request = burst.last + timing.ROOM_SEEN + 1
+        return request
+
+    def _receive(self, fifo: Fifo | None, first: int, words: int) -> int:
+        """Places the words of a burst, whose beats begin at ``first``; returns when the last is there."""
+        place = first + timing.SINK_LATENCY
+        if fifo:
+            late = max(0, self._written + 1 - place)        # all activations before must have been written
+            self.machine.bus.hold(late)
+            place += late
+            _fill(fifo, place, words, self.machine.config.size)
+        last = place + words - 1
+        self._bursts.append(_Words(place, last, fifo))
+        if fifo:
+            return last
+        self._written = first + words - 1 + timing.WRITE_LATENCY
+        return self._written
+
+
+def _fill(fifo: Fifo, first: int, words: int, size: int) -> None:
+    """One word a cycle; those of a short tile are reported when it is whole."""
+    for begin in range(0, words, size):
+        end = min(words, begin + size)
+        fifo.filled.post(first + end - 1 + timing.FILL_LATENCY, end - begin)
+
+
+def _fifo(machine: Machine, instruction: Instruction) -> Fifo | None:
+    return {LoadWeights: machine.weights, LoadParameters: machine.parameters, LoadTable: machine.tables}.get(
+        type(instruction))
+
+
+def longest_burst(config: Config) -> int:
+    """Of LOAD, in words: one must fit into the weight FIFO together with an incomplete tile."""
+    return min(BURST_WORDS, config.weight_words // 2)
+
+
+def _bursts(instruction: Instruction, config: Config) -> Iterator[int]:
+    longest = longest_burst(config)
+
+    def run(address: int, words: int, rows: int = 1, pitch: int = 0) -> Iterator[int]:
+        return cut(address, words, rows, pitch, longest, config.size)
+
+    match instruction:
+        case LoadWeights(address=address, words=words):
+            return run(address, words)
+        case LoadParameters(address=address, entries=entries):
+            return run(address, entries * config.parameter_beats)
+        case LoadTable(address=address):
+            return run(address, TABLE_WORDS)
+        case LoadActivations(address=address, words=words, rows=rows, memory_pitch=pitch):
+            return run(address, words, rows, pitch)
+    raise TypeError(f"{instruction.mnemonic()} in LOAD's queue")
+
+
+class _Write:
+    """The bursts of STORE: their words are read on chip one after the other, asked for, and sent."""
+
+    def __init__(self) -> None:
+        self.turns = deque([0] * timing.STORE_AHEAD, timing.STORE_AHEAD)    # since when the latest bursts may be read
+        self.requests = deque([0] * timing.STORE_REQUESTS, timing.STORE_REQUESTS)
+        self.answers = deque([0] * timing.OUTSTANDING, timing.OUTSTANDING)
+        self._read_end = self._sent = 0
+
+    def burst(self, offer: int, words: int) -> int:
+        """A burst that is offered at ``offer`` at the earliest; returns the cycle in which it is taken."""
+        taken = max(offer, self.turns[0])
+        turn = max(taken + timing.STORE_READ, self._read_end)
+        end = max(turn, self.requests[0] + timing.STORE_ROOM) + words       # the cycle after the last word
+        request = max(end + timing.STORE_REQUEST, self.answers[0] + timing.STORE_ANSWER,
+                      self.requests[-1] + timing.ADDRESS_LATENCY + timing.ADDRESS_FREE)
+        self._sent = max(max(request + timing.STORE_SEND, self._sent + 1) + words - 1, end + timing.STORE_DATA)
+        self._read_end = end
+        self.turns.append(turn)
+        self.requests.append(request)
+        self.answers.append(self._sent + timing.MEMORY_LATENCY)
+        return taken
+
+
+def store(machine: Machine) -> Process:
+    """Reads a burst's words, asks for the burst, sends the words; the last answer retires the instruction."""
+    queue, write = machine.queues[Unit.STORE], _Write()
+    count = 0
+    while True:
+        offer = (yield from queue.accepted.take()) + timing.BURST_LATENCY
+        _, instruction = queue.items[count]
+        assert isinstance(instruction, Store)
+        taken = 0
+        for words in cut(instruction.address, instruction.words, instruction.rows, instruction.memory_pitch,
+                         BURST_WORDS, machine.config.size):
+            taken = write.burst(offer, words)
+            queue.busy += words
+            offer = taken + timing.BURST_INTERVAL
+        queue.ready.post(taken + timing.LAST_BURST)
+        queue.retire(instruction, write.answers[-1] + timing.RETIRE_LATENCY)
+        count += 1
