@@ -13,17 +13,17 @@ from arrayloom.hdl.array.timing import SUM_READ, SUM_SELECT, UPDATE, Timing
 from arrayloom.hdl.interfaces import MEMORY_LATENCY
 from arrayloom.isa.config import PRESETS, Config
 
-HALVES_FILLED, STEPS = 3, 4
+BANKS_FILLED, STEPS = 3, 4
 
 
 @pytest.mark.parametrize("pixels", [UPDATE, 8])
 def test_adds_what_was_written_just_before(config_of: Callable[..., Config], pixels: int) -> None:
     config = config_of(4, 2, 2)
     group = AccumulatorGroup(config)
-    sums = np.random.default_rng(5).integers(-2**20, 2**20, (HALVES_FILLED, STEPS, pixels, config.column_stage))
+    sums = np.random.default_rng(5).integers(-2**20, 2**20, (BANKS_FILLED, STEPS, pixels, config.column_stage))
 
     async def fill(ctx: Any) -> None:
-        for _, step, pixel in product(range(HALVES_FILLED), range(STEPS), range(pixels)):
+        for _, step, pixel in product(range(BANKS_FILLED), range(STEPS), range(pixels)):
             ctx.set(group.pixel.valid, 1)
             ctx.set(group.pixel.start, pixel == 0)
             ctx.set(group.pixel.fresh, step == 0)
@@ -39,7 +39,7 @@ def test_adds_what_was_written_just_before(config_of: Callable[..., Config], pix
             await ctx.tick()
 
     async def drain(ctx: Any) -> None:
-        for bank in range(HALVES_FILLED):
+        for bank in range(BANKS_FILLED):
             while not ctx.get(group.written):
                 await ctx.tick()
             await ctx.tick()
