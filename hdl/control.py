@@ -198,7 +198,7 @@ class Control(Component):
             Register.FETCH_STATE: _state(0, 0, fetch.cause, 0),
             Register.WEIGHTS_HELD: levels.weights,
             Register.PARAMETERS_HELD: levels.parameters,
-            Register.TABLES_HELD: levels.tables,
+            Register.LOOKUP_TABLES_HELD: levels.tables,
             Register.ACCUMULATOR_BANKS: _bytes(levels.used, levels.full),
             Register.BURSTS: _bytes(bus.reads, bus.writes),
         }

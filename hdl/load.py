@@ -15,7 +15,14 @@ from arrayloom.hdl.interfaces import bank_of, instruction_layout, sink_signature
 from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
-from arrayloom.isa.instructions import TABLE_WORDS, WORD_ADDRESS, LoadActivations, LoadParameters, LoadTable, LoadWeights
+from arrayloom.isa.instructions import (
+    LOOKUP_TABLE_WORDS,
+    WORD_ADDRESS,
+    LoadActivations,
+    LoadLookupTable,
+    LoadParameters,
+    LoadWeights,
+)
 from arrayloom.isa.registers import Cause
 
 OUTSTANDING = 16    # bursts
@@ -27,7 +34,7 @@ def longest_burst(config: Config) -> int:
 
 
 class Load(Component):
-    """Executes LoadWeights, LoadParameters, LoadTable and LoadActivations.
+    """Executes LoadWeights, LoadParameters, LoadLookupTable and LoadActivations.
 
     Takes the next instruction while words of earlier ones are on their way. Words for a FIFO are asked for only when it
     has room for them and for all that are on their way to it, so that they never wait on the bus.
@@ -97,7 +104,7 @@ class Load(Component):
         m.d.comb += [region.valid.eq(instruction.valid), instruction.ready.eq(region.ready)]
         with m.Switch(data.View(instruction_layout(Instruction), instruction.payload).opcode):
             for cls, place in ((LoadWeights, Place.WEIGHTS), (LoadParameters, Place.PARAMETERS),
-                               (LoadTable, Place.TABLES), (LoadActivations, Place.ACTIVATIONS)):
+                               (LoadLookupTable, Place.TABLES), (LoadActivations, Place.ACTIVATIONS)):
                 with m.Case(cls.OPCODE):
                     fields = data.View(instruction_layout(cls), instruction.payload)
                     m.d.comb += [region.payload.place.eq(place), region.payload.address.eq(fields.address)]
@@ -115,7 +122,7 @@ class Load(Component):
         elif cls is LoadParameters:
             words = fields.entries << exact_log2(self.config.parameter_beats)
         else:
-            words = TABLE_WORDS
+            words = LOOKUP_TABLE_WORDS
         return [region.words.eq(words), region.rows.eq(1)]
 
     def _request(self, m: Module) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.isa.errors import ConfigError
-from arrayloom.isa.instructions import TABLE_WORDS, THRESHOLDS
+from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS, THRESHOLDS
 
 ACCUMULATOR_BANKS = 2   # one fills while the other drains
 SUM_BYTES = 4           # of one accumulator
@@ -40,7 +40,7 @@ class Config:
     activation_bytes: int = _option(None, "on-chip scratchpad: a power of two")
     weight_words: int = _option(None, "depth of the weight FIFO: a power of two, at least two tiles (2 size)")
     parameter_entries: int = _option(512, "depth of the parameter FIFO, in entries of one channel a lane: a power of two")
-    table_pages: int = _option(2, f"pages of {TABLE_WORDS} words in the lookup table FIFO: a power of two, at least 2")
+    table_pages: int = _option(2, f"pages of {LOOKUP_TABLE_WORDS} words in the lookup table FIFO: a power of two from 2")
     queue_depth: int = _option(8, "instructions that each unit's queue holds: a power of two, at least 4")
     activation_banks: int = _option(4, "banks of the scratchpad, each one read and one write a cycle: 2, 4 or 8")
 

@@ -24,7 +24,7 @@ ADD_FRACTION = 38   # fraction bits of the constants of the residual add
 RATIO = 44          # bits in a ratio of the residual add
 OFFSET = 54         # bits in the offset of the residual add
 BYTE_VALUES = 256   # values of a byte
-TABLE_WORDS = BYTE_VALUES   # words in a page of the lookup table FIFO: one for each value of a byte
+LOOKUP_TABLE_WORDS = BYTE_VALUES   # words in a page of the lookup table FIFO: one for each value of a byte
 THRESHOLDS = BYTE_VALUES    # parameter entries that an average uses: one for each value of its result
 
 
@@ -69,7 +69,7 @@ class LoadParameters(Instruction):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadTable(Instruction):
+class LoadLookupTable(Instruction):
     """Appends one page to the lookup table FIFO: a word for each value of a byte.
 
     Byte c of word i is what input i - 128 becomes in channel c.
@@ -147,7 +147,7 @@ class PostInstruction(Instruction):
     """What the instructions of the POST unit share: where results go and what is done to each byte at the end.
 
     After its own operation, a byte is clamped to [low, high]; with ``add`` the residual byte is added by
-    ``arrayloom.isa.arithmetic.residual_add``; with ``table`` the result goes through the
+    ``arrayloom.isa.arithmetic.residual_add``; with ``lookup_table`` the result goes through the
     lookup table at the head of its FIFO.
     """
 
@@ -158,8 +158,8 @@ class PostInstruction(Instruction):
     zero_point: int = bits(ZERO_POINT, "zero point of the result, in the signed domain", signed=True)
     low: int = bits(8, "lower clamp", signed=True, default=-128)
     high: int = bits(8, "upper clamp", signed=True, default=127)
-    table: int = bits(1, "send the result through the lookup table at the head of its FIFO")
-    release_table: int = bits(1, "drop that lookup table afterwards")
+    lookup_table: int = bits(1, "send the result through the lookup table at the head of its FIFO")
+    release_lookup_table: int = bits(1, "drop that lookup table afterwards")
     release_parameters: int = bits(1, "drop the parameters used afterwards")
 
 
@@ -241,7 +241,7 @@ class Pool(PostInstruction):
 
 
 INSTRUCTIONS: tuple[type[Instruction], ...] = (
-    End, LoadWeights, LoadParameters, LoadTable, LoadActivations, Store, Convolve, Drain, Elementwise, Pool)
+    End, LoadWeights, LoadParameters, LoadLookupTable, LoadActivations, Store, Convolve, Drain, Elementwise, Pool)
 BY_OPCODE = {cls.OPCODE: cls for cls in INSTRUCTIONS}
 BY_MNEMONIC = {cls.mnemonic(): cls for cls in INSTRUCTIONS}
 

@@ -42,7 +42,7 @@ class Stage(StrEnum):
 
     OWN = "own"
     SUM = "sum"
-    TABLE = "table"
+    LOOKUP_TABLE = "lookup_table"
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Register(IntEnum):
     FETCH_STATE = 0x80      # read: STATE of FETCH, of which only the cause is not zero
     WEIGHTS_HELD = 0x84     # read: words in the weight FIFO
     PARAMETERS_HELD = 0x88  # read: entries in the parameter FIFO
-    TABLES_HELD = 0x8C      # read: whole pages in the lookup table FIFO
+    LOOKUP_TABLES_HELD = 0x8C      # read: whole pages in the lookup table FIFO
     ACCUMULATOR_BANKS = 0x90    # read: accumulator banks that are not empty in bits 0-7, full ones in 8-15
     BURSTS = 0x94           # read: bursts under way on the bus: reads in bits 0-7, writes in 8-15
     COUNTERS = 0x400        # read: 64-bit counters, COUNTERS + 128 * block + 8 * cause

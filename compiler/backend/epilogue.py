@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.isa.instructions import BYTE_VALUES, TABLE_WORDS
+from arrayloom.isa.instructions import BYTE_VALUES, LOOKUP_TABLE_WORDS
 from arrayloom.isa.layout import to_signed
 from arrayloom.isa.program import Stage
 
@@ -64,7 +64,7 @@ class Epilogue:
     def stage(self) -> Stage:
         """The stage of the POST instruction after which a byte is the step's result."""
         if self.lookup_table is not None:
-            return Stage.TABLE
+            return Stage.LOOKUP_TABLE
         return Stage.SUM if self.residual else Stage.OWN
 
     def clamped(self, low: int, high: int) -> Self:
@@ -119,7 +119,7 @@ def compose(first: LookupTable, second: LookupTable) -> LookupTable:
 def lookup_table_page(table: LookupTable, channels: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
     """A page of the table memory for one block; ``channels``: int64[size], the channel in each lane, -1 for a gap."""
     if len(table) == 1:
-        page = np.broadcast_to(table[0][:, None], (TABLE_WORDS, size))
+        page = np.broadcast_to(table[0][:, None], (LOOKUP_TABLE_WORDS, size))
     else:
         page = np.where(channels >= 0, table[np.maximum(channels, 0)].T, 0)
     return np.ascontiguousarray(page, np.int8).view(np.uint8).ravel()

@@ -85,7 +85,7 @@ def join(first: Step, second: Step) -> Step | None:
             return None
         return _extend(first, second, replace(before, residual=after.residual))
     if after.lookup_table is not None:
-        return _extend(_without_probes(first, Stage.TABLE), second, before.looked_up(after.lookup_table))
+        return _extend(_without_probes(first, Stage.LOOKUP_TABLE), second, before.looked_up(after.lookup_table))
     if after.clamps:
         return _extend(_without_probes(first, before.stage), second, before.clamped(after.low, after.high))
     return _extend(first, second, before)

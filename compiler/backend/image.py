@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.bus import FETCH_BUFFER_BYTES, PAGE_BYTES
-from arrayloom.isa.instructions import LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from arrayloom.isa.instructions import LoadActivations, LoadLookupTable, LoadParameters, LoadWeights, Store
 
 Bytes = NDArray[np.uint8]
-Transfer = LoadWeights | LoadParameters | LoadTable | LoadActivations | Store   # instructions that name an address
+Transfer = LoadWeights | LoadParameters | LoadLookupTable | LoadActivations | Store   # instructions that name an address
 
 
 class Section(Enum):

@@ -64,7 +64,7 @@ class Stream:
         """Has the POST instruction at ``index``, the last that uses a lookup table, drop it."""
         draft = self.drafts[index]
         assert isinstance(draft.instruction, PostInstruction), draft
-        self.drafts[index] = replace(draft, instruction=replace(draft.instruction, release_table=1))
+        self.drafts[index] = replace(draft, instruction=replace(draft.instruction, release_lookup_table=1))
 
     def in_flight(self, span: Span) -> Indices:
         """int32[blocks]: for each block of a span, the POST instruction that last wrote it; ``NEVER`` where that will

@@ -8,7 +8,7 @@ from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Channel, Kernel, Process, Wait
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import Instruction, Unit, units_in
-from arrayloom.isa.instructions import TABLE_WORDS
+from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS
 
 
 class ReadBus:
@@ -121,7 +121,7 @@ class Machine:
         self.queues = {unit: Queue(self, unit) for unit in Unit}
         self.weights = self._fifo(config.weight_words)
         self.parameters = self._fifo(config.parameter_entries * config.parameter_beats)
-        self.tables = self._fifo(config.table_pages * TABLE_WORDS)
+        self.tables = self._fifo(config.table_pages * LOOKUP_TABLE_WORDS)
         self.empty_banks, self.full_banks = self.kernel.channel(ACCUMULATOR_BANKS), self.kernel.channel()
 
     def _fifo(self, words: int) -> Fifo:

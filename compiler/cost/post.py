@@ -5,7 +5,7 @@ from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Fifo, Machine
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import (
-    TABLE_WORDS,
+    LOOKUP_TABLE_WORDS,
     THRESHOLDS,
     Drain,
     Pool,
@@ -142,9 +142,9 @@ class Post:
         if used:
             filled = yield from self.machine.parameters.filled.reach(dropped["parameters"] + used)
             time = filled + timing.PARAMETERS_SEEN
-        if instruction.table or instruction.release_table:
-            filled = yield from self.machine.tables.filled.reach(dropped["tables"] + TABLE_WORDS)
-            time = max(time, filled + timing.TABLE_SEEN)
+        if instruction.lookup_table or instruction.release_lookup_table:
+            filled = yield from self.machine.tables.filled.reach(dropped["tables"] + LOOKUP_TABLE_WORDS)
+            time = max(time, filled + timing.LOOKUP_TABLE_SEEN)
         return time
 
     def _release(self, instruction: PostInstruction, finished: int) -> None:
@@ -153,8 +153,8 @@ class Post:
         if instruction.release_parameters:
             used = self._parameters(instruction)
             self._drop("parameters", self.machine.parameters, used, finished + timing.RELEASE_PARAMETERS)
-        if instruction.release_table:
-            self._drop("tables", self.machine.tables, TABLE_WORDS, finished + timing.RELEASE_TABLE)
+        if instruction.release_lookup_table:
+            self._drop("tables", self.machine.tables, LOOKUP_TABLE_WORDS, finished + timing.RELEASE_LOOKUP_TABLE)
 
     def _drop(self, name: str, fifo: Fifo, words: int, time: int) -> None:
         self._dropped[name] += words

@@ -10,7 +10,14 @@ from arrayloom.compiler.cost.machine import Fifo, Machine
 from arrayloom.isa.bus import BURST_WORDS, PAGE_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Unit
-from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from arrayloom.isa.instructions import (
+    LOOKUP_TABLE_WORDS,
+    LoadActivations,
+    LoadLookupTable,
+    LoadParameters,
+    LoadWeights,
+    Store,
+)
 
 
 def cut(address: int, words: int, rows: int, pitch: int, longest: int, size: int) -> Iterator[int]:
@@ -97,7 +104,7 @@ def _fill(fifo: Fifo, first: int, words: int, size: int) -> None:
 
 
 def _fifo(machine: Machine, instruction: Instruction) -> Fifo | None:
-    return {LoadWeights: machine.weights, LoadParameters: machine.parameters, LoadTable: machine.tables}.get(
+    return {LoadWeights: machine.weights, LoadParameters: machine.parameters, LoadLookupTable: machine.tables}.get(
         type(instruction))
 
 
@@ -117,8 +124,8 @@ def _bursts(instruction: Instruction, config: Config) -> Iterator[int]:
             return run(address, words)
         case LoadParameters(address=address, entries=entries):
             return run(address, entries * config.parameter_beats)
-        case LoadTable(address=address):
-            return run(address, TABLE_WORDS)
+        case LoadLookupTable(address=address):
+            return run(address, LOOKUP_TABLE_WORDS)
         case LoadActivations(address=address, words=words, rows=rows, memory_pitch=pitch):
             return run(address, words, rows, pitch)
     raise TypeError(f"{instruction.mnemonic()} in LOAD's queue")

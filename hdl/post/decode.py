@@ -116,7 +116,7 @@ class Decode(Component):
         """Fields that lie at the same place in all three, and those of a residual, which mean something with ``adds``."""
         for record in (self.work, self.window, self.region, self.residual.region):
             m.d.comb += [record.height.eq(drain.height), record.width.eq(drain.width)]
-        for name in ("table", "release_table", "release_parameters"):
+        for name in ("lookup_table", "release_lookup_table", "release_parameters"):
             m.d.comb += self.work[name].eq(drain[name])
         for record in SETTINGS:
             for name in SETTINGS[record].members:

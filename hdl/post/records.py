@@ -46,7 +46,7 @@ WINDOW = data.StructLayout(
     | fields(Pool, "source", "row_pitch", "source_height", "source_width", "origin_y", "origin_x", "stride_y",
              "stride_x", "dilation_y", "dilation_x", "taps_y", "taps_x"))
 WORK = data.StructLayout(
-    {"origin": Origin} | _REGION | fields(Drain, "add", "table", "release_table", "release_parameters"))
+    {"origin": Origin} | _REGION | fields(Drain, "add", "lookup_table", "release_lookup_table", "release_parameters"))
 ZERO_POINT = data.StructLayout(fields(Drain, "zero_point"))
 CLAMP = data.StructLayout(fields(Drain, "low", "high"))
 OPERANDS = data.StructLayout(fields(Drain, "swap", "a_offset", "b_offset"))

@@ -12,7 +12,7 @@ from arrayloom.hdl.post.tokens import token_layout
 from arrayloom.isa.config import Config
 from arrayloom.isa.registers import CAUSE_BITS, Cause
 
-NEEDS = data.StructLayout({"parameters": 1, "table": 1, "residual": 1, "origin": len(Origin)})    # origin: one bit of it
+NEEDS = data.StructLayout({"parameters": 1, "lookup_table": 1, "residual": 1, "origin": len(Origin)})   # origin: a bit each
 
 
 class Sequencer(Component):
@@ -33,7 +33,7 @@ class Sequencer(Component):
         Parameters for a word are there.
     thresholds : In(1)
         Those of an average are there.
-    table : In(1)
+    lookup_table : In(1)
         A lookup table is there.
     bank : In(1)
         A full accumulator bank is there that is not being released.
@@ -67,7 +67,7 @@ class Sequencer(Component):
         self.token = token_layout(config)
         super().__init__({
             "work": In(stream.Signature(WORK)),
-            "parameters": In(1), "thresholds": In(1), "table": In(1),
+            "parameters": In(1), "thresholds": In(1), "lookup_table": In(1),
             "bank": In(1), "operand": In(len(Origin)), "residual": In(1), "space": In(1), "gathering": In(1),
             "group": Out(stream.Signature(self.token, always_ready=True)), "word": Out(1),
             "takes": Out(len(Origin)),
@@ -131,7 +131,7 @@ class Sequencer(Component):
         needs, work = Signal(NEEDS), self.work.payload
         m.d.comb += [
             needs.parameters.eq((work.origin == Origin.ACCUMULATOR) | (work.origin == Origin.SUM)),
-            needs.table.eq(work.table | work.release_table), needs.residual.eq(work.add),
+            needs.lookup_table.eq(work.lookup_table | work.release_lookup_table), needs.residual.eq(work.add),
             needs.origin.eq(Cat(work.origin == origin for origin in Origin)),
         ]
         return needs
@@ -139,7 +139,8 @@ class Sequencer(Component):
     def _constants(self, needs: data.View) -> Value:
         """Whether the parameters and the lookup table that the instruction needs are there."""
         averages = needs.origin[Origin.AVERAGE]
-        return (~needs.parameters | self.parameters) & (~averages | self.thresholds) & (~needs.table | self.table)
+        return ((~needs.parameters | self.parameters) & (~averages | self.thresholds)
+                & (~needs.lookup_table | self.lookup_table))
 
     def _there(self, needs: data.View) -> Value:
         return self._constants(needs) & (~_drains(needs) | self.bank)
@@ -149,9 +150,10 @@ class Sequencer(Component):
         token, last = self.group.payload, final & closing
         m.d.comb += [
             self.group.valid.eq(go), token.first.eq(~started), token.final.eq(final), token.closing.eq(closing),
-            token.group.eq(group), token.origin.eq(now.origin), token.add.eq(now.add), token.table.eq(now.table),
+            token.group.eq(group), token.origin.eq(now.origin), token.add.eq(now.add),
+            token.lookup_table.eq(now.lookup_table),
             token.release_parameters.eq(last & now.release_parameters),
-            token.release_table.eq(last & now.release_table),
+            token.release_lookup_table.eq(last & now.release_lookup_table),
         ]
 
     def _cause(self, m: Module, active: Value, go: Value, start_ok: Value, needs: data.View) -> None:

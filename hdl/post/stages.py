@@ -7,7 +7,7 @@ from arrayloom.hdl.interfaces import MEMORY_LATENCY
 from arrayloom.hdl.post.parameters import ParameterHalf
 from arrayloom.hdl.post.requantize import Requantize
 from arrayloom.hdl.post.residual import ResidualAdd
-from arrayloom.hdl.post.tables import Tables
+from arrayloom.hdl.post.tables import LookupTables
 
 CAPTURE = 1     # cycles to register a pixel's sums
 SELECT = 1      # to choose the group and the origin
@@ -20,7 +20,7 @@ OPERAND = CAPTURED + SELECT
 REQUANTIZED = OPERAND + Requantize.LATENCY
 BYTE = REQUANTIZED + CLAMP
 SUMMED = BYTE + ResidualAdd.LATENCY
-RESULT = SUMMED + Tables.LATENCY
+RESULT = SUMMED + LookupTables.LATENCY
 
 BIAS_READ = OPERAND - ParameterHalf.LATENCY
 SCALE_READ = OPERAND + Requantize.SCALE_AT - ParameterHalf.LATENCY

@@ -10,10 +10,10 @@ from arrayloom.hdl.interfaces import sink_signature
 from arrayloom.hdl.pipeline import delay
 from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import TABLE_WORDS
+from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS
 
 
-class Tables(Component):
+class LookupTables(Component):
     """One memory a lane, whose rows are a byte for each group of channels.
 
     Parameters
@@ -62,7 +62,7 @@ class Tables(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config
-        page, row = Signal(range(config.table_pages)), Signal(range(TABLE_WORDS))
+        page, row = Signal(range(config.table_pages)), Signal(range(LOOKUP_TABLE_WORDS))
         head = Signal(range(config.table_pages))
         with m.If(self.sink.valid):
             m.d.sync += Cat(row, page).eq(Cat(row, page) + 1)
@@ -72,7 +72,7 @@ class Tables(Component):
         use, group = (delay(m, signal, [self.enables[0]]) for signal in (self.use, self.group))
         for lane in range(config.lanes):
             m.submodules[f"lane_{lane}"] = storage = memory.Memory(
-                shape=8 * config.groups, depth=TABLE_WORDS * config.table_pages, init=[])
+                shape=8 * config.groups, depth=LOOKUP_TABLE_WORDS * config.table_pages, init=[])
             write, read = storage.write_port(), storage.read_port(domain="sync")
             value = self.bytes[lane].as_unsigned()
             channels = range(lane, config.size, config.lanes)
@@ -93,8 +93,8 @@ class Tables(Component):
             m.d.sync += [self.available.eq(self.available + 1), self.some.eq(1)]
         with m.Elif(self.take & ~complete):
             m.d.sync += [self.available.eq(self.available - 1), self.some.eq(self.available != 1)]
-        room = self.config.table_pages * TABLE_WORDS
+        room = self.config.table_pages * LOOKUP_TABLE_WORDS
         free = Signal(range(room + 1), init=room)
         with m.If(self.sink.valid | release):
-            m.d.sync += free.eq(free + Mux(release, TABLE_WORDS, 0) - self.sink.valid)
+            m.d.sync += free.eq(free + Mux(release, LOOKUP_TABLE_WORDS, 0) - self.sink.valid)
         m.d.comb += [self.sink.free.eq(free), self.occupied.eq(free != room)]

@@ -17,12 +17,12 @@ def token_layout(config: Config) -> data.StructLayout:
     """What a group is and what is done to it.
 
     ``first`` of its instruction; ``slot`` of the instruction's records; number ``group`` of its word, ``final`` of it;
-    ``closing``: of the instruction's last word; ``release_parameters`` and ``release_table``: the last group that needs
-    them, and they are to be dropped.
+    ``closing``: of the instruction's last word; ``release_parameters`` and ``release_lookup_table``: the last group that
+    needs them, and they are to be dropped.
     """
     return data.StructLayout({
         "first": 1, "slot": range(IN_FLIGHT), "final": 1, "closing": 1, "group": range(config.groups), "origin": Origin,
-        "add": 1, "table": 1, "release_parameters": 1, "release_table": 1,
+        "add": 1, "lookup_table": 1, "release_parameters": 1, "release_lookup_table": 1,
     })
 
 

@@ -25,7 +25,7 @@ from arrayloom.hdl.post.records import IN_FLIGHT, REGION, RESIDUAL, SETTINGS, WI
 from arrayloom.hdl.post.sequencer import Sequencer
 from arrayloom.hdl.post.settings import Backlog
 from arrayloom.hdl.post.stages import BIAS_READ, BYTE, CAPTURED, ISSUED, RESULT, SCALE_READ, SUMMED, words_between
-from arrayloom.hdl.post.tables import Tables
+from arrayloom.hdl.post.tables import LookupTables
 from arrayloom.hdl.post.tokens import Tokens, at
 from arrayloom.hdl.post.total import Total
 from arrayloom.hdl.post.walk import RegionWalk, WindowWalk
@@ -89,7 +89,7 @@ class Post(Component):
         m.submodules.sequencer = self.sequencer = Sequencer(config)
         m.submodules.tokens = self.tokens = Tokens(config, RESULT + 1)
         m.submodules.parameter_fifo = self.parameter_fifo = Parameters(config)
-        m.submodules.table_fifo = self.table_fifo = Tables(config)
+        m.submodules.table_fifo = self.table_fifo = LookupTables(config)
         m.submodules.gather = self.gather = Gather(config)
         m.submodules.residuals = self.residuals = Residuals(config, words_between(ISSUED, BYTE, groups) + ROUND_TRIP)
         m.submodules.total = self.total = Total(config)
@@ -189,7 +189,7 @@ class Post(Component):
             sequencer.bank.eq(self.accumulator.available & ~self.accumulator.release),
             sequencer.gathering.eq(self.gather.busy | self.average.busy),
             sequencer.parameters.eq(self.parameter_fifo.word), sequencer.thresholds.eq(self.parameter_fifo.thresholds),
-            sequencer.table.eq(self.table_fifo.some),
+            sequencer.lookup_table.eq(self.table_fifo.some),
         ]
 
     def _constants(self, m: Module) -> None:
@@ -201,7 +201,7 @@ class Post(Component):
         m.d.comb += [
             parameters.take.eq(issued & token.release_parameters),
             parameters.take_thresholds.eq(token.origin == Origin.AVERAGE),
-            tables.take.eq(issued & token.release_table),
+            tables.take.eq(issued & token.release_lookup_table),
             average.allow.eq(self.sequencer.averaging & ~chains.valid[0][:SCALE_READ + 1].any()),
             parameters.search.eq(average.read), parameters.offsets.eq(average.offsets),
             self.data_left.eq(parameters.occupied | tables.occupied),
@@ -241,8 +241,8 @@ class Post(Component):
             lanes.values.eq(operands.values), lanes.biases.eq(self.parameter_fifo.biases),
             lanes.scales.eq(self.parameter_fifo.scales), lanes.residual.eq(self.residuals.word.payload),
             self.residuals.word.ready.eq(lanes.used_residual),
-            tables.enables.eq(chains.valid[0][SUMMED:RESULT]), tables.use.eq(summed.table),
-            tables.group.eq(summed.group), tables.release.eq(summed.release_table), tables.bytes.eq(lanes.bytes),
+            tables.enables.eq(chains.valid[0][SUMMED:RESULT]), tables.use.eq(summed.lookup_table),
+            tables.group.eq(summed.group), tables.release.eq(summed.release_lookup_table), tables.bytes.eq(lanes.bytes),
             writer.valid.eq(done.valid), writer.final.eq(done.final), writer.group.eq(done.group),
             writer.bytes.eq(tables.result),
         ]

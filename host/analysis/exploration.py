@@ -12,7 +12,7 @@ from arrayloom.compiler.frontend import import_model
 from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import ACCUMULATOR_BANKS, PARAMETER_BYTES, SUM_BYTES, Config
 from arrayloom.isa.errors import ConfigError
-from arrayloom.isa.instructions import TABLE_WORDS
+from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS
 from arrayloom.isa.program import Program
 
 
@@ -53,7 +53,7 @@ def on_chip_bytes(config: Config) -> dict[str, int]:
         "weights": config.weight_words * config.size,
         "accumulators": ACCUMULATOR_BANKS * config.accumulator_depth * config.size * SUM_BYTES,
         "parameters": config.parameter_entries * config.lanes * PARAMETER_BYTES,
-        "tables": config.table_pages * TABLE_WORDS * config.size,
+        "tables": config.table_pages * LOOKUP_TABLE_WORDS * config.size,
     }
 
 

@@ -87,6 +87,6 @@ def _stores(driver: Driver, config: Config) -> Iterator[str]:
     banks, bursts = read(Register.ACCUMULATOR_BANKS), read(Register.BURSTS)
     yield (f"  weight FIFO: {read(Register.WEIGHTS_HELD)} of {config.weight_words} words; parameter FIFO: "
            f"{read(Register.PARAMETERS_HELD)} of {config.parameter_entries} entries; tables: "
-           f"{read(Register.TABLES_HELD)} of {config.table_pages} pages")
+           f"{read(Register.LOOKUP_TABLES_HELD)} of {config.table_pages} pages")
     yield f"  accumulator banks: {banks & 0xFF} of {ACCUMULATOR_BANKS} in use, {banks >> 8 & 0xFF} full"
     yield f"  bus: {bursts & 0xFF} bursts of reads and {bursts >> 8 & 0xFF} of writes under way"

@@ -17,8 +17,8 @@ from arrayloom.isa.instructions import (
     Elementwise,
     End,
     LoadActivations,
+    LoadLookupTable,
     LoadParameters,
-    LoadTable,
     LoadWeights,
     Pool,
     Store,
@@ -119,7 +119,7 @@ def _actions(machine: Machine, poster: Poster, convolver: Convolver) -> dict[typ
     return {
         LoadWeights: lambda i: transfer.load_weights(machine, i),
         LoadParameters: lambda i: transfer.load_parameters(machine, i),
-        LoadTable: lambda i: transfer.load_table(machine, i),
+        LoadLookupTable: lambda i: transfer.load_lookup_table(machine, i),
         LoadActivations: lambda i: transfer.load_activations(machine, i),
         Store: lambda i: transfer.store(machine, i),
         Convolve: convolver.run,

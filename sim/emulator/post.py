@@ -97,9 +97,9 @@ class Poster:
         if isinstance(i, ResidualInstruction) and i.add:
             results[Stage.SUM] = self._add(i, own)
         result = results.get(Stage.SUM, own)
-        if i.table:
-            result = results[Stage.TABLE] = self._look_up(result)
-        if i.release_table:
+        if i.lookup_table:
+            result = results[Stage.LOOKUP_TABLE] = self._look_up(result)
+        if i.release_lookup_table:
             if not self.machine.tables:
                 raise EmulatorError("no table to release")
             self.machine.tables.popleft()

@@ -3,7 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from arrayloom.isa.instructions import (
+    LOOKUP_TABLE_WORDS,
+    LoadActivations,
+    LoadLookupTable,
+    LoadParameters,
+    LoadWeights,
+    Store,
+)
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
 
 
@@ -17,8 +24,8 @@ def load_parameters(machine: Machine, instruction: LoadParameters) -> None:
     machine.parameters.extend(words.reshape(-1).view(np.uint32).reshape(instruction.entries, 2, machine.config.lanes))
 
 
-def load_table(machine: Machine, instruction: LoadTable) -> None:
-    machine.tables.append(machine.read_memory(instruction.address, TABLE_WORDS))
+def load_lookup_table(machine: Machine, instruction: LoadLookupTable) -> None:
+    machine.tables.append(machine.read_memory(instruction.address, LOOKUP_TABLE_WORDS))
 
 
 def load_activations(machine: Machine, instruction: LoadActivations) -> None:

@@ -133,7 +133,7 @@ async def test_state_and_event_counters(host: Host) -> None:
     state = await host.read(Register.STATE + 4 * Unit.STORE)
     assert StateWord.decode(state) == StateWord(5, 3, Cause.SUMS, Units.ARRAY | Units.POST)
     assert StateWord.decode(await host.read(Register.FETCH_STATE)) == StateWord(0, 0, Cause.SPACE, Units(0))
-    for register, value in ((Register.WEIGHTS_HELD, 77), (Register.PARAMETERS_HELD, 12), (Register.TABLES_HELD, 2),
+    for register, value in ((Register.WEIGHTS_HELD, 77), (Register.PARAMETERS_HELD, 12), (Register.LOOKUP_TABLES_HELD, 2),
                             (Register.ACCUMULATOR_BANKS, 2 | 1 << 8), (Register.BURSTS, 9 | 255 << 8)):
         assert await host.read(register) == value
 

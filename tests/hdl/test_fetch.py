@@ -12,10 +12,10 @@ from arrayloom.hdl.fetch import Fetch
 from arrayloom.isa.bus import FETCH_BUFFER_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
-from arrayloom.isa.instructions import Convolve, Drain, Elementwise, End, LoadTable, LoadWeights, Pool, Store
+from arrayloom.isa.instructions import Convolve, Drain, Elementwise, End, LoadLookupTable, LoadWeights, Pool, Store
 from arrayloom.isa.registers import Cause
 
-KINDS = (LoadWeights, LoadTable, Convolve, Drain, Elementwise, Pool, Store)
+KINDS = (LoadWeights, LoadLookupTable, Convolve, Drain, Elementwise, Pool, Store)
 
 
 class System:
@@ -123,7 +123,7 @@ def test_a_program_may_start_at_any_instruction(bench: Any, start: int) -> None:
 
 def test_nothing_is_asked_for_once_end_is_seen(bench: Any) -> None:
     # The third instruction leaves the buffer one short of room for the next chunk.
-    system = System(bench, bench.config("16x16"), encode([LoadTable(), LoadTable(), End()]))
+    system = System(bench, bench.config("16x16"), encode([LoadLookupTable(), LoadLookupTable(), End()]))
     system.run()
     assert sum(burst.beats for burst in system.memory.reads) * 16 == FETCH_BUFFER_BYTES
 
@@ -156,12 +156,12 @@ def test_an_error_before_end_stops_the_program(bench: Any, offset: int) -> None:
     assert not system.events["finished"]
 
 
-LAST = LoadTable.specs()[-1]
+LAST = LoadLookupTable.specs()[-1]
 BAD = {
     "unknown opcode": (63).to_bytes(64, "little"),
     "opcode 0": bytes(64),
-    "reserved bit": (LoadTable.OPCODE | 1 << 511).to_bytes(64, "little"),
-    "lowest reserved bit": (LoadTable.OPCODE | 1 << LAST.offset + LAST.width).to_bytes(64, "little"),
+    "reserved bit": (LoadLookupTable.OPCODE | 1 << 511).to_bytes(64, "little"),
+    "lowest reserved bit": (LoadLookupTable.OPCODE | 1 << LAST.offset + LAST.width).to_bytes(64, "little"),
     "end that waits": End(wait=1).encode(),
     "end that signals": End(signal=2).encode(),
 }
@@ -170,7 +170,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_what_is_no_instruction_is_illegal_and_dispatched_nowhere(bench: Any, case: str) -> None:
     instructions = make_program(3, 3)
-    system = System(bench, bench.config("16x16"), encode(instructions) + BAD[case] + encode([LoadTable(), End()]))
+    system = System(bench, bench.config("16x16"), encode(instructions) + BAD[case] + encode([LoadLookupTable(), End()]))
     system.run("illegal")
     assert system.pushed == expected(instructions)
     assert len(system.events["illegal"]) == 1

@@ -14,7 +14,7 @@ from arrayloom.hdl.load import OUTSTANDING, Load
 from arrayloom.isa.bus import BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
-from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights
+from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS, LoadActivations, LoadLookupTable, LoadParameters, LoadWeights
 from arrayloom.isa.registers import Cause
 
 BASE = 0x3000
@@ -84,7 +84,7 @@ class System:
         self.driver = bench.UnitDriver(self.load.unit, instructions, gap=gap)
         depths = {LoadWeights: (self.load.weights, config.weight_words),
                   LoadParameters: (self.load.parameters, config.parameter_entries * config.parameter_beats),
-                  LoadTable: (self.load.tables, config.table_pages * TABLE_WORDS)}
+                  LoadLookupTable: (self.load.tables, config.table_pages * LOOKUP_TABLE_WORDS)}
         self.sinks = {cls: Sink(port, depth, rate, opens, lag) for cls, (port, depth) in depths.items()}
         self.port = ChipPort(self.load.write, port_stall)
         self.errors = 0
@@ -113,8 +113,8 @@ class System:
                     expected[LoadWeights] += self.words(i.address, i.words)
                 case LoadParameters():
                     expected[LoadParameters] += self.words(i.address, i.entries * self.config.parameter_beats)
-                case LoadTable():
-                    expected[LoadTable] += self.words(i.address, TABLE_WORDS)
+                case LoadLookupTable():
+                    expected[LoadLookupTable] += self.words(i.address, LOOKUP_TABLE_WORDS)
                 case LoadActivations():
                     for row in range(i.rows):
                         run = self.words(i.address + row * i.memory_pitch * self.config.size, i.words)
@@ -134,7 +134,7 @@ def mixture(config: Config, seed: int, count: int) -> list[Instruction]:
         made.append(rng.choice([
             LoadWeights(address=address, words=size * rng.randrange(1, 20)),
             LoadParameters(address=address, entries=rng.randrange(1, 40)),
-            LoadTable(address=address),
+            LoadLookupTable(address=address),
             LoadActivations(address=address, destination=destination, words=words, rows=rows,
                             memory_pitch=rng.randrange(0, 100), chip_pitch=words + gap)]))
         destination += rows * (words + gap)
@@ -246,7 +246,7 @@ ILLEGAL = {
     "part of a tile": LoadWeights(address=0, words=6),
     "no entries": LoadParameters(address=0, entries=0),
     "no rows": LoadActivations(address=0, destination=0, words=4, rows=0, memory_pitch=0, chip_pitch=0),
-    "half a word": LoadTable(address=2),
+    "half a word": LoadLookupTable(address=2),
     "beyond the chip": LoadActivations(address=0, destination=16380, words=5, rows=1, memory_pitch=0, chip_pitch=0),
     "beyond the chip in a later row": LoadActivations(address=0, destination=16300, words=5, rows=3, memory_pitch=0,
                                                       chip_pitch=40),

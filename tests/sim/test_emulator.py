@@ -83,7 +83,7 @@ def test_vector_goes_through_the_table_of_its_channel() -> None:
     machine.tables.append(table)
     source = machine.activations[20:24].copy()
     Poster(machine).elementwise(Elementwise(source=20, source_pitch=2, destination=40, destination_pitch=2, height=2,
-                                            width=2, table=1, release_table=1))
+                                            width=2, lookup_table=1, release_lookup_table=1))
     expected = table[source.astype(int) + 128, np.arange(N)]
     np.testing.assert_array_equal(machine.activations[40:44], expected)
     assert not machine.tables
@@ -128,7 +128,7 @@ def test_rules_of_post() -> None:
     with pytest.raises(EmulatorError, match="no full accumulator bank"):
         Poster(machine).drain(Drain(height=1, width=1))
     with pytest.raises(EmulatorError, match="no table in the table FIFO"):
-        Poster(machine).elementwise(Elementwise(height=1, width=1, table=1))
+        Poster(machine).elementwise(Elementwise(height=1, width=1, lookup_table=1))
     with pytest.raises(EmulatorError, match="leaves the scratchpad"):
         Poster(machine).elementwise(Elementwise(height=1, width=2, destination=CONFIG.activation_words - 1))
 

@@ -19,8 +19,8 @@ from arrayloom.isa.instructions import (
     Drain,
     Elementwise,
     LoadActivations,
+    LoadLookupTable,
     LoadParameters,
-    LoadTable,
     LoadWeights,
     Pool,
     PoolKind,
@@ -178,7 +178,7 @@ def find_stall(program: Program, config: Config) -> str | None:
     held: dict[str, int] = {"parameters": 0, "pages": 0}
     for index, i in enumerate(program):
         held["parameters"] += i.entries if isinstance(i, LoadParameters) else -_released(i, config)
-        held["pages"] += isinstance(i, LoadTable) - int(getattr(i, "release_table", 0))
+        held["pages"] += isinstance(i, LoadLookupTable) - int(getattr(i, "release_lookup_table", 0))
         if held["parameters"] > config.parameter_entries or held["pages"] > config.table_pages:
             return f"instruction {index} finds no room besides {held}: {i}"
     return _find_weight_stall(program, config)

@@ -14,8 +14,8 @@ from arrayloom.isa.instructions import (
     Elementwise,
     End,
     LoadActivations,
+    LoadLookupTable,
     LoadParameters,
-    LoadTable,
     LoadWeights,
     Pool,
     PoolKind,
@@ -186,18 +186,18 @@ def _pools(m: Maker) -> dict[str, Instructions]:
 
 
 def _constants(m: Maker) -> dict[str, Instructions]:
-    translated = m.elementwise(1, 8, table=1, release_table=1)
-    waiting = m.elementwise(1, 8, table=1, release_table=1, wait=Units.LOAD)
+    translated = m.elementwise(1, 8, lookup_table=1, release_lookup_table=1)
+    waiting = m.elementwise(1, 8, lookup_table=1, release_lookup_table=1, wait=Units.LOAD)
     full = m.config.parameter_entries - THRESHOLDS - m.config.groups     # LOAD asks once more when no word is on its way
     average, late = m.average(1, 1, 2), m.average(1, 1, 2, wait=Units.LOAD)
     last = m.parameters(wait=Units.LOAD, signal=Units.POST)
     return {
-        "a table": [LoadTable(), translated],
-        "tables": [one for _ in range(6) for one in (LoadTable(), translated)],
-        "room for a table": [LoadTable(), LoadTable(wait=Units.LOAD, signal=Units.POST), LoadTable(), waiting, translated,
-                             translated],
-        "the last room for a table": [LoadTable(), LoadTable(signal=Units.POST), LoadTable(), waiting, translated,
-                                      translated],
+        "a table": [LoadLookupTable(), translated],
+        "tables": [one for _ in range(6) for one in (LoadLookupTable(), translated)],
+        "room for a table": [LoadLookupTable(), LoadLookupTable(wait=Units.LOAD, signal=Units.POST), LoadLookupTable(),
+                             waiting, translated, translated],
+        "the last room for a table": [LoadLookupTable(), LoadLookupTable(signal=Units.POST), LoadLookupTable(), waiting,
+                                      translated, translated],
         "the last room for parameters": [m.parameters(THRESHOLDS), m.parameters(THRESHOLDS), m.parameters(THRESHOLDS),
                                          average, average, average],
         "room for parameters": [m.parameters(THRESHOLDS), m.parameters(full), last, m.parameters(THRESHOLDS), late, average,

@@ -4,7 +4,15 @@ import numpy as np
 
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
-from arrayloom.isa.instructions import TABLE_WORDS, Convolve, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from arrayloom.isa.instructions import (
+    LOOKUP_TABLE_WORDS,
+    Convolve,
+    LoadActivations,
+    LoadLookupTable,
+    LoadParameters,
+    LoadWeights,
+    Store,
+)
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Cause
 from arrayloom.sim.rtl.timeline import Timeline, Track, Traffic
@@ -76,8 +84,8 @@ def words(program: Program) -> tuple[int, int]:
                 read += one.words
             case LoadParameters():
                 read += one.entries * config.parameter_beats
-            case LoadTable():
-                read += TABLE_WORDS
+            case LoadLookupTable():
+                read += LOOKUP_TABLE_WORDS
             case LoadActivations():
                 read += one.words * one.rows
             case Store():

@@ -13,7 +13,7 @@ from arrayloom.compiler.backend.epilogue import Residual, lookup_table_page
 from arrayloom.compiler.backend.image import Section
 from arrayloom.compiler.backend.stream import Effects
 from arrayloom.isa.config import PARAMETER_BYTES
-from arrayloom.isa.instructions import LoadParameters, LoadTable, PostInstruction, ResidualInstruction
+from arrayloom.isa.instructions import LoadLookupTable, LoadParameters, PostInstruction, ResidualInstruction
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class LookupTableUse:
         if page != self._page:
             self.release()
             data = lookup_table_page(epilogue.lookup_table, self._channels(block), context.config.size)
-            context.add(LoadTable(address=context.constants.add(data)), section=Section.CONSTANTS)
+            context.add(LoadLookupTable(address=context.constants.add(data)), section=Section.CONSTANTS)
             self._page = page
 
     def used(self, index: int) -> None:
@@ -125,7 +125,7 @@ class Writer(ABC):
         epilogue = self.step.epilogue
         return replace(
             own, destination=y.word(piece.block, piece.y, piece.x), destination_pitch=y.columns, height=piece.height,
-            width=piece.width, low=epilogue.low, high=epilogue.high, table=int(epilogue.lookup_table is not None))
+            width=piece.width, low=epilogue.low, high=epilogue.high, lookup_table=int(epilogue.lookup_table is not None))
 
 
 def _adding(instruction: PostInstruction, residual: Residual, area: Area, piece: Piece) -> ResidualInstruction:

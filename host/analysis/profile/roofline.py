@@ -11,7 +11,14 @@ from arrayloom.host.analysis.profile.attribution import Rows
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
-from arrayloom.isa.instructions import TABLE_WORDS, LoadActivations, LoadParameters, LoadTable, LoadWeights, Store
+from arrayloom.isa.instructions import (
+    LOOKUP_TABLE_WORDS,
+    LoadActivations,
+    LoadLookupTable,
+    LoadParameters,
+    LoadWeights,
+    Store,
+)
 
 
 @dataclass
@@ -63,8 +70,8 @@ def _moved(instruction: Instruction, config: Config) -> tuple[str, int]:
             return "weights", instruction.words
         case LoadParameters():
             return "parameters", instruction.entries * config.parameter_beats
-        case LoadTable():
-            return "tables", TABLE_WORDS
+        case LoadLookupTable():
+            return "tables", LOOKUP_TABLE_WORDS
         case LoadActivations():
             return "activations", instruction.words * instruction.rows
         case Store():

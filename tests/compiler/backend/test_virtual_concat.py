@@ -8,7 +8,7 @@ from networks import Network
 from verification import assert_exact
 
 from arrayloom.isa.config import Config, load_config
-from arrayloom.isa.instructions import Elementwise, LoadTable
+from arrayloom.isa.instructions import Elementwise, LoadLookupTable
 from arrayloom.isa.program import Program
 
 SIDE = 6
@@ -66,7 +66,7 @@ def _passes(program: Program) -> int:
 @pytest.mark.parametrize("config", ["tiny", "16x16", CRAMPED], ids=["tiny", "16x16", "cramped"])
 def test_dense_block_equals_onnx_runtime(config: str | Config) -> None:
     program, _ = assert_exact(_model(), config)
-    assert sum(isinstance(i, LoadTable) for i in program)
+    assert sum(isinstance(i, LoadLookupTable) for i in program)
     chosen = load_config(config) if isinstance(config, str) else config
     assert find_stall(program, chosen) is None
     assert [find_race(program, chosen, speeds) for speeds in range(2)] == [None] * 2

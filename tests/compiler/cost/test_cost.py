@@ -65,7 +65,8 @@ def test_random_graphs_with_every_kind_of_instruction() -> None:
         program = compile_model(generate(seed), device.config)
         kinds |= {f"{one.mnemonic()} {getattr(one, 'kind', '')}".strip() for one in program}
         _assert_near(program, device, GRAPH_BOUND)
-    assert kinds >= {"load_table", "load_parameters", "elementwise", "pool 0", "pool 1", "pool 2", "store", "convolve"}
+    assert kinds >= {"load_lookup_table", "load_parameters", "elementwise", "pool 0", "pool 1", "pool 2", "store",
+                     "convolve"}
 
 
 def test_layers_lie_inside_the_run_and_in_order() -> None:

@@ -77,7 +77,7 @@ class Draw:
         low, high = np.sort(self.rng.integers(-128, 128, 2)) if self.rng.random() < 0.3 else (-128, 127)
         table = self.between(0, 3) == 0
         fields = {"destination": self.free, "destination_pitch": pitch, "height": height, "width": width,
-                  "low": int(low), "high": int(high), "table": int(table), "release_table": int(table),
+                  "low": int(low), "high": int(high), "lookup_table": int(table), "release_lookup_table": int(table),
                   "release_parameters": 1}
         self.free += height * pitch
         return fields
@@ -129,7 +129,7 @@ class Draw:
         return np.repeat(halves[:, :, None], self.config.lanes, 2)
 
     def _table(self, fields: dict[str, int]) -> np.ndarray | None:
-        if not fields["table"]:
+        if not fields["lookup_table"]:
             return None
         return self.rng.integers(-128, 128, (256, self.config.size)).astype(np.int8)
 
@@ -170,8 +170,8 @@ def test_parameters_and_tables_stay_until_released(check, job) -> None:
     draw = Draw(TINY, job, seed=8)
     first = draw.drain()
     table = draw.rng.integers(-128, 128, (256, TINY.size)).astype(np.int8)
-    keep = replace(first.instruction, table=1, release_table=0, release_parameters=0)
-    drop = replace(keep, destination=draw.free + 100, release_table=1, release_parameters=1)
+    keep = replace(first.instruction, lookup_table=1, release_lookup_table=0, release_parameters=0)
+    drop = replace(keep, destination=draw.free + 100, release_lookup_table=1, release_parameters=1)
     jobs = [job(keep, sums=first.sums, parameters=first.parameters, table=table), job(drop, sums=first.sums)]
     assert not check(TINY, jobs, draw.activations).data_left
     assert check(TINY, jobs[:1], draw.activations).data_left

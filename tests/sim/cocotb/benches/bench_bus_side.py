@@ -14,8 +14,8 @@ from arrayloom.isa.instructions import (
     INSTRUCTIONS,
     End,
     LoadActivations,
+    LoadLookupTable,
     LoadParameters,
-    LoadTable,
     LoadWeights,
     Store,
 )
@@ -128,7 +128,7 @@ def random_transfers(rng: random.Random, config: Config) -> Iterator[tuple[list[
                 memory_pitch=rng.randint(0, 600), chip_pitch=pitch))
         bulk = [LoadWeights(address=config.size * rng.randrange(9000), words=config.size * rng.randint(1, 80)),
                 LoadParameters(address=config.size * rng.randrange(9000), entries=rng.randint(1, 90)),
-                LoadTable(address=config.size * rng.randrange(9000))]
+                LoadLookupTable(address=config.size * rng.randrange(9000))]
         stores: list[Instruction] = [Store(
             address=RESULTS + config.size * 2000 * index, source=load.destination, words=load.words, rows=load.rows,
             memory_pitch=load.words + rng.randint(0, 100), chip_pitch=load.chip_pitch)
@@ -141,7 +141,7 @@ def random_transfers(rng: random.Random, config: Config) -> Iterator[tuple[list[
 
 def emulate(machine: Machine, instructions: list[Instruction]) -> None:
     actions = {LoadActivations: transfer.load_activations, LoadWeights: transfer.load_weights,
-               LoadParameters: transfer.load_parameters, LoadTable: transfer.load_table, Store: transfer.store}
+               LoadParameters: transfer.load_parameters, LoadLookupTable: transfer.load_lookup_table, Store: transfer.store}
     for instruction in instructions:
         actions[type(instruction)](machine, instruction)  # type: ignore[operator]
 

@@ -15,8 +15,8 @@ from arrayloom.isa.instructions import (
     Elementwise,
     End,
     LoadActivations,
+    LoadLookupTable,
     LoadParameters,
-    LoadTable,
     LoadWeights,
     Pool,
     PoolKind,
@@ -86,7 +86,7 @@ def _fields() -> Iterator[tuple[str, Fault]]:
         "part of a tile": (Unit.LOAD, LoadWeights(address=DATA, words=3)),
         "no weights": (Unit.LOAD, LoadWeights(address=DATA, words=0)),
         "no parameters": (Unit.LOAD, LoadParameters(address=DATA, entries=0)),
-        "table between words": (Unit.LOAD, LoadTable(address=DATA + 1)),
+        "table between words": (Unit.LOAD, LoadLookupTable(address=DATA + 1)),
         "load of no words": (Unit.LOAD, LoadActivations(**load | {"words": 0})),
         "load beyond the chip": (Unit.LOAD, LoadActivations(**load | {"destination": 16383, "words": 2})),
         "later run beyond the chip": (Unit.LOAD, LoadActivations(**load | {"rows": 3, "chip_pitch": 8192})),
@@ -103,7 +103,7 @@ def _fields() -> Iterator[tuple[str, Fault]]:
     }
     for name, (unit, instruction) in cases.items():
         yield name, _illegal(unit, instruction)
-    own: dict[Unit, Callable[..., Instruction]] = {Unit.LOAD: LoadTable, Unit.ARRAY: Convolve, Unit.POST: Drain,
+    own: dict[Unit, Callable[..., Instruction]] = {Unit.LOAD: LoadLookupTable, Unit.ARRAY: Convolve, Unit.POST: Drain,
                                                    Unit.STORE: Store}
     for unit, kind in own.items():
         yield f"token of {unit.name} for itself", _illegal(unit, kind(signal=1 << unit))
@@ -134,9 +134,9 @@ def _waiting() -> Iterator[tuple[str, Fault]]:
         "array without weights": (Unit.ARRAY, Cause.WEIGHTS, [Convolve(**CONVOLVE)]),
         "drain without a half": (Unit.POST, Cause.SUMS, [
             LoadParameters(address=DATA, entries=2), Drain(**REGION)]),
-        "lookup without a table": (Unit.POST, Cause.WEIGHTS, [Elementwise(**REGION, table=1)]),
+        "lookup without a table": (Unit.POST, Cause.WEIGHTS, [Elementwise(**REGION, lookup_table=1)]),
         "more weights than fit": (Unit.LOAD, Cause.SPACE, [LoadWeights(address=DATA, words=400)]),
-        "more tables than fit": (Unit.LOAD, Cause.SPACE, [LoadTable(address=DATA)] * 3),
+        "more tables than fit": (Unit.LOAD, Cause.SPACE, [LoadLookupTable(address=DATA)] * 3),
     }
     for name, (unit, cause, instructions) in stuck.items():
         yield name, Fault(_program(*instructions, End()), Error.WATCHDOG, unit, cause=cause)
@@ -154,7 +154,7 @@ def _left() -> Iterator[tuple[str, Fault]]:
         _program(*[give] * (limit + 1), End()), Error.TOKEN_OVERFLOW, Unit.STORE, tokens=(*tokens, limit))
     remains = {
         "weights": [TILE], "parameters": [LoadParameters(address=DATA, entries=1)],
-        "a table": [LoadTable(address=DATA)], "a full half": [TILE, Convolve(**CONVOLVE)],
+        "a table": [LoadLookupTable(address=DATA)], "a full half": [TILE, Convolve(**CONVOLVE)],
         "half a half": [TILE, Convolve(**CONVOLVE | {"last": 0})],
     }
     for name, instructions in remains.items():

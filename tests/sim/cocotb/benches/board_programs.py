@@ -10,15 +10,15 @@ from arrayloom.isa.arithmetic import encode_add, encode_scale
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction, Units
 from arrayloom.isa.instructions import (
-    TABLE_WORDS,
+    LOOKUP_TABLE_WORDS,
     THRESHOLDS,
     Convolve,
     Drain,
     Elementwise,
     End,
     LoadActivations,
+    LoadLookupTable,
     LoadParameters,
-    LoadTable,
     LoadWeights,
     Pool,
     PoolKind,
@@ -138,7 +138,7 @@ class Mixed:
         for group in entries:
             code.add(LoadParameters(address=code.constant(group), entries=len(group)))
         for _ in range(2):
-            code.add(LoadTable(address=code.constant(self._bytes(TABLE_WORDS, config.size))))
+            code.add(LoadLookupTable(address=code.constant(self._bytes(LOOKUP_TABLE_WORDS, config.size))))
 
     def _thresholds(self) -> NDArray[np.uint32]:
         """uint32[256, 2, lanes]: 64-bit thresholds, the same in every lane."""
@@ -175,11 +175,11 @@ class Mixed:
             Drain(**self._region(self.FEATURES), zero_point=zero, low=zero, release_parameters=1,
                   wait=Units.STORE if number else 0),
             Drain(**self._region(self.FEATURES + self.plane), **self._addition(self.IMAGE + self.plane),
-                  table=1, release_table=1, release_parameters=1, wait=Units.LOAD, signal=more))
+                  lookup_table=1, release_lookup_table=1, release_parameters=1, wait=Units.LOAD, signal=more))
 
     def _vector(self) -> None:
-        self.code.add(Elementwise(**self._region(self.SUM), **self._addition(self.FEATURES + self.plane), table=1,
-                             release_table=1, source=self.FEATURES, source_pitch=self.width, wait=Units.POST))
+        self.code.add(Elementwise(**self._region(self.SUM), **self._addition(self.FEATURES + self.plane), lookup_table=1,
+                             release_lookup_table=1, source=self.FEATURES, source_pitch=self.width, wait=Units.POST))
 
     def _pool(self) -> None:
         source = {"row_pitch": self.width, "source_height": self.height, "source_width": self.width}
