@@ -113,6 +113,13 @@ def test_circles_are_found() -> None:
     assert circles(graph) == [["a", "b", "c"]]
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_tests_mirror_the_packages(package: str) -> None:
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests" / package).rglob("test_*.py")}
+    assert folders
+    assert not [folder for folder in folders if not (ROOT / folder).is_dir()]
+
+
 def test_the_package_itself_holds_no_code_but_names() -> None:
     files = {path.name for path in (ROOT / PACKAGE).iterdir() if path.name != "__pycache__"}
     assert files == {"__init__.py", "__main__.py", "py.typed"}
