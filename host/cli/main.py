@@ -26,7 +26,7 @@ from arrayloom.host.cli import (
 )
 from arrayloom.isa.errors import ArrayloomError
 
-SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
+BAD_INPUT = 2
 COMMANDS = (
     demo.add_parser, quantize.add_parser, programs.add_compile, run.add_parser, score.add_parser, serve.add_parser,
     verify.add_parser, programs.add_disasm, programs.add_info, explore.add_parser, profile.add_parser, hardware.add_verilog,

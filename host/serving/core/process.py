@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrayloom.host.serving.core.frames import Block, ClosedError, pack, receive
-from arrayloom.host.serving.core.model import Model
+from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.sim.rtl.process import PYTHON

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from arrayloom.host.serving.core import grpc_server, http_server
-from arrayloom.host.serving.core.model import Model
 from arrayloom.host.serving.core.protocol import Call, Method, Protocol, Route
+from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
