@@ -10,11 +10,11 @@ from typing import Any
 from arrayloom.host.serving.core.frames import Block
 from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.core.metrics import Metrics
-from arrayloom.host.serving.core.process import ReplicaLostError, ReplicaProcess, RunTooLongError
+from arrayloom.host.serving.core.process import ReplicaProcess
 from arrayloom.host.serving.core.queue import Answer, Job, JobQueue
 from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.settings import Reflash, Settings
-from arrayloom.host.serving.errors import Kind, ServiceError
+from arrayloom.host.serving.errors import Kind, ReplicaLostError, RunTooLongError, ServiceError
 
 LONGEST_PAUSE = 10.0
 

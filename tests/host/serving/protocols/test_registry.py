@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from aiohttp import web
+from checkout import ROOT
 
 from arrayloom.host.serving.core import grpc_server, http_server
 from arrayloom.host.serving.core.protocol import Call, Method, Protocol, Route
@@ -19,8 +20,6 @@ from arrayloom.host.serving.protocols.health.protocol import HEALTH, health
 from arrayloom.host.serving.protocols.open_inference.protocol import OPEN_INFERENCE
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 from arrayloom.host.serving.protocols.tensorflow.protocol import TENSORFLOW
-
-ROOT = Path(__file__).parents[4]
 
 METHODS = {
     TENSORFLOW.name: [
