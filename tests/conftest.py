@@ -1,12 +1,9 @@
-"""What all tests share: where the networks and photographs lie, and how many tests used them."""
+"""What all tests share: the networks and photographs, and how many tests used them."""
 
-import os
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("ARRAYLOOM_DATA", ROOT.parent / "shared" / "data"))
+from checkout import SHARED
 
 
 @pytest.fixture(scope="session")

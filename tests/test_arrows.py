@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = "arrayloom"
 PACKAGES = ("isa", "hdl", "compiler", "sim", "host")
 

@@ -75,7 +75,7 @@ class Builder:
              sources: tuple[int, ...] = ()) -> None:
         """Appends a step whose result is the graph's tensor ``output``, or one of ours with its shape set before.
 
-        ``sources``: operations that it stands for, besides the one at hand.
+        ``sources``: operations that it stands for, apart from the one at hand.
         """
         step = Step(operation, self.network.root(x), output, (*sources, self.index), epilogue or Epilogue())
         self.network.steps.append(step.shown_as(output) if output in self.graph.tensors else step)

@@ -75,7 +75,7 @@ class _GroupWriter:
 
 @dataclass
 class SpareWords:
-    """Words that the bus can transfer, besides the weights, while a row tile is computed."""
+    """Words that the bus can transfer, apart from the weights, while a row tile is computed."""
 
     words: int | None = None
 

@@ -13,7 +13,7 @@ from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, R
 from arrayloom.compiler.graph import GraphInput, GraphOutput, View
 from arrayloom.isa.host_steps import Dequantize, HostStep, Quantize, QuantizedSoftmax, Reshape, Softmax, Transpose
 
-BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does behind the last operator
+BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does after the last operator
 SMALLEST_SOFTMAX_SCALE = 2.0**-9
 SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_labels, find, finish, labels, print_facts
 from arrayloom.host.cli.common import print_json, require_writable
-from arrayloom.host.cli.registry import ArtifactCommands, Facts, add_labels, find, finish, labels, print_facts
 from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.workspace import Model, Workspace

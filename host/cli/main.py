@@ -5,49 +5,55 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from arrayloom.host.cli import (
-    demo,
-    explore,
-    hardware,
-    image,
-    model,
-    network,
-    profile,
-    programs,
-    quantize,
-    run,
-    score,
-    serve,
-    service,
-    train_head,
-    verify,
-    workspace,
-)
 from arrayloom.isa.errors import ArrayloomError
 
-SUCCESS, DIFFERENT, BAD_INPUT = 0, 1, 2
-COMMANDS = (
-    demo.add_parser, quantize.add_parser, programs.add_compile, run.add_parser, score.add_parser, serve.add_parser,
-    verify.add_parser, programs.add_disasm, programs.add_info, explore.add_parser, profile.add_parser, hardware.add_verilog,
-    hardware.add_synth, network.add_network, network.add_fetch, train_head.add_parser, workspace.add_workspace,
-    model.add_model, model.add_convert, image.add_parser, service.add_parser, workspace.add_operation)
+BAD_INPUT = 2
+COMMANDS = {
+    "demo": ("arrayloom.host.cli.demo", "add_parser"),
+    "quantize": ("arrayloom.host.cli.quantize", "add_parser"),
+    "compile": ("arrayloom.host.cli.programs", "add_compile"),
+    "run": ("arrayloom.host.cli.run", "add_parser"),
+    "score": ("arrayloom.host.cli.score", "add_parser"),
+    "serve": ("arrayloom.host.cli.serve", "add_parser"),
+    "verify": ("arrayloom.host.cli.verify", "add_parser"),
+    "disasm": ("arrayloom.host.cli.programs", "add_disasm"),
+    "info": ("arrayloom.host.cli.programs", "add_info"),
+    "explore": ("arrayloom.host.cli.explore", "add_parser"),
+    "profile": ("arrayloom.host.cli.profile", "add_parser"),
+    "verilog": ("arrayloom.host.cli.hardware", "add_verilog"),
+    "synth": ("arrayloom.host.cli.hardware", "add_synth"),
+    "network": ("arrayloom.host.cli.network", "add_network"),
+    "fetch": ("arrayloom.host.cli.network", "add_fetch"),
+    "train-head": ("arrayloom.host.cli.train_head", "add_parser"),
+    "workspace": ("arrayloom.host.cli.workspace", "add_workspace"),
+    "model": ("arrayloom.host.cli.model", "add_model"),
+    "convert": ("arrayloom.host.cli.model", "add_convert"),
+    "image": ("arrayloom.host.cli.image", "add_parser"),
+    "service": ("arrayloom.host.cli.service", "add_parser"),
+    "operation": ("arrayloom.host.cli.workspace", "add_operation"),
+}
+"""Of each command its module, and the function in it that adds its parser."""
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, or of the ``chosen`` one alone: that spares the imports of the others."""
     parser = argparse.ArgumentParser(
         prog="arrayloom",
         description="Convolutional networks on a simulated FPGA accelerator, bit for bit equal to ONNX Runtime.",
         epilog="Start with: arrayloom demo")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add_command in COMMANDS:
-        add_command(commands)
+    for name in [chosen] if chosen in COMMANDS else COMMANDS:
+        module, function = COMMANDS[name]
+        getattr(import_module(module), function)(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code: 0 success, 1 bytes differ, 2 bad input or environment."""
-    options = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = build_parser(given[0] if given else None).parse_args(given)
     try:
         return int(options.action(options))
     except ArrayloomError as error:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_labels, add_verb, find, finish, labels
 from arrayloom.host.cli.common import add_config
-from arrayloom.host.cli.registry import ArtifactCommands, Facts, add_labels, add_verb, find, finish, labels
 from arrayloom.host.models.quantize.scales import METHODS
 from arrayloom.host.workspace import Model, Workspace
 from arrayloom.host.workspace.converter import AccelOnnxConverter

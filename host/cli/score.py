@@ -3,9 +3,7 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.cli import score_service
@@ -20,15 +18,13 @@ from arrayloom.host.cli.common import (
     print_json,
     require_writable,
 )
-from arrayloom.host.cli.waves import add_waves, device_of
+from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.models.heads import Head
-from arrayloom.host.models.networks.ranking import rank_outputs
+from arrayloom.host.models.scoring import Scores, rank_outputs, score_by_reference, score_on_device
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.inputs import Port, load_inputs
 from arrayloom.host.runtime.outputs import save_features
-from arrayloom.host.runtime.reference import Reference
-from arrayloom.host.runtime.report import total
-from arrayloom.host.runtime.session import Features, Session, is_program, load_program
+from arrayloom.host.runtime.session import is_program, load_program
 from arrayloom.host.vision.classify import Located, Ranked, draw_boxes, load_labels, rank
 from arrayloom.isa.config import load_config
 
@@ -65,18 +61,20 @@ def _run(options: argparse.Namespace) -> int:
         return _by_service(options)
     labels = load_labels(options.labels) if options.labels else None
     head = _head(options)
-    outcome = _with_onnxruntime(options) if options.backend == "onnxruntime" else _on_device(options)
-    rankings = _rankings(options, outcome, head, labels)
+    scores = _by_reference(options) if options.backend == "onnxruntime" else _on_device(options)
+    rankings = _rankings(options, scores, head, labels)
     if options.features:
-        files = [str(image) for image, each in zip(options.images, outcome.features, strict=True) for _ in each.values]
-        save_features(options.features, outcome.features, files, str(options.model), outcome.notices)
+        files = [str(image) for image, each in zip(options.images, scores.features, strict=True) for _ in each.values]
+        save_features(options.features, scores.features, files, str(options.model), scores.notices)
     _draw(options.draw, options.images, [ranked[0] for ranked in rankings])
     if options.json:
         print_json({"model": str(options.model), "backend": options.backend, "images": _figures(options.images, rankings),
-                    "notes": outcome.notes, "notices": outcome.notices} | outcome.figures)
+                    "notes": scores.notes, "notices": scores.notices}
+                   | (scores.report.figures() if scores.report else {}))
     else:
         print("\n".join(_lines(options.images, rankings)))
-        print("\n".join([*outcome.lines, *lines_of_notices(outcome.notices)]))
+        of_run = lines_of_report(scores.report) if scores.report else ()
+        print("\n".join([*of_run, *lines_of_notices(scores.notices)]))
     return 0
 
 
@@ -98,44 +96,19 @@ def _head(options: argparse.Namespace) -> Head | None:
     return Head(options.head) if options.head else None
 
 
-class Outcome(NamedTuple):
-    """Of each file: its outputs by name, and its features where they were asked for; ``names``: of the model's outputs in
-    order; ``lines`` and ``figures``: the run's."""
-
-    names: list[str]
-    outputs: list[dict[str, np.ndarray[Any, Any]]]
-    features: list[Features]
-    notes: list[str]
-    notices: list[str]
-    lines: list[str]
-    figures: dict[str, Any]
-
-
 def _batches(options: argparse.Namespace, ports: Sequence[Port]) -> list[dict[str, Any]]:
     return [load_inputs(image, ports, options.preprocess) for image in options.images]
 
 
-def _on_device(options: argparse.Namespace) -> Outcome:
+def _on_device(options: argparse.Namespace) -> Scores:
     program = load_program(options.model, options.config)
     batches = _batches(options, program.inputs)
-    outputs, features, reports = [], [], []
-    with Session(program, device=device_of(options, program.configuration)) as session, \
-            run_progress("scoring", options.json) as progress:
-        for batch in batches:
-            if options.features or options.head:
-                found, feature = session.score(batch, progress)
-                features.append(feature)
-            else:
-                found = session.run(batch, progress)
-            outputs.append(found)
-            reports.append(session.report)
-    report = total(reports)
-    return Outcome([port.name for port in program.outputs], outputs, features, program.notes, program.notices,
-                   list(lines_of_report(report)), report.figures())
+    device = device_of(options, program.configuration)
+    with run_progress("scoring", options.json) as progress:
+        return score_on_device(program, batches, device, bool(options.features or options.head), progress)
 
 
-def _with_onnxruntime(options: argparse.Namespace) -> Outcome:
-    """By the reference alone: the model is imported and not compiled, so it may be one that no accelerator holds."""
+def _by_reference(options: argparse.Namespace) -> Scores:
     if options.waves:
         raise InputError("--waves with --backend onnxruntime: only the rtl backend has waveforms")
     if is_program(options.model) or options.features or options.head:
@@ -143,19 +116,15 @@ def _with_onnxruntime(options: argparse.Namespace) -> Outcome:
     if options.config is not None:
         load_config(options.config)     # an unknown one is refused by every backend
     imported = import_model(options.model)
-    graph = imported.graph
-    batches = _batches(options, graph.inputs)
-    reference = Reference(imported.lowered)
-    return Outcome([port.name for port in graph.outputs], [reference.run(batch) for batch in batches], [], graph.notes,
-                   graph.notices, [], {})
+    return score_by_reference(imported, _batches(options, imported.graph.inputs))
 
 
-def _rankings(options: argparse.Namespace, outcome: Outcome, head: Head | None,
+def _rankings(options: argparse.Namespace, scores: Scores, head: Head | None,
               labels: list[str] | None) -> list[list[list[Ranked]]]:
     """Of each file, of each of its images: the best classes or boxes."""
     if head:
-        return [[rank(row, options.top, head.labels) for row in head(features.values)] for features in outcome.features]
-    return [rank_outputs(outputs, outcome.names, options.top, labels, options.threshold) for outputs in outcome.outputs]
+        return [[rank(row, options.top, head.labels) for row in head(features.values)] for features in scores.features]
+    return [rank_outputs(outputs, scores.names, options.top, labels, options.threshold) for outputs in scores.outputs]
 
 
 def _draw(folder: Path | None, files: Sequence[Path], rankings: Sequence[Sequence[Ranked]]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrayloom.host.models.networks.ranking import rank_outputs
 from arrayloom.host.models.networks.ssd import OUTPUTS
+from arrayloom.host.models.scoring import rank_outputs
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.vision.classify import Ranked, load_labels
 
@@ -74,7 +74,7 @@ def _client(options: argparse.Namespace) -> "PredictionClient":
     if options.root_certificates:
         more["root_certificates"] = options.root_certificates
     if options.service:
-        from arrayloom.host.cli.registry import open_workspace
+        from arrayloom.host.cli.artifact_commands import open_workspace
         from arrayloom.host.workspace.webservice import Webservice
 
         return client_from_service(Webservice(open_workspace(options), options.service), **more)

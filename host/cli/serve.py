@@ -15,7 +15,7 @@ from arrayloom.host.serving.core.settings import Settings
 from arrayloom.isa.files import write_atomically
 
 if TYPE_CHECKING:
-    from arrayloom.host.serving.run import Running
+    from arrayloom.host.serving.server import Running
 
 LEVELS = ("debug", "info", "warning", "error")
 OPTIONS = {
@@ -75,7 +75,7 @@ def _metavar(name: str) -> str:
 def _run(options: argparse.Namespace) -> int:
     try:
         from arrayloom.host.serving.core.logs import set_up
-        from arrayloom.host.serving.run import serve
+        from arrayloom.host.serving.server import serve
     except ModuleNotFoundError as error:
         raise InputError(f"arrayloom serve needs the package {error.name}; install it with: "
                          "pip install '.[serve]'") from None

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from arrayloom.host.cli.registry import ArtifactCommands, Facts, add_labels, find, labels
+from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_labels, find, labels
 from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
 from arrayloom.host.workspace import Workspace
 from arrayloom.host.workspace.image import Image

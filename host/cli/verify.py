@@ -16,7 +16,7 @@ from arrayloom.host.cli.common import (
     lines_of_report,
     print_json,
 )
-from arrayloom.host.cli.waves import add_waves, device_of
+from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import saturation_notice
 from arrayloom.host.runtime.verify import Verdict, verify_files

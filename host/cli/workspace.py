@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_group, add_verb, print_facts
 from arrayloom.host.cli.common import add_command, add_json
-from arrayloom.host.cli.registry import ArtifactCommands, Facts, add_group, add_verb, print_facts
 from arrayloom.host.workspace import Workspace
 from arrayloom.host.workspace.operation import Operation
 

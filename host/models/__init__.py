@@ -1,1 +1,1 @@
-"""Networks: the five of the workflow, digits, and what makes and fits them."""
+"""Models: the five networks, digits, quantization, heads, and scores of images."""

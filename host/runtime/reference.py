@@ -32,7 +32,7 @@ class Reference:
 
     @property
     def exact_kernels(self) -> bool:
-        """Whether ONNX Runtime was told to avoid kernels that saturate; it cannot for int8 activations."""
+        """Whether ONNX Runtime is set to avoid kernels that saturate; it cannot for int8 activations."""
         return self._session.exact_kernels
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -53,3 +53,19 @@ class ClientError(ArrayloomError):
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+class ReplicaLostError(Exception):
+    """A replica's process ended, or was ended because it took too long; the text says which. Never leaves the service."""
+
+
+class RunTooLongError(ReplicaLostError):
+    """One run took longer than the device may."""
+
+
+class ClosedError(Exception):
+    """The other side of a service's connection to its replica is gone."""
+
+
+class SchemaError(ValueError):
+    """A ``.proto`` file of a protocol that the reader does not understand."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from arrayloom.host.vision.decode import load_image
 from arrayloom.host.vision.errors import ImageError, LabelError
-from arrayloom.host.vision.image import load_image
 from arrayloom.isa.host_steps import softmax
 
 COLOURS = ("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6")

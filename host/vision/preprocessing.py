@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
+from arrayloom.host.vision.decode import ImageSource, Pixels, load_image
 from arrayloom.host.vision.errors import RecipeError
-from arrayloom.host.vision.image import ImageSource, Pixels, load_image
 from arrayloom.host.vision.resize import PlainResize, Resampling, Resize, ResizeShortest, ResizeTo, SlimResize, center_crop
 
 # Per-channel statistics of ImageNet's training images, RGB, as published with torchvision's models.

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from arrayloom.host.vision.decode import MAX_PIXELS, Pixels
 from arrayloom.host.vision.errors import RecipeError
-from arrayloom.host.vision.image import MAX_PIXELS, Pixels
 
 Floats = NDArray[np.float32]
 Resampling = Image.Resampling

@@ -53,3 +53,7 @@ class BusyError(WorkspaceError):
     """Another process holds the registry longer than anyone should."""
 
     status = 503
+
+
+class OvertakenError(Exception):
+    """An operation was cancelled or timed out while its result was ready to be published. Never leaves its process."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.entries import Entry
+from arrayloom.host.workspace.errors import OvertakenError
 from arrayloom.host.workspace.registry import Registry
 
 NOT_STARTED, RUNNING, SUCCEEDED, FAILED = "NotStarted", "Running", "Succeeded", "Failed"
@@ -54,10 +55,6 @@ class Running:
 
 Run = Callable[[Running, Mapping[str, Any]], None]
 """A job's function; its second argument is the operation's request."""
-
-
-class OvertakenError(Exception):
-    """The operation was cancelled or timed out while its result was ready to be published."""
 
 
 def end(connection: sqlite3.Connection, number: int, state: str, **details: Any) -> bool:

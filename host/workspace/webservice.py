@@ -174,7 +174,7 @@ class Webservice(Artifact):
     def state(self) -> str:
         """Transitioning while it starts or loads a model, Healthy, Unhealthy when it does not answer.
 
-        Failed when its process has ended by itself or was killed, Stopped when it was told to.
+        Failed when its process has ended by itself or was killed, Stopped when it was stopped on request.
         """
         self.refresh()
         state = self.process.state

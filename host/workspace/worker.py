@@ -13,7 +13,8 @@ from typing import NoReturn
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.host.workspace import entries
-from arrayloom.host.workspace.job import NOT_STARTED, REQUEST, RUNNING, OvertakenError, Run, Running
+from arrayloom.host.workspace.errors import OvertakenError
+from arrayloom.host.workspace.job import NOT_STARTED, REQUEST, RUNNING, Run, Running
 from arrayloom.host.workspace.registry import Registry
 from arrayloom.isa.errors import ArrayloomError
 

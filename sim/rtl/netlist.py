@@ -13,7 +13,6 @@ Bit = tuple[str, int] | str
 """A bit of a wire, or a constant: ``0``, ``1``, ``x`` or ``z``."""
 
 _TOKEN = re.compile(r"[{}]|\d+'[01xzm-]*|\[\d+(?::\d+)?\]|-?\d+|[\\$]\S+")
-_WIRE = re.compile(r"  wire (?:(?!width)\S+ )*?(?:width (\d+) )?(.*?)([\\$]\S+)$")
 
 
 @dataclass

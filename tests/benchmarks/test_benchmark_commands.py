@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from arrayloom.host.models import digits
 
-ROOT = Path(__file__).parents[2]
 NETWORK = [str(digits.MODEL), "--config", "tiny", "--input", str(digits.IMAGES / "digit_3_0705.png")]
 
 

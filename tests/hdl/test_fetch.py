@@ -136,7 +136,7 @@ def test_no_more_is_asked_for_than_the_buffer_holds(bench: Any) -> None:
     assert FETCH_BUFFER_BYTES <= held <= FETCH_BUFFER_BYTES + INSTRUCTION_BYTES
 
 
-def test_errors_behind_end_do_not_matter(bench: Any) -> None:
+def test_errors_after_end_do_not_matter(bench: Any) -> None:
     instructions = make_program(2, 5)
     code = encode([*instructions, End()])
     system = System(bench, bench.config(), code, bad=range(0x1000 + len(code), 0x4000))

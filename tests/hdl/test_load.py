@@ -270,7 +270,7 @@ def test_the_last_word_of_the_chip_is_legal(bench: Any) -> None:
     assert not system.driver.illegal
 
 
-def test_bus_errors_are_told(bench: Any) -> None:
+def test_bus_errors_are_reported(bench: Any) -> None:
     config = bench.config()
     bad = range(BASE + 30 * config.size, BASE + 32 * config.size)
     system = System(bench, config, [LoadWeights(address=0, words=32)], bad=bad)

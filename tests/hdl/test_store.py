@@ -181,7 +181,7 @@ def test_fields_out_of_range_are_illegal(bench: Any, fields: dict[str, int]) -> 
     assert not system.memory.writes
 
 
-def test_bus_errors_are_told(bench: Any) -> None:
+def test_bus_errors_are_reported(bench: Any) -> None:
     transfer = StoreInstruction(address=0, source=0, words=64, rows=1, memory_pitch=0, chip_pitch=0)
     system = System(bench, bench.config(), [transfer], bad=range(BASE + 3 * BURST_WORDS * 4, MEMORY))
     system.run()

@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from installing import LEFT_BY_RUNS, PACKAGES, ROOT, copy_checkout, install, make_environment, run
+from checkout import ROOT
+from installing import LEFT_BY_RUNS, PACKAGES, copy_checkout, install, make_environment, run
 
 HEAVY = ("numpy", "onnx", "onnxruntime", "amaranth", "grpc", "asyncio", "typing")
 EXTRAS = ("grpc", "aiohttp", "prometheus_client", "torch", "sklearn")

@@ -3,7 +3,7 @@
 import inspect
 import re
 
-from installing import ROOT
+from checkout import ROOT
 
 import arrayloom
 

@@ -12,8 +12,6 @@ from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.verify import Verdict, Verifier
 from arrayloom.isa.config import load_config
 
-HEAD_AND_TAIL = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Flatten", "Reshape", "Shape")
-
 
 def verify_on_emulator(model: onnx.ModelProto, images: NDArray[Any], config: str = "tiny") -> list[Verdict]:
     """The verdict for each image [N, ...] of the only input."""

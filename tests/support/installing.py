@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from checkout import ROOT
+
 PACKAGES = ("isa", "hdl", "sim", "compiler", "host")
 FOLDERS = ("arrayloom", *PACKAGES, "tests", "docs", "benchmarks")
 FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md")

@@ -18,7 +18,6 @@ from arrayloom.host.models import digits
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
 
-ROOT = Path(__file__).parents[2]
 START_SECONDS = 180
 
 

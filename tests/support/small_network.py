@@ -19,7 +19,7 @@ def small_blueprint(classes: int = 5) -> Blueprint:
     return b.finish([("logits", logits)], features, "fc")
 
 
-SMALL = Spec("small", "a small network", small_blueprint, 5, "cifar10", "slim", None)
+SMALL = Spec("small", "a small network", small_blueprint, 5, "cifar10", None)
 
 
 class Small(FloatNetwork, Classifier):

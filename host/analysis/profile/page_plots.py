@@ -17,7 +17,6 @@ WIDTH, HEIGHT = 900, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 48
 LARGEST, SMALLEST = 16.0, 3.0       # radii; the area is the layer's share of the cycles
 ARRAY_COLOUR, BUS_COLOUR = "#1f8a62", "#d55e00"
-AXIS = "#8a8a86"
 
 
 def utilization(profile: Profile) -> str:

@@ -19,7 +19,7 @@ from arrayloom.isa.fields import Instruction
 from arrayloom.isa.files import write_atomically
 from arrayloom.sim.rtl.timeline import Track
 
-CAUSE_EVENTS = 100_000      # slices of causes in a file, at most, besides one for each instruction and unit
+CAUSE_EVENTS = 100_000      # slices of causes in a file, at most, apart from one for each instruction and unit
 TRAFFIC_EVENTS = 2_000      # points of the bus counters
 PROCESS = 1
 LAYERS = 0                  # the thread of layers; the units follow

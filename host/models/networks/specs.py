@@ -17,8 +17,7 @@ class Spec:
     """A network apart from its weights.
 
     ``blueprint``: its layers for a number of classes; ``recipe``: torchvision's preprocessing, which its weights were
-    trained with, and ``original_recipe`` that of the service re-created; ``zoo``: the network's name in the public ONNX
-    model zoo, None where that has none.
+    trained with; ``zoo``: the network's name in the public ONNX model zoo, None where that has none.
     """
 
     name: str
@@ -26,17 +25,15 @@ class Spec:
     blueprint: Callable[[int], Blueprint]
     classes: int
     recipe: str
-    original_recipe: str
     zoo: str | None
 
 
-RESNET50 = Spec("resnet50", "ResNet-50 v1.5", partial(resnet, 50), IMAGENET_CLASSES, "imagenet", "slim", "resnet50")
-RESNET152 = Spec("resnet152", "ResNet-152 v1.5", partial(resnet, 152), IMAGENET_CLASSES, "imagenet", "slim", "resnet152")
-VGG16 = Spec("vgg16", "VGG-16", vgg16, IMAGENET_CLASSES, "imagenet", "slim", "vgg16")
-DENSENET121 = Spec("densenet121", "DenseNet-121", densenet121, IMAGENET_CLASSES, "imagenet", "slim-densenet", "densenet121")
-SSD_VGG = Spec("ssd_vgg", "SSD300 on VGG-16, first map 38x38", ssd_vgg, VOC_CLASSES, "ssd300", "slim-ssd", None)
-SSD_VGG_37 = Spec("ssd_vgg_37", "SSD300 on VGG-16, first map 37x37", partial(ssd_vgg, grid=37), VOC_CLASSES, "ssd300",
-                  "slim-ssd", None)
+RESNET50 = Spec("resnet50", "ResNet-50 v1.5", partial(resnet, 50), IMAGENET_CLASSES, "imagenet", "resnet50")
+RESNET152 = Spec("resnet152", "ResNet-152 v1.5", partial(resnet, 152), IMAGENET_CLASSES, "imagenet", "resnet152")
+VGG16 = Spec("vgg16", "VGG-16", vgg16, IMAGENET_CLASSES, "imagenet", "vgg16")
+DENSENET121 = Spec("densenet121", "DenseNet-121", densenet121, IMAGENET_CLASSES, "imagenet", "densenet121")
+SSD_VGG = Spec("ssd_vgg", "SSD300 on VGG-16, first map 38x38", ssd_vgg, VOC_CLASSES, "ssd300", None)
+SSD_VGG_37 = Spec("ssd_vgg_37", "SSD300 on VGG-16, first map 37x37", partial(ssd_vgg, grid=37), VOC_CLASSES, "ssd300", None)
 
 SPECS = {spec.name: spec for spec in (RESNET50, RESNET152, VGG16, DENSENET121, SSD_VGG, SSD_VGG_37)}
 """All by name."""

@@ -21,7 +21,7 @@ COUNTERS = ".num_batches_tracked"
 LISTED = 8
 """Parameters that a message names."""
 
-# The file behind torchvision's DenseNet is older than its modules' names; torchvision renames on loading too.
+# The file of torchvision's DenseNet is older than its modules' names; torchvision renames on loading too.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12])\.(weight|bias|running_mean|running_var)$")
 
 

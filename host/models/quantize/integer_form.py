@@ -28,7 +28,7 @@ from arrayloom.isa.host_steps import quantize
 #: The integer of a float value X is called X with this suffix.
 INTEGER_SUFFIX = "_quantized"
 
-#: Movements that ONNX Runtime has for bytes, and whose operands besides the first are no elements.
+#: Movements that ONNX Runtime has for bytes, and whose operands after the first are no elements.
 BYTE_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Gather", "Identity", "Pad")
 
 #: Scale and zero point of an integer value.

@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.host.serving.errors import ClosedError
+
 Array = NDArray[Any]
 Block = bytes | memoryview
 
 PREFIX = struct.Struct("<IQ")
-
-
-class ClosedError(Exception):
-    """The other side is gone."""
 
 
 def pack(header: dict[str, Any], blocks: Sequence[Block]) -> list[Block]:

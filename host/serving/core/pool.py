@@ -10,11 +10,11 @@ from typing import Any
 from arrayloom.host.serving.core.frames import Block
 from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.core.metrics import Metrics
-from arrayloom.host.serving.core.model import Model
-from arrayloom.host.serving.core.process import ReplicaLostError, ReplicaProcess, RunTooLongError
+from arrayloom.host.serving.core.process import ReplicaProcess
 from arrayloom.host.serving.core.queue import Answer, Job, JobQueue
+from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.settings import Reflash, Settings
-from arrayloom.host.serving.errors import Kind, ServiceError
+from arrayloom.host.serving.errors import Kind, ReplicaLostError, RunTooLongError, ServiceError
 
 LONGEST_PAUSE = 10.0
 
@@ -25,7 +25,6 @@ class Pool:
     def __init__(self, default: Model, settings: Settings, metrics: Metrics) -> None:
         self.default = default
         self.queue = JobQueue(default, settings.turn)
-        self.restarts = 0
         self._settings, self._metrics = settings, metrics
         self._processes: dict[int, ReplicaProcess] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,7 +98,6 @@ class Pool:
                 await self._feed(process)
             except ReplicaLostError as error:
                 self._metrics.lost.inc()
-                self.restarts += 1
                 log.warning("replica %d is replaced: %s", index, error, extra={"event": "replica_lost", "replica": index})
             except OSError as error:
                 log.error("replica %d cannot be started: %s", index, error, extra={"event": "replica_failed"})

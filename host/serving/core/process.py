@@ -9,23 +9,15 @@ from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from arrayloom.host.serving.core.frames import Block, ClosedError, pack, receive
-from arrayloom.host.serving.core.model import Model
+from arrayloom.host.serving.core.frames import Block, pack, receive
+from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.settings import Settings
-from arrayloom.host.serving.errors import Kind, ServiceError
+from arrayloom.host.serving.errors import ClosedError, Kind, ReplicaLostError, RunTooLongError, ServiceError
 from arrayloom.sim.rtl.process import PYTHON
 
 BUFFER = 1 << 22
 STOP_SECONDS = 5.0
 STANDARD_ERROR = 2
-
-
-class ReplicaLostError(Exception):
-    """The process ended, or was ended because it took too long; the text says which."""
-
-
-class RunTooLongError(ReplicaLostError):
-    """One run took longer than the device may."""
 
 
 class ReplicaProcess:

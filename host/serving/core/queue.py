@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arrayloom.host.serving.core.frames import Block
-from arrayloom.host.serving.core.model import Model
+from arrayloom.host.serving.core.served_model import Model
 
 Clock = Callable[[], float]
 

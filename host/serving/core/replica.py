@@ -20,7 +20,8 @@ from arrayloom.compiler.cost import predict
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
-from arrayloom.host.serving.core.frames import Block, ClosedError, describe, receive_blocking, restore, send_blocking
+from arrayloom.host.serving.core.frames import Block, describe, receive_blocking, restore, send_blocking
+from arrayloom.host.serving.errors import ClosedError
 from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, preprocess
 from arrayloom.isa.errors import ArrayloomError
 

@@ -14,9 +14,9 @@ from arrayloom.host.serving.core.frames import Block, describe, restore
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.core.metrics import Metrics
-from arrayloom.host.serving.core.model import Model, Repository, Request
 from arrayloom.host.serving.core.pool import Pool
 from arrayloom.host.serving.core.queue import Answer
+from arrayloom.host.serving.core.served_model import Model, Repository, Request
 from arrayloom.host.serving.core.settings import Reflash, Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.isa.errors import ArrayloomError

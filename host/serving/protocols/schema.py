@@ -14,14 +14,12 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from arrayloom.host.serving.errors import SchemaError
+
 Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {name: getattr(Field, f"TYPE_{name.upper()}")
             for name in ("double", "float", "int32", "int64", "uint32", "uint64", "bool", "string", "bytes")}
 _POOL = descriptor_pool.DescriptorPool()
-
-
-class SchemaError(ValueError):
-    """A ``.proto`` file that this reader does not understand."""
 
 
 def load(path: Path) -> SimpleNamespace:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from arrayloom import compiler
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.frontend import NOTICE
-from arrayloom.host.cli.main import main
+from arrayloom.host.cli.main import COMMANDS, main
 from arrayloom.host.models import digits
 from arrayloom.host.runtime import outputs
 from arrayloom.host.runtime.errors import InputError
@@ -33,6 +33,20 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _json(capsys: pytest.CaptureFixture[str]) -> dict:
     return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_of_its_own(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([command, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: arrayloom {command} ")
+
+
+def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["--help"])
+    listed = re.findall(r"^    ([a-z-]+)", capsys.readouterr().out, re.MULTILINE)
+    assert listed == list(COMMANDS)
 
 
 def test_verify_json_has_the_agreed_keys(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,9 @@
 """Preprocessing: recipes against formulas written independently, decoding, and every input a user can get wrong."""
 
 import io
-import os
 import re
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -15,9 +13,6 @@ from PIL import Image
 from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, load_image, preprocess, recipe, recipes
 from arrayloom.host.vision.resize import ResizeShortest
 from arrayloom.isa.errors import ArrayloomError
-
-DATA = Path(os.environ.get("ARRAYLOOM_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs the test data at {DATA}; set ARRAYLOOM_DATA to its folder")
 
 
 def noise(height, width, seed=0):
@@ -336,10 +331,10 @@ def test_apply_takes_only_rgb_bytes(image):
 # Published networks on real photographs
 
 
-def session(name):
+def session(path):
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.x64quantprecision", "1")
-    return onnxruntime.InferenceSession(DATA / "models" / name, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def top1(network, tensor):
@@ -348,22 +343,20 @@ def top1(network, tensor):
 
 
 @pytest.fixture(scope="module")
-def resnet50():
-    return session("resnet50_int8_qop.onnx")
+def resnet50(shared_data):
+    return session(shared_data / "models" / "resnet50_int8_qop.onnx")
 
 
-@needs_data
 @pytest.mark.parametrize(
     ("picture", "index", "words"),
     [("snowleopardgaze.jpg", 289, "snow leopard"), ("orange.png", 950, "orange"), ("cat.bmp", 285, "Egyptian cat")],
 )
-def test_resnet50_sees_what_the_photograph_shows(resnet50, picture, index, words):
-    tensor = preprocess(DATA / "images" / picture, "imagenet", resnet50.get_inputs()[0].shape)
+def test_resnet50_sees_what_the_photograph_shows(shared_data, resnet50, picture, index, words):
+    tensor = preprocess(shared_data / "images" / picture, "imagenet", resnet50.get_inputs()[0].shape)
     assert top1(resnet50, tensor) == [index]
-    assert words in (DATA / "imagenet_classes.txt").read_text().splitlines()[index]
+    assert words in (shared_data / "imagenet_classes.txt").read_text().splitlines()[index]
 
 
-@needs_data
 @pytest.mark.parametrize(
     ("model", "name", "least"),
     [
@@ -372,9 +365,9 @@ def test_resnet50_sees_what_the_photograph_shows(resnet50, picture, index, words
         ("squeezenet1.0_int8_qop.onnx", "imagenet-caffe", 16),
     ],
 )
-def test_twenty_imagenet_photographs(model, name, least):
-    network = session(model)
-    paths = sorted((DATA / "images" / "imagenet20").glob("*.jpg"))
+def test_twenty_imagenet_photographs(shared_data, model, name, least):
+    network = session(shared_data / "models" / model)
+    paths = sorted((shared_data / "images" / "imagenet20").glob("*.jpg"))
     right = [
         top1(network, preprocess(path, name, network.get_inputs()[0].shape))[0] == int(path.stem.split("_")[2])
         for path in paths
@@ -383,7 +376,6 @@ def test_twenty_imagenet_photographs(model, name, least):
     assert sum(right) >= least
 
 
-@needs_data
 @pytest.mark.parametrize(
     ("model", "name", "dtype", "least"),
     [
@@ -391,8 +383,8 @@ def test_twenty_imagenet_photographs(model, name, least):
         ("mlperf_tiny_resnet8_int8_qdq.onnx", "none", np.int8, 0.85),
     ],
 )
-def test_cifar10_images(model, name, dtype, least):
-    images = np.load(DATA / "cifar10_lossless_130.npz")
-    network = session(model)
+def test_cifar10_images(shared_data, model, name, dtype, least):
+    images = np.load(shared_data / "cifar10_lossless_130.npz")
+    network = session(shared_data / "models" / model)
     tensors = [preprocess(encoded(x), name, network.get_inputs()[0].shape, dtype) for x in images["x_uint8_nhwc"]]
     assert np.mean(top1(network, np.concatenate(tensors)) == images["y"]) >= least

@@ -56,7 +56,7 @@ def test_an_image_keeps_the_specifications_rules(image: Image) -> None:
     (layer,) = manifest["layers"]
     names = check_tar(image.path / "blobs" / "sha256" / layer["digest"].removeprefix("sha256:"))
     assert {"opt/arrayloom/bundle/program.loom", "opt/arrayloom/bundle/labels.txt",
-            "opt/arrayloom/lib/arrayloom/__main__.py", "opt/arrayloom/lib/arrayloom/host/serving/run.py"} <= set(names)
+            "opt/arrayloom/lib/arrayloom/__main__.py", "opt/arrayloom/lib/arrayloom/host/serving/server.py"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", "keys.json"))]
     assert f"layer {layer['digest']}" in Path(image.image_build_log_uri).read_text()
 
@@ -175,7 +175,7 @@ def test_others_tools_take_it(image: Image, tmp_path: Path) -> None:
     if "umoci" in found:
         subprocess.run(["umoci", "unpack", "--rootless", "--image", f"{image.path}:1", tmp_path / "bundle"], check=True,
                        capture_output=True)
-        assert (tmp_path / "bundle/rootfs/opt/arrayloom/lib/arrayloom/host/serving/run.py").is_file()
+        assert (tmp_path / "bundle/rootfs/opt/arrayloom/lib/arrayloom/host/serving/server.py").is_file()
 
 
 def test_damage_is_noticed(shop: Workspace, program: Model) -> None:

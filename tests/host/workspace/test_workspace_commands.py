@@ -15,7 +15,6 @@ from arrayloom.host.models import digits
 from arrayloom.host.workspace import Workspace
 
 MODEL = str(digits.MODEL)
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from interrupts import hear_interrupts
 
 from arrayloom.sim.rtl import toolchain
@@ -20,7 +21,6 @@ from arrayloom.sim.rtl.library import load
 from arrayloom.sim.rtl.toolchain import find_toolchain
 
 FOLDER = Path(__file__).parent
-ROOT = FOLDER.parents[2]
 BUILD = "from copier import design; from arrayloom.sim.rtl.build import build; "
 
 

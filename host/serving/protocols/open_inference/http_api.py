@@ -5,8 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
-from arrayloom.host.serving.core.model import Model, parse_version
 from arrayloom.host.serving.core.protocol import TIMING
+from arrayloom.host.serving.core.served_model import Model, parse_version
 from arrayloom.host.serving.core.service import Result, Service
 from arrayloom.host.serving.errors import Kind, MessageError, ServiceError
 from arrayloom.host.serving.protocols import http_body as bodies

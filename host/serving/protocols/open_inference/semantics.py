@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.serving.core.model import Model, Port
+from arrayloom.host.serving.core.served_model import Model, Port
 from arrayloom.host.serving.core.service import Service, State
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols.arrays import strings

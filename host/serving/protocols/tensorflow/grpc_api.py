@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from arrayloom.host.serving.core.model import Model
 from arrayloom.host.serving.core.protocol import Call
+from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols.arrays import of_input

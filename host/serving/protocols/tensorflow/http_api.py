@@ -4,8 +4,8 @@ from typing import Any
 
 from aiohttp import web
 
-from arrayloom.host.serving.core.model import Model, parse_version, port_of
 from arrayloom.host.serving.core.protocol import TIMING
+from arrayloom.host.serving.core.served_model import Model, parse_version, port_of
 from arrayloom.host.serving.core.service import Result, Service
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols import http_body as bodies

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from arrayloom.host.serving.core.model import Model, Port
+from arrayloom.host.serving.core.served_model import Model, Port
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols.tensorflow import tensors
 from arrayloom.host.serving.protocols.tensorflow.messages import (

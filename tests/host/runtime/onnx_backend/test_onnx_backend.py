@@ -7,7 +7,7 @@ import pytest
 from networks import Network
 
 from arrayloom.compiler.errors import CompileError, UnsupportedError
-from arrayloom.host.runtime.onnx_backend import ArrayloomBackend, report
+from arrayloom.host.runtime.onnx_backend import ArrayloomBackend, node_tests
 from arrayloom.host.runtime.onnx_backend.backend import parameters
 
 PASSING = {
@@ -36,11 +36,11 @@ def test_as_many_official_tests_run_as_the_page_says() -> None:
 
 def test_the_page_of_node_tests_is_fresh() -> None:
     """It also compares the results of the passing ones byte for byte."""
-    results = report.survey()
-    assert {name.removeprefix("test_") for name in results[report.PASSED]} == PASSING
+    results = node_tests.survey()
+    assert {name.removeprefix("test_") for name in results[node_tests.PASSED]} == PASSING
     assert "gives other bytes" not in results
-    assert report.PATH.read_text(encoding="utf-8") == report.text(), \
-        "run: python -m arrayloom.host.runtime.onnx_backend.report"
+    assert node_tests.PATH.read_text(encoding="utf-8") == node_tests.text(), \
+        "run: python -m arrayloom.host.runtime.onnx_backend.node_tests"
 
 
 def _convolution(weight: np.ndarray) -> onnx.NodeProto:

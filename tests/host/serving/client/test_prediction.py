@@ -122,8 +122,10 @@ def test_extras_are_imported_when_they_are_needed() -> None:
     """The command line works without gRPC, and the client without what only the servers need."""
     script = """
 import sys
-import arrayloom.host.cli.main, arrayloom.host.serving.client, arrayloom.host.serving.errors
+import arrayloom.host.serving.client, arrayloom.host.serving.errors
 import arrayloom.host.serving.protocols.open_inference
+from arrayloom.host.cli.main import build_parser
+build_parser()
 print([name for name in ("grpc", "aiohttp", "prometheus_client") if name in sys.modules])
 from arrayloom.host.serving.client import PredictionClient
 print([name for name in ("grpc", "aiohttp", "prometheus_client") if name in sys.modules])

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from arrayloom.host.serving.core.model import Model
 from arrayloom.host.serving.core.queue import Job, JobQueue
+from arrayloom.host.serving.core.served_model import Model
 
 
 def _model(name: str, version: int = 1) -> Model:

@@ -8,10 +8,11 @@ from typing import Any
 import grpc
 import pytest
 from aiohttp import web
+from checkout import ROOT
 
 from arrayloom.host.serving.core import grpc_server, http_server
-from arrayloom.host.serving.core.model import Model
 from arrayloom.host.serving.core.protocol import Call, Method, Protocol, Route
+from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
@@ -19,8 +20,6 @@ from arrayloom.host.serving.protocols.health.protocol import HEALTH, health
 from arrayloom.host.serving.protocols.open_inference.protocol import OPEN_INFERENCE
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 from arrayloom.host.serving.protocols.tensorflow.protocol import TENSORFLOW
-
-ROOT = Path(__file__).parents[4]
 
 METHODS = {
     TENSORFLOW.name: [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from arrayloom.host.serving.core.settings import Settings
-from arrayloom.host.serving.run import check_exposure, is_loopback
+from arrayloom.host.serving.server import check_exposure, is_loopback
 
 
 def test_open_ports_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:

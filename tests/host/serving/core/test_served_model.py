@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from arrayloom.host.serving.core.model import Model, Repository, parse_version
+from arrayloom.host.serving.core.served_model import Model, Repository, parse_version
 from arrayloom.host.serving.errors import ServiceError
 
 

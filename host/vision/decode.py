@@ -23,7 +23,7 @@ MAX_PIXELS = 1 << 26
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "BMP": b"BM"}
 """The accepted formats, each with the bytes that its files begin with."""
 
-# What Pillow's decoders raise on malformed data, besides UnidentifiedImageError and the bomb check.
+# What Pillow's decoders raise on malformed data, apart from UnidentifiedImageError and the bomb check.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, struct.error)
 
 

@@ -1,4 +1,4 @@
-"""Runs a service until it is told to stop."""
+"""Runs a service until it is stopped."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from typing import Any
 from arrayloom.host.serving.core import grpc_server, http_server
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
-from arrayloom.host.serving.core.model import Model
+from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import ServeError

@@ -1,0 +1,74 @@
+"""Images scored by a device or by ONNX Runtime alone: outputs, features, and the best classes or boxes of each image."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from arrayloom.compiler.frontend import ImportedModel
+from arrayloom.host.models.networks.ssd import OUTPUTS, VOC_CLASSES, by_position, postprocess
+from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.reference import Reference
+from arrayloom.host.runtime.report import Progress, RunReport, total
+from arrayloom.host.runtime.session import Features, Session
+from arrayloom.host.vision.classify import Ranked, rank, rank_boxes
+from arrayloom.isa.program import Program
+
+Batch = Mapping[str, NDArray[Any]]
+"""Inputs of the model by name, each [N, ...]."""
+
+
+class Scores(NamedTuple):
+    """What a model gave for several batches.
+
+    Attributes:
+        names: of the model's outputs in order.
+        outputs: of each batch, by name, each [N, ...].
+        features: of each batch; empty where they were not asked for.
+        notes: of the model.
+        notices: likewise.
+        report: what all runs cost together; None by ONNX Runtime.
+    """
+
+    names: list[str]
+    outputs: list[dict[str, NDArray[Any]]]
+    features: list[Features]
+    notes: list[str]
+    notices: list[str]
+    report: RunReport | None
+
+
+def score_on_device(program: Program, batches: Sequence[Batch], device: Device, with_features: bool = False,
+                    progress: Progress | None = None) -> Scores:
+    """Runs every batch on ``device``, and closes it. Errors as in ``Session``."""
+    outputs, features, reports = [], [], []
+    with Session(program, device=device) as session:
+        for batch in batches:
+            if with_features:
+                found, feature = session.score(batch, progress)
+                features.append(feature)
+            else:
+                found = session.run(batch, progress)
+            outputs.append(found)
+            reports.append(session.report)
+    names = [port.name for port in program.outputs]
+    return Scores(names, outputs, features, program.notes, program.notices, total(reports))
+
+
+def score_by_reference(imported: ImportedModel, batches: Sequence[Batch]) -> Scores:
+    """By ONNX Runtime alone: nothing is compiled, so the model may be one that no accelerator holds."""
+    reference, graph = Reference(imported.lowered), imported.graph
+    names = [port.name for port in graph.outputs]
+    return Scores(names, [reference.run(batch) for batch in batches], [], graph.notes, graph.notices, None)
+
+
+def rank_outputs(outputs: Mapping[str, NDArray[Any]], names: Sequence[str], count: int, labels: list[str] | None,
+                 threshold: float) -> list[list[Ranked]]:
+    """Of each image of a batch the ``count`` best; ``names`` of the model's outputs in order.
+
+    ``threshold``: least confidence of a box, for a detector. Raises ``LabelError`` for labels that do not fit.
+    """
+    if set(names) == set(OUTPUTS):
+        found = postprocess(by_position(outputs), threshold)
+        return [list(rank_boxes(*each, count, labels or VOC_CLASSES)) for each in found]
+    return [rank(row, count, labels) for row in outputs[names[0]]]
