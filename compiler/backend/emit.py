@@ -11,7 +11,8 @@ from arrayloom.compiler.backend.image import MemoryMap, Section, Transfer
 from arrayloom.compiler.backend.stream import Draft
 from arrayloom.compiler.graph import Conv, Graph, GraphOutput, Op
 from arrayloom.isa.fields import INSTRUCTION_BYTES
-from arrayloom.isa.program import Input, Layer, Output, Probe, Program, Slot
+from arrayloom.isa.ports import Input, Output, Slot
+from arrayloom.isa.program import Layer, Probe, Program
 
 
 def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str) -> Program:

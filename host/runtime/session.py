@@ -18,7 +18,8 @@ from arrayloom.host.runtime.errors import DeviceError, SessionBusyError
 from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
-from arrayloom.isa.program import MAGIC, Output, Program
+from arrayloom.isa.ports import Output
+from arrayloom.isa.program import MAGIC, Program
 
 Array = NDArray[Any]
 

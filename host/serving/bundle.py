@@ -17,7 +17,8 @@ from PIL import Image
 from arrayloom.host.serving.errors import BundleError
 from arrayloom.host.vision import RecipeError, preprocess, recipe
 from arrayloom.isa.files import make_folder_atomically
-from arrayloom.isa.program import Input, Program, ProgramError
+from arrayloom.isa.ports import Input
+from arrayloom.isa.program import Program, ProgramError
 
 MANIFEST = "bundle.json"
 PROGRAM_FILE, LABELS_FILE = "program.loom", "labels.txt"

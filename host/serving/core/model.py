@@ -13,7 +13,7 @@ from arrayloom.host.runtime.boundary import apply_tail
 from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
-from arrayloom.isa.program import Output
+from arrayloom.isa.ports import Output
 
 Array = NDArray[Any]
 Encoded = list[bytes]
