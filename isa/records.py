@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import reprlib
 from collections.abc import Mapping
 from enum import StrEnum
 from types import NoneType, UnionType
@@ -46,7 +47,7 @@ def read(kind: Any, value: Any, where: str) -> Any:
         return record(kind, mapping(value, where), where)
     wanted, legal = _scalar(kind, value)
     if not legal:
-        raise EncodingError(f"{where} is {value!r}, not {wanted}")
+        raise EncodingError(f"{where} is {reprlib.repr(value)}, not {wanted}")
     return (get_args(kind)[0] if origin is Annotated else kind)(value)
 
 
@@ -72,21 +73,21 @@ def _fields(kind: Any) -> dict[str, Any]:
 def mapping(value: Any, where: str) -> Mapping[str, Any]:
     """``value`` if it is an object of JSON; raises ``EncodingError`` for anything else."""
     if not isinstance(value, Mapping):
-        raise EncodingError(f"{where} is {value!r}, not an object")
+        raise EncodingError(f"{where} is {reprlib.repr(value)}, not an object")
     return value
 
 
 def _sequence(origin: Any, parts: tuple[Any, ...], value: Any, where: str) -> Any:
     if not isinstance(value, list | tuple):
-        raise EncodingError(f"{where} is {value!r}, not {_list_of(parts)}")
+        raise EncodingError(f"{where} is {reprlib.repr(value)}, not {_list_of(parts)}")
     if origin is list or parts[-1] is Ellipsis:
         kinds = (parts[0],) * len(value)
     elif len(value) == len(parts):
         kinds = parts
     else:
-        raise EncodingError(f"{where} is {value!r}, not {len(parts)} values")
+        raise EncodingError(f"{where} is {reprlib.repr(value)}, not {len(parts)} values")
     if kinds and kinds[0] is int and not all(_scalar(int, item)[1] for item in value):
-        raise EncodingError(f"{where} is {list(value)!r}, not {_list_of(parts)}")
+        raise EncodingError(f"{where} is {reprlib.repr(list(value))}, not {_list_of(parts)}")
     return origin(read(kind, item, f"{where}[{index}]") for index, (kind, item) in enumerate(zip(kinds, value, strict=True)))
 
 
