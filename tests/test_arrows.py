@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from installing import PACKAGES, ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = "arrayloom"
-PACKAGES = ("isa", "hdl", "compiler", "sim", "host")
 
 ARROWS = {
     "isa": set(),

@@ -57,10 +57,10 @@ class Convolver:
         i = instruction
         key = (i.source, i.row_pitch, i.plane_pitch, i.source_height, i.source_width, i.origin_y, i.origin_x, i.height,
                i.width, i.stride_y, i.stride_x, i.dilation_y, i.dilation_x, i.taps_y, i.taps_x, i.blocks, i.padding)
-        if key != self._key:
+        if self._gathered is None or key != self._key:
             self._gathered = self._read(i)
             self._key = key
-        return self._gathered  # type: ignore[return-value]
+        return self._gathered
 
     def _read(self, i: Convolve) -> NDArray[np.float32]:
         addresses, inside = window(i)

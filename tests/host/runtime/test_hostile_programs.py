@@ -21,7 +21,8 @@ Header = dict[str, Any]
 
 VALUES: list[Any] = [
     None, True, False, -1, 0, 1, 3, 2**31, 2**40, 2**63, -2**70, 1e308, float("nan"), float("inf"), 0.5, "", "x", "uint8",
-    "int8", "float32", "\ud800", [], [1], [-1], [0, 2, 1], [1, 1, 1], [[0, 1]], [[0, 2**40]], {}, {"op": "softmax", "axis": 9},
+    "int8", "float32", "\ud800", [], [1], [-1], [0, 2, 1], [1, 1, 1], [[0, 1]], [[0, 2**40]], {},
+    {"op": "softmax", "axis": 9},
     [{"op": "softmax", "axis": -5}], [{"op": "reshape", "shape": [-1]}], [{"op": "reshape", "shape": [10**9]}],
     [{"op": "transpose", "perm": [0, 0]}], [{"op": "dequantize", "scale": 1e300, "zero_point": 2**40}],
     [{"op": "quantizedsoftmax", "axis": 1, "x_scale": 0.0, "y_scale": 0.0, "y_zero": 3}]]
