@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from arrayloom.isa.errors import EncodingError
-from arrayloom.isa.host_steps import MOST_DIMENSIONS, HostStep, Quantize, step_from_json
+from arrayloom.isa.host_steps import MOST_DIMENSIONS, HostStep, Quantize, Shape, step_from_json
 from arrayloom.isa.layout import Layout
 from arrayloom.isa.records import BytesType, mapping, record
 
@@ -21,7 +21,7 @@ class Slot:
     layout: Layout
     dtype: BytesType
 
-    def check(self, size: int, shape: tuple[int, ...]) -> None:
+    def check(self, size: int, shape: Shape) -> None:
         """Raises ``EncodingError`` unless words of ``size`` bytes hold, in its layout, the elements of ``shape``."""
         self.layout.check(size)
         elements = self.layout.channels * self.layout.height * self.layout.width
@@ -37,7 +37,7 @@ class Input:
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
     slot: Slot
     quantize: Quantize | None = None
 
@@ -72,7 +72,7 @@ class Output:
     """A model output, or the features. ``tail``: the steps in order that the host applies to the slot's integers."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
     slot: Slot
     tail: tuple[HostStep, ...]
 
@@ -81,9 +81,14 @@ class Output:
         self.slot.check(size, self.shape)
         if self.slot.layout.packing:
             raise EncodingError("it lies in a packed layout, which only inputs do")
+        self.result()
+
+    def result(self) -> tuple[Shape, np.dtype[Any]]:
+        """Shape, without the batch, and dtype after the steps; raises ``EncodingError`` where one cannot be applied."""
         shape, dtype = self.shape, np.dtype(self.slot.dtype)
         for step in self.tail:
             shape, dtype = step.result(shape, dtype)
+        return shape, dtype
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "slot": asdict(self.slot), "tail": [step.to_json() for step in self.tail]}

@@ -29,6 +29,7 @@ from arrayloom.isa.records import BytesType, read
 MAGIC = b"LOOM\x00prog"
 FORMER_MAGIC = b"WEFT\x00prog"      # of format versions up to 3
 FORMAT_VERSION = 4
+SUFFIX = ".loom"                    # of program files
 DIGEST_BYTES = 32
 LENGTH = struct.Struct("<I")
 # Attributes that are in JSON as they are.
