@@ -166,7 +166,7 @@ class AveragePool(Op):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Op):
-    """Inputs one behind the other along the channels, each through its own table."""
+    """Inputs one after the other along the channels, each through its own table."""
 
     xs: tuple[str, ...]
     tables: NDArray[np.generic]  # [len(xs), 256], indexed by the raw byte 0..255, in the output's dtype

@@ -1,7 +1,8 @@
 """The steps that the host computes before the first and after the last instruction, as data of a program.
 
 A step is its tag and plain numbers, so that it stands in a program's header; what it computes is defined here, once, for
-compiler and host. ``fl`` is one rounding to float32, ``rne`` rounds half to even, and ``clamp`` saturates to a dtype.
+compiler and host. A program file with a step that cannot be applied to its values is refused. ``fl`` is one rounding to
+float32, ``rne`` rounds half to even, and ``clamp`` saturates to a dtype.
 """
 
 import math
@@ -168,7 +169,8 @@ class Softmax(HostStep):
 
 @dataclass(frozen=True)
 class QuantizedSoftmax(HostStep):
-    """com.microsoft.QLinearSoftmax of uint8 or int8 along ``axis``; the result has the operand's dtype."""
+    """com.microsoft.QLinearSoftmax of uint8 or int8 along ``axis``; the result has the operand's dtype. ``y_scale`` is at
+    least 2**-9."""
 
     tag: ClassVar[str] = "quantizedsoftmax"
 

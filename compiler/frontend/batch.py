@@ -11,7 +11,7 @@ BATCH = "N"
 def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     """The model with a fixed batch above 1 made symbolic, and the sentences that say so.
 
-    Every input must have a known rank of 1 to 4 and fixed extents behind the batch. A model whose batch is open or 1
+    Every input must have a known rank of 1 to 4 and fixed extents after the batch. A model whose batch is open or 1
     is returned as it is. Whether the batch really is a loop, is checked where the shapes are found.
 
     Raises:

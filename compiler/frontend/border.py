@@ -22,7 +22,7 @@ from arrayloom.isa.host_steps import (
     Transpose,
 )
 
-BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does behind the last operator
+BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does after the last operator
 SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
 
 

@@ -172,7 +172,7 @@ class Builder:
         return tensor
 
     def stand_in(self, name: str) -> None:
-        """Declare what a refused node would have made, so that the nodes behind it are examined too."""
+        """Declare what a refused node would have made, so that the nodes after it are examined too."""
         self.pending.pop(name, None)
         self.tensors.pop(name, None)
         if name and self.model.dtypes[name] in BYTES:

@@ -38,10 +38,10 @@ def tabulate(model: Model, nodes: Sequence[onnx.NodeProto], x: Tensor, channels:
 
 def _shape(x: Tensor, channels: int) -> tuple[list[int], bool]:
     """A shape of the tensor's rank for all bytes: along the positions where it has any, else along the batch."""
-    behind = x.onnx_shape[1:]
-    if behind and int(np.prod(behind)) > 1:
-        return [1, channels, *[1] * (len(behind) - 1), BYTE_VALUES], True
-    return [BYTE_VALUES, channels, *[1] * len(behind)], False
+    rest = x.onnx_shape[1:]
+    if rest and int(np.prod(rest)) > 1:
+        return [1, channels, *[1] * (len(rest) - 1), BYTE_VALUES], True
+    return [BYTE_VALUES, channels, *[1] * len(rest)], False
 
 
 def constants_of(model: Model, nodes: Sequence[onnx.NodeProto]) -> dict[str, Array]:

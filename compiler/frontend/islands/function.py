@@ -26,10 +26,10 @@ class Function:
         return tabulate(self._model, [_still(node) for node in self._region.nodes], self._x, channels)
 
     def fill(self, pad: onnx.NodeProto) -> int:
-        """The result for the constant that a Pad of the island adds, through the nodes behind that Pad."""
+        """The result for the constant that a Pad of the island adds, through the nodes after that Pad."""
         value = self._model.constant(pad, 2)
         constant = np.zeros((), np.float32) if value is None else value.reshape(())
-        nodes = self._behind(pad)
+        nodes = self._after(pad)
         rank = len(self._model.shapes[pad.output[0]])
         given = {pad.output[0]: constant.reshape([1] * rank)}
         inputs = {name: (array.dtype, array.shape) for name, array in given.items()}
@@ -41,7 +41,7 @@ class Function:
             )
         return int(values[0])
 
-    def _behind(self, pad: onnx.NodeProto) -> list[onnx.NodeProto]:
+    def _after(self, pad: onnx.NodeProto) -> list[onnx.NodeProto]:
         known = {pad.output[0]}
         nodes = []
         for node in self._region.nodes[self._region.nodes.index(pad) + 1 :]:

@@ -33,7 +33,7 @@ class Region:
 
 
 def find_region(builder: Builder, quantizer: onnx.NodeProto) -> Region:
-    """The island behind a QuantizeLinear.
+    """The island after a QuantizeLinear.
 
     Raises:
         RefusalError: it reads no integer value or several, or holds an operator that is no movement and no function of

@@ -13,7 +13,7 @@ from arrayloom.compiler.frontend.report import RefusalError
 def lower_add(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """Two DequantizeLinear, Add, [Relu, Clip], QuantizeLinear to QLinearAdd, [Clip].
 
-    The Add of a constant is a function of one element and stays: it becomes a table or, behind a MatMul, a bias.
+    The Add of a constant is a function of one element and stays: it becomes a table or, after a MatMul, a bias.
     """
     if any(rewrite.model.is_constant(name) for name in node.input):
         return

@@ -64,7 +64,7 @@ def lower_matmul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def _bias_add(rewrite: Rewrite, node: onnx.NodeProto) -> onnx.NodeProto | None:
-    """The Add of a constant behind a MatMul, if that is all its result is used for."""
+    """The Add of a constant after a MatMul, if that is all its result is used for."""
     model = rewrite.model
     readers = model.consumers.get(node.output[0], [])
     if len(readers) != 1 or readers[0].op_type != "Add" or node.output[0] in model.outputs:

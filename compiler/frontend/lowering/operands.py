@@ -26,7 +26,7 @@ class Bias:
 
 
 def find_weight(rewrite: Rewrite, value: str, channel_axis: int) -> Weight:
-    """The constant bytes behind a dequantized weight, per tensor or per channel along `channel_axis`."""
+    """The constant bytes of a dequantized weight, per tensor or per channel along `channel_axis`."""
     model = rewrite.model
     node = model.producers.get(value)
     if not model.is_constant(value):

@@ -37,7 +37,7 @@ class Rewrite:
         self._names = {*model.dtypes, *(name for node in model.proto.graph.node for name in node.output)}
 
     def source(self, value: str) -> Source:
-        """The integer value behind a float one: through data movement back to its DequantizeLinear."""
+        """The integer value that a float one stands for: through data movement back to its DequantizeLinear."""
         if value not in self._sources:
             self._sources[value] = self._find_source(value)
         return self._sources[value]
@@ -167,7 +167,7 @@ def quant_name(node: onnx.NodeProto) -> str:
 
 
 def _unused(name: str, used: set[str]) -> str:
-    """`name`, with a number behind it where it is used already; it is used from now on."""
+    """`name`, with a number after it where it is used already; it is used from now on."""
     candidate, count = name, 1
     while candidate in used:
         count += 1

@@ -96,14 +96,14 @@ def _front(node: onnx.NodeProto, axis: int, total: int) -> int:
 
 
 def _insert(rewrite: Rewrite, node: onnx.NodeProto, x: Source, axes: list[_Axis]) -> str:
-    """`stride` - 1 zero points behind each pixel of every axis; then what a negative padding cuts off is left out."""
+    """`stride` - 1 zero points after each pixel of every axis; then what a negative padding cuts off is left out."""
     channels = rewrite.model.shapes[node.input[0]][1]
     value, zero = x.name, np.array(x.quantization.zero_point, x.quantization.dtype)
     if any(axis.stride > 1 for axis in axes):
         apart = [extent for axis in axes for extent in (axis.extent, 1)]
-        behind = [amount for axis in axes for amount in (0, axis.stride - 1)]
+        after = [amount for axis in axes for amount in (0, axis.stride - 1)]
         value = rewrite.through(node, "Reshape", value, np.array([0, channels, *apart]))
-        amounts = np.array([0] * (2 + len(apart)) + [0, 0, *behind])
+        amounts = np.array([0] * (2 + len(apart)) + [0, 0, *after])
         value = rewrite.through(node, "Pad", value, amounts, zero)
         value = rewrite.through(node, "Reshape", value, np.array([0, channels, *(a.extent * a.stride for a in axes)]))
     cuts = [min(axis.begin, 0) for axis in axes], [min(axis.end, 0) for axis in axes]

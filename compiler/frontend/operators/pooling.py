@@ -66,7 +66,7 @@ def _add_mean(builder: Builder, node: onnx.NodeProto, x: Tensor) -> None:
 
 
 def _check_ceiling(node: onnx.NodeProto, tensors: tuple[Tensor, Tensor], window: tuple[Pair, Pair, Pads]) -> None:
-    """With ceil_mode a last window that would begin behind the image is dropped, which must not have happened."""
+    """With ceil_mode a last window that would begin after the image is dropped, which must not have happened."""
     if not attribute(node, "ceil_mode", 0) or attribute(node, "auto_pad", "NOTSET") != "NOTSET":
         return
     x, y = tensors
