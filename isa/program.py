@@ -186,7 +186,7 @@ class Program:
         """The program in a file's bytes up to the digest."""
         header, end = _header(body)
         if header.get("version") != FORMAT_VERSION:
-            raise ProgramError(f"version {header.get('version')} of the program format, this Arrayloom reads "
+            raise ProgramError(f"version {header.get('version')!r} of the program format, this Arrayloom reads "
                                f"{FORMAT_VERSION}")
         code, constants = (read(int, header.get(key), f"the program's header: {key}")
                            for key in ("instruction_bytes", "constant_bytes"))

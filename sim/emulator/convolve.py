@@ -28,6 +28,9 @@ class Convolver:
         if not 0 < pixels <= machine.config.accumulator_depth:
             raise EmulatorError(f"{pixels} pixels: an accumulator bank holds 1 to {machine.config.accumulator_depth}")
         rows = instruction.blocks * instruction.taps_y * instruction.taps_x
+        if not rows * instruction.repeats:
+            raise EmulatorError(f"{instruction.blocks} blocks, {instruction.taps_y} x {instruction.taps_x} taps, "
+                                f"{instruction.repeats} repeats: at least one of each is needed")
         tiles = machine.take_words(rows * instruction.repeats * size)
         weights = tiles.reshape(rows, instruction.repeats, size, size)
         summed = weights[:, 0] if instruction.repeats == 1 else weights.sum(1, dtype=np.int16)
