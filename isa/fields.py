@@ -74,6 +74,7 @@ class Instruction:
 
     OPCODE: ClassVar[int]
     UNIT: ClassVar[Unit | None]
+    _specs: ClassVar[tuple[FieldSpec, ...]]
 
     opcode: int = bits(6, "which instruction this is")
     wait: int = bits(4, "units from each of which one token is taken before starting; "
@@ -86,11 +87,9 @@ class Instruction:
     @classmethod
     def specs(cls) -> tuple[FieldSpec, ...]:
         """The fields in order, packed from bit 0 upwards."""
-        cached = cls.__dict__.get("_specs")
-        if cached is None:
-            cached = _lay_out(cls)
-            cls._specs = cached  # type: ignore[attr-defined]
-        return cached
+        if "_specs" not in cls.__dict__:
+            cls._specs = _lay_out(cls)
+        return cls._specs
 
     @classmethod
     def mnemonic(cls) -> str:

@@ -1,22 +1,28 @@
 """The steps that the host computes before the first and after the last instruction, as data of a program.
 
 A step is its tag and plain numbers, so that it stands in a program's header; what it computes is defined here, once, for
-compiler and host. ``fl`` is one rounding to float32, ``rne`` rounds half to even, and ``clamp`` saturates to a dtype.
+compiler and host. A program file with a step that cannot be applied to its values is refused. ``fl`` is one rounding to
+float32, ``rne`` rounds half to even, and ``clamp`` saturates to a dtype.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.errors import EncodingError
+from arrayloom.isa.records import BytesType, record
 
 Array = NDArray[Any]
+Shape = tuple[int, ...]
 
 TAG = "op"      # the key of a step's tag in its JSON object
+SMALLEST_SOFTMAX_SCALE = 2.0**-9        # of a quantized softmax's result: down to it ONNX Runtime's rounding is known
+MOST_DIMENSIONS = 32    # of an array with its batch; numpy 1 has no more
 
 
 def quantize(values: Array, scale: float, zero_point: int, dtype: np.dtype[Any]) -> Array:
@@ -63,9 +69,47 @@ class HostStep(ABC):
     def apply(self, values: Array) -> Array:
         """The step's result for ``values``, [N, ...]."""
 
+    @abstractmethod
+    def result(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Shape, np.dtype[Any]]:
+        """Shape and dtype of the result for values of ``dtype``, [N, *shape]; neither shape has the batch.
+
+        Raises
+        ------
+        EncodingError
+            The step cannot be applied to such values; the message names the field.
+        """
+
+    def require(self, holds: bool, rule: str) -> None:
+        """Raises ``EncodingError`` with the rule unless it holds."""
+        if not holds:
+            raise EncodingError(f"host step {self.tag!r}: {rule}")
+
+    def require_scale(self, name: str, scale: float) -> None:
+        with np.errstate(over="ignore"):
+            self.require(0 < float(np.float32(scale)) < math.inf, f"{name} = {scale} is not a positive float32")
+
+    def require_zero_point(self, name: str, value: int, dtype: np.dtype[Any]) -> None:
+        self.require(dtype.kind in "iu", f"takes integers, not {dtype}")
+        limits = np.iinfo(dtype)
+        self.require(limits.min <= value <= limits.max, f"{name} = {value} is not from {limits.min} to {limits.max}")
+
+    def require_axis(self, axis: int, shape: Shape) -> None:
+        self.require(1 <= axis <= len(shape), f"axis = {axis} is not from 1 to {len(shape)}, the dimensions after the batch")
+
+    def require_float(self, dtype: np.dtype[Any]) -> None:
+        self.require(dtype == np.float32, f"takes float32, not {dtype}")
+
     def to_json(self) -> dict[str, Any]:
         """The tag under ``op``, and the step's numbers under their names."""
         return {TAG: self.tag} | asdict(self)
+
+    @staticmethod
+    def from_json(value: Any, where: str) -> "HostStep":
+        """The step, of any tag, that ``to_json`` wrote; ``where`` is what holds it."""
+        try:
+            return step_from_json(value)
+        except EncodingError as error:
+            raise EncodingError(f"{where}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -76,10 +120,16 @@ class Quantize(HostStep):
 
     scale: float
     zero_point: int
-    dtype: str
+    dtype: BytesType
 
     def apply(self, values: Array) -> Array:
         return quantize(values, self.scale, self.zero_point, np.dtype(self.dtype))
+
+    def result(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Shape, np.dtype[Any]]:
+        self.require_float(dtype)
+        self.require_scale("scale", self.scale)
+        self.require_zero_point("zero_point", self.zero_point, np.dtype(self.dtype))
+        return shape, np.dtype(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -94,6 +144,11 @@ class Dequantize(HostStep):
     def apply(self, values: Array) -> Array:
         return dequantize(values, self.scale, self.zero_point)
 
+    def result(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Shape, np.dtype[Any]]:
+        self.require_scale("scale", self.scale)
+        self.require_zero_point("zero_point", self.zero_point, dtype)
+        return shape, np.dtype(np.float32)
+
 
 @dataclass(frozen=True)
 class Softmax(HostStep):
@@ -106,10 +161,16 @@ class Softmax(HostStep):
     def apply(self, values: Array) -> Array:
         return softmax(values, self.axis)
 
+    def result(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Shape, np.dtype[Any]]:
+        self.require_float(dtype)
+        self.require_axis(self.axis, shape)
+        return shape, dtype
+
 
 @dataclass(frozen=True)
 class QuantizedSoftmax(HostStep):
-    """com.microsoft.QLinearSoftmax of uint8 or int8 along ``axis``; the result has the operand's dtype."""
+    """com.microsoft.QLinearSoftmax of uint8 or int8 along ``axis``; the result has the operand's dtype. ``y_scale`` is at
+    least 2**-9."""
 
     tag: ClassVar[str] = "quantizedsoftmax"
 
@@ -121,6 +182,14 @@ class QuantizedSoftmax(HostStep):
     def apply(self, values: Array) -> Array:
         return quantized_softmax(values, self.axis, self.x_scale, self.y_scale, self.y_zero)
 
+    def result(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Shape, np.dtype[Any]]:
+        self.require_axis(self.axis, shape)
+        self.require_scale("x_scale", self.x_scale)
+        self.require_scale("y_scale", self.y_scale)
+        self.require(self.y_scale >= SMALLEST_SOFTMAX_SCALE, f"y_scale = {self.y_scale} is below 2**-9")
+        self.require_zero_point("y_zero", self.y_zero, dtype)
+        return shape, dtype
+
 
 @dataclass(frozen=True)
 class Reshape(HostStep):
@@ -128,10 +197,16 @@ class Reshape(HostStep):
 
     tag: ClassVar[str] = "reshape"
 
-    shape: tuple[int, ...]
+    shape: Shape
 
     def apply(self, values: Array) -> Array:
         return values.reshape(values.shape[0], *self.shape)
+
+    def result(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Shape, np.dtype[Any]]:
+        legal = len(self.shape) < MOST_DIMENSIONS and all(extent > 0 for extent in self.shape)
+        self.require(legal and math.prod(self.shape) == math.prod(shape),
+                     f"shape = {list(self.shape)} does not hold the elements of {list(shape)}")
+        return self.shape, dtype
 
 
 @dataclass(frozen=True)
@@ -144,6 +219,12 @@ class Transpose(HostStep):
 
     def apply(self, values: Array) -> Array:
         return np.ascontiguousarray(values.transpose(self.perm))
+
+    def result(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Shape, np.dtype[Any]]:
+        order = range(len(shape) + 1)
+        self.require(self.perm[:1] == (0,) and sorted(self.perm) == list(order),
+                     f"perm = {list(self.perm)} is not an order of {list(order)} that begins with the batch, 0")
+        return tuple(shape[place - 1] for place in self.perm[1:]), dtype
 
 
 HOST_STEPS: dict[str, type[HostStep]] = {
@@ -161,49 +242,8 @@ def step_from_json(value: Any) -> HostStep:
     if not isinstance(value, Mapping):
         raise EncodingError(f"host step {value!r}: must be an object with the key {TAG!r}")
     tag = value.get(TAG)
-    step = HOST_STEPS.get(tag) if isinstance(tag, str) else None
-    if step is None:
+    kind = HOST_STEPS.get(tag) if isinstance(tag, str) else None
+    if kind is None:
         raise EncodingError(f"host step {tag!r}: unknown; known are {', '.join(HOST_STEPS)}")
-    kinds = {item.name: _annotation(item.type) for item in fields(step)}
-    given = {name: content for name, content in value.items() if name != TAG}
-    if unknown := sorted(map(str, given.keys() - kinds.keys())):
-        raise EncodingError(f"host step {tag!r}: field {unknown[0]!r} is unknown; its fields are {', '.join(kinds)}")
-    if missing := [name for name in kinds if name not in given]:
-        raise EncodingError(f"host step {tag!r}: field {missing[0]!r} is missing")
-    return step(**{name: _field(step, name, kinds[name], given[name]) for name in kinds})
-
-
-def _field(step: type[HostStep], name: str, kind: str, value: Any) -> Any:
-    wanted, legal, convert = _KINDS[kind]
-    if not legal(value):
-        raise EncodingError(f"host step {step.tag!r}: field {name!r} is {value!r}, not {wanted}")
-    return convert(value)
-
-
-def _annotation(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) and kind in (float, int, str) else str(kind)
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_float(value: Any) -> bool:
-    return isinstance(value, float) or _is_int(value)
-
-
-def _is_dtype(value: Any) -> bool:
-    return value in ("uint8", "int8")
-
-
-def _are_ints(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(map(_is_int, value))
-
-
-# By a field's annotation: what it holds in words, whether a value from JSON is that, and the value that the step holds.
-_KINDS: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
-    "float": ("a number", _is_float, float),
-    "int": ("an integer", _is_int, int),
-    "str": ("'uint8' or 'int8'", _is_dtype, str),
-    "tuple[int, ...]": ("a list of integers", _are_ints, tuple),
-}
+    step: HostStep = record(kind, {name: content for name, content in value.items() if name != TAG}, f"host step {tag!r}")
+    return step

@@ -14,6 +14,8 @@ from arrayloom.isa.errors import EncodingError
 
 Bytes = NDArray[np.int8]
 
+WIDEST = 1 << 16    # pixels that a packed layout reaches to either side of the first
+
 
 def to_signed(array: NDArray[Any]) -> Bytes:
     """A uint8 or int8 array in the signed form the device computes with: uint8 x becomes x - 128."""
@@ -92,6 +94,10 @@ class Layout:
     def words(self) -> int:
         return self.blocks * self.plane
 
+    @property
+    def byte_count(self) -> int:
+        return self.words * self.size
+
     def slots(self) -> NDArray[np.int64]:
         """int64[C]: the slot of each channel."""
         return np.concatenate([np.arange(start, start + count) for start, count in self.segments])
@@ -124,12 +130,28 @@ class Layout:
         taps = [padded[:, :, first + t::packing.step][:, :, : packing.columns] for t in range(packing.taps)]
         return np.concatenate(taps)
 
-    def to_json(self) -> dict[str, Any]:
-        return {"size": self.size, "height": self.height, "width": self.width, "segments": self.segments,
-                "packing": vars(self.packing) if self.packing else None}
+    def check(self, size: int) -> None:
+        """Raises ``EncodingError`` unless this is a layout of a memory whose words are ``size`` bytes."""
+        if self.size != size:
+            raise EncodingError(f"a layout has words of {self.size} bytes, the configuration {size}")
+        if min(self.height, self.width) < 1:
+            raise EncodingError(f"a layout of {self.height} rows and {self.width} columns holds nothing")
+        free = 0
+        for start, count in self.segments:
+            if start < free or start % size or count < 1:
+                raise EncodingError(f"segments {self.segments} of a layout: each must begin at a multiple of {size} after "
+                                    "the one before, and hold a channel")
+            free = start + count
+        if not self.segments:
+            raise EncodingError("a layout holds no channels")
+        if self.packing:
+            self._check_packing(self.packing)
 
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        packing = Packing(**value["packing"]) if value["packing"] else None
-        segments = tuple((int(start), int(count)) for start, count in value["segments"])
-        return cls(value["size"], value["height"], value["width"], segments, packing)
+    def _check_packing(self, packing: Packing) -> None:
+        if min(packing.taps, packing.step, packing.columns) < 1 or not -128 <= packing.padding <= 127:
+            raise EncodingError(f"{packing}: taps, step and columns must be positive, and padding a signed byte")
+        if self.segments != ((0, self.channels),) or packing.taps * self.channels > self.size:
+            raise EncodingError(f"{packing}: its pixels do not fit a word")
+        last = (packing.columns - 1) * packing.step + packing.origin
+        if packing.origin <= -WIDEST or last >= WIDEST:
+            raise EncodingError(f"{packing}: it reaches {WIDEST} pixels or more beyond the image")

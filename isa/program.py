@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +21,17 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError, EncodingError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
 from arrayloom.isa.files import write_atomically
-from arrayloom.isa.host_steps import HostStep, Quantize, step_from_json
-from arrayloom.isa.instructions import decode
+from arrayloom.isa.instructions import ADDRESS, decode
 from arrayloom.isa.layout import Layout
+from arrayloom.isa.ports import Input, Output
+from arrayloom.isa.records import BytesType, read
 
 MAGIC = b"LOOM\x00prog"
 FORMER_MAGIC = b"WEFT\x00prog"      # of format versions up to 3
 FORMAT_VERSION = 4
+SUFFIX = ".loom"                    # of program files
 DIGEST_BYTES = 32
+LENGTH = struct.Struct("<I")
 # Attributes that are in JSON as they are.
 PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "macs", "notes", "notices", "dtypes")
 
@@ -43,44 +46,6 @@ class Stage(StrEnum):
     OWN = "own"
     SUM = "sum"
     LOOKUP_TABLE = "lookup_table"
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A tensor in memory: ``address`` is the first byte of its ``layout``; ``dtype`` that of the model."""
-
-    tensor: str
-    address: int
-    layout: Layout
-    dtype: str
-
-
-@dataclass(frozen=True)
-class Input:
-    """A model input. With ``quantize`` the host makes the slot's integers, otherwise the model takes integers itself.
-
-    ``shape`` is the model's, without the batch.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    slot: Slot
-    quantize: Quantize | None = None
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """What the model takes: float32, or the integers of the slot."""
-        return np.dtype(np.float32) if self.quantize else np.dtype(self.slot.dtype)
-
-
-@dataclass(frozen=True)
-class Output:
-    """A model output, or the features. ``tail``: the steps in order that the host applies to the slot's integers."""
-
-    name: str
-    shape: tuple[int, ...]
-    slot: Slot
-    tail: tuple[HostStep, ...]
 
 
 @dataclass(frozen=True)
@@ -149,7 +114,7 @@ class Program:
     layers: list[Layer]
     probes: dict[int, tuple[Probe, ...]]
     layouts: dict[str, Layout]
-    dtypes: dict[str, str]
+    dtypes: dict[str, BytesType]
     macs: int
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -182,7 +147,7 @@ class Program:
         header = {"version": FORMAT_VERSION, "instruction_bytes": len(self.instructions),
                   "constant_bytes": len(self.constants)} | self._metadata()
         text = json.dumps(header, separators=(",", ":")).encode()
-        body = b"".join([MAGIC, struct.pack("<I", len(text)), text, self.instructions.tobytes(), self.constants.tobytes()])
+        body = b"".join([MAGIC, LENGTH.pack(len(text)), text, self.instructions.tobytes(), self.constants.tobytes()])
         return body + hashlib.sha256(body).digest()
 
     def save(self, path: Path) -> None:
@@ -211,75 +176,116 @@ class Program:
         body, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
         if hashlib.sha256(body).digest() != digest:
             raise ProgramError(f"{name}: damaged (its checksum does not fit); compile the model again")
-        start = len(MAGIC) + 4
-        end = start + struct.unpack("<I", body[start - 4:start])[0]
-        header = json.loads(body[start:end])
-        if header["version"] != FORMAT_VERSION:
-            raise ProgramError(f"{name}: version {header['version']} of the program format, this Arrayloom reads "
-                               f"{FORMAT_VERSION}; compile the model again")
-        code_end = end + header["instruction_bytes"]
+        try:
+            return cls._from_body(body)
+        except ArrayloomError as error:
+            raise type(error)(f"{name}: {error}; compile the model again") from None
+
+    @classmethod
+    def _from_body(cls, body: bytes) -> Self:
+        """The program in a file's bytes up to the digest."""
+        header, end = _header(body)
+        if header.get("version") != FORMAT_VERSION:
+            raise ProgramError(f"version {header.get('version')!r} of the program format, this Arrayloom reads "
+                               f"{FORMAT_VERSION}")
+        code, constants = (read(int, header.get(key), f"the program's header: {key}")
+                           for key in ("instruction_bytes", "constant_bytes"))
+        if min(code, constants) < 0 or code % INSTRUCTION_BYTES or end + code + constants != len(body):
+            raise ProgramError(f"it holds {len(body) - end:,} bytes after the header, not {code:,} of instructions and "
+                               f"{constants:,} of constants")
         payload = np.frombuffer(body, np.uint8)
-        return cls(instructions=payload[end:code_end], constants=payload[code_end:], **_from_metadata(header))
+        program = cls(instructions=payload[end:end + code], constants=payload[end + code:], **_from_metadata(header))
+        program.check()
+        return program
+
+    def check(self) -> None:
+        """Raises ``EncodingError`` where ports, layers and probes do not fit one another, the instructions or the memory."""
+        if not 0 <= self.memory_bytes <= 1 << ADDRESS:
+            raise EncodingError(f"memory_bytes = {self.memory_bytes}: must be from 0 to 2**{ADDRESS}")
+        self._check_place("the instructions", self.code_address, self.instructions.size)
+        self._check_place("the constants", self.constants_address, self.constants.size)
+        for names in ([port.name for port in self.inputs], [port.name for port in self.outputs]):
+            if not names or len(set(names)) < len(names):
+                raise EncodingError(f"inputs or outputs {names}: there must be one at least, each with its own name")
+        ports: list[Input | Output] = [*self.inputs, *self.outputs, *([self.features] if self.features else [])]
+        for port in ports:
+            try:
+                port.check(self.configuration.size)
+                self._check_place("its tensor", port.slot.address, port.slot.layout.byte_count)
+            except EncodingError as error:
+                raise EncodingError(f"{type(port).__name__.lower()} {port.name!r}: {error}") from None
+        self._check_tensors()
+
+    def _check_place(self, what: str, address: int, count: int) -> None:
+        if address < 0 or address % self.configuration.size or address + count > self.memory_bytes:
+            raise EncodingError(f"{what}: {count} bytes at {address} do not lie at a word within the {self.memory_bytes} "
+                                "bytes of memory")
+
+    def _check_tensors(self) -> None:
+        for name in self.layouts:
+            self.layouts[name].check(self.configuration.size)
+            if name not in self.dtypes:
+                raise EncodingError(f"tensor {name!r}: it has a layout and no dtype")
+        for layer in self.layers:
+            if not layer.runs or not all(0 <= first <= last <= len(self) for first, last in layer.runs):
+                raise EncodingError(f"layer {layer.name!r}: its runs {layer.runs} lie outside {len(self)} instructions")
+        for index, probe in ((index, probe) for index, probes in self.probes.items() for probe in probes):
+            layout = self.layouts.get(probe.tensor)
+            if layout is None or not (0 <= index < len(self) and 0 <= probe.block < layout.blocks
+                                      and 0 <= probe.y < layout.height and 0 <= probe.x < layout.width):
+                raise EncodingError(f"{probe} of instruction {index} lies outside the program or its tensor")
 
     def _metadata(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in PLAIN} | {
             "config": asdict(self.configuration),
-            "inputs": [_port_json(port) for port in self.inputs],
-            "outputs": [_port_json(port) for port in self.outputs],
-            "features": _port_json(self.features) if self.features else None,
+            "inputs": [port.to_json() for port in self.inputs],
+            "outputs": [port.to_json() for port in self.outputs],
+            "features": self.features.to_json() if self.features else None,
             "layers": [asdict(layer) for layer in self.layers],
             "probes": [(probe.tensor, index, probe.stage, probe.block, probe.y, probe.x)
                        for index, probes in self.probes.items() for probe in probes],
-            "layouts": {name: layout.to_json() for name, layout in self.layouts.items()},
+            "layouts": {name: asdict(layout) for name, layout in self.layouts.items()},
         }
 
 
-def _port_json(port: Input | Output) -> dict[str, Any]:
-    if isinstance(port, Input):
-        steps: dict[str, Any] = {"quantize": port.quantize and port.quantize.to_json()}
-    else:
-        steps = {"tail": [step.to_json() for step in port.tail]}
-    return {**vars(port), "slot": {**vars(port.slot), "layout": port.slot.layout.to_json()}} | steps
+def _header(body: bytes) -> tuple[dict[str, Any], int]:
+    """The JSON of the header, and where it ends."""
+    start = len(MAGIC) + LENGTH.size
+    if len(body) < start:
+        raise ProgramError("it ends within its header")
+    end = start + LENGTH.unpack_from(body, len(MAGIC))[0]
+    try:
+        header = json.loads(body[start:end])
+    except (ValueError, RecursionError):
+        header = None
+    if end > len(body) or not isinstance(header, dict):
+        raise ProgramError("its header is not a JSON object")
+    return header, end
 
 
-def _input(value: dict[str, Any]) -> Input:
-    step = value["quantize"] and step_from_json(value["quantize"])
-    if not isinstance(step, Quantize | None):
-        raise EncodingError(f"input {value['name']!r}: host step {step.tag!r} cannot make its integers; only 'quantize' can")
-    return Input(**_port(value) | {"quantize": step})
-
-
-def _output(value: dict[str, Any]) -> Output:
-    return Output(**_port(value) | {"tail": tuple(step_from_json(step) for step in value["tail"])})
-
-
-def _port(value: dict[str, Any]) -> dict[str, Any]:
-    """What inputs and outputs have alike."""
-    slot = Slot(**{**value["slot"], "layout": Layout.from_json(value["slot"]["layout"])})
-    return {**value, "shape": tuple(value["shape"]), "slot": slot}
-
-
-def _layer(value: dict[str, Any]) -> Layer:
-    return Layer(**{**value, "runs": tuple((first, last) for first, last in value["runs"])})
-
-
-def _probes(rows: list[tuple[str, int, str, int, int, int]]) -> dict[int, tuple[Probe, ...]]:
+def _probes(rows: list[tuple[str, int, Stage, int, int, int]]) -> dict[int, tuple[Probe, ...]]:
     found: dict[int, tuple[Probe, ...]] = {}
     for tensor, index, stage, block, y, x in rows:
-        found[index] = (*found.get(index, ()), Probe(tensor, Stage(stage), block, y, x))
+        found[index] = (*found.get(index, ()), Probe(tensor, stage, block, y, x))
     return found
 
 
 def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``Program`` in a header, each of its type; raises ``EncodingError`` that names what is not."""
+    plain = get_type_hints(Program, include_extras=True)
+
+    def value(kind: Any, name: str) -> Any:
+        return read(kind, header[name], f"the program's header: {name}")
+
     try:
-        return {name: header[name] for name in PLAIN} | {
-            "configuration": Config(**header["config"]),
-            "inputs": [_input(value) for value in header["inputs"]],
-            "outputs": [_output(value) for value in header["outputs"]],
-            "features": _output(header["features"]) if header["features"] else None,
-            "layers": [_layer(value) for value in header["layers"]],
-            "probes": _probes(header["probes"]),
-            "layouts": {name: Layout.from_json(value) for name, value in header["layouts"].items()},
+        return {name: value(plain[name], name) for name in PLAIN} | {
+            "configuration": value(Config, "config"),
+            "inputs": value(list[Input], "inputs"),
+            "outputs": value(list[Output], "outputs"),
+            "features": value(Output | None, "features"),
+            "layers": value(list[Layer], "layers"),
+            "probes": _probes(value(list[tuple[str, int, Stage, int, int, int]], "probes")),
+            "layouts": value(dict[str, Layout], "layouts"),
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
         raise EncodingError(f"the program's header lacks or misspells {error}") from None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from enum import IntEnum
 from pathlib import Path
+from types import FunctionType
 
 from arrayloom.isa import arithmetic, host_steps, instructions, layout, registers
 from arrayloom.isa.config import PRESETS, Config
@@ -122,8 +123,8 @@ def _arithmetic() -> Iterator[str]:
             yield f"```python\n{_body(thing)}```\n"
 
 
-def _body(function: object) -> str:
-    source = inspect.getsource(function)  # type: ignore[arg-type]
+def _body(function: FunctionType) -> str:
+    source = inspect.getsource(function)
     head, _, rest = source.partition('"""')
     return head + rest.partition('"""')[2].lstrip("\n") if rest else source
 

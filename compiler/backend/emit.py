@@ -1,7 +1,6 @@
 """The finished program: encoded instructions, memory image, and what the host must know."""
 
 import itertools
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,9 @@ from arrayloom.compiler.backend.image import MemoryMap, Section, Transfer
 from arrayloom.compiler.backend.stream import Draft
 from arrayloom.compiler.graph import Conv, Graph, GraphOutput, Op
 from arrayloom.isa.fields import INSTRUCTION_BYTES
-from arrayloom.isa.program import Input, Layer, Output, Probe, Program, Slot
+from arrayloom.isa.layout import Layout
+from arrayloom.isa.ports import Input, Output, Slot
+from arrayloom.isa.program import Layer, Probe, Program
 
 
 def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str) -> Program:
@@ -43,7 +44,7 @@ def _probes(drafts: list[Draft]) -> dict[int, tuple[Probe, ...]]:
     return {index: draft.probes for index, draft in enumerate(drafts) if draft.probes}
 
 
-def _layouts(graph: Graph, context: LoweringContext) -> dict[str, Any]:
+def _layouts(graph: Graph, context: LoweringContext) -> dict[str, Layout]:
     """Layouts of the graph's tensors; those without a place are laid out like the step that shows them."""
     layouts = {name: layout for name, layout in context.network.layouts.items() if name in graph.tensors}
     for step in context.network.steps:

@@ -11,10 +11,18 @@ from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import BYTES, of_quantizer, per_tensor
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
 from arrayloom.compiler.graph import GraphInput, GraphOutput, View
-from arrayloom.isa.host_steps import Dequantize, HostStep, Quantize, QuantizedSoftmax, Reshape, Softmax, Transpose
+from arrayloom.isa.host_steps import (
+    SMALLEST_SOFTMAX_SCALE,
+    Dequantize,
+    HostStep,
+    Quantize,
+    QuantizedSoftmax,
+    Reshape,
+    Softmax,
+    Transpose,
+)
 
 BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does after the last operator
-SMALLEST_SOFTMAX_SCALE = 2.0**-9
 SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from arrayloom.compiler import compile_model
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
 from arrayloom.isa.config import load_config
-from arrayloom.isa.program import Input, Output, Program
+from arrayloom.isa.ports import Input, Output
+from arrayloom.isa.program import Program
 
 
 def add_compile(commands: Any) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.runtime.errors import InputError
-from arrayloom.isa.program import Input, Output
+from arrayloom.isa.ports import Input, Output
 
 Array = NDArray[Any]
 

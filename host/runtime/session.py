@@ -18,7 +18,8 @@ from arrayloom.host.runtime.errors import DeviceError, SessionBusyError
 from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
-from arrayloom.isa.program import MAGIC, Output, Program
+from arrayloom.isa.ports import Output
+from arrayloom.isa.program import MAGIC, SUFFIX, Program
 
 Array = NDArray[Any]
 
@@ -47,7 +48,7 @@ def load_program(source: str | Path | onnx.ModelProto | Program, config: str | C
 
 
 def is_program(path: Path) -> bool:
-    if path.suffix == ".loom":
+    if path.suffix == SUFFIX:
         return True
     try:
         with path.open("rb") as file:

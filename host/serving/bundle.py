@@ -17,10 +17,11 @@ from PIL import Image
 from arrayloom.host.serving.errors import BundleError
 from arrayloom.host.vision import RecipeError, preprocess, recipe
 from arrayloom.isa.files import make_folder_atomically
-from arrayloom.isa.program import Input, Program, ProgramError
+from arrayloom.isa.ports import Input
+from arrayloom.isa.program import SUFFIX, Program, ProgramError
 
 MANIFEST = "bundle.json"
-PROGRAM_FILE, LABELS_FILE = "program.loom", "labels.txt"
+PROGRAM_FILE, LABELS_FILE = f"program{SUFFIX}", "labels.txt"
 FORMAT = 1
 LARGEST_VERSION = (1 << 63) - 1         # versions travel as int64
 _FILE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]*(\.[a-zA-Z0-9\-_]+)*")

@@ -18,6 +18,7 @@ from arrayloom.host.workspace.model import Model
 from arrayloom.host.workspace.operation import Operation
 from arrayloom.host.workspace.registry import Registry
 from arrayloom.isa.config import DEFAULT, load_config
+from arrayloom.isa.program import SUFFIX
 
 Array = NDArray[Any]
 CalibrationData = str | Path | Array | Mapping[str, Array]
@@ -103,7 +104,7 @@ def _require_convertible(model: Model) -> None:
 
 
 def _program_name(name: str) -> str:
-    return f"{name[:250]}.loom"
+    return name[:255 - len(SUFFIX)] + SUFFIX
 
 
 def _calibration(data: CalibrationData | None, preprocess: str | None) -> tuple[str | None, dict[str, bytes]]:

@@ -98,12 +98,14 @@ def build(ingredients: Ingredients, folder: Path, scratch: Path) -> Descriptor:
     layout.create()
     (scratch / "base").mkdir()
     base = open_base(ingredients.base, scratch / "base") if ingredients.base else None
-    for layer in base.layers if base else ():
-        print(f"base layer {layer.digest}, {layer.size:,} bytes", flush=True)
-        layout.add_from(base.layout, layer)  # type: ignore[union-attr]
+    layers = list(base.layers) if base else []
+    if base:
+        for layer in base.layers:
+            print(f"base layer {layer.digest}, {layer.size:,} bytes", flush=True)
+            layout.add_from(base.layout, layer)
     own = _own_layers(ingredients, scratch)
     config = layout.add_json(_config(ingredients, base, own), CONFIG_TYPE)
-    layers = [*(base.layers if base else ()), *(layout.add_layer(layer, MEDIA_TYPE) for layer in own)]
+    layers += [layout.add_layer(layer, MEDIA_TYPE) for layer in own]
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": config.to_json(),
                 "layers": [layer.to_json() for layer in layers], "annotations": dict(ingredients.annotations)}
     descriptor = layout.add_json(manifest, MANIFEST_TYPE)

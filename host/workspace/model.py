@@ -12,10 +12,11 @@ from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.entries import Draft, check_name
 from arrayloom.host.workspace.errors import DamagedError, ExistsError, WorkspaceError
 from arrayloom.host.workspace.registry import Registry
+from arrayloom.isa.program import SUFFIX
 
-PROGRAM, LABELS = "program.loom", "labels.txt"
+PROGRAM, LABELS = f"program{SUFFIX}", "labels.txt"
 """Files of a converted model's folder."""
-SUFFIXES = {".onnx": "onnx", ".loom": "arrayloom", ".pt2": "torch"}
+SUFFIXES = {".onnx": "onnx", SUFFIX: "arrayloom", ".pt2": "torch"}
 
 
 class Model(Artifact):
@@ -100,7 +101,7 @@ def framework_of(path: Path) -> str:
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "tensorflow"
-        own = [p for p in path.iterdir() if p.suffix in (".onnx", ".loom")] if path.is_dir() else []
+        own = [p for p in path.iterdir() if p.suffix in (".onnx", SUFFIX)] if path.is_dir() else []
         if len(own) == 1:
             return SUFFIXES[own[0].suffix]
         raise WorkspaceError(f"{path}: holds neither a saved_model.pb nor exactly one .onnx or .loom file; give the model's "

@@ -28,6 +28,9 @@ class Convolver:
         if not 0 < pixels <= machine.config.accumulator_depth:
             raise EmulatorError(f"{pixels} pixels: an accumulator bank holds 1 to {machine.config.accumulator_depth}")
         rows = instruction.blocks * instruction.taps_y * instruction.taps_x
+        if not rows * instruction.repeats:
+            raise EmulatorError(f"{instruction.blocks} blocks, {instruction.taps_y} x {instruction.taps_x} taps, "
+                                f"{instruction.repeats} repeats: at least one of each is needed")
         tiles = machine.take_words(rows * instruction.repeats * size)
         weights = tiles.reshape(rows, instruction.repeats, size, size)
         summed = weights[:, 0] if instruction.repeats == 1 else weights.sum(1, dtype=np.int16)
@@ -57,10 +60,10 @@ class Convolver:
         i = instruction
         key = (i.source, i.row_pitch, i.plane_pitch, i.source_height, i.source_width, i.origin_y, i.origin_x, i.height,
                i.width, i.stride_y, i.stride_x, i.dilation_y, i.dilation_x, i.taps_y, i.taps_x, i.blocks, i.padding)
-        if key != self._key:
+        if self._gathered is None or key != self._key:
             self._gathered = self._read(i)
             self._key = key
-        return self._gathered  # type: ignore[return-value]
+        return self._gathered
 
     def _read(self, i: Convolve) -> NDArray[np.float32]:
         addresses, inside = window(i)

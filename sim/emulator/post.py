@@ -59,6 +59,8 @@ class Poster:
     def _taps(self, i: Pool, outside: int) -> NDArray[np.int8]:
         """int8[taps, height, width, size] in raster order of the window."""
         addresses, inside = window(i)
+        if (last := int(addresses.max())) >= self.machine.config.activation_words:
+            raise EmulatorError(f"word {last} lies outside the scratchpad")
         words = self.machine.activations[addresses]
         words[~inside] = outside
         return words.reshape(-1, i.height, i.width, self.machine.config.size)

@@ -29,8 +29,8 @@ def load_lookup_table(machine: Machine, instruction: LoadLookupTable) -> None:
 
 
 def load_activations(machine: Machine, instruction: LoadActivations) -> None:
-    runs = _memory_runs(machine, instruction)
-    machine.activations[chip_runs(machine, instruction.destination, instruction)] = runs
+    chip = chip_runs(machine, instruction.destination, instruction)
+    machine.activations[chip] = _memory_runs(machine, instruction)
 
 
 def store(machine: Machine, instruction: Store) -> None:

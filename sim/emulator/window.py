@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.instructions import Convolve, Pool
+from arrayloom.sim.emulator.machine import EmulatorError
 
 
 class Window(NamedTuple):
@@ -20,8 +21,10 @@ def _axis(origin: int, count: int, stride: int, taps: int, dilation: int) -> NDA
 
 
 def window(instruction: Convolve | Pool) -> Window:
-    """The source word of every output pixel at every tap."""
+    """The source word of every output pixel at every tap; raises ``EmulatorError`` when there is no pixel or no tap."""
     i = instruction
+    if 0 in (i.height, i.width, i.taps_y, i.taps_x):
+        raise EmulatorError(f"{i.height} x {i.width} pixels of {i.taps_y} x {i.taps_x} taps: at least one of each is needed")
     y = _axis(i.origin_y, i.height, i.stride_y, i.taps_y, i.dilation_y)[:, None, :, None]
     x = _axis(i.origin_x, i.width, i.stride_x, i.taps_x, i.dilation_x)[None, :, None, :]
     inside = (y >= 0) & (y < i.source_height) & (x >= 0) & (x < i.source_width)

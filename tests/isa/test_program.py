@@ -10,7 +10,8 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.host_steps import Dequantize, Quantize, Softmax
 from arrayloom.isa.layout import Layout
-from arrayloom.isa.program import Input, Output, Program, Slot, _from_metadata
+from arrayloom.isa.ports import Input, Output, Slot
+from arrayloom.isa.program import Program, _from_metadata
 
 SLOT = Slot("x", 4096, Layout.canonical(4, 3, 2, 2), "uint8")
 

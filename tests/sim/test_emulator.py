@@ -116,6 +116,8 @@ def test_store_after_load_is_a_copy() -> None:
 @pytest.mark.parametrize(("instruction", "message"), [
     (Convolve(height=8, width=9, first=1), "72 pixels: an accumulator bank holds 1 to 64"),
     (Convolve(height=1, width=1, first=1), "the weight FIFO lacks 4 of 4 words"),
+    (Convolve(height=1, width=1, first=1, taps_x=0), "1 x 0 taps, 1 repeats: at least one of each is needed"),
+    (Convolve(height=1, width=1, first=1, repeats=0), "0 repeats: at least one of each is needed"),
 ])
 def test_rules_of_convolve(instruction: Convolve, message: str) -> None:
     machine, _ = _machine(11)
@@ -131,6 +133,17 @@ def test_rules_of_post() -> None:
         Poster(machine).elementwise(Elementwise(height=1, width=1, lookup_table=1))
     with pytest.raises(EmulatorError, match="leaves the scratchpad"):
         Poster(machine).elementwise(Elementwise(height=1, width=2, destination=CONFIG.activation_words - 1))
+    with pytest.raises(EmulatorError, match="1 x 0 pixels of 1 x 1 taps: at least one of each is needed"):
+        Poster(machine).pool(Pool(height=1, width=0, taps_y=1, taps_x=1))
+    with pytest.raises(EmulatorError, match=f"word {CONFIG.activation_words} lies outside the scratchpad"):
+        Poster(machine).pool(Pool(height=1, width=1, taps_y=1, taps_x=1, source=CONFIG.activation_words))
+
+
+@pytest.mark.parametrize("extent", ["rows", "words"])
+def test_rules_of_load(extent: str) -> None:
+    machine, _ = _machine(14)
+    with pytest.raises(EmulatorError, match="outside the scratchpad"):
+        transfer.load_activations(machine, LoadActivations(**{"rows": 1, "words": 1, extent: 0}))
 
 
 def test_token_that_nobody_gave() -> None:

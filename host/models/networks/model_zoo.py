@@ -6,7 +6,6 @@ a later download, and every use, must have the same.
 
 import hashlib
 import json
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import IO, Any
 from arrayloom.host.models.errors import NetworkError
 from arrayloom.host.models.networks.specs import SPECS, Spec
 from arrayloom.isa.files import write_atomically
+from arrayloom.sim.rtl.cache import default_cache
 
 ZOO = "https://huggingface.co/onnxmodelzoo/{name}_Opset18_torch_hub/resolve/main/{name}_Opset18.onnx"
 """Where the model zoo keeps the network of a name."""
@@ -42,9 +42,8 @@ class Record:
 
 
 def default_folder() -> Path:
-    """``$XDG_CACHE_HOME/arrayloom/zoo``, or ``~/.cache/arrayloom/zoo``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "arrayloom" / "zoo"
+    """The folder ``zoo`` of the cache: ``~/.cache/arrayloom/zoo``, unless ``XDG_CACHE_HOME`` says another."""
+    return default_cache() / "zoo"
 
 
 def fetch(spec: Spec, folder: Path | None = None, url: str | None = None, progress: Progress | None = None) -> Path:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.runtime.boundary import apply_tail
 from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
-from arrayloom.isa.program import Output
+from arrayloom.isa.ports import Output
 
 Array = NDArray[Any]
 Encoded = list[bytes]
@@ -65,9 +64,8 @@ class Model:
 
 
 def _output(port: Output) -> Port:
-    """What the host's steps make of the device's integers, found by taking them."""
-    result = apply_tail(np.zeros((1, *port.shape), port.slot.dtype), port)
-    return Port(port.name, result.shape[1:], result.dtype)
+    """The model's output, after the host's steps."""
+    return Port(port.name, *port.result())
 
 
 class Repository:

@@ -10,7 +10,7 @@ from arrayloom.host.runtime.boundary import collect
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.host_steps import Quantize, dequantize, quantize, softmax
 from arrayloom.isa.layout import Layout
-from arrayloom.isa.program import Input, Slot
+from arrayloom.isa.ports import Input, Slot
 
 
 def _run(op: str, x: np.ndarray, out_type: int, *constants: np.ndarray) -> np.ndarray:

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from installing import PACKAGES, ROOT
 
-from arrayloom.sim.rtl.design import ROOT
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.process import PYTHON, run_tool
 
-PACKAGES = ("arrayloom", "isa", "hdl", "sim", "compiler", "host")
 STARTS_PYTHON = {"sys.executable", "multiprocessing", "ProcessPoolExecutor", "amaranth.back.verilog", "runpy"}
 """What starts Python, or names it: `amaranth.back.verilog` runs Yosys with `python -m`."""
 ALLOWED = {"sim/rtl/process.py": {"sys.executable"}, "host/workspace/image_run.py": {"sys.executable"}}
@@ -39,7 +38,7 @@ def test_the_decoys_would_be_imported(decoys: Path) -> None:
 
 def test_python_is_started_in_one_way_alone() -> None:
     found = {}
-    for package in PACKAGES:
+    for package in ("arrayloom", *PACKAGES):
         for path in (ROOT / package).rglob("*.py"):
             if used := set(_names(ast.parse(path.read_text(encoding="utf-8")))) & STARTS_PYTHON:
                 found[str(path.relative_to(ROOT))] = used
