@@ -234,6 +234,17 @@ class Program:
         }
 
 
+def is_program(path: Path) -> bool:
+    """Whether a file is a program, by its name or by its first bytes, of this format version or of an earlier one."""
+    if path.suffix == ".loom":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) in (MAGIC, FORMER_MAGIC)
+    except OSError:
+        return False
+
+
 def _port_json(port: Input | Output) -> dict[str, Any]:
     if isinstance(port, Input):
         steps: dict[str, Any] = {"quantize": port.quantize and port.quantize.to_json()}

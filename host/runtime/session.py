@@ -18,7 +18,7 @@ from arrayloom.host.runtime.errors import DeviceError, SessionBusyError
 from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
-from arrayloom.isa.program import MAGIC, Output, Program
+from arrayloom.isa.program import Output, Program, is_program
 
 Array = NDArray[Any]
 
@@ -44,16 +44,6 @@ def load_program(source: str | Path | onnx.ModelProto | Program, config: str | C
             source.require(chosen)
         return source
     return compile_model(source, config=chosen or DEFAULT)
-
-
-def is_program(path: Path) -> bool:
-    if path.suffix == ".loom":
-        return True
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
 
 
 class Session:
