@@ -65,16 +65,23 @@ def test_importing_is_lazy() -> None:
     assert run([sys.executable, "-S", "-P", "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]; {asked}"], ROOT) == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["Session", "compile_model", "verify", "quantize", "preprocess_array", "Workspace", "Model",
-                                  "AccelOnnxConverter", "AccelContainerImage", "Image", "Webservice", "QuantizedResnet50",
-                                  "QuantizedResnet152", "QuantizedDensenet121", "QuantizedVgg16", "QuantizedSsdVgg"])
+@pytest.mark.parametrize("name", ["Session", "compile_model", "verify", "quantize", "preprocess_array", "PredictionClient",
+                                  "Workspace", "Model", "AccelOnnxConverter", "AccelContainerImage", "Image", "Webservice",
+                                  "QuantizedResnet50", "QuantizedResnet152", "QuantizedDensenet121", "QuantizedVgg16",
+                                  "QuantizedSsdVgg"])
 def test_names_come_without_extras(name: str) -> None:
     run([sys.executable, "-P", "-c", f"{WITHOUT_EXTRAS}print(arrayloom.{name})"], ROOT)
 
 
+def test_all_names_and_help_come_without_extras() -> None:
+    asked = "from arrayloom import *; import pydoc; print(set(arrayloom.__all__) <= set(globals())); " \
+            "print('class PredictionClient' in pydoc.render_doc(arrayloom, renderer=pydoc.plaintext))"
+    assert run([sys.executable, "-P", "-c", f"{WITHOUT_EXTRAS}{asked}"], ROOT).split() == ["True", "True"]
+
+
 def test_the_client_names_the_extra_that_it_needs() -> None:
-    done = subprocess.run([sys.executable, "-P", "-c", f"{WITHOUT_EXTRAS}arrayloom.PredictionClient"], capture_output=True,
-                          text=True, check=False, env=os.environ)
+    asked = f"{WITHOUT_EXTRAS}arrayloom.PredictionClient('localhost')"
+    done = subprocess.run([sys.executable, "-P", "-c", asked], capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 1
     assert "PredictionClient needs the package grpc; install it with: pip install '.[serve]'" in done.stderr
 
