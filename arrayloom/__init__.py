@@ -4,8 +4,13 @@ The names below are what programs need; each is imported on first use, so that `
 without extras. Everything else is reached by its module, such as ``arrayloom.isa.config``.
 """
 
+import os
+import sys
+
 TYPE_CHECKING = False       # as in typing, which is not imported for it
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from arrayloom.compiler import compile_model
     from arrayloom.host.models.networks import (
         Densenet121,
@@ -79,6 +84,28 @@ __all__ = [
     "quantize",
     "verify",
 ]
+
+
+class _Checkout:
+    """Finds ``arrayloom.isa`` and its like at the top of the checkout that this file is in.
+
+    Python started in a checkout finds this package there first. Its parts must not be missing then, nor be those of another
+    checkout or of a wheel that is installed.
+    """
+
+    @staticmethod
+    def find_spec(name: str, _path: object, _target: object = None) -> "ModuleSpec | None":
+        """The specification of a part of this package; None for all other modules."""
+        package, _, part = name.rpartition(".")
+        if package != __name__ or part not in ("compiler", "hdl", "host", "isa", "sim"):
+            return None
+        from importlib.machinery import PathFinder
+
+        return PathFinder.find_spec(name, [os.path.dirname(__path__[0])])  # noqa: PTH120
+
+
+if not os.path.isdir(os.path.join(__path__[0], "isa")):     # noqa: PTH112, PTH118  pathlib takes long to import
+    sys.meta_path.insert(0, _Checkout)
 
 
 def __getattr__(name: str) -> object:

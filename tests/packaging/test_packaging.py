@@ -59,6 +59,21 @@ def test_an_editable_install_sees_files_that_are_added_later(tmp_path: Path) -> 
         run([python, "-P", "-c", asked], tmp_path)
 
 
+def test_a_checkout_is_whole_where_another_or_a_wheel_is_installed(installed: Path, tmp_path: Path) -> None:
+    """The current folder comes first for ``python -c`` and ``python -m``; the parts must be those of the same checkout."""
+    first, second = copy_checkout(tmp_path / "first"), copy_checkout(tmp_path / "second")
+    editable = make_environment(tmp_path / "venv")
+    install(editable, "-e", first)
+    asked = "import arrayloom, arrayloom.isa, arrayloom.host; print(arrayloom.__file__, arrayloom.isa.__file__, " \
+            "arrayloom.host.__file__)"
+    for python in (installed, editable):
+        wanted = [str(second / name / "__init__.py") for name in ("arrayloom", "isa", "host")]
+        assert run([python, "-c", asked], second).split() == wanted
+        assert run([python, "-m", "arrayloom", "--help"], second).startswith("usage: arrayloom")
+    assert run([editable, "-c", asked], tmp_path).split()[0] == str(first / "arrayloom" / "__init__.py")
+    assert not run([installed, "-c", asked], tmp_path).startswith(str(tmp_path))
+
+
 def test_importing_is_lazy() -> None:
     asked = f"import sys; before = set(sys.modules); import arrayloom; print([name for name in {HEAVY!r} if name in " \
             "set(sys.modules) - before])"
