@@ -4,6 +4,8 @@ The names below are what programs need; each is imported on first use, so that `
 without extras. Everything else is reached by its module, such as ``arrayloom.isa.config``.
 """
 
+import os
+
 TYPE_CHECKING = False       # as in typing, which is not imported for it
 if TYPE_CHECKING:
     from arrayloom.compiler import compile_model
@@ -79,6 +81,12 @@ __all__ = [
     "quantize",
     "verify",
 ]
+
+
+if not os.path.isdir(os.path.join(__path__[0], "isa")):     # noqa: PTH112, PTH118  pathlib takes long to import
+    # In a checkout the parts lie next to this folder. Python started there finds this file first, and the parts must not be
+    # missing then, nor be those of another checkout or of a wheel that is installed.
+    __path__.append(os.path.dirname(__path__[0]))           # noqa: PTH120
 
 
 def __getattr__(name: str) -> object:

@@ -248,6 +248,17 @@ class Program:
         }
 
 
+def is_program(path: Path) -> bool:
+    """Whether a file is a program, by its name or by its first bytes, of this format version or of an earlier one."""
+    if path.suffix == SUFFIX:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) in (MAGIC, FORMER_MAGIC)
+    except OSError:
+        return False
+
+
 def _header(body: bytes) -> tuple[dict[str, Any], int]:
     """The JSON of the header, and where it ends."""
     start = len(MAGIC) + LENGTH.size

@@ -9,6 +9,7 @@ from onnx.inliner import inline_local_functions
 
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.runtime import model_inputs
+from arrayloom.isa.program import is_program
 
 _BYTES = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
 QUANTIZED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm")
@@ -60,6 +61,8 @@ def _read(path: Path) -> onnx.ModelProto:
         raise ModelError(f"'{path}' is not a file; give the path of an ONNX model")
     if path.stat().st_size == 0:
         raise ModelError(f"'{path}' is empty (0 bytes); export or copy the model again")
+    if is_program(path):
+        raise ModelError(f"'{path}' is a program, not an ONNX model; give the model it was compiled from")
     try:
         return onnx.load(path)
     except DecodeError as error:

@@ -24,9 +24,10 @@ from arrayloom.host.models.scoring import Scores, rank_outputs, score_by_referen
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.inputs import Port, load_inputs
 from arrayloom.host.runtime.outputs import save_features
-from arrayloom.host.runtime.session import is_program, load_program
+from arrayloom.host.runtime.session import load_program
 from arrayloom.host.vision.classify import Located, Ranked, draw_boxes, load_labels, rank
 from arrayloom.isa.config import load_config
+from arrayloom.isa.program import is_program
 
 
 def add_parser(commands: Any) -> None:

@@ -66,10 +66,8 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _client(options: argparse.Namespace) -> "PredictionClient":
-    try:
-        from arrayloom.host.serving.client import PredictionClient, client_from_service
-    except ImportError as error:
-        raise InputError(str(error)) from None
+    from arrayloom.host.serving.client import PredictionClient, client_from_service
+
     more: dict[str, Any] = {"server_name": options.server_name}
     if options.root_certificates:
         more["root_certificates"] = options.root_certificates

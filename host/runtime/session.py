@@ -19,7 +19,7 @@ from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.ports import Output
-from arrayloom.isa.program import MAGIC, SUFFIX, Program
+from arrayloom.isa.program import Program, is_program
 
 Array = NDArray[Any]
 
@@ -45,16 +45,6 @@ def load_program(source: str | Path | onnx.ModelProto | Program, config: str | C
             source.require(chosen)
         return source
     return compile_model(source, config=chosen or DEFAULT)
-
-
-def is_program(path: Path) -> bool:
-    if path.suffix == SUFFIX:
-        return True
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
 
 
 class Session:

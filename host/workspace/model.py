@@ -12,7 +12,7 @@ from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.entries import Draft, check_name
 from arrayloom.host.workspace.errors import DamagedError, ExistsError, WorkspaceError
 from arrayloom.host.workspace.registry import Registry
-from arrayloom.isa.program import SUFFIX
+from arrayloom.isa.program import SUFFIX, Program, is_program
 
 PROGRAM, LABELS = f"program{SUFFIX}", "labels.txt"
 """Files of a converted model's folder."""
@@ -51,8 +51,12 @@ class Model(Artifact):
         ------
         WorkspaceError
             A wrong name, no such file, or a kind of file that nothing here takes.
+        ProgramError
+            A program that is damaged or of an earlier version.
         """
         source = Path(model_path)
+        if source.is_file() and is_program(source):
+            Program.load(source)
         draft = Draft("model", check_name(model_name, "model"), "Registered", description or "",
                       {"framework": framework_of(source)}, tags or {}, properties or {})
         with workspace.staged() as place:

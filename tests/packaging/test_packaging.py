@@ -59,22 +59,44 @@ def test_an_editable_install_sees_files_that_are_added_later(tmp_path: Path) -> 
         run([python, "-P", "-c", asked], tmp_path)
 
 
+def test_a_checkout_is_whole_where_another_or_a_wheel_is_installed(installed: Path, tmp_path: Path) -> None:
+    """The current folder comes first for ``python -c`` and ``python -m``; the parts must be those of the same checkout."""
+    first, second = copy_checkout(tmp_path / "first"), copy_checkout(tmp_path / "second")
+    editable = make_environment(tmp_path / "venv")
+    install(editable, "-e", first)
+    asked = "import arrayloom, arrayloom.isa, arrayloom.host; print(arrayloom.__file__, arrayloom.isa.__file__, " \
+            "arrayloom.host.__file__)"
+    for python in (installed, editable):
+        wanted = [str(second / name / "__init__.py") for name in ("arrayloom", "isa", "host")]
+        assert run([python, "-c", asked], second).split() == wanted
+        assert run([python, "-m", "arrayloom", "--help"], second).startswith("usage: arrayloom")
+    assert run([editable, "-c", asked], tmp_path).split()[0] == str(first / "arrayloom" / "__init__.py")
+    assert not run([installed, "-c", asked], tmp_path).startswith(str(tmp_path))
+
+
 def test_importing_is_lazy() -> None:
     asked = f"import sys; before = set(sys.modules); import arrayloom; print([name for name in {HEAVY!r} if name in " \
             "set(sys.modules) - before])"
     assert run([sys.executable, "-S", "-P", "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]; {asked}"], ROOT) == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["Session", "compile_model", "verify", "quantize", "preprocess_array", "Workspace", "Model",
-                                  "AccelOnnxConverter", "AccelContainerImage", "Image", "Webservice", "QuantizedResnet50",
-                                  "QuantizedResnet152", "QuantizedDensenet121", "QuantizedVgg16", "QuantizedSsdVgg"])
+@pytest.mark.parametrize("name", ["Session", "compile_model", "verify", "quantize", "preprocess_array", "PredictionClient",
+                                  "Workspace", "Model", "AccelOnnxConverter", "AccelContainerImage", "Image", "Webservice",
+                                  "QuantizedResnet50", "QuantizedResnet152", "QuantizedDensenet121", "QuantizedVgg16",
+                                  "QuantizedSsdVgg"])
 def test_names_come_without_extras(name: str) -> None:
     run([sys.executable, "-P", "-c", f"{WITHOUT_EXTRAS}print(arrayloom.{name})"], ROOT)
 
 
+def test_all_names_and_help_come_without_extras() -> None:
+    asked = "from arrayloom import *; import pydoc; print(set(arrayloom.__all__) <= set(globals())); " \
+            "print('class PredictionClient' in pydoc.render_doc(arrayloom, renderer=pydoc.plaintext))"
+    assert run([sys.executable, "-P", "-c", f"{WITHOUT_EXTRAS}{asked}"], ROOT).split() == ["True", "True"]
+
+
 def test_the_client_names_the_extra_that_it_needs() -> None:
-    done = subprocess.run([sys.executable, "-P", "-c", f"{WITHOUT_EXTRAS}arrayloom.PredictionClient"], capture_output=True,
-                          text=True, check=False, env=os.environ)
+    asked = f"{WITHOUT_EXTRAS}arrayloom.PredictionClient('localhost')"
+    done = subprocess.run([sys.executable, "-P", "-c", asked], capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 1
     assert "PredictionClient needs the package grpc; install it with: pip install '.[serve]'" in done.stderr
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +21,11 @@ from arrayloom.host.serving.protocols.tensorflow.messages import (
     SIGNATURE_FIELD,
     tfs,
 )
+
+try:
+    import grpc
+except ModuleNotFoundError:     # an extra; without it the class can be imported and read about, but not made
+    grpc = None
 
 Array = NDArray[Any]
 Outputs = str | Sequence[str] | None
@@ -92,12 +96,19 @@ class PredictionClient:
     -----
     ``outputs`` of all methods: one name gives its array [N, ...], several give arrays by these names, None gives all outputs
     by the model's names; names of tensors may end in ``:0``. All methods raise ``ClientError`` with the service's reason.
+
+    Raises
+    ------
+    ClientError
+        gRPC, of the extra ``serve``, is not installed.
     """
 
     def __init__(self, address: str, port: int = 50051, use_ssl: bool = False, access_token: str | None = None,
                  service_name: str | None = None, *, model_name: str | None = None, model_version: int | None = None,
                  root_certificates: bytes | Path | None = None, server_name: str | None = None,
                  retries: Retries | None = None, timeout: float = 60.0) -> None:
+        if grpc is None:
+            raise ClientError("PredictionClient needs the package grpc; install it with: pip install '.[serve]'")
         self._retries, self._timeout = retries or Retries(), timeout
         self._model = tfs.ModelSpec(name=model_name or "")
         if model_version is not None:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from arrayloom.compiler import compile_model
+from arrayloom.compiler.errors import ModelError
 from arrayloom.host.models import digits
+from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.bundle import MANIFEST
 from arrayloom.host.serving.errors import BundleError
@@ -67,6 +70,19 @@ def test_a_program(tmp_path: Path) -> None:
     path.write_bytes(FORMER_PROGRAM)
     with pytest.raises(ProgramError, match=r"net\.loom: a program of an earlier version .*; compile the model again"):
         Program.load(path)
+
+
+@pytest.mark.parametrize("name", ["net.loom", "net.weft"])
+def test_a_program_where_a_model_or_a_program_is_taken(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(FORMER_PROGRAM)
+    workspace = Workspace.create(tmp_path / "ws")
+    with pytest.raises(ProgramError, match="compile the model again"):
+        Session(path)
+    with pytest.raises(ProgramError, match="compile the model again"):
+        Model.register(workspace, path, "net")
+    with pytest.raises(ModelError, match=rf"{name}' is a program, not an ONNX model; give the model it was compiled from"):
+        compile_model(path)
 
 
 def test_a_bundle(tmp_path: Path, program: Model) -> None:
