@@ -33,6 +33,8 @@ def read(kind: Any, value: Any, where: str) -> Any:
     EncodingError
         The value is of another type, a number is not finite or beyond 64 bits, or a dataclass's field is unknown or missing.
     """
+    if _plain(kind, value):
+        return value
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         content = next(part for part in parts if part is not NoneType)
@@ -70,6 +72,12 @@ def _fields(kind: Any) -> dict[str, Any]:
     return {item.name: hints[item.name] for item in dataclasses.fields(kind)}
 
 
+@functools.cache
+def _choices(kind: Any) -> tuple[str, ...]:
+    """The texts that a ``StrEnum`` or an annotated ``str`` allows."""
+    return tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else get_args(kind)[1:]
+
+
 def mapping(value: Any, where: str) -> Mapping[str, Any]:
     """``value`` if it is an object of JSON; raises ``EncodingError`` for anything else."""
     if not isinstance(value, Mapping):
@@ -86,9 +94,15 @@ def _sequence(origin: Any, parts: tuple[Any, ...], value: Any, where: str) -> An
         kinds = parts
     else:
         raise EncodingError(f"{where} is {reprlib.repr(value)}, not {len(parts)} values")
-    if kinds and kinds[0] is int and not all(_scalar(int, item)[1] for item in value):
+    if kinds and kinds[0] is int and not all(_plain(int, item) for item in value):
         raise EncodingError(f"{where} is {reprlib.repr(list(value))}, not {_list_of(parts)}")
-    return origin(read(kind, item, f"{where}[{index}]") for index, (kind, item) in enumerate(zip(kinds, value, strict=True)))
+    return origin(item if _plain(kind, item) else read(kind, item, f"{where}[{index}]")
+                  for index, (kind, item) in enumerate(zip(kinds, value, strict=True)))
+
+
+def _plain(kind: Any, value: Any) -> bool:
+    """Whether a value is an integer as wanted: nearly all of a program's header is, and needs no longer way."""
+    return kind is int and type(value) is int and value in INTEGERS
 
 
 def _list_of(parts: tuple[Any, ...]) -> str:
@@ -104,7 +118,8 @@ def _scalar(kind: Any, value: Any) -> tuple[str, bool]:
     if kind is float:
         return "a number", whole or (isinstance(value, float) and math.isfinite(value))
     if kind is str:
-        return "a text", isinstance(value, str) and not any(0xD800 <= ord(letter) < 0xE000 for letter in value)
-    choices = list(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else list(get_args(kind)[1:])
+        return "a text", isinstance(value, str) and (
+            value.isascii() or not any(0xD800 <= ord(letter) < 0xE000 for letter in value))
+    choices = _choices(kind)
     return " or ".join(repr(str(choice)) for choice in choices), isinstance(value, str) and value in choices
 
