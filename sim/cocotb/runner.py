@@ -1,6 +1,7 @@
 """Runs a bench: one test of a module, in the Python of a simulator of its own."""
 
 import json
+import os
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import get_runner
 
 from arrayloom.isa.errors import ArrayloomError
@@ -43,7 +45,7 @@ def run_bench(simulator: Path, module: Path, test: str, folder: Path, settings: 
             get_runner("verilator").test(
                 test_module=module.stem, test_filter=rf"{module.stem}\.{test}$", seed=seed, test_args=arguments,
                 hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=simulator, test_dir=folder,
-                results_xml=str(results), log_file=folder / LOG)
+                results_xml=str(results), log_file=folder / LOG, extra_env=_libraries())
     except (SystemExit, RuntimeError):     # which of them, depends on the version of cocotb
         raise BenchError(_explain(folder, f"{module.stem}.{test} failed")) from None
     cases = list(ElementTree.parse(results).iter("testcase"))
@@ -54,6 +56,12 @@ def run_bench(simulator: Path, module: Path, test: str, folder: Path, settings: 
 def read_settings() -> dict[str, Any]:
     """What ``run_bench`` was given, read by the bench."""
     return dict(json.loads(Path(SETTINGS).read_text()))
+
+
+def _libraries() -> dict[str, str]:
+    """Where the simulator finds cocotb's libraries; the environment that built a cached one may be gone."""
+    others = os.environ.get("LD_LIBRARY_PATH")
+    return {"LD_LIBRARY_PATH": os.pathsep.join([str(libs_dir), *([others] if others else [])])}
 
 
 @contextmanager

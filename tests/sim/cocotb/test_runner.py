@@ -1,5 +1,6 @@
 """A bench that fails is reported, whatever fails in it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from arrayloom.sim.cocotb.build import build
 from arrayloom.sim.cocotb.runner import BenchError, run_bench
 from arrayloom.sim.rtl.design import accelerator
 from arrayloom.sim.rtl.errors import ToolError
+from arrayloom.sim.rtl.verilog import TOP
 
 BENCH = """
 import cocotb
@@ -41,6 +43,15 @@ def module(tmp_path: Path) -> Path:
 
 def test_a_bench_gets_its_settings(bus_side_simulator: Path, module: Path, tmp_path: Path) -> None:
     run_bench(bus_side_simulator, module, "passes", tmp_path, {"value": 3})
+
+
+def test_a_simulator_outlives_the_environment_that_built_it(bus_side_simulator: Path, module: Path, tmp_path: Path) -> None:
+    built = (bus_side_simulator / TOP).read_bytes()
+    (found,) = set(re.findall(rb"[^\0]*/cocotb/libs(?=\0)", built))
+    moved = tmp_path / TOP
+    moved.write_bytes(built.replace(found, b"/gone".ljust(len(found), b"x")))
+    moved.chmod(0o755)
+    run_bench(tmp_path, module, "passes", tmp_path, {"value": 3})
 
 
 def test_a_bench_does_not_import_from_its_working_folder(bus_side_simulator: Path, module: Path, tmp_path: Path,
