@@ -22,5 +22,4 @@ def compile_model(model: str | Path | onnx.ModelProto, config: str | Config = DE
 
 def compile_graph(graph: Graph, config: str | Config = DEFAULT) -> Program:
     """An imported model as a program; errors as in ``compile_model``."""
-    chosen = load_config(config) if isinstance(config, str) else config
-    return run_passes(graph, chosen, graph.integer_model.graph.name)
+    return run_passes(graph, load_config(config), graph.integer_model.graph.name)

@@ -130,14 +130,16 @@ PRESETS: dict[str, Config] = {
 DEFAULT = "16x16"
 
 
-def load_config(name_or_path: str) -> Config:
-    """The preset of that name, or the configuration in a file whose name ends in ``.toml``.
+def load_config(name_or_path: str | Config) -> Config:
+    """The preset of that name, or the configuration in a file whose name ends in ``.toml``; a ``Config`` is itself.
 
     The file gives fields of ``Config``; what it leaves out comes from the preset that ``base`` names, else from the
     fields' defaults. Without ``name`` the configuration is called like the file.
 
     Raises ``ConfigError`` that lists the presets when there is none of that name, or names the file and what is wrong.
     """
+    if isinstance(name_or_path, Config):
+        return name_or_path
     if name_or_path.endswith(".toml"):
         return _from_file(Path(name_or_path))
     if name_or_path not in PRESETS:

@@ -37,7 +37,7 @@ def load_program(source: str | Path | onnx.ModelProto | Program, config: str | C
     With ``config``, a preset's name, a file or a ``Config``, a program must be for it, and a model is compiled for it
     instead of the default.
     """
-    chosen = load_config(config) if isinstance(config, str) else config
+    chosen = None if config is None else load_config(config)
     if isinstance(source, str | Path) and is_program(Path(source)):
         source = Program.load(Path(source))
     if isinstance(source, Program):

@@ -111,7 +111,7 @@ def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], con
     DeviceError
         There is no such backend, or a run failed.
     """
-    return _verify(import_model(model), [inputs], _loaded(config), lambda chosen: open_device(backend, chosen), progress)
+    return _verify(import_model(model), [inputs], load_config(config), lambda chosen: open_device(backend, chosen), progress)
 
 
 def verify_files(model: str | Path | onnx.ModelProto, files: Sequence[Path], recipe: str | None = None,
@@ -142,13 +142,9 @@ def verify_files(model: str | Path | onnx.ModelProto, files: Sequence[Path], rec
     ImageError, RecipeError
         An image cannot be decoded, or the recipe is unknown or does not fit the model.
     """
-    chosen, imported = _loaded(config), import_model(model)
+    chosen, imported = load_config(config), import_model(model)
     batches = [load_inputs(file, imported.graph.inputs, recipe) for file in files]
     return _verify(imported, batches, chosen, opened or (lambda config: open_device(backend, config)), progress)
-
-
-def _loaded(config: str | Config) -> Config:
-    return load_config(config) if isinstance(config, str) else config
 
 
 def _verify(imported: ImportedModel, batches: Sequence[Mapping[str, Array]], config: Config,

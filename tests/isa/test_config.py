@@ -93,3 +93,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"binary\.toml: is not TOML"):
         load_config(str(tmp_path / "binary.toml"))
+
+
+def test_a_configuration_is_itself() -> None:
+    assert load_config(PRESETS["tiny"]) is PRESETS["tiny"]

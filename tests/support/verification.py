@@ -33,7 +33,7 @@ def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
 def assert_exact(model: onnx.ModelProto, config: str | Config = "tiny", device: Device | None = None,
                  inputs: Mapping[str, Array] | None = None) -> tuple[Program, Verdict]:
     """Every tensor equals ONNX Runtime's; on the emulator unless a device is given."""
-    chosen = load_config(config) if isinstance(config, str) else config
+    chosen = load_config(config)
     imported = import_model(model)
     program = compile_graph(imported.graph, chosen)
     verifier = Verifier(imported, program, device or open_device("emulator", chosen))

@@ -67,7 +67,7 @@ def _passes(program: Program) -> int:
 def test_dense_block_equals_onnx_runtime(config: str | Config) -> None:
     program, _ = assert_exact(_model(), config)
     assert sum(isinstance(i, LoadLookupTable) for i in program)
-    chosen = load_config(config) if isinstance(config, str) else config
+    chosen = load_config(config)
     assert find_stall(program, chosen) is None
     assert [find_race(program, chosen, speeds) for speeds in range(2)] == [None] * 2
 
