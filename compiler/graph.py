@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from arrayloom.isa.host_parts import HostWork, InsertedRounding, ModelPort
 from arrayloom.isa.host_steps import HostStep, Quantize
 
 Pair = tuple[int, int]
@@ -250,6 +251,10 @@ class Graph:
         notes: sentences for the user about what the import decided (a bias quantized here, a batch made symbolic), and
             each notice after the word `notice`.
         notices: sentences that every output about the model repeats, such as that its weights are random.
+        model_inputs, model_outputs: those of the user's model, in its order. Without a head and a tail on the host they
+            are those of `inputs` and `outputs`.
+        host: what the host computes in float before `inputs` and after `outputs`.
+        inserted_roundings: values that the user's model has in float and that are quantized here.
     """
 
     tensors: dict[str, Tensor]
@@ -259,6 +264,10 @@ class Graph:
     integer_model: onnx.ModelProto
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    model_inputs: list[ModelPort] = field(default_factory=list)
+    model_outputs: list[ModelPort] = field(default_factory=list)
+    host: HostWork = field(default_factory=HostWork)
+    inserted_roundings: list[InsertedRounding] = field(default_factory=list)
 
     def __str__(self) -> str:
         return "\n".join(_lines(self)) + "\n"

@@ -1,5 +1,6 @@
 """ONNX to integer graph, from top to bottom."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.load import load_model
 from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, HostPolicy, ImportOptions
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.rewriting import rewrite
 from arrayloom.compiler.graph import Graph
 from arrayloom.compiler.legality import check_graph
+from arrayloom.isa.host_parts import ModelPort
 
-__all__ = ["NOTICE", "ImportedModel", "import_model"]
+__all__ = ["NOTICE", "HostPolicy", "ImportOptions", "ImportedModel", "import_model"]
 
 #: Key of a model's metadata whose value every output about the model repeats, such as that its weights are random.
 NOTICE = "arrayloom.notice"
@@ -45,11 +49,12 @@ class ImportedModel:
         return self.lowered is not self.original
 
 
-def import_model(source: str | Path | onnx.ModelProto) -> ImportedModel:
+def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = DEFAULT_OPTIONS) -> ImportedModel:
     """Import a quantized ONNX model, QDQ or QOperator.
 
     Args:
         source: the path of a model, or the model itself. A model in memory must hold its weights.
+        options: what the import may leave to the host and round.
 
     Returns:
         The integer graph, the model as given and the lowered one. A model of QDQ form is lowered to ONNX Runtime's
@@ -64,12 +69,20 @@ def import_model(source: str | Path | onnx.ModelProto) -> ImportedModel:
     report = Report()
     report.notes.extend([*notes, *(f"notice: {notice}" for notice in notices)])
     original = _analyse(model)
-    lowered = lower(original, report)
-    integer = original if lowered is model else _analyse(lowered)
+    rewritten = rewrite(original, report, options)
+    lowered = lower(rewritten, report)
+    integer = rewritten if lowered is rewritten.proto else _analyse(lowered)
     graph = assemble(integer, report)
     graph.notices.extend(notices)
+    graph.inserted_roundings.extend(report.inserted_roundings)
+    graph.model_inputs.extend(_ports(original, [value.name for value in original.inputs]))
+    graph.model_outputs.extend(_ports(original, original.outputs))
     check_graph(graph)
     return ImportedModel(graph, model)
+
+
+def _ports(model: Model, names: Sequence[str]) -> list[ModelPort]:
+    return [ModelPort(name, tuple(model.shapes[name][1:]), str(model.dtypes[name])) for name in names]
 
 
 def _analyse(model: onnx.ModelProto) -> Model:

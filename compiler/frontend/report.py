@@ -3,6 +3,10 @@
 import onnx
 
 from arrayloom.compiler.errors import Unsupported, UnsupportedError
+from arrayloom.compiler.frontend.origin import node_name, operator_name, origin_name, origin_operator
+from arrayloom.isa.host_parts import InsertedRounding
+
+__all__ = ["ConsequenceError", "RefusalError", "Report", "node_name", "operator_name"]
 
 
 class RefusalError(Exception):
@@ -13,16 +17,6 @@ class RefusalError(Exception):
         self.reason, self.remedy, self.what = reason, remedy, what
 
 
-def node_name(node: onnx.NodeProto) -> str:
-    """The node's name, or its first output where it has none."""
-    return node.name or node.output[0]
-
-
-def operator_name(node: onnx.NodeProto) -> str:
-    """The operator, with its domain where it is not ONNX's own."""
-    return f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-
-
 class ConsequenceError(RefusalError):
     """A refusal that only follows from another node's: it is remembered, and not listed."""
 
@@ -31,25 +25,26 @@ class ConsequenceError(RefusalError):
 
 
 class Report:
-    """The refused nodes of one import; the first refusal of a node stands."""
+    """The refused nodes of one import, notes, and what was rounded; the first refusal of a node stands."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Unsupported] = {}
         self._consequences: set[str] = set()
         self.notes: list[str] = []
+        self.inserted_roundings: list[InsertedRounding] = []
 
     def refuse(self, node: onnx.NodeProto, refusal: RefusalError) -> None:
         """Record that `node` cannot be compiled."""
-        name = node_name(node)
+        name = origin_name(node)
         if isinstance(refusal, ConsequenceError):
             self._consequences.add(name)
             return
-        entry = Unsupported(name, operator_name(node), refusal.what, refusal.reason, refusal.remedy)
+        entry = Unsupported(name, origin_operator(node), refusal.what, refusal.reason, refusal.remedy)
         self._entries.setdefault(name, entry)
 
     def refused(self, node: onnx.NodeProto) -> bool:
         """Whether `node` cannot be compiled, on its own account or as a consequence."""
-        return node_name(node) in self._entries or node_name(node) in self._consequences
+        return origin_name(node) in self._entries or origin_name(node) in self._consequences
 
     def close(self) -> None:
         """Raise UnsupportedError with every entry, if there is any."""

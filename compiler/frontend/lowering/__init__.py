@@ -50,6 +50,7 @@ def lower(model: Model, report: Report) -> onnx.ModelProto:
         rule = _rule(model, node)
         try:
             if rule is not None:
+                rewrite.current = node
                 rule(rewrite, node)
         except RefusalError as refusal:
             report.refuse(node, refusal)

@@ -9,9 +9,11 @@ import onnx
 
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import set_origin
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
 from arrayloom.compiler.frontend.runtime import Array
+from arrayloom.compiler.frontend.sorting import sort_nodes
 
 MICROSOFT = "com.microsoft"
 
@@ -30,6 +32,7 @@ class Rewrite:
     def __init__(self, model: Model, report: Report) -> None:
         self.model = model
         self.report = report
+        self.current: onnx.NodeProto | None = None  # what is being lowered: emitted nodes stand for it
         self._sources: dict[str, Source] = {}
         self._emitted: list[onnx.NodeProto] = []
         self._initializers: dict[str, Array] = {}
@@ -130,9 +133,10 @@ class Rewrite:
     ) -> None:
         """Add a node that produces `output`; an existing producer of `output` is replaced."""
         unused = _unused(name, self._node_names)
-        self._emitted.append(
-            onnx.helper.make_node(operator, list(inputs), [output], name=unused, domain=domain, **attributes)
-        )
+        node = onnx.helper.make_node(operator, list(inputs), [output], name=unused, domain=domain, **attributes)
+        self._emitted.append(node)
+        if self.current is not None:
+            set_origin(node, self.current)
 
     def finish(self) -> onnx.ModelProto:
         """The rewritten model, sorted and without what no output depends on; the given one if nothing was rewritten."""
@@ -140,7 +144,7 @@ class Rewrite:
             return self.model.proto
         replaced = {name for node in self._emitted for name in node.output}
         kept = [node for node in self.model.nodes if not replaced.intersection(node.output)]
-        nodes = _reachable([*kept, *self._emitted], self.model.outputs)
+        nodes = sort_nodes([*kept, *self._emitted], self.model.outputs)
         return self._assemble(nodes)
 
     def _assemble(self, nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
@@ -179,27 +183,9 @@ def _unused(name: str, used: set[str]) -> str:
 def _copy(node: onnx.NodeProto, name: str, inputs: Sequence[str], output: str) -> onnx.NodeProto:
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
+    set_origin(copy, node)
     copy.name = name
     del copy.input[:], copy.output[:]
     copy.input.extend(inputs)
     copy.output.append(output)
     return copy
-
-
-def _reachable(nodes: list[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
-    """The nodes that the outputs depend on, producers first."""
-    producers = {name: node for node in nodes for name in node.output if name}
-    ordered: list[onnx.NodeProto] = []
-    placed: set[int] = set()
-    stack = [(producers[name], False) for name in reversed(outputs) if name in producers]
-    while stack:
-        node, inputs_placed = stack.pop()
-        if id(node) in placed:
-            continue
-        if inputs_placed:
-            placed.add(id(node))
-            ordered.append(node)
-            continue
-        stack.append((node, True))
-        stack.extend((producers[name], False) for name in node.input if name in producers)
-    return ordered

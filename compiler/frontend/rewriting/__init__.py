@@ -1,0 +1,22 @@
+"""Rewriting a quantized model, ONNX to ONNX, into forms that the lowering knows.
+
+Each pass takes the facts about a model and gives those about the rewritten one, or the same where there was nothing to do.
+What it writes computes the same integers, byte for byte, unless it records otherwise in the report.
+"""
+
+from collections.abc import Callable
+
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.options import ImportOptions
+from arrayloom.compiler.frontend.report import Report
+
+Pass = Callable[[Model, Report, ImportOptions], Model]
+
+PASSES: tuple[Pass, ...] = ()
+
+
+def rewrite(model: Model, report: Report, options: ImportOptions) -> Model:
+    """The model after every pass, in order."""
+    for run in PASSES:
+        model = run(model, report, options)
+    return model

@@ -1,0 +1,102 @@
+"""Editing an ONNX model: new nodes and constants, other producers for a value, values replaced for their readers."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import set_origin
+from arrayloom.compiler.frontend.runtime import Array
+from arrayloom.compiler.frontend.sorting import sort_nodes
+
+
+class Editor:
+    """A copy of a model under change. `finish` sorts it and drops what no output depends on.
+
+    Attributes:
+        model: the facts about the model as it was before.
+        changed: whether anything was changed.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.changed = False
+        self._nodes = [_copied(node) for node in model.nodes]
+        self._initializers: dict[str, Array] = {}
+        self._node_names = {node.name for node in model.proto.graph.node}
+        self._names = {*model.dtypes, *(name for node in model.proto.graph.node for name in node.output)}
+
+    @property
+    def nodes(self) -> tuple[onnx.NodeProto, ...]:
+        """The nodes as they are now, not sorted; they may be changed in place, with `touch`."""
+        return tuple(self._nodes)
+
+    def touch(self) -> None:
+        """Say that a node was changed in place."""
+        self.changed = True
+
+    def fresh(self, name: str) -> str:
+        """A value name that is not in use, `name` where possible."""
+        return _unused(name, self._names)
+
+    def constant(self, name: str, value: Array | float | int, dtype: Any = None) -> str:
+        """Add an initializer under a fresh name, and return that."""
+        unused = self.fresh(name)
+        self._initializers[unused] = np.asarray(value, dtype)
+        return unused
+
+    def add(self, operator: str, inputs: Sequence[str], output: str, like: onnx.NodeProto, domain: str = "",
+            **attributes: Any) -> str:
+        """Add a node that makes `output` and stands for the node `like`; returns `output`."""
+        name = _unused(f"{like.name or output}_{operator}", self._node_names)
+        node = onnx.helper.make_node(operator, list(inputs), [output], name=name, domain=domain, **attributes)
+        set_origin(node, like)
+        self._nodes.append(node)
+        self.changed = True
+        return output
+
+    def remove(self, nodes: Iterable[onnx.NodeProto]) -> None:
+        """Remove nodes (those of `nodes`, or of the model with the same outputs)."""
+        gone = {name for node in nodes for name in node.output if name}
+        self._nodes = [node for node in self._nodes if not gone.intersection(node.output)]
+        self.changed = True
+
+    def replace_readers(self, value: str, by: str, only: Iterable[onnx.NodeProto] | None = None) -> None:
+        """Let every node that reads `value`, or those of `only`, read `by`; an output of the model is left as it is."""
+        among = None if only is None else {tuple(node.output) for node in only}
+        for node in self._nodes:
+            if value in node.input and (among is None or tuple(node.output) in among):
+                node.input[:] = [by if name == value else name for name in node.input]
+                self.changed = True
+
+    def finish(self) -> Model:
+        """The facts about the changed model; of the given one where nothing was changed."""
+        if not self.changed:
+            return self.model
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.model.proto)
+        graph = proto.graph
+        del graph.node[:], graph.value_info[:], graph.initializer[:]
+        graph.node.extend(sort_nodes(self._nodes, self.model.outputs))
+        used = {name for node in graph.node for name in node.input} | set(self.model.outputs)
+        graph.initializer.extend(t for t in self.model.proto.graph.initializer if t.name in used)
+        graph.initializer.extend(
+            onnx.numpy_helper.from_array(value, name) for name, value in self._initializers.items() if name in used)
+        return Model(proto)
+
+
+def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
+def _unused(name: str, used: set[str]) -> str:
+    candidate, count = name, 1
+    while candidate in used:
+        count += 1
+        candidate = f"{name}_{count}"
+    used.add(candidate)
+    return candidate
