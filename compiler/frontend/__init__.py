@@ -9,16 +9,19 @@ import onnx
 from arrayloom.compiler.errors import ModelError, SessionError, UnsupportedError
 from arrayloom.compiler.frontend.assemble import assemble
 from arrayloom.compiler.frontend.batch import free_batch
+from arrayloom.compiler.frontend.extract import host_part, middle_model
 from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.load import load_model
 from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, HostPolicy, ImportOptions
+from arrayloom.compiler.frontend.partition import Partition, partition
+from arrayloom.compiler.frontend.permission import grow, not_permitted
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting import rewrite
 from arrayloom.compiler.graph import Graph
 from arrayloom.compiler.legality import check_graph
-from arrayloom.isa.host_parts import ModelPort
+from arrayloom.isa.host_parts import HostWork, ModelPort
 
 __all__ = ["NOTICE", "HostPolicy", "ImportOptions", "ImportedModel", "import_model"]
 
@@ -33,20 +36,22 @@ class ImportedModel:
     Attributes:
         graph: the integer graph.
         original: the model as given, with local functions inlined and its batch made symbolic where it was fixed.
+        middle: the part of it that the accelerator computes; `original` itself where the host computes nothing.
     """
 
     graph: Graph
     original: onnx.ModelProto
+    middle: onnx.ModelProto
 
     @property
     def lowered(self) -> onnx.ModelProto:
-        """The integer model whose values the graph's tensors are; `original` itself where nothing was to lower."""
+        """The integer model whose values the graph's tensors are; `middle` itself where nothing was to lower."""
         return self.graph.integer_model
 
     @property
     def is_lowered(self) -> bool:
         """Whether the import put integer operators in the place of float ones."""
-        return self.lowered is not self.original
+        return self.lowered is not self.middle
 
 
 def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = DEFAULT_OPTIONS) -> ImportedModel:
@@ -64,21 +69,47 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
         ModelError: the file or the model as a whole is unusable.
         UnsupportedError: some nodes cannot be compiled; all of them are listed.
     """
-    model, notes = free_batch(load_model(source))
-    notices = [entry.value for entry in model.metadata_props if entry.key == NOTICE]
+    proto, notes = free_batch(load_model(source))
+    whole = _analyse(proto)
+    parts = partition(whole)
+    refused = not_permitted(parts, options.host)
+    while parts.middle:
+        try:
+            imported = _import_parts(parts, options, notes)
+        except UnsupportedError as error:
+            parts, further = grow(parts, error, options.host)
+            refused.extend(further)
+            if further:
+                break
+        else:
+            break
+    if refused:
+        raise UnsupportedError(refused)
+    return imported
+
+
+def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]) -> ImportedModel:
+    """The model with the accelerator's part of it as a graph."""
+    whole = parts.model
+    notices = [entry.value for entry in whole.proto.metadata_props if entry.key == NOTICE]
     report = Report()
     report.notes.extend([*notes, *(f"notice: {notice}" for notice in notices)])
-    original = _analyse(model)
-    rewritten = rewrite(original, report, options)
+    middle = middle_model(parts)
+    given = whole if middle is whole.proto else _analyse(middle)
+    given.require_batch()
+    rewritten = rewrite(given, report, options)
     lowered = lower(rewritten, report)
     integer = rewritten if lowered is rewritten.proto else _analyse(lowered)
+    integer.require_batch()
     graph = assemble(integer, report)
     graph.notices.extend(notices)
     graph.inserted_roundings.extend(report.inserted_roundings)
-    graph.model_inputs.extend(_ports(original, [value.name for value in original.inputs]))
-    graph.model_outputs.extend(_ports(original, original.outputs))
+    graph.model_inputs.extend(_ports(whole, [value.name for value in whole.inputs]))
+    graph.model_outputs.extend(_ports(whole, whole.outputs))
+    head, tail = host_part(parts, parts.head), host_part(parts, parts.tail)
+    graph.host = HostWork(head, tail, parts.macs, parts.share)
     check_graph(graph)
-    return ImportedModel(graph, model)
+    return ImportedModel(graph, whole.proto, middle)
 
 
 def _ports(model: Model, names: Sequence[str]) -> list[ModelPort]:

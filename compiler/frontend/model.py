@@ -1,5 +1,6 @@
 """A model with everything about its values known: who makes and reads them, shapes, dtypes and constants."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -25,7 +26,7 @@ class Model:
 
     Raises:
         SessionError: ONNX Runtime cannot run the model.
-        ModelError: the first dimension of some value does not follow the batch, or a value is of 8-bit floats.
+        ModelError: a value is of 8-bit floats.
     """
 
     def __init__(self, proto: onnx.ModelProto) -> None:
@@ -39,6 +40,7 @@ class Model:
             for name in dict.fromkeys(node.input):
                 self.consumers.setdefault(name, []).append(node)
         self.constants = {t.name: onnx.numpy_helper.to_array(t) for t in proto.graph.initializer}
+        self._session: Session
         self._find_values()
 
     @cached_property
@@ -67,16 +69,20 @@ class Model:
 
     def _find_values(self) -> None:
         names = [name for node in self.nodes for name in node.output if name]
-        session = Session(with_outputs(self.proto, names), optimize=False)
-        self._check_types(session)
-        values = session.run(self._zeros(1))
+        self._session = Session(with_outputs(self.proto, names), optimize=False)
+        self._check_types(self._session)
+        values = self._session.run(self._zeros(1))
         for node in self.nodes:
             self._find_constants(node, values)
         self.dtypes = {name: value.dtype for name, value in (self.constants | values | self._zeros(1)).items()}
         self.shapes = {name: value.shape for name, value in (self.constants | values | self._zeros(1)).items()}
-        self._check_batch(values, 1)
-        if self._open_batch:
-            self._check_batch(session.run(self._zeros(2)), 2)
+
+    def require_batch(self) -> None:
+        """Raises `ModelError` where the first dimension of some value does not follow the batch."""
+        self._check_batch(self.shapes, 1)
+        if self.open_batch:
+            values = self._session.run(self._zeros(2))
+            self._check_batch({name: value.shape for name, value in values.items()}, 2)
 
     def _check_types(self, session: Session) -> None:
         """ONNX Runtime hands out 8-bit floats as if they were integers."""
@@ -94,7 +100,8 @@ class Model:
             self.constants.update({name: values[name] for name in node.output if name})
 
     @property
-    def _open_batch(self) -> bool:
+    def open_batch(self) -> bool:
+        """Whether the inputs' first dimension is open."""
         return self.inputs[0].type.tensor_type.shape.dim[0].dim_value != 1
 
     def _zeros(self, batch: int) -> dict[str, Array]:
@@ -106,11 +113,11 @@ class Model:
             zeros[value.name] = np.zeros([batch, *extents[1:]], dtype)
         return zeros
 
-    def _check_batch(self, values: dict[str, Array], batch: int) -> None:
+    def _check_batch(self, shapes: Mapping[str, tuple[int, ...]], batch: int) -> None:
         for node in self.nodes:
             for name in node.output:
-                if name and name not in self.constants and values[name].shape[:1] != (batch,):
+                if name and name not in self.constants and shapes[name][:1] != (batch,):
                     raise ModelError(
-                        f"{operator_name(node)} '{node_name(node)}' gives shape {values[name].shape} at batch {batch}: "
+                        f"{operator_name(node)} '{node_name(node)}' gives shape {shapes[name]} at batch {batch}: "
                         "the batch must stay the first dimension of every value; export the network so"
                     )

@@ -10,15 +10,16 @@ import pytest
 from networks import Network
 
 from arrayloom.compiler.errors import CompileError, ModelError, UnsupportedError
-from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend import HostPolicy, ImportOptions, import_model
 from arrayloom.isa.errors import ArrayloomError
 
 BYTES = (np.uint8, ["N", 4, 6, 6])
+WITHOUT_HOST = ImportOptions(HostPolicy.NONE)
 
 
 def _refusal(network: Network, inputs: dict[str, Any] | None = None, outputs: tuple[str, ...] = ("y",)) -> str:
     with pytest.raises(UnsupportedError) as caught:
-        import_model(network.model(inputs or {"x": BYTES}, list(outputs)))
+        import_model(network.model(inputs or {"x": BYTES}, list(outputs)), WITHOUT_HOST)
     assert isinstance(caught.value, ArrayloomError)
     return str(caught.value)
 
@@ -151,7 +152,7 @@ def test_all_offending_nodes_stand_in_one_report() -> None:
     net.node("CumSum", [net.dequantize("x", 0.5, 3), net.constant(np.array(2))], "sum")
     net.quantize("sum", 0.5, 3, output="c")
     with pytest.raises(UnsupportedError) as caught:
-        import_model(net.model({"x": BYTES}, ["a", "b", "c"]))
+        import_model(net.model({"x": BYTES}, ["a", "b", "c"]), WITHOUT_HOST)
     assert [entry.node for entry in caught.value.nodes] == ["Sign_a", "Pad_b", "CumSum_sum"]
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 nodes of the model cannot be compiled:"
@@ -175,7 +176,7 @@ def test_operators_behind_refused_ones_are_listed_too() -> None:
     larger = net.node("Resize", [soft, "", net.constant(np.array([1, 1, 2, 2], np.float32))], "larger", mode="linear")
     net.node("Sign", [larger], "y")
     with pytest.raises(UnsupportedError) as caught:
-        import_model(net.model({"x": BYTES}, ["y"]))
+        import_model(net.model({"x": BYTES}, ["y"]), WITHOUT_HOST)
     found = {entry.node: entry.remedy for entry in caught.value.nodes}
     assert list(found) == ["LayerNormalization_normal", "Pad_padded", "Softmax_soft", "Resize_larger", "Sign_y"]
     assert found["LayerNormalization_normal"].startswith("use BatchNormalization")
@@ -308,7 +309,7 @@ REFUSED: list[tuple[Build, str]] = [
     (_shifted_branch, "combines elements of different positions"),
     (_two_paddings, "it pads with several values ([3, 4] once quantized)"),
     (_bounds_reversed, "[9 > 3]: its lower bound is above its upper one"),
-    (_float_tail, "it is computed in float behind the last quantized operator"),
+    (_float_tail, "it computes in float behind the last quantized operator"),
 ]
 
 
@@ -403,7 +404,7 @@ REFUSED_QDQ: list[tuple[Build, str]] = [
     (_dtype_change, "its input is uint8 and its output int8; quantize both to the same dtype"),
     (_no_pair, "its input 'gate' is computed in float by Sigmoid 'Sigmoid_gate'; put QuantizeLinear"),
     (_activation_in_float, "its result 'conv' is not quantized before Sigmoid 'Sigmoid_gate'; put QuantizeLinear"),
-    (_unquantized_output, "its result 'y' leaves the model in float; quantize the output"),
+    (_unquantized_output, "it computes in float behind the last quantized operator, so that it would be the host's"),
     (_average_dilated, "[dilations = [2, 2]]: ONNX Runtime has no quantized average pooling with dilation"),
     (_mean_of_rows, "[axes = [2]]: a mean over other axes than height and width"),
     (_pad_between_steps, "the padding value lies between two steps of the scale 0.5; pad with 0.5"),
@@ -423,15 +424,15 @@ def test_preprocessing_inside_the_model() -> None:
     net = Network()
     net.quantize(net.node("Div", ["image", net.constant(np.float32(255))]), 0.5, 3, output="x")
     message = _refusal(_pool(net), {"image": (np.float32, ["N", 4, 6, 6])})
-    assert "the float input 'image' of the model is computed on before it is quantized" in message
+    assert "it computes in float before the first quantized operator" in message
 
 
 def test_an_input_quantized_in_two_ways() -> None:
     net = Network()
     net.quantize("image", 0.5, 3, output="x")
-    net.quantize("image", 0.25, 3, output="z")
+    net.node("MaxPool", [net.quantize("image", 0.25, 3, output="twice")], "z", kernel_shape=[2, 2])
     message = _refusal(_pool(net), {"image": (np.float32, ["N", 4, 6, 6])}, ("y", "z"))
-    assert "QuantizeLinear 'QuantizeLinear_z': the input 'image' is quantized in two ways" in message
+    assert "QuantizeLinear 'QuantizeLinear_twice': the input 'image' is quantized in two ways" in message
 
 
 def test_every_refusal_is_an_error_of_the_compiler() -> None:

@@ -1,0 +1,172 @@
+"""Which nodes of a model the host computes: a head before the first integer and a tail behind the last.
+
+The head is closed upwards and the tail downwards, so that no part of the host lies between two parts of the accelerator.
+At first they hold what has no integer before it or none behind it. Nodes that the accelerator cannot compute join the
+tail with everything that depends on them, as far as the user permits.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import onnx
+
+from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
+from arrayloom.compiler.frontend.macs import multiply_accumulates
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import node_name, operator_name
+from arrayloom.compiler.frontend.quantization import BYTES
+from arrayloom.isa.host_parts import HostNode
+
+#: They never count as the host's: what stands at the border of every quantized network.
+BOUNDARY = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Transpose", *RESHAPES, *NOTHING)
+_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QGemm")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The nodes of a model by their places in `Model.nodes`; what is in neither set is the accelerator's."""
+
+    model: Model
+    head: frozenset[int]
+    tail: frozenset[int]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the accelerator computes everything."""
+        return not self.head and not self.tail
+
+    def nodes(self, places: Iterable[int]) -> list[onnx.NodeProto]:
+        """The nodes at these places, in topological order."""
+        return [self.model.nodes[place] for place in sorted(places)]
+
+    @property
+    def middle(self) -> list[onnx.NodeProto]:
+        """The nodes of the accelerator that compute on elements."""
+        return [node for place, node in enumerate(self.model.nodes)
+                if place not in self.head | self.tail and _computes(self.model, node)]
+
+    def listed(self, places: Iterable[int]) -> tuple[HostNode, ...]:
+        """The nodes at these places that the user is told of."""
+        return tuple(HostNode(node_name(node), operator_name(node)) for node in self.nodes(places) if counts(node))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of head and tail."""
+        return sum(multiply_accumulates(self.model, node) for node in self.nodes(self.head | self.tail))
+
+    @property
+    def share(self) -> float:
+        """Their share of the model's, 0 to 1."""
+        total = sum(multiply_accumulates(self.model, node) for node in self.model.nodes)
+        return self.macs / total if total else 0.0
+
+    def grown(self, names: Iterable[str]) -> "Partition":
+        """The partition whose tail also holds the nodes of these names and all that depends on them."""
+        wanted = set(names)
+        found = {place for place, node in enumerate(self.model.nodes)
+                 if node_name(node) in wanted and place not in self.head and _computes(self.model, node)}
+        return replace(self, tail=_closed_tail(self.model, self.tail | found, self.head))
+
+
+def counts(node: onnx.NodeProto) -> bool:
+    """Whether the node is one that `--no-host` refuses."""
+    return operator_name(node).removeprefix("com.microsoft.") not in BOUNDARY
+
+
+def partition(model: Model) -> Partition:
+    """Head and tail as the integers of a model leave them: nodes without an integer before them, or without one behind."""
+    computing = [place for place, node in enumerate(model.nodes) if _computes(model, node)]
+    integer = _integer_nodes(model, computing)
+    after = _descendants(model, integer, computing)
+    before = _ancestors(model, integer, computing)
+    before_all = {place for place in computing if place in before and place not in after}
+    behind_all = {place for place in computing if place not in before}
+    head = _closed_head(model, {place for place in before_all if counts(model.nodes[place])}, before_all)
+    tail = _closed_tail(model, {place for place in behind_all if counts(model.nodes[place])}, head)
+    return Partition(model, head, tail)
+
+
+def _computes(model: Model, node: onnx.NodeProto) -> bool:
+    return not all(model.is_constant(name) for name in node.output if name)
+
+
+def _integer_nodes(model: Model, places: Sequence[int]) -> set[int]:
+    """The quantized operators, and those that make bytes of bytes unless they only prepare an image for a Cast."""
+    quantized = {place for place in places if _is_quantized(model.nodes[place])}
+    after = _descendants(model, quantized, places)
+    images = {name for place in places if model.nodes[place].op_type == "Cast" and place not in after
+              for name in model.nodes[place].input}
+    found = set(quantized)
+    for place in reversed(places):
+        node = model.nodes[place]
+        of_bytes = all(model.dtypes[name] in BYTES for name in node.output if name)
+        if place in quantized or node.op_type == "Cast" or not of_bytes:
+            continue
+        if place not in after and images.intersection(node.output):
+            images.update(node.input)
+        else:
+            found.add(place)
+    return found
+
+
+def _is_quantized(node: onnx.NodeProto) -> bool:
+    return node.op_type in _QUANTIZED or node.op_type.startswith("QLinear")
+
+
+def _descendants(model: Model, seeds: Iterable[int], places: Sequence[int]) -> set[int]:
+    """The seeds and all that depends on them."""
+    found = set(seeds)
+    made = {name for place in found for name in model.nodes[place].output if name}
+    for place in places:
+        node = model.nodes[place]
+        if place not in found and made.intersection(node.input):
+            found.add(place)
+        if place in found:
+            made.update(name for name in node.output if name)
+    return found
+
+
+def _ancestors(model: Model, seeds: Iterable[int], places: Sequence[int]) -> set[int]:
+    """The seeds and all that they depend on."""
+    found = set(seeds)
+    read: set[str] = set()
+    for place in reversed(places):
+        node = model.nodes[place]
+        if place in found or read.intersection(name for name in node.output if name):
+            found.add(place)
+            read.update(name for name in node.input if name)
+    return found
+
+
+def _closed_head(model: Model, kernel: set[int], allowed: set[int]) -> frozenset[int]:
+    """The nodes of `kernel`, what they depend on, and movements that read nothing else."""
+    places = sorted(allowed)
+    found = _ancestors(model, kernel, places)
+    made = {name for place in found for name in model.nodes[place].output if name}
+    for place in places:
+        operands = [name for name in model.nodes[place].input if name and not model.is_constant(name)]
+        if place not in found and made.issuperset(operands):
+            found.add(place)
+            made.update(name for name in model.nodes[place].output if name)
+    return frozenset(found)
+
+
+def _closed_tail(model: Model, kernel: Iterable[int], head: frozenset[int]) -> frozenset[int]:
+    """The nodes of `kernel`, what depends on them, and the float nodes that only they read."""
+    places = [place for place, node in enumerate(model.nodes) if _computes(model, node) and place not in head]
+    found = _descendants(model, kernel, places)
+    for place in reversed(places):
+        if place not in found and _is_absorbed(model, place, found):
+            found.add(place)
+    return frozenset(found)
+
+
+def _is_absorbed(model: Model, place: int, tail: set[int]) -> bool:
+    """Whether a float node is read by the tail alone: then the border lies before it, at its DequantizeLinear."""
+    node = model.nodes[place]
+    names = [name for name in node.output if name]
+    if _is_quantized(node) or any(model.dtypes[name].kind != "f" or name in model.outputs for name in names):
+        return False
+    in_tail = {id(model.nodes[other]) for other in tail}
+    readers = [reader for name in names for reader in model.consumers.get(name, []) if _computes(model, reader)]
+    return bool(readers) and all(id(reader) in in_tail for reader in readers)

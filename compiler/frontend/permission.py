@@ -1,0 +1,73 @@
+"""How far the host's part of a network may reach, and what is said where it would reach too far."""
+
+from dataclasses import replace
+
+from arrayloom.compiler.errors import Unsupported, UnsupportedError
+from arrayloom.compiler.frontend.macs import multiply_accumulates
+from arrayloom.compiler.frontend.options import SMALL_SHARE, HostPolicy
+from arrayloom.compiler.frontend.origin import node_name, operator_name
+from arrayloom.compiler.frontend.partition import Partition, counts
+
+
+def not_permitted(parts: Partition, policy: HostPolicy) -> list[Unsupported]:
+    """Those nodes of the head and tail that a model has by itself which make them more than the user permits."""
+    if not parts.middle:
+        listed = parts.nodes(parts.head | parts.tail)
+    elif policy is HostPolicy.NONE:
+        listed = [node for node in parts.nodes(parts.head | parts.tail) if counts(node)]
+    elif policy is HostPolicy.SMALL and parts.share > SMALL_SHARE:
+        listed = [node for node in parts.nodes(parts.head | parts.tail) if multiply_accumulates(parts.model, node)]
+    else:
+        listed = []
+    head = {id(node) for node in parts.nodes(parts.head)}
+    return [Unsupported(node_name(node), operator_name(node), "", _reason(id(node) in head), _remedy(parts, policy))
+            for node in listed]
+
+
+def _reason(in_head: bool) -> str:
+    where = "before the first quantized operator" if in_head else "behind the last quantized operator"
+    return f"it computes in float {where}, so that it would be the host's"
+
+
+def _remedy(parts: Partition, policy: HostPolicy) -> str:
+    if not parts.middle:
+        return "quantize the network: nothing would be left to the accelerator"
+    if policy is HostPolicy.NONE:
+        return "quantize it, or leave out --no-host"
+    return f"quantize it, or permit it with --host-tail ({_percent(parts)} of the multiply-accumulates)"
+
+
+def grow(parts: Partition, error: UnsupportedError, policy: HostPolicy) -> tuple[Partition, list[Unsupported]]:
+    """The partition with refused nodes in the tail, and the entries of those that may not go there.
+
+    Nodes go there one by one while the host's part stays as small as the user permits. The remedies of the others tell
+    how much of the network each would take to the host.
+    """
+    taken, refused = parts, []
+    for entry in error.nodes:
+        candidate = taken.grown([entry.node])
+        if candidate.tail != parts.tail and _permitted(candidate, policy):
+            taken = candidate
+        else:
+            refused.append(_advised(entry, parts.grown([entry.node]), policy))
+    return taken, refused
+
+
+def _permitted(parts: Partition, policy: HostPolicy) -> bool:
+    if not parts.middle:
+        return False
+    if policy is HostPolicy.NONE:
+        return not any(counts(node) for node in parts.nodes(parts.tail | parts.head))
+    return policy is HostPolicy.ANY or parts.share <= SMALL_SHARE
+
+
+def _advised(entry: Unsupported, parts: Partition, policy: HostPolicy) -> Unsupported:
+    """The entry with the advice to leave the node and what depends on it to the host, where that leaves anything."""
+    if policy is not HostPolicy.SMALL or not parts.middle or not parts.tail:
+        return entry
+    advice = f"or leave it and what follows to the host with --host-tail ({_percent(parts)} of the multiply-accumulates)"
+    return replace(entry, remedy=f"{entry.remedy}; {advice}")
+
+
+def _percent(parts: Partition) -> str:
+    return f"{parts.share:.1%}".replace("%", " %")
