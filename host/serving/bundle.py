@@ -6,6 +6,7 @@ The folder's ``bundle.json`` says what it holds, with the SHA-256 of every file.
 import hashlib
 import io
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -188,8 +189,11 @@ class Bundle:
 
     def _check(self) -> None:
         outputs = self.program.outputs
-        if self.labels is not None and len(outputs) == 1 and len(self.labels) < max(outputs[0].shape, default=1):
-            raise BundleError(f"labels: {len(self.labels)} for {max(outputs[0].shape)} classes; give one a class")
+        shape = outputs[0].result()[0] if len(outputs) == 1 else ()
+        # One score a class has a single dimension larger than 1; boxes and maps of classes have several.
+        classes = math.prod(shape) if shape and math.prod(shape) == max(shape) else 0
+        if self.labels is not None and len(self.labels) < classes:
+            raise BundleError(f"labels: {len(self.labels)} for {classes} classes; give one a class")
         if self.labels is not None and any(len(label.splitlines()) > 1 for label in self.labels):
             raise BundleError("labels: a label holds a line break; labels are kept one a line")
         if self.recipe is not None:

@@ -1,10 +1,11 @@
 """From encoded images to the tensor that a network takes: recipes, those known by name, and the calls that apply them."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -12,6 +13,8 @@ from PIL import Image
 
 from arrayloom.host.vision.decode import ImageSource, Pixels, load_image
 from arrayloom.host.vision.errors import RecipeError
+from arrayloom.host.vision.geometry import Geometry
+from arrayloom.host.vision.letterbox import CornerLetterbox, Letterbox
 from arrayloom.host.vision.resize import PlainResize, Resampling, Resize, ResizeShortest, ResizeTo, SlimResize, center_crop
 
 # Per-channel statistics of ImageNet's training images, RGB, as published with torchvision's models.
@@ -41,7 +44,9 @@ class Recipe:
 
     Parameters: `name`, what the recipe is chosen by; `description`, one line for listings; `resize`, or None to keep
     the size; `crop`, the side of the centre crop in pixels, or None; `channels` of the tensor, in order; `divisor`;
-    `mean` and `std`, which hold one value, or one for each channel of the tensor; `scale`.
+    `mean` and `std`, which hold one value, or one for each channel of the tensor; `scale`; `fit`, which makes the `resize`
+    to a height and a width where those are the model's own (`fitted`); `normalizes_floats_only`: an integer input gets the
+    pixels, because such a network normalizes them itself.
     """
 
     name: str
@@ -53,6 +58,32 @@ class Recipe:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     scale: float = 1.0
+    fit: Callable[[int, int], Resize] | None = None
+    normalizes_floats_only: bool = False
+
+    def fitted(self, height: int, width: int) -> Self:
+        """The recipe for a model's input of this size; itself where its size does not depend on the model."""
+        return self if self.fit is None else replace(self, resize=self.fit(height, width), fit=None)
+
+    def for_input(self, shape: Sequence[int | str | None]) -> Self:
+        """The recipe for the shape that a model declares for its input, [N, C, H, W].
+
+        Raises `RecipeError` where the recipe needs its height and width and they are free, or the input is no image.
+        """
+        height, width = (*shape, None, None)[2:4]
+        if self.fit is None:
+            return self
+        if len(shape) != 4 or not isinstance(height, int) or not isinstance(width, int) or min(height, width) < 1:
+            wanted = ", ".join(map(str, shape))
+            raise RecipeError(f"recipe {self.name} makes the model's height and width, but the model's input is [{wanted}]; "
+                              "fix them in the model, or choose another recipe")
+        return self.fitted(height, width)
+
+    def geometry(self, height: int, width: int) -> Geometry:
+        """Where an image of this size lies in the tensor; raises `RecipeError` before `fitted`."""
+        self._require_size()
+        place = Geometry.stretched(height, width) if self.resize is None else self.resize.place(height, width)
+        return place if self.crop is None else place.cropped(self.crop)
 
     def apply(self, image: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Turn an image into a network's input.
@@ -60,8 +91,9 @@ class Recipe:
         Parameters: `image`, uint8 [H, W, 3] in RGB order; `dtype`, the type of the network's input: float32, or, where
         the recipe leaves pixels as they are, uint8 (the pixel) or int8 (the pixel minus 128).
         Returns: [1, C, H', W'] of that type.
-        Raises: `RecipeError` for another kind of image or another type.
+        Raises: `RecipeError` for another kind of image or another type, and before `fitted` where that is needed.
         """
+        self._require_size()
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             raise RecipeError(
                 f"an image must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}; use load_image"
@@ -76,8 +108,14 @@ class Recipe:
 
     @property
     def keeps_pixels(self) -> bool:
-        """Whether values stay 0..255, so that an integer input can take them."""
-        return self.divisor == self.scale == 1 and set(self.mean) == {0.0} and set(self.std) == {1.0}
+        """Whether values stay 0..255 for an integer input, so that it can take them."""
+        return self.normalizes_floats_only or (self.divisor == self.scale == 1 and set(self.mean) == {0.0}
+                                               and set(self.std) == {1.0})
+
+    def _require_size(self) -> None:
+        if self.fit is not None:
+            raise RecipeError(f"recipe {self.name} makes the size of the model's input, which is not known here; give it, "
+                              f"as in recipe({self.name!r}).fitted(640, 640)")
 
     def _pixels(self, image: Pixels) -> NDArray[Any]:
         """Return [C, H', W'], uint8, or float32 where the resizing makes that."""
@@ -160,6 +198,37 @@ _RECIPES = (
         mean=(0.48235, 0.45882, 0.40784),
         std=(1 / 255,),
     ),
+    Recipe(
+        name="yolo",
+        description="letterboxed to the model's size, grey 114 around, RGB, /255; uint8 inputs: 0..255 (Ultralytics' YOLO)",
+        fit=Letterbox,
+        divisor=255,
+        normalizes_floats_only=True,
+    ),
+    Recipe(
+        name="yolox",
+        description="to the model's size in its upper left corner, grey 114 beside, BGR 0..255 (YOLOX)",
+        fit=CornerLetterbox,
+        channels=Channels.BGR,
+    ),
+    Recipe(
+        name="ssd",
+        description="stretched to the model's size, RGB, /255, ImageNet's mean and deviation; uint8 inputs: 0..255 (SSD)",
+        fit=partial(PlainResize, half_pixel=True),
+        divisor=255,
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        normalizes_floats_only=True,
+    ),
+    Recipe(
+        name="ssd-mobilenet",
+        description="stretched to the model's size, RGB from -1 to 1; uint8 inputs: 0..255 (SSD on MobileNet, SSDLite)",
+        fit=partial(PlainResize, half_pixel=True),
+        divisor=255,
+        mean=(0.5,),
+        std=(0.5,),
+        normalizes_floats_only=True,
+    ),
     Recipe(name="none", description="the image as it is: RGB 0..255 (int8 inputs: minus 128), no resizing"),
 )
 _BY_NAME = {recipe.name: recipe for recipe in _RECIPES}
@@ -192,6 +261,8 @@ def preprocess(
     Raises: `ImageError` for the image, `RecipeError` for the recipe or where its result does not fit the model.
     """
     chosen = recipe(recipe_name)
+    if chosen.fit is not None:
+        chosen = chosen.for_input(input_shape or ())
     tensor = chosen.apply(load_image(source), dtype)
     if input_shape is not None and not _fits(tensor.shape, input_shape):
         wanted = ", ".join(str(extent) for extent in input_shape)

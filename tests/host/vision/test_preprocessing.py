@@ -56,7 +56,7 @@ def bilinear(image, height, width):
 def test_listing_names_every_recipe_once():
     names = [each.name for each in recipes()]
     assert names[:5] == ["imagenet", "imagenet-caffe", "cifar10", "digits", "slim"]
-    assert names[5:] == ["slim-densenet", "slim-ssd", "ssd300", "none"]
+    assert names[5:] == ["slim-densenet", "slim-ssd", "ssd300", "yolo", "yolox", "ssd", "ssd-mobilenet", "none"]
     assert [recipe(name) for name in names] == list(recipes())
     assert all(each.description for each in recipes())
 
