@@ -70,10 +70,10 @@ class Recipe:
 
         Raises `RecipeError` where the recipe needs its height and width and they are free, or the input is no image.
         """
-        height, width = (*shape, None, None)[2:4]
         if self.fit is None:
             return self
-        if len(shape) != 4 or not isinstance(height, int) or not isinstance(width, int) or min(height, width) < 1:
+        height, width = shape[2:] if len(shape) == 4 else (None, None)
+        if not isinstance(height, int) or not isinstance(width, int) or min(height, width) < 1:
             wanted = ", ".join(map(str, shape))
             raise RecipeError(f"recipe {self.name} makes the model's height and width, but the model's input is [{wanted}]; "
                               "fix them in the model, or choose another recipe")
@@ -261,8 +261,8 @@ def preprocess(
     Raises: `ImageError` for the image, `RecipeError` for the recipe or where its result does not fit the model.
     """
     chosen = recipe(recipe_name)
-    if chosen.fit is not None:
-        chosen = chosen.for_input(input_shape or ())
+    if input_shape is not None:
+        chosen = chosen.for_input(input_shape)
     tensor = chosen.apply(load_image(source), dtype)
     if input_shape is not None and not _fits(tensor.shape, input_shape):
         wanted = ", ".join(str(extent) for extent in input_shape)

@@ -29,8 +29,8 @@ class Candidates(NamedTuple):
     """All boxes of a batch before the selection, whatever the detector.
 
     ``boxes``: float32 [N, A, 4] as parts of the network's input; ``scores``: float32 [N, A]; ``classes``: int64 [N, A];
-    ``class_count``: how many classes the network knows, or None where its outputs do not tell; ``background``: whether class 0
-    is the background, which is never found; ``suppressed``: whether the network suppressed overlapping boxes itself.
+    ``class_count``: how many classes the network knows, or None where its outputs do not tell; ``background``: whether
+    class 0 is the background, which is never found; ``suppressed``: whether the network suppressed overlapping boxes itself.
     """
 
     boxes: Floats
