@@ -12,12 +12,11 @@ from arrayloom.host.models.detecting import (
     CLASSES_ONLY,
     Detection,
     choose_detector,
-    input_size,
     load_priors,
     names_in_metadata,
 )
 from arrayloom.host.runtime.errors import InputError
-from arrayloom.host.vision import recipe
+from arrayloom.host.vision import input_size, recipe
 from arrayloom.host.vision.classify import Located, Ranked, load_labels
 from arrayloom.host.vision.decode import image_size
 from arrayloom.host.vision.detection import COCO_CLASSES, DETECTORS, Detector

@@ -39,14 +39,6 @@ class Detection(NamedTuple):
     priors: Floats | None = None
 
 
-def input_size(shape: Sequence[int]) -> tuple[int, int] | None:
-    """Height and width of a picture [N, C, H, W] or [N, H, W, C]; None for another shape."""
-    if len(shape) != 4:
-        return None
-    height, width = shape[1:3] if shape[3] in (1, 3) and shape[1] not in (1, 3) else shape[2:]
-    return height, width
-
-
 def choose_detector(shapes: Mapping[str, tuple[int, ...]], asked: str | None,
                     size: tuple[int, int] | None) -> Detector | None:
     """The detector that was asked for, else the one that the outputs' names and shapes tell; None for a classifier.

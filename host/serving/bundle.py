@@ -16,7 +16,7 @@ from typing import Any, Self
 from PIL import Image
 
 from arrayloom.host.serving.errors import BundleError
-from arrayloom.host.vision import RecipeError, preprocess, recipe
+from arrayloom.host.vision import RecipeError, input_size, preprocess, recipe
 from arrayloom.isa.files import make_folder_atomically
 from arrayloom.isa.ports import Input
 from arrayloom.isa.program import SUFFIX, Program, ProgramError
@@ -216,10 +216,11 @@ def check_version(version: object) -> None:
 def _check_recipe(name: str, ports: Sequence[Input]) -> None:
     """A blank image of the input's own size shows whether the recipe makes that input."""
     recipe(name)
-    if len(ports) != 1 or len(ports[0].shape) != 3:
+    size = input_size((1, *ports[0].shape)) if len(ports) == 1 else None
+    if size is None:
         raise RecipeError(f"recipe {name}: the model must have one input of shape [N, C, H, W] to take images")
     blank = io.BytesIO()
-    Image.new("RGB", (ports[0].shape[2], ports[0].shape[1])).save(blank, "PNG")
+    Image.new("RGB", size[::-1]).save(blank, "PNG")
     preprocess(blank.getvalue(), name, ("N", *ports[0].shape), ports[0].dtype)
 
 

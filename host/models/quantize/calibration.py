@@ -91,8 +91,7 @@ class Calibration:
 
         def feeds(ports: Sequence[Port]) -> Iterator[Feed]:
             port = only(ports, path)
-            fitted = chosen.for_input((1, *port.shape))
-            return ({port.name: fitted.apply(pixels)} for pixels in archive.rows(member))
+            return ({port.name: chosen.apply_for(pixels, (1, *port.shape))} for pixels in archive.rows(member))
 
         return cls(names, feeds)
 

@@ -148,10 +148,9 @@ class Folder:
         self._check_headers(path)
 
     def images(self, shape: Sequence[int]) -> Iterator[NDArray[Any]]:
-        """Each image through the recipe, float32 [1, C, H, W], for an input of ``shape``, which is without the batch."""
-        chosen = self._recipe.for_input((1, *shape))
+        """Each image through the recipe, float32 [1, ...], for an input of ``shape``, which is without the batch."""
         for file in self.files:
-            yield chosen.apply(load_image(file))
+            yield self._recipe.apply_for(load_image(file), (1, *shape))
 
     def _check_headers(self, path: Path) -> None:
         sizes: dict[tuple[int, int], Path] = {}

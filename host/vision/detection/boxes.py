@@ -47,24 +47,30 @@ def best_class(scores: Floats) -> tuple[Floats, NDArray[np.int64]]:
     return np.take_along_axis(scores, classes[..., np.newaxis], -1)[..., 0], classes.astype(np.int64)
 
 
-def from_centres(values: Floats, size: tuple[int, int]) -> Floats:
-    """Centre x, centre y, width, height [..., 4] in pixels, or in parts, of an input of ``size`` to boxes in its parts."""
+def from_centres(values: Floats, size: tuple[int, int], pixels: bool | None = None) -> Floats:
+    """Centre x, centre y, width, height [..., 4] to boxes as parts of an input of ``size``.
+
+    ``pixels``: whether they are in its pixels or in its parts; None: as their values tell.
+    """
     x, y, width, height = np.moveaxis(values, -1, 0)
     with np.errstate(over="ignore", invalid="ignore"):
         corners = np.stack([y - height / 2, x - width / 2, y + height / 2, x + width / 2], axis=-1)
-    return _in_parts(corners, values, size)
+    return _in_parts(corners, size, exceed_parts(values) if pixels is None else pixels)
 
 
 def from_corners(values: Floats, size: tuple[int, int], y_first: bool = False) -> Floats:
     """Corners xmin, ymin, xmax, ymax [..., 4], or y first, in pixels or in parts of the input, to boxes in its parts."""
-    return _in_parts(values if y_first else values[..., [1, 0, 3, 2]], values, size)
+    return _in_parts(values if y_first else values[..., [1, 0, 3, 2]], size, exceed_parts(values))
 
 
-def _in_parts(corners: Floats, given: Floats, size: tuple[int, int]) -> Floats:
-    finite = given[np.isfinite(given)]
-    if finite.size == 0 or finite.max() <= LARGEST_PART:
-        return corners.astype(np.float32)
-    return (corners / np.array([*size, *size], np.float32)).astype(np.float32)
+def exceed_parts(values: Floats) -> bool:
+    """Whether coordinates are too large for parts of the input, and so are its pixels."""
+    finite = values[np.isfinite(values)]
+    return bool(finite.size and finite.max() > LARGEST_PART)
+
+
+def _in_parts(corners: Floats, size: tuple[int, int], pixels: bool) -> Floats:
+    return (corners / np.array([*size, *size], np.float32) if pixels else corners).astype(np.float32)
 
 
 def require_probabilities(scores: Floats, name: str, detector: str) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from arrayloom.host.vision.detection.boxes import Candidates, Detections, Floats
 from arrayloom.host.vision.detection.grids import is_usual
 from arrayloom.host.vision.detection.selection import check_thresholds, select
-from arrayloom.host.vision.detection.ssd import decode_ssd, is_pair, named_outputs
+from arrayloom.host.vision.detection.ssd import decode_ssd, is_detection_output, is_pair, named_outputs
 from arrayloom.host.vision.detection.yolo import decode_yolov5, decode_yolov8, decode_yolox, is_final
 from arrayloom.host.vision.errors import DetectionError
 from arrayloom.host.vision.geometry import Geometry
@@ -76,7 +76,7 @@ def guess_detector(shapes: Shapes, size: Size) -> Detector | None:
 
     Not told by shapes: YOLOX ([N, A, 5 + C]) from YOLOv8 with its axes swapped, and YOLOv5's heads.
     """
-    if named_outputs(shapes) or is_pair(shapes):
+    if named_outputs(shapes) or is_pair(shapes) or is_detection_output(shapes):
         return Detector("ssd", True, _listed(shapes))
     main = [shape for shape in shapes.values() if len(shape) == 3]
     if len(main) != 1 or any(len(shape) not in (3, 4, 5) for shape in shapes.values()):

@@ -2,7 +2,8 @@
 
 The forms, with the input's height and width given: TensorFlow's ``detection_boxes`` (y first), ``detection_scores`` and
 ``detection_classes``; ``boxes``, ``scores`` and ``labels`` as torchvision and the ONNX model zoo name them; and two outputs,
-[N, A, C] of scores where class 0 is the background and [N, A, 4] of corners (x first), or of offsets from prior boxes.
+[N, A, C] of scores where class 0 is the background and [N, A, 4] of corners (x first), or of offsets from prior boxes; and
+Caffe's DetectionOutput [1, 1, n, 7].
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.vision.detection.boxes import (
-    LARGEST_PART,
     PROBABILITY_SLACK,
     Candidates,
     Floats,
+    exceed_parts,
     from_centres,
     from_corners,
     require_probabilities,
@@ -50,6 +51,8 @@ def decode_ssd(outputs: Outputs, size: Size, priors: Floats | None = None) -> Ca
     """
     if named := named_outputs(outputs):
         return _decode_final(named, outputs, size)
+    if is_detection_output({name: values.shape for name, values in outputs.items()}):
+        return _decode_detection_output(next(iter(outputs.values())))
     return _decode_all(*_pair(outputs), size, priors)
 
 
@@ -61,6 +64,11 @@ def named_outputs(outputs: Mapping[str, Any]) -> dict[str, str] | None:
     if any(len(found[kind]) != 1 for kind in ("boxes", "scores", "classes")):
         return None
     return {kind: names[0] for kind, names in found.items() if len(names) == 1}
+
+
+def is_detection_output(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether the only output is [1, 1, n, 7], as Caffe's DetectionOutput gives it."""
+    return [shape[:2] + shape[3:] for shape in shapes.values() if len(shape) == 4] == [(1, 1, 7)] and len(shapes) == 1
 
 
 def is_pair(shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -86,6 +94,16 @@ def _decode_final(named: dict[str, str], outputs: Outputs, size: Size) -> Candid
     names = {kind: name.rpartition("/")[2].removesuffix(":0").lower() for kind, name in named.items()}
     return Candidates(from_corners(boxes, size, names["boxes"] in Y_FIRST), np.where(usable, scores, np.float32(0)),
                       np.where(usable, classes, 0).astype(np.int64), None, names["classes"] not in WITHOUT_BACKGROUND, True)
+
+
+def _decode_detection_output(values: NDArray[Any]) -> Candidates:
+    """[1, 1, n, 7]: image, class, score, xmin, ymin, xmax, ymax as parts of the input; image -1 ends the list."""
+    rows = np.asarray(values, np.float32)[:, 0]
+    classes = rows[..., 1]
+    usable = (rows[..., 0] == 0) & (classes >= 0) & (classes < LARGEST_CLASS)
+    require_probabilities(rows[..., 2][usable], "of DetectionOutput", "ssd")
+    return Candidates(from_corners(rows[..., 3:], (1, 1)), np.where(usable, rows[..., 2], np.float32(0)),
+                      np.where(usable, classes, 0).astype(np.int64), None, True, True)
 
 
 def _pair(outputs: Outputs) -> tuple[Floats, Floats, str]:
@@ -136,7 +154,7 @@ def _are_corners(boxes: Floats, size: Size) -> bool:
         return True
     ordered = np.mean((finite[:, 2] >= finite[:, 0]) & (finite[:, 3] >= finite[:, 1]))
     centres = (finite[:, :2] + finite[:, 2:]) / 2
-    if finite.max() > LARGEST_PART:
+    if exceed_parts(finite):
         centres = centres / np.array([size[1], size[0]], np.float32)
     inside = np.mean(((centres >= -1) & (centres <= 2)).all(axis=-1))
     return bool(ordered >= ORDERED and inside >= ORDERED)
@@ -150,7 +168,7 @@ def _decode_offsets(offsets: Floats, priors: Floats) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
         centres = scaled[..., :2] * priors[:, 2:] + priors[:, :2]
         extents = np.exp(scaled[..., 2:]) * priors[:, 2:]
-    return from_centres(np.concatenate([centres, extents], axis=-1), (1, 1))
+    return from_centres(np.concatenate([centres, extents], axis=-1), (1, 1), pixels=False)
 
 
 def _form(outputs: Outputs) -> DetectionError:

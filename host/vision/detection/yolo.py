@@ -61,7 +61,7 @@ def decode_yolov5(outputs: Outputs, size: Size) -> Candidates:
     Heads are [N, 3, H, W, 5 + C] or [N, 3 * (5 + C), H, W], three or four of them, of a network with YOLOv5's anchors.
     """
     if not any(values.ndim == 3 for values in outputs.values()):
-        return _from_objectness(_decode_heads(outputs, size), ", ".join(outputs), size, "yolov5")
+        return _from_objectness(_decode_heads(outputs, size), ", ".join(outputs), size, "yolov5", pixels=True)
     name, values, masks = _main(outputs, "yolov5")
     rows = _rows(values, size)
     if rows.shape[-1] - masks < 6:
@@ -84,7 +84,7 @@ def decode_yolox(outputs: Outputs, size: Size) -> Candidates:
     pixels = np.concatenate([np.full((len(places), 1), stride, np.float32) for places, stride in maps])
     with np.errstate(over="ignore", invalid="ignore"):
         centres, extents = (rows[..., :2] + places) * pixels, np.exp(rows[..., 2:4]) * pixels
-    return _from_objectness(np.concatenate([centres, extents, rows[..., 4:]], axis=-1), name, size, "yolox")
+    return _from_objectness(np.concatenate([centres, extents, rows[..., 4:]], axis=-1), name, size, "yolox", pixels=True)
 
 
 def is_final(shape: tuple[int, ...], size: Size, masks: int = 0) -> bool:
@@ -104,10 +104,11 @@ def _final(name: str, values: Floats, size: Size) -> Candidates:
                       suppressed=True)
 
 
-def _from_objectness(rows: Floats, name: str, size: Size, detector: str) -> Candidates:
+def _from_objectness(rows: Floats, name: str, size: Size, detector: str, pixels: bool | None = None) -> Candidates:
     """Rows [N, A, 5 + C] with decoded boxes: a class's confidence is its probability times the objectness."""
     require_probabilities(rows[..., 4:], name, detector)
-    return Candidates(from_centres(rows[..., :4], size), *best_class(rows[..., 4:5] * rows[..., 5:]), rows.shape[-1] - 5)
+    return Candidates(from_centres(rows[..., :4], size, pixels), *best_class(rows[..., 4:5] * rows[..., 5:]),
+                      rows.shape[-1] - 5)
 
 
 def _decode_heads(outputs: Outputs, size: Size) -> Floats:

@@ -14,6 +14,7 @@ from PIL import Image
 from arrayloom.compiler import compile_model
 from arrayloom.host.cli.main import main
 from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.client import PredictionClient
 
 NAMES = "{0: 'cat', 1: 'dog'}"
 # A picture of 100x200 is 16x32 in the network's 32x32, from column 8 on: centre x, y, width, height, scores.
@@ -175,6 +176,9 @@ def test_a_service_preprocesses_and_boxes_are_those_of_the_model(folder: Path, t
     bundle.save(tmp_path / "bundle")
     wanted = asked(score(folder, "yolov8.onnx"), capsys)
     with serving.Server(tmp_path, tmp_path / "bundle") as server:
+        with PredictionClient("127.0.0.1", server.port) as client:
+            assert client.recipe() == "yolo"
+            assert client.input_shape() == (-1, 3, SIDE, SIDE)
         answer = asked(["score", "--address", f"127.0.0.1:{server.port}", str(folder / "portrait.png"), "--draw",
                         str(tmp_path)], capsys)
     assert answer["images"] == wanted["images"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arrayloom.host.vision import ImageError, RecipeError, preprocess, recipe, recipes
+from arrayloom.host.vision import ImageError, RecipeError, input_size, preprocess, recipe, recipes
 from arrayloom.host.vision.decode import image_size, load_image
 from arrayloom.host.vision.geometry import Geometry
 
@@ -94,6 +94,17 @@ def test_the_size_is_the_models():
             recipe(name).apply(np.zeros((4, 4, 3), np.uint8))
         with pytest.raises(RecipeError, match=r"\.fitted\(640, 640\)"):
             recipe(name).geometry(4, 4)
+
+
+def test_channels_last_are_made_and_placed():
+    data = encoded(30, 50)
+    last, first = (preprocess(data, "yolo", shape) for shape in (["N", 64, 96, 3], ["N", 3, 64, 96]))
+    np.testing.assert_array_equal(last, first.transpose(0, 2, 3, 1))
+    assert input_size((1, 64, 96, 3)) == input_size((1, 3, 64, 96)) == (64, 96)
+    assert input_size((1, 3, 96, 3)) == (96, 3)         # channels first where both may be
+    assert input_size((1, 10)) is input_size(("N", 3, "H", "W")) is None
+    with pytest.raises(RecipeError, match="the model's input is \\[N, 64, 96, 3\\]"):
+        preprocess(data, "cifar10", ["N", 64, 96, 3])
 
 
 @pytest.mark.parametrize("name", [each.name for each in recipes()])

@@ -76,6 +76,12 @@ def test_selected_boxes_as_torchvision_and_the_model_zoo_name_them(batched):
     assert_box(found(outputs), [4, 4], [0.9, 0.6])
 
 
+def test_caffes_detection_output():
+    rows = [[0, 3, 0.9, *X_FIRST], [0, 3, 0.8, *X_FIRST], [-1, 0, 0, 0, 0, 0, 0], [1, 3, 0.9, *X_FIRST],
+            [0, np.nan, 0.9, *X_FIRST]]
+    assert_box(found({"detections": [[rows]]}), [3, 3], [0.9, 0.8])
+
+
 def test_classes_that_are_none_are_dropped():
     outputs = {"boxes": [[X_FIRST] * 4], "labels": [[np.nan, -1, 1e30, 2]], "scores": [[0.9, 0.9, 0.9, 0.8]]}
     assert_box(found(outputs), [2], [0.8])
