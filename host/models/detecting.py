@@ -52,10 +52,10 @@ def choose_detector(shapes: Mapping[str, tuple[int, ...]], asked: str | None,
         if size is None:
             raise DetectionError(f"--detector {asked}: the network does not take one picture [N, C, H, W]; leave it out")
         return Detector(asked)
-    if set(shapes) == set(OUTPUTS):
-        return Detector("ssd", True, f"the {len(OUTPUTS)} maps of SSD-VGG")
     if size is None:
         return None
+    if set(shapes) == set(OUTPUTS):
+        return Detector("ssd", True, f"the {len(OUTPUTS)} maps of SSD-VGG")
     if looks_ambiguous(shapes, size):
         ((name, shape),) = shapes.items()
         raise DetectionError(f"output {name!r} {list(shape)} may be YOLOX's, or YOLOv8's with its axes swapped; say which "
@@ -86,8 +86,15 @@ def _by_ssd_vgg(outputs: Outputs, detection: Detection, threshold: float) -> lis
     found = postprocess(by_position(outputs), threshold, detection.iou)
     if detection.geometries is None:
         return found
-    return [each._replace(boxes=place.undo(each.boxes).clip(0, 1))
+    return [each if place.is_stretched else _placed(each, place)
             for each, place in zip(found, detection.geometries, strict=True)]
+
+
+def _placed(found: Detections, place: Geometry) -> Detections:
+    """The boxes as parts of the picture, without those beside it."""
+    boxes = place.undo(found.boxes).clip(0, 1)
+    inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return Detections(found.classes[inside], found.scores[inside], boxes[inside])
 
 
 def load_priors(path: Path) -> Floats:

@@ -29,12 +29,17 @@ class Geometry(NamedTuple):
         top, left = crop_offsets(self.canvas, size)
         return self._replace(canvas=(size, size), top=self.top - top, left=self.left - left)
 
+    @property
+    def is_stretched(self) -> bool:
+        """Whether the picture fills the input."""
+        return self == Geometry.stretched(*self.canvas)
+
     def undo(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes [..., 4] (ymin, xmin, ymax, xmax) as parts of the input to the same as parts of the picture.
 
         Where the picture fills the input they stay as they are, bit for bit.
         """
-        if self == Geometry.stretched(*self.canvas):
+        if self.is_stretched:
             return boxes
         rows, columns = self.canvas
         scale = np.array([rows / self.height, columns / self.width] * 2, np.float32)

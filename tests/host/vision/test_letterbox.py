@@ -140,3 +140,19 @@ def test_headers_that_are_none(tmp_path):
         image_size(tmp_path / "text.png")
     with pytest.raises(ImageError, match="cannot be read"):
         image_size(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize("shape", INPUTS)
+@pytest.mark.parametrize("size", [*SIZES, (1281, 1279)])
+def test_pixels_are_opencvs_within_one(size, shape):
+    """Against ``LetterBox`` and ``preproc`` written with OpenCV, where that is installed; it is no dependency."""
+    cv2 = pytest.importorskip("cv2")
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    for name in ("yolo", "yolox"):
+        chosen = recipe(name).fitted(*shape)
+        top, left, height, width = chosen.geometry(*size)[1:]
+        wanted = np.full((*shape, 3), 114, np.uint8)
+        wanted[top:top + height, left:left + width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        made = chosen.apply(image)[0].transpose(1, 2, 0)
+        made = np.rint(made * 255) if name == "yolo" else made[..., ::-1]
+        assert np.abs(made - wanted).max() <= 1
