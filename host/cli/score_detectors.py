@@ -47,6 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
     """Raises ``InputError`` or ``DetectionError`` before any work."""
     check_thresholds(options.threshold, options.iou)
+    if options.priors:
+        load_priors(options.priors)
     if options.draw is None:
         return
     if not options.draw.is_dir():
