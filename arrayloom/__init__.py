@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from arrayloom.host.runtime.verify import verify
     from arrayloom.host.serving.client import PredictionClient
     from arrayloom.host.vision import preprocess_array
+    from arrayloom.host.vision.detection import find_boxes
     from arrayloom.host.workspace import Model, Workspace
     from arrayloom.host.workspace.converter import AccelOnnxConverter
     from arrayloom.host.workspace.image import AccelContainerImage, Image
@@ -52,6 +53,7 @@ _MODULES = {
     "Webservice": "arrayloom.host.workspace.webservice",
     "Workspace": "arrayloom.host.workspace",
     "compile_model": "arrayloom.compiler",
+    "find_boxes": "arrayloom.host.vision.detection",
     "preprocess_array": "arrayloom.host.vision",
     "quantize": "arrayloom.host.models.quantize",
     "verify": "arrayloom.host.runtime.verify",
@@ -77,6 +79,7 @@ __all__ = [
     "Webservice",
     "Workspace",
     "compile_model",
+    "find_boxes",
     "preprocess_array",
     "quantize",
     "verify",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.compiler.frontend import import_model
-from arrayloom.host.cli import score_service
+from arrayloom.host.cli import score_detectors, score_service
 from arrayloom.host.cli.bar import run_progress
 from arrayloom.host.cli.common import (
     add_backend,
@@ -20,12 +20,13 @@ from arrayloom.host.cli.common import (
 )
 from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.models.heads import Head
-from arrayloom.host.models.scoring import Scores, rank_outputs, score_by_reference, score_on_device
+from arrayloom.host.models.scoring import TOP_CLASSES, Scores, rank_outputs, score_by_reference, score_on_device
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.inputs import Port, load_inputs
 from arrayloom.host.runtime.outputs import save_features
 from arrayloom.host.runtime.session import load_program
-from arrayloom.host.vision.classify import Located, Ranked, draw_boxes, load_labels, rank
+from arrayloom.host.vision.classify import Located, Ranked, rank
+from arrayloom.host.vision.detection import Detector
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import is_program
 
@@ -36,64 +37,65 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.loom")
     images = parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for the images")
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
-    parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to print (default 5)")
+    parser.add_argument("--labels", type=Path, metavar=f"FILE|{score_detectors.COCO}", help="class names, one a line")
+    parser.add_argument("--top", type=int, metavar="N", help="classes or boxes to print (default 5 classes, 300 boxes)")
     parser.add_argument("--features", type=Path, metavar="FILE.npz", help="where the features go")
     parser.add_argument("--head", type=Path, metavar="HEAD.onnx",
                         help="classify by a head of arrayloom train-head instead of the network's own classifier")
-    parser.add_argument("--threshold", type=float, default=0.5, metavar="P",
-                        help="least confidence of a box, for detectors (default %(default)s)")
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
     add_waves(parser)
     add_json(parser)
-    parser.add_argument("--draw", type=Path, metavar="DIR", help="for detectors: copies of the images, with boxes, go here")
+    score_detectors.add_options(parser)
     score_service.add_options(parser, images)
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.features:
         require_writable(options.features)
-    if options.top < 1:
+    if options.top is not None and options.top < 1:
         raise InputError(f"--top {options.top}: must be at least 1")
-    if options.draw is not None and not options.draw.is_dir():
-        raise InputError(f"--draw {options.draw}: is not a folder")
+    score_detectors.check(options, options.images)
     if score_service.is_asked(options):
         return _by_service(options)
-    labels = load_labels(options.labels) if options.labels else None
+    labels = score_detectors.labels_of(options.labels)
     head = _head(options)
     scores = _by_reference(options) if options.backend == "onnxruntime" else _on_device(options)
-    rankings = _rankings(options, scores, head, labels)
+    detector = None if head else score_detectors.detector_of(options, scores.outputs[0], scores.only_input_shape)
+    rankings = _rankings(options, scores, head, labels or score_detectors.labels_in(options.model, detector), detector)
     if options.features:
         files = [str(image) for image, each in zip(options.images, scores.features, strict=True) for _ in each.values]
         save_features(options.features, scores.features, files, str(options.model), scores.notices)
-    _draw(options.draw, options.images, [ranked[0] for ranked in rankings])
+    score_detectors.draw(options.draw, options.images, [ranked[0] for ranked in rankings])
     if options.json:
         print_json({"model": str(options.model), "backend": options.backend, "images": _figures(options.images, rankings),
-                    "notes": scores.notes, "notices": scores.notices}
+                    "notes": scores.notes, "notices": scores.notices} | score_detectors.figures(detector)
                    | (scores.report.figures() if scores.report else {}))
     else:
         print("\n".join(_lines(options.images, rankings)))
         of_run = lines_of_report(scores.report) if scores.report else ()
-        print("\n".join([*of_run, *lines_of_notices(scores.notices)]))
+        print("\n".join([*score_detectors.lines(detector), *of_run, *lines_of_notices(scores.notices)]))
     return 0
 
 
 def _by_service(options: argparse.Namespace) -> int:
     files = [options.model, *options.images]
-    rankings = score_service.rank_files(options, files)
-    _draw(options.draw, files, rankings)
+    score_detectors.check(options, files)
+    rankings, detector = score_service.rank_files(options, files)
+    score_detectors.draw(options.draw, files, rankings)
     of_images = [[ranking] for ranking in rankings]
     if options.json:
-        print_json({"service": options.service or options.address, "images": _figures(files, of_images)})
+        print_json({"service": options.service or options.address, "images": _figures(files, of_images)}
+                   | score_detectors.figures(detector))
     else:
-        print("\n".join(_lines(files, of_images)))
+        print("\n".join([*_lines(files, of_images), *score_detectors.lines(detector)]))
     return 0
 
 
 def _head(options: argparse.Namespace) -> Head | None:
-    if options.head and options.labels:
-        raise InputError("--labels: a head has class names of its own; leave out either this or --head")
+    for name, what in (("labels", "class names"), ("detector", "classes")):
+        if options.head and getattr(options, name) is not None:
+            raise InputError(f"--{name}: a head has {what} of its own; leave out either this or --head")
     return Head(options.head) if options.head else None
 
 
@@ -120,23 +122,15 @@ def _by_reference(options: argparse.Namespace) -> Scores:
     return score_by_reference(imported, _batches(options, imported.graph.inputs))
 
 
-def _rankings(options: argparse.Namespace, scores: Scores, head: Head | None,
-              labels: list[str] | None) -> list[list[list[Ranked]]]:
+def _rankings(options: argparse.Namespace, scores: Scores, head: Head | None, labels: list[str] | None,
+              detector: Detector | None) -> list[list[list[Ranked]]]:
     """Of each file, of each of its images: the best classes or boxes."""
     if head:
-        return [[rank(row, options.top, head.labels) for row in head(features.values)] for features in scores.features]
-    return [rank_outputs(outputs, scores.names, options.top, labels, options.threshold) for outputs in scores.outputs]
-
-
-def _draw(folder: Path | None, files: Sequence[Path], rankings: Sequence[Sequence[Ranked]]) -> None:
-    """Writes ``NAME.boxes.png`` for every image; raises ``InputError`` where the model finds classes and no boxes."""
-    if folder is None:
-        return
-    for file, ranking in zip(files, rankings, strict=True):
-        boxes = [entry for entry in ranking if isinstance(entry, Located)]
-        if len(boxes) != len(ranking):
-            raise InputError("--draw: the model classifies whole images and finds no boxes; leave it out")
-        draw_boxes(file, boxes, folder / f"{file.stem}.boxes.png")
+        return [[rank(row, options.top or TOP_CLASSES, head.labels) for row in head(features.values)]
+                for features in scores.features]
+    return [rank_outputs(outputs, scores.names, options.top, labels, options.threshold,
+                         score_detectors.detection(options, detector, file, scores.only_input_shape, options.preprocess))
+            for file, outputs in zip(options.images, scores.outputs, strict=True)]
 
 
 def _figures(files: Sequence[Path], rankings: Sequence[Sequence[Sequence[Ranked]]]) -> list[dict[str, Any]]:

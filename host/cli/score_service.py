@@ -4,12 +4,13 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arrayloom.host.models.networks.ssd import OUTPUTS
+from arrayloom.host.cli import score_detectors
 from arrayloom.host.models.scoring import rank_outputs
 from arrayloom.host.runtime.errors import InputError
-from arrayloom.host.vision.classify import Ranked, load_labels
+from arrayloom.host.vision.classify import Ranked
+from arrayloom.host.vision.detection import Detector
 
 if TYPE_CHECKING:
     from arrayloom.host.serving.client import PredictionClient
@@ -48,13 +49,24 @@ def is_asked(options: argparse.Namespace) -> bool:
     return options.service is not None or options.address is not None
 
 
-def rank_files(options: argparse.Namespace, files: Sequence[Path]) -> list[list[Ranked]]:
-    """The best classes or boxes of every image; raises ``ClientError`` with the service's reason."""
+class _Served(NamedTuple):
+    """What the client was told of the model: shape [N, ...] of its only input, the names of its classes, its recipe."""
+
+    shape: tuple[int, ...] | None
+    labels: list[str] | None
+    recipe: str | None
+
+
+def rank_files(options: argparse.Namespace, files: Sequence[Path]) -> tuple[list[list[Ranked]], Detector | None]:
+    """The best classes or boxes of every image, and the detector; raises ``ClientError`` with the service's reason."""
     _check(options)
     with _client(options) as client:
-        labels = load_labels(options.labels) if options.labels else client.labels()
+        labels = score_detectors.labels_of(options.labels) or client.labels()
         answers = [client.score_file(file) for file in files]
-    return [_ranked(answer, options, labels) for answer in answers]
+        shape = client.input_shape()
+        detector = score_detectors.detector_of(options, answers[0], shape) if answers else None
+        served = _Served(shape, labels, client.recipe() if detector else None)
+    return [_ranked(answer, options, file, served, detector) for file, answer in zip(files, answers, strict=True)], detector
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -83,8 +95,13 @@ def _client(options: argparse.Namespace) -> "PredictionClient":
     return PredictionClient(host.strip("[]"), number, options.tls, os.environ.get(KEY_VARIABLE), **more)
 
 
-def _ranked(outputs: dict[str, Any], options: argparse.Namespace, labels: list[str] | None) -> list[Ranked]:
-    if len(outputs) != 1 and set(outputs) != set(OUTPUTS):
+def _ranked(outputs: dict[str, Any], options: argparse.Namespace, file: Path, served: _Served,
+            detector: Detector | None) -> list[Ranked]:
+    if detector is None and len(outputs) != 1:
         raise InputError(f"the model has {len(outputs)} outputs ({', '.join(outputs)}), neither classes nor boxes; "
                          "use PredictionClient.score_file")
-    return rank_outputs(outputs, list(outputs), options.top, labels, options.threshold)[0]
+    if detector is not None and served.recipe is None:
+        raise InputError("the service does not say how it preprocesses images, so that boxes cannot be placed; use "
+                         "PredictionClient.score_file and arrayloom.host.vision.detection.find_boxes")
+    detection = score_detectors.detection(options, detector, file, served.shape, served.recipe)
+    return rank_outputs(outputs, list(outputs), options.top, served.labels, options.threshold, detection)[0]

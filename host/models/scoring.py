@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend import ImportedModel
-from arrayloom.host.models.networks.ssd import OUTPUTS, VOC_CLASSES, by_position, postprocess
+from arrayloom.host.models.detecting import Detection, locate
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.host.runtime.session import Features, Session
-from arrayloom.host.vision.classify import Ranked, rank, rank_boxes
+from arrayloom.host.vision.classify import Ranked, rank
 from arrayloom.isa.program import Program
+
+TOP_CLASSES = 5
 
 Batch = Mapping[str, NDArray[Any]]
 """Inputs of the model by name, each [N, ...]."""
@@ -28,6 +31,7 @@ class Scores(NamedTuple):
         notes: of the model.
         notices: likewise.
         report: what all runs cost together; None by ONNX Runtime.
+        only_input_shape: [N, ...] of the model's only input; None where it has several.
     """
 
     names: list[str]
@@ -36,6 +40,7 @@ class Scores(NamedTuple):
     notes: list[str]
     notices: list[str]
     report: RunReport | None
+    only_input_shape: tuple[int, ...] | None
 
 
 def score_on_device(program: Program, batches: Sequence[Batch], device: Device, with_features: bool = False,
@@ -52,23 +57,31 @@ def score_on_device(program: Program, batches: Sequence[Batch], device: Device, 
             outputs.append(found)
             reports.append(session.report)
     names = [port.name for port in program.outputs]
-    return Scores(names, outputs, features, program.notes, program.notices, total(reports))
+    return Scores(names, outputs, features, program.notes, program.notices, total(reports), _shape_of(batches))
 
 
 def score_by_reference(imported: ImportedModel, batches: Sequence[Batch]) -> Scores:
     """By ONNX Runtime alone: nothing is compiled, so the model may be one that no accelerator holds."""
     reference, graph = Reference(imported.lowered), imported.graph
     names = [port.name for port in graph.outputs]
-    return Scores(names, [reference.run(batch) for batch in batches], [], graph.notes, graph.notices, None)
+    return Scores(names, [reference.run(batch) for batch in batches], [], graph.notes, graph.notices, None,
+                  _shape_of(batches))
 
 
-def rank_outputs(outputs: Mapping[str, NDArray[Any]], names: Sequence[str], count: int, labels: list[str] | None,
-                 threshold: float) -> list[list[Ranked]]:
-    """Of each image of a batch the ``count`` best; ``names`` of the model's outputs in order.
+def _shape_of(batches: Sequence[Batch]) -> tuple[int, ...] | None:
+    """All batches are of one model; a call with none is none of the command's."""
+    shapes = [np.shape(values) for values in batches[0].values()] if batches else []
+    return shapes[0] if len(shapes) == 1 else None
 
-    ``threshold``: least confidence of a box, for a detector. Raises ``LabelError`` for labels that do not fit.
+
+def rank_outputs(outputs: Mapping[str, NDArray[Any]], names: Sequence[str], count: int | None, labels: list[str] | None,
+                 threshold: float, detection: Detection | None = None) -> list[list[Ranked]]:
+    """Of each image of a batch the ``count`` best, where None is five classes or 300 boxes; ``names`` of the model's
+    outputs in order.
+
+    ``threshold``: what the confidence of a box exceeds; ``detection``: how boxes are found, None for a classifier. Raises
+    ``LabelError`` for labels that do not fit, and ``DetectionError``.
     """
-    if set(names) == set(OUTPUTS):
-        found = postprocess(by_position(outputs), threshold)
-        return [list(rank_boxes(*each, count, labels or VOC_CLASSES)) for each in found]
-    return [rank(row, count, labels) for row in outputs[names[0]]]
+    if detection is not None:
+        return [list(boxes) for boxes in locate(outputs, detection, threshold, count, labels)]
+    return [rank(row, count or TOP_CLASSES, labels) for row in outputs[names[0]]]

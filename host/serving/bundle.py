@@ -6,6 +6,7 @@ The folder's ``bundle.json`` says what it holds, with the SHA-256 of every file.
 import hashlib
 import io
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +16,7 @@ from typing import Any, Self
 from PIL import Image
 
 from arrayloom.host.serving.errors import BundleError
-from arrayloom.host.vision import RecipeError, preprocess, recipe
+from arrayloom.host.vision import RecipeError, input_size, preprocess, recipe
 from arrayloom.isa.files import make_folder_atomically
 from arrayloom.isa.ports import Input
 from arrayloom.isa.program import SUFFIX, Program, ProgramError
@@ -188,8 +189,11 @@ class Bundle:
 
     def _check(self) -> None:
         outputs = self.program.outputs
-        if self.labels is not None and len(outputs) == 1 and len(self.labels) < max(outputs[0].shape, default=1):
-            raise BundleError(f"labels: {len(self.labels)} for {max(outputs[0].shape)} classes; give one a class")
+        shape = outputs[0].result()[0] if len(outputs) == 1 else ()
+        # One score a class has a single dimension larger than 1; boxes and maps of classes have several.
+        classes = math.prod(shape) if shape and math.prod(shape) == max(shape) else 0
+        if self.labels is not None and len(self.labels) < classes:
+            raise BundleError(f"labels: {len(self.labels)} for {classes} classes; give one a class")
         if self.labels is not None and any(len(label.splitlines()) > 1 for label in self.labels):
             raise BundleError("labels: a label holds a line break; labels are kept one a line")
         if self.recipe is not None:
@@ -212,10 +216,11 @@ def check_version(version: object) -> None:
 def _check_recipe(name: str, ports: Sequence[Input]) -> None:
     """A blank image of the input's own size shows whether the recipe makes that input."""
     recipe(name)
-    if len(ports) != 1 or len(ports[0].shape) != 3:
+    size = input_size((1, *ports[0].shape)) if len(ports) == 1 else None
+    if size is None:
         raise RecipeError(f"recipe {name}: the model must have one input of shape [N, C, H, W] to take images")
     blank = io.BytesIO()
-    Image.new("RGB", (ports[0].shape[2], ports[0].shape[1])).save(blank, "PNG")
+    Image.new("RGB", size[::-1]).save(blank, "PNG")
     preprocess(blank.getvalue(), name, ("N", *ports[0].shape), ports[0].dtype)
 
 

@@ -2,7 +2,9 @@
 
 from arrayloom.host.vision.decode import MAX_PIXELS, ImageSource, load_image
 from arrayloom.host.vision.errors import ImageError, RecipeError
-from arrayloom.host.vision.preprocessing import Channels, Recipe, preprocess, preprocess_array, recipe, recipes
+from arrayloom.host.vision.known_recipes import recipe, recipes
+from arrayloom.host.vision.preprocessing import preprocess, preprocess_array
+from arrayloom.host.vision.recipe_type import Channels, Recipe, input_size
 
 __all__ = [
     "MAX_PIXELS",
@@ -11,6 +13,7 @@ __all__ = [
     "ImageSource",
     "Recipe",
     "RecipeError",
+    "input_size",
     "load_image",
     "preprocess",
     "preprocess_array",

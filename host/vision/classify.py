@@ -1,4 +1,4 @@
-"""What a network saw: classes ranked by confidence, boxes with classes, and those drawn on a copy of the picture."""
+"""What a network saw: classes ranked by confidence, and boxes with classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
-from arrayloom.host.vision.decode import load_image
-from arrayloom.host.vision.errors import ImageError, LabelError
+from arrayloom.host.vision.errors import LabelError
 from arrayloom.isa.host_steps import softmax
-
-COLOURS = ("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6")
-LINE_PART, TEXT_PART = 250, 40      # of the longer side: thickness of lines, height of text
 
 
 @dataclass(frozen=True)
@@ -53,35 +48,16 @@ def rank(scores: NDArray[Any], count: int, labels: list[str] | None = None) -> l
 
 
 def rank_boxes(classes: NDArray[Any], scores: NDArray[Any], boxes: NDArray[Any], count: int,
-               labels: Sequence[str]) -> list[Located]:
+               labels: Sequence[str] | None, background: bool = True) -> list[Located]:
     """The first ``count`` boxes of one image, which come best first, with the names of their classes.
 
-    ``classes`` [n] index ``labels``, ``scores`` [n] lie in 0..1, ``boxes`` [n, 4] are ymin, xmin, ymax, xmax as parts of
-    the image. Raises ``LabelError`` for labels that are too few.
+    ``classes`` [n] index ``labels`` (without, a class is called by its number), ``scores`` [n] lie in 0..1, ``boxes`` [n, 4]
+    are ymin, xmin, ymax, xmax as parts of the image; ``background``: whether class 0 is that. Raises ``LabelError`` for
+    labels that are too few.
     """
-    if len(classes) and int(classes.max()) >= len(labels):
+    if labels is not None and len(classes) and int(classes.max()) >= len(labels):
         raise LabelError(f"{len(labels)} labels, and class {int(classes.max())} was found; give a file with one label "
-                         "a class, the background first")
-    return [Located(int(index), labels[index], float(score), tuple(np.round(box, 6).tolist()))
+                         "a class" + ", the background first" * background)
+    return [Located(int(index), str(index) if labels is None else labels[index], float(score),
+                    tuple(np.round(box, 6).tolist()))
             for index, score, box in zip(classes[:count], scores[:count], boxes[:count], strict=True)]
-
-
-def draw_boxes(source: Path, boxes: Sequence[Located], target: Path) -> None:
-    """Writes ``target``, a PNG of the picture ``source`` with its boxes; raises ``ImageError``."""
-    picture = Image.fromarray(load_image(source))
-    pen = ImageDraw.Draw(picture)
-    longer = max(picture.size)
-    font = ImageFont.load_default(max(10, longer // TEXT_PART))
-    for each in reversed(boxes):        # the best one on top
-        colour = COLOURS[each.index % len(COLOURS)]
-        top, left, bottom, right = each.box
-        corner = (left * (picture.width - 1), top * (picture.height - 1))
-        pen.rectangle((corner, (right * (picture.width - 1), bottom * (picture.height - 1))), None, colour,
-                      max(2, longer // LINE_PART))
-        text = f"{each.label} {each.confidence:.0%}"
-        pen.rectangle(pen.textbbox(corner, text, font), colour)
-        pen.text(corner, text, "white", font)
-    try:
-        picture.save(target, "PNG")
-    except OSError as error:
-        raise ImageError(f"{target}: cannot be written: {error.strerror or error}") from None

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from arrayloom.host.vision.errors import ImageError
 
@@ -22,6 +22,8 @@ MAX_PIXELS = 1 << 26
 
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "BMP": b"BM"}
 """The accepted formats, each with the bytes that its files begin with."""
+
+_LYING = (5, 6, 7, 8)   # EXIF orientations of pictures that are stored on their side
 
 # What Pillow's decoders raise on malformed data, apart from UnidentifiedImageError and the bomb check.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, struct.error)
@@ -43,6 +45,21 @@ def load_image(source: ImageSource) -> Pixels:
         with Path(name).open("rb") as file:
             return _decode(file, name)
     except (OSError, ValueError) as error:  # ValueError: the path holds a NUL or cannot be encoded
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"{name}: cannot be read ({reason}); check the path and its permissions") from error
+
+
+def image_size(source: ImageSource) -> tuple[int, int]:
+    """Height and width that `load_image` gives, from the header alone; raises `ImageError` for a header that is none."""
+    name = f"image of {len(source)} bytes" if isinstance(source, bytes) else os.fspath(source)
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else Path(name).open("rb") as file:
+            head = file.read(8)
+            file.seek(0)
+            with _explained(name, head), Image.open(file, formats=tuple(SIGNATURES)) as image:
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING
+                return (image.width, image.height) if turned else (image.height, image.width)
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageError(f"{name}: cannot be read ({reason}); check the path and its permissions") from error
 

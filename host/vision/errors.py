@@ -13,3 +13,7 @@ class RecipeError(ArrayloomError):
 
 class LabelError(ArrayloomError):
     """A file of labels cannot be read, or does not hold one label for each class."""
+
+
+class DetectionError(ArrayloomError):
+    """Outputs are none of a detector, or not of the one that was named."""

@@ -17,6 +17,7 @@ from PIL import Image
 
 from arrayloom.host.vision.decode import MAX_PIXELS, Pixels
 from arrayloom.host.vision.errors import RecipeError
+from arrayloom.host.vision.geometry import Geometry, crop_offsets
 
 Floats = NDArray[np.float32]
 Resampling = Image.Resampling
@@ -31,6 +32,10 @@ class Resize(Protocol):
         """Return the image in its new size: uint8 [H, W, 3] in, and out uint8, or float32 where values are not rounded."""
         ...
 
+    def place(self, height: int, width: int, /) -> Geometry:
+        """Where an image of this size lies in the result."""
+        ...
+
 
 @dataclass(frozen=True)
 class ResizeShortest:
@@ -39,9 +44,11 @@ class ResizeShortest:
     size: int
 
     def __call__(self, image: Pixels) -> Pixels:
-        height, width = image.shape[:2]
+        return _resample(image, *self.place(*image.shape[:2]).canvas, Resampling.BILINEAR)
+
+    def place(self, height: int, width: int) -> Geometry:
         shorter = min(height, width)
-        return _resample(image, self.size * height // shorter, self.size * width // shorter, Resampling.BILINEAR)
+        return Geometry.stretched(self.size * height // shorter, self.size * width // shorter)
 
 
 @dataclass(frozen=True)
@@ -55,10 +62,13 @@ class ResizeTo:
     def __call__(self, image: Pixels) -> Pixels:
         return _resample(image, self.height, self.width, self.resampling)
 
+    def place(self, _height: int, _width: int) -> Geometry:
+        return Geometry.stretched(self.height, self.width)
+
 
 def center_crop(image: NDArray[Any], size: int) -> NDArray[Any]:
-    """Cut `size` x `size` pixels from the middle; offsets are rounded half to even, as `CenterCrop` does."""
-    top, left = (round((side - size) / 2) for side in image.shape[:2])
+    """Cut `size` x `size` pixels from the middle, as `CenterCrop` does."""
+    top, left = crop_offsets(image.shape, size)
     return image[top : top + size, left : left + size]
 
 
@@ -125,16 +135,19 @@ class SlimResize:
     width: int
 
     def __call__(self, image: Pixels) -> Floats:
-        height, width = image.shape[:2]
+        place = self.place(*image.shape[:2])
+        resized = resize_bilinear(image, place.height, place.width)
+        return resized[-place.top : self.height - place.top, -place.left : self.width - place.left]
+
+    def place(self, height: int, width: int) -> Geometry:
         scale = np.float32(SLIM_SHORTER_SIDE) / np.float32(min(height, width))
         sides = [int(np.float32(side) * scale) for side in (height, width)]
         short = max(self.height / sides[0], self.width / sides[1])
         if short > 1:
             wanted = (self.height, self.width)
             sides = [max(least, round(side * short)) for side, least in zip(sides, wanted, strict=True)]
-        resized = resize_bilinear(image, sides[0], sides[1])
         top, left = (sides[0] - self.height) // 2, (sides[1] - self.width) // 2
-        return resized[top : top + self.height, left : left + self.width]
+        return Geometry((self.height, self.width), -top, -left, sides[0], sides[1])
 
 
 @dataclass(frozen=True)
@@ -147,3 +160,6 @@ class PlainResize:
 
     def __call__(self, image: Pixels) -> Floats:
         return resize_bilinear(image, self.height, self.width, self.half_pixel)
+
+    def place(self, _height: int, _width: int) -> Geometry:
+        return Geometry.stretched(self.height, self.width)

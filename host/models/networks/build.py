@@ -143,7 +143,7 @@ def build_quantized(network: Built, calibration: Calibration | None = None, meth
 
 def seeded_images(blueprint: Blueprint, recipe: str, seed: int, count: int = PICTURES) -> NDArray[np.float32]:
     """Seeded pictures through a recipe, [count, C, H, W]; raises ``NetworkError`` where that makes another shape."""
-    chosen = find_recipe(recipe)
+    chosen = find_recipe(recipe).for_input((1, *blueprint.image))
     images = np.concatenate([chosen.apply(picture) for picture in pictures(count, _SIDE, _SIDE, seed)])
     if images.shape[1:] != blueprint.image:
         raise NetworkError(f"recipe {recipe}: makes {list(images.shape[1:])}, but {blueprint.name} takes "

@@ -115,7 +115,7 @@ class Network(ABC):
 
         `arrayloom.host.vision.preprocess_array` is the rule of the service re-created.
         """
-        chosen = find_recipe(self.provenance.recipe)
+        chosen = find_recipe(self.provenance.recipe).for_input((1, *self.blueprint.image))
         tensors = np.concatenate([chosen.apply(load_image(image)) for image in images])
         return np.ascontiguousarray(tensors.transpose(0, 2, 3, 1))
 

@@ -10,7 +10,8 @@ from arrayloom.host.models.networks.architectures import SSD_BOXES
 from arrayloom.host.models.networks.blueprint import Output, Shape
 from arrayloom.host.models.networks.network_base import FloatNetwork, Floats, Network, QuantizedNetwork
 from arrayloom.host.models.networks.specs import DENSENET121, RESNET50, RESNET152, SSD_VGG, SSD_VGG_37, VGG16
-from arrayloom.host.models.networks.ssd import BEST, Detections, anchors, by_position, postprocess, select_bboxes
+from arrayloom.host.models.networks.ssd import BEST, anchors, by_position, postprocess, select_bboxes
+from arrayloom.host.vision.detection.boxes import Detections
 from arrayloom.isa.host_steps import softmax
 
 

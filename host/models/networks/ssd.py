@@ -7,13 +7,15 @@ most probable are selected, and of those that overlap the best stays. A box is y
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.models.errors import NetworkError
 from arrayloom.host.models.networks.architectures import SSD_BOXES, SSD_OUTPUT_LABELS, ssd_output_name
+from arrayloom.host.vision.detection.boxes import Detections
+from arrayloom.host.vision.detection.selection import suppress_bboxes
 from arrayloom.isa.host_steps import softmax
 
 Floats = NDArray[np.float32]
@@ -46,15 +48,6 @@ MAPS = 6
 BACKGROUND = 0
 BEST = 400
 """Boxes that non-maximum suppression looks at."""
-
-
-class Detections(NamedTuple):
-    """Of one image, best first: ``classes`` int64 [n] (1 to 20), ``scores`` float32 [n], ``boxes`` float32 [n, 4] as ymin,
-    xmin, ymax, xmax in 0..1."""
-
-    classes: NDArray[np.int64]
-    scores: Floats
-    boxes: Floats
 
 
 def by_position(outputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
@@ -103,32 +96,6 @@ def decode_bboxes(offsets: NDArray[Any], anchors: NDArray[Any]) -> Floats:
 def clip_bboxes(boxes: Floats) -> Floats:
     """The boxes' parts inside the image."""
     return boxes.clip(0, 1)
-
-
-def iou(box: Floats, others: Floats) -> Floats:
-    """Intersection over union of one box [4] with others [n, 4]; 0 where both are empty."""
-    top, left = np.maximum(box[0], others[:, 0]), np.maximum(box[1], others[:, 1])
-    bottom, right = np.minimum(box[2], others[:, 2]), np.minimum(box[3], others[:, 3])
-    shared = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
-    union = _area(box) + _area(others) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
-def _area(boxes: Floats) -> Any:
-    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
-
-
-def suppress_bboxes(classes: NDArray[np.int64], boxes: Floats, threshold: float) -> NDArray[np.int64]:
-    """Indices, in order, of the boxes that stay: those that overlap no better one of their class by more than
-    ``threshold``. The boxes come best first."""
-    kept: list[int] = []
-    left = np.arange(len(boxes))
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(int(best))
-        same = classes[left] == classes[best]
-        left = left[~(same & (iou(boxes[best], boxes[left]) > threshold))]
-    return np.array(kept, np.int64)
 
 
 def postprocess(outputs: Sequence[NDArray[Any]], select_threshold: float = 0.5, nms_threshold: float = 0.45,

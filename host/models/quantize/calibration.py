@@ -64,7 +64,12 @@ class Calibration:
         """
         chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
         folder = Folder(Path(path), chosen)
-        return cls(folder.names, lambda ports: ({only(ports, path).name: image} for image in folder.images()))
+
+        def feeds(ports: Sequence[Port]) -> Iterator[Feed]:
+            port = only(ports, path)
+            return ({port.name: image} for image in folder.images(port.shape))
+
+        return cls(folder.names, feeds)
 
     @classmethod
     def from_npz(cls, path: str | Path, recipe: str | Recipe | None = None) -> "Calibration":
@@ -83,8 +88,12 @@ class Calibration:
         chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
         member = archive.photographs()
         names = archive.labels(member)
-        return cls(names, lambda ports: (
-            {only(ports, path).name: chosen.apply(pixels)} for pixels in archive.rows(member)))
+
+        def feeds(ports: Sequence[Port]) -> Iterator[Feed]:
+            port = only(ports, path)
+            return ({port.name: chosen.apply_for(pixels, (1, *port.shape))} for pixels in archive.rows(member))
+
+        return cls(names, feeds)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array] | Array | Sequence[Array | Mapping[str, Array]]) -> "Calibration":

@@ -147,10 +147,10 @@ class Folder:
         self.names = [str(file) for file in self.files]
         self._check_headers(path)
 
-    def images(self) -> Iterator[NDArray[Any]]:
-        """Each image through the recipe, float32 [1, C, H, W]."""
+    def images(self, shape: Sequence[int]) -> Iterator[NDArray[Any]]:
+        """Each image through the recipe, float32 [1, ...], for an input of ``shape``, which is without the batch."""
         for file in self.files:
-            yield self._recipe.apply(load_image(file))
+            yield self._recipe.apply_for(load_image(file), (1, *shape))
 
     def _check_headers(self, path: Path) -> None:
         sizes: dict[tuple[int, int], Path] = {}
@@ -174,6 +174,8 @@ class Folder:
 
 def makes_one_size(recipe: Recipe) -> bool:
     """Whether images of every size and aspect ratio come out in one size: tried on a wide and on a tall one."""
+    if recipe.fit is not None:
+        return True
     wide, tall = np.zeros((320, 480, 3), np.uint8), np.zeros((480, 320, 3), np.uint8)
     return recipe.apply(wide).shape == recipe.apply(tall).shape
 

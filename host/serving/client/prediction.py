@@ -18,6 +18,7 @@ from arrayloom.host.serving.protocols.tensorflow.messages import (
     GET_MODEL_METADATA,
     LABELS_FIELD,
     PREDICT,
+    RECIPE_FIELD,
     SIGNATURE_FIELD,
     tfs,
 )
@@ -154,6 +155,18 @@ class PredictionClient:
     def labels(self) -> list[str] | None:
         """The model's class names in the order of its outputs, None where it has none or the service is not Arrayloom's."""
         return list(tfs.LabelList.FromString(self._metadata_field(LABELS_FIELD)).label) or None
+
+    def recipe(self) -> str | None:
+        """The name of the preprocessing that the service applies to images, None where it takes tensors only.
+
+        Of ``arrayloom.host.vision.recipes``; only a service of Arrayloom's knows it.
+        """
+        return tfs.Recipe.FromString(self._metadata_field(RECIPE_FIELD)).name or None
+
+    def input_shape(self) -> tuple[int, ...] | None:
+        """The shape of the model's only input, -1 for the batch; None where it has several."""
+        inputs = list(self.signatures().signature_def[DEFAULT_SIGNATURE].inputs.values())
+        return tuple(dim.size for dim in inputs[0].tensor_shape.dim) if len(inputs) == 1 else None
 
     def close(self) -> None:
         self._channel.close()

@@ -56,7 +56,7 @@ def bilinear(image, height, width):
 def test_listing_names_every_recipe_once():
     names = [each.name for each in recipes()]
     assert names[:5] == ["imagenet", "imagenet-caffe", "cifar10", "digits", "slim"]
-    assert names[5:] == ["slim-densenet", "slim-ssd", "ssd300", "none"]
+    assert names[5:] == ["slim-densenet", "slim-ssd", "ssd300", "yolo", "yolox", "ssd", "ssd-mobilenet", "none"]
     assert [recipe(name) for name in names] == list(recipes())
     assert all(each.description for each in recipes())
 
@@ -296,7 +296,7 @@ def test_unknown_recipe_lists_the_known_ones():
     ("name", "declared", "message"),
     [
         ("digits", ["N", 3, 224, 224], r"digits makes \[1, 1, 8, 8\], but .* is \[N, 3, 224, 224\]; choose another"),
-        ("imagenet", [1, 224, 224, 3], r"imagenet makes \[1, 3, 224, 224\], but .* is \[1, 224, 224, 3\]; choose"),
+        ("imagenet", [1, 224, 224, 4], r"imagenet makes \[1, 3, 224, 224\], but .* is \[1, 224, 224, 4\]; choose"),
         ("none", ["N", 3, 32, 32], r"none makes \[1, 3, 4, 5\], but .* is \[N, 3, 32, 32\]; resize the image first"),
         ("none", [3, 4, 5], r"none makes \[1, 3, 4, 5\], but the model's input is \[3, 4, 5\]"),
         ("none", [2, 3, 4, 5], r"none makes \[1, 3, 4, 5\], but the model's input is \[2, 3, 4, 5\]"),

@@ -9,6 +9,7 @@ from arrayloom.host.serving.protocols.tensorflow.messages import (
     DEFAULT_SIGNATURE,
     IMAGE_SIGNATURE,
     LABELS_FIELD,
+    RECIPE_FIELD,
     SIGNATURE_FIELD,
     tfs,
 )
@@ -16,6 +17,7 @@ from arrayloom.host.serving.protocols.tensorflow.messages import (
 PREDICT_METHOD = "tensorflow/serving/predict"
 SIGNATURES_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 LABELS_TYPE = "type.googleapis.com/arrayloom.tensorflow_serving.LabelList"
+RECIPE_TYPE = "type.googleapis.com/arrayloom.tensorflow_serving.Recipe"
 
 
 def signatures(model: Model) -> Any:
@@ -46,7 +48,8 @@ def _names(model: Model) -> list[str]:
 
 
 FIELDS = {SIGNATURE_FIELD: (SIGNATURES_TYPE, signatures),
-          LABELS_FIELD: (LABELS_TYPE, lambda model: tfs.LabelList(label=model.labels or ()))}
+          LABELS_FIELD: (LABELS_TYPE, lambda model: tfs.LabelList(label=model.labels or ())),
+          RECIPE_FIELD: (RECIPE_TYPE, lambda model: tfs.Recipe(name=model.recipe or ""))}
 """By the name in ``metadata_field``: type and content of the answer."""
 
 

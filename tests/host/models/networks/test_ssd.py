@@ -11,10 +11,8 @@ from arrayloom.host.models.networks.ssd import (
     by_position,
     clip_bboxes,
     decode_bboxes,
-    iou,
     postprocess,
     select_bboxes,
-    suppress_bboxes,
 )
 
 SIDES = (38, 19, 10, 5, 3, 1)
@@ -55,28 +53,6 @@ def test_decoding_inverts_encoding():
     y, x = ((centre - bases[:, :2]) / bases[:, 2:] / 0.1).T
     height, width = (np.log(extent / bases[:, 2:]) / 0.2).T
     np.testing.assert_allclose(decode_bboxes(np.stack([x, y, width, height], axis=1), bases), boxes, atol=1e-6)
-
-
-def test_overlap():
-    box = np.array([0, 0, 2, 2], np.float32)
-    others = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [2, 2, 3, 3], [0, 0, 1, 2], [1, 1, 1, 1]], np.float32)
-    np.testing.assert_allclose(iou(box, others), [1, 1 / 7, 0, 0.5, 0])
-    assert iou(others[4], others[4:])[0] == 0
-
-
-def test_suppression_is_that_of_brute_force():
-    rng = np.random.default_rng(1)
-    corners = rng.uniform(0, 0.7, (120, 2))
-    boxes = np.concatenate([corners, corners + rng.uniform(0.1, 0.3, (120, 2))], axis=1).astype(np.float32)
-    classes = rng.integers(1, 4, 120)
-    for threshold in (0.0, 0.3, 0.45, 1.0):
-        kept = []
-        for place in range(120):
-            rivals = [other for other in kept if classes[other] == classes[place]]
-            if all(iou(boxes[other], boxes[place:place + 1])[0] <= threshold for other in rivals):
-                kept.append(place)
-        assert suppress_bboxes(classes, boxes, threshold).tolist() == kept
-    assert suppress_bboxes(classes[:0], boxes[:0], 0.5).tolist() == []
 
 
 def _silence():

@@ -40,6 +40,20 @@ def test_a_folder(tmp_path: Path) -> None:
     assert np.array_equal(feeds[1]["data"], expected)
 
 
+def test_recipes_that_take_the_networks_size(tmp_path: Path) -> None:
+    sizes = [(40, 32), (64, 64), (33, 90)]
+    pixels = [np.asarray(Image.open(_photograph(tmp_path / f"{index}.png", size))) for index, size in enumerate(sizes)]
+    port = Port("data", (3, 48, 64))
+    feeds = _feeds(Calibration.from_folder(tmp_path, "yolo"), port)
+    for feed, image in zip(feeds, pixels, strict=True):
+        assert np.array_equal(feed["data"], recipe("yolo").fitted(48, 64).apply(image))
+    np.savez(tmp_path / "photographs.npz", pixels[0][np.newaxis])
+    assert np.array_equal(_feeds(Calibration.from_npz(tmp_path / "photographs.npz", "yolo"), port)[0]["data"],
+                          feeds[0]["data"])
+    last = _feeds(Calibration.from_folder(tmp_path, "yolo"), Port("data", (48, 64, 3)))
+    assert np.array_equal(last[2]["data"], feeds[2]["data"].transpose(0, 2, 3, 1))
+
+
 def test_folders_that_do_not_do(tmp_path: Path) -> None:
     with pytest.raises(QuantizeError, match=r"empty: holds no image among 1 files; put JPEG, PNG or BMP"):
         (tmp_path / "empty").mkdir()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arrayloom.host.vision.classify import COLOURS, Located, draw_boxes
+from arrayloom.host.vision.classify import Located
+from arrayloom.host.vision.drawing import COLOURS, draw_boxes
 from arrayloom.host.vision.errors import ImageError
 
 BOXES = [Located(15, "person", 0.9, (0.25, 0.25, 0.75, 0.5)), Located(12, "dog", 0.6, (0.5, 0.6, 1.0, 1.0))]

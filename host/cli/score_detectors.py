@@ -1,0 +1,112 @@
+"""The options of ``arrayloom score`` for detectors: which one, which boxes stay, and where the drawings go."""
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from arrayloom.host.models.detecting import (
+    CLASSES_ONLY,
+    Detection,
+    choose_detector,
+    load_priors,
+    names_in_metadata,
+)
+from arrayloom.host.runtime.errors import InputError
+from arrayloom.host.vision import input_size, recipe
+from arrayloom.host.vision.classify import Located, Ranked, load_labels
+from arrayloom.host.vision.decode import image_size
+from arrayloom.host.vision.detection import COCO_CLASSES, DETECTORS, Detector
+from arrayloom.host.vision.detection.detectors import DEFAULT_IOU, DEFAULT_THRESHOLD, shapes_of
+from arrayloom.host.vision.detection.selection import check_thresholds
+from arrayloom.host.vision.drawing import draw_boxes
+from arrayloom.host.vision.geometry import Geometry
+from arrayloom.isa.program import is_program
+
+COCO = "coco"       # what --labels calls the names that come with Arrayloom
+ARRAYS = (".npy", ".npz")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("for detectors")
+    group.add_argument("--detector", choices=(*DETECTORS, CLASSES_ONLY),
+                       help=f"how boxes are made of the outputs (default: guessed where that is safe; {CLASSES_ONLY}: a "
+                            "classifier)")
+    group.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, metavar="P",
+                       help="what the confidence of a box must exceed (default %(default)s)")
+    group.add_argument("--iou", type=float, default=DEFAULT_IOU, metavar="P",
+                       help="overlap beyond which the lesser box of a class goes (default %(default)s)")
+    group.add_argument("--priors", type=Path, metavar="FILE.npy",
+                       help="prior boxes of an SSD that gives offsets: [positions, 4], centre x, y, width, height in 0..1")
+    group.add_argument("--draw", type=Path, metavar="DIR", help="copies of the images, with boxes, go here")
+
+
+def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
+    """Raises ``InputError`` or ``DetectionError`` before any work."""
+    check_thresholds(options.threshold, options.iou)
+    if options.priors:
+        load_priors(options.priors)
+    if options.draw is None:
+        return
+    if not options.draw.is_dir():
+        raise InputError(f"--draw {options.draw}: is not a folder")
+    if same := [stem for stem, count in Counter(file.stem for file in files).items() if count > 1]:
+        raise InputError(f"--draw: several images would be drawn as {same[0]}.boxes.png; rename them, or score them one "
+                         "after the other")
+
+
+def labels_of(path: Path | None) -> list[str] | None:
+    """The names of ``--labels``: of a file, or COCO's."""
+    if path is None:
+        return None
+    return list(COCO_CLASSES) if str(path) == COCO and not path.exists() else load_labels(path)
+
+
+def labels_in(model: Path, detector: Detector | None) -> list[str] | None:
+    """The names that a detector's own file holds."""
+    return None if detector is None or is_program(model) else names_in_metadata(model)
+
+
+def detector_of(options: argparse.Namespace, outputs: Mapping[str, NDArray[Any]],
+                shape: Sequence[int] | None) -> Detector | None:
+    """The detector for these outputs of a network whose only input is of ``shape`` [N, ...]; None for a classifier."""
+    return choose_detector(shapes_of(outputs), options.detector, None if shape is None else input_size(shape))
+
+
+def detection(options: argparse.Namespace, detector: Detector | None, file: Path, shape: Sequence[int] | None,
+              recipe_name: str | None) -> Detection | None:
+    """How boxes are found for one image file, or for a file of arrays, which no recipe was applied to."""
+    size = None if shape is None else input_size(shape)
+    if detector is None or size is None:
+        return None
+    places: list[Geometry] | None = None
+    if file.suffix not in ARRAYS and recipe_name is not None:
+        places = [recipe(recipe_name).fitted(*size).geometry(*image_size(file))]
+    return Detection(detector, size, options.iou, places, load_priors(options.priors) if options.priors else None)
+
+
+def draw(folder: Path | None, files: Sequence[Path], rankings: Sequence[Sequence[Ranked]]) -> None:
+    """Writes ``NAME.boxes.png`` for every image; raises ``InputError`` where the model finds classes and no boxes."""
+    if folder is None:
+        return
+    for file, ranking in zip(files, rankings, strict=True):
+        boxes = [entry for entry in ranking if isinstance(entry, Located)]
+        if len(boxes) != len(ranking):
+            raise InputError("--draw: the model classifies whole images and finds no boxes; leave it out")
+        draw_boxes(file, boxes, folder / f"{file.stem}.boxes.png")
+
+
+def figures(detector: Detector | None) -> dict[str, Any]:
+    """The detector under the name that ``--json`` gives it; nothing for a classifier."""
+    return {} if detector is None else {"detector": {"name": detector.name, "guessed": detector.guessed}}
+
+
+def lines(detector: Detector | None) -> list[str]:
+    """The same for people."""
+    if detector is None:
+        return []
+    why = f" (guessed from {detector.outputs}; --detector overrides)" if detector.guessed else ""
+    return [f"detector     {detector.name}{why}"]

@@ -1,0 +1,128 @@
+"""Boxes from a network's outputs: the project's own SSD and the detectors of ``arrayloom.host.vision.detection``."""
+
+import ast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from arrayloom.host.models.networks.ssd import OUTPUTS, VOC_CLASSES, by_position, postprocess
+from arrayloom.host.vision.classify import Located, rank_boxes
+from arrayloom.host.vision.detection import MOST_BOXES, Detections, Detector, guess_detector, select
+from arrayloom.host.vision.detection.boxes import Floats
+from arrayloom.host.vision.detection.detectors import DEFAULT_IOU, decode, looks_ambiguous
+from arrayloom.host.vision.detection.selection import check_thresholds
+from arrayloom.host.vision.errors import DetectionError
+from arrayloom.host.vision.geometry import Geometry
+
+Outputs = Mapping[str, NDArray[Any]]
+
+CLASSES_ONLY = "none"
+"""The name that makes no detector of a network."""
+
+NAMES = "names"             # in an ONNX file's metadata, as Ultralytics writes them: "{0: 'person', 1: 'bicycle'}"
+LARGEST_NAMES = 1 << 20     # characters
+
+
+class Detection(NamedTuple):
+    """How boxes are found: the detector, height and width of the network's input, the overlap beyond which the lesser box
+    goes, where each picture of a batch lies in the input (None: it fills it), and prior boxes, see ``decode_ssd``."""
+
+    detector: Detector
+    size: tuple[int, int]
+    iou: float = DEFAULT_IOU
+    geometries: Sequence[Geometry] | None = None
+    priors: Floats | None = None
+
+
+def choose_detector(shapes: Mapping[str, tuple[int, ...]], asked: str | None,
+                    size: tuple[int, int] | None) -> Detector | None:
+    """The detector that was asked for, else the one that the outputs' names and shapes tell; None for a classifier.
+
+    Raises ``DetectionError`` where one was asked for and the network takes no picture, and where outputs are a detector's
+    that cannot be told from another's.
+    """
+    if asked == CLASSES_ONLY:
+        return None
+    if asked is not None:
+        if size is None:
+            raise DetectionError(f"--detector {asked}: the network does not take one picture [N, C, H, W]; leave it out")
+        return Detector(asked)
+    if size is None:
+        return None
+    if set(shapes) == set(OUTPUTS):
+        return Detector("ssd", True, f"the {len(OUTPUTS)} maps of SSD-VGG")
+    if looks_ambiguous(shapes, size):
+        ((name, shape),) = shapes.items()
+        raise DetectionError(f"output {name!r} {list(shape)} may be YOLOX's, or YOLOv8's with its axes swapped; say which "
+                             "with --detector yolox or yolov8 (yolov5 for YOLOX with its decoding), or --detector "
+                             f"{CLASSES_ONLY}")
+    return guess_detector(shapes, size)
+
+
+def locate(outputs: Outputs, detection: Detection, threshold: float, count: int | None,
+           labels: Sequence[str] | None) -> list[list[Located]]:
+    """Of each image of a batch the boxes with more confidence than ``threshold``, best first, ``count`` or 300 at most.
+
+    Raises ``DetectionError`` for outputs that are not the detector's, ``LabelError`` for labels that do not fit.
+    """
+    check_thresholds(threshold, detection.iou)
+    most = min(count or MOST_BOXES, MOST_BOXES)
+    if detection.detector.name == "ssd" and set(outputs) == set(OUTPUTS):
+        return [list(rank_boxes(*each, most, labels or VOC_CLASSES)) for each in _by_ssd_vgg(outputs, detection, threshold)]
+    found = decode(detection.detector.name, outputs, detection.size, detection.priors)
+    if labels is not None and found.background and found.class_count == len(labels) + 1:
+        labels = ("background", *labels)
+    places = detection.geometries or [Geometry.stretched(*detection.size)] * len(found.scores)
+    return [rank_boxes(*select(found, index, threshold, detection.iou, place), most, labels, found.background)
+            for index, place in enumerate(places)]
+
+
+def _by_ssd_vgg(outputs: Outputs, detection: Detection, threshold: float) -> list[Detections]:
+    found = postprocess(by_position(outputs), threshold, detection.iou)
+    if detection.geometries is None:
+        return found
+    return [each if place.is_stretched else _placed(each, place)
+            for each, place in zip(found, detection.geometries, strict=True)]
+
+
+def _placed(found: Detections, place: Geometry) -> Detections:
+    """The boxes as parts of the picture, without those beside it."""
+    boxes = place.undo(found.boxes).clip(0, 1)
+    inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return Detections(found.classes[inside], found.scores[inside], boxes[inside])
+
+
+def load_priors(path: Path) -> Floats:
+    """Prior boxes [A, 4] (centre x, y, width, height as parts of the input) of a .npy file; raises ``DetectionError``."""
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DetectionError(f"--priors {path}: numpy cannot read it as .npy: {error}") from None
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.shape[1] != 4 or not np.isrealobj(values) \
+            or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+        raise DetectionError(f"--priors {path}: must hold finite numbers [positions, 4]: centre x, y, width, height as "
+                             "parts of the input")
+    return values.astype(np.float32)
+
+
+def names_in_metadata(path: Path) -> list[str] | None:
+    """The class names that an ONNX file's metadata hold, None where there are none in a form that is known."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, OSError, ValueError):
+        return None
+    text = next((entry.value for entry in model.metadata_props if entry.key == NAMES), "")
+    if len(text) > LARGEST_NAMES:
+        return None
+    try:
+        names = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    if isinstance(names, dict) and all(isinstance(key, int) for key in names) and sorted(names) == list(range(len(names))):
+        names = [names[index] for index in range(len(names))]
+    return list(names) if isinstance(names, list) and names and all(isinstance(name, str) for name in names) else None

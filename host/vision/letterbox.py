@@ -1,0 +1,63 @@
+"""Letterboxes: pictures resized in proportion, with grey beside them, to the input of a detector.
+
+`Letterbox` is Ultralytics' (`LetterBox` of ultralytics/data/augment.py), `CornerLetterbox` YOLOX' (`preproc` of
+yolox/data/data_augment.py). Both resample bilinearly with pixels' centres at a half and without antialiasing, as OpenCV's
+INTER_LINEAR does, and round to whole numbers; OpenCV's fixed-point weights may differ from that by 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from arrayloom.host.vision.decode import Pixels
+from arrayloom.host.vision.geometry import Geometry
+from arrayloom.host.vision.resize import resize_bilinear
+
+GREY = 114
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """To ``height`` x ``width``: as large as fits, in the middle, sides rounded; an odd pixel goes below or to the right."""
+
+    height: int
+    width: int
+
+    def __call__(self, image: Pixels) -> Pixels:
+        return _framed(image, self.place(*image.shape[:2]))
+
+    def place(self, height: int, width: int) -> Geometry:
+        scale = _scale(self, height, width)
+        inner = [max(1, round(side * scale)) for side in (height, width)]
+        top, left = (round((outer - side) / 2 - 0.1) for outer, side in zip((self.height, self.width), inner, strict=True))
+        return Geometry((self.height, self.width), top, left, inner[0], inner[1])
+
+
+@dataclass(frozen=True)
+class CornerLetterbox:
+    """To ``height`` x ``width``: as large as fits, in the upper left corner, sides rounded down."""
+
+    height: int
+    width: int
+
+    def __call__(self, image: Pixels) -> Pixels:
+        return _framed(image, self.place(*image.shape[:2]))
+
+    def place(self, height: int, width: int) -> Geometry:
+        scale = _scale(self, height, width)
+        inner = [max(1, int(side * scale)) for side in (height, width)]
+        return Geometry((self.height, self.width), 0, 0, inner[0], inner[1])
+
+
+def _scale(box: Letterbox | CornerLetterbox, height: int, width: int) -> float:
+    return min(box.height / height, box.width / width)
+
+
+def _framed(image: Pixels, place: Geometry) -> Pixels:
+    resized = image
+    if image.shape[:2] != (place.height, place.width):
+        levels = resize_bilinear(image, place.height, place.width, half_pixel=True)
+        resized = np.floor(levels + np.float32(0.5)).astype(np.uint8)
+    framed = np.full((*place.canvas, 3), GREY, np.uint8)
+    framed[place.top:place.top + place.height, place.left:place.left + place.width] = resized
+    return framed
