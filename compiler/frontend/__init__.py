@@ -19,6 +19,7 @@ from arrayloom.compiler.frontend.partition import Partition, partition
 from arrayloom.compiler.frontend.permission import grow, not_permitted
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting import rewrite
+from arrayloom.compiler.frontend.tidy.ports import check_constant_outputs
 from arrayloom.compiler.graph import Graph
 from arrayloom.compiler.legality import check_graph
 from arrayloom.isa.host_parts import HostWork, ModelPort
@@ -69,8 +70,11 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
         ModelError: the file or the model as a whole is unusable.
         UnsupportedError: some nodes cannot be compiled; all of them are listed.
     """
-    proto, notes = free_batch(load_model(source))
+    notes: list[str] = []
+    proto, batch_notes = free_batch(load_model(source, notes))
+    notes.extend(batch_notes)
     whole = _analyse(proto)
+    check_constant_outputs(whole)
     parts = partition(whole)
     refused = not_permitted(parts, options.host)
     while parts.middle:
