@@ -9,10 +9,11 @@ from collections.abc import Callable
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.rewriting.products import spread_products
 
 Pass = Callable[[Model, Report, ImportOptions], Model]
 
-PASSES: tuple[Pass, ...] = ()
+PASSES: tuple[Pass, ...] = (spread_products,)
 
 
 def rewrite(model: Model, report: Report, options: ImportOptions) -> Model:
