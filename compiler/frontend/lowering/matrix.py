@@ -2,10 +2,8 @@
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.lowering.pointwise import channels_first, channels_last, pointwise_kernel
 from arrayloom.compiler.frontend.lowering.operands import Bias, find_bias, find_weight
 from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
@@ -49,54 +47,27 @@ def lower_gemm(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 def lower_matmul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """DequantizeLinear, MatMul, [Add of a bias], [Relu, Clip], QuantizeLinear to QLinearMatMul or QGemm, [Clip].
 
-    Of rank 3 and 4 it is a convolution with a kernel of 1 over all positions: Transpose, QLinearConv, Transpose.
+    Those of rank 3 and 4 are convolutions by now.
     """
     x = rewrite.source(node.input[0])
-    weight = find_weight(rewrite, node.input[1], channel_axis=len(rewrite.model.shapes[node.input[1]]) - 1)
+    weight = find_weight(rewrite, node.input[1], channel_axis=1)
+    if len(rewrite.model.shapes[node.input[0]]) != 2 or weight.values.ndim != 2:
+        raise RefusalError(
+            f"a product of {rewrite.model.shapes[node.input[0]]} by {weight.values.shape}",
+            "use [N, F], [N, L, F] or [N, H, W, F] by one matrix [F, M]",
+            f"input '{node.input[0]}'",
+        )
     add = _bias_add(rewrite, node)
-    if len(rewrite.model.shapes[node.input[0]]) > 2:
-        _lower_product(rewrite, node, (x, weight), add)
-        return
     if add is None:
         for target in find_targets(rewrite, node.output[0]):
             check_kernel(x, weight, target)
             inputs = [*rewrite.operand(x), *weight_inputs(rewrite, node, weight), *_result(rewrite, target)]
             rewrite.emit("QLinearMatMul", quant_name(node), inputs, clamped(rewrite, target))
         return
-    bias = _bias_of(rewrite, (node, add), x, weight)
+    index = 1 if add.input[0] == node.output[0] else 0
+    bias = find_bias(rewrite, add, index, Bias(product_scale(x, weight), weight.values.shape[1]))
     for target in find_targets(rewrite, add.output[0]):
         _emit_gemm(rewrite, node, (x, weight, bias), target, alpha=1.0, transB=0)
-
-
-def _bias_of(
-    rewrite: Rewrite, nodes: tuple[onnx.NodeProto, onnx.NodeProto], x: Source, weight: Weight
-) -> NDArray[np.int32] | None:
-    """The constant that an Add joins to a MatMul."""
-    product, add = nodes
-    index = 1 if add.input[0] == product.output[0] else 0
-    return find_bias(rewrite, add, index, Bias(product_scale(x, weight), weight.values.shape[-1]))
-
-
-def _lower_product(
-    rewrite: Rewrite, node: onnx.NodeProto, operands: tuple[Source, Weight], add: onnx.NodeProto | None
-) -> None:
-    """A product of [N, ..., K] by a constant [K, M], with the channels brought to axis 1 for a QLinearConv and back."""
-    x, weight = operands
-    rank = len(rewrite.model.shapes[node.input[0]])
-    kernel = pointwise_kernel(weight, rank, node.input[0])
-    bias = None if add is None else _bias_of(rewrite, (node, add), x, weight)
-    moved = rewrite.fresh(f"{node_name(node)}_channels_first")
-    rewrite.emit("Transpose", moved, [x.name], moved, perm=channels_first(rank))
-    inputs = [*rewrite.operand(Source(moved, x.quantization)), *weight_inputs(rewrite, node, kernel)]
-    for target in find_targets(rewrite, node.output[0] if add is None else add.output[0]):
-        check_kernel(x, weight, target)
-        output = clamped(rewrite, target)
-        result = rewrite.fresh(f"{target.name}_channels_first")
-        ends = list(_result(rewrite, target))
-        if bias is not None:
-            ends.append(rewrite.constant(f"{node_name(node)}_bias_quantized", bias))
-        rewrite.emit("QLinearConv", quant_name(node), [*inputs, *ends], result)
-        rewrite.emit("Transpose", f"{output}_channels_last", [result], output, perm=channels_last(rank))
 
 
 def _bias_add(rewrite: Rewrite, node: onnx.NodeProto) -> onnx.NodeProto | None:
