@@ -73,7 +73,12 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
     notes: list[str] = []
     proto, batch_notes = free_batch(load_model(source, notes))
     notes.extend(batch_notes)
-    whole = _analyse(proto)
+    try:
+        whole = _analyse(proto)
+    except ModelError as error:
+        if not batch_notes:
+            raise
+        raise ModelError(f"the batch is fixed, and some node needs it so: export the model for a batch of 1 ({error})") from error
     check_constant_outputs(whole)
     parts = partition(whole)
     refused = not_permitted(parts, options.host)

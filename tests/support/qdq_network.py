@@ -52,7 +52,7 @@ def check(model: onnx.ModelProto, step: int = 1) -> ImportedModel:
         if name in expected:
             np.testing.assert_array_equal(value.ravel(), expected[name].ravel(), err_msg=name)
             compared += 1
-    assert compared >= len(imported.graph.outputs)
+    assert compared >= len({port.tensor for port in imported.graph.outputs})
     given = Reference(imported.original).run(images)
     for port in imported.graph.outputs:
         if not port.tail:
