@@ -78,7 +78,8 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
     except ModelError as error:
         if not batch_notes:
             raise
-        raise ModelError(f"the batch is fixed, and some node needs it so: export the model for a batch of 1 ({error})") from error
+        reason = f"the batch is fixed, and some node needs it so: export the model for a batch of 1 ({error})"
+        raise ModelError(reason) from error
     check_constant_outputs(whole)
     parts = partition(whole)
     refused = not_permitted(parts, options.host)

@@ -158,7 +158,7 @@ class Builder:
         shape = image_shape(tensor.onnx_shape)
         if tensor.shape == shape:
             return tensor
-        made = f"{name}, arranged as {list(shape)}"
+        made = f"{name}, spread for {list(shape)}"
         if made not in self.tensors:
             self._lay_out(tensor, made, shape)
         return self.tensors[made]

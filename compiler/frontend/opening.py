@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import onnx
@@ -82,7 +83,7 @@ class _Opening:
         self.graph.initializer.append(onnx.numpy_helper.from_array(value, stored))
         return stored
 
-    def emit(self, operator: str, inputs: list[str], name: str, **attributes: int) -> str:
+    def emit(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
         """Add a node in front of all others; it may read inputs of the model, initializers and what was emitted before."""
         made = unused(name, self._used)
         self._first.append(onnx.helper.make_node(operator, inputs, [made], name=made, **attributes))

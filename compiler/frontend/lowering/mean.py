@@ -76,7 +76,8 @@ def _pooling(model: Model, node: onnx.NodeProto, averaged: list[int]) -> _Poolin
     kept = [axis for axis in range(1, rank) if axis not in averaged and shape[axis] > 1]
     unmoved = tuple(range(rank))
     if rank not in RANKS:
-        raise RefusalError(f"a mean of a tensor of rank {rank}", "take it of [N, C, H, W] or [N, C, L]", f"shape {list(shape)}")
+        remedy = "take it of [N, C, H, W] or [N, C, L]"
+        raise RefusalError(f"a mean of a tensor of rank {rank}", remedy, f"shape {list(shape)}")
     if 1 not in averaged and (not kept or kept == [1]):
         return _Pooling("QLinearGlobalAveragePool", {"channels_last": 0}, unmoved)
     if len(kept) == 1 and _is_transposed(model, node.input[0]):

@@ -11,6 +11,7 @@ import onnx
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
+from arrayloom.compiler.frontend.quantization import BYTES
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 from arrayloom.compiler.frontend.runtime import Array
@@ -28,10 +29,11 @@ class _Matrix:
 
     def kernel(self, rank: int) -> Array:
         """The weight [M, K, 1] or [M, K, 1, 1] of a convolution of tensors of that rank."""
-        return np.ascontiguousarray(self.values.T).reshape(*self.values.T.shape, *[1] * (rank - 2))
+        turned = np.ascontiguousarray(self.values.T)
+        return turned.reshape([*turned.shape, *[1] * (rank - 2)])
 
 
-def spread_products(model: Model, report: Report, options: ImportOptions) -> Model:
+def spread_products(model: Model, _report: Report, _options: ImportOptions) -> Model:
     """The model with products of rank 3 and 4 as convolutions; what is no product of that kind stays as it is."""
     editor = Editor(model)
     for node in model.nodes:
@@ -49,11 +51,12 @@ def _spread_integer(editor: Editor, node: onnx.NodeProto) -> None:
     model = editor.model
     if not all(model.is_constant(name) for name in node.input[3:6]):
         return
-    matrix = _matrix(*(model.constants[name] for name in node.input[3:6]))
+    values, scale, zero_point = (model.constants[name] for name in node.input[3:6])
+    matrix = _matrix(values, scale, zero_point)
     if matrix is not None:
         rank = len(model.shapes[node.input[0]])
         weight = _constants(editor, node, matrix, rank)
-        _convolve(editor, [node], "QLinearConv", (*node.input[1:3], *weight, *node.input[6:8]))
+        _convolve(editor, [node], "QLinearConv", [*node.input[1:3], *weight, *node.input[6:8]])
 
 
 def _spread_real(editor: Editor, node: onnx.NodeProto) -> None:
@@ -67,18 +70,19 @@ def _spread_real(editor: Editor, node: onnx.NodeProto) -> None:
     editor.add("DequantizeLinear", names, weight, node, axis=0)
     add = _bias_add(editor.model, node, found.values.shape[1])
     if add is None:
-        _convolve(editor, [node], "Conv", (weight,))
+        _convolve(editor, [node], "Conv", [weight])
     else:
         bias = next(name for name in add.input if name != node.output[0])
-        _convolve(editor, [node, add], "Conv", (weight, _flat(editor, add, bias)))
+        _convolve(editor, [node, add], "Conv", [weight, _flat(editor, add, bias)])
 
 
 def _matrix(values: Array, scale: Array, zero_point: Array) -> _Matrix | None:
     """The matrix, unless it is several, or zero points differ, for which ONNX Runtime has no convolution."""
     if values.ndim < 2 or any(extent != 1 for extent in values.shape[:-2]) or np.unique(zero_point).size > 1:
         return None
-    values, count = values.reshape(values.shape[-2:]), scale.size
-    if count not in (1, values.shape[1]):
+    height, width = values.shape[-2:]
+    values, count = values.reshape(height, width), scale.size
+    if count not in (1, width):
         return None
     scale = scale.reshape(-1) if count > 1 else scale.reshape(())
     zero = np.full(scale.shape, zero_point.reshape(-1)[0] if zero_point.size else 0, values.dtype)
@@ -98,12 +102,13 @@ def _dequantized(model: Model, value: str) -> _Matrix | None:
         return None
     values, scale = model.constants[node.input[0]], model.constants[node.input[1]]
     zero = model.constant(node, 2)
-    rank, wanted = values.ndim, values.ndim - (2 if turned else 1)
-    if scale.size > 1 and int(attribute(node, "axis", 1)) % max(rank, 1) != wanted:
+    rank = values.ndim
+    if values.dtype not in BYTES or rank < 2:
         return None
-    if values.dtype.itemsize != 1:
+    if scale.size > 1 and int(attribute(node, "axis", 1)) % rank != rank - (2 if turned else 1):
         return None
-    return _matrix(values.swapaxes(-1, -2) if turned else values, scale, np.zeros((), values.dtype) if zero is None else zero)
+    values = values.swapaxes(-1, -2) if turned else values
+    return _matrix(values, scale, np.zeros((), values.dtype) if zero is None else zero)
 
 
 def _constants(editor: Editor, node: onnx.NodeProto, matrix: _Matrix, rank: int) -> list[str]:
@@ -134,7 +139,7 @@ def _flat(editor: Editor, add: onnx.NodeProto, bias: str) -> str:
     return editor.add("Reshape", [bias, shape], editor.fresh(f"{add.output[0]}_bias"), add)
 
 
-def _convolve(editor: Editor, nodes: list[onnx.NodeProto], operator: str, operands: tuple[str, ...]) -> None:
+def _convolve(editor: Editor, nodes: list[onnx.NodeProto], operator: str, operands: list[str]) -> None:
     """Put a convolution, between two Transposes, in the place of the product and the Add behind it."""
     product, output = nodes[0], nodes[-1].output[0]
     rank = len(editor.model.shapes[product.input[0]])

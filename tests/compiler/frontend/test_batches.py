@@ -1,7 +1,6 @@
 """A batch that is fixed in the model: the import makes it a loop, and `arrayloom quantize` opens it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import onnx
@@ -54,7 +53,7 @@ BATCHED: dict[str, Build] = {
     "Slice": lambda net, x, batch: net.node("Slice", [x, _ints(net, 0, 1), _ints(net, batch, 5), _ints(net, 0, 2)]),
     "Concat with a constant": _concatenated,
     "Add of a constant": _repeated,
-    "Tile": lambda net, x, batch: net.node("Tile", [x, _ints(net, 1, 1, 2, 1)]),
+    "Tile": lambda net, x, _: net.node("Tile", [x, _ints(net, 1, 1, 2, 1)]),
 }
 
 

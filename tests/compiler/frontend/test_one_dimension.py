@@ -62,7 +62,8 @@ ONE_DIMENSION: dict[str, Build] = {
     "2-D MaxPool of columns": lambda net: _pooled_by_a_2d_pooling(net, 3, "MaxPool"),
     "2-D AveragePool of rows": lambda net: _pooled_by_a_2d_pooling(net, 2, "AveragePool"),
     "2-D AveragePool of columns": lambda net: _pooled_by_a_2d_pooling(net, 3, "AveragePool"),
-    "Flatten, Gemm": lambda net: net.node("Gemm", [net.node("Flatten", [net.real]), net.weight(5, CHANNELS * LENGTH)], transB=1),
+    "Flatten, Gemm": lambda net: net.node(
+        "Gemm", [net.node("Flatten", [net.real]), net.weight(5, CHANNELS * LENGTH)], transB=1),
 }
 
 

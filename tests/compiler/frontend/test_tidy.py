@@ -236,7 +236,7 @@ def _shared(form: str) -> onnx.ModelProto:
 @pytest.mark.parametrize("form", ["zero points", "weights", "dequantized weights"])
 def test_shared_parameters(form: str) -> None:
     model = _shared(form)
-    with pytest.raises(SessionError, match="Attempt to replace the existing tensor|cannot load"):
+    with pytest.raises(SessionError, match="ONNX Runtime cannot load the model"):
         Session(model)
     assert operators(check(model))[:3] == ["QLinearConv", "QLinearConv", "MaxPool"]
 
