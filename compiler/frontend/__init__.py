@@ -19,6 +19,7 @@ from arrayloom.compiler.frontend.partition import Partition, partition
 from arrayloom.compiler.frontend.permission import grow, not_permitted
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting import rewrite
+from arrayloom.compiler.frontend.tidy.ports import check_constant_outputs
 from arrayloom.compiler.graph import Graph
 from arrayloom.compiler.legality import check_graph
 from arrayloom.isa.host_parts import HostWork, ModelPort
@@ -69,8 +70,17 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
         ModelError: the file or the model as a whole is unusable.
         UnsupportedError: some nodes cannot be compiled; all of them are listed.
     """
-    proto, notes = free_batch(load_model(source))
-    whole = _analyse(proto)
+    notes: list[str] = []
+    proto, batch_notes = free_batch(load_model(source, notes))
+    notes.extend(batch_notes)
+    try:
+        whole = _analyse(proto)
+    except ModelError as error:
+        if not batch_notes:
+            raise
+        reason = f"the batch is fixed, and some node needs it so: export the model for a batch of 1 ({error})"
+        raise ModelError(reason) from error
+    check_constant_outputs(whole)
     parts = partition(whole)
     refused = not_permitted(parts, options.host)
     while parts.middle:

@@ -3,9 +3,10 @@
 import onnx
 
 from arrayloom.compiler.errors import ModelError
+from arrayloom.compiler.frontend.opening import BATCH, open_batch
 from arrayloom.compiler.frontend.runtime import model_inputs
 
-BATCH = "N"
+__all__ = ["BATCH", "free_batch", "open_batch"]
 
 
 def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
@@ -45,53 +46,3 @@ def _batch(value: onnx.ValueInfoProto) -> int | None:
                 "fix it when exporting, or with onnxruntime.tools.make_dynamic_shape_fixed"
             )
     return dims[0].dim_value if dims[0].dim_value > 0 else None
-
-
-def open_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
-    """The model with its fixed batch made symbolic in its inputs, its outputs and its constant Reshapes."""
-    freed = onnx.ModelProto()
-    freed.CopyFrom(model)
-    graph = freed.graph
-    del graph.value_info[:]
-    for value in model_inputs(graph):
-        value.type.tensor_type.shape.dim[0].dim_param = BATCH
-    for value in graph.output:
-        if value.type.tensor_type.shape.dim:
-            value.type.tensor_type.shape.dim[0].dim_param = BATCH
-    for node in graph.node:
-        if node.op_type == "Reshape":
-            _free_reshape(graph, node, batch)
-    return freed
-
-
-def _free_reshape(graph: onnx.GraphProto, node: onnx.NodeProto, batch: int) -> None:
-    """A constant target shape that begins with the batch takes it from the input instead (0)."""
-    for tensor in _constants(graph):
-        if tensor.name != node.input[1]:
-            continue
-        target = onnx.numpy_helper.to_array(tensor).copy()
-        if target.size > 1 and target[0] == batch:
-            target[0] = 0
-            _read_zero_as_copy(node)
-            name = f"{node.output[0]}_shape"
-            graph.initializer.append(onnx.numpy_helper.from_array(target, name))
-            node.input[1] = name
-        return
-
-
-def _read_zero_as_copy(node: onnx.NodeProto) -> None:
-    """PyTorch sets ``allowzero``, which makes a zero an extent of its own."""
-    kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
-    del node.attribute[:]
-    node.attribute.extend(kept)
-
-
-def _constants(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
-    nodes = [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]
-    tensors = []
-    for node in nodes:
-        tensor = onnx.TensorProto()
-        tensor.CopyFrom(node.attribute[0].t)
-        tensor.name = node.output[0]
-        tensors.append(tensor)
-    return [*graph.initializer, *tensors]

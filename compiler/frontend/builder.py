@@ -153,14 +153,35 @@ class Builder:
         return _Plan(parent.name, match(moved.own, parent, shape), shape)
 
     def image(self, name: str) -> Tensor:
-        """A tensor whose ONNX shape still is the [C, H, W] that its elements lie in."""
+        """A tensor whose ONNX shape is the [C, H, W] that its elements lie in; they are moved where they can be."""
         tensor = self.tensor(name)
-        if tensor.shape != image_shape(tensor.onnx_shape):
+        shape = image_shape(tensor.onnx_shape)
+        if tensor.shape == shape:
+            return tensor
+        made = f"{name}, spread for {list(shape)}"
+        if made not in self.tensors:
+            self._lay_out(tensor, made, shape)
+        return self.tensors[made]
+
+    def planes(self, name: str) -> Tensor:
+        """A tensor whose channels are those of its ONNX shape, with the positions of each in any arrangement."""
+        tensor = self.tensor(name)
+        return tensor if tensor.shape[0] == image_shape(tensor.onnx_shape)[0] else self.image(name)
+
+    def _lay_out(self, tensor: Tensor, made: str, shape: tuple[int, int, int]) -> None:
+        """Make the tensor `made`, which the model does not have: the elements of `tensor` in another [C, H, W]."""
+        try:
+            movement = match(in_place(shape), tensor, shape)
+        except RefusalError as refusal:
             raise RefusalError(
-                f"its input '{name}' of shape {list(tensor.onnx_shape)} is a reshaped {list(tensor.shape)}",
+                f"its input '{tensor.name}' of shape {list(tensor.onnx_shape)} is a reshaped {list(tensor.shape)}",
                 "only a matrix product, a function of one element or another reshape may follow a reshape",
-            )
-        return tensor
+            ) from refusal
+        self.tensors[made] = Tensor(made, shape, tensor.dtype, tensor.onnx_shape)
+        self.model.dtypes[made], self.model.shapes[made] = tensor.dtype, (1, *tensor.onnx_shape)
+        table = np.arange(BYTE_VALUES).astype(np.uint8).view(tensor.dtype).reshape(1, BYTE_VALUES)
+        node = self.model.producers[tensor.name]
+        self.add(Move, node, made, x=tensor.name, **vars(movement), table=table, fill=0)
 
     def declare(self, name: str, shape: tuple[int, int, int] | None = None) -> Tensor:
         """Declare the tensor of a value; its [C, H, W] follows from the ONNX shape unless given."""

@@ -9,25 +9,30 @@ from onnx.inliner import inline_local_functions
 
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.runtime import model_inputs
+from arrayloom.compiler.frontend.tidy import tidy
 from arrayloom.isa.program import is_program
 
 _BYTES = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
 QUANTIZED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm")
 
 
-def load_model(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
+def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = None) -> onnx.ModelProto:
     """A quantized model as `read_model` gives it.
 
     Raises:
         ModelError: as `read_model`, or it holds no quantized operator.
     """
-    model = read_model(source)
+    model = read_model(source, notes)
     _check_quantized(model, label_of(source))
     return model
 
 
-def read_model(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its external data read, local functions inlined, names checked.
+def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = None) -> onnx.ModelProto:
+    """The model with its external data read, local functions inlined, and in order, as `tidy` leaves it.
+
+    Args:
+        source: the path of a model, or the model itself.
+        notes: gets a sentence about whatever was left out.
 
     Raises:
         ModelError: the file is missing, is no ONNX model, is damaged or incomplete.
@@ -39,8 +44,9 @@ def read_model(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     if model.functions:
         model = inline_local_functions(model)
     _check_initializers(model, label)
-    _check_order(model, label)
-    return model
+    if not model_inputs(model.graph):
+        raise ModelError(f"{label} has no input besides its initializers; export it with the image as an input")
+    return tidy(model, label, [] if notes is None else notes)
 
 
 def label_of(source: str | Path | onnx.ModelProto) -> str:
@@ -87,24 +93,6 @@ def _check_initializers(model: onnx.ModelProto, label: str) -> None:
             raise ModelError(
                 f"initializer '{tensor.name}' of {label} is damaged ({error}); export or copy the model again"
             ) from error
-
-
-def _check_order(model: onnx.ModelProto, label: str) -> None:
-    graph = model.graph
-    known = {"", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
-    for node in graph.node:
-        missing = [name for name in node.input if name not in known]
-        if missing:
-            raise ModelError(
-                f"node '{node.name or node.op_type}' of {label} reads '{missing[0]}', which nothing before it "
-                "produces; the graph is damaged or not sorted"
-            )
-        known.update(node.output)
-    for output in graph.output:
-        if output.name not in known:
-            raise ModelError(f"output '{output.name}' of {label} is produced by no node; the graph is damaged")
-    if not model_inputs(graph):
-        raise ModelError(f"{label} has no input besides its initializers; export it with the image as an input")
 
 
 def _check_quantized(model: onnx.ModelProto, label: str) -> None:

@@ -76,18 +76,23 @@ def counts(node: onnx.NodeProto) -> bool:
 def partition(model: Model) -> Partition:
     """Head and tail as the integers of a model leave them: nodes without an integer before them, or without one behind."""
     computing = [place for place, node in enumerate(model.nodes) if _computes(model, node)]
-    integer = _integer_nodes(model, computing)
+    integer = _integer_nodes(model, [place for place in computing if not _is_constant(model, model.nodes[place])])
     after = _descendants(model, integer, computing)
     before = _ancestors(model, integer, computing)
     before_all = {place for place in computing if place in before and place not in after}
     behind_all = {place for place in computing if place not in before}
     head = _closed_head(model, {place for place in before_all if counts(model.nodes[place])}, before_all)
-    tail = _closed_tail(model, {place for place in behind_all if counts(model.nodes[place])}, head)
+    tail = _closed_tail(model, {place for place in behind_all if counts(model.nodes[place]) or place not in after}, head)
     return Partition(model, head, tail)
 
 
 def _computes(model: Model, node: onnx.NodeProto) -> bool:
-    return not all(model.is_constant(name) for name in node.output if name)
+    """Whether a node makes what depends on the inputs' elements, or a constant output, which the host makes."""
+    return not _is_constant(model, node) or any(name in model.outputs for name in node.output)
+
+
+def _is_constant(model: Model, node: onnx.NodeProto) -> bool:
+    return all(model.is_constant(name) for name in node.output if name)
 
 
 def _integer_nodes(model: Model, places: Sequence[int]) -> set[int]:

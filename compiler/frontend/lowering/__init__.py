@@ -11,12 +11,12 @@ import onnx
 
 from arrayloom.compiler.frontend.lowering.elementwise import lower_add, lower_concat, lower_mul, lower_requantization
 from arrayloom.compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
+from arrayloom.compiler.frontend.lowering.mean import lower_reduce_mean
 from arrayloom.compiler.frontend.lowering.pooling import (
     lower_average_pool,
     lower_global_average_pool,
     lower_global_max_pool,
     lower_max_pool,
-    lower_reduce_mean,
 )
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.lowering.transposed import lower_conv_transpose

@@ -45,11 +45,18 @@ def lower_gemm(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def lower_matmul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, MatMul, [Add of a bias], [Relu, Clip], QuantizeLinear to QLinearMatMul or QGemm, [Clip]."""
+    """DequantizeLinear, MatMul, [Add of a bias], [Relu, Clip], QuantizeLinear to QLinearMatMul or QGemm, [Clip].
+
+    Those of rank 3 and 4 are convolutions by now.
+    """
     x = rewrite.source(node.input[0])
-    if len(rewrite.model.shapes[node.input[0]]) != 2:
-        raise RefusalError("a product of tensors of rank 3 and more", "use rank 2, [N, F]", f"input '{node.input[0]}'")
     weight = find_weight(rewrite, node.input[1], channel_axis=1)
+    if len(rewrite.model.shapes[node.input[0]]) != 2 or weight.values.ndim != 2:
+        raise RefusalError(
+            f"a product of {rewrite.model.shapes[node.input[0]]} by {weight.values.shape}",
+            "use [N, F], [N, L, F] or [N, H, W, F] by one matrix [F, M]",
+            f"input '{node.input[0]}'",
+        )
     add = _bias_add(rewrite, node)
     if add is None:
         for target in find_targets(rewrite, node.output[0]):

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.quantization import Weight, dequantizer_axis, weight
-from arrayloom.compiler.frontend.report import RefusalError, node_name
+from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
 
 #: A bias scale may differ from x_scale * w_scale by what rounding that product in another order leaves.
@@ -72,7 +73,7 @@ def find_bias(rewrite: Rewrite, node: onnx.NodeProto, index: int, wanted: Bias) 
     if producer is not None and producer.op_type == "DequantizeLinear" and _is_int32(model, producer):
         _check_scale(model, producer, wanted)
         return _spread(model.constants[producer.input[0]], wanted.channels)
-    rewrite.report.notes.append(f"the float bias '{value}' of '{node_name(node)}' is quantized to int32 here")
+    rewrite.report.notes.append(f"the float bias '{value}' of '{origin_name(node)}' is quantized to int32 here")
     return _quantize(_spread(model.constants[value], wanted.channels), wanted.scale)
 
 

@@ -1,6 +1,5 @@
 """Pooling on integers: MaxPool as it is, averages to their com.microsoft.QLinear forms."""
 
-from dataclasses import replace
 from typing import Any
 
 import onnx
@@ -8,7 +7,7 @@ import onnx
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
-from arrayloom.compiler.frontend.report import RefusalError, node_name
+from arrayloom.compiler.frontend.report import RefusalError
 
 MAX_POOL_OPSET = 12  # the first whose MaxPool takes 8-bit integers
 POOL_ATTRIBUTES = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
@@ -58,42 +57,27 @@ def lower_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     attributes = {name: attribute(node, name) for name in names if attribute(node, name) is not None}
     x = rewrite.source(node.input[0])
     for target in find_targets(rewrite, node.output[0]):
-        _emit(rewrite, node, "QLinearAveragePool", x, target, **attributes)
+        emit_average(rewrite, node, "QLinearAveragePool", (x, target), clamped(rewrite, target), **attributes)
 
 
 def lower_global_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """DequantizeLinear, GlobalAveragePool, QuantizeLinear to QLinearGlobalAveragePool."""
     x = rewrite.source(node.input[0])
     for target in find_targets(rewrite, node.output[0]):
-        _emit(rewrite, node, "QLinearGlobalAveragePool", x, target, channels_last=0)
-
-
-def lower_reduce_mean(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, ReduceMean over all of H and W, QuantizeLinear to QLinearGlobalAveragePool, [Flatten]."""
-    rank = len(rewrite.model.shapes[node.input[0]])
-    given = rewrite.model.constant(node, 1)
-    axes = sorted(axis % rank for axis in (attribute(node, "axes", []) if given is None else given.tolist()))
-    if rank < 3 or axes != list(range(2, rank)):
-        raise RefusalError(
-            "a mean over other axes than height and width", "take the mean over all of [H, W]", f"axes = {axes}"
+        emit_average(
+            rewrite, node, "QLinearGlobalAveragePool", (x, target), clamped(rewrite, target), channels_last=0
         )
-    x = rewrite.source(node.input[0])
-    for target in find_targets(rewrite, node.output[0]):
-        if attribute(node, "keepdims", 1):
-            _emit(rewrite, node, "QLinearGlobalAveragePool", x, target, channels_last=0)
-            continue
-        mean = rewrite.fresh(f"{target.name}_mean")
-        _emit(rewrite, node, "QLinearGlobalAveragePool", x, replace(target, name=mean), channels_last=0)
-        rewrite.emit("Flatten", f"{node_name(node)}_flatten", [mean], target.name, axis=1)
 
 
-def _emit(
-    rewrite: Rewrite, node: onnx.NodeProto, operator: str, x: Source, target: Target, **attributes: object
+def emit_average(
+    rewrite: Rewrite, node: onnx.NodeProto, operator: str, ends: tuple[Source, Target], output: str, **attributes: object
 ) -> None:
+    """Emit a quantized average from a source to a target's value, under the name `output`."""
+    x, target = ends
     if x.quantization.dtype != target.quantization.dtype:
         raise RefusalError(
             f"its input is {x.quantization.dtype} and its output {target.quantization.dtype}",
             "quantize both to the same dtype, as ONNX Runtime's kernels need",
         )
     inputs = [*rewrite.operand(x), *rewrite.parameters(target.name, target.quantization)]
-    rewrite.emit(operator, quant_name(node), inputs, clamped(rewrite, target), domain=MICROSOFT, **attributes)
+    rewrite.emit(operator, quant_name(node), inputs, output, domain=MICROSOFT, **attributes)

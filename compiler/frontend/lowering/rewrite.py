@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import set_origin
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
@@ -16,6 +17,7 @@ from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.sorting import sort_nodes
 
 MICROSOFT = "com.microsoft"
+CLIP_OPSET = 12  # the first whose Clip takes 8-bit integers
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Rewrite:
             return Source(node.input[0], of_quantizer(self.model, node))
         if node.op_type in MOVEMENTS + NOTHING:
             return self._move(node, self.source(node.input[0]))
+        if node.op_type in ACTIVATIONS:
+            return self._bounded(node, self.source(node.input[0]))
         raise RefusalError(
             f"its input '{value}' is computed in float by {operator_name(node)} '{node_name(node)}'",
             "put QuantizeLinear and DequantizeLinear between the two",
@@ -71,26 +75,53 @@ class Rewrite:
 
     def _move(self, node: onnx.NodeProto, source: Source) -> Source:
         """Repeat a movement of float values on the integers they come from."""
-        inputs = [source.name, *node.input[1:]]
-        if node.op_type == "Pad" and len(node.input) > 2 and node.input[2]:
-            inputs[2] = self._pad_byte(node, source.quantization)
-        elif node.op_type == "Pad":
-            zero = np.array(source.quantization.zero_point, source.quantization.dtype)
-            inputs[2:3] = [self.constant(f"{node.output[0]}_pad", zero)]
-        name = self.fresh(f"{node.output[0]}_quantized")
-        self._emitted.append(_copy(node, _unused(quant_name(node), self._node_names), inputs, name))
+        pad = self.pad_constant(node, source.quantization, exact=True)
+        name = self.repeat(node, source.name, pad, self.fresh(f"{node.output[0]}_quantized"))
         return Source(name, source.quantization)
 
-    def _pad_byte(self, node: onnx.NodeProto, quantization: Quantization) -> str:
-        value = self.model.constant(node, 2)
-        if value is None:
+    def _bounded(self, node: onnx.NodeProto, source: Source) -> Source:
+        """Repeat a Relu or a Clip of dequantized values on the integers they come from."""
+        lo, hi = exact_bounds(self.model, node, source.quantization)
+        info = np.iinfo(source.quantization.dtype)
+        if (lo, hi) == (info.min, info.max):
+            return source
+        name = self.fresh(f"{node.output[0]}_quantized")
+        self.clip(source.name, source.quantization, (lo, hi), name)
+        return Source(name, source.quantization)
+
+    def repeat(self, node: onnx.NodeProto, value: str, pad: str | None, output: str) -> str:
+        """Emit a movement of float values again, on the integers `value`; `pad` names what a Pad adds to them."""
+        inputs = [value, *node.input[1:]]
+        if pad is not None:
+            inputs[2:3] = [pad]
+        self._emitted.append(_copy(node, _unused(quant_name(node), self._node_names), inputs, output))
+        return output
+
+    def clip(self, value: str, quantization: Quantization, bounds: tuple[int, int], output: str) -> None:
+        """Emit a Clip of the integers `value`."""
+        if self.model.opset < CLIP_OPSET:
+            raise RefusalError(
+                f"operator set {self.model.opset} has no Clip of integers, which its Relu or Clip needs here",
+                f"convert the model to operator set {CLIP_OPSET} or later with onnx.version_converter",
+            )
+        names = (f"{output}_lo", f"{output}_hi")
+        ends = [self.constant(name, np.array(b, quantization.dtype)) for name, b in zip(names, bounds, strict=True)]
+        self.emit("Clip", f"{output}_clamp", [value, *ends], output)
+
+    def pad_constant(self, node: onnx.NodeProto, quantization: Quantization, exact: bool) -> str | None:
+        """The name of the byte that a Pad adds, None for other nodes; an `exact` one stands for the constant itself."""
+        if node.op_type != "Pad":
+            return None
+        given = len(node.input) > 2 and node.input[2]
+        if given and not self.model.is_constant(node.input[2]):
             raise RefusalError("its padding value is not constant", "pad with a constant")
-        byte = quantization.quantize(float(value.reshape(())))
-        if quantization.dequantize(byte) != np.float32(value.reshape(())):
+        value = np.float32(self.model.constants[node.input[2]].reshape(())) if given else np.float32(0)
+        byte = quantization.quantize(float(value))
+        if exact and quantization.dequantize(byte) != value:
             raise RefusalError(
                 f"the padding value lies between two steps of the scale {quantization.scale:.9g}",
                 f"pad with {quantization.dequantize(byte):.9g}",
-                f"constant_value = {value.reshape(())}",
+                f"constant_value = {value}",
             )
         return self.constant(f"{node.output[0]}_pad", np.array(byte, quantization.dtype))
 

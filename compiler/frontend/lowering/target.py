@@ -1,93 +1,144 @@
-"""Where the result of a float operator goes: through activations into a QuantizeLinear."""
+"""Where the result of a float operator goes: through activations and data movement into QuantizeLinear nodes.
 
+Quantizing per tensor is a function of one element, so that it commutes with movement: the operator is computed on
+integers at once, and what lies between it and its QuantizeLinear is repeated on integers.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
 
-CLIP_OPSET = 12  # the first whose Clip takes 8-bit integers
+
+@dataclass(frozen=True)
+class Step:
+    """What happens to an integer result on its way: bounds, or movement.
+
+    Attributes:
+        value: the float value behind it in the model, which tells steps that several ways share.
+        node: the node to be repeated on integers; None for bounds.
+        lo, hi: the quantized bounds. Quantizing is monotone, so that clipping and then quantizing equals quantizing
+            and then clipping to the quantized bounds.
+    """
+
+    value: str
+    node: onnx.NodeProto | None
+    lo: int = 0
+    hi: int = 0
+
+
+@dataclass(frozen=True)
+class Way:
+    """From a float result to the output `name` of a QuantizeLinear."""
+
+    name: str
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
 class Target:
-    """An integer value to be computed in place of a QuantizeLinear's output.
+    """An integer value to be computed in place of a float result, for all QuantizeLinear nodes that quantize alike.
 
     Attributes:
-        name: the QuantizeLinear's output.
-        quantization: of that output.
-        lo, hi: what Relu and Clip before the QuantizeLinear leave of its range. Quantizing is monotone, so that
-            clipping and then quantizing equals quantizing and then clipping to the quantized bounds.
+        name: the first QuantizeLinear's output.
+        quantization: of the integer value.
+        ways: how each QuantizeLinear's output follows from that value.
     """
 
     name: str
     quantization: Quantization
-    lo: int
-    hi: int
+    ways: tuple[Way, ...]
 
 
 def find_targets(rewrite: Rewrite, value: str) -> list[Target]:
     """All integer values that the float value `value` is quantized to."""
     model = rewrite.model
-    bounds = []
-    while True:
-        readers = model.consumers.get(value, [])
-        if value in model.outputs:
-            raise RefusalError(f"its result '{value}' leaves the model in float", "quantize the output")
-        if len(readers) != 1 or readers[0].op_type not in ("Relu", "Clip") or model.is_constant(value):
-            break
-        bounds.append(_bounds(model, readers[0]))
-        value = readers[0].output[0]
-    for reader in readers:
-        if reader.op_type != "QuantizeLinear":
+    found: dict[Quantization, list[Way]] = {}
+    for quantizer, nodes in _routes(model, value, ()):
+        quantization = of_quantizer(model, quantizer)
+        found.setdefault(quantization, []).append(Way(quantizer.output[0], _steps(model, nodes, quantization)))
+    return [Target(ways[0].name, quantization, tuple(ways)) for quantization, ways in found.items()]
+
+
+def clamped(rewrite: Rewrite, target: Target) -> str:
+    """The name under which to compute the target's value: its own, or that of what the steps emitted here begin with."""
+    if len(target.ways) == 1 and not target.ways[0].steps:
+        return target.name
+    result = rewrite.fresh(f"{target.name}_unclamped" if _only_bounds(target) else f"{target.name}_result")
+    made: dict[tuple[str, ...], str] = {}
+    for way in target.ways:
+        _emit_way(rewrite, way, target.quantization, result, made)
+    return result
+
+
+def _only_bounds(target: Target) -> bool:
+    return all(step.node is None for way in target.ways for step in way.steps)
+
+
+def _routes(
+    model: Model, value: str, nodes: tuple[onnx.NodeProto, ...]
+) -> Iterator[tuple[onnx.NodeProto, tuple[onnx.NodeProto, ...]]]:
+    """Every QuantizeLinear behind a float value, with the nodes on the way to it."""
+    if value in model.outputs:
+        raise RefusalError(f"its result '{value}' leaves the model in float", "quantize the output")
+    for reader in model.consumers.get(value, []):
+        if reader.op_type == "QuantizeLinear" and reader.input[0] == value:
+            yield reader, nodes
+        elif reader.op_type in (*ACTIVATIONS, *MOVEMENTS, *NOTHING) and list(reader.input).count(value) == 1:
+            if reader.input[0] != value:
+                raise RefusalError(
+                    f"its result '{value}' is an operand of {operator_name(reader)} '{node_name(reader)}'",
+                    "use constant bounds, indices and amounts",
+                )
+            yield from _routes(model, reader.output[0], (*nodes, reader))
+        else:
             raise RefusalError(
                 f"its result '{value}' is not quantized before {operator_name(reader)} '{node_name(reader)}'",
                 "put QuantizeLinear and DequantizeLinear between the two",
             )
-    return [_target(model, reader, bounds) for reader in readers]
 
 
-def clamped(rewrite: Rewrite, target: Target) -> str:
-    """The name under which to compute the target's value: its own, or that of the operand of a Clip emitted here."""
-    dtype = target.quantization.dtype
-    info = np.iinfo(dtype)
-    if target.lo == info.min and target.hi == info.max:
-        return target.name
-    if rewrite.model.opset < CLIP_OPSET:
-        raise RefusalError(
-            f"operator set {rewrite.model.opset} has no Clip of integers, which its Relu or Clip needs here",
-            f"convert the model to operator set {CLIP_OPSET} or later with onnx.version_converter",
-        )
-    unclamped = rewrite.fresh(f"{target.name}_unclamped")
-    lo = rewrite.constant(f"{target.name}_lo", np.array(target.lo, dtype))
-    hi = rewrite.constant(f"{target.name}_hi", np.array(target.hi, dtype))
-    rewrite.emit("Clip", f"{target.name}_clamp", [unclamped, lo, hi], target.name)
-    return unclamped
-
-
-def _bounds(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
-    if node.op_type == "Relu":
-        return 0.0, float("inf")
-    limits = []
-    for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
-        given = len(node.input) > index and node.input[index]
-        if given and not model.is_constant(node.input[index]):
-            raise RefusalError(f"the bound '{node.input[index]}' of Clip '{node_name(node)}' is not constant", "fix it")
-        value = model.constant(node, index)
-        limits.append(attribute(node, name, default) if value is None else float(value.reshape(())))
-    return limits[0], limits[1]
-
-
-def _target(model: Model, node: onnx.NodeProto, bounds: list[tuple[float, float]]) -> Target:
-    quantization = of_quantizer(model, node)
+def _steps(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantization) -> tuple[Step, ...]:
+    """The nodes as steps on integers, without those that do nothing there; bounds in a row are one."""
     info = np.iinfo(quantization.dtype)
-    lo, hi = int(info.min), int(info.max)
-    for low, high in bounds:
-        first, last = quantization.quantize(low), quantization.quantize(high)
-        lo, hi = (min(max(bound, first), last) for bound in (lo, hi))
-    return Target(node.output[0], quantization, lo, hi)
+    steps: list[Step] = []
+    for node in nodes:
+        if node.op_type in ACTIVATIONS:
+            before = steps.pop() if steps and steps[-1].node is None else Step("", None, int(info.min), int(info.max))
+            first, last = (quantization.quantize(bound) for bound in bounds_of(model, node))
+            lo, hi = (min(max(bound, first), last) for bound in (before.lo, before.hi))
+            if (lo, hi) != (info.min, info.max):
+                steps.append(Step(node.output[0], None, lo, hi))
+        elif node.op_type not in NOTHING:
+            steps.append(Step(node.output[0], node))
+    return tuple(steps)
+
+
+def _emit_way(
+    rewrite: Rewrite, way: Way, quantization: Quantization, result: str, made: dict[tuple[str, ...], str]
+) -> None:
+    """Repeat the steps of one way on integers; what an earlier way made already is taken from `made`."""
+    value, path = result, tuple(step.value for step in way.steps)
+    for place, step in enumerate(way.steps, start=1):
+        if path[:place] not in made:
+            name = way.name if place == len(path) else rewrite.fresh(f"{step.value}_quantized")
+            made[path[:place]] = _emit_step(rewrite, step, quantization, value, name)
+        value = made[path[:place]]
+    if value != way.name:
+        rewrite.emit("Identity", f"{way.name}_copy", [value], way.name)
+
+
+def _emit_step(rewrite: Rewrite, step: Step, quantization: Quantization, value: str, name: str) -> str:
+    if step.node is not None:
+        pad = rewrite.pad_constant(step.node, quantization, exact=False)
+        return rewrite.repeat(step.node, value, pad, name)
+    rewrite.clip(value, quantization, (step.lo, step.hi), name)
+    return name

@@ -15,8 +15,7 @@ from arrayloom.compiler.graph import Conv
 
 
 def conv(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearConv, 1-D or 2-D."""
-    x = builder.image(node.input[0])
+    """QLinearConv, 1-D or 2-D; with a kernel of 1 the positions may lie in any arrangement."""
     found = weight(builder.model, (node.input[3], node.input[4], node.input[5]))
     if found.values.ndim not in (3, 4):
         raise RefusalError(f"{found.values.ndim - 2} spatial dimensions", "use 1-D or 2-D convolution")
@@ -24,7 +23,9 @@ def conv(builder: Builder, node: onnx.NodeProto) -> None:
     values = values if values.ndim == 4 else values[:, :, np.newaxis, :]
     strides, dilations = pair(node, "strides"), pair(node, "dilations")
     span = ((values.shape[2] - 1) * dilations[0] + 1, (values.shape[3] - 1) * dilations[1] + 1)
-    y = builder.declare(node.output[0])
+    pointwise = values.shape[2:] == strides == (1, 1) and not any(attribute(node, "pads", []))
+    x = builder.planes(node.input[0]) if pointwise else builder.image(node.input[0])
+    y = builder.declare(node.output[0], (values.shape[0], *x.shape[1:]) if pointwise else None)
     quantization = builder.quantization(node, 1, x.name), builder.quantization(node, 6, y.name)
     builder.add(
         Conv,

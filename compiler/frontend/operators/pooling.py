@@ -55,7 +55,7 @@ def global_average_pool(builder: Builder, node: onnx.NodeProto) -> None:
     """QLinearGlobalAveragePool."""
     _check_layout(node)
     builder.declare(node.output[0])
-    _add_mean(builder, node, builder.image(node.input[0]))
+    _add_mean(builder, node, builder.planes(node.input[0]))
 
 
 def _add_mean(builder: Builder, node: onnx.NodeProto, x: Tensor) -> None:

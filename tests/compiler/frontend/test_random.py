@@ -8,6 +8,7 @@ from interpreter import interpret
 from numpy.typing import NDArray
 from qdq import to_qdq
 from random_graphs import generate, random_inputs
+from untidy import untidied
 
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Graph
@@ -45,6 +46,19 @@ def _check_qdq(seed: int) -> None:
     assert _differing(graph, inputs, Reference(graph.integer_model).run_all(inputs)) == [], seed
 
 
+def _check_untidy(seed: int) -> None:
+    """Order, Identity nodes, shared parameters and unused inputs change no value."""
+    model = generate(seed)
+    inputs = random_inputs(model, seed)
+    expected = Reference(model).run_all(inputs)
+    for form in (model, to_qdq(model)):
+        imported = import_model(untidied(form, seed))
+        assert {given.name for given in imported.graph.inputs} == inputs.keys(), seed
+        assert _differing(imported.graph, inputs, expected) == [], seed
+        assert _differing(imported.graph, inputs, Reference(imported.lowered).run_all(inputs)) == [], seed
+        Reference(imported.original).run(inputs)
+
+
 @pytest.mark.parametrize("first", range(0, 160, BATCH))
 def test_qoperator_networks(first: int) -> None:
     for seed in range(first, first + BATCH):
@@ -55,6 +69,12 @@ def test_qoperator_networks(first: int) -> None:
 def test_qdq_networks_are_lowered_to_what_they_were_made_of(first: int) -> None:
     for seed in range(first, first + BATCH):
         _check_qdq(seed)
+
+
+@pytest.mark.parametrize("first", range(3000, 3100, BATCH))
+def test_untidy_networks(first: int) -> None:
+    for seed in range(first, first + BATCH):
+        _check_untidy(seed)
 
 
 @pytest.mark.slow

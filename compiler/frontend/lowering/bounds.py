@@ -1,0 +1,52 @@
+"""Relu and Clip as bounds, in float and on the grid of a quantization."""
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import Quantization
+from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
+
+ACTIVATIONS = ("Relu", "Clip")
+
+
+def bounds_of(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
+    """The lower and the upper bound of a Relu or a Clip."""
+    if node.op_type == "Relu":
+        return 0.0, float("inf")
+    limits = []
+    for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
+        given = len(node.input) > index and node.input[index]
+        if given and not model.is_constant(node.input[index]):
+            raise RefusalError(f"the bound '{node.input[index]}' of Clip '{node_name(node)}' is not constant", "fix it")
+        value = model.constant(node, index)
+        limits.append(attribute(node, name, default) if value is None else float(value.reshape(())))
+    return limits[0], limits[1]
+
+
+def exact_bounds(model: Model, node: onnx.NodeProto, quantization: Quantization) -> tuple[int, int]:
+    """The bounds on integers that do to them what a Relu or a Clip does to their dequantized values.
+
+    Raises:
+        RefusalError: a bound cuts off values and lies between two steps, so that the result is on no integer.
+    """
+    info = np.iinfo(quantization.dtype)
+    lower, upper = bounds_of(model, node)
+    lo, hi = int(info.min), int(info.max)
+    if lower > quantization.dequantize(lo):
+        lo = _on_grid(node, quantization, lower)
+    if upper < quantization.dequantize(hi):
+        hi = _on_grid(node, quantization, upper)
+    return lo, hi
+
+
+def _on_grid(node: onnx.NodeProto, quantization: Quantization, bound: float) -> int:
+    byte = quantization.quantize(bound)
+    if quantization.dequantize(byte) != np.float32(bound):
+        raise RefusalError(
+            f"its input is bounded in float by {operator_name(node)} '{node_name(node)}' at {bound:.9g}, "
+            f"which lies between two steps of the scale {quantization.scale:.9g}",
+            f"put QuantizeLinear and DequantizeLinear behind {operator_name(node)} '{node_name(node)}'",
+        )
+    return byte

@@ -1,0 +1,150 @@
+"""Products over the last axis of [N, L, K] and [N, H, W, K] by a constant matrix: Transpose, convolution, Transpose.
+
+The kernel is 1. ONNX Runtime's QLinearMatMul and QLinearConv sum the same products and scale and round the sums alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.options import ImportOptions
+from arrayloom.compiler.frontend.quantization import BYTES
+from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.rewriting.editor import Editor
+from arrayloom.compiler.frontend.runtime import Array
+
+RANKS = (3, 4)
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A constant quantized matrix [K, M]; scale and zero point are per tensor or per channel of M."""
+
+    values: Array
+    scale: Array
+    zero_point: Array
+
+    def kernel(self, rank: int) -> Array:
+        """The weight [M, K, 1] or [M, K, 1, 1] of a convolution of tensors of that rank."""
+        turned = np.ascontiguousarray(self.values.T)
+        return turned.reshape([*turned.shape, *[1] * (rank - 2)])
+
+
+def spread_products(model: Model, _report: Report, _options: ImportOptions) -> Model:
+    """The model with products of rank 3 and 4 as convolutions; what is no product of that kind stays as it is."""
+    editor = Editor(model)
+    for node in model.nodes:
+        if len(model.shapes[node.input[0]] if node.input else ()) not in RANKS or model.is_constant(node.input[0]):
+            continue
+        if node.op_type == "QLinearMatMul":
+            _spread_integer(editor, node)
+        elif node.op_type == "MatMul":
+            _spread_real(editor, node)
+    return editor.finish()
+
+
+def _spread_integer(editor: Editor, node: onnx.NodeProto) -> None:
+    """QLinearMatMul to QLinearConv."""
+    model = editor.model
+    if not all(model.is_constant(name) for name in node.input[3:6]):
+        return
+    values, scale, zero_point = (model.constants[name] for name in node.input[3:6])
+    matrix = _matrix(values, scale, zero_point)
+    if matrix is not None:
+        rank = len(model.shapes[node.input[0]])
+        weight = _constants(editor, node, matrix, rank)
+        _convolve(editor, [node], "QLinearConv", [*node.input[1:3], *weight, *node.input[6:8]])
+
+
+def _spread_real(editor: Editor, node: onnx.NodeProto) -> None:
+    """DequantizeLinear, MatMul, [Add of a bias for each channel] to DequantizeLinear, Conv."""
+    found = _dequantized(editor.model, node.input[1])
+    if found is None:
+        return
+    rank = len(editor.model.shapes[node.input[0]])
+    names = _constants(editor, node, found, rank)
+    weight = editor.fresh(f"{node.output[0]}_kernel_real")
+    editor.add("DequantizeLinear", names, weight, node, axis=0)
+    add = _bias_add(editor.model, node, found.values.shape[1])
+    if add is None:
+        _convolve(editor, [node], "Conv", [weight])
+    else:
+        bias = next(name for name in add.input if name != node.output[0])
+        _convolve(editor, [node, add], "Conv", [weight, _flat(editor, add, bias)])
+
+
+def _matrix(values: Array, scale: Array, zero_point: Array) -> _Matrix | None:
+    """The matrix, unless it is several, or zero points differ, for which ONNX Runtime has no convolution."""
+    if values.ndim < 2 or any(extent != 1 for extent in values.shape[:-2]) or np.unique(zero_point).size > 1:
+        return None
+    height, width = values.shape[-2:]
+    values, count = values.reshape(height, width), scale.size
+    if count not in (1, width):
+        return None
+    scale = scale.reshape(-1) if count > 1 else scale.reshape(())
+    zero = np.full(scale.shape, zero_point.reshape(-1)[0] if zero_point.size else 0, values.dtype)
+    return _Matrix(values, scale, zero)
+
+
+def _dequantized(model: Model, value: str) -> _Matrix | None:
+    """The matrix behind a DequantizeLinear, or behind a Transpose of one as PyTorch's Linear has it."""
+    node = model.producers.get(value)
+    turned = node is not None and node.op_type == "Transpose"
+    if node is not None and turned:
+        rank = len(model.shapes[value])
+        if list(attribute(node, "perm", range(rank)[::-1])) != [*range(rank - 2), rank - 1, rank - 2]:
+            return None
+        node = model.producers.get(node.input[0])
+    if node is None or node.op_type != "DequantizeLinear" or not all(model.is_constant(name) for name in node.input):
+        return None
+    values, scale = model.constants[node.input[0]], model.constants[node.input[1]]
+    zero = model.constant(node, 2)
+    rank = values.ndim
+    if values.dtype not in BYTES or rank < 2:
+        return None
+    if scale.size > 1 and int(attribute(node, "axis", 1)) % rank != rank - (2 if turned else 1):
+        return None
+    values = values.swapaxes(-1, -2) if turned else values
+    return _matrix(values, scale, np.zeros((), values.dtype) if zero is None else zero)
+
+
+def _constants(editor: Editor, node: onnx.NodeProto, matrix: _Matrix, rank: int) -> list[str]:
+    name = node.name or node.output[0]
+    return [
+        editor.constant(f"{name}_kernel", matrix.kernel(rank)),
+        editor.constant(f"{name}_kernel_scale", matrix.scale),
+        editor.constant(f"{name}_kernel_zero_point", matrix.zero_point),
+    ]
+
+
+def _bias_add(model: Model, node: onnx.NodeProto, channels: int) -> onnx.NodeProto | None:
+    """The Add of a constant [M] after a MatMul, if that is all its result is used for."""
+    readers = model.consumers.get(node.output[0], [])
+    if len(readers) != 1 or readers[0].op_type != "Add" or node.output[0] in model.outputs:
+        return None
+    for name in readers[0].input:
+        if model.is_constant(name) and model.constants[name].size == channels == (model.shapes[name] or (0,))[-1]:
+            return readers[0]
+    return None
+
+
+def _flat(editor: Editor, add: onnx.NodeProto, bias: str) -> str:
+    """A bias of one dimension, as a convolution takes it."""
+    if len(editor.model.shapes[bias]) == 1:
+        return bias
+    shape = editor.constant(f"{add.output[0]}_bias_shape", np.array([-1], np.int64))
+    return editor.add("Reshape", [bias, shape], editor.fresh(f"{add.output[0]}_bias"), add)
+
+
+def _convolve(editor: Editor, nodes: list[onnx.NodeProto], operator: str, operands: list[str]) -> None:
+    """Put a convolution, between two Transposes, in the place of the product and the Add behind it."""
+    product, output = nodes[0], nodes[-1].output[0]
+    rank = len(editor.model.shapes[product.input[0]])
+    editor.remove(nodes)
+    moved, result = (editor.fresh(f"{output}_{end}_channels_first") for end in ("given", "made"))
+    editor.add("Transpose", [product.input[0]], moved, product, perm=[0, rank - 1, *range(1, rank - 1)])
+    editor.add(operator, [moved, *operands], result, product)
+    editor.add("Transpose", [result], output, product, perm=[0, *range(2, rank), 1])

@@ -1,0 +1,90 @@
+"""Nodes in topological order; ONNX Runtime itself takes them in any."""
+
+from collections.abc import Iterator
+
+import onnx
+
+from arrayloom.compiler.errors import ModelError
+from arrayloom.compiler.frontend.origin import node_name
+
+
+def sort_model(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
+    """The model with every node behind those it reads from.
+
+    Raises:
+        ModelError: a value that nothing gives, or that two nodes give, or nodes that feed each other.
+    """
+    graph = model.graph
+    given = {"", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
+    given.update(tensor.values.name for tensor in graph.sparse_initializer)
+    producers = _producers(graph, label)
+    ordered = True
+    known = set(given)
+    for node in graph.node:
+        for name in reads(node):
+            if name not in given and name not in producers:
+                raise ModelError(
+                    f"node '{node_name(node) or node.op_type}' of {label} reads '{name}', which no node, input or "
+                    "initializer gives; the graph is damaged: export the model again"
+                )
+            ordered = ordered and name in known
+        known.update(node.output)
+    if ordered:
+        return model
+    nodes = _sorted(graph, producers, label)
+    arranged = onnx.ModelProto()
+    arranged.CopyFrom(model)
+    del arranged.graph.node[:]
+    arranged.graph.node.extend(nodes)
+    return arranged
+
+
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """The values that a node reads, those that its subgraphs take from outside included."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in [attribute.g, *attribute.graphs] if attribute.HasField("g") or attribute.graphs else []:
+            inside = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+            inside.update(name for inner in graph.node for name in inner.output)
+            yield from (name for inner in graph.node for name in reads(inner) if name not in inside)
+
+
+def _producers(graph: onnx.GraphProto, label: str) -> dict[str, onnx.NodeProto]:
+    producers: dict[str, onnx.NodeProto] = {}
+    for node in graph.node:
+        for name in node.output:
+            if name in producers:
+                first, second = node_name(producers[name]), node_name(node)
+                raise ModelError(
+                    f"nodes '{first}' and '{second}' of {label} both give '{name}'; the graph is damaged: "
+                    "export the model again"
+                )
+            if name:
+                producers[name] = node
+    return producers
+
+
+def _sorted(graph: onnx.GraphProto, producers: dict[str, onnx.NodeProto], label: str) -> list[onnx.NodeProto]:
+    """Depth first, so that a node stands as near to its place as it can."""
+    ordered: list[onnx.NodeProto] = []
+    placed: set[int] = set()
+    open_nodes: set[int] = set()
+    stack = [(node, False) for node in reversed(graph.node)]
+    while stack:
+        node, operands_placed = stack.pop()
+        if id(node) in placed:
+            continue
+        if operands_placed:
+            open_nodes.discard(id(node))
+            placed.add(id(node))
+            ordered.append(node)
+            continue
+        if id(node) in open_nodes:
+            raise ModelError(
+                f"node '{node_name(node)}' of {label} depends on its own result; the graph is damaged: "
+                "export the model again"
+            )
+        open_nodes.add(id(node))
+        stack.append((node, True))
+        stack.extend((producers[name], False) for name in dict.fromkeys(reads(node)) if name in producers)
+    return ordered
