@@ -10,16 +10,24 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.errors import UnsupportedError
-from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend import ImportOptions, import_model
+from arrayloom.compiler.frontend.extract import middle_model
 from arrayloom.compiler.frontend.known import unknown_nodes
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
+from arrayloom.compiler.frontend.partition import Partition
 from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.compiler.graph import Graph
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration
 from arrayloom.host.models.quantize.integer_form import Scale, check_scales, finish, integer_form, quantized_form, scales_of
+from arrayloom.host.models.quantize.join import join
 from arrayloom.host.models.quantize.layer_error import LayerError, measure_layers
 from arrayloom.host.models.quantize.plan import make_plan
-from arrayloom.host.models.quantize.prepare import Prepared, prepare
+from arrayloom.host.models.quantize.prepare import Prepared, annotate, prepare
 from arrayloom.host.models.quantize.scales import Progress, find_ranges
+from arrayloom.host.models.quantize.split import split
+from arrayloom.isa.host_parts import HostWork
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class Quantized:
         Sentences about what was changed on the way.
     notices : list[str]
         Sentences that every output about the network repeats.
+    host : HostWork
+        What stayed float at the beginning and the end.
     """
 
     model: onnx.ModelProto
@@ -48,6 +58,7 @@ class Quantized:
     scales: dict[str, Scale] = field(repr=False)
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    host: HostWork = field(default_factory=HostWork)
 
     @cached_property
     def layers(self) -> list[LayerError]:
@@ -60,8 +71,12 @@ def quantize(
     calibration: Calibration,
     method: str = "minmax",
     progress: Progress | None = None,
+    options: ImportOptions = DEFAULT_OPTIONS,
 ) -> Quantized:
     """Quantize a float network so that the accelerator executes all of it between the first and the last integer.
+
+    What the accelerator does not compute at the end of the network, such as a detector's boxes, and what makes float32 of
+    an input of another dtype stay float and are the host's.
 
     Parameters
     ----------
@@ -73,6 +88,8 @@ def quantize(
         How ranges follow from values: minmax, percentile or entropy.
     progress : Progress | None
         Called with a step's title, how many images are done, and how many there are.
+    options : ImportOptions
+        How much of the network may stay float.
 
     Raises
     ------
@@ -84,15 +101,38 @@ def quantize(
         Operators that the accelerator does not have; all of them are listed.
     """
     prepared = prepare(model)
-    if unknown := unknown_nodes(prepared.model.proto):
+    parts = split(prepared.model, options.host)
+    middle = _middle(parts)
+    ranges = find_ranges(prepared, middle, calibration, method, progress)
+    while True:
+        quantized = quantized_form(middle, make_plan(middle), ranges)
+        check_scales(middle, quantized, ranges, len(calibration))
+        integer = finish(integer_form(quantized), prepared.original.metadata_props)
+        graph = import_model(joined := join(parts, integer), options).graph
+        left = split(prepared.model, options.host, _left_to_the_host(prepared.model, graph))
+        if (left.head, left.tail) == (parts.head, parts.tail):
+            break
+        parts, middle = left, _middle(left)
+    return Quantized(joined, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes], graph.notices,
+                     graph.host)
+
+
+def _middle(parts: Partition) -> Model:
+    """The part of the network that is quantized; raises `UnsupportedError` for operators that no rule knows."""
+    if unknown := unknown_nodes(middle_model(parts)):
         raise UnsupportedError(unknown)
-    plan = make_plan(prepared.model)
-    ranges = find_ranges(prepared, calibration, method, progress)
-    quantized = quantized_form(prepared.model, plan, ranges)
-    check_scales(prepared.model, quantized, ranges, len(calibration))
-    integer = finish(integer_form(quantized), prepared.original.metadata_props)
-    graph = import_model(integer).graph
-    return Quantized(integer, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes], graph.notices)
+    model = parts.model if parts.is_whole else Model(middle_model(parts))
+    model.require_batch()
+    annotate(model)
+    return model
+
+
+def _left_to_the_host(model: Model, graph: Graph) -> set[str]:
+    """Names of the float network's nodes that the import leaves to the host."""
+    names = {node.name for node in model.nodes}
+    parts = [part for part in (graph.host.head, graph.host.tail) if part is not None]
+    return {name for part in parts for node in part.nodes
+            for name in (node.name, node.name.removesuffix("_quant")) if name in names}
 
 
 @dataclass(frozen=True)

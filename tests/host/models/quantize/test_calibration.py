@@ -236,6 +236,6 @@ def test_unsupported_operators_are_all_listed_before_calibration() -> None:
         raise AssertionError("calibrated all the same")
 
     with pytest.raises(UnsupportedError, match="2 nodes") as caught:
-        quantize(n.classify(x), CALIBRATION, progress=fail)
+        quantize(n.classify(n.conv(x)), CALIBRATION, progress=fail)
     assert "LRN 'LRN_lrn" in str(caught.value)
     assert "InstanceNormalization '" in str(caught.value)
