@@ -1,5 +1,6 @@
 """Calibration data: what a float network is run on, one image at a time, to find ranges; and the images' classes."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ class Calibration:
         """
         for name, feed in zip(self.names, self._feeds(ports), strict=True):
             yield checked(feed, ports, name)
+
+    def some(self, count: int) -> "Calibration":
+        """At most `count` of the images, spread over all."""
+        step = -(-len(self) // count)
+        return Calibration(self.names[::step], lambda ports: itertools.islice(self._feeds(ports), 0, None, step))
 
     @classmethod
     def from_folder(cls, path: str | Path, recipe: str | Recipe) -> "Calibration":

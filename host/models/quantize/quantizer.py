@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from onnxruntime.quantization.calibrate import TensorsData
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import ImportOptions, import_model
@@ -19,15 +20,19 @@ from arrayloom.compiler.frontend.partition import Partition
 from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.compiler.graph import Graph
 from arrayloom.host.models.errors import QuantizeError
+from arrayloom.host.models.quantize.bias_correction import correct_biases, mean_sqnr
 from arrayloom.host.models.quantize.calibration import Calibration
 from arrayloom.host.models.quantize.integer_form import Scale, check_scales, finish, integer_form, quantized_form, scales_of
 from arrayloom.host.models.quantize.join import join
 from arrayloom.host.models.quantize.layer_error import LayerError, measure_layers
 from arrayloom.host.models.quantize.plan import make_plan
 from arrayloom.host.models.quantize.prepare import Prepared, annotate, prepare
-from arrayloom.host.models.quantize.scales import Progress, find_ranges
+from arrayloom.host.models.quantize.scales import Progress, find_ranges, middle_feeds
 from arrayloom.host.models.quantize.split import split
 from arrayloom.isa.host_parts import HostWork
+
+#: Calibration images on which networks with plain and with corrected biases are compared.
+COMPARED = 32
 
 
 @dataclass(frozen=True)
@@ -105,16 +110,45 @@ def quantize(
     middle = _middle(parts)
     ranges = find_ranges(prepared, middle, calibration, method, progress)
     while True:
-        quantized = quantized_form(middle, make_plan(middle), ranges)
-        check_scales(middle, quantized, ranges, len(calibration))
-        integer = finish(integer_form(quantized), prepared.original.metadata_props)
-        graph = import_model(joined := join(parts, integer), options).graph
+        attempt = _integers(middle, ranges, prepared)
+        check_scales(middle, attempt.quantized, ranges, len(calibration))
+        graph = import_model(join(parts, attempt.integer), options).graph
         left = split(prepared.model, options.host, _left_to_the_host(prepared.model, graph))
         if (left.head, left.tail) == (parts.head, parts.tail):
             break
         parts, middle = left, _middle(left)
-    return Quantized(joined, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes], graph.notices,
-                     graph.host)
+    best = _with_better_biases(prepared, parts, middle, attempt, ranges, calibration)
+    joined = join(parts, best.integer)
+    graph = import_model(joined, options).graph
+    return Quantized(joined, prepared, calibration, scales_of(best.quantized), [*prepared.notes, *graph.notes],
+                     graph.notices, graph.host)
+
+
+class _Integers(NamedTuple):
+    """The middle of a network between QuantizeLinear and DequantizeLinear, and in integer operators."""
+
+    quantized: onnx.ModelProto
+    integer: onnx.ModelProto
+
+
+def _integers(middle: Model, ranges: TensorsData, prepared: Prepared) -> _Integers:
+    quantized = quantized_form(middle, make_plan(middle), ranges)
+    return _Integers(quantized, finish(integer_form(quantized), prepared.original.metadata_props))
+
+
+def _with_better_biases(prepared: Prepared, parts: Partition, middle: Model, plain: _Integers, ranges: TensorsData,
+                        calibration: Calibration) -> _Integers:
+    """The integers with corrected biases where they come nearer to float on calibration images, else the plain ones."""
+    corrected = correct_biases(middle, plain.quantized, middle_feeds(prepared, middle, calibration))
+    if corrected is None:
+        return plain
+    model = Model(corrected)
+    annotate(model)
+    candidate = _integers(model, ranges, prepared)
+    some = calibration.some(COMPARED)
+    before, after = (mean_sqnr(prepared.model, join(parts, each.integer), some.feeds(prepared.ports))
+                     for each in (plain, candidate))
+    return candidate if after > before else plain
 
 
 def _middle(parts: Partition) -> Model:

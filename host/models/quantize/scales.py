@@ -72,13 +72,13 @@ def find_ranges(prepared: Prepared, middle: Model, calibration: Calibration, met
         onnx.save(middle.proto, model)
         calibrator = create_calibrator(
             model, None, str(Path(folder) / "augmented.onnx"), METHODS[method], extra_options=_OPTIONS.get(method, {}))
-        feeds = _counted(_feeds(prepared, middle, calibration), len(calibration), progress)
+        feeds = _counted(middle_feeds(prepared, middle, calibration), len(calibration), progress)
         ranges = _from_extremes(calibrator, feeds) if method == "minmax" else _from_histograms(calibrator, feeds)
     _check_finite(middle, ranges)
     return ranges
 
 
-def _feeds(prepared: Prepared, middle: Model, calibration: Calibration) -> Iterator[Feed]:
+def middle_feeds(prepared: Prepared, middle: Model, calibration: Calibration) -> Iterator[Feed]:
     """The middle's inputs for one image after the other, computed by the float network where they are not the user's."""
     names = [value.name for value in middle.inputs]
     made = [name for name in names if name in prepared.model.producers]
