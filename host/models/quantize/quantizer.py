@@ -27,7 +27,7 @@ from arrayloom.host.models.quantize.join import join
 from arrayloom.host.models.quantize.layer_error import LayerError, measure_layers
 from arrayloom.host.models.quantize.plan import make_plan
 from arrayloom.host.models.quantize.prepare import Prepared, annotate, prepare
-from arrayloom.host.models.quantize.scales import Progress, find_ranges, middle_feeds
+from arrayloom.host.models.quantize.scales import Progress, all_bounds, find_ranges, middle_feeds
 from arrayloom.host.models.quantize.split import split
 from arrayloom.isa.host_parts import HostWork
 
@@ -132,7 +132,7 @@ class _Integers(NamedTuple):
 
 
 def _integers(middle: Model, ranges: TensorsData, prepared: Prepared) -> _Integers:
-    quantized = quantized_form(middle, make_plan(middle), ranges)
+    quantized = quantized_form(middle, make_plan(middle, all_bounds(ranges)), ranges)
     return _Integers(quantized, finish(integer_form(quantized), prepared.original.metadata_props))
 
 

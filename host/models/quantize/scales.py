@@ -118,6 +118,11 @@ def bounds(ranges: TensorsData, name: str) -> NDArray[np.float64]:
     return np.array([float(np.min(data.lowest)), float(np.max(data.highest))])
 
 
+def all_bounds(ranges: TensorsData) -> dict[str, NDArray[np.float64]]:
+    """Lowest and highest of every value."""
+    return {name: bounds(ranges, name) for name in ranges.keys()}  # noqa: SIM118 (it is no mapping)
+
+
 def _check_finite(middle: Model, ranges: TensorsData) -> None:
     for node in middle.nodes:
         for name in node.output:
