@@ -4,9 +4,10 @@ The emulator is compared with ONNX Runtime tensor by tensor, also those that nev
 RTL is compared with the emulator at every word that the POST unit writes, and with ONNX Runtime at the outputs.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import ImportedModel, import_model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
 from arrayloom.host.runtime.backends import EmulatorDevice, open_device
-from arrayloom.host.runtime.boundary import apply_tail, collect
+from arrayloom.host.runtime.boundary import apply_tail, collect, device_inputs
 from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.host_parts import HostParts
 from arrayloom.host.runtime.inputs import load_inputs
+from arrayloom.host.runtime.model_reference import ModelReference, unequal_bytes
 from arrayloom.host.runtime.reference import Reference
-from arrayloom.host.runtime.report import Progress, RunReport, total
+from arrayloom.host.runtime.report import Progress, RunReport, Stopwatch, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
+from arrayloom.isa.host_parts import HostWork, InsertedRounding
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import compare_writes
@@ -51,9 +56,17 @@ class Verdict:
         Whether the first output has its largest value where ONNX Runtime has it on the model as given, for every image.
         None when the import lowered nothing.
     original_max_abs_error : float or None
-        The largest difference of the first output from that of the model as given. None when the import lowered nothing.
+        The largest difference of the first output from that of the model as given. None when the import lowered nothing, and
+        where the two have different shapes.
     notes, notices : list of str
         The program's.
+    host_bytes_compared, host_bytes_differing : int
+        Of everything that the host's head and tail make, over all images, against the same parts in ONNX Runtime, given what
+        ONNX Runtime computes before them.
+    host : HostWork
+        What the host computes in float.
+    inserted_roundings : list of InsertedRounding
+        Values that the model has in float and that are quantized here.
     """
 
     tensors_compared: int
@@ -66,6 +79,15 @@ class Verdict:
     original_max_abs_error: float | None = None
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    host_bytes_compared: int = 0
+    host_bytes_differing: int = 0
+    host: HostWork = field(default_factory=HostWork)
+    inserted_roundings: list[InsertedRounding] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        """Whether no byte differs, on the accelerator and on the host."""
+        return not (self.bytes_differing or self.host_bytes_differing)
 
     def merge(self, other: "Verdict", report: RunReport) -> "Verdict":
         """This verdict and that of a further image."""
@@ -73,13 +95,17 @@ class Verdict:
         if equal is not None and other.original_top1_equal is not None:
             equal = equal and other.original_top1_equal
             error = max(error or 0.0, other.original_max_abs_error or 0.0)
-        return Verdict(self.tensors_compared, self.bytes_compared + other.bytes_compared,
-                       self.bytes_differing + other.bytes_differing, self.first_difference or other.first_difference,
-                       report, other.outputs, equal, error, self.notes, self.notices)
+        return replace(
+            self, bytes_compared=self.bytes_compared + other.bytes_compared,
+            bytes_differing=self.bytes_differing + other.bytes_differing,
+            first_difference=self.first_difference or other.first_difference, report=report, outputs=other.outputs,
+            original_top1_equal=equal, original_max_abs_error=error,
+            host_bytes_compared=self.host_bytes_compared + other.host_bytes_compared,
+            host_bytes_differing=self.host_bytes_differing + other.host_bytes_differing)
 
 
 def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], config: str | Config = DEFAULT,
-           backend: str = "rtl", progress: Progress | None = None) -> Verdict:
+           backend: str = "rtl", progress: Progress | None = None, options: ImportOptions = DEFAULT_OPTIONS) -> Verdict:
     """Compare every tensor of a quantized model with ONNX Runtime's, byte for byte.
 
     Parameters
@@ -94,11 +120,13 @@ def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], con
         What executes the program.
     progress : callable, optional
         Called with a ``Snapshot`` now and then while an image runs.
+    options : ImportOptions, optional
+        How much of the network may lie on the host, and whether values may be rounded that the model has in float.
 
     Returns
     -------
     Verdict
-        Over all images; ``bytes_differing`` is 0 when every byte is ONNX Runtime's.
+        Over all images; ``equal`` when every byte is ONNX Runtime's.
 
     Raises
     ------
@@ -111,17 +139,18 @@ def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], con
     DeviceError
         There is no such backend, or a run failed.
     """
-    return _verify(import_model(model), [inputs], load_config(config), lambda chosen: open_device(backend, chosen), progress)
+    imported = import_model(model, options)
+    return _verify(imported, [inputs], load_config(config), lambda chosen: open_device(backend, chosen), progress)
 
 
 def verify_files(model: str | Path | onnx.ModelProto, files: Sequence[Path], recipe: str | None = None,
                  config: str | Config = DEFAULT, backend: str = "rtl", progress: Progress | None = None,
-                 opened: Callable[[Config], Device] | None = None) -> Verdict:
+                 opened: Callable[[Config], Device] | None = None, options: ImportOptions = DEFAULT_OPTIONS) -> Verdict:
     """Compare every tensor of a quantized model with ONNX Runtime's on the images of all files.
 
     Parameters
     ----------
-    model, config, backend, progress
+    model, config, backend, progress, options
         As for ``verify``.
     files : sequence of Path
         Images, ``.npy`` or ``.npz`` files, as ``load_inputs`` reads them.
@@ -142,8 +171,8 @@ def verify_files(model: str | Path | onnx.ModelProto, files: Sequence[Path], rec
     ImageError, RecipeError
         An image cannot be decoded, or the recipe is unknown or does not fit the model.
     """
-    chosen, imported = load_config(config), import_model(model)
-    batches = [load_inputs(file, imported.graph.inputs, recipe) for file in files]
+    chosen, imported = load_config(config), import_model(model, options)
+    batches = [load_inputs(file, imported.graph.model_inputs, recipe) for file in files]
     return _verify(imported, batches, chosen, opened or (lambda config: open_device(backend, config)), progress)
 
 
@@ -163,8 +192,9 @@ def _verify(imported: ImportedModel, batches: Sequence[Mapping[str, Array]], con
 
 def _images(batch: Mapping[str, Array], program: Program) -> list[dict[str, Array]]:
     """The images of a batch, [1, ...] each, once all of it is known to fit the model; at least one."""
-    count = len(next(iter(collect(dict(batch), program.inputs).values())))
-    return [{name: np.asarray(values)[index:index + 1] for name, values in batch.items()} for index in range(count)]
+    known = collect(batch, program.model_inputs)
+    count = len(next(iter(known.values())))
+    return [{name: values[index:index + 1] for name, values in known.items()} for index in range(count)]
 
 
 class Verifier:
@@ -172,22 +202,33 @@ class Verifier:
 
     def __init__(self, model: ImportedModel, program: Program, device: Device) -> None:
         self.program, self.device = program, device
-        self.reference = Reference(model.lowered)
+        self.reference = ModelReference(model)
+        self.host = HostParts(program.host)
         self.original = Reference(model.original) if model.is_lowered else None
 
     def verify(self, inputs: Mapping[str, Array], progress: Progress | None = None) -> Verdict:
         """``inputs``: model inputs by name, [1, ...]."""
         expected = self.reference.run_all(inputs)
-        integers = {name: values[0] for name, values in collect(dict(inputs), self.program.inputs).items()}
+        clock = Stopwatch()
+        with clock:
+            (given,) = self.host.before(collect(inputs, self.program.model_inputs))
+        integers = {name: values[0] for name, values in device_inputs(given, self.program.inputs).items()}
         golden = EmulatorDevice(self.device.config, record=True)
         memory = build_memory(self.program)
         write_inputs(memory, self.program, integers)
         report = golden.execute(self.program, memory, progress if self.device.name == "emulator" else None)
-        verdict = self._compare_tensors(golden.capture(), memory, expected, report)
+        verdict = self._compare_tensors(golden.capture(), memory, expected.integer, report)
         if self.device.name != "emulator":
-            self._compare_device(golden.capture(), integers, expected, verdict, progress)
+            self._compare_device(golden.capture(), integers, expected.integer, verdict, progress)
+        with clock:
+            values = self.host.tail(given | verdict.outputs)
+        for name, wanted in itertools.chain.from_iterable(part.items() for part in expected.host.values()):
+            _compare_host(verdict, name, wanted, values[name])
+        verdict.outputs = {port.name: values[port.name] for port in self.program.model_outputs}
+        verdict.report = verdict.report.with_host(clock.seconds)
         self._compare_original(inputs, verdict)
         verdict.notes, verdict.notices = list(self.program.notes), list(self.program.notices)
+        verdict.host, verdict.inserted_roundings = self.program.host, list(self.program.inserted_roundings)
         return verdict
 
     def _compare_tensors(self, capture: Capture, memory: Array, expected: dict[str, Array],
@@ -202,7 +243,7 @@ class Verifier:
         return verdict
 
     def _compare_outputs(self, memory: Array, expected: dict[str, Array], verdict: Verdict) -> None:
-        """The integers that the device stored, and the model's outputs after the host's steps."""
+        """The integers that the device stored, and its outputs after the host's steps."""
         for port in self.program.outputs:
             values = read_slot(memory, port.slot)
             if port.slot.tensor in expected:
@@ -223,9 +264,13 @@ class Verifier:
     def _compare_original(self, inputs: Mapping[str, Array], verdict: Verdict) -> None:
         if self.original is None:
             return
-        name = self.program.outputs[0].name
+        name = self.program.model_outputs[0].name
         wanted = self.original.run(inputs)[name].astype(np.float64)
         got = verdict.outputs[name].astype(np.float64)
+        if wanted.shape != got.shape or not wanted.size:    # such as a number of boxes that the picture decides
+            verdict.original_top1_equal = wanted.shape == got.shape
+            verdict.original_max_abs_error = 0.0 if wanted.shape == got.shape else None
+            return
         verdict.original_top1_equal = bool(wanted.reshape(-1).argmax() == got.reshape(-1).argmax())
         verdict.original_max_abs_error = float(np.abs(wanted - got).max())
 
@@ -241,3 +286,16 @@ def _compare(verdict: Verdict, name: str, expected: Array, got: Array) -> None:
         where = tuple(int(i) for i in np.argwhere(unequal)[0])
         verdict.first_difference = {"tensor": name, "coordinate": where, "expected": int(wanted[where]),
                                     "got": int(got[where])}
+
+
+def _compare_host(verdict: Verdict, name: str, expected: Array, got: Array) -> None:
+    """Adds one value of head or tail to the verdict."""
+    verdict.host_bytes_compared += expected.nbytes
+    count = unequal_bytes(expected, got)
+    verdict.host_bytes_differing += count
+    if count and verdict.first_difference is None:
+        same = expected.shape == got.shape
+        where = tuple(int(i) for i in np.argwhere(expected != got)[0]) if same and (expected != got).any() else ()
+        verdict.first_difference = {"tensor": name, "coordinate": where,
+                                    "expected": expected[where].item() if where else list(expected.shape),
+                                    "got": got[where].item() if where else list(got.shape)}
