@@ -19,9 +19,9 @@ def compile_model(model: str | Path | onnx.ModelProto, config: str | Config = DE
                   options: ImportOptions = DEFAULT_OPTIONS) -> Program:
     """A quantized ONNX model (path or proto) as a program for ``config``, a preset's name or a ``Config``.
 
-    ``options``: how much of the network the host may compute in float, and whether values may be rounded that the model has in
-    float. Raises ``CompileError`` (``ModelError``, ``UnsupportedError``) naming node, reason and remedy, and ``ConfigError``
-    for an unknown preset.
+    ``options``: how much of the network the host may compute in float, and whether values may be rounded that the model has
+    in float. Raises ``CompileError`` (``ModelError``, ``UnsupportedError``) naming node, reason and remedy, and
+    ``ConfigError`` for an unknown preset.
     """
     return compile_graph(import_model(model, options).graph, config)
 

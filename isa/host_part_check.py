@@ -14,29 +14,28 @@ from arrayloom.isa.host_parts import HostPart
 
 LARGEST_PART = 1 << 30      # bytes of a part's model; protobuf itself ends at 2**31
 
-OPERATORS = {
-    "": frozenset("""
-        Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization BitShift
-        BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu CenterCropPad Clip Col2Im Compress Concat Constant
-        ConstantOfShape Conv ConvTranspose Cos Cosh CumSum DeformConv DepthToSpace DequantizeLinear Det Div Dropout
-        DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements GatherND Gelu
-        Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HardSigmoid
-        HardSwish Hardmax Identity If InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual
-        Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger Max MaxPool MaxRoiPool MaxUnpool Mean
-        MeanVarianceNormalization Min Mish Mod Mul Neg NonMaxSuppression NonZero Not OneHot Or PRelu Pad Pow QLinearConv
-        QLinearMatMul QuantizeLinear RMSNormalization RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
-        ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence RoiAlign
-        RotaryEmbedding Round ScatterElements ScatterND Scatter Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax
-        Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu
-        Unique Unsqueeze Upsample Where Xor ConvInteger
-        """.split()),
-    "com.microsoft": frozenset("""
-        BiasAdd BiasGelu BiasSplitGelu ConvTransposeWithDynamicPads CropAndResize DequantizeLinear
-        FastGelu FusedConv FusedGemm FusedMatMul Gelu GridSample GroupNorm Inverse LayerNormalization NhwcConv NhwcMaxPool Pad
-        QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul
-        QLinearReduceMean QLinearSigmoid QLinearSoftmax QLinearWhere QuantizeLinear QuickGelu SkipLayerNormalization Trilu
-        """.split()),
-}
+_ONNX = """
+    Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization
+    BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu CenterCropPad Clip Col2Im Compress Concat
+    Constant ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh CumSum DeformConv DepthToSpace DequantizeLinear Det
+    Div Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements
+    GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization
+    HardSigmoid HardSwish Hardmax Identity If InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu
+    Less LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger Max MaxPool MaxRoiPool MaxUnpool Mean
+    MeanVarianceNormalization Min Mish Mod Mul Neg NonMaxSuppression NonZero Not OneHot Or PRelu Pad Pow QLinearConv
+    QLinearMatMul QuantizeLinear RMSNormalization RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
+    ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence RoiAlign
+    RotaryEmbedding Round Scatter ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax
+    Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu
+    Unique Unsqueeze Upsample Where Xor
+"""
+_MICROSOFT = """
+    BiasAdd BiasGelu BiasSplitGelu ConvTransposeWithDynamicPads CropAndResize DequantizeLinear FastGelu FusedConv
+    FusedGemm FusedMatMul Gelu GridSample GroupNorm Inverse LayerNormalization NhwcConv NhwcMaxPool Pad QGemm QLinearAdd
+    QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearReduceMean
+    QLinearSigmoid QLinearSoftmax QLinearWhere QuantizeLinear QuickGelu SkipLayerNormalization Trilu
+"""
+OPERATORS = {"": frozenset(_ONNX.split()), "com.microsoft": frozenset(_MICROSOFT.split())}
 _LEGAL_ATTRIBUTES = frozenset(
     onnx.AttributeProto.AttributeType.Value(kind)
     for kind in ("FLOAT", "INT", "STRING", "TENSOR", "GRAPH", "FLOATS", "INTS", "STRINGS", "TENSORS", "GRAPHS"))
@@ -50,7 +49,7 @@ def read_part(part: HostPart, which: str) -> onnx.ModelProto:
     listed; it names the part and the node.
     """
     if len(part.model) > LARGEST_PART:
-        raise EncodingError(f"the host's {which}: {len(part.model):,} bytes are more than the {LARGEST_PART:,} that it may have")
+        raise EncodingError(f"the host's {which}: {len(part.model):,} bytes, and it may have {LARGEST_PART:,}")
     try:
         model = onnx.ModelProto.FromString(part.model)
     except DecodeError:
@@ -99,8 +98,8 @@ def _check_tensors(graph: onnx.GraphProto, which: str) -> None:
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.type not in _LEGAL_ATTRIBUTES:
-                raise EncodingError(f"the host's {which}: {node.op_type} '{_name(node)}': attribute '{attribute.name}' has a "
-                                    "type that no part may hold")
+                raise EncodingError(f"the host's {which}: {node.op_type} '{_name(node)}': no part may hold what attribute "
+                                    f"'{attribute.name}' holds")
             for tensor in (*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors):
                 _check_tensor(tensor, f"{node.op_type} '{_name(node)}'", which)
 

@@ -25,9 +25,9 @@ def check_model_ports(given: Sequence[ModelPort], wanted: Sequence[ModelPort], i
     ``given`` and ``wanted``: the model's inputs and outputs; ``inputs`` and ``outputs``: the accelerator's.
     """
     for ports, what in ((given, "model_inputs"), (wanted, "model_outputs")):
-        names = [port.name for port in ports]
-        if not names or len(set(names)) < len(names):
-            raise EncodingError(f"{what} {names}: there must be one at least, each with its own name")
+        listed = [port.name for port in ports]
+        if not listed or len(set(listed)) < len(listed):
+            raise EncodingError(f"{what} {listed}: there must be one at least, each with its own name")
         for port in ports:
             port.check()
     values = {port.name: port for port in given}

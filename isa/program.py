@@ -21,8 +21,8 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError, EncodingError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
 from arrayloom.isa.files import write_atomically
-from arrayloom.isa.instructions import ADDRESS, decode
 from arrayloom.isa.host_parts import HostNode, HostPart, HostWork, InsertedRounding, ModelPort
+from arrayloom.isa.instructions import ADDRESS, decode
 from arrayloom.isa.layout import Layout
 from arrayloom.isa.model_ports import check_model_ports, ports_of_inputs, ports_of_outputs
 from arrayloom.isa.ports import Input, Output
@@ -100,8 +100,8 @@ class Program:
     ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096.
     ``probes``: by the index of a POST instruction, what it shows of tensors; ``layouts`` and ``dtypes`` of all tensors by
     name, for probes. ``notes``: sentences about what the compiler decided; ``notices``: what every output about the model
-    must repeat, such as that its weights are random. ``model_inputs`` and ``model_outputs``: those of the user's model, in its
-    order; ``inputs`` and ``outputs`` are the accelerator's, which are the same, and may be left out, where the host computes
+    must repeat, such as that its weights are random. ``model_inputs`` and ``model_outputs``: those of the user's model, in
+    its order; the accelerator's ``inputs`` and ``outputs`` are the same, and these may be left out, where the host computes
     no head or tail in float (``host``). ``inserted_roundings``: values that the user's model has in float.
     """
 
@@ -205,8 +205,9 @@ class Program:
                                        for key in ("instruction_bytes", "constant_bytes", "head_bytes", "tail_bytes"))
         sizes = (code, constants, head, tail)
         if min(sizes) < 0 or code % INSTRUCTION_BYTES or end + sum(sizes) != len(body):
-            raise ProgramError(f"it holds {len(body) - end:,} bytes after the header, not {code:,} of instructions, "
-                               f"{constants:,} of constants, and {head + tail:,} of the host's part")
+            host = f" and {head + tail:,} of the host's part" if head or tail else ""
+            raise ProgramError(f"it holds {len(body) - end:,} bytes after the header, not {code:,} of instructions and "
+                               f"{constants:,} of constants{host}")
         payload, models = np.frombuffer(body, np.uint8), end + code + constants
         program = cls(instructions=payload[end:end + code], constants=payload[end + code:models],
                       host=_host(header.get("host"), {"head": body[models:models + head], "tail": body[models + head:]}),
@@ -304,7 +305,7 @@ def _probes(rows: list[tuple[str, int, Stage, int, int, int]]) -> dict[int, tupl
 
 
 def _host(written: Any, models: dict[str, bytes]) -> HostWork:
-    """The host's part: ``written`` in the header, its models by ``head`` and ``tail`` with empty ones where there is none."""
+    """What the host computes: ``written`` in the header; its models by ``head`` and ``tail``, empty where there is none."""
     where = "the program's header: host"
     nodes = {name: read(list[HostNode], mapping(written, where).get(name), f"{where}: {name}") for name in models}
     given = {name: value for name, value in mapping(written, where).items() if name not in models}

@@ -7,6 +7,7 @@ from typing import Any
 
 from arrayloom.compiler import compile_model
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
+from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
 from arrayloom.isa.config import load_config
 from arrayloom.isa.ports import Input, Output
 from arrayloom.isa.program import Program
@@ -18,14 +19,17 @@ def add_compile(commands: Any) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="PROGRAM.loom")
     add_config(parser)
+    add_import_options(parser)
 
 
 def _compile(options: argparse.Namespace) -> int:
     require_writable(options.output)
-    program = compile_model(options.model, config=load_config(options.config))
+    program = compile_model(options.model, load_config(options.config), import_options(options))
     program.save(options.output)
     print(f"{options.output}: {len(program)} instructions, {len(program.constants):,} bytes of constants, "
           f"{program.macs:,} multiply-accumulates, for {program.config}")
+    for line in lines_of_host(program):
+        print(line)
     for note in program.notes:
         print(f"note: {note}")
     return 0
@@ -59,13 +63,16 @@ def _info(options: argparse.Namespace) -> int:
     program = Program.load(options.program)
     facts = _facts(program)
     if options.json:
-        print_json(facts | {"notices": program.notices})
+        print_json(facts | figures_of_host(program) | {"notices": program.notices})
         return 0
     for name, value in facts.items():
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         if isinstance(value, list):
             text = "; ".join(map(str, value)) or "none"
         print(f"{name.replace('_', ' '):18} {text}")
+    for line in lines_of_host(program):
+        name, text = line.split(maxsplit=1)
+        print(f"{name:18} {text}")
     return 0
 
 

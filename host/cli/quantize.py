@@ -6,6 +6,7 @@ from typing import Any
 
 from arrayloom.host.cli.bar import step_progress
 from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable
+from arrayloom.host.cli.import_options import add_import_options, import_options
 from arrayloom.host.models.quantize import (
     METHODS,
     Agreement,
@@ -38,6 +39,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--labels", type=Path, metavar="FILE",
                         help="class index of each image, lines 'CLASS' or 'IMAGE CLASS', .npy or .npz; gives the accuracy")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
+    add_import_options(parser)
     add_json(parser)
 
 
@@ -53,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
     calibration = _calibration(options)
     labels = load_classes(options.labels, calibration) if options.labels else None
     with step_progress(options.json) as progress:
-        quantized = quantize(options.model, calibration, options.method, progress)
+        quantized = quantize(options.model, calibration, options.method, progress, import_options(options))
         if labels and not is_classifier(quantized):
             raise InputError("--labels: the network has no single output of one score a class; leave the labels out")
         agreement = compare_classes(quantized, calibration, labels, progress) if is_classifier(quantized) else None

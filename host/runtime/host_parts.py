@@ -1,4 +1,4 @@
-"""The parts of a network that ONNX Runtime computes on the host in float: the head before the accelerator, the tail after it.
+"""The parts of a network that ONNX Runtime computes on the host in float: a head before the accelerator, a tail after it.
 
 Both run image by image, because shapes for a batch of one may stand in a tail.
 """
@@ -51,7 +51,7 @@ class HostParts:
         return image | run_part(self._tail, image)
 
     def after(self, images: Sequence[Values], outputs: Mapping[str, Array], wanted: Sequence[ModelPort]) -> dict[str, Array]:
-        """The model's outputs by name: ``wanted`` of the accelerator's ``outputs``, [N, ...], and what the tail makes of them.
+        """The ``wanted`` ones of all values by name: ``outputs`` of the accelerator, [N, ...], and what the tail makes.
 
         ``images``: as ``before`` gave them. Raises ``InputError`` for an output whose size is not the same for all images.
         """
@@ -86,6 +86,6 @@ def _joined(port: ModelPort, found: Sequence[Array]) -> Array:
     shapes = {values.shape for values in found}
     if len(shapes) > 1 or found[0].shape[:1] != (1,):
         shown = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
-        raise InputError(f"output {port.name!r}: its size is not one image's, or not the same for all ({shown}), so that several "
-                         "images have no common array; give one image at a time")
+        raise InputError(f"output {port.name!r}: its size is not one image's, or not the same for all ({shown}), so that "
+                         "several images have no common array; give one image at a time")
     return np.concatenate(found)

@@ -30,9 +30,9 @@ def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[s
     """A file as the model's inputs by name, batch in front.
 
     ``.npy`` holds the only input, ``.npz`` one array for each input under its name (or the only input under any name);
-    any other file is an image, which needs ``recipe`` and becomes [1, C, H, W] or [1, H, W, C], as the model's own input is: a
-    float32 input gets what the recipe makes, a uint8 or int8 one pixels, also where the host makes floats of them. Raises ``InputError``, and for an image ``ImageError`` and
-    ``RecipeError``.
+    any other file is an image, which needs ``recipe`` and becomes [1, C, H, W] or [1, H, W, C], as the model's own input is.
+    A float32 input gets what the recipe makes, a uint8 or int8 one pixels, also where the host makes floats of them. Raises
+    ``InputError``, and for an image ``ImageError`` and ``RecipeError``.
     """
     if path.suffix in (".npy", ".npz"):
         return _load_arrays(path, ports)

@@ -46,8 +46,8 @@ def load_program(source: str | Path | onnx.ModelProto | Program, config: str | C
         source = Program.load(Path(source))
     if isinstance(source, Program):
         if options != DEFAULT_OPTIONS:
-            raise InputError(f"program {source.model}: is compiled, and what lies on the host or is rounded was chosen then; "
-                             "compile the model again with the options, or leave them out")
+            raise InputError(f"program {source.model}: what lies on the host and what is rounded was chosen when it was "
+                             "compiled; leave these options out, or compile the model again with them")
         if chosen is not None:
             source.require(chosen)
         return source
@@ -58,8 +58,8 @@ class Session:
     """Runs a network on a device.
 
     ``source``: an ONNX model (path or proto), a program file, or a ``Program``. ``config``: a preset's name or a
-    ``Config``; without, the device's, a program's own, or the default. ``backend``: ``rtl`` or ``emulator``. ``host``: how much
-    of a model the host may compute in float at its beginning and end: ``none``, ``small`` (up to 1 % of the
+    ``Config``; without, the device's, a program's own, or the default. ``backend``: ``rtl`` or ``emulator``. ``host``: how
+    much of a model the host may compute in float at its beginning and end: ``none``, ``small`` (up to 1 % of the
     multiply-accumulates) or ``any``; ``insert_rounding``: whether values between integer layers may be quantized that the
     model has in float. Both are for models, not for programs. One thread at a time: a second one gets ``SessionBusyError``.
     """
@@ -108,8 +108,8 @@ class Session:
 
     def _execute(self, inputs: Mapping[str, Array], more: list[Output], wanted: list[ModelPort],
                  progress: Progress | None) -> tuple[dict[str, Array], dict[str, Array]]:
-        """The ``wanted`` ones of the model's outputs by name, [N, ...]; and integers [N, C, H, W] by name: the device's outputs
-        and ``more`` of its tensors."""
+        """The ``wanted`` ones of the model's outputs by name, [N, ...]; and the integers of the device's outputs and of
+        ``more`` by name, [N, C, H, W]."""
         if not self._busy.acquire(blocking=False):
             raise SessionBusyError("this session is running in another thread; give each thread a session of its own")
         try:

@@ -12,6 +12,7 @@ import onnx
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.known import unknown_nodes
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
 from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration
@@ -60,6 +61,7 @@ def quantize(
     calibration: Calibration,
     method: str = "minmax",
     progress: Progress | None = None,
+    options: ImportOptions = DEFAULT_OPTIONS,
 ) -> Quantized:
     """Quantize a float network so that the accelerator executes all of it between the first and the last integer.
 
@@ -73,6 +75,8 @@ def quantize(
         How ranges follow from values: minmax, percentile or entropy.
     progress : Progress | None
         Called with a step's title, how many images are done, and how many there are.
+    options : ImportOptions
+        How much of the network may lie on the host, and whether values may be rounded that stay in float.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def quantize(
     quantized = quantized_form(prepared.model, plan, ranges)
     check_scales(prepared.model, quantized, ranges, len(calibration))
     integer = finish(integer_form(quantized), prepared.original.metadata_props)
-    graph = import_model(integer).graph
+    graph = import_model(integer, options).graph
     return Quantized(integer, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes], graph.notices)
 
 
