@@ -39,7 +39,7 @@ def check_model_ports(given: Sequence[ModelPort], wanted: Sequence[ModelPort], i
     names |= {port.name for port in outputs}
     made |= _through(work.tail, "tail", names)
     names |= made
-    _require([port.name for port in wanted], names, "the model's outputs")
+    _require([port.name for port in wanted], names, "the model")
     results = {port.name: port for port in ports_of_outputs(outputs)}
     _compare([port for port in wanted if port.name in results and port.name not in made], results, "output")
 

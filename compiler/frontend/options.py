@@ -35,12 +35,18 @@ class ImportOptions:
     """What an import may do.
 
     Attributes:
-        host: how much of the network may lie on the host.
+        host: how much of the network may lie on the host; a caller may write the text, such as "any".
         insert_rounding: whether a value that lies in float between two integer layers may be quantized.
+
+    Raises:
+        CompileError: `host` is an unknown text.
     """
 
     host: HostPolicy = HostPolicy.SMALL
     insert_rounding: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", HostPolicy.of(self.host))
 
     def __repr__(self) -> str:
         """What differs from the defaults."""

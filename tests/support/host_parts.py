@@ -4,8 +4,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from arrayloom.compiler.frontend import HostPolicy, ImportOptions
+
 SIDE = 8
 OPSET = 17
+ANY = ImportOptions(HostPolicy.ANY)
 
 
 class _Builder:
@@ -73,7 +76,7 @@ def head_and_tail(seed: int = 0, channels_last: bool = False) -> onnx.ModelProto
 
 
 def suppressed(seed: int = 0) -> onnx.ModelProto:
-    """``image`` float [1, 3, 8, 8] to ``kept`` int64 [K, 3], where K depends on the picture: NonMaxSuppression at the end."""
+    """``image`` float [1, 3, 8, 8] to ``kept`` int64 [K, 3], where the picture decides K: NonMaxSuppression."""
     b = _Builder(seed)
     x = b.quantized(b.conv(b.quantized("image", 1 / 255, 0), "deep", 3, 8), 0.05)
     boxes, scores = (b.quantized(b.conv(x, name, 8, count, 1), 0.1) for name, count in (("place", 4), ("class", 1)))
