@@ -6,7 +6,7 @@ from typing import Any
 
 from arrayloom.host.cli.bar import step_progress
 from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable
-from arrayloom.host.cli.import_options import add_import_options, import_options
+from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
 from arrayloom.host.models.quantize import (
     METHODS,
     Agreement,
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
         print_json({"model": str(options.model), "output": str(options.output), "method": options.method,
                     "images": len(calibration), "notes": quantized.notes, "notices": quantized.notices,
                     "layers": [layer.to_json() for layer in layers],
-                    "agreement": agreement.to_json() if agreement else None})
+                    "agreement": agreement.to_json() if agreement else None} | figures_of_host(quantized))
     else:
         _print(options, quantized, layers, agreement)
     return 0
@@ -86,6 +86,8 @@ def _print(options: argparse.Namespace, quantized: Quantized, layers: list[Layer
     _print_layers(layers)
     for note in quantized.notes:
         print(f"note         {note}")
+    for line in lines_of_host(quantized):
+        print(line)
     if agreement is not None:
         print(f"same class   {agreement.same_class} of {agreement.images} images")
         if agreement.accuracies:

@@ -21,7 +21,8 @@ from arrayloom.host.cli.import_options import add_import_options, figures_of_hos
 from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import saturation_notice
-from arrayloom.host.runtime.verify import Verdict, verify_files
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.runtime.verify import verify_files
 from arrayloom.isa.config import Config
 
 

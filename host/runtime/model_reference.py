@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
@@ -67,11 +66,3 @@ class ModelReference:
 
 def _reference(part: HostPart | None) -> Reference | None:
     return Reference(onnx.ModelProto.FromString(part.model)) if part else None
-
-
-def unequal_bytes(expected: Array, got: Array) -> int:
-    """How many bytes of a value of the host's differ; all, where shape or dtype does."""
-    if expected.shape != got.shape or expected.dtype != got.dtype:
-        return max(expected.nbytes, got.nbytes, 1)
-    first, second = (np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8) for values in (expected, got))
-    return int(np.count_nonzero(first != second))

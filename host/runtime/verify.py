@@ -7,7 +7,6 @@ RTL is compared with the emulator at every word that the POST unit writes, and w
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,85 +22,17 @@ from arrayloom.host.runtime.boundary import apply_tail, collect, device_inputs
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.host_parts import HostParts
 from arrayloom.host.runtime.inputs import load_inputs
-from arrayloom.host.runtime.model_reference import ModelReference, unequal_bytes
+from arrayloom.host.runtime.model_reference import ModelReference
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.host.runtime.report import Progress, RunReport, Stopwatch, total
+from arrayloom.host.runtime.verdict import Verdict, compare_host, compare_tensor
 from arrayloom.isa.config import DEFAULT, Config, load_config
-from arrayloom.isa.host_parts import HostWork, InsertedRounding
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import compare_writes
 from arrayloom.sim.emulator import Capture
 
 Array = NDArray[Any]
-
-
-@dataclass
-class Verdict:
-    """What a comparison with ONNX Runtime found, over one image or several.
-
-    Attributes
-    ----------
-    tensors_compared : int
-        Tensors of the integer graph that were compared, for each image.
-    bytes_compared, bytes_differing : int
-        Sums over all images.
-    first_difference : dict or None
-        What differed first: ``tensor``, ``coordinate``, ``expected`` and ``got``; None when nothing did.
-    report : RunReport
-        What the runs cost; of several images the sum.
-    outputs : dict of ndarray
-        The device's outputs for the last image by name, each [1, ...].
-    original_top1_equal : bool or None
-        Whether the first output has its largest value where ONNX Runtime has it on the model as given, for every image.
-        None when the import lowered nothing.
-    original_max_abs_error : float or None
-        The largest difference of the first output from that of the model as given. None when the import lowered nothing, and
-        where the two have different shapes.
-    notes, notices : list of str
-        The program's.
-    host_bytes_compared, host_bytes_differing : int
-        Of everything that the host's head and tail make, over all images, against the same parts in ONNX Runtime, given what
-        ONNX Runtime computes before them.
-    host : HostWork
-        What the host computes in float.
-    inserted_roundings : list of InsertedRounding
-        Values that the model has in float and that are quantized here.
-    """
-
-    tensors_compared: int
-    bytes_compared: int
-    bytes_differing: int
-    first_difference: dict[str, Any] | None
-    report: RunReport
-    outputs: dict[str, Array]
-    original_top1_equal: bool | None = None
-    original_max_abs_error: float | None = None
-    notes: list[str] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-    host_bytes_compared: int = 0
-    host_bytes_differing: int = 0
-    host: HostWork = field(default_factory=HostWork)
-    inserted_roundings: list[InsertedRounding] = field(default_factory=list)
-
-    @property
-    def equal(self) -> bool:
-        """Whether no byte differs, on the accelerator and on the host."""
-        return not (self.bytes_differing or self.host_bytes_differing)
-
-    def merge(self, other: "Verdict", report: RunReport) -> "Verdict":
-        """This verdict and that of a further image."""
-        equal, error = self.original_top1_equal, self.original_max_abs_error
-        if equal is not None and other.original_top1_equal is not None:
-            equal = equal and other.original_top1_equal
-            error = max(error or 0.0, other.original_max_abs_error or 0.0)
-        return replace(
-            self, bytes_compared=self.bytes_compared + other.bytes_compared,
-            bytes_differing=self.bytes_differing + other.bytes_differing,
-            first_difference=self.first_difference or other.first_difference, report=report, outputs=other.outputs,
-            original_top1_equal=equal, original_max_abs_error=error,
-            host_bytes_compared=self.host_bytes_compared + other.host_bytes_compared,
-            host_bytes_differing=self.host_bytes_differing + other.host_bytes_differing)
 
 
 def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], config: str | Config = DEFAULT,
@@ -223,7 +154,7 @@ class Verifier:
         with clock:
             values = self.host.tail(given | verdict.outputs)
         for name, wanted in itertools.chain.from_iterable(part.items() for part in expected.host.values()):
-            _compare_host(verdict, name, wanted, values[name])
+            compare_host(verdict, name, wanted, values[name])
         verdict.outputs = {port.name: values[port.name] for port in self.program.model_outputs}
         verdict.report = verdict.report.with_host(clock.seconds)
         self._compare_original(inputs, verdict)
@@ -238,7 +169,7 @@ class Verifier:
             tensor = capture.tensor(self.program, name)
             if tensor is not None and name in expected:
                 verdict.tensors_compared += 1
-                _compare(verdict, name, expected[name], tensor)
+                compare_tensor(verdict, name, expected[name], tensor)
         self._compare_outputs(memory, expected, verdict)
         return verdict
 
@@ -247,7 +178,7 @@ class Verifier:
         for port in self.program.outputs:
             values = read_slot(memory, port.slot)
             if port.slot.tensor in expected:
-                _compare(verdict, port.slot.tensor, expected[port.slot.tensor], values)
+                compare_tensor(verdict, port.slot.tensor, expected[port.slot.tensor], values)
             verdict.outputs[port.name] = apply_tail(values[None], port)
 
     def _compare_device(self, capture: Capture, integers: dict[str, Array], expected: dict[str, Array],
@@ -273,29 +204,3 @@ class Verifier:
             return
         verdict.original_top1_equal = bool(wanted.reshape(-1).argmax() == got.reshape(-1).argmax())
         verdict.original_max_abs_error = float(np.abs(wanted - got).max())
-
-
-def _compare(verdict: Verdict, name: str, expected: Array, got: Array) -> None:
-    """Adds one tensor to the verdict; ``expected`` as ONNX Runtime gives it, ``got`` [C, H, W]."""
-    wanted = expected.reshape(got.shape)
-    verdict.bytes_compared += got.size
-    unequal = wanted != got
-    count = int(unequal.sum())
-    verdict.bytes_differing += count
-    if count and verdict.first_difference is None:
-        where = tuple(int(i) for i in np.argwhere(unequal)[0])
-        verdict.first_difference = {"tensor": name, "coordinate": where, "expected": int(wanted[where]),
-                                    "got": int(got[where])}
-
-
-def _compare_host(verdict: Verdict, name: str, expected: Array, got: Array) -> None:
-    """Adds one value of head or tail to the verdict."""
-    verdict.host_bytes_compared += expected.nbytes
-    count = unequal_bytes(expected, got)
-    verdict.host_bytes_differing += count
-    if count and verdict.first_difference is None:
-        same = expected.shape == got.shape
-        where = tuple(int(i) for i in np.argwhere(expected != got)[0]) if same and (expected != got).any() else ()
-        verdict.first_difference = {"tensor": name, "coordinate": where,
-                                    "expected": expected[where].item() if where else list(expected.shape),
-                                    "got": got[where].item() if where else list(got.shape)}

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.runtime.backends import open_device
-from arrayloom.host.runtime.verify import Verdict, Verifier
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import load_config
 
 

@@ -11,7 +11,8 @@ from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Graph
 from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.device import Device
-from arrayloom.host.runtime.verify import Verdict, Verifier
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.program import Program
 
