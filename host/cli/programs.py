@@ -8,7 +8,9 @@ from typing import Any
 from arrayloom.compiler import compile_model
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
 from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
+from arrayloom.host.runtime.boundary import wanted_shape
 from arrayloom.isa.config import load_config
+from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.ports import Input, Output
 from arrayloom.isa.program import Program
 
@@ -82,13 +84,19 @@ def _facts(program: Program) -> dict[str, Any]:
         "model": program.model, "config": program.config, "config_digest": program.config_digest,
         "instructions": len(program), "instruction_kinds": dict(kinds.most_common()), "layers": len(program.layers),
         "macs": program.macs, "constant_bytes": len(program.constants), "memory_bytes": program.memory_bytes,
+        "model_inputs": [_model_port(port) for port in program.model_inputs],
+        "model_outputs": [_model_port(port) for port in program.model_outputs],
         "inputs": [_port(port) for port in program.inputs], "outputs": [_port(port) for port in program.outputs],
         "features": _port(program.features) if program.features else None, "notes": program.notes,
     }
+
+
+def _model_port(port: ModelPort) -> str:
+    return f"{port.name} {wanted_shape(port.shape)} {port.dtype}"
 
 
 def _port(port: Input | Output) -> str:
     steps = "" if isinstance(port, Input) else "".join(f" -> {step.tag}" for step in port.tail)
     step = port.quantize if isinstance(port, Input) else None
     quantized = f" quantized by {step.scale:.6g}, {step.zero_point}" if step else ""
-    return f"{port.name} [N, {', '.join(map(str, port.shape))}] {port.slot.dtype}{quantized}{steps}"
+    return f"{port.name} {wanted_shape(port.shape)} {port.slot.dtype}{quantized}{steps}"

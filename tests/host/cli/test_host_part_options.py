@@ -74,7 +74,10 @@ def test_compile_names_them_and_needs_permission(folder: Path, tmp_path: Path, c
 
 def test_info(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(folder / "parts.loom"), "--json"]) == 0
-    assert [node["op"] for node in _json(capsys)["host"]["tail"]] == TAIL
+    found = _json(capsys)
+    assert [node["op"] for node in found["host"]["tail"]] == TAIL
+    assert found["model_inputs"] == ["picture [N, 3, 8, 8] uint8"]
+    assert found["model_outputs"] == ["boxes [N, 64, 4] float32", "scores [N, 64, 2] float32"]
     assert main(["info", str(folder / "parts.loom")]) == 0
     assert "host               head of 3 nodes (Cast, Div, Sub) and" in capsys.readouterr().out
 
