@@ -21,7 +21,7 @@ def verify_on_emulator(model: onnx.ModelProto, images: NDArray[Any], config: str
     program = compile_graph(imported.graph, chosen)
     device = open_device("emulator", chosen)
     verifier = Verifier(imported, program, device)
-    name = imported.graph.inputs[0].name
+    name = imported.graph.model_inputs[0].name
     return [verifier.verify({name: image[np.newaxis]}) for image in images]
 
 

@@ -21,7 +21,7 @@ def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
     """One image: every byte alike likely, floats of a normal distribution."""
     rng = np.random.default_rng(seed)
     values = {}
-    for given in graph.inputs:
+    for given in graph.model_inputs:
         shape, dtype = (1, *given.shape), np.dtype(given.dtype)
         if dtype == np.float32:
             values[given.name] = rng.normal(0, 1, shape).astype(np.float32)
