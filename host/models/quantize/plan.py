@@ -45,19 +45,21 @@ class Plan:
     kept: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def make_plan(model: Model) -> Plan:
-    """The plan for a prepared network."""
-    return _Planner(model).plan
+def make_plan(model: Model, tail: frozenset[str] = frozenset()) -> Plan:
+    """The plan for a prepared network; `tail`: names of the nodes at its end that stay float."""
+    return _Planner(model, tail).plan
 
 
 class _Planner:
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, tail: frozenset[str]) -> None:
         self._model = model
+        self._float = tail
         self.plan = Plan()
         self._origins: dict[str, str] = {}  # of each float value: the integer that it is a function of
         self._tail: set[str] = set()
         for value in model.inputs:
-            self._integer([value.name])
+            if any(node.name not in tail for node in model.consumers.get(value.name, [])):
+                self._integer([value.name])
         for node in model.nodes:
             if not model.is_constant(node.output[0]):
                 self._visit(node)
@@ -69,7 +71,8 @@ class _Planner:
         if self._is_tail(node, operands):
             self._tail.update(outputs)
             self._origins.update({name: name for name in outputs})
-            self.plan.values.update(dict.fromkeys(name for name in operands if name not in self._tail))
+            self.plan.values.update(dict.fromkeys(name for name in operands if name in self._origins
+                                                  and name not in self._tail and self._model.dtypes[name] == np.float32))
         elif self._is_clamp(node):
             self.plan.nodes.append(node.name)
             self._integer(outputs)
@@ -89,7 +92,7 @@ class _Planner:
             self._origins[name] = name
 
     def _is_tail(self, node: onnx.NodeProto, operands: list[str]) -> bool:
-        if node.op_type in TAIL:
+        if node.name in self._float or node.op_type in TAIL:
             return True
         return node.op_type in (*RESHAPES, *NOTHING) and all(name in self._tail for name in operands)
 

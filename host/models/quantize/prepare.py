@@ -60,7 +60,6 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
     model = Model(proto)
-    model.require_batch()
     annotate(model)
     return Prepared(original, model, notes)
 

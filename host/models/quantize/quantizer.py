@@ -1,25 +1,33 @@
 """`quantize`, its steps in order, and how often the top classes of the float and of the quantized network agree."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from onnxruntime.quantization.calibrate import TensorsData
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.known import unknown_nodes
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
 from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.compiler.graph import Graph
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration
-from arrayloom.host.models.quantize.integer_form import Scale, check_scales, finish, integer_form, quantized_form, scales_of
+from arrayloom.host.models.quantize.integer_form import Scale, check_scales, finish, quantized_form, scales_of
 from arrayloom.host.models.quantize.layer_error import LayerError, measure_layers
 from arrayloom.host.models.quantize.plan import make_plan
-from arrayloom.host.models.quantize.prepare import Prepared, prepare
+from arrayloom.host.models.quantize.prepare import Prepared, annotate, prepare
 from arrayloom.host.models.quantize.scales import Progress, find_ranges
+from arrayloom.host.models.quantize.tail import Tail, grown, integer_form, left_to_host, tail_of, without_tail
+from arrayloom.isa.host_parts import HostWork, InsertedRounding
+
+_NAMED = 5  # nodes of the tail in a note
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,10 @@ class Quantized:
         Sentences about what was changed on the way.
     notices : list[str]
         Sentences that every output about the network repeats.
+    host : HostWork
+        What the host computes in float.
+    inserted_roundings : list[InsertedRounding]
+        Values that are quantized although nothing asked for it.
     """
 
     model: onnx.ModelProto
@@ -48,6 +60,8 @@ class Quantized:
     scales: dict[str, Scale] = field(repr=False)
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    host: HostWork = field(default_factory=HostWork)
+    inserted_roundings: list[InsertedRounding] = field(default_factory=list)
 
     @cached_property
     def layers(self) -> list[LayerError]:
@@ -60,8 +74,11 @@ def quantize(
     calibration: Calibration,
     method: str = "minmax",
     progress: Progress | None = None,
+    options: ImportOptions = DEFAULT_OPTIONS,
 ) -> Quantized:
     """Quantize a float network so that the accelerator executes all of it between the first and the last integer.
+
+    Where nodes at its end have no integer form, they and all that depends on them stay float, as far as ``options`` permit.
 
     Parameters
     ----------
@@ -73,6 +90,8 @@ def quantize(
         How ranges follow from values: minmax, percentile or entropy.
     progress : Progress | None
         Called with a step's title, how many images are done, and how many there are.
+    options : ImportOptions
+        How much of the network may lie on the host, and whether values may be rounded that stay in float.
 
     Raises
     ------
@@ -84,15 +103,43 @@ def quantize(
         Operators that the accelerator does not have; all of them are listed.
     """
     prepared = prepare(model)
+    float_tail: Tail = frozenset()
     if unknown := unknown_nodes(prepared.model.proto):
-        raise UnsupportedError(unknown)
-    plan = make_plan(prepared.model)
-    ranges = find_ranges(prepared, calibration, method, progress)
-    quantized = quantized_form(prepared.model, plan, ranges)
-    check_scales(prepared.model, quantized, ranges, len(calibration))
+        float_tail = grown(prepared.model, float_tail, unknown, options.host)
+    front = prepared.model
+    if float_tail:
+        front = Model(without_tail(prepared.model, float_tail))
+        annotate(front)
+    front.require_batch()
+    ranges = find_ranges(replace(prepared, model=front), calibration, method, progress)
+    while True:
+        try:
+            quantized, integer, graph = _integer(prepared, float_tail, ranges, len(calibration), options)
+        except UnsupportedError as error:
+            float_tail = grown(prepared.model, float_tail, error.nodes, options.host)
+            continue
+        larger = tail_of(prepared.model, float_tail | left_to_host(prepared.model, integer, graph))
+        if larger == float_tail:
+            break
+        float_tail = larger
+    notes = [*prepared.notes, *_notes(prepared.model, float_tail), *graph.notes]
+    return Quantized(integer, prepared, calibration, scales_of(quantized), notes, graph.notices, graph.host,
+                     graph.inserted_roundings)
+
+
+def _integer(prepared: Prepared, float_tail: Tail, ranges: TensorsData, images: int,
+             options: ImportOptions) -> tuple[onnx.ModelProto, onnx.ModelProto, Graph]:
+    """The network in QDQ form, in integers up to its tail, and as a graph."""
+    quantized = quantized_form(prepared.model, make_plan(prepared.model, float_tail), ranges)
+    check_scales(prepared.model, quantized, ranges, images)
     integer = finish(integer_form(quantized), prepared.original.metadata_props)
-    graph = import_model(integer).graph
-    return Quantized(integer, prepared, calibration, scales_of(quantized), [*prepared.notes, *graph.notes], graph.notices)
+    return quantized, integer, import_model(integer, options).graph
+
+
+def _notes(model: Model, float_tail: Tail) -> list[str]:
+    names = [node.name for node in model.nodes if node.name in float_tail]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return [f"the end of the network stays float, for the host: {', '.join(names[:_NAMED])}{more}"] if names else []
 
 
 @dataclass(frozen=True)
