@@ -9,6 +9,7 @@ import os
 TYPE_CHECKING = False       # as in typing, which is not imported for it
 if TYPE_CHECKING:
     from arrayloom.compiler import compile_model
+    from arrayloom.compiler.frontend.options import ImportOptions
     from arrayloom.host.models.networks import (
         Densenet121,
         QuantizedDensenet121,
@@ -38,6 +39,7 @@ _MODULES = {
     "AccelOnnxConverter": "arrayloom.host.workspace.converter",
     "Densenet121": _NETWORKS,
     "Image": "arrayloom.host.workspace.image",
+    "ImportOptions": "arrayloom.compiler.frontend.options",
     "Model": "arrayloom.host.workspace",
     "PredictionClient": "arrayloom.host.serving.client",
     "QuantizedDensenet121": _NETWORKS,
@@ -64,6 +66,7 @@ __all__ = [
     "AccelOnnxConverter",
     "Densenet121",
     "Image",
+    "ImportOptions",
     "Model",
     "PredictionClient",
     "QuantizedDensenet121",

@@ -26,7 +26,7 @@ def main() -> int:
 def _action(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     program = compile_model(options.model, config=config)
-    batch = load_inputs(options.input, program.inputs, options.preprocess)
+    batch = load_inputs(options.input, program.model_inputs, options.preprocess)
     profile = measure(program, {name: values[:1] for name, values in batch.items()})
     result = compare(predict(program, config), profile)
     if deliver(options, {"model": options.model.name, "config": config.name} | result.figures()):

@@ -66,7 +66,7 @@ def _compile(model: Path, config: Config) -> tuple[Program, float]:
 
 
 def _execute(program: Program, file: Path, recipe: str | None, backend: str) -> dict[str, Any]:
-    inputs = load_inputs(file, program.inputs, recipe)
+    inputs = load_inputs(file, program.model_inputs, recipe)
     begin = time.perf_counter()
     device = open_device(backend, program.configuration)
     with Session(program, program.configuration, device=device) as session:

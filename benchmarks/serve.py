@@ -145,7 +145,7 @@ def served(bundle: Bundle, options: list[str]) -> Iterator[Target]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             facts = _wait(process, ready)
-            port = bundle.program.inputs[0]
+            port = bundle.program.model_inputs[0]
             tensor = np.random.default_rng(0).random((1, *port.shape), np.float32)
             yield Target(bundle.name, port.name, tensor, facts["port"], facts["http_port"], process.pid)
         finally:

@@ -1,9 +1,15 @@
 """What the host computes in float before and after the accelerator, and what was changed so that the rest is integer."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from arrayloom.isa.host_steps import Shape
+from arrayloom.isa.errors import EncodingError
+from arrayloom.isa.host_steps import MOST_DIMENSIONS, Shape
+from arrayloom.isa.records import BytesType
+
+#: What numpy calls the dtypes that a model's inputs and outputs may have.
+PortType = Annotated[str, "float32", "float16", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64",
+                     "int64", "bool"]
 
 
 @dataclass(frozen=True)
@@ -12,7 +18,12 @@ class ModelPort:
 
     name: str
     shape: Shape
-    dtype: str
+    dtype: PortType
+
+    def check(self) -> None:
+        """Raises ``EncodingError`` for a shape that no array with its batch has."""
+        if len(self.shape) >= MOST_DIMENSIONS or min(self.shape, default=0) < 0:
+            raise EncodingError(f"port {self.name!r}: no array has the shape {list(self.shape)} after its batch")
 
 
 @dataclass(frozen=True)
@@ -44,10 +55,15 @@ class HostWork:
     macs: int = 0
     share: float = 0.0
 
+    @property
+    def parts(self) -> dict[str, HostPart]:
+        """Those that there are, by ``head`` and ``tail``."""
+        return {name: part for name, part in (("head", self.head), ("tail", self.tail)) if part is not None}
+
     def to_json(self) -> dict[str, Any]:
         """The nodes of head and tail, the multiply-accumulates and their share."""
-        parts = {"head": self.head, "tail": self.tail}
-        nodes = {name: [asdict(node) for node in part.nodes] if part else [] for name, part in parts.items()}
+        nodes = {name: [asdict(node) for node in self.parts[name].nodes] if name in self.parts else []
+                 for name in ("head", "tail")}
         return nodes | {"macs": self.macs, "share": self.share}
 
 
@@ -62,4 +78,4 @@ class InsertedRounding:
     node: str
     scale: float
     zero_point: int
-    dtype: str
+    dtype: BytesType

@@ -1,7 +1,7 @@
 """A compiled program: instructions, memory image and what the host must know, with its file form.
 
-The file is ``MAGIC``, a 32-bit length, a JSON header of that length, the instructions, the constants, and the SHA-256 of
-all before it.
+The file is ``MAGIC``, a 32-bit length, a JSON header of that length, the instructions, the constants, the ONNX models of the
+host's head and tail where there are such, and the SHA-256 of all before it.
 """
 
 import hashlib
@@ -21,14 +21,16 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError, EncodingError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
 from arrayloom.isa.files import write_atomically
+from arrayloom.isa.host_parts import HostNode, HostPart, HostWork, InsertedRounding, ModelPort
 from arrayloom.isa.instructions import ADDRESS, decode
 from arrayloom.isa.layout import Layout
+from arrayloom.isa.model_ports import check_model_ports, ports_of_inputs, ports_of_outputs
 from arrayloom.isa.ports import Input, Output
-from arrayloom.isa.records import BytesType, read
+from arrayloom.isa.records import BytesType, mapping, read, record
 
 MAGIC = b"LOOM\x00prog"
 FORMER_MAGIC = b"WEFT\x00prog"      # of format versions up to 3
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 SUFFIX = ".loom"                    # of program files
 DIGEST_BYTES = 32
 LENGTH = struct.Struct("<I")
@@ -98,7 +100,9 @@ class Program:
     ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096.
     ``probes``: by the index of a POST instruction, what it shows of tensors; ``layouts`` and ``dtypes`` of all tensors by
     name, for probes. ``notes``: sentences about what the compiler decided; ``notices``: what every output about the model
-    must repeat, such as that its weights are random.
+    must repeat, such as that its weights are random. ``model_inputs`` and ``model_outputs``: those of the user's model, in
+    its order; the accelerator's ``inputs`` and ``outputs`` are the same, and these may be left out, where the host computes
+    no head or tail in float (``host``). ``inserted_roundings``: values that the user's model has in float.
     """
 
     configuration: Config
@@ -118,6 +122,14 @@ class Program:
     macs: int
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    model_inputs: list[ModelPort] = field(default_factory=list)
+    model_outputs: list[ModelPort] = field(default_factory=list)
+    host: HostWork = field(default_factory=HostWork)
+    inserted_roundings: list[InsertedRounding] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.model_inputs = self.model_inputs or ports_of_inputs(self.inputs)
+        self.model_outputs = self.model_outputs or ports_of_outputs(self.outputs)
 
     @property
     def config(self) -> str:
@@ -147,7 +159,8 @@ class Program:
         header = {"version": FORMAT_VERSION, "instruction_bytes": len(self.instructions),
                   "constant_bytes": len(self.constants)} | self._metadata()
         text = json.dumps(header, separators=(",", ":")).encode()
-        body = b"".join([MAGIC, LENGTH.pack(len(text)), text, self.instructions.tobytes(), self.constants.tobytes()])
+        body = b"".join([MAGIC, LENGTH.pack(len(text)), text, self.instructions.tobytes(), self.constants.tobytes(),
+                         *(part.model for part in self.host.parts.values())])
         return body + hashlib.sha256(body).digest()
 
     def save(self, path: Path) -> None:
@@ -188,13 +201,17 @@ class Program:
         if header.get("version") != FORMAT_VERSION:
             raise ProgramError(f"version {header.get('version')!r} of the program format, this Arrayloom reads "
                                f"{FORMAT_VERSION}")
-        code, constants = (read(int, header.get(key), f"the program's header: {key}")
-                           for key in ("instruction_bytes", "constant_bytes"))
-        if min(code, constants) < 0 or code % INSTRUCTION_BYTES or end + code + constants != len(body):
+        code, constants, head, tail = (read(int, header.get(key), f"the program's header: {key}")
+                                       for key in ("instruction_bytes", "constant_bytes", "head_bytes", "tail_bytes"))
+        sizes = (code, constants, head, tail)
+        if min(sizes) < 0 or code % INSTRUCTION_BYTES or end + sum(sizes) != len(body):
+            host = f" and {head + tail:,} of the host's part" if head or tail else ""
             raise ProgramError(f"it holds {len(body) - end:,} bytes after the header, not {code:,} of instructions and "
-                               f"{constants:,} of constants")
-        payload = np.frombuffer(body, np.uint8)
-        program = cls(instructions=payload[end:end + code], constants=payload[end + code:], **_from_metadata(header))
+                               f"{constants:,} of constants{host}")
+        payload, models = np.frombuffer(body, np.uint8), end + code + constants
+        program = cls(instructions=payload[end:end + code], constants=payload[end + code:models],
+                      host=_host(header.get("host"), {"head": body[models:models + head], "tail": body[models + head:]}),
+                      **_from_metadata(header))
         program.check()
         return program
 
@@ -215,6 +232,7 @@ class Program:
             except EncodingError as error:
                 raise EncodingError(f"{type(port).__name__.lower()} {port.name!r}: {error}") from None
         self._check_tensors()
+        check_model_ports(self.model_inputs, self.model_outputs, self.inputs, self.outputs, self.host)
 
     def _check_place(self, what: str, address: int, count: int) -> None:
         if address < 0 or address % self.configuration.size or address + count > self.memory_bytes:
@@ -245,7 +263,12 @@ class Program:
             "probes": [(probe.tensor, index, probe.stage, probe.block, probe.y, probe.x)
                        for index, probes in self.probes.items() for probe in probes],
             "layouts": {name: asdict(layout) for name, layout in self.layouts.items()},
-        }
+            "model_inputs": [asdict(port) for port in self.model_inputs],
+            "model_outputs": [asdict(port) for port in self.model_outputs],
+            "inserted_roundings": [asdict(rounding) for rounding in self.inserted_roundings],
+            "host": self.host.to_json(),
+        } | {f"{name}_bytes": len(self.host.parts[name].model) if name in self.host.parts else 0
+             for name in ("head", "tail")}
 
 
 def is_program(path: Path) -> bool:
@@ -281,6 +304,18 @@ def _probes(rows: list[tuple[str, int, Stage, int, int, int]]) -> dict[int, tupl
     return found
 
 
+def _host(written: Any, models: dict[str, bytes]) -> HostWork:
+    """What the host computes: ``written`` in the header; its models by ``head`` and ``tail``, empty where there is none."""
+    where = "the program's header: host"
+    nodes = {name: read(list[HostNode], mapping(written, where).get(name), f"{where}: {name}") for name in models}
+    given = {name: value for name, value in mapping(written, where).items() if name not in models}
+    for name, found in nodes.items():
+        if found and not models[name]:
+            raise EncodingError(f"{where}: {name} names nodes, and the file holds no model of them")
+    parts = {name: HostPart(model, tuple(nodes[name])) if model else None for name, model in models.items()}
+    return record(HostWork, given, where, **parts)
+
+
 def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``Program`` in a header, each of its type; raises ``EncodingError`` that names what is not."""
     plain = get_type_hints(Program, include_extras=True)
@@ -297,6 +332,9 @@ def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
             "layers": value(list[Layer], "layers"),
             "probes": _probes(value(list[tuple[str, int, Stage, int, int, int]], "probes")),
             "layouts": value(dict[str, Layout], "layouts"),
+            "model_inputs": value(list[ModelPort], "model_inputs"),
+            "model_outputs": value(list[ModelPort], "model_outputs"),
+            "inserted_roundings": value(list[InsertedRounding], "inserted_roundings"),
         }
     except KeyError as error:
         raise EncodingError(f"the program's header lacks or misspells {error}") from None

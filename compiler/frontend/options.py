@@ -1,18 +1,33 @@
 """What the user permits an import to do."""
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Self
+
+from arrayloom.compiler.errors import CompileError
 
 #: Share of a network's multiply-accumulates that may lie on the host without being asked for.
 SMALL_SHARE = 0.01
 
 
-class HostPolicy(Enum):
+class HostPolicy(StrEnum):
     """How much of a network the host may compute in float, at its beginning and its end."""
 
     NONE = "none"    # only the border: Q and DQ, softmax, reshapes and transposes of inputs and outputs
     SMALL = "small"  # up to SMALL_SHARE of the multiply-accumulates
     ANY = "any"
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """The policy of that text; raises `CompileError` for an unknown one."""
+        try:
+            return cls(text)
+        except ValueError:
+            raise CompileError(f"host {text!r}: unknown; known are {', '.join(cls)}") from None
+
+    def __repr__(self) -> str:
+        """The value: what a caller may write."""
+        return repr(self.value)
 
 
 @dataclass(frozen=True)
@@ -20,12 +35,23 @@ class ImportOptions:
     """What an import may do.
 
     Attributes:
-        host: how much of the network may lie on the host.
+        host: how much of the network may lie on the host; a caller may write the text, such as "any".
         insert_rounding: whether a value that lies in float between two integer layers may be quantized.
+
+    Raises:
+        CompileError: `host` is an unknown text.
     """
 
     host: HostPolicy = HostPolicy.SMALL
     insert_rounding: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", HostPolicy.of(self.host))
+
+    def __repr__(self) -> str:
+        """What differs from the defaults."""
+        given = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join(given)})"
 
 
 DEFAULT_OPTIONS = ImportOptions()

@@ -29,6 +29,7 @@ class Session:
         SessionError: ONNX Runtime refuses the model; the first line of its reason is in the message.
 
     Attributes:
+        inputs: names of what the model must be given.
         outputs, types: names of the model's outputs, and what ONNX Runtime calls their types, such as `tensor(uint8)`.
         exact_kernels: whether `session.x64quantprecision` is in force. ONNX Runtime applies it to int8 activations
             too, for which it has no kernel with uint8 weights; such a model runs without it.
@@ -43,6 +44,7 @@ class Session:
             except failures.NotImplemented:
                 self._session = _load(serialized, _options(optimize, exact=False))
                 self.exact_kernels = False
+        self.inputs = [given.name for given in self._session.get_inputs()]
         self.outputs = [output.name for output in self._session.get_outputs()]
         self.types = {output.name: output.type for output in self._session.get_outputs()}
 

@@ -9,6 +9,7 @@ from arrayloom.compiler import compile_graph
 from arrayloom.compiler.cost import Prediction, predict
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
 from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import ACCUMULATOR_BANKS, PARAMETER_BYTES, SUM_BYTES, Config
 from arrayloom.isa.errors import ConfigError
@@ -57,12 +58,12 @@ def on_chip_bytes(config: Config) -> dict[str, int]:
     }
 
 
-def compile_for(model: Path, configs: Sequence[Config]) -> Iterator[Program]:
-    """The model's program for each configuration in turn; it is imported once.
+def compile_for(model: Path, configs: Sequence[Config], options: ImportOptions = DEFAULT_OPTIONS) -> Iterator[Program]:
+    """The model's program for each configuration in turn; it is imported once, as ``options`` permit.
 
     Raises ``CompileError`` for a model that none can run, ``ConfigError`` naming the first configuration that cannot.
     """
-    graph = import_model(model).graph
+    graph = import_model(model, options).graph
     for config in configs:
         try:
             yield compile_graph(graph, config)

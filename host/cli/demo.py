@@ -32,4 +32,4 @@ def _run(options: argparse.Namespace) -> int:
         for entry in ranking:
             print(f"  {entry.confidence:7.2%}  {entry.label}")
         print("\n".join(lines_of_verdict(verdict)))
-    return 1 if verdict.bytes_differing else 0
+    return 0 if verdict.equal else 1

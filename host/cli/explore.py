@@ -7,6 +7,7 @@ from typing import Any
 
 from arrayloom.host.analysis.exploration import Candidate, compile_for, weigh
 from arrayloom.host.cli.common import add_command, add_json, lines_of_notices, print_json
+from arrayloom.host.cli.import_options import add_import_options, import_options
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.isa.config import PRESETS, load_config
@@ -26,13 +27,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--rtl", action="store_true", help="measure on the RTL too; needs --input")
     parser.add_argument("--input", type=Path, metavar="FILE", help="image, .npy or .npz for the RTL; one image")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
+    add_import_options(parser)
     add_json(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
     _check(options)
     configs = [load_config(name.strip()) for name in options.configs.split(",")]
-    programs = compile_for(options.model, configs)
+    programs = compile_for(options.model, configs, import_options(options))
     candidates = [weigh(program, _inputs(options, program)) for program in programs]
     if options.json:
         print_json({"model": str(options.model), "clock_mhz": options.clock, "macs": candidates[0].prediction.macs,
@@ -58,7 +60,7 @@ def _inputs(options: argparse.Namespace, program: Program) -> dict[str, Any] | N
     """The first image, for the RTL."""
     if not options.rtl:
         return None
-    batch = load_inputs(options.input, program.inputs, options.preprocess)
+    batch = load_inputs(options.input, program.model_inputs, options.preprocess)
     return {name: values[:1] for name, values in batch.items()}
 
 

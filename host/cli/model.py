@@ -6,6 +6,7 @@ from typing import Any
 
 from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_labels, add_verb, find, finish, labels
 from arrayloom.host.cli.common import add_config
+from arrayloom.host.cli.import_options import add_import_options
 from arrayloom.host.models.quantize.scales import METHODS
 from arrayloom.host.workspace import Model, Workspace
 from arrayloom.host.workspace.converter import AccelOnnxConverter
@@ -48,13 +49,15 @@ def add_convert(commands: Any) -> None:
     parser.add_argument("--no-wait", action="store_true", help="return at once; see it with: arrayloom operation show ID")
     add_labels(parser)
     add_config(parser)
+    add_import_options(parser)
 
 
 def _convert(workspace: Workspace, options: argparse.Namespace) -> Facts:
     started = AccelOnnxConverter.convert(
         workspace, find(Model, workspace, options.reference), model_name=options.name, config=options.config,
         preprocess=options.preprocess, labels=options.labels, calibration=options.calibration, method=options.method,
-        inputs=_names(options.inputs), outputs=_names(options.outputs), **labels(options))
+        inputs=_names(options.inputs), outputs=_names(options.outputs), host=options.host_policy,
+        insert_rounding=options.insert_rounding, **labels(options))
     if options.no_wait:
         return started.serialize()
     finish(started, options.timeout, not options.json)

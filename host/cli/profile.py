@@ -7,6 +7,7 @@ from typing import Any
 
 from arrayloom.host.cli.bar import run_progress
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
+from arrayloom.host.cli.import_options import add_import_options, import_options
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.session import load_program
@@ -22,6 +23,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--trace", type=Path, metavar="FILE.json",
                         help="write a trace for ui.perfetto.dev or chrome://tracing; 1 us is one cycle")
     add_config(parser, default=None)
+    add_import_options(parser)
     add_json(parser)
 
 
@@ -31,8 +33,8 @@ def _run(options: argparse.Namespace) -> int:
             require_writable(path)
     if options.html and options.html == options.trace:
         raise InputError(f"--html and --trace: both are {options.html}; give two files")
-    program = load_program(options.model, options.config)
-    batch = load_inputs(options.input, program.inputs, options.preprocess)
+    program = load_program(options.model, options.config, import_options(options))
+    batch = load_inputs(options.input, program.model_inputs, options.preprocess)
     from arrayloom.host.analysis.profile import measure
     from arrayloom.host.analysis.profile.profile_text import print_profile, verdict
 

@@ -7,7 +7,10 @@ from typing import Any
 
 from arrayloom.compiler import compile_model
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
+from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
+from arrayloom.host.runtime.boundary import wanted_shape
 from arrayloom.isa.config import load_config
+from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.ports import Input, Output
 from arrayloom.isa.program import Program
 
@@ -18,14 +21,17 @@ def add_compile(commands: Any) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="PROGRAM.loom")
     add_config(parser)
+    add_import_options(parser)
 
 
 def _compile(options: argparse.Namespace) -> int:
     require_writable(options.output)
-    program = compile_model(options.model, config=load_config(options.config))
+    program = compile_model(options.model, load_config(options.config), import_options(options))
     program.save(options.output)
     print(f"{options.output}: {len(program)} instructions, {len(program.constants):,} bytes of constants, "
           f"{program.macs:,} multiply-accumulates, for {program.config}")
+    for line in lines_of_host(program):
+        print(line)
     for note in program.notes:
         print(f"note: {note}")
     return 0
@@ -59,13 +65,16 @@ def _info(options: argparse.Namespace) -> int:
     program = Program.load(options.program)
     facts = _facts(program)
     if options.json:
-        print_json(facts | {"notices": program.notices})
+        print_json(facts | figures_of_host(program) | {"notices": program.notices})
         return 0
     for name, value in facts.items():
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         if isinstance(value, list):
             text = "; ".join(map(str, value)) or "none"
         print(f"{name.replace('_', ' '):18} {text}")
+    for line in lines_of_host(program):
+        name, text = line.split(maxsplit=1)
+        print(f"{name:18} {text}")
     return 0
 
 
@@ -75,13 +84,19 @@ def _facts(program: Program) -> dict[str, Any]:
         "model": program.model, "config": program.config, "config_digest": program.config_digest,
         "instructions": len(program), "instruction_kinds": dict(kinds.most_common()), "layers": len(program.layers),
         "macs": program.macs, "constant_bytes": len(program.constants), "memory_bytes": program.memory_bytes,
+        "model_inputs": [_model_port(port) for port in program.model_inputs],
+        "model_outputs": [_model_port(port) for port in program.model_outputs],
         "inputs": [_port(port) for port in program.inputs], "outputs": [_port(port) for port in program.outputs],
         "features": _port(program.features) if program.features else None, "notes": program.notes,
     }
+
+
+def _model_port(port: ModelPort) -> str:
+    return f"{port.name} {wanted_shape(port.shape)} {port.dtype}"
 
 
 def _port(port: Input | Output) -> str:
     steps = "" if isinstance(port, Input) else "".join(f" -> {step.tag}" for step in port.tail)
     step = port.quantize if isinstance(port, Input) else None
     quantized = f" quantized by {step.scale:.6g}, {step.zero_point}" if step else ""
-    return f"{port.name} [N, {', '.join(map(str, port.shape))}] {port.slot.dtype}{quantized}{steps}"
+    return f"{port.name} {wanted_shape(port.shape)} {port.slot.dtype}{quantized}{steps}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from arrayloom.host.cli.bar import step_progress
 from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable
+from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
 from arrayloom.host.models.quantize import (
     METHODS,
     Agreement,
@@ -38,6 +39,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--labels", type=Path, metavar="FILE",
                         help="class index of each image, lines 'CLASS' or 'IMAGE CLASS', .npy or .npz; gives the accuracy")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
+    add_import_options(parser)
     add_json(parser)
 
 
@@ -53,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
     calibration = _calibration(options)
     labels = load_classes(options.labels, calibration) if options.labels else None
     with step_progress(options.json) as progress:
-        quantized = quantize(options.model, calibration, options.method, progress)
+        quantized = quantize(options.model, calibration, options.method, progress, import_options(options))
         if labels and not is_classifier(quantized):
             raise InputError("--labels: the network has no single output of one score a class; leave the labels out")
         agreement = compare_classes(quantized, calibration, labels, progress) if is_classifier(quantized) else None
@@ -63,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
         print_json({"model": str(options.model), "output": str(options.output), "method": options.method,
                     "images": len(calibration), "notes": quantized.notes, "notices": quantized.notices,
                     "layers": [layer.to_json() for layer in layers],
-                    "agreement": agreement.to_json() if agreement else None})
+                    "agreement": agreement.to_json() if agreement else None} | figures_of_host(quantized))
     else:
         _print(options, quantized, layers, agreement)
     return 0
@@ -84,6 +86,8 @@ def _print(options: argparse.Namespace, quantized: Quantized, layers: list[Layer
     _print_layers(layers)
     for note in quantized.notes:
         print(f"note         {note}")
+    for line in lines_of_host(quantized):
+        print(line)
     if agreement is not None:
         print(f"same class   {agreement.same_class} of {agreement.images} images")
         if agreement.accuracies:

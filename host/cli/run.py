@@ -15,6 +15,7 @@ from arrayloom.host.cli.common import (
     print_json,
     require_writable,
 )
+from arrayloom.host.cli.import_options import figures_of_host, lines_of_host
 from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.outputs import save_arrays
@@ -39,7 +40,7 @@ def _run(options: argparse.Namespace) -> int:
         require_writable(options.output)
     program = Program.load(options.program)
     config = program.configuration
-    inputs = load_inputs(options.input, program.inputs, options.preprocess)
+    inputs = load_inputs(options.input, program.model_inputs, options.preprocess)
     begin = time.perf_counter()
     with Session(program, config, device=device_of(options, config)) as session, \
             run_progress("running", options.json) as progress:
@@ -51,9 +52,10 @@ def _run(options: argparse.Namespace) -> int:
         print_json({"program": str(options.program), "config": program.config, "backend": report.backend,
                     "outputs": {name: list(value.shape) for name, value in outputs.items()},
                     "total_seconds": time.perf_counter() - begin, "notes": program.notes, "notices": program.notices}
-                   | report.figures())
+                   | figures_of_host(program) | report.figures())
         return 0
     for name, value in outputs.items():
-        print(f"{name}: {value.dtype}{list(value.shape)}, from {value.min():.6g} to {value.max():.6g}")
-    print("\n".join([*lines_of_report(report), *lines_of_notices(program.notices)]))
+        limits = f", from {value.min():.6g} to {value.max():.6g}" if value.size else ""
+        print(f"{name}: {value.dtype}{list(value.shape)}{limits}")
+    print("\n".join([*lines_of_host(program), *lines_of_report(report), *lines_of_notices(program.notices)]))
     return 0

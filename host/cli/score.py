@@ -18,6 +18,7 @@ from arrayloom.host.cli.common import (
     print_json,
     require_writable,
 )
+from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
 from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.models.heads import Head
 from arrayloom.host.models.scoring import TOP_CLASSES, Scores, rank_outputs, score_by_reference, score_on_device
@@ -45,6 +46,7 @@ def add_parser(commands: Any) -> None:
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
     add_waves(parser)
+    add_import_options(parser)
     add_json(parser)
     score_detectors.add_options(parser)
     score_service.add_options(parser, images)
@@ -70,11 +72,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"model": str(options.model), "backend": options.backend, "images": _figures(options.images, rankings),
                     "notes": scores.notes, "notices": scores.notices} | score_detectors.figures(detector)
+                   | figures_of_host(scores)
                    | (scores.report.figures() if scores.report else {}))
     else:
         print("\n".join(_lines(options.images, rankings)))
         of_run = lines_of_report(scores.report) if scores.report else ()
-        print("\n".join([*score_detectors.lines(detector), *of_run, *lines_of_notices(scores.notices)]))
+        print("\n".join([*score_detectors.lines(detector), *lines_of_host(scores), *of_run,
+                         *lines_of_notices(scores.notices)]))
     return 0
 
 
@@ -104,8 +108,8 @@ def _batches(options: argparse.Namespace, ports: Sequence[Port]) -> list[dict[st
 
 
 def _on_device(options: argparse.Namespace) -> Scores:
-    program = load_program(options.model, options.config)
-    batches = _batches(options, program.inputs)
+    program = load_program(options.model, options.config, import_options(options))
+    batches = _batches(options, program.model_inputs)
     device = device_of(options, program.configuration)
     with run_progress("scoring", options.json) as progress:
         return score_on_device(program, batches, device, bool(options.features or options.head), progress)
@@ -118,8 +122,8 @@ def _by_reference(options: argparse.Namespace) -> Scores:
         raise InputError("--backend onnxruntime scores a MODEL.onnx, and has no features; use rtl or emulator")
     if options.config is not None:
         load_config(options.config)     # an unknown one is refused by every backend
-    imported = import_model(options.model)
-    return score_by_reference(imported, _batches(options, imported.graph.inputs))
+    imported = import_model(options.model, import_options(options))
+    return score_by_reference(imported, _batches(options, imported.graph.model_inputs))
 
 
 def _rankings(options: argparse.Namespace, scores: Scores, head: Head | None, labels: list[str] | None,

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.host.cli import score_detectors
+from arrayloom.host.cli.import_options import import_options
 from arrayloom.host.models.scoring import rank_outputs
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.vision.classify import Ranked
@@ -75,6 +77,8 @@ def _check(options: argparse.Namespace) -> None:
     unused = ("preprocess", "features", "config", "head", "waves")
     if given := [f"--{name}" for name in unused if getattr(options, name) is not None]:
         raise InputError(f"{given[0]}: a service has its own model and preprocessing; leave it out")
+    if import_options(options) != DEFAULT_OPTIONS:
+        raise InputError("--no-host, --host-tail, --insert-rounding: a service's model is compiled already; leave them out")
 
 
 def _client(options: argparse.Namespace) -> "PredictionClient":

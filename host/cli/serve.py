@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrayloom.host.cli.common import add_command, add_json, require_writable
+from arrayloom.host.cli.import_options import add_bundle_options, check_bundles
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.isa.files import write_atomically
@@ -49,6 +50,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE",
                         help="folder of a bundle; the first answers by default")
     add_settings(parser, OPTIONS)
+    add_bundle_options(parser)
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="what goes to standard error (default info)")
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="written, as JSON, when the service is ready")
     add_json(parser)
@@ -82,6 +84,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.ready_file:
         require_writable(options.ready_file)
     settings = Settings(**given_settings(options))
+    check_bundles(options)
     set_up(options.log_level)
     asyncio.run(serve(options.bundles, settings, lambda running: _announce(options, running)))
     return 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
 from arrayloom.host.cli.bar import run_progress
 from arrayloom.host.cli.common import (
     add_backend,
@@ -16,10 +17,12 @@ from arrayloom.host.cli.common import (
     lines_of_report,
     print_json,
 )
+from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
 from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import saturation_notice
-from arrayloom.host.runtime.verify import Verdict, verify_files
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.runtime.verify import verify_files
 from arrayloom.isa.config import Config
 
 
@@ -32,36 +35,39 @@ def add_parser(commands: Any) -> None:
     add_config(parser)
     add_backend(parser)
     add_waves(parser)
+    add_import_options(parser)
     add_json(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
     verdict = verify_watched(options.model, options.input, options.preprocess, options.config, options.backend, options.json,
-                             lambda config: device_of(options, config))
+                             lambda config: device_of(options, config), import_options(options))
     if options.json:
         print_json({"model": str(options.model), "config": options.config, "backend": options.backend}
                    | figures(verdict))
     else:
         print("\n".join(lines_of_verdict(verdict)))
-    return 1 if verdict.bytes_differing else 0
+    return 0 if verdict.equal else 1
 
 
 def verify_watched(model: Path, files: Sequence[Path], recipe: str | None, config: str, backend: str, quiet: bool,
-                   opened: Callable[[Config], Device] | None = None) -> Verdict:
+                   opened: Callable[[Config], Device] | None = None, allowed: ImportOptions = DEFAULT_OPTIONS) -> Verdict:
     """``verify_files`` with a progress bar, and a note where ONNX Runtime itself is at fault on this machine."""
     if notice := saturation_notice():
         print(f"note: {notice}", file=sys.stderr)
     with run_progress("verifying", quiet) as progress:
-        return verify_files(model, files, recipe, config, backend, progress, opened)
+        return verify_files(model, files, recipe, config, backend, progress, opened, allowed)
 
 
 def figures(verdict: Verdict) -> dict[str, Any]:
     """The verdict under the names that ``--json`` gives it."""
     values: dict[str, Any] = {"tensors_compared": verdict.tensors_compared, "bytes_compared": verdict.bytes_compared,
-              "bytes_differing": verdict.bytes_differing, "first_difference": verdict.first_difference}
+              "bytes_differing": verdict.bytes_differing, "host_bytes_compared": verdict.host_bytes_compared,
+              "host_bytes_differing": verdict.host_bytes_differing, "first_difference": verdict.first_difference}
     if verdict.original_top1_equal is not None:
         values |= {"original_top1_equal": verdict.original_top1_equal,
                    "original_max_abs_error": verdict.original_max_abs_error}
+    values |= figures_of_host(verdict)
     return values | {"notes": verdict.notes, "notices": verdict.notices} | verdict.report.figures()
 
 
@@ -69,9 +75,14 @@ def lines_of_verdict(verdict: Verdict) -> list[str]:
     """The verdict as lines for people."""
     lines = [f"compared     {verdict.bytes_compared:,} bytes of {verdict.tensors_compared} tensors with ONNX Runtime",
              f"differing    {verdict.bytes_differing:,} bytes"]
+    if verdict.host_bytes_compared:
+        lines.append(f"on the host  {verdict.host_bytes_compared:,} bytes of head and tail compared, "
+                     f"{verdict.host_bytes_differing:,} differ")
     if verdict.first_difference:
         lines.append(f"first        {verdict.first_difference}")
     if verdict.original_top1_equal is not None:
         same = "the same" if verdict.original_top1_equal else "another"
-        lines.append(f"unlowered    {same} top class, largest difference {verdict.original_max_abs_error:.6g}")
-    return [*lines, *lines_of_report(verdict.report), *lines_of_notices(verdict.notices)]
+        error = verdict.original_max_abs_error
+        lines.append(f"unlowered    {same} top class, largest difference {error:.6g}" if error is not None else
+                     "unlowered    a first output of another shape")
+    return [*lines, *lines_of_host(verdict), *lines_of_report(verdict.report), *lines_of_notices(verdict.notices)]

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from arrayloom.compiler.frontend import ImportedModel
 from arrayloom.host.models.detecting import Detection, locate
 from arrayloom.host.runtime.device import Device
-from arrayloom.host.runtime.reference import Reference
+from arrayloom.host.runtime.model_reference import ModelReference
 from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.host.runtime.session import Features, Session
 from arrayloom.host.vision.classify import Ranked, rank
+from arrayloom.isa.host_parts import HostWork, InsertedRounding
 from arrayloom.isa.program import Program
 
 TOP_CLASSES = 5
@@ -32,6 +33,8 @@ class Scores(NamedTuple):
         notices: likewise.
         report: what all runs cost together; None by ONNX Runtime.
         only_input_shape: [N, ...] of the model's only input; None where it has several.
+        host: what the host computes in float.
+        inserted_roundings: values that the model has in float and that are quantized here.
     """
 
     names: list[str]
@@ -41,6 +44,8 @@ class Scores(NamedTuple):
     notices: list[str]
     report: RunReport | None
     only_input_shape: tuple[int, ...] | None
+    host: HostWork
+    inserted_roundings: list[InsertedRounding]
 
 
 def score_on_device(program: Program, batches: Sequence[Batch], device: Device, with_features: bool = False,
@@ -56,16 +61,18 @@ def score_on_device(program: Program, batches: Sequence[Batch], device: Device, 
                 found = session.run(batch, progress)
             outputs.append(found)
             reports.append(session.report)
-    names = [port.name for port in program.outputs]
-    return Scores(names, outputs, features, program.notes, program.notices, total(reports), _shape_of(batches))
+    names = [port.name for port in program.model_outputs]
+    return Scores(names, outputs, features, program.notes, program.notices, total(reports), _shape_of(batches), program.host,
+                  program.inserted_roundings)
 
 
 def score_by_reference(imported: ImportedModel, batches: Sequence[Batch]) -> Scores:
     """By ONNX Runtime alone: nothing is compiled, so the model may be one that no accelerator holds."""
-    reference, graph = Reference(imported.lowered), imported.graph
-    names = [port.name for port in graph.outputs]
-    return Scores(names, [reference.run(batch) for batch in batches], [], graph.notes, graph.notices, None,
-                  _shape_of(batches))
+    reference, graph = ModelReference(imported), imported.graph
+    names = [port.name for port in graph.model_outputs]
+    found = [reference.run(batch) for batch in batches]
+    return Scores(names, found, [], graph.notes, graph.notices, None, _shape_of(batches), graph.host,
+                  graph.inserted_roundings)
 
 
 def _shape_of(batches: Sequence[Batch]) -> tuple[int, ...] | None:

@@ -1,12 +1,13 @@
 """What the host does around a run: a model's inputs to the device's integers, and those to the model's outputs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.runtime.errors import InputError
+from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.ports import Input, Output
 
 Array = NDArray[Any]
@@ -21,15 +22,11 @@ def apply_tail(values: Array, output: Output) -> Array:
 
 
 def to_integers(values: Array, port: Input) -> Array:
-    """A batch for a model input as the integers of its slot, [N, *shape].
+    """A batch for an input of the accelerator as the integers of its slot, [N, *shape].
 
     Raises ``InputError`` for a wrong shape or dtype.
     """
-    if tuple(values.shape[1:]) != port.shape or values.ndim != len(port.shape) + 1:
-        raise InputError(f"input {port.name!r}: shape {list(values.shape)} given, [N, {', '.join(map(str, port.shape))}] "
-                         "wanted (N: any number of images)")
-    if values.dtype != port.dtype:
-        raise InputError(f"input {port.name!r}: dtype {values.dtype} given, {port.dtype} wanted")
+    check_values(values, ModelPort(port.name, port.shape, port.dtype.name))
     if port.quantize is None:
         return values
     if not np.isfinite(values).all():
@@ -37,15 +34,36 @@ def to_integers(values: Array, port: Input) -> Array:
     return port.quantize.apply(values)
 
 
-def collect(inputs: dict[str, Array], ports: Sequence[Input]) -> dict[str, Array]:
-    """The integers of all inputs; raises ``InputError`` for missing, unknown or differently long ones."""
+def device_inputs(values: Mapping[str, Array], ports: Sequence[Input]) -> dict[str, Array]:
+    """The integers of all inputs of the accelerator, [N, *shape] by name; raises ``InputError`` as ``to_integers``."""
+    return {port.name: to_integers(values[port.name], port) for port in ports}
+
+
+def check_values(values: Array, port: ModelPort) -> None:
+    """Raises ``InputError`` unless ``values`` are a batch for the port."""
+    if tuple(values.shape[1:]) != port.shape or values.ndim != len(port.shape) + 1:
+        raise InputError(f"input {port.name!r}: shape {list(values.shape)} given, {wanted_shape(port.shape)} wanted "
+                         "(N: any number of images)")
+    if values.dtype != port.dtype:
+        raise InputError(f"input {port.name!r}: dtype {values.dtype} given, {port.dtype} wanted")
+
+
+def wanted_shape(shape: Sequence[int]) -> str:
+    """A shape without its batch, as messages give it."""
+    return f"[{', '.join(['N', *map(str, shape)])}]"
+
+
+def collect(inputs: Mapping[str, Array], ports: Sequence[ModelPort]) -> dict[str, Array]:
+    """The model's inputs, all known to fit; raises ``InputError`` for missing, unknown or differently long ones."""
     wanted = [port.name for port in ports]
     if missing := sorted(set(wanted) - set(inputs)):
         raise InputError(f"input {missing[0]!r} is missing; the model takes {', '.join(map(repr, wanted))}")
     if unknown := sorted(set(inputs) - set(wanted)):
         raise InputError(f"input {unknown[0]!r} is unknown; the model takes {', '.join(map(repr, wanted))}")
-    integers = {port.name: to_integers(np.asarray(inputs[port.name]), port) for port in ports}
-    counts = {name: len(values) for name, values in integers.items()}
+    batch = {port.name: np.asarray(inputs[port.name]) for port in ports}
+    for port in ports:
+        check_values(batch[port.name], port)
+    counts = {name: len(values) for name, values in batch.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
         raise InputError(f"inputs hold different numbers of images, or none: {counts}")
-    return integers
+    return batch

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.vision import preprocess
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 class Port(Protocol):
-    """What a model takes under one name, of an imported graph or of a program; ``shape`` without the batch."""
+    """What a model takes under one name; ``shape`` without the batch."""
 
     @property
     def name(self) -> str: ...
@@ -23,15 +23,16 @@ class Port(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> DTypeLike: ...
 
 
 def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[str, Array]:
     """A file as the model's inputs by name, batch in front.
 
     ``.npy`` holds the only input, ``.npz`` one array for each input under its name (or the only input under any name);
-    any other file is an image, which needs ``recipe``. Raises ``InputError``, and for an image ``ImageError`` and
-    ``RecipeError``.
+    any other file is an image, which needs ``recipe`` and becomes [1, C, H, W] or [1, H, W, C], as the model's own input is.
+    A float32 input gets what the recipe makes, a uint8 or int8 one pixels, also where the host makes floats of them. Raises
+    ``InputError``, and for an image ``ImageError`` and ``RecipeError``.
     """
     if path.suffix in (".npy", ".npz"):
         return _load_arrays(path, ports)

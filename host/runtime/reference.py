@@ -1,6 +1,6 @@
 """The golden reference: ONNX Runtime on the CPU, one thread, default graph optimizations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -29,6 +29,11 @@ class Reference:
         self._model = model
         self._session = Session(model)
         self._extended: Session | None = None
+
+    @property
+    def inputs(self) -> Sequence[str]:
+        """Names of what the model must be given."""
+        return self._session.inputs
 
     @property
     def exact_kernels(self) -> bool:

@@ -1,7 +1,9 @@
 """What is known of a run: how far it is while it goes on, and what it cost in the end."""
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,12 @@ class RunReport:
         backend: the device's name.
         macs: multiply-accumulates of the graph.
         multipliers: of the accelerator.
-        wall_seconds: of the run alone.
+        wall_seconds: of the run alone, with what the host computes in float before and after it.
         cycles: from doorbell to interrupt, None where the backend has no clock.
         counters: ``counters[unit][cause]`` in cycles, which sum to ``cycles`` for each unit and for FETCH.
         words_read: bus beats.
         words_written: bus beats.
+        host_seconds: the host's share of ``wall_seconds``.
     """
 
     backend: str
@@ -34,6 +37,7 @@ class RunReport:
     counters: dict[str, dict[str, int]] | None = None
     words_read: int | None = None
     words_written: int | None = None
+    host_seconds: float = 0.0
 
     @property
     def utilization(self) -> float | None:
@@ -43,12 +47,16 @@ class RunReport:
     @property
     def cycles_per_second(self) -> float | None:
         """Simulated cycles in a second of the run."""
-        return self.cycles / self.wall_seconds if self.cycles else None
+        return self.cycles / (self.wall_seconds - self.host_seconds) if self.cycles else None
 
     @property
     def macs_per_second(self) -> float:
         """Multiply-accumulates in a second of the run."""
         return self.macs / self.wall_seconds if self.wall_seconds else 0.0
+
+    def with_host(self, seconds: float) -> "RunReport":
+        """The report of a run around which the host has computed so long."""
+        return replace(self, wall_seconds=self.wall_seconds + seconds, host_seconds=self.host_seconds + seconds)
 
     def figures(self) -> dict[str, Any]:
         """The figures under the names that ``--json`` gives them."""
@@ -67,7 +75,22 @@ def total(reports: list[RunReport]) -> RunReport:
     return RunReport(first.backend, sum(r.macs for r in reports), first.multipliers,
                      sum(r.wall_seconds for r in reports), cycles, counters,
                      None if first.words_read is None else sum(r.words_read or 0 for r in reports),
-                     None if first.words_written is None else sum(r.words_written or 0 for r in reports))
+                     None if first.words_written is None else sum(r.words_written or 0 for r in reports),
+                     sum(r.host_seconds for r in reports))
+
+
+class Stopwatch:
+    """Adds up the seconds within its contexts."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._begin = 0.0
+
+    def __enter__(self) -> None:
+        self._begin = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.seconds += time.perf_counter() - self._begin
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A network ready to run on a device."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -11,12 +11,15 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, HostPolicy, ImportOptions
 from arrayloom.host.runtime.backends import open_device
-from arrayloom.host.runtime.boundary import apply_tail, collect
+from arrayloom.host.runtime.boundary import apply_tail, collect, device_inputs
 from arrayloom.host.runtime.device import Device
-from arrayloom.host.runtime.errors import DeviceError, SessionBusyError
-from arrayloom.host.runtime.report import Progress, RunReport, total
+from arrayloom.host.runtime.errors import DeviceError, InputError, SessionBusyError
+from arrayloom.host.runtime.host_parts import HostParts, Values
+from arrayloom.host.runtime.report import Progress, RunReport, Stopwatch, total
 from arrayloom.isa.config import DEFAULT, Config, load_config
+from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.image import build_memory, read_slot, write_inputs
 from arrayloom.isa.ports import Output
 from arrayloom.isa.program import Program, is_program
@@ -31,36 +34,44 @@ class Features(NamedTuple):
     values: NDArray[np.float32]
 
 
-def load_program(source: str | Path | onnx.ModelProto | Program, config: str | Config | None = None) -> Program:
+def load_program(source: str | Path | onnx.ModelProto | Program, config: str | Config | None = None,
+                 options: ImportOptions = DEFAULT_OPTIONS) -> Program:
     """A program as it is, from a program file, or compiled from a model.
 
     With ``config``, a preset's name, a file or a ``Config``, a program must be for it, and a model is compiled for it
-    instead of the default.
+    instead of the default. ``options``: how a model is compiled; raises ``InputError`` where they are given for a program.
     """
     chosen = None if config is None else load_config(config)
     if isinstance(source, str | Path) and is_program(Path(source)):
         source = Program.load(Path(source))
     if isinstance(source, Program):
+        if options != DEFAULT_OPTIONS:
+            raise InputError(f"program {source.model}: what lies on the host and what is rounded was chosen when it was "
+                             "compiled; leave these options out, or compile the model again with them")
         if chosen is not None:
             source.require(chosen)
         return source
-    return compile_model(source, config=chosen or DEFAULT)
+    return compile_model(source, chosen or DEFAULT, options)
 
 
 class Session:
     """Runs a network on a device.
 
     ``source``: an ONNX model (path or proto), a program file, or a ``Program``. ``config``: a preset's name or a
-    ``Config``; without, the device's, a program's own, or the default. ``backend``: ``rtl`` or ``emulator``. One thread
-    at a time: a second one gets ``SessionBusyError``.
+    ``Config``; without, the device's, a program's own, or the default. ``backend``: ``rtl`` or ``emulator``. ``host``: how
+    much of a model the host may compute in float at its beginning and end: ``none``, ``small`` (up to 1 % of the
+    multiply-accumulates) or ``any``; ``insert_rounding``: whether values between integer layers may be quantized that the
+    model has in float. Both are for models, not for programs. One thread at a time: a second one gets ``SessionBusyError``.
     """
 
     def __init__(self, source: str | Path | onnx.ModelProto | Program, config: str | Config | None = None,
-                 backend: str = "rtl", device: Device | None = None) -> None:
+                 backend: str = "rtl", device: Device | None = None, host: str = HostPolicy.SMALL,
+                 insert_rounding: bool = False) -> None:
         if config is None and device is not None:
             config = device.config
-        self.program = load_program(source, config)
+        self.program = load_program(source, config, ImportOptions(HostPolicy.of(host), insert_rounding))
         self.config = self.program.configuration
+        self._host = HostParts(self.program.host)
         self.device = device or open_device(backend, self.config)
         self._report: RunReport | None = None
         self._busy = threading.Lock()
@@ -77,39 +88,51 @@ class Session:
 
         Images of a batch run one after the other; ``report`` then holds their sum.
         """
-        results = self._execute(inputs, self.program.outputs, progress)
-        return {port.name: apply_tail(results[port.name], port) for port in self.program.outputs}
+        return self._execute(inputs, [], self.program.model_outputs, progress)[0]
 
     def score(self, inputs: Mapping[str, Array], progress: Progress | None = None) -> tuple[dict[str, Array], Features]:
         """What ``run`` and ``features`` give, from one run."""
         port = self._feature_port()
-        results = self._execute(inputs, [*self.program.outputs, port], progress)
-        outputs = {output.name: apply_tail(results[output.name], output) for output in self.program.outputs}
+        outputs, results = self._execute(inputs, [port], self.program.model_outputs, progress)
         return outputs, _features(results[port.name], port)
 
     def features(self, inputs: Mapping[str, Array]) -> Features:
         """The tensor before the classifier; raises ``DeviceError`` when no matrix product ends the network."""
         port = self._feature_port()
-        return _features(self._execute(inputs, [port], None)[port.name], port)
+        return _features(self._execute(inputs, [port], [], None)[1][port.name], port)
 
     def _feature_port(self) -> Output:
         if self.program.features is None:
             raise DeviceError(f"model {self.program.model}: it has no features, since no classifier ends it")
         return self.program.features
 
-    def _execute(self, inputs: Mapping[str, Array], ports: list[Output], progress: Progress | None) -> dict[str, Array]:
-        """[N, C, H, W] integers by output name."""
+    def _execute(self, inputs: Mapping[str, Array], more: list[Output], wanted: list[ModelPort],
+                 progress: Progress | None) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The ``wanted`` ones of the model's outputs by name, [N, ...]; and the integers of the device's outputs and of
+        ``more`` by name, [N, C, H, W]."""
         if not self._busy.acquire(blocking=False):
             raise SessionBusyError("this session is running in another thread; give each thread a session of its own")
         try:
-            integers = collect(dict(inputs), self.program.inputs)
-            count = len(next(iter(integers.values())))
-            images = [{name: values[i] for name, values in integers.items()} for i in range(count)]
-            runs = [self._run_one(image, ports, progress) for image in images]
-            self._report = total([report for _, report in runs])
-            return {port.name: np.stack([results[port.name] for results, _ in runs]) for port in ports}
+            batch = collect(inputs, self.program.model_inputs)
+            clock = Stopwatch()
+            with clock:
+                images = self._host.before(batch)
+            results, report = self._run_all(images, [*self.program.outputs, *more], progress)
+            outputs = {port.name: apply_tail(results[port.name], port) for port in self.program.outputs}
+            with clock:
+                found = self._host.after(images, outputs, wanted)
+            self._report = report.with_host(clock.seconds)
+            return found, results
         finally:
             self._busy.release()
+
+    def _run_all(self, images: Sequence[Values], ports: list[Output],
+                 progress: Progress | None) -> tuple[dict[str, Array], RunReport]:
+        """The integers of ``ports`` by name, [N, C, H, W], after one run of the device for each image."""
+        integers = [device_inputs(image, self.program.inputs) for image in images]
+        runs = [self._run_one({name: values[0] for name, values in one.items()}, ports, progress) for one in integers]
+        stacked = {port.name: np.stack([results[port.name] for results, _ in runs]) for port in ports}
+        return stacked, total([report for _, report in runs])
 
     def _run_one(self, image: dict[str, Array], ports: list[Output],
                  progress: Progress | None) -> tuple[dict[str, Array], RunReport]:

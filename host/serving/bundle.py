@@ -18,7 +18,7 @@ from PIL import Image
 from arrayloom.host.serving.errors import BundleError
 from arrayloom.host.vision import RecipeError, input_size, preprocess, recipe
 from arrayloom.isa.files import make_folder_atomically
-from arrayloom.isa.ports import Input
+from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.program import SUFFIX, Program, ProgramError
 
 MANIFEST = "bundle.json"
@@ -188,16 +188,14 @@ class Bundle:
         return manifest
 
     def _check(self) -> None:
-        outputs = self.program.outputs
-        shape = outputs[0].result()[0] if len(outputs) == 1 else ()
-        # One score a class has a single dimension larger than 1; boxes and maps of classes have several.
-        classes = math.prod(shape) if shape and math.prod(shape) == max(shape) else 0
+        outputs = self.program.model_outputs
+        classes = _classes(outputs[0]) if len(outputs) == 1 else 0
         if self.labels is not None and len(self.labels) < classes:
             raise BundleError(f"labels: {len(self.labels)} for {classes} classes; give one a class")
         if self.labels is not None and any(len(label.splitlines()) > 1 for label in self.labels):
             raise BundleError("labels: a label holds a line break; labels are kept one a line")
         if self.recipe is not None:
-            _check_recipe(self.recipe, self.program.inputs)
+            _check_recipe(self.recipe, self.program.model_inputs)
 
 
 def check_name(name: object) -> None:
@@ -213,12 +211,20 @@ def check_version(version: object) -> None:
         raise BundleError(f"version {version!r}: must be an integer from 1 up")
 
 
-def _check_recipe(name: str, ports: Sequence[Input]) -> None:
+def _classes(port: ModelPort) -> int:
+    """How many scores an output holds of one image; 0 for boxes and maps of classes, of which several dimensions are larger
+    than 1."""
+    count = math.prod(port.shape)
+    return count if port.shape and count == max(port.shape) else 0
+
+
+def _check_recipe(name: str, ports: Sequence[ModelPort]) -> None:
     """A blank image of the input's own size shows whether the recipe makes that input."""
     recipe(name)
     size = input_size((1, *ports[0].shape)) if len(ports) == 1 else None
     if size is None:
-        raise RecipeError(f"recipe {name}: the model must have one input of shape [N, C, H, W] to take images")
+        raise RecipeError(f"recipe {name}: the model must have one input of shape [N, C, H, W] or [N, H, W, C] to take "
+                          "images")
     blank = io.BytesIO()
     Image.new("RGB", size[::-1]).save(blank, "PNG")
     preprocess(blank.getvalue(), name, ("N", *ports[0].shape), ports[0].dtype)

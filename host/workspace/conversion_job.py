@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler import compile_model
+from arrayloom.compiler.frontend import HostPolicy, ImportOptions
 from arrayloom.compiler.frontend.load import is_quantized, read_model
 from arrayloom.host.models.quantize import Calibration, quantize
 from arrayloom.host.serving import Bundle
@@ -32,11 +33,15 @@ def run(running: Running, request: Mapping[str, Any]) -> None:
     with workspace.staged() as scratch:
         model = _quantized(running, request, _to_onnx(source, request, scratch))
         print(f"compiling for {request['config']}", flush=True)
-        program = compile_model(model, config=load_config(request["config"]))
+        program = compile_model(model, load_config(request["config"]), _options(request))
         _describe(program)
         # What would only fail when the program is served fails here: labels that are too few, a recipe of other shape.
         Bundle.create(request["name"], program, labels=request["labels"], recipe=request["preprocess"])
         _publish(running, request, source, program)
+
+
+def _options(request: Mapping[str, Any]) -> ImportOptions:
+    return ImportOptions(HostPolicy.of(request["host"]), request["insert_rounding"])
 
 
 def _to_onnx(source: Model, request: Mapping[str, Any], scratch: Path) -> onnx.ModelProto:
@@ -59,7 +64,7 @@ def _quantized(running: Running, request: Mapping[str, Any], model: onnx.ModelPr
                              "like those to come, as a folder or as arrays")
     calibration = _open_calibration(running.path / request["calibration"], request["preprocess"])
     print(f"quantizing with {len(calibration)} images by {request['method']}", flush=True)
-    quantized = quantize(model, calibration, request["method"])
+    quantized = quantize(model, calibration, request["method"], options=_options(request))
     for note in quantized.notes:
         print(f"note: {note}", flush=True)
     return quantized.model

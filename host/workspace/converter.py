@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.compiler.frontend.options import HostPolicy
 from arrayloom.host.vision import recipe
 from arrayloom.host.vision.classify import load_labels
 from arrayloom.host.workspace.entries import check_name
@@ -34,7 +35,8 @@ class AccelOnnxConverter:
                 preprocess: str | None = None, labels: Path | str | Sequence[str] | None = None,
                 calibration: CalibrationData | None = None, method: str = "minmax", tags: Mapping[str, str] | None = None,
                 properties: Mapping[str, str] | None = None, description: str | None = None,
-                inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Operation:
+                inputs: Sequence[str] = (), outputs: Sequence[str] = (), host: str = HostPolicy.SMALL,
+                insert_rounding: bool = False) -> Operation:
         """Starts to compile a model; a float one is quantized first.
 
         Parameters
@@ -58,6 +60,11 @@ class AccelOnnxConverter:
             Labels of the program, as for ``Model.register``.
         inputs, outputs : Sequence[str]
             Tensor names, for a SavedModel only.
+        host : str
+            How much of the network the host may compute in float at its beginning and end: ``none``, ``small`` (up to 1 % of
+            the multiply-accumulates) or ``any``.
+        insert_rounding : bool
+            Whether values between integer layers may be quantized that the model has in float.
 
         Raises
         ------
@@ -75,7 +82,7 @@ class AccelOnnxConverter:
                      "config": config if not Path(config).suffix else str(Path(config).resolve()), "preprocess": preprocess,
                      "labels": lines, "calibration": place, "method": method, "tags": dict(tags or {}),
                      "properties": dict(properties or {}), "description": description or "", "inputs": list(inputs),
-                     "outputs": list(outputs)}
+                     "outputs": list(outputs), "host": HostPolicy.of(host), "insert_rounding": insert_rounding}
         return Operation.start(workspace, JOB, arguments, [model.entry], keep)
 
     @staticmethod

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.runtime.backends import open_device
-from arrayloom.host.runtime.verify import Verdict, Verifier
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import load_config
 
 
@@ -20,7 +21,7 @@ def verify_on_emulator(model: onnx.ModelProto, images: NDArray[Any], config: str
     program = compile_graph(imported.graph, chosen)
     device = open_device("emulator", chosen)
     verifier = Verifier(imported, program, device)
-    name = imported.graph.inputs[0].name
+    name = imported.graph.model_inputs[0].name
     return [verifier.verify({name: image[np.newaxis]}) for image in images]
 
 

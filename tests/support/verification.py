@@ -11,7 +11,8 @@ from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import Graph
 from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.device import Device
-from arrayloom.host.runtime.verify import Verdict, Verifier
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.program import Program
 
@@ -20,7 +21,7 @@ def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
     """One image: every byte alike likely, floats of a normal distribution."""
     rng = np.random.default_rng(seed)
     values = {}
-    for given in graph.inputs:
+    for given in graph.model_inputs:
         shape, dtype = (1, *given.shape), np.dtype(given.dtype)
         if dtype == np.float32:
             values[given.name] = rng.normal(0, 1, shape).astype(np.float32)

@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 from onnxruntime.quantization.calibrate import TensorsData
 
-from arrayloom.compiler.errors import UnsupportedError
-from arrayloom.compiler.frontend import ImportOptions, import_model
+from arrayloom.compiler.errors import Unsupported, UnsupportedError
+from arrayloom.compiler.frontend import HostPolicy, ImportOptions, import_model
 from arrayloom.compiler.frontend.extract import middle_model
 from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.compiler.frontend.partition import Partition
+from arrayloom.compiler.frontend.permission import advised
 from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.compiler.graph import Graph
 from arrayloom.host.models.errors import QuantizeError
@@ -29,7 +30,9 @@ from arrayloom.host.models.quantize.plan import make_plan
 from arrayloom.host.models.quantize.prepare import Prepared, annotate, prepare
 from arrayloom.host.models.quantize.scales import Progress, all_bounds, find_ranges, middle_feeds
 from arrayloom.host.models.quantize.split import split
-from arrayloom.isa.host_parts import HostWork
+from arrayloom.isa.host_parts import HostWork, InsertedRounding
+
+_NAMED = 5  # nodes in a note
 
 #: Calibration images on which networks with plain and with corrected biases are compared.
 COMPARED = 32
@@ -55,6 +58,8 @@ class Quantized:
         Sentences that every output about the network repeats.
     host : HostWork
         What stayed float at the beginning and the end.
+    inserted_roundings : list[InsertedRounding]
+        Values that are quantized although nothing asked for it.
     """
 
     model: onnx.ModelProto
@@ -64,6 +69,7 @@ class Quantized:
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     host: HostWork = field(default_factory=HostWork)
+    inserted_roundings: list[InsertedRounding] = field(default_factory=list)
 
     @cached_property
     def layers(self) -> list[LayerError]:
@@ -94,7 +100,7 @@ def quantize(
     progress : Progress | None
         Called with a step's title, how many images are done, and how many there are.
     options : ImportOptions
-        How much of the network may stay float.
+        How much of the network may stay float, and whether values may be rounded that stay in float.
 
     Raises
     ------
@@ -109,19 +115,39 @@ def quantize(
     parts = split(prepared.model, options.host)
     middle = _middle(parts)
     ranges = find_ranges(prepared, middle, calibration, method, progress)
+    refused: set[str] = set()
     while True:
-        attempt = _integers(middle, ranges, prepared)
-        check_scales(middle, attempt.quantized, ranges, len(calibration))
-        graph = import_model(join(parts, attempt.integer), options).graph
-        left = split(prepared.model, options.host, _left_to_the_host(prepared.model, graph))
-        if (left.head, left.tail) == (parts.head, parts.tail):
+        try:
+            attempt = _integers(middle, ranges, prepared)
+            check_scales(middle, attempt.quantized, ranges, len(calibration))
+            graph = import_model(join(parts, attempt.integer), options).graph
+            refused |= _left_to_the_host(prepared.model, graph)
+            left = split(prepared.model, options.host, refused)
+        except UnsupportedError as error:
+            refused |= {entry.node for entry in error.nodes}
+            left = split(prepared.model, options.host, refused)
+            if left == parts:
+                raise UnsupportedError([_advised(prepared.model, entry, options.host) for entry in error.nodes]) from error
+        if left == parts:
             break
         parts, middle = left, _middle(left)
     best = _with_better_biases(prepared, parts, middle, attempt, ranges, calibration)
     joined = join(parts, best.integer)
     graph = import_model(joined, options).graph
-    return Quantized(joined, prepared, calibration, scales_of(best.quantized), [*prepared.notes, *graph.notes],
-                     graph.notices, graph.host)
+    notes = [*prepared.notes, *_notes(parts), *graph.notes]
+    return Quantized(joined, prepared, calibration, scales_of(best.quantized), notes, graph.notices, graph.host,
+                     graph.inserted_roundings)
+
+
+def _notes(parts: Partition) -> list[str]:
+    """What stayed float, in words."""
+    notes = []
+    for where, places in (("beginning", parts.head), ("end", parts.tail)):
+        names = [node.name for node in parts.listed(places)]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        if names:
+            notes.append(f"the {where} of the network stays float, for the host: {', '.join(names[:_NAMED])}{more}")
+    return notes
 
 
 class _Integers(NamedTuple):
@@ -159,6 +185,11 @@ def _middle(parts: Partition) -> Model:
     model.require_batch()
     annotate(model)
     return model
+
+
+def _advised(model: Model, entry: Unsupported, policy: HostPolicy) -> Unsupported:
+    """The entry with the advice to leave the node to the host, and what share of the network that would take there."""
+    return advised(entry, split(model, HostPolicy.ANY, {entry.node}), policy)
 
 
 def _left_to_the_host(model: Model, graph: Graph) -> set[str]:

@@ -79,7 +79,7 @@ class Replica:
     def _preprocess(self, blocks: list[memoryview]) -> dict[str, Array]:
         assert self._bundle is not None
         assert self._bundle.recipe is not None
-        port = self._bundle.program.inputs[0]
+        port = self._bundle.program.model_inputs[0]
         tensors = []
         for index, block in enumerate(blocks):
             data = bytes(block)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
-from arrayloom.isa.ports import Output
+from arrayloom.isa.host_parts import ModelPort
 
 Array = NDArray[Any]
 Encoded = list[bytes]
@@ -51,8 +51,7 @@ class Model:
         bundle = Bundle.load(folder)
         program = bundle.program
         return cls(bundle.name, bundle.version, folder.absolute(),
-                   tuple(Port(port.name, port.shape, port.dtype) for port in program.inputs),
-                   tuple(_output(port) for port in program.outputs),
+                   tuple(_port(port) for port in program.model_inputs), tuple(_port(port) for port in program.model_outputs),
                    bundle.labels, bundle.recipe, program.config)
 
     @property
@@ -63,9 +62,9 @@ class Model:
         return f"{self.name} version {self.version}"
 
 
-def _output(port: Output) -> Port:
-    """The model's output, after the host's steps."""
-    return Port(port.name, *port.result())
+def _port(port: ModelPort) -> Port:
+    """An input or an output as the user's model has it, before the host's head or after its tail."""
+    return Port(port.name, port.shape, np.dtype(port.dtype))
 
 
 class Repository:

@@ -16,7 +16,8 @@ from arrayloom.compiler.backend.lower_graph import to_steps
 from arrayloom.compiler.errors import CompileError, UnsupportedError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.runtime.backends import open_device
-from arrayloom.host.runtime.verify import Verdict, Verifier
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import Config, ConfigError, load_config
 from arrayloom.isa.instructions import Convolve, Elementwise, LoadActivations, Pool, Store
 from arrayloom.isa.program import Program

@@ -11,7 +11,8 @@ from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import Reference
-from arrayloom.host.runtime.verify import Verdict, Verifier
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.runtime.verify import Verifier
 
 from .draw import Array
 from .generator import generate

@@ -6,7 +6,7 @@ import pytest
 from arrayloom.compiler import compile_model
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.backends import EmulatorDevice, RtlDevice
-from arrayloom.host.runtime.boundary import collect
+from arrayloom.host.runtime.boundary import device_inputs
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.errors import DeviceError
 from arrayloom.host.vision import preprocess
@@ -25,7 +25,7 @@ def program() -> Program:
 
 def execute(device: Device, program: Program) -> None:
     memory = build_memory(program)
-    integers = collect({"image": preprocess(IMAGE, "digits")}, program.inputs)
+    integers = device_inputs({"image": preprocess(IMAGE, "digits")}, program.inputs)
     write_inputs(memory, program, {name: values[0] for name, values in integers.items()})
     device.execute(program, memory)
 

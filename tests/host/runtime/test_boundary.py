@@ -6,10 +6,11 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from arrayloom.host.runtime.boundary import collect
+from arrayloom.host.runtime.boundary import collect, device_inputs
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.host_steps import Quantize, dequantize, quantize, softmax
 from arrayloom.isa.layout import Layout
+from arrayloom.isa.model_ports import ports_of_inputs
 from arrayloom.isa.ports import Input, Slot
 
 
@@ -58,10 +59,11 @@ def _port(scale: float | None = 0.5) -> Input:
     ({"data": np.zeros((0, 1, 2, 3), np.float32)}, "different numbers of images, or none"),
 ])
 def test_inputs_that_do_not_fit(inputs: dict, message: str) -> None:
+    ports = [_port()]
     with pytest.raises(InputError, match=message):
-        collect(inputs, [_port()])
+        device_inputs(collect(inputs, ports_of_inputs(ports)), ports)
 
 
 def test_integer_input_of_the_wrong_dtype() -> None:
     with pytest.raises(InputError, match="dtype int8 given, uint8 wanted"):
-        collect({"data": np.zeros((1, 1, 2, 3), np.int8)}, [_port(scale=None)])
+        collect({"data": np.zeros((1, 1, 2, 3), np.int8)}, ports_of_inputs([_port(scale=None)]))

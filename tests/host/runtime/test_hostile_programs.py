@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from host_parts import head_and_tail
 
 from arrayloom.compiler import compile_model
 from arrayloom.host.models.digits import MODEL
@@ -31,7 +32,11 @@ VALUES: list[Any] = [
 @pytest.fixture(scope="module")
 def good() -> tuple[Header, bytes]:
     """The header of the digits network's program, and the bytes after it."""
-    body = compile_model(MODEL, config="tiny").to_bytes()[:-hashlib.sha256().digest_size]
+    return _taken_apart(compile_model(MODEL, config="tiny"))
+
+
+def _taken_apart(program: Program) -> tuple[Header, bytes]:
+    body = program.to_bytes()[:-hashlib.sha256().digest_size]
     start = len(MAGIC) + LENGTH.size
     end = start + LENGTH.unpack_from(body, len(MAGIC))[0]
     return json.loads(body[start:end]), body[end:]
@@ -136,6 +141,15 @@ def test_any_change_is_refused_or_runs(good: tuple[Header, bytes]) -> None:
     assert fates == {"refused", "ran"}
 
 
+def test_any_change_of_a_program_with_head_and_tail_is_refused_or_runs() -> None:
+    header, rest = _taken_apart(compile_model(head_and_tail(), config="tiny"))
+    host = {name: header[name] for name in ("model_inputs", "model_outputs", "host", "head_bytes", "tail_bytes", "inputs",
+                                            "outputs", "inserted_roundings")}
+    rng = random.Random(6)
+    fates = {_fate(_file(header | _changed(host, rng), rest)) for _ in range(300)}
+    assert fates == {"refused", "ran"}
+
+
 def _changed(header: Header, rng: random.Random) -> Header:
     changed = copy.deepcopy(header)
     for _ in range(rng.choice((1, 1, 2))):
@@ -155,7 +169,7 @@ def _fate(data: bytes) -> str:
     try:
         program = Program.from_bytes(data)
         with Session(program, backend="emulator") as session:
-            session.run({port.name: np.zeros((1, *port.shape), port.dtype) for port in program.inputs})
+            session.run({port.name: np.zeros((1, *port.shape), port.dtype) for port in program.model_inputs})
     except ArrayloomError:
         return "refused"
     return "ran"

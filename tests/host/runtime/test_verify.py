@@ -12,7 +12,8 @@ from arrayloom.host.runtime import verify as module
 from arrayloom.host.runtime.backends import EmulatorDevice
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.errors import DeviceError, InputError
-from arrayloom.host.runtime.verify import Verdict, verify_files
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.runtime.verify import verify_files
 from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.errors import ConfigError

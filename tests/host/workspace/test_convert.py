@@ -11,8 +11,10 @@ import numpy as np
 import onnx
 import pytest
 from crashes import kill_at_each_point
+from host_parts import float_classifier
 
 from arrayloom.compiler import compile_model
+from arrayloom.compiler.errors import CompileError
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.vision import RecipeError
@@ -231,6 +233,19 @@ def test_a_running_operation_keeps_its_model(workspace: Workspace, model: Model)
     assert model.dependents() == ("operation convert:1",)
     assert model.delete(cascade=True) == ("operation convert:1", "model digits:1")
     assert not running.path.exists()
+
+
+def test_what_the_host_may_compute_goes_with_the_conversion(workspace: Workspace, tmp_path: Path) -> None:
+    onnx.save(float_classifier(), tmp_path / "classifier.onnx")
+    model = Model.register(workspace, tmp_path / "classifier.onnx", "classifier")
+    refused = start(workspace, model)
+    assert not refused.wait_for_completion()
+    assert "--host-tail" in str(refused.error)
+    done = start(workspace, model, host="any")
+    assert done.wait_for_completion(), done.error
+    assert [node.op for node in Program.load(done.result.file).host.parts["tail"].nodes] == ["MatMul"]
+    with pytest.raises(CompileError, match="host 'all': unknown"):
+        start(workspace, model, host="all")
 
 
 @pytest.mark.slow

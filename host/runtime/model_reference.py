@@ -1,0 +1,68 @@
+"""A whole network in ONNX Runtime: the host's head, the integer model and the host's tail, one after the other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from arrayloom.compiler.frontend import ImportedModel
+from arrayloom.host.runtime.host_parts import Values, join_images, run_part
+from arrayloom.host.runtime.reference import Reference
+from arrayloom.isa.host_parts import HostPart
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ReferenceValues:
+    """What ONNX Runtime computes for one image, by name.
+
+    Attributes:
+        integer: every 8-bit value and all outputs of the integer model.
+        host: what head and tail make, by `head` and `tail`.
+    """
+
+    integer: Values
+    host: Mapping[str, Values]
+
+
+class ModelReference:
+    """The reference of an imported model. Nothing of what executes programs takes part in it.
+
+    Raises:
+        SessionError: ONNX Runtime refuses a part of the model, or an input to it.
+    """
+
+    def __init__(self, model: ImportedModel) -> None:
+        host = model.graph.host
+        self._wanted = model.graph.model_outputs
+        self._integer = Reference(model.lowered)
+        self._head, self._tail = _reference(host.head), _reference(host.tail)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The model's outputs by name for a batch, [N, ...]; raises `InputError` where they have no common array."""
+        if self._head is None and self._tail is None:
+            values = dict(inputs) | run_part(self._integer, dict(inputs))
+            return {port.name: values[port.name] for port in self._wanted}
+        count = len(next(iter(inputs.values())))
+        images = [self._run_one({name: values[i:i + 1] for name, values in inputs.items()}) for i in range(count)]
+        return join_images(images, self._wanted)
+
+    def run_all(self, inputs: Mapping[str, Array]) -> ReferenceValues:
+        """Every value that can be compared, for one image, [1, ...] by name."""
+        head = run_part(self._head, dict(inputs))
+        given = dict(inputs) | head
+        integer = self._integer.run_all({name: given[name] for name in self._integer.inputs})
+        tail = run_part(self._tail, given | integer)
+        return ReferenceValues(integer, {"head": head, "tail": tail})
+
+    def _run_one(self, values: Values) -> Values:
+        for part in (self._head, self._integer, self._tail):
+            values = values | run_part(part, values)
+        return values
+
+
+def _reference(part: HostPart | None) -> Reference | None:
+    return Reference(onnx.ModelProto.FromString(part.model)) if part else None
