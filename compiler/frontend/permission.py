@@ -11,7 +11,7 @@ from arrayloom.compiler.frontend.partition import Partition, counts
 
 def not_permitted(parts: Partition, policy: HostPolicy) -> list[Unsupported]:
     """Those nodes of the head and tail that a model has by itself which make them more than the user permits."""
-    if not parts.middle:
+    if not _leaves_work(parts):
         listed = parts.nodes(parts.head | parts.tail)
     elif policy is HostPolicy.NONE:
         listed = [node for node in parts.nodes(parts.head | parts.tail) if counts(node)]
@@ -30,7 +30,7 @@ def _reason(in_head: bool) -> str:
 
 
 def _remedy(parts: Partition, policy: HostPolicy) -> str:
-    if not parts.middle:
+    if not _leaves_work(parts):
         return "quantize the network: nothing would be left to the accelerator"
     if policy is HostPolicy.NONE:
         return "quantize it, or leave out --no-host"
@@ -49,21 +49,26 @@ def grow(parts: Partition, error: UnsupportedError, policy: HostPolicy) -> tuple
         if candidate.tail != parts.tail and _permitted(candidate, policy):
             taken = candidate
         else:
-            refused.append(_advised(entry, parts.grown([entry.node]), policy))
+            refused.append(advised(entry, parts.grown([entry.node]), policy))
     return taken, refused
 
 
+def _leaves_work(parts: Partition) -> bool:
+    """Whether the accelerator computes anything: products, where the network has any."""
+    return bool(parts.middle) and parts.share < 1
+
+
 def _permitted(parts: Partition, policy: HostPolicy) -> bool:
-    if not parts.middle:
+    if not _leaves_work(parts):
         return False
     if policy is HostPolicy.NONE:
         return not any(counts(node) for node in parts.nodes(parts.tail | parts.head))
     return policy is HostPolicy.ANY or parts.share <= SMALL_SHARE
 
 
-def _advised(entry: Unsupported, parts: Partition, policy: HostPolicy) -> Unsupported:
+def advised(entry: Unsupported, parts: Partition, policy: HostPolicy) -> Unsupported:
     """The entry with the advice to leave the node and what depends on it to the host, where that leaves anything."""
-    if policy is not HostPolicy.SMALL or not parts.middle or not parts.tail:
+    if policy is not HostPolicy.SMALL or not parts.tail or not _leaves_work(parts):
         return entry
     advice = f"or leave it and what follows to the host with --host-tail ({_percent(parts)} of the multiply-accumulates)"
     return replace(entry, remedy=f"{entry.remedy}; {advice}")

@@ -106,6 +106,14 @@ def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProt
     return extended
 
 
+def with_only_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
+    """A copy of the model whose outputs are these values."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.output[:]
+    return with_outputs(bare, names)
+
+
 def small_model(
     like: onnx.ModelProto,
     nodes: Sequence[onnx.NodeProto],

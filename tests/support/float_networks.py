@@ -1,6 +1,7 @@
 """Small float networks with seeded random weights, one for each thing that a quantizer must get right."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,7 +30,7 @@ class FloatNetwork(Network):
         return self.constant(self.random.uniform(0.5, 1.5, shape).astype(np.float32))
 
     def conv(self, x: str, inputs: int = CHANNELS, outputs: int = CHANNELS, kernel: int = 3, pad: int = 1,
-             **more: int) -> str:
+             **more: Any) -> str:
         group = more.get("group", 1)
         return self.node("Conv", [x, self.weights(outputs, inputs // group, kernel, kernel), self.offsets(outputs)],
                          kernel_shape=[kernel] * 2, pads=[pad] * 4, **more)

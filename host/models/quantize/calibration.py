@@ -1,5 +1,6 @@
 """Calibration data: what a float network is run on, one image at a time, to find ranges; and the images' classes."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Calibration:
         return len(self.names)
 
     def feeds(self, ports: Sequence[Port]) -> Iterator[Feed]:
-        """Image after image as float32 arrays by input name, [1, ...].
+        """Image after image as arrays by input name, [1, ...] of the inputs' dtypes.
 
         Raises
         ------
@@ -46,6 +47,11 @@ class Calibration:
         """
         for name, feed in zip(self.names, self._feeds(ports), strict=True):
             yield checked(feed, ports, name)
+
+    def some(self, count: int) -> "Calibration":
+        """At most `count` of the images, spread over all."""
+        step = -(-len(self) // count)
+        return Calibration(self.names[::step], lambda ports: itertools.islice(self._feeds(ports), 0, None, step))
 
     @classmethod
     def from_folder(cls, path: str | Path, recipe: str | Recipe) -> "Calibration":
@@ -67,7 +73,7 @@ class Calibration:
 
         def feeds(ports: Sequence[Port]) -> Iterator[Feed]:
             port = only(ports, path)
-            return ({port.name: image} for image in folder.images(port.shape))
+            return ({port.name: image} for image in folder.images(port))
 
         return cls(folder.names, feeds)
 
@@ -91,7 +97,7 @@ class Calibration:
 
         def feeds(ports: Sequence[Port]) -> Iterator[Feed]:
             port = only(ports, path)
-            return ({port.name: chosen.apply_for(pixels, (1, *port.shape))} for pixels in archive.rows(member))
+            return ({port.name: chosen.apply_for(pixels, (1, *port.shape), port.dtype)} for pixels in archive.rows(member))
 
         return cls(names, feeds)
 
@@ -127,14 +133,14 @@ def checked(feed: Feed, ports: Sequence[Port], name: str) -> Feed:
         raise QuantizeError(f"{name}: holds {given}, but the network takes {wanted}; name the arrays after the inputs")
     for port in ports:
         value = feed[port.name]
-        if value.dtype != np.float32:
+        if value.dtype != port.dtype:
             raise QuantizeError(f"{name}: '{port.name}' has dtype {value.dtype}, but the network takes {wanted}; convert it "
-                                "with .astype(numpy.float32), or give --preprocess NAME for uint8 photographs")
+                                f"with .astype(numpy.{port.dtype}), or give --preprocess NAME for uint8 photographs")
         if value.shape != (1, *port.shape):
             given = ", ".join(map(str, value.shape[1:]))
             raise QuantizeError(f"{name}: '{port.name}' has shape [N, {given}], but the network takes {wanted}; "
                                 "choose a recipe that makes that shape, or reshape the array")
-        if not np.isfinite(value).all():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise QuantizeError(f"{name}: '{port.name}' holds NaN or infinity; remove that image")
     return feed
 

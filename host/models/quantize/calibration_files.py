@@ -16,6 +16,7 @@ from arrayloom.host.vision import ImageError, Recipe, load_image, recipes
 
 Array = NDArray[Any]
 
+FLOAT = np.dtype(np.float32)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 _LISTED = 5  # names in a message before "and N more"
@@ -24,13 +25,14 @@ _UNREADABLE = (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError)
 
 @dataclass(frozen=True)
 class Port:
-    """An input of a float network: its name, and its shape after the batch."""
+    """An input of a float network: its name, its shape after the batch, and its dtype."""
 
     name: str
     shape: tuple[int, ...]
+    dtype: np.dtype[Any] = FLOAT
 
     def __str__(self) -> str:
-        return f"'{self.name}' float32 [N, {', '.join(map(str, self.shape))}]"
+        return f"'{self.name}' {self.dtype} [N, {', '.join(map(str, self.shape))}]"
 
 
 @dataclass(frozen=True)
@@ -147,10 +149,10 @@ class Folder:
         self.names = [str(file) for file in self.files]
         self._check_headers(path)
 
-    def images(self, shape: Sequence[int]) -> Iterator[NDArray[Any]]:
-        """Each image through the recipe, float32 [1, ...], for an input of ``shape``, which is without the batch."""
+    def images(self, port: Port) -> Iterator[NDArray[Any]]:
+        """Each image through the recipe, [1, ...], for the input ``port``."""
         for file in self.files:
-            yield self._recipe.apply_for(load_image(file), (1, *shape))
+            yield self._recipe.apply_for(load_image(file), (1, *port.shape), port.dtype)
 
     def _check_headers(self, path: Path) -> None:
         sizes: dict[tuple[int, int], Path] = {}

@@ -16,7 +16,9 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import RESHAPES
+from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.report import Report
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.modernize import prune
 from arrayloom.host.models.quantize.plan import Plan
@@ -67,6 +69,20 @@ def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrid
         quantizer.quantize_model()
     quantizer.model.topological_sort()
     return quantizer.model.model
+
+
+def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network in integer operators.
+
+    Raises
+    ------
+    UnsupportedError
+        Operators that have no integer form; all of them are listed.
+    """
+    report = Report()
+    lowered = lower(Model(quantized), report)
+    report.close()
+    return lowered
 
 
 def check_scales(model: Model, quantized: onnx.ModelProto, ranges: TensorsData, images: int) -> None:

@@ -87,12 +87,10 @@ def measure_layers(
     real = Session(with_outputs(model.proto, [name for name in names if name in model.producers]))
     quantized = Session(with_outputs(integer, [f"{name}{INTEGER_SUFFIX}" for name in names]))
     sums = {name: _Sums() for name in names}
-    step = max(1, len(calibration) // IMAGES)
-    for index, feed in enumerate(calibration.feeds(ports)):
-        if index % step == 0 and index // step < IMAGES:
-            wanted, got = feed | real.run(feed), quantized.run(feed)
-            for name in names:
-                sums[name].add(wanted[name], dequantize(got[f"{name}{INTEGER_SUFFIX}"], *scales[name]))
+    for feed in calibration.some(IMAGES).feeds(ports):
+        wanted, got = feed | real.run(feed), quantized.run(feed)
+        for name in names:
+            sums[name].add(wanted[name], dequantize(got[f"{name}{INTEGER_SUFFIX}"], *scales[name]))
     return sorted((_error(model, name, sums[name], scales[name]) for name in names), key=lambda error: error.sqnr_db)
 
 

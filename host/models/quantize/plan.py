@@ -4,14 +4,18 @@ Operators with an integer kernel take and give integers. Functions of one elemen
 stay float and become one table together, so that they cost one rounding: nothing inside such an island is quantized.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING, RESHAPES
 from arrayloom.compiler.frontend.model import Model
+
+Floats = NDArray[np.float64]
 
 #: Their weights are constants, and ONNX Runtime's quantizer knows their axes.
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -45,21 +49,56 @@ class Plan:
     kept: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def make_plan(model: Model, tail: frozenset[str] = frozenset()) -> Plan:
-    """The plan for a prepared network; `tail`: names of the nodes at its end that stay float."""
-    return _Planner(model, tail).plan
+def make_plan(model: Model, ranges: Mapping[str, Floats]) -> Plan:
+    """The plan for a prepared network.
+
+    Parameters
+    ----------
+    ranges : Mapping[str, Floats]
+        Lowest and highest of each value.
+    """
+    plan = _Planner(model).plan
+    _share_scales(model, plan, ranges)
+    return plan
+
+
+def _share_scales(model: Model, plan: Plan, ranges: Mapping[str, Floats]) -> None:
+    """Let the parts of a concatenation take its scale, so that their integers are its integers, rounded once.
+
+    A part that is read elsewhere too, and would lose more than one bit, keeps its own.
+    """
+    for node in model.nodes:
+        if node.op_type != "Concat" or node.output[0] not in plan.values or node.output[0] in plan.kept:
+            continue
+        whole = _extent(ranges, node.output[0])
+        for name in node.input:
+            root = _root(plan, name)
+            alone = root == name and len(model.consumers[name]) == 1
+            made = root in plan.values and root in model.producers and root not in model.outputs
+            if made and root != node.output[0] and (alone or _extent(ranges, root) >= whole / 2):
+                plan.kept[root] = node.output[0], node.name
+
+
+def _root(plan: Plan, name: str) -> str:
+    while name in plan.kept:
+        name = plan.kept[name][0]
+    return name
+
+
+def _extent(ranges: Mapping[str, Floats], name: str) -> float:
+    """Width of the range that a scale covers, which holds 0."""
+    lowest, highest = ranges[name]
+    return float(max(highest, 0) - min(lowest, 0))
 
 
 class _Planner:
-    def __init__(self, model: Model, tail: frozenset[str]) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = model
-        self._float = tail
         self.plan = Plan()
         self._origins: dict[str, str] = {}  # of each float value: the integer that it is a function of
         self._tail: set[str] = set()
         for value in model.inputs:
-            if any(node.name not in tail for node in model.consumers.get(value.name, [])):
-                self._integer([value.name])
+            self._integer([value.name])
         for node in model.nodes:
             if not model.is_constant(node.output[0]):
                 self._visit(node)
@@ -71,8 +110,7 @@ class _Planner:
         if self._is_tail(node, operands):
             self._tail.update(outputs)
             self._origins.update({name: name for name in outputs})
-            self.plan.values.update(dict.fromkeys(name for name in operands if name in self._origins
-                                                  and name not in self._tail and self._model.dtypes[name] == np.float32))
+            self.plan.values.update(dict.fromkeys(name for name in operands if name not in self._tail))
         elif self._is_clamp(node):
             self.plan.nodes.append(node.name)
             self._integer(outputs)
@@ -92,7 +130,7 @@ class _Planner:
             self._origins[name] = name
 
     def _is_tail(self, node: onnx.NodeProto, operands: list[str]) -> bool:
-        if node.name in self._float or node.op_type in TAIL:
+        if node.op_type in TAIL:
             return True
         return node.op_type in (*RESHAPES, *NOTHING) and all(name in self._tail for name in operands)
 

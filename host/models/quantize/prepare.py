@@ -41,7 +41,8 @@ class Prepared:
     @property
     def ports(self) -> list[Port]:
         """The inputs of the network."""
-        return [Port(value.name, tuple(self.model.shapes[value.name][1:])) for value in self.model.inputs]
+        return [Port(value.name, tuple(self.model.shapes[value.name][1:]), self.model.dtypes[value.name])
+                for value in self.model.inputs]
 
 
 def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
@@ -60,7 +61,6 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
     model = Model(proto)
-    annotate(model)
     return Prepared(original, model, notes)
 
 

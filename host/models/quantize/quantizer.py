@@ -1,33 +1,41 @@
 """`quantize`, its steps in order, and how often the top classes of the float and of the quantized network agree."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 from onnxruntime.quantization.calibrate import TensorsData
 
-from arrayloom.compiler.errors import UnsupportedError
-from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.errors import Unsupported, UnsupportedError
+from arrayloom.compiler.frontend import HostPolicy, ImportOptions, import_model
+from arrayloom.compiler.frontend.extract import middle_model
 from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
+from arrayloom.compiler.frontend.partition import Partition
+from arrayloom.compiler.frontend.permission import advised
 from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.compiler.graph import Graph
 from arrayloom.host.models.errors import QuantizeError
+from arrayloom.host.models.quantize.bias_correction import correct_biases, mean_sqnr
 from arrayloom.host.models.quantize.calibration import Calibration
-from arrayloom.host.models.quantize.integer_form import Scale, check_scales, finish, quantized_form, scales_of
+from arrayloom.host.models.quantize.integer_form import Scale, check_scales, finish, integer_form, quantized_form, scales_of
+from arrayloom.host.models.quantize.join import join
 from arrayloom.host.models.quantize.layer_error import LayerError, measure_layers
 from arrayloom.host.models.quantize.plan import make_plan
 from arrayloom.host.models.quantize.prepare import Prepared, annotate, prepare
-from arrayloom.host.models.quantize.scales import Progress, find_ranges
-from arrayloom.host.models.quantize.tail import Tail, grown, integer_form, left_to_host, tail_of, without_tail
+from arrayloom.host.models.quantize.scales import Progress, all_bounds, find_ranges, middle_feeds
+from arrayloom.host.models.quantize.split import split
 from arrayloom.isa.host_parts import HostWork, InsertedRounding
 
-_NAMED = 5  # nodes of the tail in a note
+_NAMED = 5  # nodes in a note
+
+#: Calibration images on which networks with plain and with corrected biases are compared.
+COMPARED = 32
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Quantized:
     notices : list[str]
         Sentences that every output about the network repeats.
     host : HostWork
-        What the host computes in float.
+        What stayed float at the beginning and the end.
     inserted_roundings : list[InsertedRounding]
         Values that are quantized although nothing asked for it.
     """
@@ -78,7 +86,8 @@ def quantize(
 ) -> Quantized:
     """Quantize a float network so that the accelerator executes all of it between the first and the last integer.
 
-    Where nodes at its end have no integer form, they and all that depends on them stay float, as far as ``options`` permit.
+    What the accelerator does not compute at the end of the network, such as a detector's boxes, and what makes float32 of
+    an input of another dtype stay float and are the host's.
 
     Parameters
     ----------
@@ -91,7 +100,7 @@ def quantize(
     progress : Progress | None
         Called with a step's title, how many images are done, and how many there are.
     options : ImportOptions
-        How much of the network may lie on the host, and whether values may be rounded that stay in float.
+        How much of the network may stay float, and whether values may be rounded that stay in float.
 
     Raises
     ------
@@ -103,43 +112,92 @@ def quantize(
         Operators that the accelerator does not have; all of them are listed.
     """
     prepared = prepare(model)
-    float_tail: Tail = frozenset()
-    if unknown := unknown_nodes(prepared.model.proto):
-        float_tail = grown(prepared.model, float_tail, unknown, options.host)
-    front = prepared.model
-    if float_tail:
-        front = Model(without_tail(prepared.model, float_tail))
-        annotate(front)
-    front.require_batch()
-    ranges = find_ranges(replace(prepared, model=front), calibration, method, progress)
+    parts = split(prepared.model, options.host)
+    middle = _middle(parts)
+    ranges = find_ranges(prepared, middle, calibration, method, progress)
+    refused: set[str] = set()
     while True:
         try:
-            quantized, integer, graph = _integer(prepared, float_tail, ranges, len(calibration), options)
+            attempt = _integers(middle, ranges, prepared)
+            check_scales(middle, attempt.quantized, ranges, len(calibration))
+            graph = import_model(join(parts, attempt.integer), options).graph
+            refused |= _left_to_the_host(prepared.model, graph)
+            left = split(prepared.model, options.host, refused)
         except UnsupportedError as error:
-            float_tail = grown(prepared.model, float_tail, error.nodes, options.host)
-            continue
-        larger = tail_of(prepared.model, float_tail | left_to_host(prepared.model, integer, graph))
-        if larger == float_tail:
+            refused |= {entry.node for entry in error.nodes}
+            left = split(prepared.model, options.host, refused)
+            if left == parts:
+                raise UnsupportedError([_advised(prepared.model, entry, options.host) for entry in error.nodes]) from error
+        if left == parts:
             break
-        float_tail = larger
-    notes = [*prepared.notes, *_notes(prepared.model, float_tail), *graph.notes]
-    return Quantized(integer, prepared, calibration, scales_of(quantized), notes, graph.notices, graph.host,
+        parts, middle = left, _middle(left)
+    best = _with_better_biases(prepared, parts, middle, attempt, ranges, calibration)
+    joined = join(parts, best.integer)
+    graph = import_model(joined, options).graph
+    notes = [*prepared.notes, *_notes(parts), *graph.notes]
+    return Quantized(joined, prepared, calibration, scales_of(best.quantized), notes, graph.notices, graph.host,
                      graph.inserted_roundings)
 
 
-def _integer(prepared: Prepared, float_tail: Tail, ranges: TensorsData, images: int,
-             options: ImportOptions) -> tuple[onnx.ModelProto, onnx.ModelProto, Graph]:
-    """The network in QDQ form, in integers up to its tail, and as a graph."""
-    quantized = quantized_form(prepared.model, make_plan(prepared.model, float_tail), ranges)
-    check_scales(prepared.model, quantized, ranges, images)
-    integer = finish(integer_form(quantized), prepared.original.metadata_props)
-    return quantized, integer, import_model(integer, options).graph
+def _notes(parts: Partition) -> list[str]:
+    """What stayed float, in words."""
+    notes = []
+    for where, places in (("beginning", parts.head), ("end", parts.tail)):
+        names = [node.name for node in parts.listed(places)]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        if names:
+            notes.append(f"the {where} of the network stays float, for the host: {', '.join(names[:_NAMED])}{more}")
+    return notes
 
 
-def _notes(model: Model, float_tail: Tail) -> list[str]:
-    names = [node.name for node in model.nodes if node.name in float_tail]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return [f"the end of the network stays float, for the host: {', '.join(names[:_NAMED])}{more}"] if names else []
+class _Integers(NamedTuple):
+    """The middle of a network between QuantizeLinear and DequantizeLinear, and in integer operators."""
+
+    quantized: onnx.ModelProto
+    integer: onnx.ModelProto
+
+
+def _integers(middle: Model, ranges: TensorsData, prepared: Prepared) -> _Integers:
+    quantized = quantized_form(middle, make_plan(middle, all_bounds(ranges)), ranges)
+    return _Integers(quantized, finish(integer_form(quantized), prepared.original.metadata_props))
+
+
+def _with_better_biases(prepared: Prepared, parts: Partition, middle: Model, plain: _Integers, ranges: TensorsData,
+                        calibration: Calibration) -> _Integers:
+    """The integers with corrected biases where they come nearer to float on calibration images, else the plain ones."""
+    corrected = correct_biases(middle, plain.quantized, middle_feeds(prepared, middle, calibration))
+    if corrected is None:
+        return plain
+    model = Model(corrected)
+    annotate(model)
+    candidate = _integers(model, ranges, prepared)
+    some = calibration.some(COMPARED)
+    before, after = (mean_sqnr(prepared.model, join(parts, each.integer), some.feeds(prepared.ports))
+                     for each in (plain, candidate))
+    return candidate if after > before else plain
+
+
+def _middle(parts: Partition) -> Model:
+    """The part of the network that is quantized; raises `UnsupportedError` for operators that no rule knows."""
+    if unknown := unknown_nodes(middle_model(parts)):
+        raise UnsupportedError(unknown)
+    model = parts.model if parts.is_whole else Model(middle_model(parts))
+    model.require_batch()
+    annotate(model)
+    return model
+
+
+def _advised(model: Model, entry: Unsupported, policy: HostPolicy) -> Unsupported:
+    """The entry with the advice to leave the node to the host, and what share of the network that would take there."""
+    return advised(entry, split(model, HostPolicy.ANY, {entry.node}), policy)
+
+
+def _left_to_the_host(model: Model, graph: Graph) -> set[str]:
+    """Names of the float network's nodes that the import leaves to the host."""
+    names = {node.name for node in model.nodes}
+    parts = [part for part in (graph.host.head, graph.host.tail) if part is not None]
+    return {name for part in parts for node in part.nodes
+            for name in (node.name, node.name.removesuffix("_quant")) if name in names}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from onnxruntime.quantization.calibrate import CalibraterBase, TensorsData, crea
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.runtime import Session, with_only_outputs
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration, Feed
 from arrayloom.host.models.quantize.prepare import Prepared
@@ -55,8 +56,9 @@ class _Reader:
         return next(self._left, None)
 
 
-def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progress: Progress | None) -> TensorsData:
-    """Lowest and highest of every float32 value, by its name.
+def find_ranges(prepared: Prepared, middle: Model, calibration: Calibration, method: str,
+                progress: Progress | None) -> TensorsData:
+    """Lowest and highest of every float32 value of the middle, by its name.
 
     Raises
     ------
@@ -67,13 +69,23 @@ def find_ranges(prepared: Prepared, calibration: Calibration, method: str, progr
         raise QuantizeError(f"unknown method '{method}'; known are {', '.join(METHODS)}")
     with tempfile.TemporaryDirectory(prefix="arrayloom-quantize-") as folder:
         model = Path(folder) / "model.onnx"
-        onnx.save(prepared.model.proto, model)
+        onnx.save(middle.proto, model)
         calibrator = create_calibrator(
             model, None, str(Path(folder) / "augmented.onnx"), METHODS[method], extra_options=_OPTIONS.get(method, {}))
-        feeds = _counted(calibration.feeds(prepared.ports), len(calibration), progress)
+        feeds = _counted(middle_feeds(prepared, middle, calibration), len(calibration), progress)
         ranges = _from_extremes(calibrator, feeds) if method == "minmax" else _from_histograms(calibrator, feeds)
-    _check_finite(prepared, ranges)
+    _check_finite(middle, ranges)
     return ranges
+
+
+def middle_feeds(prepared: Prepared, middle: Model, calibration: Calibration) -> Iterator[Feed]:
+    """The middle's inputs for one image after the other, computed by the float network where they are not the user's."""
+    names = [value.name for value in middle.inputs]
+    made = [name for name in names if name in prepared.model.producers]
+    head = Session(with_only_outputs(prepared.model.proto, made)) if made else None
+    for feed in calibration.feeds(prepared.ports):
+        known = feed | (head.run(feed) if head else {})
+        yield {name: known[name] for name in names}
 
 
 def _from_extremes(calibrator: CalibraterBase, feeds: Iterable[Feed]) -> TensorsData:
@@ -106,8 +118,13 @@ def bounds(ranges: TensorsData, name: str) -> NDArray[np.float64]:
     return np.array([float(np.min(data.lowest)), float(np.max(data.highest))])
 
 
-def _check_finite(prepared: Prepared, ranges: TensorsData) -> None:
-    for node in prepared.model.nodes:
+def all_bounds(ranges: TensorsData) -> dict[str, NDArray[np.float64]]:
+    """Lowest and highest of every value."""
+    return {name: bounds(ranges, name) for name in ranges.keys()}  # noqa: SIM118 (it is no mapping)
+
+
+def _check_finite(middle: Model, ranges: TensorsData) -> None:
+    for node in middle.nodes:
         for name in node.output:
             if name in ranges and not np.isfinite(bounds(ranges, name)).all():
                 raise QuantizeError(f"'{name}', the result of {node.op_type} '{node.name}', is not finite on the "
