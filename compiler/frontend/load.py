@@ -9,11 +9,9 @@ from onnx.inliner import inline_local_functions
 
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.runtime import model_inputs
+from arrayloom.compiler.frontend.schemes import QUANTIZE, check_schemes, is_quantized
 from arrayloom.compiler.frontend.tidy import tidy
 from arrayloom.isa.program import is_program
-
-_BYTES = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
-QUANTIZED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm")
 
 
 def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = None) -> onnx.ModelProto:
@@ -21,8 +19,10 @@ def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
 
     Raises:
         ModelError: as `read_model`, or it holds no quantized operator.
+        UnsupportedError: it is quantized in a way that the accelerator cannot compute.
     """
     model = read_model(source, notes)
+    check_schemes(model, label_of(source))
     _check_quantized(model, label_of(source))
     return model
 
@@ -52,14 +52,6 @@ def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
 def label_of(source: str | Path | onnx.ModelProto) -> str:
     """How messages call a model."""
     return "the model" if isinstance(source, onnx.ModelProto) else f"'{source}'"
-
-
-def is_quantized(model: onnx.ModelProto) -> bool:
-    """Whether the model holds a quantized operator, or takes bytes."""
-    operators = {node.op_type for node in model.graph.node}
-    quantized = any(operator.startswith("QLinear") or operator.endswith("Integer") for operator in operators)
-    integer = any(value.type.tensor_type.elem_type in _BYTES for value in model_inputs(model.graph))
-    return quantized or integer or bool(operators.intersection(QUANTIZED_OPERATORS))
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -99,5 +91,5 @@ def _check_quantized(model: onnx.ModelProto, label: str) -> None:
     if not is_quantized(model):
         raise ModelError(
             f"{label} is a float model: none of its {len(model.graph.node)} nodes is a quantized operator; "
-            "quantize it first: arrayloom quantize MODEL.onnx --calibrate DIR --preprocess NAME -o OUT.onnx"
+            f"quantize it first: {QUANTIZE}"
         )

@@ -9,9 +9,10 @@ from onnxruntime.quantization import quant_pre_process
 from onnxruntime.quantization.quant_utils import add_infer_metadata
 
 from arrayloom.compiler.frontend.batch import BATCH
-from arrayloom.compiler.frontend.load import is_quantized, label_of, read_model
+from arrayloom.compiler.frontend.load import label_of, read_model
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.runtime import model_inputs
+from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration_files import Port
 from arrayloom.host.models.quantize.fold import fold_batch_norms, normalize_gemm
@@ -73,6 +74,8 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         It is quantized already, or an input or a weight is of another float type than float32.
     ModelError
         The file is unusable.
+    UnsupportedError
+        It is quantized already, in a way that the accelerator cannot compute.
     """
     model = read_model(source)
     if isinstance(source, onnx.ModelProto):
@@ -80,6 +83,7 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         copy.CopyFrom(model)
         model = copy
     label = label_of(source)
+    check_schemes(model, label)
     if is_quantized(model):
         raise QuantizeError(f"{label} is quantized already; give the float network it was made from, or compile it as it is")
     for value in model_inputs(model.graph):
