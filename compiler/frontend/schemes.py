@@ -10,7 +10,7 @@ import onnx
 
 from arrayloom.compiler.errors import Unsupported, UnsupportedError
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.origin import operator_name, origin_name, origin_operator
+from arrayloom.compiler.frontend.origin import origin_name, origin_operator
 from arrayloom.compiler.frontend.runtime import model_inputs
 
 QUANTIZE = "arrayloom quantize FLOAT.onnx --calibrate DIR --preprocess NAME -o OUT.onnx"
@@ -32,17 +32,31 @@ _DYNAMIC = (
 _BLOCKS = ("MatMulNBits", "MatMulBnb4", "MatMulFpQ4", "GatherBlockQuantized", "QMoE", "QuantizeBFP", "DequantizeBFP")
 _QONNX = ("Quant", "IntQuant", "FloatQuant", "BipolarQuant", "Trunc")
 _PICTURES = ("ImageDecoder", "DecodeImage", "EncodeImage", "DrawBoundingBoxes")
+_IMITATED = ("FakeQuantize", "BFPQuantizeDequantize", "MXQuantizeDequantize", "FixNeuron")
 _EXTENSIONS = ("ai.onnx.contrib", "com.microsoft.extensions")
-
-Names = frozenset[str]
 
 
 @dataclass(frozen=True)
-class _Kinds:
-    """What is known of a model's values without running it: constants, and the element types of some values."""
+class _Seen:
+    """A node, and the type of its integers where it quantizes or dequantizes, as far as that can be seen."""
 
-    constants: Names
-    types: dict[str, int]
+    node: onnx.NodeProto
+    kind: int
+    types: dict[str, int]  # of the model's values, as far as they are written down
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is a QuantizeLinear or a DequantizeLinear."""
+        return self.node.op_type in _PAIR
+
+    @property
+    def what(self) -> str:
+        """The attribute or type at fault."""
+        if self.is_pair and self.kind not in _LEGAL:
+            return f"type {_T.DataType.Name(self.kind).lower() if self.kind in _T.DataType.values() else self.kind}"
+        if self.is_pair and attribute(self.node, "block_size", 0):
+            return f"block_size = {attribute(self.node, 'block_size')}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -59,36 +73,22 @@ class Scheme:
     model: str
     reason: str
     remedy: str
-    holds: Callable[[onnx.NodeProto, _Kinds], bool]
+    holds: Callable[[_Seen], bool]
 
 
-def _is_narrow_or_wide(node: onnx.NodeProto, kinds: _Kinds) -> bool:
-    if node.op_type in _PAIR:
-        return _element_type(node, kinds) not in _LEGAL
-    return node.op_type.startswith("QLinear") and any(
-        kinds.types.get(name) in (_T.INT16, _T.UINT16) for name in node.input)
+def _is_narrow_or_wide(seen: _Seen) -> bool:
+    if seen.is_pair:
+        return seen.kind not in _LEGAL
+    names = seen.node.input
+    return seen.node.op_type.startswith("QLinear") and any(seen.types.get(name) in (_T.INT16, _T.UINT16) for name in names)
 
 
-def _element_type(node: onnx.NodeProto, kinds: _Kinds) -> int:
-    """The type of the integers of a QuantizeLinear or DequantizeLinear; UNDEFINED where only running would tell."""
-    if node.op_type == "QuantizeLinear" and attribute(node, "output_dtype", 0):
-        return int(attribute(node, "output_dtype"))
-    known = [kinds.types[name] for name in node.input[2:3] if name in kinds.types]
-    if node.op_type == "DequantizeLinear":
-        known += [kinds.types[name] for name in node.input[:1] if name in kinds.types]
-    return known[0] if known else _T.UNDEFINED
+def _is_block_wise(seen: _Seen) -> bool:
+    return seen.node.op_type in _BLOCKS or (seen.is_pair and bool(attribute(seen.node, "block_size", 0)))
 
 
-def _is_block_wise(node: onnx.NodeProto, kinds: _Kinds) -> bool:
-    return node.op_type in _BLOCKS or (node.op_type in _PAIR and bool(attribute(node, "block_size", 0)))
-
-
-def _is_qonnx(node: onnx.NodeProto, kinds: _Kinds) -> bool:
+def _is_qonnx(node: onnx.NodeProto) -> bool:
     return node.op_type in _QONNX and node.domain.startswith(("qonnx", "onnx.brevitas", "finn"))
-
-
-def _decodes_pictures(node: onnx.NodeProto, kinds: _Kinds) -> bool:
-    return node.domain in _EXTENSIONS or node.op_type in _PICTURES
 
 
 _STATIC = f"quantize the float network statically: {QUANTIZE}"
@@ -96,23 +96,25 @@ SCHEMES = (
     Scheme("holds pre- or post-processing of pictures, which onnxruntime-extensions computes",
            "it decodes or draws pictures, or is an operator of onnxruntime-extensions",
            "export the network without it, from the first to the last layer, or cut it out with onnx.utils.extract_model; "
-           "arrayloom reads pictures itself, with --preprocess NAME", _decodes_pictures),
+           "arrayloom reads pictures itself, with --preprocess NAME",
+           lambda seen: seen.node.domain in _EXTENSIONS or seen.node.op_type in _PICTURES),
     Scheme("is dynamically quantized: its scales are computed at run time, and the accelerator needs them fixed",
            "dynamically quantized: its scales are computed at run time", _STATIC,
-           lambda node, kinds: node.op_type in _DYNAMIC),
+           lambda seen: seen.node.op_type in _DYNAMIC),
     Scheme("holds operators of QONNX, which ONNX Runtime does not have", "an operator of QONNX",
-           "export it in QCDQ form: brevitas.export.export_onnx_qcdq(MODULE, args=INPUT, export_path='OUT.onnx'), or convert "
-           "it: qonnx-convert IN.onnx --output-style qcdq --output-file OUT.onnx", _is_qonnx),
+           "export it in QCDQ form: brevitas.export.export_onnx_qcdq(MODULE, args=INPUT, export_path='OUT.onnx'), "
+           "or convert it: qonnx-convert IN.onnx --output-style qcdq --output-file OUT.onnx",
+           lambda seen: _is_qonnx(seen.node)),
     Scheme("holds TensorRT's own quantization, which ONNX Runtime does not have", "an operator of TensorRT",
            f"quantize to int8 in ONNX's own operators: python -m modelopt.onnx.quantization --onnx_path FLOAT.onnx "
-           f"--quantize_mode int8, or {QUANTIZE}", lambda node, kinds: node.domain.startswith("trt")),
+           f"--quantize_mode int8, or {QUANTIZE}", lambda seen: seen.node.domain.startswith("trt")),
     Scheme("is quantized in blocks, each with a scale of its own", "quantized in blocks, each with a scale of its own",
            f"quantize weights per tensor or per channel, to 8 bits: {QUANTIZE}", _is_block_wise),
     Scheme("is quantized to another type than int8 and uint8", "quantized to another type than int8 and uint8",
            f"quantize activations and weights to 8 bits: {QUANTIZE}", _is_narrow_or_wide),
     Scheme("holds operators that imitate quantization in float", "it imitates quantization in float",
            f"export with QuantizeLinear and DequantizeLinear, or quantize the float network: {QUANTIZE}",
-           lambda node, kinds: node.op_type in ("FakeQuantize", "BFPQuantizeDequantize", "MXQuantizeDequantize", "FixNeuron")),
+           lambda seen: seen.node.op_type in _IMITATED),
 )
 
 
@@ -121,19 +123,13 @@ def check_schemes(model: onnx.ModelProto, label: str) -> None:
 
     All nodes at fault are listed. A model of which only the weights are quantized is one of these, too.
     """
-    kinds = _kinds(model)
-    found = {
-        scheme: [node for node in model.graph.node if scheme.holds(node, kinds)] for scheme in SCHEMES
-    }
-    causes = [f"{label} {scheme.model}; {scheme.remedy}" for scheme, nodes in found.items() if nodes]
-    entries: dict[str, Unsupported] = {}
-    for scheme, nodes in found.items():
-        for node in nodes:
-            entry = Unsupported(origin_name(node), origin_operator(node), _what(node, kinds), scheme.reason, scheme.remedy)
-            entries.setdefault(entry.node, entry)
+    nodes = _look_at(model)
+    found = {scheme: [seen for seen in nodes if scheme.holds(seen)] for scheme in SCHEMES}
+    causes = [f"{label} {scheme.model}; {scheme.remedy}" for scheme, seen in found.items() if seen]
+    entries = [_entry(seen, scheme.reason, scheme.remedy) for scheme, held in found.items() for seen in held]
     if entries:
-        raise UnsupportedError(list(entries.values()), "\n".join(causes))
-    _check_activations(model, kinds, label)
+        raise UnsupportedError(list({entry.node: entry for entry in entries[::-1]}.values())[::-1], "\n".join(causes))
+    _check_activations(model, label)
 
 
 def is_quantized(model: onnx.ModelProto) -> bool:
@@ -144,7 +140,7 @@ def is_quantized(model: onnx.ModelProto) -> bool:
 def _is_quantized(node: onnx.NodeProto) -> bool:
     operator = node.op_type
     named = operator.startswith(("QLinear", "QGemm", "QAttention")) or operator.endswith((*_PAIR, "Integer"))
-    return named or operator in (*_DYNAMIC, *_BLOCKS, "FakeQuantize") or _is_qonnx(node, _Kinds(frozenset(), {}))
+    return named or operator in (*_DYNAMIC, *_BLOCKS, *_IMITATED) or _is_qonnx(node)
 
 
 def _computes_on_bytes(model: onnx.ModelProto) -> bool:
@@ -154,9 +150,10 @@ def _computes_on_bytes(model: onnx.ModelProto) -> bool:
     return bool(types) and all(kind in _BYTES for kind in types) and not casts
 
 
-def _check_activations(model: onnx.ModelProto, kinds: _Kinds, label: str) -> None:
+def _check_activations(model: onnx.ModelProto, label: str) -> None:
     quantized = [node for node in model.graph.node if _is_quantized(node)]
-    if not quantized or any(_concerns_activations(node, kinds) for node in quantized):
+    constants = _constants(model.graph)
+    if not quantized or any(node.op_type not in _PAIR or node.input[0] not in constants for node in quantized):
         return
     reason = "only constants are quantized: what it is multiplied with stays in float"
     nodes = [node for node in quantized if node.op_type == "DequantizeLinear"] or quantized
@@ -167,31 +164,43 @@ def _check_activations(model: onnx.ModelProto, kinds: _Kinds, label: str) -> Non
     )
 
 
-def _concerns_activations(node: onnx.NodeProto, kinds: _Kinds) -> bool:
-    return node.op_type not in _PAIR or (bool(node.input) and node.input[0] not in kinds.constants)
+def _entry(seen: _Seen, reason: str, remedy: str) -> Unsupported:
+    return Unsupported(origin_name(seen.node), origin_operator(seen.node), seen.what, reason, remedy)
 
 
-def _what(node: onnx.NodeProto, kinds: _Kinds) -> str:
-    if node.op_type in _PAIR and (kind := _element_type(node, kinds)) not in _LEGAL:
-        return f"type {_T.DataType.Name(kind).lower() if kind in _T.DataType.values() else kind}"
-    if node.op_type in _PAIR and attribute(node, "block_size", 0):
-        return f"block_size = {attribute(node, 'block_size')}"
-    return ""
+def _constants(graph: onnx.GraphProto) -> set[str]:
+    """What follows from initializers and Constant nodes alone."""
+    constants = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if not any(name and name not in constants for name in node.input) and not node.op_type.startswith("Random"):
+            constants.update(node.output)
+    return constants
 
 
-def _kinds(model: onnx.ModelProto) -> _Kinds:
-    """Constants follow from initializers and Constant nodes; types from those, the inputs and every QuantizeLinear."""
+def _look_at(model: onnx.ModelProto) -> list[_Seen]:
+    """All nodes; types follow from initializers, Constant nodes, the inputs and every QuantizeLinear before."""
     graph = model.graph
     types = {value.name: value.type.tensor_type.elem_type for value in [*graph.value_info, *graph.input]}
     types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
-    constants = {tensor.name for tensor in graph.initializer}
-    partial = _Kinds(frozenset(), types)
+    nodes = []
     for node in graph.node:
-        if not any(name and name not in constants for name in node.input) and not operator_name(node).startswith("Random"):
-            constants.update(node.output)
+        kind = _element_type(node, types)
         value = attribute(node, "value") if node.op_type == "Constant" else None
-        if isinstance(value, onnx.TensorProto):
+        if isinstance(value, onnx.TensorProto) and node.output:
             types[node.output[0]] = value.data_type
-        if node.op_type == "QuantizeLinear" and _element_type(node, partial):
-            types[node.output[0]] = _element_type(node, partial)
-    return _Kinds(frozenset(constants), types)
+        if node.op_type == "QuantizeLinear" and kind and node.output:
+            types[node.output[0]] = kind
+        nodes.append(_Seen(node, kind, types))
+    return nodes
+
+
+def _element_type(node: onnx.NodeProto, types: dict[str, int]) -> int:
+    """The type of the integers of a QuantizeLinear or DequantizeLinear; UNDEFINED where only running would tell."""
+    if node.op_type not in _PAIR:
+        return _T.UNDEFINED
+    if node.op_type == "QuantizeLinear" and attribute(node, "output_dtype", 0):
+        return int(attribute(node, "output_dtype"))
+    known = [types[name] for name in node.input[2:3] if name in types]
+    if node.op_type == "DequantizeLinear":
+        known += [types[name] for name in node.input[:1] if name in types]
+    return known[0] if known else _T.UNDEFINED

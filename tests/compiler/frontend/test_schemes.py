@@ -113,7 +113,8 @@ TABLE: list[tuple[str, Build, list[str], str, str, str]] = [
      "holds pre- or post-processing", "onnxruntime-extensions", "onnx.utils.extract_model"),
     ("imitated", lambda: _custom("FakeQuantize", "org.openvinotoolkit"), ["FakeQuantize_made"],
      "holds operators that imitate quantization", "imitates quantization", COMMAND),
-    ("weights only", _weights_only, ["DequantizeLinear_w"], "has quantized weights only", "only constants are quantized", COMMAND),
+    ("weights only", _weights_only, ["DequantizeLinear_w"], "has quantized weights only",
+     "only constants are quantized", COMMAND),
     ("weights quantized inside", _weights_quantized_in_the_model, ["DequantizeLinear_dequantizelinear_1_5"],
      "has quantized weights only", "only constants are quantized", COMMAND),
 ]
@@ -154,8 +155,8 @@ def test_float_networks_are_float_whatever_they_take(dtype: Any) -> None:
     """A network that casts its bytes, as exporters write preprocessing, is not quantized."""
     net = Network()
     real = net.node("Cast", ["x"], to=TensorProto.FLOAT)
-    net.node("Conv", [net.node("Div", [real, net.constant(np.float32(255))]), net.constant(np.ones((2, 4, 1, 1), np.float32))],
-             "y")
+    weight = net.constant(np.ones((2, 4, 1, 1), np.float32))
+    net.node("Conv", [net.node("Div", [real, net.constant(np.float32(255))]), weight], "y")
     model = net.model({"x": (dtype, ["N", 4, 6, 6])}, ["y"])
     assert not is_quantized(model)
     with pytest.raises(ModelError, match=f"is a float model: none of its 3 nodes .*; quantize it first: {COMMAND}"):
