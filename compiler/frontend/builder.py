@@ -8,6 +8,7 @@ import onnx
 
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.movement import Indices, Movement, in_place, match
+from arrayloom.compiler.frontend.origin import origin_name, origin_operator
 from arrayloom.compiler.frontend.quantization import BYTES, Quantization, per_tensor
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.graph import GraphInput, Move, Op, Tensor, View
@@ -201,7 +202,9 @@ class Builder:
 
     def add(self, kind: type[Op], node: onnx.NodeProto, output: str | None = None, **attributes: Any) -> None:
         """Append the operation that computes one declared output of `node`, the first unless named."""
-        self.ops.append(kind(name=node_name(node), op_type=node.op_type, output=output or node.output[0], **attributes))
+        origin = {"user_node": origin_name(node), "user_operator": origin_operator(node)}
+        self.ops.append(kind(name=node_name(node), op_type=node.op_type, output=output or node.output[0], **origin,
+                             **attributes))
 
     def quantization(self, node: onnx.NodeProto, scale: int, value: str) -> Quantization:
         """Per-tensor scale and zero point at inputs `scale` and `scale` + 1 of `node`, which belong to `value`."""

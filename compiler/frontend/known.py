@@ -6,8 +6,8 @@ import onnx
 from arrayloom.compiler.errors import Unsupported
 from arrayloom.compiler.frontend import lowering, operators
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.origin import operator_name, origin_name, origin_operator
 from arrayloom.compiler.frontend.remedies import not_supported
-from arrayloom.compiler.frontend.report import node_name, operator_name
 
 #: Operators that may compute shapes and constants.
 _CONSTANTS = ("Constant", "ConstantOfShape", "Shape", "Size", "Cast", "Concat", "Range", "Expand", "Where", "Equal")
@@ -44,10 +44,10 @@ def unknown_nodes(model: onnx.ModelProto) -> list[Unsupported]:
         operator = operator_name(node)
         if not is_known(node):
             refusal = not_supported(node)
-            found.append(Unsupported(node_name(node), operator, "", refusal.reason, refusal.remedy))
+            found.append(Unsupported(origin_name(node), origin_operator(node), "", refusal.reason, refusal.remedy))
         elif operator in _WEIGHTED and _signed_by_unsigned(node, dtypes):
             reason = "ONNX Runtime has no int8 activations with uint8 weights"
-            found.append(Unsupported(node_name(node), operator, "", reason, "quantize the weights to int8"))
+            found.append(Unsupported(origin_name(node), origin_operator(node), "", reason, "quantize the weights to int8"))
     return found
 
 

@@ -8,6 +8,7 @@ from onnx.external_data_helper import uses_external_data
 from onnx.inliner import inline_local_functions
 
 from arrayloom.compiler.errors import ModelError
+from arrayloom.compiler.frontend.origin import trace_origins
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.compiler.frontend.schemes import QUANTIZE, check_schemes, is_quantized
 from arrayloom.compiler.frontend.tidy import tidy
@@ -42,7 +43,9 @@ def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
     if not model.graph.node or not model.graph.output:
         raise ModelError(f"{label} holds no graph: it is empty or not an ONNX model; export the network again")
     if model.functions:
+        given = list(model.graph.node)
         model = inline_local_functions(model)
+        trace_origins(given, model.graph)
     _check_initializers(model, label)
     if not model_inputs(model.graph):
         raise ModelError(f"{label} has no input besides its initializers; export it with the image as an input")

@@ -2,6 +2,7 @@
 
 import onnx
 
+from arrayloom.compiler.frontend.origin import operator_name, origin_operator
 from arrayloom.compiler.frontend.report import RefusalError
 
 _GENERAL = "replace it by supported operators, or cut the network before it and leave the rest to the host"
@@ -70,4 +71,6 @@ _BY_OPERATOR = {operator: remedy for remedy, operators in _REMEDIES.items() for 
 
 def not_supported(node: onnx.NodeProto) -> RefusalError:
     """The refusal of an operator that no rule knows, with what would have to change."""
-    return RefusalError("this operator is not supported", _BY_OPERATOR.get(node.op_type, _GENERAL))
+    own = origin_operator(node) == operator_name(node)
+    reason = "this operator is not supported" if own else f"{operator_name(node)}, which it is made of, is not supported"
+    return RefusalError(reason, _BY_OPERATOR.get(node.op_type, _GENERAL))

@@ -7,9 +7,10 @@ import onnx
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering import RULES as LOWERED
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import of_quantizer
 from arrayloom.compiler.frontend.remedies import not_supported
-from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _check_member(builder: Builder, node: onnx.NodeProto, quantizer: onnx.NodePr
             builder.report.refuse(node, not_supported(node))
             raise ConsequenceError
         raise RefusalError(
-            f"its operand is computed in float by {operator_name(node)} '{node_name(node)}', "
+            f"its operand is computed in float by {described(node)}, "
             "which is no function of one element",
             "put QuantizeLinear and DequantizeLinear around that node",
         )

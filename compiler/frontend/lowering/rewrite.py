@@ -10,9 +10,9 @@ import onnx
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.origin import set_origin
+from arrayloom.compiler.frontend.origin import described, set_origin
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
-from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
+from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.sorting import sort_nodes
 
@@ -69,7 +69,7 @@ class Rewrite:
         if node.op_type in ACTIVATIONS:
             return self._bounded(node, self.source(node.input[0]))
         raise RefusalError(
-            f"its input '{value}' is computed in float by {operator_name(node)} '{node_name(node)}'",
+            f"its input '{value}' is computed in float by {described(node)}",
             "put QuantizeLinear and DequantizeLinear between the two",
         )
 

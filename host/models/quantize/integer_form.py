@@ -14,10 +14,12 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import RESHAPES
 from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import described, trace_origins
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.modernize import prune
@@ -68,6 +70,7 @@ def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrid
             quantizer.quantize_output_same_as_input(name, source, node)
         quantizer.quantize_model()
     quantizer.model.topological_sort()
+    trace_origins(model.nodes, quantizer.model.model.graph, before=True)
     return quantizer.model.model
 
 
@@ -81,7 +84,9 @@ def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:
     """
     report = Report()
     lowered = lower(Model(quantized), report)
-    report.close()
+    if report.entries:
+        import_model(quantized)  # raises with what the passes after the lowering refuse, too
+        report.close()
     return lowered
 
 
@@ -94,7 +99,7 @@ def check_scales(model: Model, quantized: onnx.ModelProto, ranges: TensorsData, 
         name = source_of(node)
         if name in ranges and np.abs(bounds(ranges, name)).max() / np.iinfo(np.uint8).max < np.finfo(np.float32).tiny:
             producer = model.producers.get(name)
-            dead.append(f"'{name}', " + (f"the result of {producer.op_type} '{producer.name}'" if producer else "an input"))
+            dead.append(f"'{name}', " + (f"the result of {described(producer)}" if producer else "an input"))
     if dead:
         more = f"\n  and {len(dead) - _LISTED} more" if len(dead) > _LISTED else ""
         raise QuantizeError(f"{len(dead)} values are 0 on all {images} calibration images, so that they have no scale:\n  "

@@ -11,6 +11,7 @@ from onnxruntime.quantization.quant_utils import add_infer_metadata
 from arrayloom.compiler.frontend.batch import BATCH
 from arrayloom.compiler.frontend.load import label_of, read_model
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import trace_origins
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
 from arrayloom.host.models.errors import QuantizeError
@@ -57,8 +58,12 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
         The file is unusable, or its shapes are not fixed after the batch.
     """
     notes: list[str] = []
-    original = modernize(load_float(source))
-    proto = normalize_gemm(split_sums(simplify(original)))
+    given = load_float(source)
+    nodes = [_copy(node) for node in given.graph.node]
+    original = modernize(given)
+    simple = simplify(original)
+    trace_origins(nodes, simple.graph)
+    proto = normalize_gemm(split_sums(simple))
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
     model = Model(proto)
@@ -95,6 +100,12 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         raise QuantizeError(f"initializer '{wide[0].name}' of {label} has dtype {_name(wide[0].data_type)}; "
                             "export the network in float32")
     return model
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy
 
 
 def _name(kind: int) -> str:

@@ -21,6 +21,7 @@ from onnxruntime.quantization.calibrate import CalibraterBase, TensorsData, crea
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.runtime import Session, with_only_outputs
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration, Feed
@@ -127,7 +128,7 @@ def _check_finite(middle: Model, ranges: TensorsData) -> None:
     for node in middle.nodes:
         for name in node.output:
             if name in ranges and not np.isfinite(bounds(ranges, name)).all():
-                raise QuantizeError(f"'{name}', the result of {node.op_type} '{node.name}', is not finite on the "
+                raise QuantizeError(f"'{name}', the result of {described(node)}, is not finite on the "
                                     "calibration images; check the preprocessing recipe and the weights")
 
 
