@@ -1,5 +1,6 @@
 """ONNX Runtime as the compiler uses it: shapes, tables and the golden reference all come from sessions made here."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -54,7 +55,7 @@ class Session:
             return dict(zip(self.outputs, self._session.run(None, dict(inputs)), strict=True))
 
 
-_FATAL = 4
+_WARNING, _FATAL = 2, 4  # severities of ONNX Runtime's messages; the first is its default
 _FAILURES = (
     failures.Fail,
     failures.InvalidArgument,
@@ -89,6 +90,19 @@ def _options(optimize: bool, exact: bool) -> onnxruntime.SessionOptions:
     if exact:
         options.add_session_config_entry(PRECISION_OPTION, "1")
     return options
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what ONNX Runtime's own tools, whose sessions take no options, print on standard error."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    onnxruntime.set_default_logger_severity(_FATAL)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNING)
+        logging.disable(previous)
 
 
 def model_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:

@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -60,7 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     options = build_parser(given[0] if given else None).parse_args(given)
     try:
-        return int(options.action(options))
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # of libraries; what a user should know, commands say themselves
+            return int(options.action(options))
     except ArrayloomError as error:
         refusal(error, bool(getattr(options, "json", False)))
     except KeyboardInterrupt:

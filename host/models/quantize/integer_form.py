@@ -4,9 +4,7 @@ What is left of float between two integers goes, and names say which float value
 """
 
 import copy
-import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import numpy as np
 import onnx
@@ -21,6 +19,7 @@ from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import described, trace_origins
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.runtime import quiet
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.modernize import prune
 from arrayloom.host.models.quantize.plan import Plan
@@ -51,7 +50,7 @@ def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrid
     proto.CopyFrom(model.proto)
     chosen = set(plan.nodes)
     types = {node.op_type for node in proto.graph.node if node.name in chosen}
-    with _quiet():
+    with quiet():
         quantizer = QDQQuantizer(
             proto,
             per_channel=True,
@@ -121,17 +120,6 @@ def scales_of(quantized: onnx.ModelProto) -> dict[str, Scale]:
 def source_of(quantizer: onnx.NodeProto) -> str:
     """The float value that a QuantizeLinear stands for, by its name before ONNX Runtime's quantizer."""
     return str(quantizer.input[0]).removesuffix("_QuantizeLinear_Input")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the quantizer's advice on its root logger about steps that were done before."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(previous)
 
 
 def finish(model: onnx.ModelProto, metadata: Iterable[onnx.StringStringEntryProto]) -> onnx.ModelProto:

@@ -12,7 +12,7 @@ from arrayloom.compiler.frontend.batch import BATCH
 from arrayloom.compiler.frontend.load import label_of, read_model
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import trace_origins
-from arrayloom.compiler.frontend.runtime import model_inputs
+from arrayloom.compiler.frontend.runtime import model_inputs, quiet
 from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration_files import Port
@@ -126,7 +126,8 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
         given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
         onnx.save(model, given)
         try:
-            quant_pre_process(str(given), str(made), skip_symbolic_shape=True, skip_onnx_shape=True)
+            with quiet():
+                quant_pre_process(str(given), str(made), skip_symbolic_shape=True, skip_onnx_shape=True)
         except Exception as error:  # ONNX Runtime and onnx raise a dozen unrelated types
             reason = str(error).strip().splitlines()[0]
             raise QuantizeError(f"ONNX Runtime refuses the network: {reason}; mend it, or export it again") from error
