@@ -45,7 +45,7 @@ def unknown_nodes(model: onnx.ModelProto) -> list[Unsupported]:
         if not is_known(node):
             refusal = not_supported(node)
             found.append(Unsupported(origin_name(node), origin_operator(node), "", refusal.reason, refusal.remedy))
-        elif operator in _WEIGHTED and _signed_by_unsigned(node, dtypes):
+        elif operator in _WEIGHTED and len(node.input) > 3 and _signed_by_unsigned(node, dtypes):
             reason = "ONNX Runtime has no int8 activations with uint8 weights"
             found.append(Unsupported(origin_name(node), origin_operator(node), "", reason, "quantize the weights to int8"))
     return found

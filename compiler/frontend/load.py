@@ -8,6 +8,7 @@ from onnx.external_data_helper import uses_external_data
 from onnx.inliner import inline_local_functions
 
 from arrayloom.compiler.errors import ModelError
+from arrayloom.compiler.frontend.extents import check_extents
 from arrayloom.compiler.frontend.origin import trace_origins
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.compiler.frontend.schemes import QUANTIZE, check_schemes, is_quantized
@@ -42,6 +43,7 @@ def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
     label = label_of(source)
     if not model.graph.node or not model.graph.output:
         raise ModelError(f"{label} holds no graph: it is empty or not an ONNX model; export the network again")
+    _check_text(model.graph, label)
     if model.functions:
         given = list(model.graph.node)
         model = inline_local_functions(model)
@@ -75,6 +77,15 @@ def _read(path: Path) -> onnx.ModelProto:
         ) from error
 
 
+def _check_text(graph: onnx.GraphProto, label: str) -> None:
+    """Names that are no UTF-8 come out of a damaged file as bytes."""
+    texts: list[str | bytes] = [value.name for value in [*graph.input, *graph.output, *graph.initializer]]
+    for node in graph.node:
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output, *(given.name for given in node.attribute)]
+    if any(isinstance(text, bytes) for text in texts):
+        raise ModelError(f"{label} holds names that are no text: the file is damaged; export or copy it again")
+
+
 def _check_initializers(model: onnx.ModelProto, label: str) -> None:
     for tensor in model.graph.initializer:
         if uses_external_data(tensor):
@@ -84,7 +95,7 @@ def _check_initializers(model: onnx.ModelProto, label: str) -> None:
             )
         try:
             onnx.numpy_helper.to_array(tensor)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:  # KeyError: of an unknown type
             raise ModelError(
                 f"initializer '{tensor.name}' of {label} is damaged ({error}); export or copy the model again"
             ) from error

@@ -55,7 +55,8 @@ class Session:
             return dict(zip(self.outputs, self._session.run(None, dict(inputs)), strict=True))
 
 
-_WARNING, _FATAL = 2, 4  # severities of ONNX Runtime's messages; the first is its default
+_FATAL = 4  # the severity of ONNX Runtime's messages
+onnxruntime.set_default_logger_severity(_FATAL)  # of its allocator and its own tools' sessions: errors come as exceptions
 _FAILURES = (
     failures.Fail,
     failures.InvalidArgument,
@@ -94,14 +95,12 @@ def _options(optimize: bool, exact: bool) -> onnxruntime.SessionOptions:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what ONNX Runtime's own tools, whose sessions take no options, print on standard error."""
+    """Without the advice on the root logger of ONNX Runtime's own tools, about steps that were done before."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
-    onnxruntime.set_default_logger_severity(_FATAL)
     try:
         yield
     finally:
-        onnxruntime.set_default_logger_severity(_WARNING)
         logging.disable(previous)
 
 
