@@ -188,7 +188,7 @@ class Builder:
         """Declare the tensor of a value; its [C, H, W] follows from the ONNX shape unless given."""
         dtype, onnx_shape = self.model.dtypes[name], tuple(self.model.shapes[name][1:])
         if dtype not in BYTES:
-            raise RefusalError(f"its result '{name}' has dtype {dtype}", "only uint8 and int8 tensors are computed")
+            raise RefusalError(f"its result '{name}' has dtype {dtype}", "quantize it to uint8 or int8")
         tensor = Tensor(name, shape or image_shape(onnx_shape), dtype, onnx_shape)
         self.tensors[name] = tensor
         return tensor

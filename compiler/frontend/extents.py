@@ -42,18 +42,18 @@ _ALIKE = {
 }
 
 
-def check_extents(model: onnx.ModelProto, label: str) -> None:
+def check_extents(model: onnx.ModelProto) -> None:
     """Refuse a model whose values have negative extents, or more elements than this machine holds for one image.
 
     Raises:
         ModelError: a node's result, an input or an attribute is at fault.
     """
-    _Walk(model, label).run()
+    _Walk(model).run()
 
 
 class _Walk:
-    def __init__(self, model: onnx.ModelProto, label: str) -> None:
-        self._model, self._label = model, label
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._model = model
         self._bytes = 0
         self._types: dict[str, TypeProto] = {}
         self._constants: dict[str, TensorProto] = {}
@@ -81,10 +81,10 @@ class _Walk:
     def _count(self, what: str, kind: TypeProto) -> None:
         extents = [dim.dim_value for dim in kind.tensor_type.shape.dim if dim.HasField("dim_value")]
         if any(extent < 0 for extent in extents):
-            raise ModelError(f"{what} of {self._label} has a negative extent, shape {extents}; mend it, or export again")
+            raise ModelError(f"{what} has a negative extent, shape {extents}; mend it, or export the model again")
         self._bytes += math.prod(extents) * _element_bytes(kind.tensor_type.elem_type)
         if any(extent > LARGEST_EXTENT for extent in extents) or self._bytes > MEMORY:
-            raise ModelError(f"{what} of {self._label} has shape {extents}: with it the values of one image take more than "
+            raise ModelError(f"{what} has shape {extents}: with it the values of one image take more than "
                              f"{min(self._bytes, MEMORY) / 2**30:.1f} GiB; use smaller images or layers, or mend the node")
 
     def _check_amounts(self, node: onnx.NodeProto) -> None:

@@ -8,7 +8,6 @@ from onnx.external_data_helper import uses_external_data
 from onnx.inliner import inline_local_functions
 
 from arrayloom.compiler.errors import ModelError
-from arrayloom.compiler.frontend.extents import check_extents
 from arrayloom.compiler.frontend.origin import trace_origins
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.compiler.frontend.schemes import QUANTIZE, check_schemes, is_quantized

@@ -4,6 +4,7 @@ import onnx
 
 from arrayloom.compiler.frontend.origin import operator_name, origin_operator
 from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.schemes import QUANTIZE
 
 _GENERAL = "replace it by supported operators, or cut the network before it and leave the rest to the host"
 
@@ -27,7 +28,7 @@ _REMEDIES = {
         "RoiAlign",
         "MaxRoiPool",
     ),
-    "quantize statically, with calibrated scales, for example with arrayloom quantize": (
+    f"quantize the float network statically: {QUANTIZE}": (
         "DynamicQuantizeLinear",
         "ConvInteger",
         "MatMulInteger",

@@ -48,9 +48,18 @@ def find_region(builder: Builder, quantizer: onnx.NodeProto) -> Region:
         listed = ", ".join(f"'{name}'" for name in sources)
         raise RefusalError(
             f"its float operand combines several quantized values ({listed})",
-            "put QuantizeLinear and DequantizeLinear around every operator that combines them",
+            _apart(members),
         )
     return Region(next(iter(sources)), members, quantizer)
+
+
+def _apart(members: list[onnx.NodeProto]) -> str:
+    """What to do about an island of several sources: around a single operator quantizers stand already."""
+    others = ("QuantizeLinear", "DequantizeLinear", *MOVEMENTS, *NOTHING)
+    functions = [node for node in members if node.op_type not in others]
+    if len(functions) == 1:
+        return f"write {described(functions[0])} as operators of two operands, and quantize the result of each"
+    return "put QuantizeLinear and DequantizeLinear around every operator that combines them"
 
 
 def _members(builder: Builder, quantizer: onnx.NodeProto) -> list[onnx.NodeProto]:

@@ -56,9 +56,11 @@ class Rewrite:
     def _find_source(self, value: str) -> Source:
         node = self.model.producers.get(value)
         if node is None or self.model.is_constant(value):
-            kind = "a float input of the model" if node is None else "a constant"
+            if self.model.is_constant(value):
+                raise RefusalError(f"its input '{value}' is a constant", "fold it, and what it gives, into a constant")
             raise RefusalError(
-                f"its input '{value}' is {kind}", "put QuantizeLinear and DequantizeLinear before this node"
+                f"its input '{value}' is a float input of the model",
+                "put QuantizeLinear and DequantizeLinear before this node",
             )
         if self.report.refused(node):
             raise ConsequenceError

@@ -152,8 +152,8 @@ def fma(a: np.float32, b: np.float32, c: np.float32) -> np.float32:
 def _requantized(given: Quantization, made: Quantization) -> Array:
     """clamp(rne(fl(fl((x - x_zero) * x_scale) / y_scale)) + y_zero) for all bytes x."""
     info = np.iinfo(made.dtype)
-    real = (all_bytes(given.dtype).astype(np.float32) - np.float32(given.zero_point)) * given.scale
     with np.errstate(over="ignore"):
+        real = (all_bytes(given.dtype).astype(np.float32) - np.float32(given.zero_point)) * given.scale
         rounded = np.rint(real / made.scale) + np.float32(made.zero_point)
     return np.clip(rounded, info.min, info.max).astype(made.dtype)
 

@@ -9,6 +9,7 @@ from onnxruntime.quantization import quant_pre_process
 from onnxruntime.quantization.quant_utils import add_infer_metadata
 
 from arrayloom.compiler.frontend.batch import BATCH
+from arrayloom.compiler.frontend.extents import check_extents
 from arrayloom.compiler.frontend.load import label_of, read_model
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import trace_origins
@@ -61,6 +62,7 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     given = load_float(source)
     nodes = [_copy(node) for node in given.graph.node]
     original = modernize(given)
+    check_extents(original)
     simple = simplify(original)
     trace_origins(nodes, simple.graph)
     proto = normalize_gemm(split_sums(simple))

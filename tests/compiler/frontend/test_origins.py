@@ -12,7 +12,7 @@ from onnx import helper
 
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.errors import Unsupported, UnsupportedError
-from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend import HostPolicy, ImportOptions, import_model
 from arrayloom.host.models.quantize import Calibration, quantize
 
 BYTES = (np.uint8, ["N", 4, 6, 6])
@@ -69,7 +69,7 @@ def test_a_local_function_is_named_by_its_call() -> None:
     model.opset_import.append(helper.make_opsetid("own", 1))
     model.functions.append(helper.make_function("own", "Running", ["x", "axis"], y, inner, opsets))
     model.ir_version = 8
-    entries = _entries(import_model, model)
+    entries = _entries(lambda given: import_model(given, ImportOptions(HostPolicy.NONE)), model)
     assert [(entry.node, entry.operator) for entry in entries] == [("Running_sums", "own.Running")]
     assert entries[0].reason == "CumSum, which it is made of, is not supported"
 
