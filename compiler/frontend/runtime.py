@@ -95,9 +95,9 @@ def _options(optimize: bool, exact: bool) -> onnxruntime.SessionOptions:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the advice on the root logger of ONNX Runtime's own tools, about steps that were done before."""
+    """Without what ONNX Runtime's own tools log: advice about steps that were done before, and traces of errors."""
     previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:

@@ -4,7 +4,8 @@ What is left of float between two integers goes, and names say which float value
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import onnx
@@ -22,7 +23,7 @@ from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.runtime import quiet
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.modernize import prune
-from arrayloom.host.models.quantize.plan import Plan
+from arrayloom.host.models.quantize.plan import WEIGHTED, Plan
 from arrayloom.host.models.quantize.scales import Overrides, bounds, weight_overrides
 from arrayloom.isa.host_steps import quantize
 
@@ -39,10 +40,24 @@ _LISTED = 8  # names in a message before "and N more"
 
 
 def quantized_form(model: Model, plan: Plan, ranges: TensorsData) -> onnx.ModelProto:
-    """The network with QuantizeLinear and DequantizeLinear around what the plan names, by ONNX Runtime's quantizer."""
+    """The network with QuantizeLinear and DequantizeLinear around what the plan names, by ONNX Runtime's quantizer.
+
+    Raises
+    ------
+    QuantizeError
+        A weight that is not finite, or what the quantizer cannot do.
+    """
+    _check_weights(model)
     quantized = _quantized(model, plan, ranges, {})
     overrides = weight_overrides(model, scales_of(quantized))
     return _quantized(model, plan, ranges, overrides) if overrides else quantized
+
+
+def _check_weights(model: Model) -> None:
+    for node in model.nodes:
+        for name in node.input[1:] if node.op_type in WEIGHTED else ():
+            if name in model.constants and not np.isfinite(model.constants[name]).all():
+                raise QuantizeError(f"the weights '{name}' of {described(node)} hold NaN or infinity; train again")
 
 
 def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrides) -> onnx.ModelProto:
@@ -50,7 +65,7 @@ def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrid
     proto.CopyFrom(model.proto)
     chosen = set(plan.nodes)
     types = {node.op_type for node in proto.graph.node if node.name in chosen}
-    with quiet():
+    with quiet(), _named_failures():
         quantizer = QDQQuantizer(
             proto,
             per_channel=True,
@@ -71,6 +86,16 @@ def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrid
     quantizer.model.topological_sort()
     trace_origins(model.nodes, quantizer.model.model.graph, before=True)
     return quantizer.model.model
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # assertions and ValueErrors that name no node
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise QuantizeError(f"ONNX Runtime's quantizer refuses the network: {first}; export it again, with operator set 13 "
+                            "or later") from error
 
 
 def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:

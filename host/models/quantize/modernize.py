@@ -35,7 +35,7 @@ def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
         metadata = list(model.metadata_props)
         try:
             model = version_converter.convert_version(model, OPSET)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, onnx.shape_inference.InferenceError) as error:
             reason = str(error).strip().splitlines()[0]
             raise QuantizeError(f"the model's operator set {version} cannot be converted to {OPSET} ({reason}); "
                                 f"export the network with operator set {OPSET} or later") from error

@@ -4,16 +4,19 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnxruntime.quantization import quant_pre_process
 from onnxruntime.quantization.quant_utils import add_infer_metadata
 
+from arrayloom.compiler.errors import SessionError, UnsupportedError
 from arrayloom.compiler.frontend.batch import BATCH
 from arrayloom.compiler.frontend.extents import check_extents
+from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.load import label_of, read_model
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import trace_origins
-from arrayloom.compiler.frontend.runtime import model_inputs, quiet
+from arrayloom.compiler.frontend.runtime import Session, model_inputs, quiet
 from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration_files import Port
@@ -63,6 +66,7 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     nodes = [_copy(node) for node in given.graph.node]
     original = modernize(given)
     check_extents(original)
+    _require_running(original)
     simple = simplify(original)
     trace_origins(nodes, simple.graph)
     proto = normalize_gemm(split_sums(simple))
@@ -104,6 +108,20 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def _require_running(model: onnx.ModelProto) -> None:
+    """Raise where ONNX Runtime cannot load the network or run it on zeros; by the nodes we do not know, if there are any."""
+    feed = {}
+    for value in model_inputs(model.graph):
+        extents = [1, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])]
+        feed[value.name] = np.zeros(extents, onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+    try:
+        Session(model).run(feed)
+    except SessionError as error:
+        if unknown := unknown_nodes(model):
+            raise UnsupportedError(unknown) from error
+        raise QuantizeError(f"ONNX Runtime refuses the network: {error}; mend it, or export it again") from error
+
+
 def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
@@ -111,7 +129,8 @@ def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
 
 
 def _name(kind: int) -> str:
-    return onnx.TensorProto.DataType.Name(kind).lower()
+    known = kind in onnx.TensorProto.DataType.values()
+    return onnx.TensorProto.DataType.Name(kind).lower() if known else f"number {kind}"
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
