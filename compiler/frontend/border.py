@@ -4,7 +4,6 @@ from contextlib import suppress
 
 import onnx
 
-from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
@@ -62,8 +61,6 @@ def import_head(builder: Builder, node: onnx.NodeProto) -> None:
 def import_output(builder: Builder, name: str) -> GraphOutput | None:
     """One output of the model with its tail; None, and an entry in the report, where the tail cannot be computed."""
     model = builder.model
-    if model.is_constant(name):
-        raise ModelError(f"output '{name}' of the model is constant; remove it from the outputs")
     steps: list[HostStep] = []
     value = name
     while not _is_made(builder, value):

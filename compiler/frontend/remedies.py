@@ -70,8 +70,21 @@ _REMEDIES = {
 _BY_OPERATOR = {operator: remedy for remedy, operators in _REMEDIES.items() for operator in operators}
 
 
-def not_supported(node: onnx.NodeProto) -> RefusalError:
-    """The refusal of an operator that no rule knows, with what would have to change."""
+_AT_THE_END = "leave it out: cut the network before it, and compute it from the outputs"
+_FOR_THE_HOST = (
+    "move it to the end of the network, where the host computes it",
+    "cut the network before it and leave it to the host",
+)
+
+
+def not_supported(node: onnx.NodeProto, at_the_end: bool = False) -> RefusalError:
+    """The refusal of an operator that no rule knows, with what would have to change.
+
+    Args:
+        node: the node.
+        at_the_end: whether no layer follows it, so that it need not be moved there.
+    """
     own = origin_operator(node) == operator_name(node)
     reason = "this operator is not supported" if own else f"{operator_name(node)}, which it is made of, is not supported"
-    return RefusalError(reason, _BY_OPERATOR.get(node.op_type, _GENERAL))
+    remedy = _BY_OPERATOR.get(node.op_type, _GENERAL)
+    return RefusalError(reason, _AT_THE_END if at_the_end and remedy in _FOR_THE_HOST else remedy)

@@ -426,7 +426,7 @@ REFUSED_QDQ: list[tuple[Build, str]] = [
     (_average_dilated, "[dilations = [2, 2]]: ONNX Runtime has no quantized average pooling with dilation"),
     (_mean_over_channels, "[axes = [1] of [1, 4, 6, 6]]: a mean over the channels; take the mean over height and width"),
     (_pad_between_steps, "the padding value lies between two steps of the scale 0.5; pad with 0.5"),
-    (_two_activations, "is not constant; products of two activations are not supported"),
+    (_two_activations, "is not constant; make it a constant, or compute"),
     (_old_clip, "operator set 11 has no Clip of integers"),
 ]
 

@@ -12,6 +12,8 @@ from verification import random_values
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import HostPolicy, ImportOptions, import_model
+from arrayloom.compiler.frontend.known import unknown_nodes
+from arrayloom.compiler.frontend.remedies import not_supported
 from arrayloom.host.runtime.reference import Reference
 
 BYTES = (np.uint8, ["N", 4, 6, 6])
@@ -160,3 +162,21 @@ def test_what_is_quantized_around_already_is_not_told_to_be() -> None:
         import_model(net.model(dict.fromkeys(("x", "u", "v"), BYTES), ["y"]), ALONE)
     (entry,) = caught.value.nodes
     assert entry.remedy == "write Max 'Max_three' as operators of two operands, and quantize the result of each"
+
+
+@pytest.mark.parametrize("operator", ["Softmax", "TopK"])
+def test_what_is_at_the_end_is_not_told_to_be_moved_there(operator: str) -> None:
+    node = onnx.helper.make_node(operator, ["a"], ["b"])
+    behind, at_the_end = (not_supported(node, at_the_end=end).remedy for end in (False, True))
+    assert "move it to the end" in behind or "cut the network before it and leave it to the host" in behind
+    assert at_the_end == "leave it out: cut the network before it, and compute it from the outputs"
+
+
+def test_a_layer_behind_an_operator_is_seen() -> None:
+    nodes = [onnx.helper.make_node("TopK", ["x", "k"], ["a", "i"], "middle"),
+             onnx.helper.make_node("Conv", ["a", "w"], ["b"]),
+             onnx.helper.make_node("TopK", ["b", "k"], ["y", "j"], "last")]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], []))
+    found = {entry.node: entry.remedy for entry in unknown_nodes(model)}
+    assert found == {"middle": "cut the network before it and leave it to the host",
+                     "last": "leave it out: cut the network before it, and compute it from the outputs"}
