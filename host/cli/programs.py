@@ -34,7 +34,7 @@ def _compile(options: argparse.Namespace) -> int:
     program.save(options.output)
     if options.json:
         predicted = predict(program, config)
-        print_json({"output": str(options.output)} | _facts(program) | {
+        print_json({"output": str(options.output)} | _facts(program) | figures_of_host(program) | {
             "notices": program.notices, "predicted_cycles": predicted.cycles,
             "predicted_utilization": predicted.utilization})
         return 0
