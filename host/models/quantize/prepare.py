@@ -23,6 +23,7 @@ from arrayloom.host.models.quantize.calibration_files import Port
 from arrayloom.host.models.quantize.fold import fold_batch_norms, normalize_gemm
 from arrayloom.host.models.quantize.modernize import modernize, split_sums
 
+_INPUTS = (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8, onnx.TensorProto.INT8)  # the host's part casts bytes
 _WIDE = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
 
 
@@ -99,8 +100,9 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         raise QuantizeError(f"{label} is quantized already; give the float network it was made from, or compile it as it is")
     for value in model_inputs(model.graph):
         kind = value.type.tensor_type.elem_type
-        if kind != onnx.TensorProto.FLOAT:
-            raise QuantizeError(f"input '{value.name}' of {label} has dtype {_name(kind)}; give the network a float32 input")
+        if kind not in _INPUTS:
+            raise QuantizeError(f"input '{value.name}' of {label} has dtype {_name(kind)}; give the network a float32 "
+                                "input, or bytes that it casts to float32")
     wide = [tensor for tensor in model.graph.initializer if tensor.data_type in _WIDE]
     if wide:
         raise QuantizeError(f"initializer '{wide[0].name}' of {label} has dtype {_name(wide[0].data_type)}; "
