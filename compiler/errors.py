@@ -40,16 +40,35 @@ class Unsupported:
     reason: str
     remedy: str
 
+    def to_json(self) -> dict[str, str]:
+        """Node, op, reason and remedy; `what` stands in front of the reason."""
+        reason = f"{self.what}: {self.reason}" if self.what else self.reason
+        return {"node": self.node, "op": self.operator, "reason": reason, "remedy": self.remedy}
+
     def __str__(self) -> str:
         what = f" [{self.what}]" if self.what else ""
         return f"{self.operator} '{self.node}'{what}: {self.reason}; {self.remedy}"
 
 
-class UnsupportedError(CompileError):
-    """Every node of a model that cannot be compiled, in one report; `nodes` holds the entries."""
+_LISTED = 20  # nodes in a message before "and N more"
 
-    def __init__(self, nodes: Sequence[Unsupported]) -> None:
+
+class UnsupportedError(CompileError):
+    """Every node of a model that cannot be compiled, in one report.
+
+    Args:
+        nodes: one entry for each; the message lists the first of them.
+        cause: a sentence about the model as a whole, where one thing is wrong with all of it.
+
+    Attributes:
+        nodes: all entries.
+    """
+
+    def __init__(self, nodes: Sequence[Unsupported], cause: str = "") -> None:
         self.nodes = tuple(nodes)
         count = f"{len(self.nodes)} node{'s' if len(self.nodes) > 1 else ''}"
-        lines = [f"{count} of the model cannot be compiled:", *(f"  {node}" for node in self.nodes)]
+        lines = [*([cause] if cause else []), f"{count} of the model cannot be compiled:"]
+        lines += [f"  {node}" for node in self.nodes[:_LISTED]]
+        if len(self.nodes) > _LISTED:
+            lines.append(f"  and {len(self.nodes) - _LISTED} more, which --json lists")
         super().__init__("\n".join(lines))

@@ -49,11 +49,19 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Op:
-    """One operation; `name` and `op_type` are those of the ONNX node it comes from, `output` is a tensor's name."""
+    """One operation.
+
+    Attributes:
+        name, op_type: of the node of the integer model that it comes from.
+        output: name of the tensor it makes.
+        user_node, user_operator: of the node of the model as given that it stands for; refusals name that one.
+    """
 
     name: str
     op_type: str
     output: str
+    user_node: str = ""
+    user_operator: str = ""
 
     operands: ClassVar[tuple[str, ...]] = ("x",)
 
@@ -286,7 +294,8 @@ def _lines(graph: Graph) -> Iterator[str]:
 
 
 def _arguments(op: Op) -> str:
-    return ", ".join([*op.inputs, _fields(op, "name", "op_type", "output", "xs", *op.operands)]).removesuffix(", ")
+    of_all = [f.name for f in fields(Op)]
+    return ", ".join([*op.inputs, _fields(op, *of_all, "xs", *op.operands)]).removesuffix(", ")
 
 
 def _fields(item: Op | HostStep, *without: str) -> str:

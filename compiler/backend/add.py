@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.epilogue import AddConstants
-from arrayloom.compiler.errors import CompileError
-from arrayloom.compiler.graph import Add, Mul
+from arrayloom.compiler.errors import Unsupported, UnsupportedError
+from arrayloom.compiler.graph import Add, Mul, Op
 from arrayloom.isa import arithmetic
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.instructions import BYTE_VALUES
 
+CLOSER = "quantize its operands and its result with scales that lie closer together"
 LARGEST_PRODUCT = 255 * 255
 CLAMPED = (-129, 256)   # what any byte's clamp maps on the same as everything beyond
 
@@ -19,39 +20,41 @@ CLAMPED = (-129, 256)   # what any byte's clamp maps on the same as everything b
 def add_constants(op: Add, unsigned: bool) -> AddConstants:
     """The instruction's constants for a QLinearAdd.
 
-    Raises ``CompileError`` naming the node when the constants do not fit the add unit or give another byte than the
+    Raises ``UnsupportedError`` naming the node when the constants do not fit the add unit or give another byte than the
     float32 formula for some pair of operands.
     """
     ratios = float(op.a_ratio), float(op.b_ratio), float(op.offset)
     try:
         ratio_a, ratio_b, offset = arithmetic.encode_add(*ratios)
     except EncodingError as error:
-        raise CompileError(f"{op.op_type} '{op.name}': {error}; quantize its operands and its result with scales "
-                           "that lie closer together") from None
+        raise _refused(op, str(error), CLOSER) from None
     shift = 128 if unsigned else 0
     constants = AddConstants(ratio_a, ratio_b, offset, shift, shift, -shift)
     pair = first_mismatch(ratios, constants)
     if pair is not None:
-        raise CompileError(f"{op.op_type} '{op.name}': the add unit gives another byte than float32 for operands "
-                           f"{pair[0]} and {pair[1]} with ratios {ratios[0]!r}, {ratios[1]!r} and offset "
-                           f"{ratios[2]!r}; quantize its operands and its result with scales that lie closer together")
+        raise _refused(op, f"the add unit gives another byte than float32 for operands {pair[0]} and {pair[1]} with ratios "
+                           f"{ratios[0]!r}, {ratios[1]!r} and offset {ratios[2]!r}", CLOSER)
     return constants
 
 
 def product_constants(op: Mul, unsigned: bool) -> AddConstants:
-    """The instruction's constants for a QLinearMul; raises ``CompileError`` as ``add_constants`` does."""
+    """The instruction's constants for a QLinearMul; raises ``UnsupportedError`` as ``add_constants`` does."""
     scale = float(op.scale)
     remedy = "quantize its operands with smaller scales, or its result with a larger one"
     try:
         ratio_a, ratio_b = arithmetic.encode_product(scale)
     except EncodingError as error:
-        raise CompileError(f"{op.op_type} '{op.name}': {error}; {remedy}") from None
+        raise _refused(op, str(error), remedy) from None
     shift = 128 if unsigned else 0
     product = first_wrong_product(scale, op.y_zero, ratio_a, ratio_b)
     if product is not None:
-        raise CompileError(f"{op.op_type} '{op.name}': the add unit gives another byte than float32 for the product "
-                           f"{product} with scale {scale!r} and zero point {op.y_zero}; {remedy}")
+        raise _refused(op, f"the add unit gives another byte than float32 for the product {product} with scale {scale!r} "
+                           f"and zero point {op.y_zero}", remedy)
     return AddConstants(ratio_a, ratio_b, 0, shift - op.a_zero, shift - op.b_zero, -shift, 1, op.y_zero)
+
+
+def _refused(op: Op, reason: str, remedy: str) -> UnsupportedError:
+    return UnsupportedError([Unsupported(op.user_node, op.user_operator, "", reason, remedy)])
 
 
 @lru_cache(maxsize=256)

@@ -26,8 +26,8 @@ def _unsupported(graph: Graph, op: Op) -> Iterator[Unsupported]:
     limits = {spec.name: spec.high for spec in Convolve.specs()}
     for name, value, limit in _extents(graph, op):
         if value > limits[limit]:
-            yield Unsupported(op.name, op.op_type, f"{name} = {value}", f"the device computes at most {limits[limit]}",
-                              REMEDY)
+            reason = f"the device computes at most {limits[limit]}"
+            yield Unsupported(op.user_node, op.user_operator, f"{name} = {value}", reason, REMEDY)
 
 
 def _extents(graph: Graph, op: Op) -> Iterator[tuple[str, int, str]]:

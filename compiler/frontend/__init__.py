@@ -9,6 +9,7 @@ import onnx
 from arrayloom.compiler.errors import ModelError, SessionError, UnsupportedError
 from arrayloom.compiler.frontend.assemble import assemble
 from arrayloom.compiler.frontend.batch import free_batch
+from arrayloom.compiler.frontend.extents import check_extents
 from arrayloom.compiler.frontend.extract import host_part, middle_model
 from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.load import load_model
@@ -73,6 +74,7 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
     notes: list[str] = []
     proto, batch_notes = free_batch(load_model(source, notes))
     notes.extend(batch_notes)
+    check_extents(proto)
     try:
         whole = _analyse(proto)
     except ModelError as error:

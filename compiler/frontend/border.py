@@ -8,8 +8,9 @@ from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import BYTES, of_quantizer, per_tensor
-from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
+from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, operator_name
 from arrayloom.compiler.graph import GraphInput, GraphOutput, View
 from arrayloom.isa.host_steps import (
     SMALLEST_SOFTMAX_SCALE,
@@ -126,7 +127,7 @@ def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:
         readers = model.consumers.get(readers[0].output[0], [])
     if readers:
         raise RefusalError(
-            f"its result is read by {operator_name(readers[0])} '{node_name(readers[0])}': the host computes a softmax "
+            f"its result is read by {described(readers[0])}: the host computes a softmax "
             "behind the last operator only",
             "move it to the end of the network",
         )

@@ -8,6 +8,7 @@ import onnx
 
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.movement import Indices, Movement, in_place, match
+from arrayloom.compiler.frontend.origin import origin_name, origin_operator
 from arrayloom.compiler.frontend.quantization import BYTES, Quantization, per_tensor
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.graph import GraphInput, Move, Op, Tensor, View
@@ -187,7 +188,7 @@ class Builder:
         """Declare the tensor of a value; its [C, H, W] follows from the ONNX shape unless given."""
         dtype, onnx_shape = self.model.dtypes[name], tuple(self.model.shapes[name][1:])
         if dtype not in BYTES:
-            raise RefusalError(f"its result '{name}' has dtype {dtype}", "only uint8 and int8 tensors are computed")
+            raise RefusalError(f"its result '{name}' has dtype {dtype}", "quantize it to uint8 or int8")
         tensor = Tensor(name, shape or image_shape(onnx_shape), dtype, onnx_shape)
         self.tensors[name] = tensor
         return tensor
@@ -201,7 +202,9 @@ class Builder:
 
     def add(self, kind: type[Op], node: onnx.NodeProto, output: str | None = None, **attributes: Any) -> None:
         """Append the operation that computes one declared output of `node`, the first unless named."""
-        self.ops.append(kind(name=node_name(node), op_type=node.op_type, output=output or node.output[0], **attributes))
+        origin = {"user_node": origin_name(node), "user_operator": origin_operator(node)}
+        self.ops.append(kind(name=node_name(node), op_type=node.op_type, output=output or node.output[0], **origin,
+                             **attributes))
 
     def quantization(self, node: onnx.NodeProto, scale: int, value: str) -> Quantization:
         """Per-tensor scale and zero point at inputs `scale` and `scale` + 1 of `node`, which belong to `value`."""

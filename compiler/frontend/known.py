@@ -6,8 +6,8 @@ import onnx
 from arrayloom.compiler.errors import Unsupported
 from arrayloom.compiler.frontend import lowering, operators
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.origin import operator_name, origin_name, origin_operator
 from arrayloom.compiler.frontend.remedies import not_supported
-from arrayloom.compiler.frontend.report import node_name, operator_name
 
 #: Operators that may compute shapes and constants.
 _CONSTANTS = ("Constant", "ConstantOfShape", "Shape", "Size", "Cast", "Concat", "Range", "Expand", "Where", "Equal")
@@ -23,6 +23,7 @@ _KNOWN = {
     "Softmax",
     "com.microsoft.QLinearSoftmax",
 }
+_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _WEIGHTED = ("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm")
 
 
@@ -40,14 +41,25 @@ def unknown_nodes(model: onnx.ModelProto) -> list[Unsupported]:
     """The nodes of operators we do not know, and those whose dtypes ONNX Runtime has no kernel for."""
     found = []
     dtypes = {tensor.name: onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type) for tensor in model.graph.initializer}
+    layers_follow = _read_by_layers(model.graph)
     for node in model.graph.node:
         operator = operator_name(node)
         if not is_known(node):
-            refusal = not_supported(node)
-            found.append(Unsupported(node_name(node), operator, "", refusal.reason, refusal.remedy))
-        elif operator in _WEIGHTED and _signed_by_unsigned(node, dtypes):
+            refusal = not_supported(node, at_the_end=not layers_follow.intersection(node.output))
+            found.append(Unsupported(origin_name(node), origin_operator(node), "", refusal.reason, refusal.remedy))
+        elif operator in _WEIGHTED and len(node.input) > 3 and _signed_by_unsigned(node, dtypes):
             reason = "ONNX Runtime has no int8 activations with uint8 weights"
-            found.append(Unsupported(node_name(node), operator, "", reason, "quantize the weights to int8"))
+            found.append(Unsupported(origin_name(node), origin_operator(node), "", reason, "quantize the weights to int8"))
+    return found
+
+
+def _read_by_layers(graph: onnx.GraphProto) -> set[str]:
+    """The values that a layer with weights depends on."""
+    found: set[str] = set()
+    for node in reversed(graph.node):
+        weighted = node.op_type in _LAYERS or operator_name(node) in _WEIGHTED
+        if weighted or found.intersection(node.output):
+            found.update(name for name in node.input if name)
     return found
 
 

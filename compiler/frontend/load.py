@@ -8,12 +8,11 @@ from onnx.external_data_helper import uses_external_data
 from onnx.inliner import inline_local_functions
 
 from arrayloom.compiler.errors import ModelError
+from arrayloom.compiler.frontend.origin import trace_origins
 from arrayloom.compiler.frontend.runtime import model_inputs
+from arrayloom.compiler.frontend.schemes import QUANTIZE, check_schemes, is_quantized
 from arrayloom.compiler.frontend.tidy import tidy
 from arrayloom.isa.program import is_program
-
-_BYTES = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
-QUANTIZED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm")
 
 
 def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = None) -> onnx.ModelProto:
@@ -21,8 +20,10 @@ def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
 
     Raises:
         ModelError: as `read_model`, or it holds no quantized operator.
+        UnsupportedError: it is quantized in a way that the accelerator cannot compute.
     """
     model = read_model(source, notes)
+    check_schemes(model, label_of(source))
     _check_quantized(model, label_of(source))
     return model
 
@@ -41,8 +42,11 @@ def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
     label = label_of(source)
     if not model.graph.node or not model.graph.output:
         raise ModelError(f"{label} holds no graph: it is empty or not an ONNX model; export the network again")
+    _check_text(model.graph, label)
     if model.functions:
+        given = list(model.graph.node)
         model = inline_local_functions(model)
+        trace_origins(given, model.graph)
     _check_initializers(model, label)
     if not model_inputs(model.graph):
         raise ModelError(f"{label} has no input besides its initializers; export it with the image as an input")
@@ -52,14 +56,6 @@ def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
 def label_of(source: str | Path | onnx.ModelProto) -> str:
     """How messages call a model."""
     return "the model" if isinstance(source, onnx.ModelProto) else f"'{source}'"
-
-
-def is_quantized(model: onnx.ModelProto) -> bool:
-    """Whether the model holds a quantized operator, or takes bytes."""
-    operators = {node.op_type for node in model.graph.node}
-    quantized = any(operator.startswith("QLinear") or operator.endswith("Integer") for operator in operators)
-    integer = any(value.type.tensor_type.elem_type in _BYTES for value in model_inputs(model.graph))
-    return quantized or integer or bool(operators.intersection(QUANTIZED_OPERATORS))
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -80,6 +76,15 @@ def _read(path: Path) -> onnx.ModelProto:
         ) from error
 
 
+def _check_text(graph: onnx.GraphProto, label: str) -> None:
+    """Names that are no UTF-8 come out of a damaged file as bytes."""
+    texts: list[str | bytes] = [value.name for value in [*graph.input, *graph.output, *graph.initializer]]
+    for node in graph.node:
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output, *(given.name for given in node.attribute)]
+    if any(isinstance(text, bytes) for text in texts):
+        raise ModelError(f"{label} holds names that are no text: the file is damaged; export or copy it again")
+
+
 def _check_initializers(model: onnx.ModelProto, label: str) -> None:
     for tensor in model.graph.initializer:
         if uses_external_data(tensor):
@@ -89,7 +94,7 @@ def _check_initializers(model: onnx.ModelProto, label: str) -> None:
             )
         try:
             onnx.numpy_helper.to_array(tensor)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:  # KeyError: of an unknown type
             raise ModelError(
                 f"initializer '{tensor.name}' of {label} is damaged ({error}); export or copy the model again"
             ) from error
@@ -99,5 +104,5 @@ def _check_quantized(model: onnx.ModelProto, label: str) -> None:
     if not is_quantized(model):
         raise ModelError(
             f"{label} is a float model: none of its {len(model.graph.node)} nodes is a quantized operator; "
-            "quantize it first: arrayloom quantize MODEL.onnx --calibrate DIR --preprocess NAME -o OUT.onnx"
+            f"quantize it first: {QUANTIZE}"
         )

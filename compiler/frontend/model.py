@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.errors import ModelError
-from arrayloom.compiler.frontend.report import node_name, operator_name
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.runtime import Array, Session, model_inputs, with_outputs
 
 _RANDOM = ("RandomNormal", "RandomUniform")
@@ -90,7 +90,7 @@ class Model:
             for name in node.output:
                 if "float8" in session.types.get(name, "") or "float4" in session.types.get(name, ""):
                     raise ModelError(
-                        f"{operator_name(node)} '{node_name(node)}' gives values of type {session.types[name]}; "
+                        f"{described(node)} gives values of type {session.types[name]}; "
                         "quantize to uint8 or int8 instead"
                     )
 
@@ -118,6 +118,6 @@ class Model:
             for name in node.output:
                 if name and name not in self.constants and shapes[name][:1] != (batch,):
                     raise ModelError(
-                        f"{operator_name(node)} '{node_name(node)}' gives shape {shapes[name]} at batch {batch}: "
+                        f"{described(node)} gives shape {shapes[name]} at batch {batch}: "
                         "the batch must stay the first dimension of every value; export the network so"
                     )

@@ -13,7 +13,7 @@ import onnx
 from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
 from arrayloom.compiler.frontend.macs import multiply_accumulates
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.origin import node_name, operator_name
+from arrayloom.compiler.frontend.origin import operator_name, origin_name, origin_operator
 from arrayloom.compiler.frontend.quantization import BYTES
 from arrayloom.isa.host_parts import HostNode
 
@@ -47,7 +47,7 @@ class Partition:
 
     def listed(self, places: Iterable[int]) -> tuple[HostNode, ...]:
         """The nodes at these places that the user is told of."""
-        return tuple(HostNode(node_name(node), operator_name(node)) for node in self.nodes(places) if counts(node))
+        return tuple(HostNode(origin_name(node), origin_operator(node)) for node in self.nodes(places) if counts(node))
 
     @property
     def macs(self) -> int:
@@ -64,7 +64,7 @@ class Partition:
         """The partition whose tail also holds the nodes of these names and all that depends on them."""
         wanted = set(names)
         found = {place for place, node in enumerate(self.model.nodes)
-                 if node_name(node) in wanted and place not in self.head and _computes(self.model, node)}
+                 if origin_name(node) in wanted and place not in self.head and _computes(self.model, node)}
         return replace(self, tail=_closed_tail(self.model, self.tail | found, self.head))
 
 

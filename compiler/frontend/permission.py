@@ -5,7 +5,7 @@ from dataclasses import replace
 from arrayloom.compiler.errors import Unsupported, UnsupportedError
 from arrayloom.compiler.frontend.macs import multiply_accumulates
 from arrayloom.compiler.frontend.options import SMALL_SHARE, HostPolicy
-from arrayloom.compiler.frontend.origin import node_name, operator_name
+from arrayloom.compiler.frontend.origin import origin_name, origin_operator
 from arrayloom.compiler.frontend.partition import Partition, counts
 
 
@@ -20,7 +20,7 @@ def not_permitted(parts: Partition, policy: HostPolicy) -> list[Unsupported]:
     else:
         listed = []
     head = {id(node) for node in parts.nodes(parts.head)}
-    return [Unsupported(node_name(node), operator_name(node), "", _reason(id(node) in head), _remedy(parts, policy))
+    return [Unsupported(origin_name(node), origin_operator(node), "", _reason(id(node) in head), _remedy(parts, policy))
             for node in listed]
 
 

@@ -10,8 +10,11 @@ from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
+from arrayloom.compiler.frontend.schemes import QUANTIZE
 from arrayloom.isa.host_steps import dequantize, quantize
 
+CONSTANT_WEIGHTS = "make it a constant, or compute this product of two activations behind the accelerator's part"
+_STATIC = f"quantize statically: {QUANTIZE}"
 BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 
 
@@ -44,7 +47,7 @@ class Weight:
 def scales(model: Model, name: str) -> NDArray[np.float32]:
     """A constant, positive, finite float32 scale of any shape."""
     if not model.is_constant(name):
-        raise RefusalError("a scale is computed at run time", "use static quantization", f"scale '{name}'")
+        raise RefusalError("a scale is computed at run time", _STATIC, f"scale '{name}'")
     value = model.constants[name]
     if value.dtype != np.float32:
         raise RefusalError(f"a scale has dtype {value.dtype}", "use float32 scales", f"scale '{name}'")
@@ -62,7 +65,7 @@ def zero_points(model: Model, name: str, like: Array) -> Array:
     if not name:
         return np.zeros_like(like)
     if not model.is_constant(name):
-        raise RefusalError("a zero point is computed at run time", "use static quantization", f"zero point '{name}'")
+        raise RefusalError("a zero point is computed at run time", _STATIC, f"zero point '{name}'")
     return model.constants[name]
 
 
@@ -92,7 +95,7 @@ def weight(model: Model, names: tuple[str, str, str]) -> Weight:
     """A constant operand from the names of its bytes, scale and zero point."""
     if not model.is_constant(names[0]):
         raise RefusalError(
-            "its weights are not constant", "products of two activations are not supported", f"'{names[0]}'"
+            "its weights are not constant", CONSTANT_WEIGHTS, f"'{names[0]}'"
         )
     values = model.constants[names[0]]
     if values.dtype not in BYTES:

@@ -2,7 +2,9 @@
 
 import onnx
 
+from arrayloom.compiler.frontend.origin import operator_name, origin_operator
 from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.schemes import QUANTIZE
 
 _GENERAL = "replace it by supported operators, or cut the network before it and leave the rest to the host"
 
@@ -26,7 +28,7 @@ _REMEDIES = {
         "RoiAlign",
         "MaxRoiPool",
     ),
-    "quantize statically, with calibrated scales, for example with arrayloom quantize": (
+    f"quantize the float network statically: {QUANTIZE}": (
         "DynamicQuantizeLinear",
         "ConvInteger",
         "MatMulInteger",
@@ -68,6 +70,21 @@ _REMEDIES = {
 _BY_OPERATOR = {operator: remedy for remedy, operators in _REMEDIES.items() for operator in operators}
 
 
-def not_supported(node: onnx.NodeProto) -> RefusalError:
-    """The refusal of an operator that no rule knows, with what would have to change."""
-    return RefusalError("this operator is not supported", _BY_OPERATOR.get(node.op_type, _GENERAL))
+_AT_THE_END = "leave it out: cut the network before it, and compute it from the outputs"
+_FOR_THE_HOST = (
+    "move it to the end of the network, where the host computes it",
+    "cut the network before it and leave it to the host",
+)
+
+
+def not_supported(node: onnx.NodeProto, at_the_end: bool = False) -> RefusalError:
+    """The refusal of an operator that no rule knows, with what would have to change.
+
+    Args:
+        node: the node.
+        at_the_end: whether no layer follows it, so that it need not be moved there.
+    """
+    own = origin_operator(node) == operator_name(node)
+    reason = "this operator is not supported" if own else f"{operator_name(node)}, which it is made of, is not supported"
+    remedy = _BY_OPERATOR.get(node.op_type, _GENERAL)
+    return RefusalError(reason, _AT_THE_END if at_the_end and remedy in _FOR_THE_HOST else remedy)

@@ -29,24 +29,29 @@ class Report:
 
     def __init__(self) -> None:
         self._entries: dict[str, Unsupported] = {}
-        self._consequences: set[str] = set()
+        self._refused: set[str] = set()  # outputs of refused nodes, which say more than names: those a pass gave, too
         self.notes: list[str] = []
         self.inserted_roundings: list[InsertedRounding] = []
 
     def refuse(self, node: onnx.NodeProto, refusal: RefusalError) -> None:
         """Record that `node` cannot be compiled."""
-        name = origin_name(node)
+        self._refused.update(name for name in node.output if name)
         if isinstance(refusal, ConsequenceError):
-            self._consequences.add(name)
             return
+        name = origin_name(node)
         entry = Unsupported(name, origin_operator(node), refusal.what, refusal.reason, refusal.remedy)
         self._entries.setdefault(name, entry)
 
     def refused(self, node: onnx.NodeProto) -> bool:
         """Whether `node` cannot be compiled, on its own account or as a consequence."""
-        return origin_name(node) in self._entries or origin_name(node) in self._consequences
+        return not self._refused.isdisjoint(node.output)
+
+    @property
+    def entries(self) -> list[Unsupported]:
+        """The refused nodes, in the order in which they were found."""
+        return list(self._entries.values())
 
     def close(self) -> None:
         """Raise UnsupportedError with every entry, if there is any."""
         if self._entries:
-            raise UnsupportedError(list(self._entries.values()))
+            raise UnsupportedError(self.entries)

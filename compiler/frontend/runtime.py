@@ -1,5 +1,6 @@
 """ONNX Runtime as the compiler uses it: shapes, tables and the golden reference all come from sessions made here."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -54,7 +55,8 @@ class Session:
             return dict(zip(self.outputs, self._session.run(None, dict(inputs)), strict=True))
 
 
-_FATAL = 4
+_FATAL = 4  # the severity of ONNX Runtime's messages
+onnxruntime.set_default_logger_severity(_FATAL)  # of its allocator and its own tools' sessions: errors come as exceptions
 _FAILURES = (
     failures.Fail,
     failures.InvalidArgument,
@@ -89,6 +91,17 @@ def _options(optimize: bool, exact: bool) -> onnxruntime.SessionOptions:
     if exact:
         options.add_session_config_entry(PRECISION_OPTION, "1")
     return options
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what ONNX Runtime's own tools log: advice about steps that were done before, and traces of errors."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(previous)
 
 
 def model_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:

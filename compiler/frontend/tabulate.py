@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.origin import described
+from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array, Session, small_model
 from arrayloom.compiler.graph import Tensor
 from arrayloom.isa.instructions import BYTE_VALUES
@@ -69,7 +70,7 @@ def channels_of(model: Model, node: onnx.NodeProto, names: Sequence[str], rank: 
         aligned = (1,) * (rank - len(shape)) + shape
         if not by_channel and any(extent != 1 for axis, extent in enumerate(aligned) if axis != 1):
             raise RefusalError(
-                f"the constant '{name}' of {operator_name(node)} '{node_name(node)}' differs between positions",
+                f"the constant '{name}' of {described(node)} differs between positions",
                 "use one value, or one for each channel",
                 f"shape {list(shape)}",
             )

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from arrayloom.compiler.errors import Unsupported
 from arrayloom.host.cli.common import add_command, add_json, print_json
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.entries import parse_reference
-from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.errors import OperationError
 from arrayloom.host.workspace.operation import Operation
 from arrayloom.host.workspace.registry import Registry
 from arrayloom.host.workspace.workspace import Workspace
@@ -106,14 +107,15 @@ def find(kind: type[Kind], workspace: Registry, reference: str) -> Kind:
 
 
 def finish(started: Operation, timeout: float | None, show: bool) -> None:
-    """Waits for an operation; raises ``WorkspaceError`` where it fails. An interruption cancels it."""
+    """Waits for an operation; raises ``OperationError`` where it fails. An interruption cancels it."""
     try:
         done = started.wait_for_completion(show_output=show and sys.stdout.isatty(), timeout=timeout)
     except KeyboardInterrupt:
         started.cancel()
         raise
     if not done:
-        raise WorkspaceError(f"{started.entry.reference} is {started.status}: {started.error}")
+        raise OperationError(f"{started.entry.reference} is {started.status}: {started.error}",
+                             [Unsupported(**node) for node in started.unsupported])
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:

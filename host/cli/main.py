@@ -4,12 +4,15 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
+from arrayloom.host.cli.refusal import own_fault, refusal
 from arrayloom.isa.errors import ArrayloomError
 
 BAD_INPUT = 2
+EXIT_CODES = "exit codes: 0 done, 1 bytes differ, 2 refused or bad input; with --json a refusal is one JSON object, too"
 COMMANDS = {
     "demo": ("arrayloom.host.cli.demo", "add_parser"),
     "quantize": ("arrayloom.host.cli.quantize", "add_parser"),
@@ -42,7 +45,7 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="arrayloom",
         description="Convolutional networks on a simulated FPGA accelerator, bit for bit equal to ONNX Runtime.",
-        epilog="Start with: arrayloom demo")
+        epilog=f"Start with: arrayloom demo. {EXIT_CODES[0].upper()}{EXIT_CODES[1:]}.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in [chosen] if chosen in COMMANDS else COMMANDS:
         module, function = COMMANDS[name]
@@ -51,16 +54,24 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit code: 0 success, 1 bytes differ, 2 bad input or environment."""
+    """Runs one command; returns the exit code: 0 success, 1 bytes differ, 2 bad input or environment.
+
+    Every error is one message on standard error; with ``--json`` an object on standard output, too.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     options = build_parser(given[0] if given else None).parse_args(given)
     try:
-        return int(options.action(options))
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # of libraries; what a user should know, commands say themselves
+            return int(options.action(options))
     except ArrayloomError as error:
-        print(f"arrayloom: {error}", file=sys.stderr)
+        refusal(error, bool(getattr(options, "json", False)))
     except KeyboardInterrupt:
         print("arrayloom: interrupted; nothing was written", file=sys.stderr)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except Exception as error:
+        refusal(own_fault(error), bool(getattr(options, "json", False)))
     return BAD_INPUT

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.compiler import compile_model
+from arrayloom.compiler.cost.model import predict
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
 from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
 from arrayloom.host.runtime.boundary import wanted_shape
 from arrayloom.isa.config import load_config
+from arrayloom.isa.fields import Instruction
 from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.ports import Input, Output
 from arrayloom.isa.program import Program
@@ -22,12 +24,20 @@ def add_compile(commands: Any) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="PROGRAM.loom")
     add_config(parser)
     add_import_options(parser)
+    add_json(parser)
 
 
 def _compile(options: argparse.Namespace) -> int:
     require_writable(options.output)
-    program = compile_model(options.model, load_config(options.config), import_options(options))
+    config = load_config(options.config)
+    program = compile_model(options.model, config, import_options(options))
     program.save(options.output)
+    if options.json:
+        predicted = predict(program, config)
+        print_json({"output": str(options.output)} | _facts(program) | figures_of_host(program) | {
+            "notices": program.notices, "predicted_cycles": predicted.cycles,
+            "predicted_utilization": predicted.utilization})
+        return 0
     print(f"{options.output}: {len(program)} instructions, {len(program.constants):,} bytes of constants, "
           f"{program.macs:,} multiply-accumulates, for {program.config}")
     for line in lines_of_host(program):
@@ -41,10 +51,18 @@ def add_disasm(commands: Any) -> None:
     parser = add_command(commands, "disasm", _disasm, "print a program's instructions as text",
                          "arrayloom disasm digits.loom")
     parser.add_argument("program", type=Path, metavar="PROGRAM.loom")
+    add_json(parser)
 
 
 def _disasm(options: argparse.Namespace) -> int:
     program = Program.load(options.program)
+    if options.json:
+        print_json({"program": str(options.program), "instructions": [
+            {"index": index, "mnemonic": instruction.mnemonic(), "fields": _fields(instruction)}
+            for index, instruction in enumerate(program)],
+            "layers": [{"name": layer.name, "op": layer.operator, "first": layer.first, "last": layer.last}
+                       for layer in program.layers]})
+        return 0
     starts: dict[int, list[str]] = {}
     for layer in program.layers:
         starts.setdefault(layer.first, []).append(f"{layer.operator} {layer.name}")
@@ -53,6 +71,11 @@ def _disasm(options: argparse.Namespace) -> int:
             print(f"; {title}")
         print(f"{index:6} {instruction}")
     return 0
+
+
+def _fields(instruction: Instruction) -> dict[str, int]:
+    """All fields after the opcode by name, as integers; ``wait`` and ``signal`` are masks of units."""
+    return {spec.name: int(getattr(instruction, spec.name)) for spec in instruction.specs()[1:]}
 
 
 def add_info(commands: Any) -> None:

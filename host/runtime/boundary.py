@@ -64,6 +64,9 @@ def collect(inputs: Mapping[str, Array], ports: Sequence[ModelPort]) -> dict[str
     for port in ports:
         check_values(batch[port.name], port)
     counts = {name: len(values) for name, values in batch.items()}
-    if len(set(counts.values())) > 1 or 0 in counts.values():
-        raise InputError(f"inputs hold different numbers of images, or none: {counts}")
+    if not all(counts.values()):
+        empty = next(name for name, count in counts.items() if not count)
+        raise InputError(f"input {empty!r}: holds no image; its first dimension, the number of images, must be 1 or more")
+    if len(set(counts.values())) > 1:
+        raise InputError(f"inputs hold different numbers of images: {counts}")
     return batch

@@ -34,6 +34,8 @@ def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[s
     A float32 input gets what the recipe makes, a uint8 or int8 one pixels, also where the host makes floats of them. Raises
     ``InputError``, and for an image ``ImageError`` and ``RecipeError``.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name the files in it, such as {path}/*.jpg")
     if path.suffix in (".npy", ".npz"):
         return _load_arrays(path, ports)
     only = _only(path, ports)
@@ -45,17 +47,21 @@ def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[s
 def _load_arrays(path: Path, ports: Sequence[Port]) -> dict[str, Array]:
     try:
         loaded = np.load(path, allow_pickle=False)
+        arrays = loaded if isinstance(loaded, np.ndarray) else _members(loaded)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:
         raise InputError(f"{path}: not an array file that numpy can read: {error}") from None
-    if isinstance(loaded, np.ndarray):
-        return {_only(path, ports).name: loaded}
-    with loaded:
-        arrays = {name: loaded[name] for name in loaded.files}
+    if isinstance(arrays, np.ndarray):
+        return {_only(path, ports).name: arrays}
     if len(arrays) == 1 and len(ports) == 1:
         return {ports[0].name: next(iter(arrays.values()))}
     return arrays
+
+
+def _members(archive: np.lib.npyio.NpzFile) -> dict[str, Array]:
+    with archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def _only(path: Path, ports: Sequence[Port]) -> Port:

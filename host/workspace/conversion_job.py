@@ -9,7 +9,8 @@ import onnx
 
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.frontend import HostPolicy, ImportOptions
-from arrayloom.compiler.frontend.load import is_quantized, read_model
+from arrayloom.compiler.frontend.load import read_model
+from arrayloom.compiler.frontend.schemes import is_quantized
 from arrayloom.host.models.quantize import Calibration, quantize
 from arrayloom.host.serving import Bundle
 from arrayloom.host.workspace import entries

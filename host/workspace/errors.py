@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from arrayloom.compiler.errors import Unsupported
 from arrayloom.isa.errors import ArrayloomError
 
 
@@ -41,6 +42,20 @@ class InUseError(WorkspaceError):
         lines = [f"{target} cannot be deleted, it is in use; delete these first, in this order, or delete with cascade:",
                  *(f"  {dependent}" for dependent in self.dependents)]
         super().__init__("\n".join(lines))
+
+
+class OperationError(WorkspaceError):
+    """An operation did not succeed.
+
+    Attributes
+    ----------
+    nodes : tuple[Unsupported, ...]
+        Every node that could not be compiled, where that is why.
+    """
+
+    def __init__(self, message: str, nodes: Sequence[Unsupported] = ()) -> None:
+        self.nodes = tuple(nodes)
+        super().__init__(message)
 
 
 class DamagedError(WorkspaceError):

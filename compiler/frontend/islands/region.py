@@ -7,9 +7,10 @@ import onnx
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering import RULES as LOWERED
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import of_quantizer
 from arrayloom.compiler.frontend.remedies import not_supported
-from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,18 @@ def find_region(builder: Builder, quantizer: onnx.NodeProto) -> Region:
         listed = ", ".join(f"'{name}'" for name in sources)
         raise RefusalError(
             f"its float operand combines several quantized values ({listed})",
-            "put QuantizeLinear and DequantizeLinear around every operator that combines them",
+            _apart(members),
         )
     return Region(next(iter(sources)), members, quantizer)
+
+
+def _apart(members: list[onnx.NodeProto]) -> str:
+    """What to do about an island of several sources: around a single operator quantizers stand already."""
+    others = ("QuantizeLinear", "DequantizeLinear", *MOVEMENTS, *NOTHING)
+    functions = [node for node in members if node.op_type not in others]
+    if len(functions) == 1:
+        return f"write {described(functions[0])} as operators of two operands, and quantize the result of each"
+    return "put QuantizeLinear and DequantizeLinear around every operator that combines them"
 
 
 def _members(builder: Builder, quantizer: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -87,7 +97,7 @@ def _check_member(builder: Builder, node: onnx.NodeProto, quantizer: onnx.NodePr
             builder.report.refuse(node, not_supported(node))
             raise ConsequenceError
         raise RefusalError(
-            f"its operand is computed in float by {operator_name(node)} '{node_name(node)}', "
+            f"its operand is computed in float by {described(node)}, "
             "which is no function of one element",
             "put QuantizeLinear and DequantizeLinear around that node",
         )

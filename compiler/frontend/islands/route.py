@@ -10,7 +10,8 @@ from arrayloom.compiler.frontend.islands.region import Region
 from arrayloom.compiler.frontend.kinds import MOVEMENTS
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.movement import Indices, trace
-from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.origin import described
+from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.tabulate import channels_of
 from arrayloom.compiler.graph import Tensor
 
@@ -65,7 +66,7 @@ def _common(model: Model, node: onnx.NodeProto, indices: dict[str, Indices]) -> 
     alike = all(np.array_equal(operand, operands[0]) for operand in operands)
     if not alike or operands[0].shape != model.shapes[node.output[0]]:
         raise RefusalError(
-            f"{operator_name(node)} '{node_name(node)}' combines elements of different positions",
+            f"{described(node)} combines elements of different positions",
             "put QuantizeLinear and DequantizeLinear around that node",
         )
     return operands[0]

@@ -10,7 +10,7 @@ from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import origin_name
-from arrayloom.compiler.frontend.quantization import Weight, dequantizer_axis, weight
+from arrayloom.compiler.frontend.quantization import CONSTANT_WEIGHTS, Weight, dequantizer_axis, weight
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
 
@@ -32,7 +32,7 @@ def find_weight(rewrite: Rewrite, value: str, channel_axis: int) -> Weight:
     node = model.producers.get(value)
     if not model.is_constant(value):
         raise RefusalError(
-            f"its second operand '{value}' is not constant", "products of two activations are not supported"
+            f"its second operand '{value}' is not constant", CONSTANT_WEIGHTS
         )
     if node is not None and node.op_type == "Transpose":
         return _transposed(rewrite, node, channel_axis)

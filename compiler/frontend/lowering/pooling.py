@@ -18,7 +18,8 @@ def lower_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     x = rewrite.source(node.input[0])
     _check_max_pool_opset(rewrite)
     if len(node.output) > 1 and node.output[1]:
-        raise RefusalError("the indices of its maxima are used", "unpooling is not supported", f"'{node.output[1]}'")
+        remedy = "take the maxima alone: the accelerator has no unpooling"
+        raise RefusalError("the indices of its maxima are used", remedy, f"'{node.output[1]}'")
     attributes = {given.name: onnx.helper.get_attribute_value(given) for given in node.attribute}
     _emit_max_pool(rewrite, node, x, attributes)
 

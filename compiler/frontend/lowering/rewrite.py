@@ -10,9 +10,9 @@ import onnx
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.origin import set_origin
+from arrayloom.compiler.frontend.origin import described, set_origin
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
-from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name, operator_name
+from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.sorting import sort_nodes
 
@@ -56,9 +56,11 @@ class Rewrite:
     def _find_source(self, value: str) -> Source:
         node = self.model.producers.get(value)
         if node is None or self.model.is_constant(value):
-            kind = "a float input of the model" if node is None else "a constant"
+            if self.model.is_constant(value):
+                raise RefusalError(f"its input '{value}' is a constant", "fold it, and what it gives, into a constant")
             raise RefusalError(
-                f"its input '{value}' is {kind}", "put QuantizeLinear and DequantizeLinear before this node"
+                f"its input '{value}' is a float input of the model",
+                "put QuantizeLinear and DequantizeLinear before this node",
             )
         if self.report.refused(node):
             raise ConsequenceError
@@ -69,7 +71,7 @@ class Rewrite:
         if node.op_type in ACTIVATIONS:
             return self._bounded(node, self.source(node.input[0]))
         raise RefusalError(
-            f"its input '{value}' is computed in float by {operator_name(node)} '{node_name(node)}'",
+            f"its input '{value}' is computed in float by {described(node)}",
             "put QuantizeLinear and DequantizeLinear between the two",
         )
 

@@ -14,8 +14,9 @@ from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
-from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.report import RefusalError
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,13 @@ def _routes(
         elif reader.op_type in (*ACTIVATIONS, *MOVEMENTS, *NOTHING) and list(reader.input).count(value) == 1:
             if reader.input[0] != value:
                 raise RefusalError(
-                    f"its result '{value}' is an operand of {operator_name(reader)} '{node_name(reader)}'",
+                    f"its result '{value}' is an operand of {described(reader)}",
                     "use constant bounds, indices and amounts",
                 )
             yield from _routes(model, reader.output[0], (*nodes, reader))
         else:
             raise RefusalError(
-                f"its result '{value}' is not quantized before {operator_name(reader)} '{node_name(reader)}'",
+                f"its result '{value}' is not quantized before {described(reader)}",
                 "put QuantizeLinear and DequantizeLinear between the two",
             )
 

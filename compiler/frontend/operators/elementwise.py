@@ -14,6 +14,9 @@ from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.tabulate import all_bytes, channels_of, tabulate
 from arrayloom.compiler.graph import Add, Clamp, Concat, Lookup, Mul
 
+#: Products of a ratio and a byte stay finite below it.
+LARGEST_RATIO = 2.0**100
+
 
 def add(builder: Builder, node: onnx.NodeProto) -> None:
     """QLinearAdd of two tensors, or of a tensor and a constant."""
@@ -25,7 +28,7 @@ def add(builder: Builder, node: onnx.NodeProto) -> None:
     if _takes_first_as_scalar(builder, node):
         # Then ONNX Runtime lets the operands swap roles.
         names, given = names[::-1], given[::-1]
-    a_ratio, b_ratio = (quantization.scale / made.scale for quantization in given)
+    a_ratio, b_ratio = (_ratio(quantization, made) for quantization in given)
     shift = fma(a_ratio, np.float32(given[0].zero_point), b_ratio * np.float32(given[1].zero_point))
     offset = np.float32(made.zero_point) - shift
     builder.add(Add, node, a=names[0], b=names[1], a_ratio=a_ratio, b_ratio=b_ratio, offset=offset)
@@ -128,6 +131,16 @@ def table(builder: Builder, node: onnx.NodeProto) -> None:
     builder.add(Lookup, node, x=x.name, table=tabulate(builder.model, [node], x, channels=1))
 
 
+def _ratio(given: Quantization, made: Quantization) -> np.float32:
+    """fl(given scale / made scale)."""
+    with np.errstate(over="ignore", under="ignore"):
+        ratio = np.float32(given.scale / made.scale)
+    if not 0 < ratio < LARGEST_RATIO:
+        raise RefusalError("the ratio of its scales is beyond what float32 computes with", "calibrate again",
+                           f"{given.scale:.9g} / {made.scale:.9g}")
+    return ratio
+
+
 def fma(a: np.float32, b: np.float32, c: np.float32) -> np.float32:
     """a * b + c rounded once to float32."""
     exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
@@ -139,8 +152,8 @@ def fma(a: np.float32, b: np.float32, c: np.float32) -> np.float32:
 def _requantized(given: Quantization, made: Quantization) -> Array:
     """clamp(rne(fl(fl((x - x_zero) * x_scale) / y_scale)) + y_zero) for all bytes x."""
     info = np.iinfo(made.dtype)
-    real = (all_bytes(given.dtype).astype(np.float32) - np.float32(given.zero_point)) * given.scale
     with np.errstate(over="ignore"):
+        real = (all_bytes(given.dtype).astype(np.float32) - np.float32(given.zero_point)) * given.scale
         rounded = np.rint(real / made.scale) + np.float32(made.zero_point)
     return np.clip(rounded, info.min, info.max).astype(made.dtype)
 

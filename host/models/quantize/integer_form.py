@@ -4,7 +4,6 @@ What is left of float between two integers goes, and names say which float value
 """
 
 import copy
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -14,14 +13,17 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import RESHAPES
 from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import described, trace_origins
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.runtime import quiet
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.modernize import prune
-from arrayloom.host.models.quantize.plan import Plan
+from arrayloom.host.models.quantize.plan import WEIGHTED, Plan
 from arrayloom.host.models.quantize.scales import Overrides, bounds, weight_overrides
 from arrayloom.isa.host_steps import quantize
 
@@ -38,10 +40,24 @@ _LISTED = 8  # names in a message before "and N more"
 
 
 def quantized_form(model: Model, plan: Plan, ranges: TensorsData) -> onnx.ModelProto:
-    """The network with QuantizeLinear and DequantizeLinear around what the plan names, by ONNX Runtime's quantizer."""
+    """The network with QuantizeLinear and DequantizeLinear around what the plan names, by ONNX Runtime's quantizer.
+
+    Raises
+    ------
+    QuantizeError
+        A weight that is not finite, or what the quantizer cannot do.
+    """
+    _check_weights(model)
     quantized = _quantized(model, plan, ranges, {})
     overrides = weight_overrides(model, scales_of(quantized))
     return _quantized(model, plan, ranges, overrides) if overrides else quantized
+
+
+def _check_weights(model: Model) -> None:
+    for node in model.nodes:
+        for name in node.input[1:] if node.op_type in WEIGHTED else ():
+            if name in model.constants and not np.isfinite(model.constants[name]).all():
+                raise QuantizeError(f"the weights '{name}' of {described(node)} hold NaN or infinity; train again")
 
 
 def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrides) -> onnx.ModelProto:
@@ -49,7 +65,7 @@ def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrid
     proto.CopyFrom(model.proto)
     chosen = set(plan.nodes)
     types = {node.op_type for node in proto.graph.node if node.name in chosen}
-    with _quiet():
+    with quiet(), _named_failures():
         quantizer = QDQQuantizer(
             proto,
             per_channel=True,
@@ -68,7 +84,18 @@ def _quantized(model: Model, plan: Plan, ranges: TensorsData, overrides: Overrid
             quantizer.quantize_output_same_as_input(name, source, node)
         quantizer.quantize_model()
     quantizer.model.topological_sort()
+    trace_origins(model.nodes, quantizer.model.model.graph, before=True)
     return quantizer.model.model
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # assertions and ValueErrors that name no node
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise QuantizeError(f"ONNX Runtime's quantizer refuses the network: {first}; export it again, with operator set 13 "
+                            "or later") from error
 
 
 def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:
@@ -81,7 +108,9 @@ def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:
     """
     report = Report()
     lowered = lower(Model(quantized), report)
-    report.close()
+    if report.entries:
+        import_model(quantized)  # raises with what the passes after the lowering refuse, too
+        report.close()
     return lowered
 
 
@@ -94,7 +123,7 @@ def check_scales(model: Model, quantized: onnx.ModelProto, ranges: TensorsData, 
         name = source_of(node)
         if name in ranges and np.abs(bounds(ranges, name)).max() / np.iinfo(np.uint8).max < np.finfo(np.float32).tiny:
             producer = model.producers.get(name)
-            dead.append(f"'{name}', " + (f"the result of {producer.op_type} '{producer.name}'" if producer else "an input"))
+            dead.append(f"'{name}', " + (f"the result of {described(producer)}" if producer else "an input"))
     if dead:
         more = f"\n  and {len(dead) - _LISTED} more" if len(dead) > _LISTED else ""
         raise QuantizeError(f"{len(dead)} values are 0 on all {images} calibration images, so that they have no scale:\n  "
@@ -116,17 +145,6 @@ def scales_of(quantized: onnx.ModelProto) -> dict[str, Scale]:
 def source_of(quantizer: onnx.NodeProto) -> str:
     """The float value that a QuantizeLinear stands for, by its name before ONNX Runtime's quantizer."""
     return str(quantizer.input[0]).removesuffix("_QuantizeLinear_Input")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the quantizer's advice on its root logger about steps that were done before."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(previous)
 
 
 def finish(model: onnx.ModelProto, metadata: Iterable[onnx.StringStringEntryProto]) -> onnx.ModelProto:

@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import origin_name, origin_operator
 from arrayloom.compiler.frontend.runtime import Session, with_outputs
 from arrayloom.host.models.quantize.calibration import Calibration
 from arrayloom.host.models.quantize.calibration_files import Port
@@ -29,7 +30,7 @@ class LayerError:
     value : str
         Its name in the float network.
     node : str
-        The node that computes it there, or the value's name for an input.
+        The node of the network as given that computes it, or the value's name for an input.
     operator : str
         That node's operator.
     sqnr_db : float
@@ -96,7 +97,7 @@ def measure_layers(
 
 def _error(model: Model, name: str, sums: _Sums, scale: Scale) -> LayerError:
     producer = model.producers.get(name)
-    node, operator = (producer.name, producer.op_type) if producer is not None else (name, "input")
+    node, operator = (origin_name(producer), origin_operator(producer)) if producer is not None else (name, "input")
     ratio = sums.noise / sums.signal if sums.signal else math.inf
     sqnr = -10 * math.log10(ratio) if ratio else math.inf
     return LayerError(name, node, operator, sqnr, math.sqrt(ratio), sums.largest, scale[0])

@@ -7,6 +7,7 @@ import onnx
 from onnx import version_converter
 
 from arrayloom.compiler.frontend.batch import free_batch, open_batch
+from arrayloom.compiler.frontend.origin import set_origin
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.host.models.errors import QuantizeError
 
@@ -34,7 +35,7 @@ def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
         metadata = list(model.metadata_props)
         try:
             model = version_converter.convert_version(model, OPSET)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, onnx.shape_inference.InferenceError) as error:
             reason = str(error).strip().splitlines()[0]
             raise QuantizeError(f"the model's operator set {version} cannot be converted to {OPSET} ({reason}); "
                                 f"export the network with operator set {OPSET} or later") from error
@@ -59,7 +60,9 @@ def split_sums(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _adds(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     if len(node.input) == 1:
-        return [onnx.helper.make_node("Identity", list(node.input), list(node.output), name=node.name)]
+        same = onnx.helper.make_node("Identity", list(node.input), list(node.output), name=node.name)
+        set_origin(same, node)
+        return [same]
     adds = []
     total = node.input[0]
     for index, term in enumerate(node.input[1:], start=1):
@@ -67,6 +70,7 @@ def _adds(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         result = node.output[0] if last else f"{node.output[0]}_partial_{index}"
         name = node.name if last or not node.name else f"{node.name}_{index}"
         adds.append(onnx.helper.make_node("Add", [total, term], [result], name=name))
+        set_origin(adds[-1], node)
         total = result
     return adds
 

@@ -4,19 +4,26 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnxruntime.quantization import quant_pre_process
 from onnxruntime.quantization.quant_utils import add_infer_metadata
 
+from arrayloom.compiler.errors import SessionError, UnsupportedError
 from arrayloom.compiler.frontend.batch import BATCH
-from arrayloom.compiler.frontend.load import is_quantized, label_of, read_model
+from arrayloom.compiler.frontend.extents import check_extents
+from arrayloom.compiler.frontend.known import unknown_nodes
+from arrayloom.compiler.frontend.load import label_of, read_model
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.runtime import model_inputs
+from arrayloom.compiler.frontend.origin import trace_origins
+from arrayloom.compiler.frontend.runtime import Session, model_inputs, quiet
+from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration_files import Port
 from arrayloom.host.models.quantize.fold import fold_batch_norms, normalize_gemm
 from arrayloom.host.models.quantize.modernize import modernize, split_sums
 
+_INPUTS = (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8, onnx.TensorProto.INT8)  # the host's part casts bytes
 _WIDE = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
 
 
@@ -56,8 +63,14 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
         The file is unusable, or its shapes are not fixed after the batch.
     """
     notes: list[str] = []
-    original = modernize(load_float(source))
-    proto = normalize_gemm(split_sums(simplify(original)))
+    given = load_float(source)
+    nodes = [_copy(node) for node in given.graph.node]
+    original = modernize(given)
+    check_extents(original)
+    _require_running(original)
+    simple = simplify(original)
+    trace_origins(nodes, simple.graph)
+    proto = normalize_gemm(split_sums(simple))
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
     model = Model(proto)
@@ -73,6 +86,8 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         It is quantized already, or an input or a weight is of another float type than float32.
     ModelError
         The file is unusable.
+    UnsupportedError
+        It is quantized already, in a way that the accelerator cannot compute.
     """
     model = read_model(source)
     if isinstance(source, onnx.ModelProto):
@@ -80,12 +95,14 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         copy.CopyFrom(model)
         model = copy
     label = label_of(source)
+    check_schemes(model, label)
     if is_quantized(model):
         raise QuantizeError(f"{label} is quantized already; give the float network it was made from, or compile it as it is")
     for value in model_inputs(model.graph):
         kind = value.type.tensor_type.elem_type
-        if kind != onnx.TensorProto.FLOAT:
-            raise QuantizeError(f"input '{value.name}' of {label} has dtype {_name(kind)}; give the network a float32 input")
+        if kind not in _INPUTS:
+            raise QuantizeError(f"input '{value.name}' of {label} has dtype {_name(kind)}; give the network a float32 "
+                                "input, or bytes that it casts to float32")
     wide = [tensor for tensor in model.graph.initializer if tensor.data_type in _WIDE]
     if wide:
         raise QuantizeError(f"initializer '{wide[0].name}' of {label} has dtype {_name(wide[0].data_type)}; "
@@ -93,8 +110,29 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def _require_running(model: onnx.ModelProto) -> None:
+    """Raise where ONNX Runtime cannot load the network or run it on zeros; by the nodes we do not know, if there are any."""
+    feed = {}
+    for value in model_inputs(model.graph):
+        extents = [1, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])]
+        feed[value.name] = np.zeros(extents, onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+    try:
+        Session(model).run(feed)
+    except SessionError as error:
+        if unknown := unknown_nodes(model):
+            raise UnsupportedError(unknown) from error
+        raise QuantizeError(f"ONNX Runtime refuses the network: {error}; mend it, or export it again") from error
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
 def _name(kind: int) -> str:
-    return onnx.TensorProto.DataType.Name(kind).lower()
+    known = kind in onnx.TensorProto.DataType.values()
+    return onnx.TensorProto.DataType.Name(kind).lower() if known else f"number {kind}"
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -111,7 +149,8 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
         given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
         onnx.save(model, given)
         try:
-            quant_pre_process(str(given), str(made), skip_symbolic_shape=True, skip_onnx_shape=True)
+            with quiet():
+                quant_pre_process(str(given), str(made), skip_symbolic_shape=True, skip_onnx_shape=True)
         except Exception as error:  # ONNX Runtime and onnx raise a dozen unrelated types
             reason = str(error).strip().splitlines()[0]
             raise QuantizeError(f"ONNX Runtime refuses the network: {reason}; mend it, or export it again") from error

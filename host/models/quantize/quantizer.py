@@ -16,6 +16,7 @@ from arrayloom.compiler.frontend.extract import middle_model
 from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
+from arrayloom.compiler.frontend.origin import clear_origins, origin_name
 from arrayloom.compiler.frontend.partition import Partition
 from arrayloom.compiler.frontend.permission import advised
 from arrayloom.compiler.frontend.runtime import Session
@@ -134,6 +135,7 @@ def quantize(
     best = _with_better_biases(prepared, parts, middle, attempt, ranges, calibration)
     joined = join(parts, best.integer)
     graph = import_model(joined, options).graph
+    clear_origins(joined)
     notes = [*prepared.notes, *_notes(parts), *graph.notes]
     return Quantized(joined, prepared, calibration, scales_of(best.quantized), notes, graph.notices, graph.host,
                      graph.inserted_roundings)
@@ -194,7 +196,7 @@ def _advised(model: Model, entry: Unsupported, policy: HostPolicy) -> Unsupporte
 
 def _left_to_the_host(model: Model, graph: Graph) -> set[str]:
     """Names of the float network's nodes that the import leaves to the host."""
-    names = {node.name for node in model.nodes}
+    names = {origin_name(node) for node in model.nodes}
     parts = [part for part in (graph.host.head, graph.host.tail) if part is not None]
     return {name for part in parts for node in part.nodes
             for name in (node.name, node.name.removesuffix("_quant")) if name in names}

@@ -21,7 +21,8 @@ from onnxruntime.quantization.calibrate import CalibraterBase, TensorsData, crea
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.runtime import Session, with_only_outputs
+from arrayloom.compiler.frontend.origin import described
+from arrayloom.compiler.frontend.runtime import Session, quiet, with_only_outputs
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration, Feed
 from arrayloom.host.models.quantize.prepare import Prepared
@@ -70,10 +71,11 @@ def find_ranges(prepared: Prepared, middle: Model, calibration: Calibration, met
     with tempfile.TemporaryDirectory(prefix="arrayloom-quantize-") as folder:
         model = Path(folder) / "model.onnx"
         onnx.save(middle.proto, model)
-        calibrator = create_calibrator(
-            model, None, str(Path(folder) / "augmented.onnx"), METHODS[method], extra_options=_OPTIONS.get(method, {}))
-        feeds = _counted(middle_feeds(prepared, middle, calibration), len(calibration), progress)
-        ranges = _from_extremes(calibrator, feeds) if method == "minmax" else _from_histograms(calibrator, feeds)
+        with quiet():
+            calibrator = create_calibrator(
+                model, None, str(Path(folder) / "augmented.onnx"), METHODS[method], extra_options=_OPTIONS.get(method, {}))
+            feeds = _counted(middle_feeds(prepared, middle, calibration), len(calibration), progress)
+            ranges = _from_extremes(calibrator, feeds) if method == "minmax" else _from_histograms(calibrator, feeds)
     _check_finite(middle, ranges)
     return ranges
 
@@ -127,7 +129,7 @@ def _check_finite(middle: Model, ranges: TensorsData) -> None:
     for node in middle.nodes:
         for name in node.output:
             if name in ranges and not np.isfinite(bounds(ranges, name)).all():
-                raise QuantizeError(f"'{name}', the result of {node.op_type} '{node.name}', is not finite on the "
+                raise QuantizeError(f"'{name}', the result of {described(node)}, is not finite on the "
                                     "calibration images; check the preprocessing recipe and the weights")
 
 

@@ -16,8 +16,8 @@ from arrayloom.compiler.frontend.known import is_known
 from arrayloom.compiler.frontend.macs import multiply_accumulates
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import SMALL_SHARE, HostPolicy
+from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.partition import Partition
-from arrayloom.compiler.frontend.report import node_name
 from arrayloom.host.models.quantize.plan import CLAMPS, WEIGHTED
 
 #: Behind the last product they give each element from many, or from one in another place: the host does that without loss.
@@ -71,7 +71,7 @@ class _Splitter:
     def _is_impossible(self, node: onnx.NodeProto) -> bool:
         if node.op_type == "Softmax":
             return not self._ends(node)
-        return node_name(node) in self._refused or not is_known(node)
+        return origin_name(node) in self._refused or not is_known(node)
 
     def _ends(self, node: onnx.NodeProto) -> bool:
         """Whether nothing but reshapes follows, which the host does with the softmax."""
@@ -128,7 +128,7 @@ class _Splitter:
             node = self._model.nodes[place]
             operands = [name for name in node.input if name and not self._model.is_constant(name)]
             simple = node.op_type in (*FUNCTIONS, *MOVEMENTS, *NOTHING, "Cast")
-            refused = node_name(node) in self._refused
+            refused = origin_name(node) in self._refused
             if (simple and operands and made.issuperset(operands)) or refused:
                 found.add(place)
                 made.update(node.output)

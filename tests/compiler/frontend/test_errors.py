@@ -139,9 +139,25 @@ def test_a_value_that_nothing_gives() -> None:
 
 def test_what_onnxruntime_rejects_is_passed_on() -> None:
     net = Network()
-    net.node("MaxPool", ["x"], "y", kernel_shape=[9, 9])
-    with pytest.raises(ModelError, match=r"ONNX Runtime cannot .*MaxPool.*; export the model again"):
+    net.node("Concat", ["x", net.constant(np.ones((1, 4, 5, 5), np.uint8))], "y", axis=1)
+    with pytest.raises(ModelError, match=r"ONNX Runtime cannot .*Concat_y.*; export the model again"):
         import_model(net.model({"x": BYTES}, ["y"]))
+
+
+def test_windows_larger_than_the_image() -> None:
+    net = Network()
+    net.node("MaxPool", ["x"], "y", kernel_shape=[9, 9])
+    with pytest.raises(ModelError, match=r"MaxPool 'MaxPool_y' has a negative extent, shape \[1, 4, -2, -2\]; mend it"):
+        import_model(net.model({"x": BYTES}, ["y"]))
+
+
+@pytest.mark.parametrize(("operator", "extents"), [("ConstantOfShape", [2**20, 2**20]), ("Expand", [2**30, 1, 1, 1]),
+                                                   ("Tile", [1, 2**12, 2**12, 2**12])])
+def test_values_that_no_machine_holds(operator: str, extents: list[int]) -> None:
+    net = _pool()
+    net.node(operator, ["y"] * (operator != "ConstantOfShape") + [net.constant(np.array(extents))], "z")
+    with pytest.raises(ModelError, match=rf"{operator} '{operator}_z' has shape .*: with it the values of one image take"):
+        import_model(net.model({"x": BYTES}, ["y", "z"]))
 
 
 # ---- operators
@@ -410,7 +426,7 @@ REFUSED_QDQ: list[tuple[Build, str]] = [
     (_average_dilated, "[dilations = [2, 2]]: ONNX Runtime has no quantized average pooling with dilation"),
     (_mean_over_channels, "[axes = [1] of [1, 4, 6, 6]]: a mean over the channels; take the mean over height and width"),
     (_pad_between_steps, "the padding value lies between two steps of the scale 0.5; pad with 0.5"),
-    (_two_activations, "is not constant; products of two activations are not supported"),
+    (_two_activations, "is not constant; make it a constant, or compute"),
     (_old_clip, "operator set 11 has no Clip of integers"),
 ]
 

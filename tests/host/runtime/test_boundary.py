@@ -56,7 +56,7 @@ def _port(scale: float | None = 0.5) -> Input:
     ({"data": np.zeros((1, 2, 3), np.float32)}, r"shape \[1, 2, 3\] given, \[N, 1, 2, 3\] wanted"),
     ({"data": np.zeros((1, 1, 2, 3))}, "dtype float64 given, float32 wanted"),
     ({"data": np.full((1, 1, 2, 3), np.nan, np.float32)}, "NaN or infinity"),
-    ({"data": np.zeros((0, 1, 2, 3), np.float32)}, "different numbers of images, or none"),
+    ({"data": np.zeros((0, 1, 2, 3), np.float32)}, "holds no image"),
 ])
 def test_inputs_that_do_not_fit(inputs: dict, message: str) -> None:
     ports = [_port()]

@@ -65,7 +65,7 @@ def test_progress_is_called(images: np.ndarray) -> None:
 
 @pytest.mark.parametrize(("inputs", "message"), [
     ({}, "input 'image' is missing; the model takes 'image'"),
-    ({"image": np.zeros((0, 1, 8, 8), np.float32)}, "different numbers of images, or none"),
+    ({"image": np.zeros((0, 1, 8, 8), np.float32)}, "holds no image"),
     ({"image": np.zeros((1, 1, 9, 8), np.float32)}, r"shape \[1, 1, 9, 8\] given, \[N, 1, 8, 8\] wanted"),
     ({"image": np.zeros((1, 1, 8, 8), np.uint8)}, "dtype uint8 given, float32 wanted"),
 ])

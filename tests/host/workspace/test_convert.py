@@ -1,5 +1,6 @@
 """Conversions: what comes out, what is refused, and every way in which an operation can end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from host_parts import float_classifier
 
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.errors import CompileError
+from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.vision import RecipeError
@@ -108,6 +110,21 @@ def test_all_unsupported_nodes_at_once(workspace: Workspace, tmp_path: Path) -> 
                                                                                ("second", "own.Det")]
     assert str(failed.error).startswith("2 nodes of the model cannot be compiled")
     assert Operation(workspace, "convert").serialize()["unsupported"] == failed.unsupported
+
+
+def test_the_command_refuses_as_the_others_do(workspace: Workspace, tmp_path: Path,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    model = onnx.load(digits.MODEL)
+    last = model.graph.output[0].name
+    model.graph.node.append(onnx.helper.make_node("Warp", [last], ["more"], name="first", domain="own"))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, None))
+    model.opset_import.append(onnx.helper.make_opsetid("own", 1))
+    onnx.save(model, tmp_path / "model.onnx")
+    Model.register(workspace, tmp_path / "model.onnx", "digits")
+    assert main(["convert", "digits", "--workspace", str(workspace.path), "--config", "tiny", "--json"]) == 2
+    refused = json.loads(capsys.readouterr().out)
+    assert [(entry["node"], entry["op"]) for entry in refused["unsupported"]] == [("first", "own.Warp")]
+    assert set(refused["unsupported"][0]) == {"node", "op", "reason", "remedy"}
 
 
 def test_what_is_wrong_at_once_starts_nothing(workspace: Workspace, model: Model, program: Model, tmp_path: Path) -> None:
