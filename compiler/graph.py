@@ -231,7 +231,11 @@ class View(Op):
 class GraphInput:
     """One input of the model: with `quantize` the host makes the tensor of a float32 array, else the input is the tensor.
 
-    `shape` and `dtype` are those of the model's input, the shape without the batch.
+    Attributes:
+        name, shape, dtype: those of the model's input, the shape without the batch.
+        tensor: the integer tensor that is made.
+        quantize: how the host quantizes a float32 input.
+        moves: transposes and reshapes that the host applies before it quantizes.
     """
 
     name: str
@@ -239,6 +243,7 @@ class GraphInput:
     dtype: np.dtype
     tensor: str
     quantize: Quantize | None = None
+    moves: tuple[HostStep, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -284,7 +289,8 @@ class Graph:
 def _lines(graph: Graph) -> Iterator[str]:
     for given in graph.inputs:
         quantize = f" quantize({_fields(given.quantize, 'dtype')})" if given.quantize else ""
-        yield f"input {given.name} {given.dtype}{list(given.shape)}{quantize} -> {given.tensor}"
+        moves = "".join(f" {type(step).__name__}({_fields(step)})" for step in given.moves)
+        yield f"input {given.name} {given.dtype}{list(given.shape)}{moves}{quantize} -> {given.tensor}"
     for op in graph.ops:
         target = f"{op.output}: {graph.tensors[op.output]}"
         yield f"{target} = {type(op).__name__}({_arguments(op)})  # {op.op_type} {op.name}"

@@ -1,10 +1,12 @@
 """What the host computes in float before and after the accelerator, and what was changed so that the rest is integer."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
+import numpy as np
+
 from arrayloom.isa.errors import EncodingError
-from arrayloom.isa.host_steps import MOST_DIMENSIONS, Shape
+from arrayloom.isa.host_steps import MOST_DIMENSIONS, Quantize, Shape
 from arrayloom.isa.records import BytesType
 
 #: What numpy calls the dtypes that a model's inputs and outputs may have.
@@ -14,16 +16,30 @@ PortType = Annotated[str, "float32", "float16", "float64", "uint8", "int8", "uin
 
 @dataclass(frozen=True)
 class ModelPort:
-    """An input or an output of a model: its name, its shape without the batch, and its dtype as numpy calls it."""
+    """An input or an output of a model: its name, its shape without the batch, and its dtype as numpy calls it.
+
+    ``encoding``: of an input of bytes, how the real values that they stand for become bytes; None where the model does not
+    say. It describes the port and does not tell it from others.
+    """
 
     name: str
     shape: Shape
     dtype: PortType
+    encoding: Quantize | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "encoding": self.encoding and self.encoding.to_json()}
 
     def check(self) -> None:
         """Raises ``EncodingError`` for a shape that no array with its batch has."""
         if len(self.shape) >= MOST_DIMENSIONS or min(self.shape, default=0) < 0:
             raise EncodingError(f"port {self.name!r}: no array has the shape {list(self.shape)} after its batch")
+        if self.encoding is None:
+            return
+        if not isinstance(self.encoding, Quantize):
+            raise EncodingError(f"port {self.name!r}: its encoding is no quantization")
+        if self.encoding.result(self.shape, np.dtype(np.float32))[1] != np.dtype(self.dtype):
+            raise EncodingError(f"port {self.name!r}: encoded as {self.encoding.dtype}, and it takes {self.dtype}")
 
 
 @dataclass(frozen=True)

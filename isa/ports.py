@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from arrayloom.isa.errors import EncodingError
-from arrayloom.isa.host_steps import MOST_DIMENSIONS, HostStep, Quantize, Shape, step_from_json
+from arrayloom.isa.host_steps import MOST_DIMENSIONS, HostStep, Quantize, Reshape, Shape, Transpose, step_from_json
 from arrayloom.isa.layout import Layout
 from arrayloom.isa.records import BytesType, mapping, record
 
@@ -33,16 +33,19 @@ class Slot:
 class Input:
     """A model input. With ``quantize`` the host makes the slot's integers, otherwise the model takes integers itself.
 
-    ``shape`` is the model's, without the batch.
+    ``shape`` is the model's, without the batch. ``moves``: the transposes and reshapes that the host applies first, in
+    order, so that channels come before rows.
     """
 
     name: str
     shape: Shape
     slot: Slot
     quantize: Quantize | None = None
+    moves: tuple[HostStep, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "slot": asdict(self.slot), "quantize": self.quantize and self.quantize.to_json()}
+        return {**vars(self), "slot": asdict(self.slot), "quantize": self.quantize and self.quantize.to_json(),
+                "moves": [step.to_json() for step in self.moves]}
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
@@ -63,7 +66,12 @@ class Input:
     def check(self, size: int) -> None:
         """Raises ``EncodingError`` unless words of ``size`` bytes hold the input as the model gives it."""
         self.slot.check(size, self.shape)
-        if self.quantize and self.quantize.result(self.shape, self.dtype)[1] != np.dtype(self.slot.dtype):
+        shape = self.shape
+        for step in self.moves:
+            if not isinstance(step, Transpose | Reshape):
+                raise EncodingError(f"host step {step.tag!r} cannot move it; only 'transpose' and 'reshape' can")
+            shape, _ = step.result(shape, self.dtype)
+        if self.quantize and self.quantize.result(shape, self.dtype)[1] != np.dtype(self.slot.dtype):
             raise EncodingError(f"it is quantized to {self.quantize.dtype}, and its slot holds {self.slot.dtype}")
 
 

@@ -263,8 +263,8 @@ class Program:
             "probes": [(probe.tensor, index, probe.stage, probe.block, probe.y, probe.x)
                        for index, probes in self.probes.items() for probe in probes],
             "layouts": {name: asdict(layout) for name, layout in self.layouts.items()},
-            "model_inputs": [asdict(port) for port in self.model_inputs],
-            "model_outputs": [asdict(port) for port in self.model_outputs],
+            "model_inputs": [port.to_json() for port in self.model_inputs],
+            "model_outputs": [port.to_json() for port in self.model_outputs],
             "inserted_roundings": [asdict(rounding) for rounding in self.inserted_roundings],
             "host": self.host.to_json(),
         } | {f"{name}_bytes": len(self.host.parts[name].model) if name in self.host.parts else 0

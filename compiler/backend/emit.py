@@ -82,7 +82,8 @@ class _Ports:
         self.graph, self.context, self.memory = graph, context, memory
 
     def inputs(self) -> list[Input]:
-        return [Input(port.name, port.shape, self._slot(port.tensor), port.quantize) for port in self.graph.inputs]
+        return [Input(port.name, port.shape, self._slot(port.tensor), port.quantize, port.moves)
+                for port in self.graph.inputs]
 
     def outputs(self) -> list[Output]:
         return [self._output(port) for port in self.graph.outputs]

@@ -1,7 +1,7 @@
 """ONNX to integer graph, from top to bottom."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -11,8 +11,10 @@ from arrayloom.compiler.frontend.assemble import assemble
 from arrayloom.compiler.frontend.batch import free_batch
 from arrayloom.compiler.frontend.extents import check_extents
 from arrayloom.compiler.frontend.extract import host_part, middle_model
+from arrayloom.compiler.frontend.inputs import find_encoding
 from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.load import load_model
+from arrayloom.compiler.frontend.lost_batch import regain_batch
 from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, HostPolicy, ImportOptions
@@ -107,7 +109,7 @@ def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]
     report = Report()
     report.notes.extend([*notes, *(f"notice: {notice}" for notice in notices)])
     middle = middle_model(parts)
-    given = whole if middle is whole.proto else _analyse(middle)
+    given = regain_batch(whole if middle is whole.proto else _analyse(middle))
     given.require_batch()
     rewritten = rewrite(given, report, options)
     lowered = lower(rewritten, report)
@@ -116,7 +118,8 @@ def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]
     graph = assemble(integer, report)
     graph.notices.extend(notices)
     graph.inserted_roundings.extend(report.inserted_roundings)
-    graph.model_inputs.extend(_ports(whole, [value.name for value in whole.inputs]))
+    given_ports = _ports(whole, [value.name for value in whole.inputs])
+    graph.model_inputs.extend(replace(port, encoding=find_encoding(whole, port.name)) for port in given_ports)
     graph.model_outputs.extend(_ports(whole, whole.outputs))
     head, tail = host_part(parts, parts.head), host_part(parts, parts.tail)
     graph.host = HostWork(head, tail, parts.macs, parts.share)

@@ -4,13 +4,11 @@ import onnx
 
 from arrayloom.compiler.frontend.border import (
     check_host_softmax,
-    import_head,
-    import_integer_inputs,
     import_output,
-    is_head,
     is_host_softmax,
 )
 from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.inputs import find_input, import_float_input, import_integer_inputs
 from arrayloom.compiler.frontend.islands import import_island
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.operators import RULES
@@ -29,7 +27,8 @@ def assemble(model: Model, report: Report) -> Graph:
     builder = Builder(model, report)
     import_integer_inputs(builder)
     for node in model.nodes:
-        if not model.is_constant(node.output[0]) and model.dtypes[node.output[0]] in BYTES:
+        made = model.is_constant(node.output[0]) or node.output[0] in builder.claimed
+        if not made and model.dtypes[node.output[0]] in BYTES:
             _import_node(builder, node)
     outputs = [import_output(builder, name) for name in model.outputs]
     _refuse_leftovers(builder)
@@ -40,10 +39,12 @@ def assemble(model: Model, report: Report) -> Graph:
 
 def _import_node(builder: Builder, node: onnx.NodeProto) -> None:
     try:
-        if is_head(builder.model, node):
-            import_head(builder, node)
-        elif node.op_type == "QuantizeLinear":
-            import_island(builder, node)
+        if node.op_type == "QuantizeLinear":
+            given = find_input(builder.model, node)
+            if given is None:
+                import_island(builder, node)
+            else:
+                import_float_input(builder, node, given)
         elif is_host_softmax(node):
             check_host_softmax(builder.model, node)
         elif operator_name(node) in RULES:

@@ -1,4 +1,4 @@
-"""The border of the device: what the host computes before the first and after the last integer operation."""
+"""The outputs of the model: what the host computes after the last integer operation."""
 
 from contextlib import suppress
 
@@ -6,56 +6,23 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.inputs import host_movement
 from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import BYTES, of_quantizer, per_tensor
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, operator_name
-from arrayloom.compiler.graph import GraphInput, GraphOutput, View
+from arrayloom.compiler.graph import GraphOutput
 from arrayloom.isa.host_steps import (
     SMALLEST_SOFTMAX_SCALE,
     Dequantize,
     HostStep,
-    Quantize,
     QuantizedSoftmax,
-    Reshape,
     Softmax,
-    Transpose,
 )
 
 BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does after the last operator
 SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
-
-
-def import_integer_inputs(builder: Builder) -> None:
-    """Inputs of the model that are bytes already."""
-    model = builder.model
-    for value in model.inputs:
-        if model.dtypes[value.name] in BYTES and value.name in model.consumers:
-            tensor = builder.declare(value.name)
-            builder.inputs.append(GraphInput(value.name, tensor.onnx_shape, tensor.dtype, value.name))
-
-
-def is_head(model: Model, node: onnx.NodeProto) -> bool:
-    """Whether the node quantizes an input of the model."""
-    return node.op_type == "QuantizeLinear" and any(node.input[0] == value.name for value in model.inputs)
-
-
-def import_head(builder: Builder, node: onnx.NodeProto) -> None:
-    """A QuantizeLinear of an input of the model: the host's to compute."""
-    quantization = of_quantizer(builder.model, node)
-    tensor = builder.declare(node.output[0])
-    name = node.input[0]
-    dtype = builder.model.dtypes[name]
-    if dtype != "float32":
-        raise RefusalError(f"the input '{name}' has dtype {dtype}", "give the model a float32, uint8 or int8 input")
-    step = Quantize(float(quantization.scale), quantization.zero_point, str(tensor.dtype))
-    for earlier in [given for given in builder.inputs if given.name == name]:
-        if earlier.quantize != step:
-            raise RefusalError(f"the input '{name}' is quantized in two ways", "quantize it once, for all that read it")
-        builder.add(View, node, x=earlier.tensor)
-        return
-    builder.inputs.append(GraphInput(name, tensor.onnx_shape, dtype, tensor.name, step))
 
 
 def import_output(builder: Builder, name: str) -> GraphOutput | None:
@@ -100,15 +67,8 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
         return [_quantized_softmax(model, node)]
     if node.op_type == "Softmax":
         return [Softmax(_softmax_axis(model, node))]
-    if node.op_type in RESHAPES + NOTHING:
-        before, after = model.shapes[node.input[0]][1:], model.shapes[node.output[0]][1:]
-        return [] if before == after else [Reshape(tuple(after))]
-    if node.op_type == "Transpose":
-        rank = len(model.shapes[node.input[0]])
-        order = tuple(attribute(node, "perm", range(rank)[::-1]))
-        if order[0] != 0:
-            raise RefusalError("it moves the batch", "keep the batch the first dimension", f"perm = {list(order)}")
-        return [Transpose(order)]
+    if node.op_type in BY_HOST:
+        return host_movement(model, node)
     raise RefusalError(
         "it is computed in float behind the last quantized operator, for the output of the model",
         "quantize its result; only DequantizeLinear, Softmax, Transpose and reshapes are left to the host",

@@ -67,7 +67,7 @@ class Builder:
         self.pending: dict[str, Moved] = {}
         self.ops: list[Op] = []
         self.inputs: list[GraphInput] = []
-        self.claimed: set[str] = set()  # float values that an island, the head or the tail accounts for
+        self.claimed: set[str] = set()  # values that an island, the head or the tail accounts for
 
     def tensor(self, name: str) -> Tensor:
         """An integer tensor that an earlier node produced."""

@@ -119,7 +119,7 @@ def _model_port(port: ModelPort) -> str:
 
 
 def _port(port: Input | Output) -> str:
-    steps = "" if isinstance(port, Input) else "".join(f" -> {step.tag}" for step in port.tail)
+    steps = "".join(f" -> {step.tag}" for step in (port.moves if isinstance(port, Input) else port.tail))
     step = port.quantize if isinstance(port, Input) else None
     quantized = f" quantized by {step.scale:.6g}, {step.zero_point}" if step else ""
     return f"{port.name} {wanted_shape(port.shape)} {port.slot.dtype}{quantized}{steps}"

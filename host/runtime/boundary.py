@@ -22,16 +22,17 @@ def apply_tail(values: Array, output: Output) -> Array:
 
 
 def to_integers(values: Array, port: Input) -> Array:
-    """A batch for an input of the accelerator as the integers of its slot, [N, *shape].
+    """A batch for an input of the accelerator, [N, *shape], as the integers of its slot, moved and quantized.
 
     Raises ``InputError`` for a wrong shape or dtype.
     """
     check_values(values, ModelPort(port.name, port.shape, port.dtype.name))
-    if port.quantize is None:
-        return values
-    if not np.isfinite(values).all():
+    if port.quantize is not None and not np.isfinite(values).all():
         raise InputError(f"input {port.name!r}: holds NaN or infinity, which have no quantized value")
-    return port.quantize.apply(values)
+    moved = values
+    for step in port.moves:
+        moved = step.apply(moved)
+    return moved if port.quantize is None else port.quantize.apply(moved)
 
 
 def device_inputs(values: Mapping[str, Array], ports: Sequence[Input]) -> dict[str, Array]:

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.vision import preprocess
+from arrayloom.isa.host_steps import Quantize
 
 Array = NDArray[Any]
 
@@ -25,14 +26,18 @@ class Port(Protocol):
     @property
     def dtype(self) -> DTypeLike: ...
 
+    @property
+    def encoding(self) -> Quantize | None: ...
+
 
 def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[str, Array]:
     """A file as the model's inputs by name, batch in front.
 
     ``.npy`` holds the only input, ``.npz`` one array for each input under its name (or the only input under any name);
     any other file is an image, which needs ``recipe`` and becomes [1, C, H, W] or [1, H, W, C], as the model's own input is.
-    A float32 input gets what the recipe makes, a uint8 or int8 one pixels, also where the host makes floats of them. Raises
-    ``InputError``, and for an image ``ImageError`` and ``RecipeError``.
+    A float32 input gets what the recipe makes, and a uint8 or int8 one the pixels where the recipe keeps them (int8: minus
+    128), also where the host makes floats of them; otherwise what the recipe makes, quantized as the input's first
+    DequantizeLinear says. Raises ``InputError``, and for an image ``ImageError`` and ``RecipeError``.
     """
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name the files in it, such as {path}/*.jpg")
@@ -41,7 +46,8 @@ def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[s
     only = _only(path, ports)
     if recipe is None:
         raise InputError(f"{path}: an image needs to know how to be preprocessed; add --preprocess NAME")
-    return {only.name: preprocess(path, recipe, ("N", *only.shape), only.dtype)}
+    encode = only.encoding.apply if only.encoding else None
+    return {only.name: preprocess(path, recipe, ("N", *only.shape), only.dtype, encode)}
 
 
 def _load_arrays(path: Path, ports: Sequence[Port]) -> dict[str, Array]:

@@ -227,7 +227,8 @@ def _check_recipe(name: str, ports: Sequence[ModelPort]) -> None:
                           "images")
     blank = io.BytesIO()
     Image.new("RGB", size[::-1]).save(blank, "PNG")
-    preprocess(blank.getvalue(), name, ("N", *ports[0].shape), ports[0].dtype)
+    encode = ports[0].encoding.apply if ports[0].encoding else None
+    preprocess(blank.getvalue(), name, ("N", *ports[0].shape), ports[0].dtype, encode)
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from arrayloom.host.vision.decode import ImageSource, load_image
 from arrayloom.host.vision.errors import RecipeError
 from arrayloom.host.vision.known_recipes import SLIM_MEAN, recipe
-from arrayloom.host.vision.recipe_type import Channels, Recipe
+from arrayloom.host.vision.recipe_type import Channels, Encoding, Recipe
 from arrayloom.host.vision.resize import PlainResize, SlimResize
 
 ORDERS = ("RGB", "BGR")
@@ -22,19 +22,20 @@ def preprocess(
     recipe_name: str,
     input_shape: Sequence[int | str | None] | None = None,
     dtype: DTypeLike = np.float32,
+    encode: Encoding | None = None,
 ) -> NDArray[Any]:
     """Turn one encoded image into a network's input.
 
     Parameters: `source`, path or encoded bytes; `recipe_name`, one of `recipes()`; `input_shape`, the shape that the
-    model declares for its input, in which anything but a positive integer is a free dimension; `dtype`, see
-    `Recipe.apply`.
+    model declares for its input, in which anything but a positive integer is a free dimension; `dtype` and `encode`,
+    see `Recipe.apply`.
     Returns: [1, C, H, W] of `dtype`, or [1, H, W, C] where the model has its channels last.
     Raises: `ImageError` for the image, `RecipeError` for the recipe or where its result does not fit the model.
     """
     chosen = recipe(recipe_name)
     if input_shape is None:
-        return chosen.apply(load_image(source), dtype)
-    tensor = chosen.apply_for(load_image(source), input_shape, dtype)
+        return chosen.apply(load_image(source), dtype, encode)
+    tensor = chosen.apply_for(load_image(source), input_shape, dtype, encode)
     if not _fits(tensor.shape, input_shape):
         wanted = ", ".join(str(extent) for extent in input_shape)
         raise RecipeError(

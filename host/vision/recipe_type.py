@@ -16,6 +16,9 @@ from arrayloom.host.vision.resize import Resize, center_crop
 
 _CHANNELS = (1, 3)
 
+Encoding = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""Turns real values into the bytes that a network takes for them."""
+
 
 class Channels(Enum):
     """Which channels the tensor has, in order."""
@@ -72,11 +75,12 @@ class Recipe:
         place = Geometry.stretched(height, width) if self.resize is None else self.resize.place(height, width)
         return place if self.crop is None else place.cropped(self.crop)
 
-    def apply(self, image: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    def apply(self, image: Pixels, dtype: DTypeLike = np.float32, encode: Encoding | None = None) -> NDArray[Any]:
         """Turn an image into a network's input.
 
-        Parameters: `image`, uint8 [H, W, 3] in RGB order; `dtype`, the type of the network's input: float32, or, where
-        the recipe leaves pixels as they are, uint8 (the pixel) or int8 (the pixel minus 128).
+        Parameters: `image`, uint8 [H, W, 3] in RGB order; `dtype`, the type of the network's input: float32, uint8 or
+        int8; `encode`, for an input of bytes, how the network quantizes the values that they stand for. Where the recipe
+        leaves pixels as they are, uint8 is the pixel and int8 the pixel minus 128; other recipes need `encode` for bytes.
         Returns: [1, C, H', W'] of that type.
         Raises: `RecipeError` for another kind of image or another type, and before `fitted` where that is needed.
         """
@@ -89,13 +93,16 @@ class Recipe:
         pixels = np.ascontiguousarray(self._pixels(image)[np.newaxis])
         if wanted == np.float32:
             return self._normalize(pixels)
+        if not self.keeps_pixels and encode is not None and wanted in (np.uint8, np.int8):
+            return encode(self._normalize(pixels))
         if not self.keeps_pixels or wanted not in (np.uint8, np.int8):
             raise RecipeError(self._type_mismatch(wanted))
         return pixels if wanted == np.uint8 else (pixels ^ np.uint8(0x80)).view(np.int8)
 
-    def apply_for(self, image: Pixels, shape: Sequence[int | str | None], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    def apply_for(self, image: Pixels, shape: Sequence[int | str | None], dtype: DTypeLike = np.float32,
+                  encode: Encoding | None = None) -> NDArray[Any]:
         """As `apply`, in the size and the order of channels of an input of ``shape``, where the recipe makes those."""
-        tensor = self.for_input(shape).apply(image, dtype)
+        tensor = self.for_input(shape).apply(image, dtype, encode)
         return np.ascontiguousarray(tensor.transpose(0, 2, 3, 1)) if is_channels_last(shape) else tensor
 
     @property

@@ -31,10 +31,12 @@ def interpret(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
     values = {}
     for given in graph.inputs:
         tensor = graph.tensors[given.tensor]
-        array = np.asarray(inputs[given.name])[0]
+        array = np.asarray(inputs[given.name])
+        for move in given.moves:
+            array = move.apply(array)
         if step := given.quantize:
             array = _clamp(np.rint(array / np.float32(step.scale)) + np.float32(step.zero_point), tensor)
-        values[given.tensor] = array.reshape(tensor.shape)
+        values[given.tensor] = array[0].reshape(tensor.shape)
     for op in graph.ops:
         xs = [values[name] for name in op.inputs]
         values[op.output] = _RULES[type(op)](op, graph.tensors[op.output], *xs)

@@ -6,7 +6,10 @@ And nothing that no output depends on.
 import onnx
 from onnx import version_converter
 
+from arrayloom.compiler.errors import SessionError
 from arrayloom.compiler.frontend.batch import free_batch, open_batch
+from arrayloom.compiler.frontend.lost_batch import regain_batch
+from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import set_origin
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.host.models.errors import QuantizeError
@@ -42,8 +45,16 @@ def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
         model.metadata_props.extend(entry for entry in metadata if entry not in model.metadata_props)
     model, _ = free_batch(model)
     if any(value.type.tensor_type.shape.dim[0].dim_value == 1 for value in model.graph.input):
-        model = open_batch(model, 1)
+        model = open_batch(_with_batch(model), 1)
     return model
+
+
+def _with_batch(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, for one image, in which what only moves values keeps the batch; one that does not run comes as it is."""
+    try:
+        return regain_batch(Model(model)).proto
+    except SessionError:
+        return model  # it is refused, with the reason, where it is simplified
 
 
 def split_sums(model: onnx.ModelProto) -> onnx.ModelProto:

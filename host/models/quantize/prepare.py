@@ -15,7 +15,10 @@ from arrayloom.compiler.frontend.extents import check_extents
 from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.load import label_of, read_model
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.compiler.frontend.origin import trace_origins
+from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
 from arrayloom.compiler.frontend.runtime import Session, model_inputs, quiet
 from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
 from arrayloom.host.models.errors import QuantizeError
@@ -74,6 +77,8 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
     model = Model(proto)
+    # Not earlier: what simplifies the network moves Transposes about as suits a CPU.
+    model = arrange_dimensions(model, Report(), DEFAULT_OPTIONS)
     return Prepared(original, model, notes)
 
 

@@ -80,11 +80,12 @@ class Replica:
         assert self._bundle is not None
         assert self._bundle.recipe is not None
         port = self._bundle.program.model_inputs[0]
+        encode = port.encoding.apply if port.encoding else None
         tensors = []
         for index, block in enumerate(blocks):
             data = bytes(block)
             self._check_pixels(data, index)
-            tensors.append(preprocess(data, self._bundle.recipe, ("N", *port.shape), port.dtype))
+            tensors.append(preprocess(data, self._bundle.recipe, ("N", *port.shape), port.dtype, encode))
         return {port.name: np.concatenate(tensors)}
 
     def _check_pixels(self, data: bytes, index: int) -> None:

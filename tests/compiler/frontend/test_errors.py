@@ -242,7 +242,8 @@ def _reshaped(net: Network) -> None:
 
 
 def _transposed(net: Network) -> None:
-    net.node("Clip", [net.node("Transpose", ["x"], perm=[0, 2, 1, 3])], "y")
+    pooled = net.node("MaxPool", ["x"], kernel_shape=[2, 2])
+    net.node("MaxPool", [net.node("Transpose", [pooled], perm=[0, 2, 1, 3])], "y", kernel_shape=[2, 2])
 
 
 def _empty_windows(net: Network) -> None:

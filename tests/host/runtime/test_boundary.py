@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from arrayloom.host.runtime.boundary import collect, device_inputs
 from arrayloom.host.runtime.errors import InputError
-from arrayloom.isa.host_steps import Quantize, dequantize, quantize, softmax
+from arrayloom.isa.host_steps import Quantize, Reshape, Transpose, dequantize, quantize, softmax
 from arrayloom.isa.layout import Layout
 from arrayloom.isa.model_ports import ports_of_inputs
 from arrayloom.isa.ports import Input, Slot
@@ -67,3 +67,13 @@ def test_inputs_that_do_not_fit(inputs: dict, message: str) -> None:
 def test_integer_input_of_the_wrong_dtype() -> None:
     with pytest.raises(InputError, match="dtype int8 given, uint8 wanted"):
         collect({"data": np.zeros((1, 1, 2, 3), np.int8)}, ports_of_inputs([_port(scale=None)]))
+
+
+def test_an_input_is_moved_before_it_is_quantized() -> None:
+    slot = Slot("data_q", 0, Layout.canonical(4, 3, 2, 4), "uint8")
+    port = Input("data", (2, 4, 3), slot, Quantize(0.5, 3, "uint8"), (Transpose((0, 3, 1, 2)), Reshape((3, 8))))
+    values = np.arange(48, dtype=np.float32).reshape(2, 2, 4, 3)
+    expected = quantize(values.transpose(0, 3, 1, 2).reshape(2, 3, 8), 0.5, 3, np.dtype(np.uint8))
+    np.testing.assert_array_equal(device_inputs({"data": values}, [port])["data"], expected)
+    with pytest.raises(InputError, match=r"shape \[2, 3, 2, 4\] given, \[N, 2, 4, 3\] wanted"):
+        device_inputs({"data": values.transpose(0, 3, 1, 2)}, [port])

@@ -1,0 +1,74 @@
+"""Constant operands in the order of the dimensions that the other operand is stored in.
+
+A constant behind DequantizeLinear stays one, so that what it is quantized with stays known.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.rewriting.editor import Editor
+from arrayloom.compiler.frontend.rewriting.layout.order import Layout, inverse
+from arrayloom.compiler.frontend.runtime import Array
+
+
+class Constants:
+    """Makes constants of a model anew, in other orders."""
+
+    def __init__(self, model: Model, editor: Editor) -> None:
+        self._model = model
+        self._editor = editor
+
+    def spread(self, name: str, layout: Layout, rank: int) -> str:
+        """The operand of an elementwise operator of `rank` dimensions whose other operand is stored in `layout`."""
+        values = self._model.constants[name]
+        if values.size == 1:
+            return name
+        if layout.unflattened is not None:
+            picks = np.argsort(layout.sources())
+            return self._made(name, values if values.shape[-1] == 1 else np.take(values, picks, axis=-1))
+
+        def arranged(array: Array) -> Array:
+            return array.reshape((1,) * (rank - array.ndim) + array.shape).transpose(inverse(layout.order))
+
+        def moved(axis: int) -> int:
+            return layout.order[axis % values.ndim + rank - values.ndim]
+
+        return self._through_dequantizer(name, arranged, moved)
+
+    def picked(self, name: str, axis: int, picks: Array) -> str:
+        """A weight whose elements along `axis` are `picks` of the given one's."""
+        node = self._model.producers.get(name)
+        if node is not None and node.op_type == "Transpose":
+            rank = len(self._model.shapes[node.input[0]])
+            order = attribute(node, "perm", list(range(rank))[::-1])
+            inner = self.picked(node.input[0], order[axis], picks)
+            return self._editor.add("Transpose", [inner], self._editor.fresh(f"{name}_picked"), like=node, perm=order)
+        channel = None if node is None or node.op_type != "DequantizeLinear" else self._channel_axis(node)
+        if channel == axis:
+            return self._made(name, np.take(self._model.constants[name], picks, axis))
+        return self._through_dequantizer(name, lambda array: np.take(array, picks, axis), lambda given: given)
+
+    def _through_dequantizer(self, name: str, change: Callable[[Array], Array], moved: Callable[[int], int]) -> str:
+        node = self._model.producers.get(name)
+        if node is None or node.op_type != "DequantizeLinear" or attribute(node, "block_size", 0):
+            return self._made(name, change(self._model.constants[name]))
+        quantized = self._made(node.input[0], change(self._model.constants[node.input[0]]))
+        axis = self._channel_axis(node)
+        attributes = {} if axis is None else {"axis": moved(axis)}
+        output = self._editor.fresh(f"{name}_arranged")
+        return self._editor.add(
+            "DequantizeLinear", [quantized, *node.input[1:]], output, like=node, domain=node.domain, **attributes
+        )
+
+    def _channel_axis(self, node: onnx.NodeProto) -> int | None:
+        """The axis of a DequantizeLinear per channel, from 0; None of one per tensor."""
+        if self._model.constants[node.input[1]].size == 1:
+            return None
+        return int(attribute(node, "axis", 1)) % len(self._model.shapes[node.input[0]])
+
+    def _made(self, name: str, values: Array) -> str:
+        return self._editor.constant(f"{name}_arranged", np.ascontiguousarray(values))

@@ -1,0 +1,95 @@
+"""Where Transposes are in the way, and operators whose dimensions the accelerator has to have in certain places."""
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import BYTES, Quantization, of_quantizer
+from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.rewriting.layout.order import Layout
+
+REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+              "ReduceLogSum", "ReduceLogSumExp")
+
+
+def reduced_axes(model: Model, node: onnx.NodeProto) -> list[int]:
+    """The dimensions over which a reduction goes, from 0; none where it names none."""
+    given = model.constant(node, 1)
+    axes = attribute(node, "axes", []) if given is None else given.ravel().tolist()
+    rank = len(model.shapes[node.input[0]])
+    return sorted(int(axis) % rank for axis in axes)
+
+
+def placed_value(node: onnx.NodeProto) -> str:
+    """The value whose dimensions count for whether a node is misplaced."""
+    return node.input[0] if node.op_type in REDUCTIONS else next(name for name in node.output if name)
+
+
+def is_misplaced(model: Model, node: onnx.NodeProto, layout: Layout) -> bool:
+    """Whether an operator on operands stored in `layout` joins others than channels, reduces others than rows and
+    columns, or has constants that differ between positions."""
+    rank = len(layout.order)
+    if layout.unflattened is not None or rank < 3:
+        return False
+    if node.op_type in ("Concat", "QLinearConcat"):
+        return layout.order[attribute(node, "axis") % rank] != 1
+    if node.op_type in REDUCTIONS:
+        return sorted(layout.order[axis] for axis in reduced_axes(model, node)) != list(range(2, rank))
+    if node.op_type not in FUNCTIONS or node.op_type == "BatchNormalization":
+        return False
+    shapes = [model.shapes[name] for name in node.input if name and model.is_constant(name)]
+    long = {rank - len(shape) + int(axis) for shape in shapes for axis in np.flatnonzero(np.array(shape) != 1)}
+    return any(layout.order[axis] != 1 for axis in long if axis >= 0)
+
+
+def host_values(model: Model) -> set[str]:
+    """The values that the host may make: neither they nor what depends on them is quantized or computed on integers.
+
+    Of a float network, which is yet to be quantized, the results of movement and softmax at its end.
+    """
+    found = {""}
+    quantized = any(dtype in BYTES for name, dtype in model.dtypes.items() if not model.is_constant(name))
+    for node in reversed(model.nodes):
+        readers = [reader for name in node.output for reader in model.consumers.get(name, [])]
+        if _is_host_work(model, node, quantized) and all(found.issuperset(reader.output) for reader in readers):
+            found.update(node.output)
+    return found
+
+
+def stands_in_the_way(model: Model, value: str) -> bool:
+    """Whether a Transpose of `value` would keep an operator in float from the QuantizeLinear of its result."""
+    node = model.producers.get(value)
+    moved = (*MOVEMENTS, *NOTHING, "DequantizeLinear")
+    return node is not None and model.dtypes[value] not in BYTES and node.op_type not in moved
+
+
+def undone_dequantizer(model: Model, quantizer: onnx.NodeProto) -> onnx.NodeProto | None:
+    """The DequantizeLinear that a QuantizeLinear undoes, with nothing but Transposes between the two; None without.
+
+    With one scale and zero point for both, fl(fl(q * scale) / scale) rounds to q.
+    """
+    value = quantizer.input[0]
+    while (node := model.producers.get(value)) is not None and node.op_type == "Transpose":
+        value = node.input[0]
+    if value == quantizer.input[0] or node is None or node.op_type != "DequantizeLinear":
+        return None
+    parameters = _parameters(model, quantizer)
+    return node if parameters is not None and parameters == _parameters(model, node) else None
+
+
+def _parameters(model: Model, node: onnx.NodeProto) -> Quantization | None:
+    """The quantization of a QuantizeLinear or a DequantizeLinear; None of one per channel or computed."""
+    try:
+        return of_quantizer(model, node)
+    except RefusalError:
+        return None
+
+
+def _is_host_work(model: Model, node: onnx.NodeProto, quantized: bool) -> bool:
+    if node.op_type == "QuantizeLinear":
+        return False
+    if not quantized:
+        return node.op_type in (*MOVEMENTS, *NOTHING, "Softmax")
+    return node.op_type in (*MOVEMENTS, *NOTHING) or not any(model.dtypes[name] in BYTES for name in node.output if name)

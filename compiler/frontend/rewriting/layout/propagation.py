@@ -1,0 +1,233 @@
+"""Every value of a model with the layout in which it is stored: Transposes only change layouts, until they must be done."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import set_origin
+from arrayloom.compiler.frontend.rewriting.editor import Editor
+from arrayloom.compiler.frontend.rewriting.layout.constants import Constants
+from arrayloom.compiler.frontend.rewriting.layout.cost import Cost
+from arrayloom.compiler.frontend.rewriting.layout.order import (
+    Layout,
+    Order,
+    inverse,
+    keeps_elements,
+    mixes_channels,
+    plain,
+)
+from arrayloom.compiler.frontend.rewriting.layout.placement import (
+    host_values,
+    is_misplaced,
+    placed_value,
+    stands_in_the_way,
+    undone_dequantizer,
+)
+
+
+class Propagation:
+    """A copy of a model in which values are stored in other layouts.
+
+    Args:
+        model: the model.
+        input_orders: of some inputs the order in which a Transpose at once puts their dimensions.
+
+    Attributes:
+        constants: makes constant operands in other layouts.
+    """
+
+    def __init__(self, model: Model, input_orders: Mapping[str, Order]) -> None:
+        self.model = model
+        self.editor = Editor(model)
+        self.constants = Constants(model, self.editor)
+        self._copies = dict(zip((tuple(node.output) for node in model.nodes), self.editor.nodes, strict=True))
+        self._layouts: dict[str, Layout] = {}
+        self._names: dict[str, str] = {}  # of values that are not stored as they are: under which name they are stored
+        self._made: dict[tuple[str, Layout], str] = {}  # by what is transposed and how
+        self._forms: dict[str, set[Order]] = {value.name: set() for value in model.inputs}  # in which inputs are read
+        self._mixing = self._transposes = 0
+        self._counted: set[tuple[str, Layout]] = set()
+        self._host_values = host_values(model)
+        for name, order in input_orders.items():
+            self._store_input(name, order)
+
+    @property
+    def cost(self) -> Cost:
+        """Transposes that are left inside the network, where one that alone reads an input is the host's, and operators
+        that work along other dimensions than the accelerator does."""
+        more = sum(max(0, len(forms) - 1) for forms in self._forms.values())
+        return self._mixing + more, self._transposes + more
+
+    def layout(self, value: str) -> Layout:
+        """The layout in which a value is stored."""
+        return self._layouts.get(value) or plain(len(self.model.shapes[value]))
+
+    def is_moved(self, value: str) -> bool:
+        """Whether a value is stored otherwise than the model has it, or under another name."""
+        return value in self._names
+
+    def transpose(self, node: onnx.NodeProto, order: Order) -> None:
+        """Take a Transpose out; its result is its operand in another layout."""
+        operand = node.input[0]
+        layout = self.layout(operand)
+        if layout.unflattened is not None:  # of [N, F] it changes nothing
+            self._alias(node, operand, layout)
+        else:
+            self._alias(node, operand, Layout(tuple(layout.order[axis] for axis in order)))
+
+    def is_host_work(self, node: onnx.NodeProto) -> bool:
+        """Whether the node may be the host's, because nothing after it is."""
+        return self._host_values.issuperset(node.output)
+
+    def merge(self, quantizer: onnx.NodeProto) -> bool:
+        """Take a QuantizeLinear out that undoes a DequantizeLinear before a Transpose; gives whether it is one."""
+        node = undone_dequantizer(self.model, quantizer)
+        if node is None or self.layout(node.input[0]) != self.layout(node.output[0]):
+            return False
+        self._alias(quantizer, node.input[0], self.layout(quantizer.input[0]))
+        return True
+
+    def stored(self, node: onnx.NodeProto, value: str, layout: Layout) -> str:
+        """The name of what is stored for `value` in `layout`, for `node` to read; transposed where it must be."""
+        name = self._names.get(value, value)
+        if self.layout(value) != layout:
+            key = name, self._difference(value, layout)
+            if not self.is_host_work(node):
+                self._count(key, value, layout)
+            if key not in self._made:
+                self._made[key] = self._convert(node, value, layout)
+            name = self._made[key]
+        self._note_form(name, plain(len(self.model.shapes[value])).order)
+        return name
+
+    def conversion(self, value: str, layout: Layout) -> Cost:
+        """What `stored` would add to the cost."""
+        difference = self._difference(value, layout)
+        if difference.is_plain or (self._names.get(value, value), difference) in self._counted:
+            return 0, 0
+        if difference.unflattened is not None:
+            return 1, 1
+        shape = self.layout(value).stored_shape(self.model.shapes[value])
+        return int(mixes_channels(shape, difference.order)), int(not keeps_elements(shape, difference.order))
+
+    def change(self, node: onnx.NodeProto, inputs: Sequence[str], layouts: Sequence[Layout], **attributes: Any) -> None:
+        """Let `node` read `inputs` and make its outputs in `layouts`, with some attributes changed."""
+        copy = self._read(node, inputs)
+        for index, (name, layout) in enumerate(zip(node.output, layouts, strict=True)):
+            if name and not layout.is_plain:
+                copy.output[index] = self._names[name] = self.editor.fresh(f"{name}_stored")
+                self._layouts[name] = layout
+        kept = [given for given in copy.attribute if given.name not in attributes]
+        del copy.attribute[:]
+        copy.attribute.extend(kept)
+        copy.attribute.extend(onnx.helper.make_attribute(name, value) for name, value in attributes.items())
+
+    def reshape(self, node: onnx.NodeProto, extents: Sequence[int], layout: Layout) -> None:
+        """Let `node`, whose operand is moved, be a Reshape of what is stored for it to [N, *extents], made in `layout`."""
+        copy = self._copies[tuple(node.output)]
+        copy.CopyFrom(onnx.helper.make_node("Reshape", [""], node.output, name=node.name))
+        set_origin(copy, node)
+        shape = self.editor.constant(f"{node.output[0]}_shape", np.array([0, *extents], np.int64))
+        self.change(node, [self._names[node.input[0]], shape], [layout])
+
+    def settle(self, node: onnx.NodeProto) -> None:
+        """Let `node` read its operands as the model has them."""
+        names = [self.stored(node, name, plain(len(self.model.shapes[name]))) if name and not self.model.is_constant(name)
+                 else name for name in node.input]
+        if list(node.input) != names:
+            self._read(node, names)
+
+    def finish(self) -> Model:
+        """The changed model; its outputs are those of the given one."""
+        for name in [name for name in self.model.outputs if name in self._names and name in self.model.producers]:
+            self._restore(name)
+        return self.editor.finish()
+
+    def note_placement(self, node: onnx.NodeProto, as_stored: bool) -> None:
+        """Count a node that works on its operands as the model has them, or as they are stored, where it is misplaced."""
+        value = placed_value(node)
+        layout = self.layout(value) if as_stored else plain(len(self.model.shapes[value]))
+        self._mixing += not self.is_host_work(node) and is_misplaced(self.model, node, layout)
+
+    def _store_input(self, name: str, order: Order) -> None:
+        node = self.model.consumers[name][0]
+        stored = self.editor.fresh(f"{name}_stored")
+        self.editor.add("Transpose", [name], stored, like=node, perm=order)
+        self._names[name], self._layouts[name] = stored, Layout(inverse(order))
+        self._made[stored, Layout(inverse(order))] = name
+        self._forms[name].add(order)
+
+    def _read(self, node: onnx.NodeProto, inputs: Sequence[str]) -> onnx.NodeProto:
+        copy = self._copies[tuple(node.output)]
+        copy.input[:] = inputs
+        self.editor.touch()
+        return copy
+
+    def _count(self, key: tuple[str, Layout], value: str, layout: Layout) -> None:
+        """Add what the conversion of a value costs, once; the first of an input is the host's."""
+        mixing, transposes = self.conversion(value, layout)
+        if key[0] not in self._forms:
+            self._mixing += mixing + (transposes and stands_in_the_way(self.model, value))
+            self._transposes += transposes
+        self._counted.add(key)
+
+    def _difference(self, value: str, layout: Layout) -> Layout:
+        """How `value`, stored in `layout`, comes from what is stored for it; both are flattened alike, or one at most."""
+        given = self.layout(value)
+        if given.unflattened is not None:
+            return plain(len(self.model.shapes[value])) if given == layout else given
+        return Layout(tuple(given.order[axis] for axis in inverse(layout.order)))
+
+    def _note_form(self, name: str, order: Order) -> None:
+        if name in self._forms:
+            self._forms[name].add(order)
+
+    def _alias(self, node: onnx.NodeProto, operand: str, layout: Layout) -> None:
+        self.editor.remove([node])
+        self._names[node.output[0]] = self._names.get(operand, operand)
+        self._layouts[node.output[0]] = layout
+
+    def _convert(self, node: onnx.NodeProto, value: str, layout: Layout) -> str:
+        """Write what puts a stored value into another layout."""
+        source, order = self._names.get(value, value), self._difference(value, layout).order
+        self._note_form(source, order)
+        name = value if layout.is_plain and value in self._names else self.editor.fresh(f"{value}_stored")
+        return self._write(self._maker(value, node), value, (source, name), order)
+
+    def _write(self, like: onnx.NodeProto, value: str, names: tuple[str, str], order: Order) -> str:
+        """Nodes that make the second of `names`, transposed by `order`, from the first, the stored `value`."""
+        given, (source, name) = self.layout(value), names
+        shape = given.stored_shape(self.model.shapes[value])
+        if given.unflattened is not None:
+            extents = given.unflattened
+            whole = self._reshaped(like, source, extents, self.editor.fresh(f"{name}_unflattened"))
+            moved = self.editor.fresh(f"{name}_transposed")
+            self.editor.add("Transpose", [whole], moved, like=like, perm=order)
+            return self._reshaped(like, moved, shape[1:], name)
+        if keeps_elements(shape, order):
+            return self._reshaped(like, source, [shape[axis] for axis in order[1:]], name)
+        return self.editor.add("Transpose", [source], name, like=like, perm=order)
+
+    def _reshaped(self, like: onnx.NodeProto, source: str, extents: Sequence[int], name: str) -> str:
+        shape = self.editor.constant(f"{name}_shape", np.array([0, *extents], np.int64))
+        return self.editor.add("Reshape", [source, shape], name, like=like)
+
+    def _restore(self, name: str) -> None:
+        """Make an output of the model under its name."""
+        like, layout, source = self.model.producers[name], self.layout(name), self._names[name]
+        made = source if layout.is_plain else self._made.get((source, layout))
+        if made is None:
+            self._write(like, name, (source, name), layout.order)
+        elif made != name:
+            self.editor.add("Identity", [made], name, like=like)
+
+    def _maker(self, value: str, reader: onnx.NodeProto) -> onnx.NodeProto:
+        """The node that a Transpose of `value` for `reader` stands for: the one that moved the value, or the reader."""
+        while value in self._names and (node := self.model.producers.get(value)) is not None:
+            if node.op_type == "Transpose":
+                return node
+            value = next((name for name in node.input if name in self._names), "")
+        return reader
