@@ -84,6 +84,8 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
         raise ModelError(reason) from error
     check_constant_outputs(whole)
     parts = partition(whole)
+    if options.insert_rounding and not_permitted(parts, options.host):
+        parts = partition(whole, last_layers=True)
     refused = not_permitted(parts, options.host)
     while parts.middle:
         try:
@@ -103,18 +105,19 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
 def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]) -> ImportedModel:
     """The model with the accelerator's part of it as a graph."""
     whole = parts.model
-    notices = [entry.value for entry in whole.proto.metadata_props if entry.key == NOTICE]
     report = Report()
-    report.notes.extend([*notes, *(f"notice: {notice}" for notice in notices)])
+    report.notes.extend(notes)
+    report.notices.extend(entry.value for entry in whole.proto.metadata_props if entry.key == NOTICE)
     middle = middle_model(parts)
     given = whole if middle is whole.proto else _analyse(middle)
     given.require_batch()
     rewritten = rewrite(given, report, options)
+    report.notes.extend(f"notice: {notice}" for notice in report.notices)
     lowered = lower(rewritten, report)
     integer = rewritten if lowered is rewritten.proto else _analyse(lowered)
     integer.require_batch()
     graph = assemble(integer, report)
-    graph.notices.extend(notices)
+    graph.notices.extend(report.notices)
     graph.inserted_roundings.extend(report.inserted_roundings)
     graph.model_inputs.extend(_ports(whole, [value.name for value in whole.inputs]))
     graph.model_outputs.extend(_ports(whole, whole.outputs))

@@ -11,6 +11,7 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.layers import WEIGHTED, weight_quantizer
 from arrayloom.compiler.frontend.lowering import RULES
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
@@ -32,10 +33,8 @@ _POSITIONS = ("ArgMax", "ArgMin")
 #: With one activation and constants they are tables, whatever the dtypes.
 _FUNCTIONS_OF_ONE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Abs", "Concat")
 
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
-
-def unify_dtypes(model: Model, report: Report, options: ImportOptions) -> Model:
+def unify_dtypes(model: Model, _report: Report, _options: ImportOptions) -> Model:
     """The model with its int8 activations as uint8, where some operator needs it."""
     if not _mixes(model) or not all(_known(model, node) for node in model.nodes):
         return model
@@ -56,7 +55,7 @@ def _mixes(model: Model) -> bool:
         elif values and model.dtypes[values[-1]] == np.float32:
             regions.join(values)
             if _computes(node, len(values)):
-                regions.mark(values[0], uint8_weight=node.op_type in _WEIGHTED and _has_uint8_weight(model, node))
+                regions.mark(values[0], uint8_weight=_has_uint8_weight(model, node))
     return regions.any_without_kernel()
 
 
@@ -68,11 +67,8 @@ def _computes(node: onnx.NodeProto, values: int) -> bool:
 
 
 def _has_uint8_weight(model: Model, node: onnx.NodeProto) -> bool:
-    producer = model.producers.get(node.input[1])
-    while producer is not None and producer.op_type == "Transpose":
-        producer = model.producers.get(producer.input[0])
-    dequantized = producer is not None and producer.op_type == "DequantizeLinear"
-    return dequantized and model.dtypes[producer.input[0]] == np.uint8
+    quantizer = weight_quantizer(model, node)
+    return quantizer is not None and model.dtypes[quantizer.input[0]] == np.uint8
 
 
 class _Regions:
@@ -176,7 +172,7 @@ class _Relabelling:
         if node.op_type != "DequantizeLinear" or self._model.dtypes[node.input[0]] != _INT8:
             return False
         readers = self._model.consumers.get(node.output[0], [])
-        return all(reader.op_type not in (*_WEIGHTED, "Transpose") for reader in readers)
+        return all(reader.op_type not in (*WEIGHTED, "Transpose") for reader in readers)
 
     def _relu(self, node: onnx.NodeProto) -> None:
         node.op_type = "Clip"

@@ -11,17 +11,12 @@ OPERANDS: dict[str, dict[int, int]] = {
     "QGemm": {0: 2, RESULT: 8},
     "QLinearAdd": {0: 2, 3: 5, RESULT: 7},
     "QLinearMul": {0: 2, 3: 5, RESULT: 7},
-    **dict.fromkeys(
-        (
-            "QLinearAveragePool",
-            "QLinearGlobalAveragePool",
-            "QLinearReduceMean",
-            "QLinearLeakyRelu",
-            "QLinearSigmoid",
-            "QLinearSoftmax",
-        ),
-        {0: 2, RESULT: 4},
-    ),
+    "QLinearAveragePool": {0: 2, RESULT: 4},
+    "QLinearGlobalAveragePool": {0: 2, RESULT: 4},
+    "QLinearReduceMean": {0: 2, RESULT: 4},
+    "QLinearLeakyRelu": {0: 2, RESULT: 4},
+    "QLinearSigmoid": {0: 2, RESULT: 4},
+    "QLinearSoftmax": {0: 2, RESULT: 4},
 }
 
 #: Its operands come in threes after the scale and zero point of its result.

@@ -13,6 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.bounds import clip_bounds
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
@@ -40,7 +41,7 @@ class Steps:
         return self.scales.reshape(1, -1, *[1] * (rank - 2))
 
 
-def fold_activation_scales(model: Model, report: Report, options: ImportOptions) -> Model:
+def fold_activation_scales(model: Model, report: Report, _options: ImportOptions) -> Model:
     """The model with every activation quantized per tensor; what cannot be folded is refused and stays."""
     folding = _Folding(model)
     for node in model.nodes:
@@ -116,7 +117,7 @@ class _Folding:
         if link.op_type != "Clip":
             attributes = {given.name: onnx.helper.get_attribute_value(given) for given in link.attribute}
             return self.editor.add(link.op_type, [value, *link.input[1:]], output, link, **attributes)
-        if _limits(self._model, link)[0] == 0.0:
+        if clip_bounds(self._model, link)[0] == 0.0:
             return self.editor.add("Relu", [value], output, link)
         return value
 
@@ -131,7 +132,7 @@ class _Folding:
                 raise RefusalError(
                     f"its scales differ between channels, and so do the bounds of Clip '{node_name(link)}'", _REMEDY
                 )
-            low, high = _limits(self._model, link)
+            low, high = clip_bounds(self._model, link)
             limits = [np.float32(limit) / steps.scales for limit in (-np.inf if low == 0 else low, high)]
             first, last = (np.clip(np.rint(limit) + steps.zero_point, info.min, info.max) for limit in limits)
             bounds = np.clip(bounds, first, last).astype(np.int64)
@@ -207,14 +208,3 @@ class _Folding:
     def _parameters(self, node: onnx.NodeProto, steps: Steps) -> tuple[str, str]:
         one = self.editor.constant(f"{node.output[0]}_step", 1, np.float32)
         return one, self.editor.constant(f"{node.output[0]}_zero_point", steps.zero_point, steps.dtype)
-
-
-def _limits(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
-    """The bounds of a Clip."""
-    found = []
-    for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
-        if len(node.input) > index and node.input[index] and not model.is_constant(node.input[index]):
-            raise RefusalError(f"the bound '{node.input[index]}' of Clip '{node_name(node)}' is not constant", "fix it")
-        value = model.constant(node, index)
-        found.append(float(attribute(node, name, default)) if value is None else float(value.reshape(())))
-    return found[0], found[1]
