@@ -105,7 +105,7 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
 def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]) -> ImportedModel:
     """The model with the accelerator's part of it as a graph."""
     whole = parts.model
-    report = Report()
+    report = Report(may_round=options.insert_rounding)
     report.notes.extend(notes)
     report.notices.extend(entry.value for entry in whole.proto.metadata_props if entry.key == NOTICE)
     middle = middle_model(parts)

@@ -12,6 +12,7 @@ from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bound
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import described, set_origin
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
+from arrayloom.compiler.frontend.remedies import quantize_between
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.sorting import sort_nodes
@@ -72,7 +73,7 @@ class Rewrite:
             return self._bounded(node, self.source(node.input[0]))
         raise RefusalError(
             f"its input '{value}' is computed in float by {described(node)}",
-            "put QuantizeLinear and DequantizeLinear between the two",
+            quantize_between(self.report),
         )
 
     def _move(self, node: onnx.NodeProto, source: Source) -> Source:

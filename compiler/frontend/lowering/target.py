@@ -16,6 +16,7 @@ from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
+from arrayloom.compiler.frontend.remedies import quantize_between
 from arrayloom.compiler.frontend.report import RefusalError
 
 
@@ -103,7 +104,7 @@ def _routes(
         else:
             raise RefusalError(
                 f"its result '{value}' is not quantized before {described(reader)}",
-                "put QuantizeLinear and DequantizeLinear between the two",
+                quantize_between(rewrite.report),
             )
 
 

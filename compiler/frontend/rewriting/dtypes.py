@@ -11,13 +11,12 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
-from arrayloom.compiler.frontend.layers import WEIGHTED, weight_quantizer
-from arrayloom.compiler.frontend.lowering import RULES
+from arrayloom.compiler.frontend.layers import WEIGHTED
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
-from arrayloom.compiler.frontend.quantization import BYTES
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
+from arrayloom.compiler.frontend.rewriting.mixing import mixes_dtypes
 from arrayloom.compiler.frontend.rewriting.operands import CONCAT, OPERANDS
 from arrayloom.compiler.frontend.runtime import Array
 
@@ -30,79 +29,12 @@ _TRANSPARENT = (*MOVEMENTS, *NOTHING, "MaxPool", "Split", "DepthToSpace", "Space
 #: Their positions, not their values, go on.
 _POSITIONS = ("ArgMax", "ArgMin")
 
-#: With one activation and constants they are tables, whatever the dtypes.
-_FUNCTIONS_OF_ONE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Abs", "Concat")
-
 
 def unify_dtypes(model: Model, _report: Report, _options: ImportOptions) -> Model:
     """The model with its int8 activations as uint8, where some operator needs it."""
-    if not _mixes(model) or not all(_known(model, node) for node in model.nodes):
+    if not mixes_dtypes(model) or not all(_known(model, node) for node in model.nodes):
         return model
     return _Relabelling(model).run()
-
-
-def _mixes(model: Model) -> bool:
-    """Whether operands and results of some operator, or of some chain in float, differ in dtype, or no kernel exists."""
-    regions = _Regions()
-    for node in model.nodes:
-        values = [name for name in (*node.input, *node.output) if name and not model.is_constant(name)]
-        values = [name for name in values if name in model.dtypes]
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            integer = node.output[0] if node.op_type == "QuantizeLinear" else node.input[0]
-            real = node.input[0] if node.op_type == "QuantizeLinear" else node.output[0]
-            if not model.is_constant(node.output[0]):
-                regions.add_dtype(real, model.dtypes[integer])
-        elif values and model.dtypes[values[-1]] == np.float32:
-            regions.join(values)
-            if _computes(node, len(values)):
-                regions.mark(values[0], uint8_weight=_has_uint8_weight(model, node))
-    return regions.any_without_kernel()
-
-
-def _computes(node: onnx.NodeProto, values: int) -> bool:
-    """Whether a node with so many activations as operands and results needs a kernel of ONNX Runtime's of one dtype."""
-    if node.op_type in ("MaxPool", "GlobalMaxPool"):
-        return False
-    return node.op_type in RULES and (values > 2 or node.op_type not in _FUNCTIONS_OF_ONE)
-
-
-def _has_uint8_weight(model: Model, node: onnx.NodeProto) -> bool:
-    quantizer = weight_quantizer(model, node)
-    return quantizer is not None and model.dtypes[quantizer.input[0]] == np.uint8
-
-
-class _Regions:
-    """Float values in connected groups, each with the dtypes at its border and what computes in it."""
-
-    def __init__(self) -> None:
-        self._parents: dict[str, str] = {}
-        self._dtypes: list[tuple[str, np.dtype]] = []
-        self._marked: list[tuple[str, bool]] = []
-
-    def join(self, values: list[str]) -> None:
-        for value in values[1:]:
-            self._parents[self._root(value)] = self._root(values[0])
-
-    def add_dtype(self, value: str, dtype: np.dtype) -> None:
-        self._dtypes.append((value, dtype))
-
-    def mark(self, value: str, uint8_weight: bool) -> None:
-        self._marked.append((value, uint8_weight))
-
-    def any_without_kernel(self) -> bool:
-        dtypes: dict[str, set[np.dtype]] = {}
-        for value, dtype in self._dtypes:
-            dtypes.setdefault(self._root(value), set()).add(dtype)
-        for value, uint8_weight in self._marked:
-            found = dtypes.get(self._root(value), set()).intersection(BYTES)
-            if len(found) > 1 or (uint8_weight and _INT8 in found):
-                return True
-        return False
-
-    def _root(self, value: str) -> str:
-        while self._parents.get(value, value) != value:
-            value = self._parents[value]
-        return value
 
 
 def _known(model: Model, node: onnx.NodeProto) -> bool:

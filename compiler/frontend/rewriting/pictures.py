@@ -54,8 +54,8 @@ def picture(shape: Sequence[int], rng: np.random.Generator) -> NDArray[np.float6
         coarse = common * coarse[:1] + (1 - common) * coarse
         noise += _stretched(coarse, extents) * rng.uniform(0.4, 0.9) ** octave
     noise = (noise - noise.min()) / max(float(np.ptp(noise)), 1e-9)
-    contrast = rng.uniform(0.5, 1.5)
-    return np.clip((noise - 0.5) * contrast + rng.uniform(0.35, 0.65), 0, 1).reshape(shape)
+    contrast = rng.uniform(0.5, 3.0)
+    return np.clip((noise - 0.5) * contrast + rng.uniform(0.1, 0.9), 0, 1).reshape(shape)
 
 
 def _stretched(coarse: NDArray[np.float64], extents: tuple[int, ...]) -> NDArray[np.float64]:

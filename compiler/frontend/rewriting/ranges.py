@@ -13,6 +13,9 @@ from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, MOVES
 from arrayloom.compiler.frontend.rewriting.pictures import observe
 
+#: So much wider than observed the ranges are made: what saturates costs more than coarser steps do.
+MARGIN = 1.25
+
 _AVERAGES = ("AveragePool", "GlobalAveragePool", "ReduceMean")
 
 
@@ -43,10 +46,10 @@ class Ranges:
         self._model = model
 
     def of(self, values: Sequence[str]) -> dict[str, Range]:
-        """For each value the range to quantize: what is observed, as far as it is possible and matters to its readers."""
+        """For each value the range to quantize: what is observed, and a margin, as far as it is possible and matters to its readers."""
         found = {}
         for value, (low, high) in observe(self._model, values).items():
-            observed = Range(low, high)
+            observed = Range(low * MARGIN, high * MARGIN)
             narrowed = observed.within(self.possible(value)).within(self.useful(value))
             found[value] = narrowed if narrowed.low < narrowed.high else observed
         return found

@@ -1,0 +1,94 @@
+"""Where a model mixes int8 and uint8 activations so that ONNX Runtime has no integer kernel."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.kinds import FUNCTIONS
+from arrayloom.compiler.frontend.layers import weight_quantizer
+from arrayloom.compiler.frontend.lowering import RULES
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import BYTES
+
+_INT8 = np.dtype(np.int8)
+
+
+def mixes_dtypes(model: Model) -> bool:
+    """Whether operands and results of some operator, or of some chain in float, differ in dtype, or no kernel exists."""
+    regions = _Regions()
+    for node in model.nodes:
+        values = [name for name in (*node.input, *node.output) if name in model.dtypes and not model.is_constant(name)]
+        if not values:
+            continue
+        if node.op_type == "QuantizeLinear":
+            regions.add_result(values[0], model.dtypes[values[-1]])
+        elif node.op_type == "DequantizeLinear":
+            regions.add_source(values[-1], values[0], model.dtypes[values[0]])
+        elif model.dtypes[values[-1]] == np.float32:
+            regions.join(values)
+            if node.op_type in RULES and node.op_type not in ("MaxPool", "GlobalMaxPool"):
+                regions.add_operator(values[0], node.op_type, _has_uint8_weight(model, node))
+    return regions.any_without_kernel()
+
+
+def _has_uint8_weight(model: Model, node: onnx.NodeProto) -> bool:
+    quantizer = weight_quantizer(model, node)
+    return quantizer is not None and model.dtypes[quantizer.input[0]] == np.uint8
+
+
+@dataclass
+class _Region:
+    """Connected float values: the dtypes at the border, the integers they come from, and what computes on them."""
+
+    dtypes: set[np.dtype] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    operators: set[str] = field(default_factory=set)
+    uint8_weights: bool = False
+
+    def has_no_kernel(self) -> bool:
+        """Whether ONNX Runtime has no kernel for an operator; functions of one tensor are tables, whatever the dtypes."""
+        needed = self.operators if len(self.sources) > 1 else self.operators.difference(FUNCTIONS)
+        mixed = len(self.dtypes.intersection(BYTES)) > 1
+        return (mixed and bool(needed)) or (self.uint8_weights and _INT8 in self.dtypes)
+
+
+class _Regions:
+    """The regions of a model, found by joining the values of each node."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+        self._entries: list[tuple[str, _Region]] = []
+
+    def join(self, values: list[str]) -> None:
+        """The values belong to one region."""
+        for value in values[1:]:
+            self._parents[self._root(value)] = self._root(values[0])
+
+    def add_result(self, value: str, dtype: np.dtype) -> None:
+        """The value is quantized to `dtype`."""
+        self._entries.append((value, _Region(dtypes={dtype})))
+
+    def add_source(self, value: str, integer: str, dtype: np.dtype) -> None:
+        """The value is an integer of `dtype` dequantized."""
+        self._entries.append((value, _Region(dtypes={dtype}, sources={integer})))
+
+    def add_operator(self, value: str, operator: str, uint8_weights: bool) -> None:
+        """The value is an operand of an operator that is lowered."""
+        self._entries.append((value, _Region(operators={operator}, uint8_weights=uint8_weights)))
+
+    def any_without_kernel(self) -> bool:
+        """Whether some region holds an operator without a kernel for its dtypes."""
+        regions: dict[str, _Region] = {}
+        for value, entry in self._entries:
+            region = regions.setdefault(self._root(value), _Region())
+            region.dtypes |= entry.dtypes
+            region.sources |= entry.sources
+            region.operators |= entry.operators
+            region.uint8_weights |= entry.uint8_weights
+        return any(region.has_no_kernel() for region in regions.values())
+
+    def _root(self, value: str) -> str:
+        while self._parents.get(value, value) != value:
+            value = self._parents[value]
+        return value
