@@ -130,7 +130,7 @@ def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
     editor.replace_readers(value, unrounded, quantizers)
     for node in editor.nodes:
         node.output[:] = [unrounded if name == value else name for name in node.output]
-    scale = editor.constant(f"{value}_scale", quantization.scale, np.float32)
+    scale = editor.constant(f"{value}_scale", float(quantization.scale), np.float32)
     zero = editor.constant(f"{value}_zero_point", quantization.zero_point, quantization.dtype)
     same = next((node for node in quantizers if _same(model, node, quantization)), None)
     integer = same.output[0] if same is not None else editor.fresh(f"{value}_rounded")
