@@ -156,9 +156,9 @@ class Rewrite:
         return output
 
     def stands_for_integers(self, value: str) -> bool:
-        """Whether a float value is an integer one dequantized, with nothing but movement in between."""
+        """Whether a float value is an integer one dequantized, with nothing but movement and maxima in between."""
         node = self.model.producers.get(value)
-        while node is not None and node.op_type in MOVEMENTS + NOTHING:
+        while node is not None and node.op_type in (*MOVEMENTS, *NOTHING, "MaxPool", "GlobalMaxPool"):
             node = self.model.producers.get(node.input[0])
         return node is not None and node.op_type == "DequantizeLinear"
 

@@ -38,13 +38,19 @@ class _State:
 
 
 class FloatValues:
-    """Visits a model's nodes in order and finds the values to quantize."""
+    """Visits a model's nodes in order and finds the values to quantize.
+
+    Attributes:
+        found: the values, in the order of finding.
+        behind: the layers that read them.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._before_integers = _before_integers(model)
         self._states: dict[str, _State] = {}
         self.found: dict[str, None] = {}
+        self.behind: list[onnx.NodeProto] = []
 
     def find(self) -> list[str]:
         """The values to quantize, in topological order."""
@@ -80,8 +86,10 @@ class FloatValues:
             return False
         if node.op_type not in FUNCTIONS:
             return True
-        states = [self._states[name] for name in operands]
-        return len(operands) > 1 and (any(s.computed for s in states) or len(self._common(operands)) > 1)
+        if len(operands) < 2:
+            return False
+        computed = any(self._states[name].computed for name in operands)
+        return computed or len(self._common(operands)) > 1 or all(self._is_integer(name) for name in operands)
 
     def _common(self, operands: list[str]) -> frozenset[str]:
         return frozenset[str]().union(*(self._states[name].sources for name in operands))
@@ -89,6 +97,8 @@ class FloatValues:
     def _visit_layer(self, node: onnx.NodeProto, operands: list[str]) -> None:
         for name in operands:
             self._require_integers(name)
+            if self._states[name].sources.intersection(self.found):
+                self.behind.append(node)
         for output in node.output:
             self._states[output] = _State(frozenset({output}), computed=True, root=output)
         self._settle(node)
@@ -121,7 +131,8 @@ class FloatValues:
         value = node.output[0]
         readers = self._readers(value)
         quantized = all(reader.op_type == _QUANTIZE for reader in readers)
-        if value in self._model.outputs or (len(readers) > 1 and not quantized):
+        moved = any(reader.op_type in MOVES for reader in readers)
+        if value in self._model.outputs or moved or (len(readers) > 1 and not quantized):
             self._quantize(value)
         elif value not in self._before_integers:
             self._quantize_last(node, readers)
@@ -140,12 +151,14 @@ class FloatValues:
         for output in node.output:
             self._states[output] = _State(self._states[operand].sources, computed=False, root=output)
 
-    def _require_integers(self, value: str) -> None:
-        """Quantize an operand that is no quantized tensor, moved or not."""
+    def _is_integer(self, value: str) -> bool:
+        """Whether a value is a quantized tensor, moved or not."""
         root = self._states[value].root
-        producer = self._model.producers[root]
-        if root not in self.found and producer.op_type not in (_DEQUANTIZE, *MAXIMA):
-            self._quantize(root)
+        return root in self.found or self._model.producers[root].op_type in (_DEQUANTIZE, *MAXIMA)
+
+    def _require_integers(self, value: str) -> None:
+        if not self._is_integer(value):
+            self._quantize(self._states[value].root)
 
     def _quantize(self, root: str) -> None:
         producer = self._model.producers[root]

@@ -46,7 +46,7 @@ class Ranges:
         self._model = model
 
     def of(self, values: Sequence[str]) -> dict[str, Range]:
-        """For each value the range to quantize: what is observed, and a margin, as far as it is possible and matters to its readers."""
+        """For each value the range to quantize: what is observed and a margin, as far as it is possible and matters."""
         found = {}
         for value, (low, high) in observe(self._model, values).items():
             observed = Range(low * MARGIN, high * MARGIN)

@@ -1,11 +1,13 @@
 """Float values between integer layers, quantized here: where nothing is lost always, else where the user permits it."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.bounds import clip_bounds
+from arrayloom.compiler.frontend.layers import WEIGHTED
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.origin import origin_name
@@ -30,7 +32,8 @@ class _Grid:
 
 def quantize_float_values(model: Model, report: Report, options: ImportOptions) -> Model:
     """The model with quantized values between its integer layers; roundings stand in the report, with one notice."""
-    values = FloatValues(model).find()
+    visit = FloatValues(model)
+    values = visit.find()
     grids = _Grids(model)
     chosen = {value: grid for value in values if (grid := grids.add(value, rounded=options.insert_rounding)) is not None}
     if options.insert_rounding:
@@ -42,6 +45,8 @@ def quantize_float_values(model: Model, report: Report, options: ImportOptions) 
     editor = Editor(model)
     for value, grid in chosen.items():
         _insert(editor, value, grid.quantization)
+    if chosen:
+        _free_biases(editor, visit.behind)
     return editor.finish()
 
 
@@ -59,7 +64,7 @@ class _Grids:
             value: the value.
             rounded: whether it may round the value.
         """
-        found = self._of_node(value) or self._of_reader(value)
+        found = self._of_node(value) or self._of_moved(value) or self._of_reader(value)
         if found is None or not (found.exact or rounded):
             return None
         self._chosen[value] = found
@@ -107,6 +112,23 @@ class _Grids:
             exact &= not lowest < bound < highest or float(quantization.dequantize(byte)) == bound
         return _Grid(quantization, exact)
 
+    def _of_moved(self, value: str) -> _Grid | None:
+        """That of the one QuantizeLinear form behind movement: quantizing first and moving then gives the same bytes."""
+        found = set(self._behind_movement(value))
+        return found.pop() if len(found) == 1 else None
+
+    def _behind_movement(self, value: str) -> Iterator[_Grid | None]:
+        if value in self._model.outputs:
+            yield None
+        for reader in self._model.consumers.get(value, []):
+            if reader.op_type == "QuantizeLinear":
+                yield self._of_quantizer(reader, exact=True)
+            elif reader.op_type in (*MOVES, *ACTIVATIONS):
+                for output in reader.output:
+                    yield from self._behind_movement(output)
+            else:
+                yield None
+
     def _of_reader(self, value: str) -> _Grid | None:
         """That of a QuantizeLinear which reads the value beside others."""
         for reader in self._model.consumers.get(value, []):
@@ -137,6 +159,18 @@ def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
     if same is None:
         editor.add("QuantizeLinear", [unrounded, scale, zero], integer, producer)
     editor.add("DequantizeLinear", [integer, scale, zero], value, producer)
+
+
+def _free_biases(editor: Editor, layers: Sequence[onnx.NodeProto]) -> None:
+    """Let biases that were quantized for another scale of the input be float: they are quantized for this one later."""
+    model = editor.model
+    changed = {tuple(node.output) for node in layers if node.op_type in WEIGHTED and len(node.input) > 2 and node.input[2]}
+    for node in editor.nodes:
+        if tuple(node.output) not in changed or not model.is_constant(node.input[2]):
+            continue
+        producer = model.producers.get(node.input[2])
+        if producer is not None and producer.op_type == "DequantizeLinear":
+            node.input[2] = editor.constant(f"{node.input[2]}_float", model.constants[node.input[2]])
 
 
 def _same(model: Model, node: onnx.NodeProto, quantization: Quantization) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import HostPolicy, ImportOptions, import_model
 from arrayloom.compiler.frontend.runtime import Session, with_outputs
-from arrayloom.compiler.graph import Graph
+from arrayloom.compiler.graph import Conv, Graph, Lookup
 from arrayloom.host.runtime.reference import Reference
 
 Array = NDArray[Any]
@@ -103,7 +103,9 @@ def test_a_quantized_bias_keeps_its_integers() -> None:
     bias = net.node("DequantizeLinear", [net.constant(integers), net.constant(np.float32(X_SCALE * W_SCALE))])
     conv = net.node("Conv", [net.real, net.weight(CHANNELS, 4, 3, 3), bias])
     graph = _assert_equal(net.finish(net.depthwise(net.pair(conv))))
-    assert np.array_equal(getattr(graph.ops[0], "bias"), integers)
+    first = graph.ops[0]
+    assert isinstance(first, Conv)
+    assert np.array_equal(first.bias, integers)
 
 
 def test_steps_of_a_calibration_cost_one_rounding_of_each_scale() -> None:
@@ -125,7 +127,8 @@ def test_a_clip_that_saturation_does_not_do_becomes_a_bound_of_each_channel(dtyp
     assert np.array_equal(original["steps"].astype(int) + offset, expected["steps"])
     assert np.array_equal(original["y"], expected["y"])
     assert [type(op).__name__ for op in graph.ops] == ["Conv", "Lookup", "Conv"]
-    assert len(getattr(graph.ops[1], "table")) == CHANNELS
+    assert isinstance(graph.ops[1], Lookup)
+    assert len(graph.ops[1].table) == CHANNELS
 
 
 def test_a_clip_at_the_end_of_the_range_vanishes() -> None:
@@ -155,7 +158,7 @@ def test_both_sides_of_one_convolution_fold() -> None:
 def test_a_reader_that_adds_up_channels_is_refused() -> None:
     net = PerChannel(ODD)
     real = net.node("Conv", [net.pair(net.convolution()), net.weight(5, CHANNELS, 1, 1)], "mixed")
-    with pytest.raises(UnsupportedError, match="Conv 'Conv_mixed' adds up channels that are quantized with different scales"):
+    with pytest.raises(UnsupportedError, match="Conv 'Conv_mixed' adds up channels that are quantized with different"):
         import_model(net.finish(real), ImportOptions(host=HostPolicy.NONE))
 
 
