@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING, RESHAPES
 from arrayloom.compiler.frontend.layers import WEIGHTED
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
@@ -25,6 +25,9 @@ _INT8 = np.dtype(np.int8)
 
 #: They give what they are given, in other places or another order: the offset passes through them.
 _TRANSPARENT = (*MOVEMENTS, *NOTHING, "MaxPool", "Split", "DepthToSpace", "SpaceToDepth", "Concat", "Clip", "Max", "Min")
+
+#: The host does them behind the last operator.
+BY_HOST = (*RESHAPES, *NOTHING, "Transpose")
 
 #: Their positions, not their values, go on.
 _POSITIONS = ("ArgMax", "ArgMin")
@@ -57,9 +60,12 @@ class _Relabelling:
         self._model = model
         self._editor = Editor(model)
         self._constants: dict[str, str] = {}
+        self._kept = _host_values(model)
 
     def run(self) -> Model:
         for node in self._editor.nodes:
+            if self._kept.intersection(node.output):
+                continue
             if any(_is_int8(self._model, name) for name in (*node.input, *node.output)):
                 self._relabel(node)
             elif self._is_constant_operand_in_float(node):
@@ -69,9 +75,10 @@ class _Relabelling:
         for value in self._model.inputs:
             if _is_int8(self._model, value.name):
                 self._keep_input(value.name)
-        for name in self._model.outputs:
-            if _is_int8(self._model, name) and name in self._model.producers:
-                self._keep_output(name)
+        for node in self._model.nodes:
+            for name in node.output:
+                if name not in self._kept and _is_int8(self._model, name):
+                    self._keep_for_host(node, name)
         return self._editor.finish()
 
     def _relabel(self, node: onnx.NodeProto) -> None:
@@ -137,13 +144,21 @@ class _Relabelling:
             self._editor.replace_readers(name, inner)
             self._convert(name, inner, readers[0], np.zeros((), np.int8), np.full((), OFFSET, np.uint8))
 
-    def _keep_output(self, name: str) -> None:
-        inner = self._editor.fresh(f"{name}_uint8")
-        self._editor.replace_readers(name, inner)
-        for node in self._editor.nodes:
-            node.output[:] = [inner if output == name else output for output in node.output]
-        producer = self._model.producers[name]
-        self._convert(inner, name, producer, np.full((), OFFSET, np.uint8), np.zeros((), np.int8))
+    def _keep_for_host(self, producer: onnx.NodeProto, name: str) -> None:
+        """Where the host or the user reads a value, it gets the int8 one."""
+        readers = [node for node in self._model.consumers.get(name, []) if self._kept.intersection(node.output)]
+        if name in self._model.outputs:
+            before, after = self._editor.fresh(f"{name}_uint8"), name
+            others = [node for node in self._model.consumers.get(name, []) if not self._kept.intersection(node.output)]
+            self._editor.replace_readers(name, before, others)
+            for node in self._editor.nodes:
+                node.output[:] = [before if output == name else output for output in node.output]
+        elif readers:
+            before, after = name, self._editor.fresh(f"{name}_int8")
+            self._editor.replace_readers(name, after, readers)
+        else:
+            return
+        self._convert(before, after, producer, np.full((), OFFSET, np.uint8), np.zeros((), np.int8))
 
     def _convert(self, value: str, result: str, like: onnx.NodeProto, before: Array, after: Array) -> None:
         """DequantizeLinear and QuantizeLinear of scale 1: the same numbers in the other dtype."""
@@ -152,6 +167,25 @@ class _Relabelling:
         real = self._editor.fresh(f"{result}_real")
         self._editor.add("DequantizeLinear", [value, one, zero_points[0]], real, like)
         self._editor.add("QuantizeLinear", [real, one, zero_points[1]], result, like)
+
+
+def _host_values(model: Model) -> set[str]:
+    """The int8 values that the host makes: softmax, and what is only moved on the way to outputs of the model."""
+    found: set[str] = set()
+    for node in model.nodes:
+        producer = model.producers.get(node.input[0]) if node.input else None
+        softmax = node.op_type == "QLinearSoftmax" or (
+            node.op_type == "QuantizeLinear" and producer is not None and producer.op_type == "Softmax"
+        )
+        if (softmax or found.intersection(node.input)) and all(_is_int8(model, name) for name in node.output):
+            found.update(node.output)
+    for node in reversed(model.nodes):
+        name = node.output[0]
+        moved = node.op_type in BY_HOST and _is_int8(model, name)
+        readers = {output for reader in model.consumers.get(name, []) for output in reader.output}
+        if moved and (name in model.outputs or readers) and readers <= found:
+            found.add(name)
+    return found
 
 
 def _pairs(node: onnx.NodeProto) -> Iterator[tuple[str, int]]:

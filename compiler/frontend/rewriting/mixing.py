@@ -24,11 +24,13 @@ def mixes_dtypes(model: Model) -> bool:
         if node.op_type == "QuantizeLinear":
             regions.add_result(values[0], model.dtypes[values[-1]])
         elif node.op_type == "DequantizeLinear":
-            regions.add_source(values[-1], values[0], model.dtypes[values[0]])
+            regions.add_source(values[-1], model.dtypes[values[0]])
         elif model.dtypes[values[-1]] == np.float32:
             regions.join(values)
             if node.op_type in RULES and node.op_type not in ("MaxPool", "GlobalMaxPool"):
-                regions.add_operator(values[0], node.op_type, _has_uint8_weight(model, node))
+                squares = len(set(node.input)) < len(node.input) and node.op_type in FUNCTIONS
+                regions.add(values[0], _Region(operators={node.op_type}, squares=squares,
+                                               uint8_weights=_has_uint8_weight(model, node)))
     return regions.any_without_kernel()
 
 
@@ -39,16 +41,18 @@ def _has_uint8_weight(model: Model, node: onnx.NodeProto) -> bool:
 
 @dataclass
 class _Region:
-    """Connected float values: the dtypes at the border, the integers they come from, and what computes on them."""
+    """Connected float values: the dtypes at the border, which of them are dequantized, and what computes on them."""
 
     dtypes: set[np.dtype] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
     operators: set[str] = field(default_factory=set)
+    squares: bool = False  # an operator reads one value twice
     uint8_weights: bool = False
 
     def has_no_kernel(self) -> bool:
         """Whether ONNX Runtime has no kernel for an operator; functions of one tensor are tables, whatever the dtypes."""
-        needed = self.operators if len(self.sources) > 1 else self.operators.difference(FUNCTIONS)
+        several = len(self.sources) > 1 or self.squares
+        needed = self.operators if several else self.operators.difference(FUNCTIONS)
         mixed = len(self.dtypes.intersection(BYTES)) > 1
         return (mixed and bool(needed)) or (self.uint8_weights and _INT8 in self.dtypes)
 
@@ -67,15 +71,15 @@ class _Regions:
 
     def add_result(self, value: str, dtype: np.dtype) -> None:
         """The value is quantized to `dtype`."""
-        self._entries.append((value, _Region(dtypes={dtype})))
+        self.add(value, _Region(dtypes={dtype}))
 
-    def add_source(self, value: str, integer: str, dtype: np.dtype) -> None:
+    def add_source(self, value: str, dtype: np.dtype) -> None:
         """The value is an integer of `dtype` dequantized."""
-        self._entries.append((value, _Region(dtypes={dtype}, sources={integer})))
+        self.add(value, _Region(dtypes={dtype}, sources={value}))
 
-    def add_operator(self, value: str, operator: str, uint8_weights: bool) -> None:
-        """The value is an operand of an operator that is lowered."""
-        self._entries.append((value, _Region(operators={operator}, uint8_weights=uint8_weights)))
+    def add(self, value: str, part: _Region) -> None:
+        """What is known of the region that a value belongs to."""
+        self._entries.append((value, part))
 
     def any_without_kernel(self) -> bool:
         """Whether some region holds an operator without a kernel for its dtypes."""
@@ -85,6 +89,7 @@ class _Regions:
             region.dtypes |= entry.dtypes
             region.sources |= entry.sources
             region.operators |= entry.operators
+            region.squares |= entry.squares
             region.uint8_weights |= entry.uint8_weights
         return any(region.has_no_kernel() for region in regions.values())
 
