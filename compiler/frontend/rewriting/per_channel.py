@@ -27,6 +27,9 @@ _REMEDY = "quantize activations per tensor; weights may be per channel"
 #: Functions f with f(s * x) = s * f(x) for s > 0.
 _HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu", *NOTHING)
 
+#: They choose elements of each channel.
+_CHOICES = ("MaxPool", "Relu", *NOTHING)
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -158,34 +161,56 @@ class _Folding:
         self.editor.add("QuantizeLinear", [real, one, zero], node.output[0], node)
 
     def _fold_into_readers(self, node: onnx.NodeProto, steps: Steps) -> None:
-        readers = self._model.consumers.get(node.output[0], [])
-        if node.output[0] in self._model.outputs:
-            raise RefusalError("activations quantized per channel leave the model", _REMEDY)
-        for reader in readers:
-            self._check_reader(reader, node.output[0], steps)
+        self._check_readers(node.output[0], steps)
         one, zero = self._parameters(node, steps)
         counted = self.editor.fresh(f"{node.output[0]}_steps")
-        self.editor.remove([node])
         self.editor.add("DequantizeLinear", [node.input[0], one, zero], counted, node)
-        others = [reader for reader in readers if reader.op_type != "Conv"]
+        self._multiply(node, counted, steps)
+
+    def _check_readers(self, value: str, steps: Steps) -> None:
+        """Refuse before anything is changed."""
+        if value in self._model.outputs:
+            raise RefusalError("activations quantized per channel leave the model", _REMEDY)
+        for reader in self._model.consumers.get(value, []):
+            if reader.op_type == "Conv":
+                grouped = steps.scales.reshape(int(attribute(reader, "group", 1)), -1)
+                if np.all(grouped == grouped[:, :1]):
+                    continue
+                reason = f"Conv '{node_name(reader)}' adds up channels that are quantized with different scales"
+            elif reader.op_type in _CHOICES:
+                self._check_readers(reader.output[0], steps)
+                continue
+            elif reader.op_type == "QuantizeLinear" or (reader.op_type in FUNCTIONS and self._is_alone(reader, value)):
+                continue
+            else:
+                reason = f"{operator_name(reader)} '{node_name(reader)}' reads activations quantized per channel"
+            raise RefusalError(reason, "quantize activations per tensor, but before depthwise convolutions", f"'{value}'")
+
+    def _is_alone(self, node: onnx.NodeProto, value: str) -> bool:
+        """Whether the node is a function of the one value."""
+        for name in node.input:
+            producer = self._model.producers.get(name)
+            if name == value or not name or self._model.is_constant(name):
+                continue
+            if producer is None or producer.op_type not in FUNCTIONS or not self._is_alone(producer, value):
+                return False
+        return True
+
+    def _multiply(self, maker: onnx.NodeProto, counted: str, steps: Steps) -> None:
+        """Let all readers of a node's result read `counted`, which is to be multiplied by the steps, instead."""
+        value = maker.output[0]
+        readers = self._model.consumers.get(value, [])
         for reader in readers:
             if reader.op_type == "Conv":
                 self._weights.multiply(reader, counted, steps.scales)
-        if others:
-            self._scale(node, "Mul", counted, node.output[0], steps)
-
-    def _check_reader(self, reader: onnx.NodeProto, value: str, steps: Steps) -> None:
-        operands = [name for name in reader.input if name and not self._model.is_constant(name)]
-        if reader.op_type == "Conv":
-            grouped = steps.scales.reshape(int(attribute(reader, "group", 1)), -1)
-            if np.all(grouped == grouped[:, :1]):
-                return
-            reason = f"Conv '{node_name(reader)}' adds up channels that are quantized with different scales"
-        elif reader.op_type == "QuantizeLinear" or (reader.op_type in FUNCTIONS and operands == [value]):
-            return
-        else:
-            reason = f"{operator_name(reader)} '{node_name(reader)}' reads activations quantized per channel"
-        raise RefusalError(reason, "quantize activations per tensor, but before depthwise convolutions", f"'{value}'")
+            elif reader.op_type in _CHOICES:
+                attributes = {given.name: onnx.helper.get_attribute_value(given) for given in reader.attribute}
+                chosen = self.editor.fresh(f"{reader.output[0]}_steps")
+                self.editor.add(reader.op_type, [counted, *reader.input[1:]], chosen, reader, **attributes)
+                self._multiply(reader, chosen, steps)
+        self.editor.remove([maker])
+        if any(reader.op_type not in ("Conv", *_CHOICES) for reader in readers):
+            self._scale(maker, "Mul", counted, value, steps)
 
     def _check_function(self, quantizer: onnx.NodeProto, value: str) -> None:
         """Only a function of one quantized tensor, or what the host computes of an input, may be divided by the steps."""

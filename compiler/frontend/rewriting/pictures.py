@@ -14,6 +14,8 @@ from arrayloom.compiler.frontend.runtime import Array, Session, with_outputs
 SEED = 20
 COUNT = 12
 
+_COLOURS = 4  # at most so many channels make an input whose last extent they are a picture [H, W, C]
+
 #: Ranges that networks are trained on: plain and centred pictures, bytes, and pictures of unit variance.
 _USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0), (-2.64, 2.64))
 
@@ -40,16 +42,17 @@ def _inputs(model: Model, ranges: Mapping[str, tuple[float, float]], rng: np.ran
 
 
 def picture(shape: Sequence[int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Random values in 0..1 of a shape [1, ...]: like a photograph's, neighbours differ little, contrast varies.
+    """Random values in 0..1 of a shape [1, C, ...] or [1, H, W, C]: like a photograph's, neighbours differ little.
 
-    Octaves of noise along the last two axes, each half as strong as the coarser one before it, and some of it the same in
-    all channels.
+    Octaves of noise along height and width, each weaker than the coarser one before it, and some of it the same in all
+    channels; brightness and contrast vary.
     """
-    extents = tuple(shape[-2:]) if len(shape) > 2 else (1, 1)
-    planes = [*shape[:-2]] if len(shape) > 2 else list(shape)
-    noise = np.zeros([int(np.prod(planes)), *extents])
+    if len(shape) == 4 and shape[3] <= _COLOURS < shape[1]:
+        return np.moveaxis(picture([shape[0], shape[3], *shape[1:3]], rng), 1, 3)
+    extents = (*[1] * (4 - max(len(shape), 2)), *shape[2:])
+    noise = np.zeros([int(np.prod(shape[:2])), *extents])
     common = rng.uniform(0.3, 0.95)
-    for octave in range(int(np.log2(max(max(extents), 2))) + 1):
+    for octave in range(int(np.log2(max(*extents, 2))) + 1):
         coarse = rng.standard_normal([len(noise), *(min(2**octave + 1, extent) for extent in extents)])
         coarse = common * coarse[:1] + (1 - common) * coarse
         noise += _stretched(coarse, extents) * rng.uniform(0.4, 0.9) ** octave

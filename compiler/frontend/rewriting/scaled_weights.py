@@ -80,7 +80,7 @@ class ScaledWeights:
             spread = np.broadcast_to(zero.reshape(-1), factors.shape).copy()
             inputs.append(self._editor.constant(f"{node.input[2]}_folded", spread))
         result = self._editor.fresh(f"{conv.input[1]}_folded")
-        return self._editor.add("DequantizeLinear", inputs, result, node, axis=0)
+        return self._editor.add("DequantizeLinear", inputs, result, node, node.domain, axis=0)
 
     def _bias(self, conv: onnx.NodeProto, scales: Factors) -> str:
         """The bias of a convolution divided by `scales`, with the same integers where it is quantized."""
@@ -97,4 +97,4 @@ class ScaledWeights:
         if zero is not None:
             spread = np.broadcast_to(zero.reshape(-1), scales.shape).copy()
             inputs.append(self._editor.constant(f"{node.input[2]}_folded", spread))
-        return self._editor.add("DequantizeLinear", inputs, result, node, axis=0)
+        return self._editor.add("DequantizeLinear", inputs, result, node, node.domain, axis=0)

@@ -153,6 +153,31 @@ def test_integer_operators_and_their_constants_beside_a_chain_in_float() -> None
     assert _dtypes(_check(net.model({"x": (np.float32, ["N", 4, 6, 6])}, [y]), image)) == {"uint8"}
 
 
+def test_softmax_and_movement_of_int8_at_the_end_stay_the_hosts() -> None:
+    net = Mixed()
+    hidden = net.pair(net.node("Conv", [net.dequantize("x", X_SCALE, 3), net.weight(4, 4, 3, 3)]), 0, np.int8, "hidden")
+    second = net.pair(net.node("Conv", [net.node("Relu", [hidden]), net.weight(4, 4, 3, 3)]), 5, np.uint8)
+    integer = net.quantize(net.node("Conv", [second, net.weight(6, 4, 2, 2)]), Y_SCALE, 3, np.int8, "scores")
+    flat = net.node("Flatten", [integer], "flat")
+    parameters = [net.constant(np.float32(Y_SCALE)), net.constant(np.int8(3))]
+    result = [net.constant(np.float32(1 / 256)), net.constant(np.int8(-128))]
+    softmax = net.node("QLinearSoftmax", [flat, *parameters, *result], "y", domain=MICROSOFT, opset=13, axis=1)
+    moved = net.node("Transpose", ["hidden"], "moved", perm=[0, 3, 1, 2])
+    graph = _check(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, [softmax, moved]), _image(np.uint8))
+    assert [type(step).__name__ for step in graph.outputs[0].tail] == ["QuantizedSoftmax"]
+    assert [type(step).__name__ for step in graph.outputs[1].tail] == ["Transpose"]
+
+
+def test_movement_between_dtypes_joins() -> None:
+    net = Mixed()
+    merged = net.node("Reshape", [net.dequantize("x", X_SCALE, 3), net.constant(np.array([0, 2, 2, 6, 6]))])
+    apart = net.pair(merged, -3, np.int8)
+    swapped = net.quantize(net.node("Transpose", [apart], perm=[0, 2, 1, 3, 4]), Y_SCALE, 5, output="swapped")
+    image = net.node("Reshape", [net.dequantize(swapped, Y_SCALE, 5), net.constant(np.array([0, 4, 6, 6]))])
+    y = net.quantize(net.node("Conv", [image, net.weight(4, 4, 3, 3)]), Y_SCALE, 4, output="y")
+    _check(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, [y]), _image(np.uint8))
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8])
 def test_networks_of_one_dtype_stay(dtype: Any) -> None:
     net = Mixed()
@@ -166,7 +191,7 @@ def test_networks_of_one_dtype_stay(dtype: Any) -> None:
 @pytest.mark.parametrize("first", range(1200, 1240, 10))
 def test_random_networks_with_mixed_dtypes_keep_their_integers(first: int) -> None:
     """But for ties: QLinearAdd, QLinearMul and averages add zero points in float32, and others round otherwise."""
-    differing = total = 0
+    differing = set()
     for seed in range(first, first + 10):
         model = to_qdq(generate(seed))
         inputs = random_inputs(model, seed)
@@ -178,6 +203,6 @@ def test_random_networks_with_mixed_dtypes_keep_their_integers(first: int) -> No
         for name in before.keys() & expected.keys():
             given, found = before[name], expected[name]
             offset = 0 if given.dtype == found.dtype else 128 if found.dtype == np.uint8 else -128
-            differing += np.count_nonzero(given.astype(np.float64) + offset != found)
-            total += given.size
-    assert differing < 0.001 * total
+            if not np.array_equal(given.astype(np.float64) + offset, found):
+                differing.add(seed)
+    assert len(differing) <= 1, differing

@@ -146,6 +146,20 @@ def test_functions_between_become_tables_of_each_channel() -> None:
     assert [type(op).__name__ for op in graph.ops] == ["Conv", "Lookup", "Lookup"]
 
 
+def test_a_gated_function_of_one_tensor_becomes_a_table_of_each_channel() -> None:
+    net = PerChannel(EVEN)
+    real = net.pair(net.convolution())
+    graph = _assert_equal(net.finish(net.node("Mul", [real, net.node("Sigmoid", [real])])))
+    assert [type(op).__name__ for op in graph.ops] == ["Conv", "Lookup"]
+
+
+def test_steps_go_through_max_pooling() -> None:
+    net = PerChannel(EVEN, zero_point=100)
+    pool = net.node("MaxPool", [net.pair(net.convolution())], kernel_shape=[2, 2])
+    graph = _assert_equal(net.finish(net.depthwise(net.node("Relu", [pool]))))
+    assert "MaxPool" in [type(op).__name__ for op in graph.ops]
+
+
 def test_both_sides_of_one_convolution_fold() -> None:
     net = PerChannel(EVEN)
     first = net.pair(net.node("Relu", [net.convolution()]))
