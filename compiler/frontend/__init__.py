@@ -83,9 +83,7 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
         reason = f"the batch is fixed, and some node needs it so: export the model for a batch of 1 ({error})"
         raise ModelError(reason) from error
     check_constant_outputs(whole)
-    parts = partition(whole)
-    if options.insert_rounding and not_permitted(parts, options.host):
-        parts = partition(whole, last_layers=True)
+    parts = _partition(whole, options)
     refused = not_permitted(parts, options.host)
     while parts.middle:
         try:
@@ -100,6 +98,15 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
     if refused:
         raise UnsupportedError(refused)
     return imported
+
+
+def _partition(model: Model, options: ImportOptions) -> Partition:
+    """Head and tail; where roundings are permitted, quantized layers at the end are the host's only if they are small."""
+    parts = partition(model)
+    small = HostPolicy.NONE if options.host is HostPolicy.NONE else HostPolicy.SMALL
+    if options.insert_rounding and not_permitted(parts, small):
+        return partition(model, last_layers=True)
+    return parts
 
 
 def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]) -> ImportedModel:

@@ -14,7 +14,7 @@ from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, MOVES
 from arrayloom.compiler.frontend.rewriting.pictures import observe
 
 #: So much wider than observed the ranges are made: what saturates costs more than coarser steps do.
-MARGIN = 1.25
+MARGIN = 1.15
 
 _AVERAGES = ("AveragePool", "GlobalAveragePool", "ReduceMean")
 
