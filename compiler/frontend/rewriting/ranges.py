@@ -84,7 +84,7 @@ class Ranges:
     def _useful_to(self, reader: onnx.NodeProto, value: str) -> Range:
         if reader.op_type == "QuantizeLinear":
             return _representable(self._model, reader)
-        if reader.op_type in MOVES:
+        if reader.op_type in (*MOVES, *MAXIMA):
             return self.useful(reader.output[0]) if len(reader.output) == 1 else Range()
         if reader.op_type in ("Relu", "Clip"):
             low, high = clip_bounds(self._model, reader)

@@ -1,7 +1,7 @@
 """Float values between integer layers, quantized here: where nothing is lost always, else where the user permits it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -113,28 +113,27 @@ class _Grids:
         return _Grid(quantization, exact)
 
     def _of_moved(self, value: str) -> _Grid | None:
-        """That of the one QuantizeLinear form behind movement: quantizing first and moving then gives the same bytes."""
-        found = set(self._behind_movement(value))
+        """That of the one QuantizeLinear form behind movement and maxima: to quantize before them gives the same bytes."""
+        found = set(self._behind(value))
         return found.pop() if len(found) == 1 else None
 
-    def _behind_movement(self, value: str) -> Iterator[_Grid | None]:
+    def _of_reader(self, value: str) -> _Grid | None:
+        """That of a QuantizeLinear which reads the value beside others."""
+        grid = next((grid for grid in self._behind(value) if grid is not None), None)
+        return None if grid is None else replace(grid, exact=False)
+
+    def _behind(self, value: str) -> Iterator[_Grid | None]:
+        """The quantizations of all that reads a value, through what keeps the order; None for what reads it as it is."""
         if value in self._model.outputs:
             yield None
         for reader in self._model.consumers.get(value, []):
             if reader.op_type == "QuantizeLinear":
                 yield self._of_quantizer(reader, exact=True)
-            elif reader.op_type in (*MOVES, *ACTIVATIONS):
+            elif reader.op_type in (*MOVES, *MAXIMA, *ACTIVATIONS):
                 for output in reader.output:
-                    yield from self._behind_movement(output)
+                    yield from self._behind(output)
             else:
                 yield None
-
-    def _of_reader(self, value: str) -> _Grid | None:
-        """That of a QuantizeLinear which reads the value beside others."""
-        for reader in self._model.consumers.get(value, []):
-            if reader.op_type == "QuantizeLinear":
-                return self._of_quantizer(reader, exact=False)
-        return None
 
     def _of_quantizer(self, node: onnx.NodeProto, exact: bool) -> _Grid | None:
         try:

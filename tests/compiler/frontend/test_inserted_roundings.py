@@ -160,6 +160,34 @@ def test_what_is_quantized_behind_movement_is_quantized_before_it() -> None:
     assert not imported.graph.inserted_roundings
 
 
+def test_what_is_quantized_behind_max_pooling_is_quantized_before_it() -> None:
+    net = Chain()
+    relu = net.node("Relu", [net.conv(net.real)])
+    pool = net.node("MaxPool", [relu], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
+    imported, ratio = _check(net.finish(net.pair(net.conv(net.pair(pool, zero_point=0)))), WITHOUT)
+    assert ratio > 60
+    assert [type(op).__name__ for op in imported.graph.ops][:2] == ["Conv", "MaxPool"]
+
+
+def test_a_pooled_value_also_read_in_float_takes_the_quantization_behind() -> None:
+    net = Chain()
+    pool = net.node("MaxPool", [net.node("Relu", [net.conv(net.real)], "stem")], kernel_shape=[2, 2])
+    branch = net.pair(net.conv(net.pair(pool, 0.2, 0)), zero_point=128)
+    imported, _ = _check(net.finish(net.pair(net.node("Add", [branch, pool]), 0.25, 100)))
+    (entry,) = imported.graph.inserted_roundings
+    assert (entry.value, np.float32(entry.scale), entry.zero_point) == ("stem", np.float32(0.2), 0)
+
+
+def test_a_gated_convolution_without_quantization() -> None:
+    net = Chain()
+    conv = net.conv(net.real, "conv")
+    gated = net.node("Mul", [conv, net.node("Sigmoid", [conv])])
+    imported, ratio = _check(net.finish(net.pair(net.conv(net.pair(gated, zero_point=3)), zero_point=128)))
+    assert _rounded(imported) == ["conv"]
+    assert [type(op).__name__ for op in imported.graph.ops] == ["Conv", "Lookup", "Conv"]
+    assert ratio > 30
+
+
 def test_a_bias_quantized_for_another_input_scale_is_quantized_anew() -> None:
     net = Chain()
     cat = net.node("Concat", [net.pair(net.conv(net.real), 0.11, 128), net.pair(net.conv(net.real), 0.07, 100)], axis=1)
