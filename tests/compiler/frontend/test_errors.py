@@ -303,6 +303,13 @@ def _two_paddings(net: Network) -> None:
     net.quantize(net.node("Pad", [inner, amounts[1]]), 0.5, 3, output="y")
 
 
+def _padding_before_normalization(net: Network) -> None:
+    amounts = net.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+    padded = net.node("Pad", [net.dequantize("x", 0.5, 3), amounts, net.constant(np.float32(0))])
+    constants = [net.constant(np.arange(1, 5, dtype=np.float32)) for _ in range(4)]
+    net.quantize(net.node("BatchNormalization", [padded, *constants]), 0.05, 3, output="y")
+
+
 def _bounds_reversed(net: Network) -> None:
     net.node("Clip", ["x", net.constant(np.uint8(9)), net.constant(np.uint8(3))], "y")
 
@@ -327,6 +334,7 @@ REFUSED: list[tuple[Build, str]] = [
     (_two_sources, "its float operand combines several quantized values ('x', 'maxpool_0_0')"),
     (_shifted_branch, "combines elements of different positions"),
     (_two_paddings, "it pads with several values ([3, 4] once quantized)"),
+    (_padding_before_normalization, "padding becomes another value in each channel"),
     (_bounds_reversed, "[9 > 3]: its lower bound is above its upper one"),
     (_float_tail, "it computes in float behind the last quantized operator"),
 ]
