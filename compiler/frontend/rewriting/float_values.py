@@ -7,17 +7,16 @@ import onnx
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.layers import is_quantized_layer
 from arrayloom.compiler.frontend.lowering import RULES
+from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import BYTES
+from arrayloom.compiler.frontend.quantization import BYTES, Quantization, of_quantizer
+from arrayloom.compiler.frontend.report import RefusalError
 
 #: They choose elements of one quantized tensor, whose quantization their result keeps.
 MAXIMA = ("MaxPool", "GlobalMaxPool")
 
 #: They move elements.
 MOVES = (*MOVEMENTS, *NOTHING, "Split")
-
-#: They join the operator whose result they alone read.
-ACTIVATIONS = ("Relu", "Clip")
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
@@ -49,6 +48,8 @@ class FloatValues:
         self._model = model
         self._before_integers = _before_integers(model)
         self._states: dict[str, _State] = {}
+        self._settled: set[str] = set()  # results that the lowering takes to every QuantizeLinear behind them
+        self._bounded: set[str] = set()  # dequantized values under bounds that the lowering takes on integers
         self.found: dict[str, None] = {}
         self.behind: list[onnx.NodeProto] = []
 
@@ -109,8 +110,15 @@ class FloatValues:
             self._states[output] = _State(given.sources, given.computed, given.root)
 
     def _visit_function(self, node: onnx.NodeProto, operands: list[str]) -> None:
-        joins = len(operands) == 1 and self._states[operands[0]].computed and self._joins(node, operands[0])
-        if joins:
+        state = self._states[operands[0]]
+        if node.op_type in ACTIVATIONS and state.root in self._settled:
+            self._states[node.output[0]] = state
+            return
+        if node.op_type in ACTIVATIONS and self._is_integer(operands[0]) and self._is_exact(node, operands[0]):
+            self._bounded.add(node.output[0])
+            self._keep(node, operands[0])
+            return
+        if len(operands) == 1 and state.computed and self._joins(node, operands[0]):
             self._states[node.output[0]] = _State(frozenset({node.output[0]}), computed=True, root=node.output[0])
             self._settle(node)
             return
@@ -130,12 +138,42 @@ class FloatValues:
         """Quantize the result of a layer now where its readers do not all take it as it is."""
         value = node.output[0]
         readers = self._readers(value)
-        quantized = all(reader.op_type == _QUANTIZE for reader in readers)
+        if self._leads_to_quantizers(value):
+            self._settled.add(value)
+            return
         moved = any(reader.op_type in MOVES for reader in readers)
-        if value in self._model.outputs or moved or (len(readers) > 1 and not quantized):
+        if value in self._model.outputs or moved or len(readers) > 1:
             self._quantize(value)
         elif value not in self._before_integers:
             self._quantize_last(node, readers)
+
+    def _leads_to_quantizers(self, value: str) -> bool:
+        """Whether nothing but movement and bounds lies between a value and the QuantizeLinears that it goes to."""
+        if value in self._model.outputs:
+            return False
+        return all(
+            reader.input[0] == value and (reader.op_type == _QUANTIZE or (
+                reader.op_type in (*MOVEMENTS, *NOTHING, *ACTIVATIONS) and self._leads_to_quantizers(reader.output[0])))
+            for reader in self._readers(value)
+        ) and bool(self._readers(value))
+
+    def _is_exact(self, node: onnx.NodeProto, operand: str) -> bool:
+        """Whether a bound on dequantized values is one on their integers."""
+        quantization = self._quantization(operand)
+        try:
+            return quantization is not None and bool(exact_bounds(self._model, node, quantization))
+        except RefusalError:
+            return False
+
+    def _quantization(self, value: str) -> Quantization | None:
+        """That of the integers that a value is, moved or bounded or not."""
+        node = self._model.producers[value]
+        while value not in self.found and node.op_type in (*MOVES, *MAXIMA, *ACTIVATIONS):
+            value, node = node.input[0], self._model.producers[node.input[0]]
+        try:
+            return of_quantizer(self._model, node) if node.op_type == _DEQUANTIZE else None
+        except RefusalError:
+            return None
 
     def _quantize_last(self, node: onnx.NodeProto, readers: list[onnx.NodeProto]) -> None:
         """The result of a last layer, behind the activation that joins it."""
@@ -154,7 +192,7 @@ class FloatValues:
     def _is_integer(self, value: str) -> bool:
         """Whether a value is a quantized tensor, moved or not."""
         root = self._states[value].root
-        return root in self.found or self._model.producers[root].op_type in (_DEQUANTIZE, *MAXIMA)
+        return root in self.found or root in self._bounded or self._model.producers[root].op_type in (_DEQUANTIZE, *MAXIMA)
 
     def _require_integers(self, value: str) -> None:
         if not self._is_integer(value):

@@ -13,8 +13,8 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.bounds import clip_bounds
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.quantization import BYTES, dequantizer_axis, scales, zero_points
@@ -120,7 +120,7 @@ class _Folding:
         if link.op_type != "Clip":
             attributes = {given.name: onnx.helper.get_attribute_value(given) for given in link.attribute}
             return self.editor.add(link.op_type, [value, *link.input[1:]], output, link, **attributes)
-        if clip_bounds(self._model, link)[0] == 0.0:
+        if bounds_of(self._model, link)[0] == 0.0:
             return self.editor.add("Relu", [value], output, link)
         return value
 
@@ -135,7 +135,7 @@ class _Folding:
                 raise RefusalError(
                     f"its scales differ between channels, and so do the bounds of Clip '{node_name(link)}'", _REMEDY
                 )
-            low, high = clip_bounds(self._model, link)
+            low, high = bounds_of(self._model, link)
             limits = [np.float32(limit) / steps.scales for limit in (-np.inf if low == 0 else low, high)]
             first, last = (np.clip(np.rint(limit) + steps.zero_point, info.min, info.max) for limit in limits)
             bounds = np.clip(bounds, first, last).astype(np.int64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.bounds import clip_bounds
+from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError
@@ -65,7 +65,7 @@ class Ranges:
             inside = self.possible(node.input[0])
             return inside.joined(Range(0, 0)) if node.op_type in ("Pad", *_AVERAGES) else inside
         if node.op_type in ("Relu", "Clip"):
-            return self.possible(node.input[0]).clamped(*clip_bounds(self._model, node))
+            return self.possible(node.input[0]).clamped(*bounds_of(self._model, node))
         if node.op_type == "Add":
             a, b = (self.possible(name) for name in node.input)
             return Range(a.low + b.low, a.high + b.high)
@@ -87,7 +87,7 @@ class Ranges:
         if reader.op_type in (*MOVES, *MAXIMA):
             return self.useful(reader.output[0]) if len(reader.output) == 1 else Range()
         if reader.op_type in ("Relu", "Clip"):
-            low, high = clip_bounds(self._model, reader)
+            low, high = bounds_of(self._model, reader)
             return self.useful(reader.output[0]).clamped(low, high)
         if reader.op_type == "Add" and list(reader.input).count(value) == 1:
             other = self.possible(next(name for name in reader.input if name != value))

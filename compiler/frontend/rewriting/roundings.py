@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.bounds import clip_bounds
 from arrayloom.compiler.frontend.layers import WEIGHTED
+from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
-from arrayloom.compiler.frontend.rewriting.float_values import ACTIVATIONS, MAXIMA, MOVES, FloatValues
+from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, MOVES, FloatValues
 from arrayloom.compiler.frontend.rewriting.pictures import COUNT
 from arrayloom.compiler.frontend.rewriting.ranges import Ranges, quantization_of
 from arrayloom.isa.host_parts import InsertedRounding
@@ -105,7 +105,7 @@ class _Grids:
             return None
         quantization = given.quantization
         exact = given.exact
-        for bound in clip_bounds(self._model, node):
+        for bound in bounds_of(self._model, node):
             byte = quantization.quantize(bound)
             info = np.iinfo(quantization.dtype)
             lowest, highest = quantization.dequantize(info.min), quantization.dequantize(info.max)
