@@ -9,7 +9,8 @@ from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.layers import weight_quantizer
 from arrayloom.compiler.frontend.lowering import RULES
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import BYTES
+from arrayloom.compiler.frontend.quantization import BYTES, of_quantizer
+from arrayloom.compiler.frontend.report import RefusalError
 
 _INT8 = np.dtype(np.int8)
 
@@ -22,11 +23,12 @@ def mixes_dtypes(model: Model) -> bool:
         if not values:
             continue
         if node.op_type == "QuantizeLinear":
-            regions.add(values[0], _Region(dtypes={model.dtypes[values[-1]]}))
+            regions.add(values[0], _Region(dtypes={model.dtypes[values[-1]]}, grids=_grid(model, node)))
         elif node.op_type == "DequantizeLinear":
             producer = model.producers.get(values[0])
             behind = producer is not None and producer.op_type == "QuantizeLinear"
-            regions.add(values[-1], _Region(dtypes={model.dtypes[values[0]]}, sources={values[-1]}, behind=behind))
+            regions.add(values[-1], _Region(dtypes={model.dtypes[values[0]]}, grids=_grid(model, node),
+                                            sources={values[-1]}, behind=behind))
         elif model.dtypes[values[-1]] == np.float32:
             regions.join(values)
             moves = node.op_type in (*MOVEMENTS, *NOTHING)
@@ -38,6 +40,15 @@ def mixes_dtypes(model: Model) -> bool:
     return regions.any_in_the_way()
 
 
+def _grid(model: Model, node: onnx.NodeProto) -> set[tuple[float, int]]:
+    """The scale and the zero point of a quantizer, counted from the least byte; none where it is no per-tensor one."""
+    try:
+        quantization = of_quantizer(model, node)
+    except RefusalError:
+        return set()
+    return {(float(quantization.scale), quantization.zero_point - int(np.iinfo(quantization.dtype).min))}
+
+
 def _has_uint8_weight(model: Model, node: onnx.NodeProto) -> bool:
     quantizer = weight_quantizer(model, node)
     return quantizer is not None and model.dtypes[quantizer.input[0]] == np.uint8
@@ -45,9 +56,10 @@ def _has_uint8_weight(model: Model, node: onnx.NodeProto) -> bool:
 
 @dataclass
 class _Region:
-    """Connected float values: the dtypes at the border, which of them are dequantized, and what computes on them."""
+    """Connected float values: dtypes and grids at the border, which of them are dequantized, and what computes on them."""
 
     dtypes: set[np.dtype] = field(default_factory=set)
+    grids: set[tuple[float, int]] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
     operators: set[str] = field(default_factory=set)
     squares: bool = False  # an operator reads one value twice
@@ -68,7 +80,7 @@ class _Region:
         several = len(self.sources) > 1 or self.squares
         needed = self.operators if several else self.operators.difference(FUNCTIONS)
         mixed = len(self.dtypes.intersection(BYTES)) > 1
-        only_moves = self.behind and self.moves and not self.computes
+        only_moves = self.behind and self.moves and not self.computes and len(self.grids) == 1
         return (mixed and (bool(needed) or only_moves)) or (self.uint8_weights and _INT8 in self.dtypes)
 
 

@@ -172,8 +172,8 @@ def test_movement_between_dtypes_joins() -> None:
     net = Mixed()
     merged = net.node("Reshape", [net.dequantize("x", X_SCALE, 3), net.constant(np.array([0, 2, 2, 6, 6]))])
     apart = net.pair(merged, -3, np.int8)
-    swapped = net.quantize(net.node("Transpose", [apart], perm=[0, 2, 1, 3, 4]), Y_SCALE, 5, output="swapped")
-    image = net.node("Reshape", [net.dequantize(swapped, Y_SCALE, 5), net.constant(np.array([0, 4, 6, 6]))])
+    swapped = net.quantize(net.node("Transpose", [apart], perm=[0, 2, 1, 3, 4]), Y_SCALE, 125, output="swapped")
+    image = net.node("Reshape", [net.dequantize(swapped, Y_SCALE, 125), net.constant(np.array([0, 4, 6, 6]))])
     y = net.quantize(net.node("Conv", [image, net.weight(4, 4, 3, 3)]), Y_SCALE, 4, output="y")
     _check(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, [y]), _image(np.uint8))
 
