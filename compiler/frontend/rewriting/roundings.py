@@ -196,5 +196,5 @@ def _tell(report: Report, model: Model, rounded: list[tuple[str, _Grid]], observ
         f"(--insert-rounding): {named}{more}"
     )
     if observed:
-        text += f"; without calibration data, {observed} of the ranges are those of {COUNT} made-up pictures"
+        text += f"; ranges estimated on {COUNT} made-up pictures, for want of calibration data: {observed}"
     report.notices.append(text)

@@ -1,6 +1,5 @@
 """Values that a model leaves in float between integer layers: quantized without loss, or rounded where that is permitted."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,6 @@ import pytest
 from interpreter import interpret
 from networks import Network
 from numpy.typing import NDArray
-from qdq import to_qdq
-from qdq_variants import without_pairs
-from random_graphs import generate, random_inputs
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import HostPolicy, ImportedModel, ImportOptions, import_model
@@ -89,7 +85,7 @@ def test_a_residual_in_float_is_rounded_and_told(dtype: Any) -> None:
     assert (entry.value, entry.node, entry.dtype) == ("branch", "Conv_branch", np.dtype(dtype).name)
     (notice,) = imported.graph.notices
     assert notice.startswith("1 value that the model leaves in float between integer layers is rounded to 8 bits here")
-    assert "(--insert-rounding): 'branch'; without calibration data" in notice
+    assert "(--insert-rounding): 'branch'; ranges estimated on 12 made-up pictures" in notice
     assert f"notice: {notice}" in imported.graph.notes
     assert ratio > 30
 
@@ -118,7 +114,7 @@ def test_a_sum_that_is_quantized_for_another_reader_takes_that_quantization() ->
     imported, ratio = _check(net.finish(y))
     (entry,) = imported.graph.inserted_roundings
     assert (entry.value, np.float32(entry.scale), entry.zero_point) == ("first", np.float32(0.2), 77)
-    assert "without calibration" not in imported.graph.notices[0]
+    assert "estimated" not in imported.graph.notices[0]
     assert ratio > 25
 
 
@@ -233,40 +229,3 @@ def test_last_layers_are_rounded_where_the_host_may_not_have_them() -> None:
 def test_roundings_are_the_same_each_time() -> None:
     first, second = (import_model(_residual(), PERMITTED).graph.inserted_roundings for _ in range(2))
     assert first == second
-
-
-@pytest.mark.parametrize("first", range(1300, 1340, 10))
-def test_random_networks_without_some_of_their_quantizers(first: int) -> None:
-    """What is imported equals its lowered model everywhere; most are."""
-    imported = 0
-    for seed in range(first, first + 10):
-        model = without_pairs(to_qdq(generate(seed)), seed)
-        inputs = random_inputs(model, seed)
-        try:
-            graph = import_model(model, ImportOptions(host=HostPolicy.NONE, insert_rounding=True)).graph
-        except UnsupportedError:
-            continue
-        imported += 1
-        expected = Reference(graph.integer_model).run_all(inputs)
-        for name, value in interpret(graph, inputs).items():
-            assert name not in expected or np.array_equal(expected[name].ravel(), value.ravel()), (seed, name)
-    assert imported >= 7
-
-
-@pytest.mark.parametrize(("name", "roundings"), [
-    ("pt2e_mobilenetv2_050_x86", 10),
-    ("inc_ts_mbv2_QDQ_pc", 5),
-    ("modelopt_B_ssd", 4),
-    ("nncf_ssd", 4),
-    ("nncf_unet_convt_allu8", 0),
-    ("nncf_dyn_mbv2", 0),
-    ("brev_u8s8_pc_ts", 0),
-])  # fmt: skip
-def test_networks_as_other_tools_write_them(shared_data: Path, name: str, roundings: int) -> None:
-    imported = import_model(shared_data / "exported" / "int8" / f"{name}.onnx", PERMITTED)
-    assert len(imported.graph.inserted_roundings) == roundings
-    (given,) = imported.graph.inputs
-    image = {given.name: np.random.default_rng(0).normal(0, 1, (1, *given.shape)).astype(np.float32)}
-    expected = Reference(imported.graph.integer_model).run_all(image)
-    for tensor, value in interpret(imported.graph, image).items():
-        assert np.array_equal(expected[tensor].ravel(), value.ravel()), tensor
