@@ -178,6 +178,19 @@ def test_movement_between_dtypes_joins() -> None:
     _check(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, [y]), _image(np.uint8))
 
 
+def test_int8_behind_which_onnx_runtime_moves_quantizers() -> None:
+    """With exact kernels ONNX Runtime mistakes the dtype of the QuantizeLinear that it puts behind the Transpose."""
+    net = Mixed(opset=21)
+    conv = net.node("Conv", [net.dequantize("x", X_SCALE, 3, np.int8), net.weight(8, 4, 3, 3)])
+    moved = net.node("Transpose", [net.pair(conv, -5, np.int8)], perm=[0, 1, 3, 2])
+    model = net.model({"x": (np.int8, ["N", 4, 6, 6])}, [net.node("Softmax", [moved], axis=-1)])
+    graph = import_model(model).graph
+    assert not Reference(graph.integer_model).exact_kernels
+    expected = Reference(graph.integer_model).run_all(_image(np.int8))
+    for name, value in interpret(graph, _image(np.int8)).items():
+        assert name == "x" or np.array_equal(expected[name].ravel(), value.ravel()), name
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8])
 def test_networks_of_one_dtype_stay(dtype: Any) -> None:
     net = Mixed()
