@@ -85,7 +85,7 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
         reason = f"the batch is fixed, and some node needs it so: export the model for a batch of 1 ({error})"
         raise ModelError(reason) from error
     check_constant_outputs(whole)
-    parts = partition(whole)
+    parts = _partition(whole, options)
     refused = not_permitted(parts, options.host)
     while parts.middle:
         try:
@@ -102,21 +102,31 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
     return imported
 
 
+def _partition(model: Model, options: ImportOptions) -> Partition:
+    """Head and tail; where roundings are permitted, quantized layers at the end are the host's only if they are small."""
+    parts = partition(model)
+    small = HostPolicy.NONE if options.host is HostPolicy.NONE else HostPolicy.SMALL
+    if options.insert_rounding and not_permitted(parts, small):
+        return partition(model, last_layers=True)
+    return parts
+
+
 def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]) -> ImportedModel:
     """The model with the accelerator's part of it as a graph."""
     whole = parts.model
-    notices = [entry.value for entry in whole.proto.metadata_props if entry.key == NOTICE]
-    report = Report()
-    report.notes.extend([*notes, *(f"notice: {notice}" for notice in notices)])
+    report = Report(may_round=options.insert_rounding)
+    report.notes.extend(notes)
+    report.notices.extend(entry.value for entry in whole.proto.metadata_props if entry.key == NOTICE)
     middle = middle_model(parts)
     given = regain_batch(whole if middle is whole.proto else _analyse(middle))
     given.require_batch()
     rewritten = rewrite(given, report, options)
+    report.notes.extend(f"notice: {notice}" for notice in report.notices)
     lowered = lower(rewritten, report)
     integer = rewritten if lowered is rewritten.proto else _analyse(lowered)
     integer.require_batch()
     graph = assemble(integer, report)
-    graph.notices.extend(notices)
+    graph.notices.extend(report.notices)
     graph.inserted_roundings.extend(report.inserted_roundings)
     given_ports = _ports(whole, [value.name for value in whole.inputs])
     graph.model_inputs.extend(replace(port, encoding=find_encoding(whole, port.name)) for port in given_ports)

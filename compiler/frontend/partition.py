@@ -6,11 +6,12 @@ tail with everything that depends on them, as far as the user permits.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import onnx
 
 from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
+from arrayloom.compiler.frontend.layers import is_quantized_layer
 from arrayloom.compiler.frontend.macs import multiply_accumulates
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import operator_name, origin_name, origin_operator
@@ -24,11 +25,15 @@ _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QGemm")
 
 @dataclass(frozen=True)
 class Partition:
-    """The nodes of a model by their places in `Model.nodes`; what is in neither set is the accelerator's."""
+    """The nodes of a model by their places in `Model.nodes`; what is in neither set is the accelerator's.
+
+    `last_layers` are nodes with a float result which are the accelerator's all the same: their result is to be rounded.
+    """
 
     model: Model
     head: frozenset[int]
     tail: frozenset[int]
+    last_layers: frozenset[int] = field(default_factory=frozenset)
 
     @property
     def is_whole(self) -> bool:
@@ -65,7 +70,8 @@ class Partition:
         wanted = set(names)
         found = {place for place, node in enumerate(self.model.nodes)
                  if origin_name(node) in wanted and place not in self.head and _computes(self.model, node)}
-        return replace(self, tail=_closed_tail(self.model, self.tail | found, self.head))
+        kept = self.last_layers - found
+        return replace(self, tail=_closed_tail(self.model, self.tail | found, self.head, kept), last_layers=kept)
 
 
 def counts(node: onnx.NodeProto) -> bool:
@@ -73,17 +79,37 @@ def counts(node: onnx.NodeProto) -> bool:
     return operator_name(node).removeprefix("com.microsoft.") not in BOUNDARY
 
 
-def partition(model: Model) -> Partition:
-    """Head and tail as the integers of a model leave them: nodes without an integer before them, or without one behind."""
+def partition(model: Model, last_layers: bool = False) -> Partition:
+    """Head and tail as the integers of a model leave them: nodes without an integer before them, or without one behind.
+
+    Args:
+        model: the model.
+        last_layers: whether a layer with quantized weights counts as an integer one although its result stays in float.
+    """
     computing = [place for place, node in enumerate(model.nodes) if _computes(model, node)]
     integer = _integer_nodes(model, [place for place in computing if not _is_constant(model, model.nodes[place])])
+    last = _last_layers(model, _descendants(model, integer, computing)) if last_layers else frozenset()
+    integer |= last
     after = _descendants(model, integer, computing)
     before = _ancestors(model, integer, computing)
     before_all = {place for place in computing if place in before and place not in after}
     behind_all = {place for place in computing if place not in before}
     head = _closed_head(model, {place for place in before_all if counts(model.nodes[place])}, before_all)
-    tail = _closed_tail(model, {place for place in behind_all if counts(model.nodes[place]) or place not in after}, head)
-    return Partition(model, head, tail)
+    kernel = {place for place in behind_all if counts(model.nodes[place]) or place not in after}
+    tail = _closed_tail(model, kernel, head, last)
+    return Partition(model, head, tail, last)
+
+
+def _last_layers(model: Model, after: set[int]) -> frozenset[int]:
+    """The layers among the nodes `after` integers whose weights are quantized, and the activation that each feeds alone."""
+    found = set()
+    for place, node in enumerate(model.nodes):
+        if place in after and is_quantized_layer(model, node):
+            found.add(place)
+            readers = model.consumers.get(node.output[0], [])
+            if len(readers) == 1 and readers[0].op_type in ("Relu", "Clip") and node.output[0] not in model.outputs:
+                found.add(model.nodes.index(readers[0]))
+    return frozenset(found)
 
 
 def _computes(model: Model, node: onnx.NodeProto) -> bool:
@@ -156,12 +182,14 @@ def _closed_head(model: Model, kernel: set[int], allowed: set[int]) -> frozenset
     return frozenset(found)
 
 
-def _closed_tail(model: Model, kernel: Iterable[int], head: frozenset[int]) -> frozenset[int]:
-    """The nodes of `kernel`, what depends on them, and the float nodes that only they read."""
+def _closed_tail(
+    model: Model, kernel: Iterable[int], head: frozenset[int], kept: frozenset[int]
+) -> frozenset[int]:
+    """The nodes of `kernel`, what depends on them, and the float nodes that only they read, but for those of `kept`."""
     places = [place for place, node in enumerate(model.nodes) if _computes(model, node) and place not in head]
     found = _descendants(model, kernel, places)
     for place in reversed(places):
-        if place not in found and _is_absorbed(model, place, found):
+        if place not in found | kept and _is_absorbed(model, place, found):
             found.add(place)
     return frozenset(found)
 

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+import onnx
+
 from arrayloom.compiler.errors import Unsupported, UnsupportedError
+from arrayloom.compiler.frontend.layers import is_quantized_layer
 from arrayloom.compiler.frontend.macs import multiply_accumulates
 from arrayloom.compiler.frontend.options import SMALL_SHARE, HostPolicy
 from arrayloom.compiler.frontend.origin import origin_name, origin_operator
@@ -20,8 +23,10 @@ def not_permitted(parts: Partition, policy: HostPolicy) -> list[Unsupported]:
     else:
         listed = []
     head = {id(node) for node in parts.nodes(parts.head)}
-    return [Unsupported(origin_name(node), origin_operator(node), "", _reason(id(node) in head), _remedy(parts, policy))
-            for node in listed]
+    return [
+        Unsupported(origin_name(node), origin_operator(node), "", _reason(id(node) in head), _remedy(parts, node, policy))
+        for node in listed
+    ]
 
 
 def _reason(in_head: bool) -> str:
@@ -29,12 +34,15 @@ def _reason(in_head: bool) -> str:
     return f"it computes in float {where}, so that it would be the host's"
 
 
-def _remedy(parts: Partition, policy: HostPolicy) -> str:
+def _remedy(parts: Partition, node: onnx.NodeProto, policy: HostPolicy) -> str:
     if not _leaves_work(parts):
         return "quantize the network: nothing would be left to the accelerator"
+    quantize = "quantize it"
+    if is_quantized_layer(parts.model, node):
+        quantize = "quantize its result, or have it rounded to 8 bits with --insert-rounding"
     if policy is HostPolicy.NONE:
-        return "quantize it, or leave out --no-host"
-    return f"quantize it, or permit it with --host-tail ({_percent(parts)} of the multiply-accumulates)"
+        return f"{quantize}, or leave out --no-host"
+    return f"{quantize}, or permit it with --host-tail ({_percent(parts)} of the multiply-accumulates)"
 
 
 def grow(parts: Partition, error: UnsupportedError, policy: HostPolicy) -> tuple[Partition, list[Unsupported]]:

@@ -3,7 +3,7 @@
 import onnx
 
 from arrayloom.compiler.frontend.origin import operator_name, origin_operator
-from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.schemes import QUANTIZE
 
 _GENERAL = "replace it by supported operators, or cut the network before it and leave the rest to the host"
@@ -88,3 +88,9 @@ def not_supported(node: onnx.NodeProto, at_the_end: bool = False) -> RefusalErro
     reason = "this operator is not supported" if own else f"{operator_name(node)}, which it is made of, is not supported"
     remedy = _BY_OPERATOR.get(node.op_type, _GENERAL)
     return RefusalError(reason, _AT_THE_END if at_the_end and remedy in _FOR_THE_HOST else remedy)
+
+
+def quantize_between(report: Report) -> str:
+    """What to do about a float value between two layers."""
+    advice = "put QuantizeLinear and DequantizeLinear between the two"
+    return advice if report.may_round else f"{advice}, or have it rounded to 8 bits there with --insert-rounding"

@@ -18,6 +18,9 @@ Array = NDArray[Any]
 #: Makes ONNX Runtime turn int8 weights into uint8 ones, whose kernels cannot saturate on CPUs with AVX2 but no VNNI.
 PRECISION_OPTION = "session.x64quantprecision"
 
+#: Keeps ONNX Runtime from turning int8 QuantizeLinears and DequantizeLinears into uint8 ones, at which it fails sometimes.
+INT8_OPTION = "session.qdqisint8allowed"
+
 
 class Session:
     """One model in ONNX Runtime's CPU provider on one thread.
@@ -33,18 +36,14 @@ class Session:
         inputs: names of what the model must be given.
         outputs, types: names of the model's outputs, and what ONNX Runtime calls their types, such as `tensor(uint8)`.
         exact_kernels: whether `session.x64quantprecision` is in force. ONNX Runtime applies it to int8 activations
-            too, for which it has no kernel with uint8 weights; such a model runs without it.
+            too, for which it has no kernel with uint8 weights, and fails on constants that nodes share; such a model
+            runs without it.
     """
 
     def __init__(self, model: onnx.ModelProto, optimize: bool = True) -> None:
         serialized = model.SerializeToString()
         with _named_failures("load"):
-            try:
-                self._session = _load(serialized, _options(optimize, exact=True))
-                self.exact_kernels = True
-            except failures.NotImplemented:
-                self._session = _load(serialized, _options(optimize, exact=False))
-                self.exact_kernels = False
+            self._session, self.exact_kernels = _load_somehow(serialized, optimize)
         self.inputs = [given.name for given in self._session.get_inputs()]
         self.outputs = [output.name for output in self._session.get_outputs()]
         self.types = {output.name: output.type for output in self._session.get_outputs()}
@@ -77,19 +76,31 @@ def _named_failures(verb: str) -> Iterator[None]:
         raise SessionError(f"ONNX Runtime cannot {verb} the model: {str(error).strip().splitlines()[0]}") from error
 
 
+def _load_somehow(serialized: bytes, optimize: bool) -> tuple[onnxruntime.InferenceSession, bool]:
+    """The session with the first options under which ONNX Runtime takes the model, and whether its kernels are exact."""
+    try:
+        return _load(serialized, _options(optimize, PRECISION_OPTION)), True
+    except (failures.NotImplemented, failures.Fail):
+        pass
+    try:
+        return _load(serialized, _options(optimize)), False
+    except failures.Fail:
+        return _load(serialized, _options(optimize, INT8_OPTION)), False
+
+
 def _load(serialized: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(serialized, options, ["CPUExecutionProvider"])
 
 
-def _options(optimize: bool, exact: bool) -> onnxruntime.SessionOptions:
+def _options(optimize: bool, *entries: str) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if exact:
-        options.add_session_config_entry(PRECISION_OPTION, "1")
+    for entry in entries:
+        options.add_session_config_entry(entry, "1")
     return options
 
 

@@ -1,5 +1,7 @@
 """The function of an island, tabulated by ONNX Runtime."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 
@@ -31,7 +33,7 @@ class Function:
         constant = np.zeros((), np.float32) if value is None else value.reshape(())
         nodes = self._after(pad)
         rank = len(self._model.shapes[pad.output[0]])
-        given = {pad.output[0]: constant.reshape([1] * rank)}
+        given = {pad.output[0]: np.full([1, _channels(self._model, nodes), *[1] * (rank - 2)][:rank], constant)}
         inputs = {name: (array.dtype, array.shape) for name, array in given.items()}
         part = small_model(self._model.proto, nodes, inputs, constants_of(self._model, nodes), [self._result])
         values = np.unique(Session(part).run(given)[self._result])
@@ -53,6 +55,12 @@ class Function:
             nodes.append(_still(node))
             known.update(node.output)
         return nodes
+
+
+def _channels(model: Model, nodes: Sequence[onnx.NodeProto]) -> int:
+    """How many channels the nodes need: BatchNormalization spreads no single one over its constants."""
+    normalizations = [node for node in nodes if node.op_type == "BatchNormalization"]
+    return max((model.constants[node.input[1]].size for node in normalizations), default=1)
 
 
 def _still(node: onnx.NodeProto) -> onnx.NodeProto:

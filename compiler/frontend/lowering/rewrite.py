@@ -12,6 +12,7 @@ from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bound
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import described, set_origin
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
+from arrayloom.compiler.frontend.remedies import quantize_between
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.sorting import sort_nodes
@@ -72,7 +73,7 @@ class Rewrite:
             return self._bounded(node, self.source(node.input[0]))
         raise RefusalError(
             f"its input '{value}' is computed in float by {described(node)}",
-            "put QuantizeLinear and DequantizeLinear between the two",
+            quantize_between(self.report),
         )
 
     def _move(self, node: onnx.NodeProto, source: Source) -> Source:
@@ -155,9 +156,9 @@ class Rewrite:
         return output
 
     def stands_for_integers(self, value: str) -> bool:
-        """Whether a float value is an integer one dequantized, with nothing but movement in between."""
+        """Whether a float value is an integer one dequantized, with nothing but movement and maxima in between."""
         node = self.model.producers.get(value)
-        while node is not None and node.op_type in MOVEMENTS + NOTHING:
+        while node is not None and node.op_type in (*MOVEMENTS, *NOTHING, "MaxPool", "GlobalMaxPool"):
             node = self.model.producers.get(node.input[0])
         return node is not None and node.op_type == "DequantizeLinear"
 

@@ -16,6 +16,7 @@ from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
+from arrayloom.compiler.frontend.remedies import quantize_between
 from arrayloom.compiler.frontend.report import RefusalError
 
 
@@ -63,7 +64,7 @@ def find_targets(rewrite: Rewrite, value: str) -> list[Target]:
     """All integer values that the float value `value` is quantized to."""
     model = rewrite.model
     found: dict[Quantization, list[Way]] = {}
-    for quantizer, nodes in _routes(model, value, ()):
+    for quantizer, nodes in _routes(rewrite, value, ()):
         quantization = of_quantizer(model, quantizer)
         found.setdefault(quantization, []).append(Way(quantizer.output[0], _steps(model, nodes, quantization)))
     return [Target(ways[0].name, quantization, tuple(ways)) for quantization, ways in found.items()]
@@ -85,9 +86,10 @@ def _only_bounds(target: Target) -> bool:
 
 
 def _routes(
-    model: Model, value: str, nodes: tuple[onnx.NodeProto, ...]
+    rewrite: Rewrite, value: str, nodes: tuple[onnx.NodeProto, ...]
 ) -> Iterator[tuple[onnx.NodeProto, tuple[onnx.NodeProto, ...]]]:
     """Every QuantizeLinear behind a float value, with the nodes on the way to it."""
+    model = rewrite.model
     if value in model.outputs:
         raise RefusalError(f"its result '{value}' leaves the model in float", "quantize the output")
     for reader in model.consumers.get(value, []):
@@ -99,11 +101,11 @@ def _routes(
                     f"its result '{value}' is an operand of {described(reader)}",
                     "use constant bounds, indices and amounts",
                 )
-            yield from _routes(model, reader.output[0], (*nodes, reader))
+            yield from _routes(rewrite, reader.output[0], (*nodes, reader))
         else:
             raise RefusalError(
                 f"its result '{value}' is not quantized before {described(reader)}",
-                "put QuantizeLinear and DequantizeLinear between the two",
+                quantize_between(rewrite.report),
             )
 
 

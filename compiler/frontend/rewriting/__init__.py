@@ -9,13 +9,17 @@ from collections.abc import Callable
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.rewriting.dtypes import unify_dtypes
 from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
+from arrayloom.compiler.frontend.rewriting.per_channel import fold_activation_scales
 from arrayloom.compiler.frontend.rewriting.products import spread_products
+from arrayloom.compiler.frontend.rewriting.roundings import quantize_float_values
 from arrayloom.compiler.frontend.rewriting.shapes import settle_shapes
 
 Pass = Callable[[Model, Report, ImportOptions], Model]
 
-PASSES: tuple[Pass, ...] = (settle_shapes, spread_products, arrange_dimensions)
+PASSES: tuple[Pass, ...] = (
+    settle_shapes, spread_products, arrange_dimensions, fold_activation_scales, unify_dtypes, quantize_float_values)
 
 
 def rewrite(model: Model, report: Report, options: ImportOptions) -> Model:

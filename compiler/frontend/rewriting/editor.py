@@ -84,6 +84,9 @@ class Editor:
         graph.initializer.extend(t for t in self.model.proto.graph.initializer if t.name in used)
         graph.initializer.extend(
             onnx.numpy_helper.from_array(value, name) for name, value in self._initializers.items() if name in used)
+        inputs = {value.name for value in self.model.inputs}
+        for value in [value for value in graph.input if value.name not in used | inputs]:  # defaults of what is gone
+            graph.input.remove(value)
         return Model(proto)
 
 

@@ -260,9 +260,10 @@ def _channels_last(net: Network) -> None:
 
 
 def _per_channel_activation(net: Network) -> None:
-    many = [net.constant(np.ones(4, np.float32)), net.constant(np.zeros(4, np.uint8))]
+    many = [net.constant(np.float32([1, 2, 3, 4])), net.constant(np.zeros(4, np.uint8))]
     real = net.node("DequantizeLinear", ["x", *many], axis=1)
-    net.quantize(net.node("Relu", [real]), 0.5, 3, output="y")
+    conv = net.node("Conv", [real, _weight(net, 2, 4, 1, 1)], "conv")
+    net.quantize(conv, 0.5, 3, output="y")
 
 
 def _zero_scale(net: Network) -> None:
@@ -303,6 +304,13 @@ def _two_paddings(net: Network) -> None:
     net.quantize(net.node("Pad", [inner, amounts[1]]), 0.5, 3, output="y")
 
 
+def _padding_before_normalization(net: Network) -> None:
+    amounts = net.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+    padded = net.node("Pad", [net.dequantize("x", 0.5, 3), amounts, net.constant(np.float32(0))])
+    constants = [net.constant(np.arange(1, 5, dtype=np.float32)) for _ in range(4)]
+    net.quantize(net.node("BatchNormalization", [padded, *constants]), 0.05, 3, output="y")
+
+
 def _bounds_reversed(net: Network) -> None:
     net.node("Clip", ["x", net.constant(np.uint8(9)), net.constant(np.uint8(3))], "y")
 
@@ -319,7 +327,7 @@ REFUSED: list[tuple[Build, str]] = [
     (_empty_windows, "[pads = [1, 1, 1, 1]]: a window lies wholly in the padding"),
     (_ceiling, "[ceil_mode = 1]: its last window would lie behind the image"),
     (_channels_last, "[channels_last = 1]: its layout has the channels last"),
-    (_per_channel_activation, "activations quantized per channel (4 scales)"),
+    (_per_channel_activation, "Conv 'Conv_conv' adds up channels that are quantized with different scales"),
     (_zero_scale, "= 0.0]: a scale is zero, negative or not finite; calibrate again"),
     (_flat_then_channels, "functions for 144 channels meet"),
     (_positions, "differs between positions; use one value, or one for each channel"),
@@ -327,6 +335,7 @@ REFUSED: list[tuple[Build, str]] = [
     (_two_sources, "its float operand combines several quantized values ('x', 'maxpool_0_0')"),
     (_shifted_branch, "combines elements of different positions"),
     (_two_paddings, "it pads with several values ([3, 4] once quantized)"),
+    (_padding_before_normalization, "padding becomes another value in each channel"),
     (_bounds_reversed, "[9 > 3]: its lower bound is above its upper one"),
     (_float_tail, "it computes in float behind the last quantized operator"),
 ]
@@ -366,11 +375,6 @@ def _wrong_axis(net: Network) -> None:
 def _bias_scale(net: Network) -> None:
     bias = net.node("DequantizeLinear", [net.constant(np.ones(2, np.int32)), net.constant(np.float32(0.7))])
     _conv_to(net, [net.dequantize("x", 0.5, 3), _weight(net, 2, 4, 1, 1), bias])
-
-
-def _dtype_change(net: Network) -> None:
-    real = net.node("Conv", [net.dequantize("x", 0.5, 3), _weight(net, 2, 4, 1, 1)])
-    net.quantize(real, 0.5, 3, np.int8, output="y")
 
 
 def _no_pair(net: Network) -> None:
@@ -420,7 +424,6 @@ REFUSED_QDQ: list[tuple[Build, str]] = [
     (_float_weight, "Conv 'Conv_conv': its weights 'weight' are float; quantize the weights too"),
     (_wrong_axis, "[axis = 1]: its weights are quantized along axis 1; quantize them per tensor or along axis 0"),
     (_bias_scale, "its bias has scale 0.699999988, x_scale * w_scale is 0.5; quantize the bias with"),
-    (_dtype_change, "its input is uint8 and its output int8; quantize both to the same dtype"),
     (_no_pair, "its input 'gate' is computed in float by Sigmoid 'Sigmoid_gate'; put QuantizeLinear"),
     (_activation_in_float, "its result 'conv' is not quantized before Sigmoid 'Sigmoid_gate'; put QuantizeLinear"),
     (_unquantized_output, "it computes in float behind the last quantized operator, so that it would be the host's"),

@@ -9,7 +9,7 @@ import pytest
 from networks import Network
 from qdq_network import QdqNetwork, check, operators
 
-from arrayloom.compiler.errors import ModelError, SessionError
+from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend import ImportedModel, import_model
 from arrayloom.compiler.frontend.load import read_model
 from arrayloom.compiler.frontend.runtime import Session
@@ -236,8 +236,7 @@ def _shared(form: str) -> onnx.ModelProto:
 @pytest.mark.parametrize("form", ["zero points", "weights", "dequantized weights"])
 def test_shared_parameters(form: str) -> None:
     model = _shared(form)
-    with pytest.raises(SessionError, match="ONNX Runtime cannot load the model"):
-        Session(model)
+    assert not Session(model).exact_kernels
     assert operators(check(model))[:3] == ["QLinearConv", "QLinearConv", "MaxPool"]
 
 
@@ -251,8 +250,7 @@ def test_shared_parameters_of_integer_operators() -> None:
     for output in ("inner", "y"):
         value = net.node("QLinearConv", [value, one, zero, kernel, scale, zeros, one, zero], output)
     model = _model(net)
-    with pytest.raises(SessionError):
-        Session(model)
+    assert not Session(model).exact_kernels
     check(model, step=0)
 
 

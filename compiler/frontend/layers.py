@@ -1,0 +1,22 @@
+"""Layers whose weights are quantized, whatever becomes of their results."""
+
+import onnx
+
+from arrayloom.compiler.frontend.model import Model
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def weight_quantizer(model: Model, node: onnx.NodeProto) -> onnx.NodeProto | None:
+    """The DequantizeLinear of a layer's constant weights, behind a Transpose or not; None where they are float."""
+    if node.op_type not in WEIGHTED or not model.is_constant(node.input[1]):
+        return None
+    producer = model.producers.get(node.input[1])
+    while producer is not None and producer.op_type == "Transpose":
+        producer = model.producers.get(producer.input[0])
+    return producer if producer is not None and producer.op_type == "DequantizeLinear" else None
+
+
+def is_quantized_layer(model: Model, node: onnx.NodeProto) -> bool:
+    """Whether a layer of activations has quantized weights."""
+    return not model.is_constant(node.output[0]) and weight_quantizer(model, node) is not None

@@ -1,0 +1,218 @@
+"""Float values between integer layers that must be quantized before the lowering can take the layer that reads them."""
+
+from dataclasses import dataclass
+
+import onnx
+
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.layers import is_quantized_layer
+from arrayloom.compiler.frontend.lowering import RULES
+from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import BYTES, Quantization, of_quantizer
+from arrayloom.compiler.frontend.report import RefusalError
+
+#: They choose elements of one quantized tensor, whose quantization their result keeps.
+MAXIMA = ("MaxPool", "GlobalMaxPool")
+
+#: They move elements.
+MOVES = (*MOVEMENTS, *NOTHING, "Split")
+
+_QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a float value is made of.
+
+    Attributes:
+        sources: the quantized tensors that it is a function of, element by element.
+        computed: whether an operator that adds up or combines elements makes it, and activations behind that.
+        root: the value to quantize in place of this one: before movement.
+    """
+
+    sources: frozenset[str]
+    computed: bool
+    root: str
+
+
+class FloatValues:
+    """Visits a model's nodes in order and finds the values to quantize.
+
+    Attributes:
+        found: the values, in the order of finding.
+        behind: the layers that read them.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._before_integers = _before_integers(model)
+        self._states: dict[str, _State] = {}
+        self._settled: set[str] = set()  # results that the lowering takes to every QuantizeLinear behind them
+        self._bounded: set[str] = set()  # dequantized values under bounds that the lowering takes on integers
+        self.found: dict[str, None] = {}
+        self.behind: list[onnx.NodeProto] = []
+
+    def find(self) -> list[str]:
+        """The values to quantize, in topological order."""
+        for node in self._model.nodes:
+            if not self._model.is_constant(node.output[0]):
+                self._visit(node)
+        order = [name for node in self._model.nodes for name in node.output if name in self.found]
+        return list(dict.fromkeys(order))
+
+    def _visit(self, node: onnx.NodeProto) -> None:
+        operands = [name for name in dict.fromkeys(node.input) if name and not self._model.is_constant(name)]
+        if node.op_type == _DEQUANTIZE:
+            self._states[node.output[0]] = _State(frozenset({node.input[0]}), computed=False, root=node.output[0])
+        elif not self._is_wanted(node) or not operands or not all(name in self._states for name in operands):
+            return
+        elif node.op_type in MOVES:
+            self._visit_movement(node)
+        elif self._combines(node, operands):
+            self._visit_layer(node, operands)
+        elif node.op_type in MAXIMA:
+            self._require_integers(operands[0])
+            self._keep(node, operands[0])
+        elif node.op_type in FUNCTIONS:
+            self._visit_function(node, operands)
+
+    def _is_wanted(self, node: onnx.NodeProto) -> bool:
+        """Whether an integer layer depends on the node, or it is one."""
+        return not self._before_integers.isdisjoint(node.output) or is_quantized_layer(self._model, node)
+
+    def _combines(self, node: onnx.NodeProto, operands: list[str]) -> bool:
+        """Whether the lowering makes one integer operator of the node, whose operands must be integers."""
+        if node.op_type not in RULES or node.op_type in (*MAXIMA, _QUANTIZE) or node.domain not in ("", "ai.onnx"):
+            return False
+        if node.op_type not in FUNCTIONS:
+            return True
+        if len(operands) < 2:
+            return False
+        computed = any(self._states[name].computed for name in operands)
+        return computed or len(self._common(operands)) > 1 or all(self._is_integer(name) for name in operands)
+
+    def _common(self, operands: list[str]) -> frozenset[str]:
+        return frozenset[str]().union(*(self._states[name].sources for name in operands))
+
+    def _visit_layer(self, node: onnx.NodeProto, operands: list[str]) -> None:
+        for name in operands:
+            self._require_integers(name)
+            if self._states[name].sources.intersection(self.found):
+                self.behind.append(node)
+        for output in node.output:
+            self._states[output] = _State(frozenset({output}), computed=True, root=output)
+        self._settle(node)
+
+    def _visit_movement(self, node: onnx.NodeProto) -> None:
+        given = self._states[node.input[0]]
+        for output in node.output:
+            self._states[output] = _State(given.sources, given.computed, given.root)
+
+    def _visit_function(self, node: onnx.NodeProto, operands: list[str]) -> None:
+        state = self._states[operands[0]]
+        if node.op_type in ACTIVATIONS and state.root in self._settled:
+            self._states[node.output[0]] = state
+            return
+        if node.op_type in ACTIVATIONS and self._is_integer(operands[0]) and self._is_exact(node, operands[0]):
+            self._bounded.add(node.output[0])
+            self._keep(node, operands[0])
+            return
+        if len(operands) == 1 and state.computed and self._joins(node, operands[0]):
+            self._states[node.output[0]] = _State(frozenset({node.output[0]}), computed=True, root=node.output[0])
+            self._settle(node)
+            return
+        for name in operands:
+            if self._states[name].computed:
+                self._quantize(self._states[name].root)
+        self._states[node.output[0]] = _State(self._common(operands), computed=False, root=node.output[0])
+
+    def _joins(self, node: onnx.NodeProto, operand: str) -> bool:
+        """Whether the lowering takes a function together with the layer before it."""
+        state, producer = self._states[operand], self._model.producers[operand]
+        if state.root != operand or self._readers(operand) != [node] or operand in self._model.outputs:
+            return False
+        return node.op_type in ACTIVATIONS or (node.op_type == "Add" and producer.op_type == "MatMul")
+
+    def _settle(self, node: onnx.NodeProto) -> None:
+        """Quantize the result of a layer now where its readers do not all take it as it is."""
+        value = node.output[0]
+        readers = self._readers(value)
+        if self._leads_to_quantizers(value):
+            self._settled.add(value)
+            return
+        moved = any(reader.op_type in MOVES for reader in readers)
+        if value in self._model.outputs or moved or len(readers) > 1:
+            self._quantize(value)
+        elif value not in self._before_integers:
+            self._quantize_last(node, readers)
+
+    def _leads_to_quantizers(self, value: str) -> bool:
+        """Whether nothing but movement and bounds lies between a value and the QuantizeLinears that it goes to."""
+        if value in self._model.outputs:
+            return False
+        return all(
+            reader.input[0] == value and (reader.op_type == _QUANTIZE or (
+                reader.op_type in (*MOVEMENTS, *NOTHING, *ACTIVATIONS) and self._leads_to_quantizers(reader.output[0])))
+            for reader in self._readers(value)
+        ) and bool(self._readers(value))
+
+    def _is_exact(self, node: onnx.NodeProto, operand: str) -> bool:
+        """Whether a bound on dequantized values is one on their integers."""
+        quantization = self._quantization(operand)
+        try:
+            return quantization is not None and bool(exact_bounds(self._model, node, quantization))
+        except RefusalError:
+            return False
+
+    def _quantization(self, value: str) -> Quantization | None:
+        """That of the integers that a value is, moved or bounded or not."""
+        node = self._model.producers[value]
+        while value not in self.found and node.op_type in (*MOVES, *MAXIMA, *ACTIVATIONS):
+            value, node = node.input[0], self._model.producers[node.input[0]]
+        try:
+            return of_quantizer(self._model, node) if node.op_type == _DEQUANTIZE else None
+        except RefusalError:
+            return None
+
+    def _quantize_last(self, node: onnx.NodeProto, readers: list[onnx.NodeProto]) -> None:
+        """The result of a last layer, behind the activation that joins it."""
+        if not (len(readers) == 1 and self._joins(readers[0], node.output[0])):
+            self._quantize(node.output[0])
+            return
+        self._quantize(readers[0].output[0])
+
+    def _readers(self, value: str) -> list[onnx.NodeProto]:
+        return self._model.consumers.get(value, [])
+
+    def _keep(self, node: onnx.NodeProto, operand: str) -> None:
+        for output in node.output:
+            self._states[output] = _State(self._states[operand].sources, computed=False, root=output)
+
+    def _is_integer(self, value: str) -> bool:
+        """Whether a value is a quantized tensor, moved or not."""
+        root = self._states[value].root
+        return root in self.found or root in self._bounded or self._model.producers[root].op_type in (_DEQUANTIZE, *MAXIMA)
+
+    def _require_integers(self, value: str) -> None:
+        if not self._is_integer(value):
+            self._quantize(self._states[value].root)
+
+    def _quantize(self, root: str) -> None:
+        producer = self._model.producers[root]
+        if producer.op_type == _DEQUANTIZE:
+            return
+        self.found[root] = None
+        for value, state in list(self._states.items()):
+            if state.root == root:
+                self._states[value] = _State(frozenset({root}), computed=False, root=root)
+
+
+def _before_integers(model: Model) -> set[str]:
+    """The values that some integer or some layer with quantized weights depends on."""
+    before: set[str] = set()
+    for node in reversed(model.nodes):
+        integer = model.dtypes[node.output[0]] in BYTES or is_quantized_layer(model, node)
+        if not model.is_constant(node.output[0]) and (integer or before.intersection(node.output)):
+            before.update(name for name in node.input if name and not model.is_constant(name))
+    return before

@@ -1,0 +1,114 @@
+"""Where a model mixes int8 and uint8 activations so that ONNX Runtime has no integer kernel."""
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.layers import weight_quantizer
+from arrayloom.compiler.frontend.lowering import RULES
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import BYTES, of_quantizer
+from arrayloom.compiler.frontend.report import RefusalError
+
+_INT8 = np.dtype(np.int8)
+
+
+def mixes_dtypes(model: Model) -> bool:
+    """Whether operands and results of some operator, or of some movement, differ in dtype, or no kernel exists."""
+    regions = _Regions()
+    for node in model.nodes:
+        values = [name for name in (*node.input, *node.output) if name in model.dtypes and not model.is_constant(name)]
+        if not values:
+            continue
+        if node.op_type == "QuantizeLinear":
+            regions.add(values[0], _Region(dtypes={model.dtypes[values[-1]]}, grids=_grid(model, node)))
+        elif node.op_type == "DequantizeLinear":
+            producer = model.producers.get(values[0])
+            behind = producer is not None and producer.op_type == "QuantizeLinear"
+            regions.add(values[-1], _Region(dtypes={model.dtypes[values[0]]}, grids=_grid(model, node),
+                                            sources={values[-1]}, behind=behind))
+        elif model.dtypes[values[-1]] == np.float32:
+            regions.join(values)
+            moves = node.op_type in (*MOVEMENTS, *NOTHING)
+            regions.add(values[0], _Region(moves=moves, computes=not moves))
+            if node.op_type in RULES and node.op_type not in ("MaxPool", "GlobalMaxPool"):
+                squares = len(set(node.input)) < len(node.input) and node.op_type in FUNCTIONS
+                regions.add(values[0], _Region(operators={node.op_type}, squares=squares,
+                                               uint8_weights=_has_uint8_weight(model, node)))
+    return regions.any_in_the_way()
+
+
+def _grid(model: Model, node: onnx.NodeProto) -> set[tuple[float, int]]:
+    """The scale and the zero point of a quantizer, counted from the least byte; none where it is no per-tensor one."""
+    try:
+        quantization = of_quantizer(model, node)
+    except RefusalError:
+        return set()
+    return {(float(quantization.scale), quantization.zero_point - int(np.iinfo(quantization.dtype).min))}
+
+
+def _has_uint8_weight(model: Model, node: onnx.NodeProto) -> bool:
+    quantizer = weight_quantizer(model, node)
+    return quantizer is not None and model.dtypes[quantizer.input[0]] == np.uint8
+
+
+@dataclass
+class _Region:
+    """Connected float values: dtypes and grids at the border, which of them are dequantized, and what computes on them."""
+
+    dtypes: set[np.dtype] = field(default_factory=set)
+    grids: set[tuple[float, int]] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    operators: set[str] = field(default_factory=set)
+    squares: bool = False  # an operator reads one value twice
+    uint8_weights: bool = False
+    behind: bool = False  # its integers are quantized by another region
+    moves: bool = False
+    computes: bool = False
+
+    def joined(self, other: "_Region") -> "_Region":
+        """What is known of both together."""
+        return _Region(**{part.name: getattr(self, part.name) | getattr(other, part.name) for part in fields(self)})
+
+    def is_in_the_way(self) -> bool:
+        """Whether ONNX Runtime has no kernel for an operator, or movement cannot join what comes before and behind.
+
+        Functions of one tensor are tables, whatever the dtypes.
+        """
+        several = len(self.sources) > 1 or self.squares
+        needed = self.operators if several else self.operators.difference(FUNCTIONS)
+        mixed = len(self.dtypes.intersection(BYTES)) > 1
+        only_moves = self.behind and self.moves and not self.computes and len(self.grids) == 1
+        return (mixed and (bool(needed) or only_moves)) or (self.uint8_weights and _INT8 in self.dtypes)
+
+
+class _Regions:
+    """The regions of a model, found by joining the values of each node."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+        self._entries: list[tuple[str, _Region]] = []
+
+    def join(self, values: list[str]) -> None:
+        """The values belong to one region."""
+        for value in values[1:]:
+            self._parents[self._root(value)] = self._root(values[0])
+
+    def add(self, value: str, part: _Region) -> None:
+        """What is known of the region that a value belongs to."""
+        self._entries.append((value, part))
+
+    def any_in_the_way(self) -> bool:
+        """Whether the dtypes of some region are in the way."""
+        regions: dict[str, _Region] = {}
+        for value, entry in self._entries:
+            root = self._root(value)
+            regions[root] = regions.get(root, _Region()).joined(entry)
+        return any(region.is_in_the_way() for region in regions.values())
+
+    def _root(self, value: str) -> str:
+        while self._parents.get(value, value) != value:
+            value = self._parents[value]
+        return value

@@ -1,0 +1,23 @@
+"""Where quantized operators of ONNX and of com.microsoft carry their zero points."""
+
+RESULT = -1
+
+#: For each operator: the place of an integer operand, or RESULT, and that of its zero point among the node's inputs.
+OPERANDS: dict[str, dict[int, int]] = {
+    "QuantizeLinear": {RESULT: 2},
+    "DequantizeLinear": {0: 2},
+    "QLinearConv": {0: 2, RESULT: 7},
+    "QLinearMatMul": {0: 2, 3: 5, RESULT: 7},
+    "QGemm": {0: 2, RESULT: 8},
+    "QLinearAdd": {0: 2, 3: 5, RESULT: 7},
+    "QLinearMul": {0: 2, 3: 5, RESULT: 7},
+    "QLinearAveragePool": {0: 2, RESULT: 4},
+    "QLinearGlobalAveragePool": {0: 2, RESULT: 4},
+    "QLinearReduceMean": {0: 2, RESULT: 4},
+    "QLinearLeakyRelu": {0: 2, RESULT: 4},
+    "QLinearSigmoid": {0: 2, RESULT: 4},
+    "QLinearSoftmax": {0: 2, RESULT: 4},
+}
+
+#: Its operands come in threes after the scale and zero point of its result.
+CONCAT = "QLinearConcat"

@@ -1,0 +1,200 @@
+"""Float values between integer layers, quantized here: where nothing is lost always, else where the user permits it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.layers import WEIGHTED
+from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.options import ImportOptions
+from arrayloom.compiler.frontend.origin import origin_name
+from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
+from arrayloom.compiler.frontend.report import RefusalError, Report
+from arrayloom.compiler.frontend.rewriting.editor import Editor
+from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, MOVES, FloatValues
+from arrayloom.compiler.frontend.rewriting.pictures import COUNT
+from arrayloom.compiler.frontend.rewriting.ranges import Ranges, quantization_of
+from arrayloom.isa.host_parts import InsertedRounding
+
+_NAMED = 3  # so many values a notice names
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A quantization for a value, and whether every element of it is one of its steps."""
+
+    quantization: Quantization
+    exact: bool
+
+
+def quantize_float_values(model: Model, report: Report, options: ImportOptions) -> Model:
+    """The model with quantized values between its integer layers; roundings stand in the report, with one notice."""
+    visit = FloatValues(model)
+    values = visit.find()
+    grids = _Grids(model)
+    chosen = {value: grid for value in values if (grid := grids.add(value, rounded=options.insert_rounding)) is not None}
+    if options.insert_rounding:
+        open_values = [value for value in values if value not in chosen]
+        ranges = Ranges(model).of(open_values) if open_values else {}
+        for value, found in ranges.items():
+            chosen[value] = _Grid(quantization_of(found, grids.dtype(value)), exact=False)
+        _tell(report, model, [(value, chosen[value]) for value in values if not chosen[value].exact], len(open_values))
+    editor = Editor(model)
+    for value, grid in chosen.items():
+        _insert(editor, value, grid.quantization)
+    if chosen:
+        _free_biases(editor, visit.behind)
+    return editor.finish()
+
+
+class _Grids:
+    """Quantizations that the model itself offers for its float values."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._chosen: dict[str, _Grid] = {}
+
+    def add(self, value: str, rounded: bool) -> _Grid | None:
+        """The model's own quantization for a value, which stands for it from now on; None where there is none.
+
+        Args:
+            value: the value.
+            rounded: whether it may round the value.
+        """
+        found = self._of_node(value) or self._of_moved(value) or self._of_reader(value)
+        if found is None or not (found.exact or rounded):
+            return None
+        self._chosen[value] = found
+        return found
+
+    def dtype(self, value: str) -> np.dtype:
+        """The dtype of the integers that a value is computed of."""
+        node = self._model.producers[value]
+        while node.op_type != "DequantizeLinear":
+            operands = [name for name in node.input if name in self._model.producers and not self._model.is_constant(name)]
+            node = self._model.producers[operands[0]]
+        return self._model.dtypes[node.input[0]]
+
+    def _of(self, value: str) -> _Grid | None:
+        if value in self._chosen:
+            return _Grid(self._chosen[value].quantization, exact=True)
+        return self._of_node(value)
+
+    def _of_node(self, value: str) -> _Grid | None:
+        node = self._model.producers.get(value)
+        if node is None or self._model.is_constant(value):
+            return None
+        if node.op_type == "DequantizeLinear":
+            return self._of_quantizer(node, exact=True)
+        if node.op_type in (*MOVES, *MAXIMA) and node.op_type != "Pad":
+            return self._of(node.input[0])
+        if node.op_type in ACTIVATIONS:
+            return self._clipped(node)
+        if node.op_type == "Concat":
+            grids = [self._of(name) for name in node.input]
+            return grids[0] if len(set(grids)) == 1 else None
+        return None
+
+    def _clipped(self, node: onnx.NodeProto) -> _Grid | None:
+        """Bounds between two steps move to a step: only elements at the bound do."""
+        given = self._of(node.input[0])
+        if given is None:
+            return None
+        quantization = given.quantization
+        exact = given.exact
+        for bound in bounds_of(self._model, node):
+            byte = quantization.quantize(bound)
+            info = np.iinfo(quantization.dtype)
+            lowest, highest = quantization.dequantize(info.min), quantization.dequantize(info.max)
+            exact &= not lowest < bound < highest or float(quantization.dequantize(byte)) == bound
+        return _Grid(quantization, exact)
+
+    def _of_moved(self, value: str) -> _Grid | None:
+        """That of the one QuantizeLinear form behind movement and maxima: to quantize before them gives the same bytes."""
+        found = set(self._behind(value))
+        return found.pop() if len(found) == 1 else None
+
+    def _of_reader(self, value: str) -> _Grid | None:
+        """That of a QuantizeLinear which reads the value beside others."""
+        grid = next((grid for grid in self._behind(value) if grid is not None), None)
+        return None if grid is None else replace(grid, exact=False)
+
+    def _behind(self, value: str) -> Iterator[_Grid | None]:
+        """The quantizations of all that reads a value, through what keeps the order; None for what reads it as it is."""
+        if value in self._model.outputs:
+            yield None
+        for reader in self._model.consumers.get(value, []):
+            if reader.op_type == "QuantizeLinear":
+                yield self._of_quantizer(reader, exact=True)
+            elif reader.op_type in (*MOVES, *MAXIMA, *ACTIVATIONS):
+                for output in reader.output:
+                    yield from self._behind(output)
+            else:
+                yield None
+
+    def _of_quantizer(self, node: onnx.NodeProto, exact: bool) -> _Grid | None:
+        try:
+            return _Grid(of_quantizer(self._model, node), exact)
+        except RefusalError:
+            return None
+
+
+def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
+    """Let all that reads a float value read it quantized and dequantized, and its QuantizeLinears the value before that."""
+    model = editor.model
+    producer, readers = model.producers[value], model.consumers.get(value, [])
+    unrounded = editor.fresh(f"{value}_unrounded")
+    quantizers = [reader for reader in readers if reader.op_type == "QuantizeLinear"]
+    editor.replace_readers(value, unrounded, quantizers)
+    for node in editor.nodes:
+        node.output[:] = [unrounded if name == value else name for name in node.output]
+    scale = editor.constant(f"{value}_scale", float(quantization.scale), np.float32)
+    zero = editor.constant(f"{value}_zero_point", quantization.zero_point, quantization.dtype)
+    same = next((node for node in quantizers if _same(model, node, quantization)), None)
+    integer = same.output[0] if same is not None else editor.fresh(f"{value}_rounded")
+    if same is None:
+        editor.add("QuantizeLinear", [unrounded, scale, zero], integer, producer)
+    editor.add("DequantizeLinear", [integer, scale, zero], value, producer)
+
+
+def _free_biases(editor: Editor, layers: Sequence[onnx.NodeProto]) -> None:
+    """Let biases that were quantized for another scale of the input be float: they are quantized for this one later."""
+    model = editor.model
+    changed = {tuple(node.output) for node in layers if node.op_type in WEIGHTED and len(node.input) > 2 and node.input[2]}
+    for node in editor.nodes:
+        if tuple(node.output) not in changed or not model.is_constant(node.input[2]):
+            continue
+        producer = model.producers.get(node.input[2])
+        if producer is not None and producer.op_type == "DequantizeLinear":
+            node.input[2] = editor.constant(f"{node.input[2]}_float", model.constants[node.input[2]])
+
+
+def _same(model: Model, node: onnx.NodeProto, quantization: Quantization) -> bool:
+    try:
+        return of_quantizer(model, node) == quantization
+    except RefusalError:
+        return False
+
+
+def _tell(report: Report, model: Model, rounded: list[tuple[str, _Grid]], observed: int) -> None:
+    """Record the roundings, and say so once."""
+    for value, grid in rounded:
+        given = grid.quantization
+        node = origin_name(model.producers[value])
+        entry = InsertedRounding(value, node, float(given.scale), given.zero_point, str(given.dtype))
+        report.inserted_roundings.append(entry)
+    if not rounded:
+        return
+    named = ", ".join(f"'{value}'" for value, _ in rounded[:_NAMED])
+    more = f" and {len(rounded) - _NAMED} more" if len(rounded) > _NAMED else ""
+    values, are = ("values", "are") if len(rounded) > 1 else ("value", "is")
+    text = (
+        f"{len(rounded)} {values} that the model leaves in float between integer layers {are} rounded to 8 bits here "
+        f"(--insert-rounding): {named}{more}"
+    )
+    if observed:
+        text += f"; ranges estimated on {COUNT} made-up pictures, for want of calibration data: {observed}"
+    report.notices.append(text)
