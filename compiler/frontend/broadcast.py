@@ -3,7 +3,8 @@
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.builder import Builder, Moved
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.moved import Moved
 from arrayloom.compiler.frontend.movement import in_place
 from arrayloom.compiler.frontend.report import RefusalError
 

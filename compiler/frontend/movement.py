@@ -63,9 +63,9 @@ def _check_nearest(node: onnx.NodeProto) -> None:
 
 
 def _index_padding(model: Model, node: onnx.NodeProto, fill_index: int) -> dict[str, Indices]:
-    mode = attribute(node, "mode", "constant")
-    if mode != "constant":
-        raise RefusalError("padding that repeats the image", "use constant padding", f"mode = {mode}")
+    """The index that stands for padding; nothing where a Pad repeats elements of the image."""
+    if attribute(node, "mode", "constant") != "constant":
+        return {}
     if model.opset < PAD_OPSET:
         raise RefusalError(
             f"Pad of operator set {model.opset}", f"convert the model to operator set {PAD_OPSET} or later", "opset"
@@ -90,7 +90,7 @@ def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
     wanted = index.reshape(shape)
     valid = wanted >= 0
     if not valid.any():
-        raise RefusalError("its result holds nothing but padding", "remove it")
+        return _nothing(shape)
     sources = np.unravel_index(np.where(valid, wanted, 0), x.shape)
     for swapped in (False, True):
         order = (0, 2, 1) if swapped else (0, 1, 2)
@@ -103,6 +103,12 @@ def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
         "choose channels, rows and columns one by one, swap rows with columns, or leave it to the end of the network, "
         "where the host does it",
     )
+
+
+def _nothing(shape: tuple[int, int, int]) -> Movement:
+    """A movement whose result is padding in every channel."""
+    channels, rows, columns = (np.zeros(extent, np.int32) for extent in shape)
+    return Movement(channels - 1, rows, columns)
 
 
 def _along(valid: NDArray[np.bool_], source: Indices, axis: int) -> NDArray[np.int32]:

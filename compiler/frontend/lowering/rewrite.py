@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
 from arrayloom.compiler.frontend.model import Model
@@ -111,9 +112,12 @@ class Rewrite:
         self.emit("Clip", f"{output}_clamp", [value, *ends], output)
 
     def pad_constant(self, node: onnx.NodeProto, quantization: Quantization, exact: bool) -> str | None:
-        """The name of the byte that a Pad adds, None for other nodes; an `exact` one stands for the constant itself."""
+        """The name of the byte that a Pad adds, None for other nodes, empty where it repeats elements
+        of the image; an `exact` one stands for the constant itself."""
         if node.op_type != "Pad":
             return None
+        if attribute(node, "mode", "constant") != "constant":
+            return ""
         given = len(node.input) > 2 and node.input[2]
         if given and not self.model.is_constant(node.input[2]):
             raise RefusalError("its padding value is not constant", "pad with a constant")

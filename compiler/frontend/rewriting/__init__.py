@@ -9,12 +9,13 @@ from collections.abc import Callable
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.rewriting.parts import open_parts
 from arrayloom.compiler.frontend.rewriting.products import spread_products
 from arrayloom.compiler.frontend.rewriting.shapes import settle_shapes
 
 Pass = Callable[[Model, Report, ImportOptions], Model]
 
-PASSES: tuple[Pass, ...] = (settle_shapes, spread_products)
+PASSES: tuple[Pass, ...] = (settle_shapes, open_parts, spread_products)
 
 
 def rewrite(model: Model, report: Report, options: ImportOptions) -> Model:
