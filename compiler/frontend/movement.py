@@ -58,7 +58,9 @@ def _check_nearest(node: onnx.NodeProto) -> None:
     mode = attribute(node, "mode", "nearest")
     if mode != "nearest":
         raise RefusalError(
-            "it interpolates between pixels", "use mode = nearest, or a transposed convolution", f"mode = {mode}"
+            "it interpolates between pixels of integers with weights that float rounds",
+            "resize by a power of two with half_pixel or asymmetric coordinates, or quantize the network in QDQ format",
+            f"mode = {mode}",
         )
 
 

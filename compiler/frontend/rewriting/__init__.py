@@ -11,11 +11,12 @@ from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.parts import open_parts
 from arrayloom.compiler.frontend.rewriting.products import spread_products
+from arrayloom.compiler.frontend.rewriting.resize import resize_integers
 from arrayloom.compiler.frontend.rewriting.shapes import settle_shapes
 
 Pass = Callable[[Model, Report, ImportOptions], Model]
 
-PASSES: tuple[Pass, ...] = (settle_shapes, open_parts, spread_products)
+PASSES: tuple[Pass, ...] = (settle_shapes, open_parts, resize_integers, spread_products)
 
 
 def rewrite(model: Model, report: Report, options: ImportOptions) -> Model:

@@ -16,6 +16,7 @@ from arrayloom.compiler.frontend.known import unknown_nodes
 from arrayloom.compiler.frontend.load import label_of, read_model
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import trace_origins
+from arrayloom.compiler.frontend.rewriting.parts import with_plain_movements
 from arrayloom.compiler.frontend.runtime import Session, model_inputs, quiet
 from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
 from arrayloom.host.models.errors import QuantizeError
@@ -73,7 +74,7 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     proto = normalize_gemm(split_sums(simple))
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
-    model = Model(proto)
+    model = with_plain_movements(Model(proto))
     return Prepared(original, model, notes)
 
 

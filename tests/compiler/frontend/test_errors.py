@@ -166,7 +166,7 @@ def test_values_that_no_machine_holds(operator: str, extents: list[int]) -> None
 def test_all_offending_nodes_stand_in_one_report() -> None:
     net = Network(opset=17)
     net.node("Sign", ["x"], "a")
-    net.node("Resize", ["x", "", net.constant(np.array([1, 1, 2, 2], np.float32))], "b", mode="cubic")
+    net.node("Resize", ["x", "", net.constant(np.array([1, 1, 3, 3], np.float32))], "b", mode="linear")
     net.node("CumSum", [net.dequantize("x", 0.5, 3), net.constant(np.array(2))], "sum")
     net.quantize("sum", 0.5, 3, output="c")
     with pytest.raises(UnsupportedError) as caught:
@@ -175,7 +175,7 @@ def test_all_offending_nodes_stand_in_one_report() -> None:
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 nodes of the model cannot be compiled:"
     assert lines[1].startswith("  Sign 'Sign_a': this operator is not supported; replace it")
-    assert lines[2].startswith("  Resize 'Resize_b' [mode = cubic]: it interpolates between pixels")
+    assert lines[2].startswith("  Resize 'Resize_b' [mode = linear]: it interpolates between pixels")
     assert lines[3] == (
         "  CumSum 'CumSum_sum': this operator is not supported; "
         "take the mean over height and width, or sum channels with a 1x1 convolution of ones"
@@ -190,7 +190,7 @@ def test_operators_behind_refused_ones_are_listed_too() -> None:
     first = net.quantize(normal, 0.5, 3)
     pooled = net.node("MaxPool", [first], kernel_shape=[2, 2])
     soft = net.quantize(net.node("Softmax", [net.dequantize(pooled, 0.5, 3)], "soft"), 1 / 256, 0)
-    larger = net.node("Resize", [soft, "", net.constant(np.array([1, 1, 2, 2], np.float32))], "larger", mode="cubic")
+    larger = net.node("Resize", [soft, "", net.constant(np.array([1, 1, 3, 3], np.float32))], "larger", mode="linear")
     net.node("Sign", [larger], "y")
     with pytest.raises(UnsupportedError) as caught:
         import_model(net.model({"x": BYTES}, ["y"]), WITHOUT_HOST)
@@ -198,7 +198,7 @@ def test_operators_behind_refused_ones_are_listed_too() -> None:
     assert list(found) == ["LayerNormalization_normal", "Softmax_soft", "Resize_larger", "Sign_y"]
     assert found["LayerNormalization_normal"].startswith("use BatchNormalization")
     assert found["Softmax_soft"] == "move it to the end of the network, where the host computes it"
-    assert found["Resize_larger"].startswith("use mode = nearest")
+    assert found["Resize_larger"].startswith("resize by a power of two")
     assert found["Sign_y"].startswith("replace it by supported operators")
 
 
