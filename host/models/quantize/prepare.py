@@ -20,6 +20,7 @@ from arrayloom.compiler.frontend.rewriting.parts import with_plain_movements
 from arrayloom.compiler.frontend.runtime import Session, model_inputs, quiet
 from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
 from arrayloom.host.models.errors import QuantizeError
+from arrayloom.host.models.quantize.averages import with_counted_padding
 from arrayloom.host.models.quantize.calibration_files import Port
 from arrayloom.host.models.quantize.fold import fold_batch_norms, normalize_gemm
 from arrayloom.host.models.quantize.modernize import modernize, split_sums
@@ -74,7 +75,7 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     proto = normalize_gemm(split_sums(simple))
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
-    model = with_plain_movements(Model(proto))
+    model = with_plain_movements(with_counted_padding(Model(proto)))
     return Prepared(original, model, notes)
 
 

@@ -243,10 +243,6 @@ def _empty_windows(net: Network) -> None:
     net.node("MaxPool", ["x"], "y", kernel_shape=[2, 2], dilations=[7, 7], pads=[1, 1, 1, 1])
 
 
-def _ceiling(net: Network) -> None:
-    net.node("MaxPool", ["x"], "y", kernel_shape=[1, 1], strides=[4, 4], ceil_mode=1, pads=[0, 0, 0, 0])
-
-
 def _channels_last(net: Network) -> None:
     attributes = {"kernel_shape": [2, 2], "channels_last": 1}
     net.node("QLinearAveragePool", ["x", *_parameters(net), *_parameters(net)], "y", **attributes)
@@ -309,7 +305,6 @@ REFUSED: list[tuple[Build, str]] = [
     (_reshaped, "its input 'view' of shape [9, 4, 4] is a reshaped [4, 6, 6]"),
     (_transposed, "it mixes channels with rows or columns in a way that takes more than 64 passes"),
     (_empty_windows, "[pads = [1, 1, 1, 1]]: a window lies wholly in the padding"),
-    (_ceiling, "[ceil_mode = 1]: its last window would lie behind the image"),
     (_channels_last, "[channels_last = 1]: its layout has the channels last"),
     (_per_channel_activation, "activations quantized per channel (4 scales)"),
     (_zero_scale, "= 0.0]: a scale is zero, negative or not finite; calibrate again"),
