@@ -13,6 +13,7 @@ Parameters = tuple[Array, Array]
 
 _MOVES = ("MaxPool", "Slice", "Pad", "Gather", "Flatten", "Reshape", "Transpose", "Resize")
 _COMPUTING = ("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearAveragePool")
+_BINARY = ("QLinearAdd", "QLinearMul")
 _SOURCE_SCALE = np.float32(0.05)
 
 
@@ -32,12 +33,17 @@ class _Converter(Network):
         self.parameters: dict[str, Parameters] = {}
         readers = Counter(name for node in model.graph.node for name in set(node.input))
         outputs = {output.name for output in model.graph.output}
-        computed = {node.output[0] for node in model.graph.node if node.op_type in _COMPUTING}
+        computed = {node.output[0] for node in model.graph.node
+                    if node.op_type in _COMPUTING and not self._has_constant(node)}
         self.joined = {
             node.input[0]: node
             for node in model.graph.node
             if node.op_type == "Clip" and readers[node.input[0]] == 1 and node.input[0] in computed - outputs
         }
+
+    def _has_constant(self, node: onnx.NodeProto) -> bool:
+        """Whether an operand of a sum or product is constant: such a node stays as it is."""
+        return node.op_type in _BINARY and any(name in self.initializers for name in (node.input[0], node.input[3]))
 
     def name(self, stem: str) -> str:
         return f"qdq_{super().name(stem)}"
@@ -131,7 +137,7 @@ def _gemm(c: _Converter, node: onnx.NodeProto) -> None:
 
 def _binary(c: _Converter, node: onnx.NodeProto) -> None:
     """Add or Mul; with a constant it stays, since in float it would be a table of float roundings."""
-    if any(name in c.initializers for name in (node.input[0], node.input[3])):
+    if c._has_constant(node):
         c.nodes.append(node)
         c.parameters[node.output[0]] = c._pair(node, 6)
         return

@@ -13,7 +13,7 @@ SLICE_OPSET = 10  # the first whose Slice takes its bounds as inputs
 
 
 def open_parts(model: Model, report: Report, options: ImportOptions) -> Model:  # noqa: ARG001
-    """Every Split as one Slice for each output that is read; every shuffle of pixels as Reshape, Transpose, Reshape."""
+    """Every Split as one Slice for each output; every shuffle of pixels as Reshape, Transpose, Reshape."""
     return with_plain_movements(model)
 
 
@@ -38,8 +38,7 @@ def _open_split(editor: Editor, node: onnx.NodeProto) -> None:
     editor.remove([node])
     start = 0
     for name, extent in zip(node.output, _extents(model, node, axis), strict=True):
-        if name:
-            _slice(editor, node, name, axis, (start, start + extent))
+        _slice(editor, node, name, axis, (start, start + extent))
         start += extent
 
 
