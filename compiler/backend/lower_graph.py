@@ -16,6 +16,7 @@ from arrayloom.compiler.backend.operations import (
     Copy,
     Maximum,
     Operation,
+    PixelRearrangement,
     Rearrangement,
     Sum,
     Taps,
@@ -34,6 +35,7 @@ from arrayloom.compiler.graph import (
     Lookup,
     MaxPool,
     Move,
+    MovePixels,
     Mul,
     Op,
     SumPool,
@@ -177,19 +179,21 @@ def _view(builder: Builder, op: View) -> None:
     builder.network.aliases[op.output] = op.x
 
 
-def _move(builder: Builder, op: Move) -> None:
+def _move(builder: Builder, op: Move | MovePixels) -> None:
     """A selection on the array. What lies outside x must come out of the lookup table as the fill value: where no byte of
     x could stand for it, the lookup table goes first, in a step of its own."""
     fill = int(to_signed(np.array([op.fill]).astype(builder.graph.tensors[op.output].dtype))[0])
     table = builder.lookup_table(op.table, op.x)
     source = op.x
-    fills = bool(min(op.channels.min(), op.rows.min(), op.columns.min()) < 0)
+    places = (op.places,) if isinstance(op, MovePixels) else (op.rows, op.columns)
+    fills = any(bool(chosen.min() < 0) for chosen in (op.channels, *places))
     if table is not None and fills and not (table == fill).all(axis=0).any():
         source = builder.intermediate(f"{op.output}#table", builder.network.shapes[builder.network.root(op.x)])
         builder.step(Copy(), op.x, source, Epilogue(lookup_table=table))
         table = None
     padding = _stand_in(table, fill) if fills else 0
-    builder.step(_selection(builder, op, padding), source, op.output, Epilogue(lookup_table=table))
+    operation = _pixels(builder, op, padding) if isinstance(op, MovePixels) else _selection(builder, op, padding)
+    builder.step(operation, source, op.output, Epilogue(lookup_table=table))
 
 
 def _stand_in(table: LookupTable | None, fill: int) -> int:
@@ -208,6 +212,14 @@ def _selection(builder: Builder, op: Move, padding: int) -> Convolution:
                          swapped=op.swapped)
 
 
+def _pixels(builder: Builder, op: MovePixels, padding: int) -> Convolution:
+    channels, _, width = builder.network.shapes[builder.network.root(op.x)]
+    chosen = selection(op.channels, channels, Taps(), padding)
+    return PixelRearrangement(**{f.name: getattr(chosen, f.name) for f in fields(chosen)}, places=op.places,
+                              source_width=width)
+
+
 LOWERINGS: dict[type[Op], Callable[[Builder, Any], None]] = {
     Conv: _conv, Add: _add, Mul: _mul, MaxPool: _max_pool, SumPool: _sum_pool, AveragePool: _average_pool, Concat: _concat,
-    Lookup: _lookup, Clamp: _clamp, Move: _move, View: _view}
+    Lookup: _lookup, Clamp: _clamp, Move: _move,
+    MovePixels: _move, View: _view}

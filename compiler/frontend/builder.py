@@ -14,7 +14,7 @@ from arrayloom.compiler.frontend.origin import origin_name, origin_operator
 from arrayloom.compiler.frontend.quantization import BYTES, Quantization, per_tensor
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.frontend.union import Group, find_union, in_order
-from arrayloom.compiler.graph import Add, Concat, GraphInput, Move, Op, Tensor, View
+from arrayloom.compiler.graph import Add, Concat, GraphInput, Move, MovePixels, Op, Tensor, View
 from arrayloom.isa.instructions import BYTE_VALUES
 
 
@@ -108,7 +108,8 @@ class Builder:
 
     def _add_movement(self, node: onnx.NodeProto, output: str, part: Part, fill: int) -> None:
         table = self._same(part.x) if part.table is None else part.table
-        self.add(Move, node, output, x=part.x.name, **vars(part.movement), table=table, fill=fill)
+        kind = Move if isinstance(part.movement, Movement) else MovePixels
+        self.add(kind, node, output, x=part.x.name, **vars(part.movement), table=table, fill=fill)
 
     def _same(self, x: Tensor, rows: int = 1) -> NDArray[Any]:
         """Tables that give each byte as it is."""

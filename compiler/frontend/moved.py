@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from arrayloom.compiler.frontend.movement import Indices, Movement
+from arrayloom.compiler.frontend.movement import Indices, Movement, PixelMovement
 from arrayloom.compiler.graph import Tensor
 
 
@@ -58,7 +58,7 @@ class Part:
     """What one movement contributes to a value: elements of `x`, through a table [1, 256] where there is one."""
 
     x: Tensor
-    movement: Movement
+    movement: Movement | PixelMovement
     table: NDArray[Any] | None = None
 
 

@@ -34,6 +34,19 @@ class Movement:
     swapped: bool = False
 
 
+@dataclass(frozen=True)
+class PixelMovement:
+    """Where each channel and each pixel of [C, H, W] comes from.
+
+    Attributes:
+        channels: int32[C], the source's channel for each of the output's, -1 for none.
+        places: int32[H, W], the source's pixel, counted row by row, -1 for none.
+    """
+
+    channels: NDArray[np.int32]
+    places: NDArray[np.int32]
+
+
 def trace(model: Model, node: onnx.NodeProto, source: Indices, fill_index: int) -> list[Indices]:
     """The indices [1, ...] as the node moves them, one array per named output; padding shows as `fill_index`."""
     for name in node.input[1:]:
@@ -100,7 +113,27 @@ def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
         movement = Movement(channels, rows, columns, swapped)
         if np.array_equal(np.where(valid, wanted, -1), expand(movement, x)):
             return movement
-    raise RefusalError(
+    raise _mixes(x, shape)
+
+
+def match_pixels(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> PixelMovement:
+    """The movement of whole pixels from `x`; arguments as of `match`.
+
+    Raises:
+        RefusalError: a pixel of the output takes its channels from different pixels of the input, or a channel from several.
+    """
+    wanted = index.reshape(shape[0], -1)
+    area = x.shape[1] * x.shape[2]
+    channels = np.where(wanted >= 0, wanted // area, -1).max(axis=1)
+    places = np.where(wanted >= 0, wanted % area, -1).max(axis=0)
+    there = (channels[:, np.newaxis] >= 0) & (places >= 0)
+    if not np.array_equal(np.where(there, channels[:, np.newaxis] * area + places, -1), np.maximum(wanted, -1)):
+        raise _mixes(x, shape)
+    return PixelMovement(channels.astype(np.int32), places.reshape(shape[1:]).astype(np.int32))
+
+
+def _mixes(x: Tensor, shape: tuple[int, int, int]) -> RefusalError:
+    return RefusalError(
         f"it moves {list(x.shape)} to {list(shape)} in a way that mixes channels with rows or columns",
         "choose channels, rows and columns one by one, swap rows with columns, or leave it to the end of the network, "
         "where the host does it",

@@ -4,13 +4,13 @@ Each part holds its own elements and the padding byte elsewhere, so that the sum
 one, is exact.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.frontend.movement import Indices, Movement, match
+from arrayloom.compiler.frontend.movement import Indices, Movement, PixelMovement, match, match_pixels
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.graph import Tensor
 
@@ -27,7 +27,7 @@ class Group:
     """
 
     channels: NDArray[np.int64]
-    parts: tuple[Movement, ...]
+    parts: tuple[Movement | PixelMovement, ...]
 
 
 def find_union(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> list[Group]:
@@ -72,38 +72,30 @@ def _alike(values: Indices, axis: int) -> list[NDArray[np.int64]]:
     return [np.array(places) for places in kinds.values()]
 
 
-def _parts(wanted: Indices, x: Tensor, most: int) -> list[Movement]:
-    """Movements that join to `wanted`, [C, H, W], whose channels take from the same pixels or from several channels."""
-    flat = wanted.reshape(wanted.shape[0], -1)
-    source = np.where(flat >= 0, flat // (x.shape[1] * x.shape[2]), -1)
-    parts: list[Movement] = []
-    for pixels in _alike(source, axis=1):
-        if (source[:, pixels] < 0).all():
-            continue
-        only = np.full_like(flat, -1)
-        only[:, pixels] = flat[:, pixels]
-        parts += _separable(only.reshape(wanted.shape), x, most - len(parts))
+def _parts(wanted: Indices, x: Tensor, most: int) -> list[Movement | PixelMovement]:
+    """Movements that join to `wanted`, [C, H, W]: pixels that take from the same channels, channels that take from the
+    same pixels."""
+    flat, area = wanted.reshape(wanted.shape[0], -1), x.shape[1] * x.shape[2]
+    parts: list[Movement | PixelMovement] = []
+    for pixels in _alike(np.where(flat >= 0, flat // area, -1), axis=1):
+        chosen = np.full_like(flat, -1)
+        chosen[:, pixels] = flat[:, pixels]
+        for channels in _alike(np.where(chosen >= 0, chosen % area, -1), axis=0):
+            if (chosen[channels] < 0).all():
+                continue
+            if len(parts) == most:
+                raise _too_many()
+            part = np.full_like(flat, -1)
+            part[channels] = chosen[channels]
+            parts.append(_simple(part.reshape(wanted.shape), x))
     return parts or [match(wanted, x, _shape(wanted))]
 
 
-def _separable(wanted: Indices, x: Tensor, most: int) -> list[Movement]:
-    """One movement, or one for each row of the source, each row of the result, or each pair of the two."""
-    row = np.where(wanted >= 0, wanted // x.shape[2] % x.shape[1], -1)
-    own = np.broadcast_to(np.arange(wanted.shape[1])[:, np.newaxis], wanted.shape)
-    for cut in (np.zeros_like(row), row, own, row * wanted.shape[1] + own):
-        try:
-            return [match(part, x, _shape(wanted)) for part in _cut(wanted, cut, most)]
-        except RefusalError:
-            continue
-    raise _too_many()
-
-
-def _cut(wanted: Indices, cut: Indices, most: int) -> Iterator[Indices]:
-    labels = np.unique(cut[wanted >= 0])
-    if len(labels) > most:
-        raise _too_many()
-    for label in labels:
-        yield np.where(cut == label, wanted, -1)
+def _simple(wanted: Indices, x: Tensor) -> Movement | PixelMovement:
+    try:
+        return match(wanted, x, _shape(wanted))
+    except RefusalError:
+        return match_pixels(wanted, x, _shape(wanted))
 
 
 def _shape(wanted: Indices) -> tuple[int, int, int]:

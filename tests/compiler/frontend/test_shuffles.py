@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import import_model
-from arrayloom.compiler.graph import Add, Concat, Conv, Graph, Move, View
+from arrayloom.compiler.graph import Add, Concat, Conv, Graph, Move, MovePixels, View
 
 Array = NDArray[Any]
 SHAPE = (8, 6, 4)
@@ -75,7 +75,14 @@ def test_shuffle_of_integers() -> None:
 
 @pytest.mark.parametrize("together", [[0, 8, 1, 24], [0, 8, 24, 1], [0, 8, 3, 8], [0, 4, 12, 4], [0, 16, 3, 4]])
 def test_a_convolution_of_a_reshaped_image(together: list[int]) -> None:
-    _between(lambda net, x: net.node("Reshape", [x, net.constant(np.array(together))]), together[1])
+    graph = _between(lambda net, x: net.node("Reshape", [x, net.constant(np.array(together))]), together[1])
+    if together[1] == 8:
+        assert _kinds(graph) == [View, MovePixels, Conv]
+
+
+@pytest.mark.parametrize("order", [[0, 2, 1, 3], [0, 3, 1, 2], [0, 2, 3, 1]])
+def test_channels_that_become_rows_or_columns(order: list[int]) -> None:
+    _between(lambda net, x: net.node("Transpose", [x], perm=order), SHAPE[order[1] - 1])
 
 
 def test_a_transpose_over_a_dimension_of_one() -> None:
@@ -110,8 +117,7 @@ def test_concatenation_along_rows_or_columns(axis: int) -> None:
 def test_what_takes_too_many_parts_is_refused_by_its_name() -> None:
     net = Network(opset=17)
     moved = net.node("Transpose", [net.dequantize("x", 0.05, 4)], perm=[0, 2, 1, 3])
-    flat = net.node("Reshape", [moved, net.constant(np.array([0, 16, 4, 100]))])
-    y = _convolution(net, net.quantize(flat, 0.05, 4), 16)
-    model: onnx.ModelProto = net.model({"x": (np.uint8, ["N", 8, 100, 8])}, [y])
+    y = _convolution(net, net.quantize(moved, 0.05, 4), 100)
+    model: onnx.ModelProto = net.model({"x": (np.uint8, ["N", 70, 100, 8])}, [y])
     with pytest.raises(UnsupportedError, match="more than 64 passes"):
         import_model(model)
