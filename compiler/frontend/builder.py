@@ -69,6 +69,13 @@ class Builder:
         self.pending[made] = moved
         return made
 
+    def inner(self, name: str, like: Tensor, dtype: np.dtype) -> Tensor:
+        """Declare a tensor that the model does not have, of the shapes of another one."""
+        tensor = Tensor(name, like.shape, dtype, like.onnx_shape)
+        self.tensors[name] = tensor
+        self.model.dtypes[name], self.model.shapes[name] = dtype, (1, *like.onnx_shape)
+        return tensor
+
     def can_make(self, name: str) -> bool:
         """Whether the accelerator can make a moved value."""
         try:

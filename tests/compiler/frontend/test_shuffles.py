@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import import_model
-from arrayloom.compiler.graph import Add, Concat, Conv, Graph, Move, MovePixels, View
+from arrayloom.compiler.graph import Add, Concat, Conv, Graph, Lookup, Move, MovePixels, View
 
 Array = NDArray[Any]
 SHAPE = (8, 6, 4)
@@ -121,3 +121,15 @@ def test_what_takes_too_many_parts_is_refused_by_its_name() -> None:
     model: onnx.ModelProto = net.model({"x": (np.uint8, ["N", 70, 100, 8])}, [y])
     with pytest.raises(UnsupportedError, match="more than 64 passes"):
         import_model(model)
+
+
+def test_an_activation_within_a_shuffle() -> None:
+    """The table comes first, then the movement; padding is what the activation makes of it."""
+    net = Network(opset=17)
+    active = net.node("HardSwish", [net.dequantize("x", 0.05, 4)])
+    padded = net.node("Pad", [active, net.constant(np.array([0, 0, 1, 0, 0, 0, 1, 0]))])
+    made = net.quantize(net.node("DepthToSpace", [padded], blocksize=2), 0.03, 20)
+    y = _convolution(net, made, 2)
+    graph = check(import_model(net.model({"x": (np.uint8, ["N", *SHAPE])}, [y])))
+    assert _kinds(graph)[0] is Lookup
+    assert _kinds(graph)[-1] is Conv
