@@ -114,6 +114,19 @@ def test_concatenation_along_rows_or_columns(axis: int) -> None:
     assert Concat not in _kinds(graph)
 
 
+def test_a_concatenation_of_one_scale_needs_no_quantizer() -> None:
+    """As NNCF writes it before a convolution; through a MaxPool and with another reader that quantizes."""
+    net = Network(opset=17)
+    joined = net.node("Concat", [net.dequantize("x", 0.05, 4), net.dequantize("z", 0.05, 4)], axis=1)
+    pooled = net.node("MaxPool", [joined], kernel_shape=[2, 2])
+    weight = net.constant(np.random.default_rng(0).integers(-90, 90, (4, 16, 3, 3)).astype(np.int8))
+    real = net.node("DequantizeLinear", [weight, net.constant(np.float32(0.01)), net.constant(np.int8(0))])
+    y = net.quantize(net.node("Conv", [pooled, real]), 0.1, 100)
+    z = net.quantize(net.node("Sigmoid", [joined]), 1 / 256, 0)
+    graph = check(import_model(net.model({name: (np.uint8, ["N", *SHAPE]) for name in "xz"}, [y, z])))
+    assert _kinds(graph).count(Concat) == 1
+
+
 def test_what_takes_too_many_parts_is_refused_by_its_name() -> None:
     net = Network(opset=17)
     moved = net.node("Transpose", [net.dequantize("x", 0.05, 4)], perm=[0, 2, 1, 3])
