@@ -19,8 +19,8 @@ from arrayloom.compiler.frontend.runtime import Session, small_model
 
 Counts = NDArray[np.int64]
 
-MOST_PARTS = 127    # weights with a larger denominator are rounded
-ROUNDED_PARTS = 64  # to multiples of 1 / this or less: the kernel grows with it
+MOST_PARTS = 63     # weights with a larger denominator are rounded: with it grow the kernel and what it reads
+ROUNDED_PARTS = 37  # to multiples of 1 / this, or of a fraction with a smaller denominator
 LARGEST = 11        # of a kernel's weights along one axis: the product of two stays within a signed byte
 EXACT = 2e-5        # what ONNX Runtime's float32 coordinates may miss a weight by, and this for each element:
 EXACT_EACH = 2e-7

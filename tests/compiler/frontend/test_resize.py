@@ -97,7 +97,7 @@ def test_any_weights_are_reached_by_small_kernels(extent: int, results: int) -> 
     axis = find_axis(weights)
     assert axis.kernel.max() <= LARGEST
     assert np.abs(axis.weights(extent) / axis.parts - weights).max() <= axis.error + 1e-9
-    assert axis.error <= 1 / 64
+    assert axis.error <= 1 / 37
 
 
 def _of_integers(dtype: Any, factors: tuple[float, float], mode: str) -> onnx.ModelProto:
