@@ -229,16 +229,6 @@ def _sum(net: Network) -> None:
     net.node("QLinearAdd", ["x", *_parameters(net), constant, *_parameters(net), *_parameters(net)], "y")
 
 
-def _reshaped(net: Network) -> None:
-    net.node("Reshape", ["x", net.constant(np.array([0, 9, 4, 4]))], "view")
-    net.node("MaxPool", ["view"], "y", kernel_shape=[2, 2])
-
-
-def _transposed(net: Network) -> None:
-    square = net.node("Reshape", ["x", net.constant(np.array([0, 12, 12, 1]))])
-    net.node("Clip", [net.node("Transpose", [square], perm=[0, 2, 1, 3])], "y")
-
-
 def _empty_windows(net: Network) -> None:
     net.node("MaxPool", ["x"], "y", kernel_shape=[2, 2], dilations=[7, 7], pads=[1, 1, 1, 1])
 
@@ -302,8 +292,6 @@ def _float_tail(net: Network) -> None:
 
 REFUSED: list[tuple[Build, str]] = [
     (_sum, "the constant 'constant_0_0' of com.microsoft.QLinearAdd 'QLinearAdd_y' differs between positions"),
-    (_reshaped, "its input 'view' of shape [9, 4, 4] is a reshaped [4, 6, 6]"),
-    (_transposed, "it mixes channels with rows or columns in a way that takes more than 64 passes"),
     (_empty_windows, "[pads = [1, 1, 1, 1]]: a window lies wholly in the padding"),
     (_channels_last, "[channels_last = 1]: its layout has the channels last"),
     (_per_channel_activation, "activations quantized per channel (4 scales)"),

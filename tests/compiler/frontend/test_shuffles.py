@@ -11,7 +11,7 @@ from networks import Network
 from numpy.typing import NDArray
 
 from arrayloom.compiler.errors import UnsupportedError
-from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend import HostPolicy, ImportOptions, import_model
 from arrayloom.compiler.graph import Add, Concat, Conv, Graph, Lookup, Move, MovePixels, View
 
 Array = NDArray[Any]
@@ -133,7 +133,15 @@ def test_what_takes_too_many_parts_is_refused_by_its_name() -> None:
     y = _convolution(net, net.quantize(moved, 0.05, 4), 100)
     model: onnx.ModelProto = net.model({"x": (np.uint8, ["N", 70, 100, 8])}, [y])
     with pytest.raises(UnsupportedError, match="more than 64 passes"):
-        import_model(model)
+        import_model(model, ImportOptions(HostPolicy.NONE))
+
+
+def test_a_reshape_that_takes_too_many_parts_is_refused_with_both_shapes() -> None:
+    net = Network(opset=17)
+    y = _convolution(net, net.node("Reshape", ["x", net.constant(np.array([0, 81, 7, 11]))]), 81)
+    model = net.model({"x": (np.uint8, ["N", 77, 9, 9])}, [y])
+    with pytest.raises(UnsupportedError, match=r"of shape \[81, 7, 11\] is a reshaped \[77, 9, 9\]: it mixes channels"):
+        import_model(model, ImportOptions(HostPolicy.NONE))
 
 
 def test_an_activation_within_a_shuffle() -> None:
