@@ -10,9 +10,10 @@ from networks import Network
 from numpy.typing import NDArray
 
 from arrayloom.compiler.errors import UnsupportedError
-from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend import HostPolicy, ImportOptions, import_model
 from arrayloom.compiler.frontend.interpolation import LARGEST, find_axis
 from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.compiler.graph import Conv, Move
 
 Array = NDArray[Any]
 SHAPE = (3, 6, 8)
@@ -123,3 +124,25 @@ def test_integers_are_cut_off_as_by_onnxruntime(dtype: Any, factors: tuple[float
     x = np.random.default_rng(2).integers(0, 256, (1, *SHAPE)).astype(np.uint8).view(dtype)
     given, made = (Session(proto).run({"x": x})["y"] for proto in (model, imported.lowered))
     assert np.array_equal(given, made)
+
+
+def test_one_dimension() -> None:
+    net = Network(opset=17)
+    scales = net.constant(np.array([1, 1, 2], np.float32))
+    resized = net.node("Resize", [net.dequantize("x", 0.0625, 4), "", scales], mode="linear")
+    net.quantize(resized, 0.0625, 4, output="y")
+    graph = check(import_model(net.model({"x": (np.uint8, [1, 5, 9])}, ["y"])))
+    assert [type(op) for op in graph.ops] == [Move, Conv]
+
+
+def test_behind_an_operator_without_quantizer_between() -> None:
+    """The sum of floats would be interpolated before it is rounded: refused, naming both."""
+    net = Network(opset=17)
+    weight = net.constant(np.ones((3, 3, 1, 1), np.int8))
+    real = net.node("DequantizeLinear", [weight, net.constant(np.float32(0.1)), net.constant(np.int8(0))])
+    made = net.node("Conv", [net.dequantize("x", 0.05, 4), real], "made")
+    scales = net.constant(np.array([1, 1, 2, 2], np.float32))
+    net.quantize(net.node("Resize", [made, "", scales], "larger", mode="linear"), 0.1, 4, output="y")
+    model = net.model({"x": (np.uint8, ["N", *SHAPE])}, ["y"])
+    with pytest.raises(UnsupportedError, match="Conv 'Conv_made': its result 'made' is not quantized before Resize"):
+        import_model(model, ImportOptions(HostPolicy.NONE))
