@@ -11,7 +11,8 @@ from networks import MICROSOFT, Array, Network
 
 Parameters = tuple[Array, Array]
 
-_MOVES = ("MaxPool", "Slice", "Pad", "Gather", "Flatten", "Reshape", "Transpose", "Resize")
+_MOVES = ("MaxPool", "Slice", "Pad", "Gather", "Flatten", "Reshape", "Transpose", "Resize", "DepthToSpace",
+          "SpaceToDepth")
 _COMPUTING = ("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearAveragePool")
 _BINARY = ("QLinearAdd", "QLinearMul")
 _SOURCE_SCALE = np.float32(0.05)
@@ -148,7 +149,7 @@ def _binary(c: _Converter, node: onnx.NodeProto) -> None:
 def _concat(c: _Converter, node: onnx.NodeProto) -> None:
     places = range(2, len(node.input), 3)
     inputs = [c.real(node.input[place], c._pair(node, place + 1)) for place in places]
-    c.finish(c.node("Concat", inputs, axis=1), node.output[0], c._pair(node, 0))
+    c.finish(c.node("Concat", inputs, **_attributes(node)), node.output[0], c._pair(node, 0))
 
 
 def _average_pool(c: _Converter, node: onnx.NodeProto) -> None:
@@ -171,7 +172,7 @@ def _clip(c: _Converter, node: onnx.NodeProto) -> None:
 def _move(c: _Converter, node: onnx.NodeProto) -> None:
     parameters = c.parameters[node.input[0]]
     rest = list(node.input[1:])
-    if node.op_type == "Pad":
+    if node.op_type == "Pad" and _attributes(node).get("mode", b"constant") == b"constant":
         rest[1:2] = [c._bound(rest[1], parameters) if rest[1:] and rest[1] else c.real_zero(parameters)]
     real = c.real(node.input[0], parameters)
     c.finish(c.node(node.op_type, [real, *rest], **_attributes(node)), node.output[0], parameters)
