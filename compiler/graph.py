@@ -221,6 +221,21 @@ class Move(Op):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class MovePixels(Op):
+    """A movement of whole pixels to any places, such as a reshape of [H, W].
+
+    y[c, i, j] = table[c or 0][raw byte of channel channels[c] of x at pixel places[i, j]], pixels being counted row by row,
+    or `fill` where one of the two is -1.
+    """
+
+    x: str
+    channels: NDArray[np.int32]  # [C of the output], source channel or -1
+    places: NDArray[np.int32]  # [H, W of the output], source pixel or -1
+    table: NDArray[np.generic]  # [1 or C, 256] in the output's dtype
+    fill: int  # raw value of the output
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class View(Op):
     """The same elements under another ONNX shape (Flatten, Reshape, Squeeze, Identity): nothing is computed."""
 

@@ -16,6 +16,7 @@ from arrayloom.compiler.graph import (
     Lookup,
     MaxPool,
     Move,
+    MovePixels,
     Mul,
     Op,
     Pads,
@@ -208,6 +209,17 @@ def _move(rule: _Checker, op: Move) -> None:
     rule.require(lo <= op.fill <= hi, f"fill {op.fill} is outside {rule.y.dtype}")
 
 
+def _move_pixels(rule: _Checker, op: MovePixels) -> None:
+    channels, height, width = rule.xs[0].shape
+    rule.require(op.channels.shape == rule.y.shape[:1], f"channels have shape {op.channels.shape}")
+    rule.require(op.places.shape == rule.y.shape[1:], f"places have shape {op.places.shape}")
+    rule.require(bool(np.all((op.channels >= -1) & (op.channels < channels))), "a source channel does not exist")
+    rule.require(bool(np.all((op.places >= -1) & (op.places < height * width))), "a source pixel does not exist")
+    rule.table(op.table, (1, rule.y.shape[0]))
+    lo, hi = rule.y.range
+    rule.require(lo <= op.fill <= hi, f"fill {op.fill} is outside {rule.y.dtype}")
+
+
 def _view(rule: _Checker, _: View) -> None:
     rule.same_dtype()
     rule.shape(rule.xs[0].shape)
@@ -224,5 +236,6 @@ _RULES: dict[type[Op], Callable[[_Checker, Any], None]] = {
     Lookup: _lookup,
     Clamp: _clamp,
     Move: _move,
+    MovePixels: _move_pixels,
     View: _view,
 }

@@ -1,7 +1,6 @@
 """From the integer graph to steps in the signed domain, one operation a step; fusion comes later."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,10 @@ from arrayloom.compiler.backend.operations import (
     Copy,
     Maximum,
     Operation,
-    Rearrangement,
     Sum,
     Taps,
-    selection,
-    straight,
 )
+from arrayloom.compiler.backend.selections import selections
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.compiler.backend.virtual_concat import find_virtual_concats
 from arrayloom.compiler.graph import (
@@ -34,6 +31,7 @@ from arrayloom.compiler.graph import (
     Lookup,
     MaxPool,
     Move,
+    MovePixels,
     Mul,
     Op,
     SumPool,
@@ -177,19 +175,27 @@ def _view(builder: Builder, op: View) -> None:
     builder.network.aliases[op.output] = op.x
 
 
-def _move(builder: Builder, op: Move) -> None:
+def _move(builder: Builder, op: Move | MovePixels) -> None:
     """A selection on the array. What lies outside x must come out of the lookup table as the fill value: where no byte of
     x could stand for it, the lookup table goes first, in a step of its own."""
     fill = int(to_signed(np.array([op.fill]).astype(builder.graph.tensors[op.output].dtype))[0])
     table = builder.lookup_table(op.table, op.x)
     source = op.x
-    fills = bool(min(op.channels.min(), op.rows.min(), op.columns.min()) < 0)
+    places = (op.places,) if isinstance(op, MovePixels) else (op.rows, op.columns)
+    fills = any(bool(chosen.min() < 0) for chosen in (op.channels, *places))
     if table is not None and fills and not (table == fill).all(axis=0).any():
         source = builder.intermediate(f"{op.output}#table", builder.network.shapes[builder.network.root(op.x)])
         builder.step(Copy(), op.x, source, Epilogue(lookup_table=table))
         table = None
     padding = _stand_in(table, fill) if fills else 0
-    builder.step(_selection(builder, op, padding), source, op.output, Epilogue(lookup_table=table))
+    shape = builder.network.shapes[builder.network.root(op.x)]
+    channels, _, width = builder.network.shapes[op.output]
+    *before, last = selections(op, shape, padding)
+    for first in before:
+        between = builder.intermediate(f"{op.output}#columns", (channels, shape[1], width))
+        builder.step(first, source, between)
+        source = between
+    builder.step(last, source, op.output, Epilogue(lookup_table=table))
 
 
 def _stand_in(table: LookupTable | None, fill: int) -> int:
@@ -197,17 +203,7 @@ def _stand_in(table: LookupTable | None, fill: int) -> int:
     return fill if table is None else int(np.flatnonzero((table == fill).all(axis=0))[0]) - 128
 
 
-def _selection(builder: Builder, op: Move, padding: int) -> Convolution:
-    channels, height, width = builder.network.shapes[builder.network.root(op.x)]
-    rows, columns = (None, None) if op.swapped else (straight(op.rows, height), straight(op.columns, width))
-    if rows is not None and columns is not None:
-        taps = Taps(strides=(rows[1], columns[1]), origin=(rows[0], columns[0]))
-        return selection(op.channels, channels, taps, padding)
-    chosen = selection(op.channels, channels, Taps(), padding)
-    return Rearrangement(**{f.name: getattr(chosen, f.name) for f in fields(chosen)}, rows=op.rows, columns=op.columns,
-                         swapped=op.swapped)
-
-
 LOWERINGS: dict[type[Op], Callable[[Builder, Any], None]] = {
     Conv: _conv, Add: _add, Mul: _mul, MaxPool: _max_pool, SumPool: _sum_pool, AveragePool: _average_pool, Concat: _concat,
-    Lookup: _lookup, Clamp: _clamp, Move: _move, View: _view}
+    Lookup: _lookup, Clamp: _clamp, Move: _move, MovePixels: _move,
+    View: _view}

@@ -80,6 +80,23 @@ class Rearrangement(Convolution):
         return max(1, *(high - low for low, high in (self.source_rows(i, i + rows, height) for i in starts)))
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PixelRearrangement(Convolution):
+    """A selection whose pixels come from any places of a source of ``source_width`` columns, -1 for ``padding``."""
+
+    places: NDArray[np.int32]   # [H, W], pixels of the source counted row by row
+    source_width: int
+
+    def source_rows(self, first: int, last: int, height: int) -> Pair:  # noqa: ARG002
+        places = self.places[first:last]
+        there = places[places >= 0] // self.source_width
+        return (int(there.min()), int(there.max()) + 1) if there.size else (0, 0)
+
+    def most_source_rows(self, rows: int, height: int) -> int:
+        starts = range(len(self.places) - rows + 1)
+        return max(1, *(high - low for low, high in (self.source_rows(i, i + rows, height) for i in starts)))
+
+
 @dataclass(frozen=True, eq=False)
 class Copy(Operation):
     """The bytes of x as they are."""

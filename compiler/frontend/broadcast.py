@@ -3,7 +3,8 @@
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.builder import Builder, Moved
+from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.moved import Moved
 from arrayloom.compiler.frontend.movement import in_place
 from arrayloom.compiler.frontend.report import RefusalError
 
@@ -12,7 +13,7 @@ def broadcast(builder: Builder, node: onnx.NodeProto, *names: str) -> list[str]:
     """The tensors, all of the shape of the node's result, under which the operands are found; declares the result.
 
     Raises:
-        RefusalError: the ranks differ, or an operand is a reshaped image where the others are not.
+        RefusalError: the ranks differ.
     """
     wanted = builder.model.shapes[node.output[0]]
     shapes = [builder.model.shapes[name] for name in names]
@@ -24,17 +25,15 @@ def broadcast(builder: Builder, node: onnx.NodeProto, *names: str) -> list[str]:
         )
     found = [name if shape == wanted else _spread(builder, node, name) for name, shape in zip(names, shapes, strict=True)]
     layouts = {builder.tensor(name).shape for name in found}
-    if len(layouts) > 1:
-        raise RefusalError(
-            f"its operands lie as {' and '.join(str(list(layout)) for layout in sorted(layouts))}",
-            "reshape behind this node instead of before it",
-        )
+    if len(layouts) > 1:  # some are reshaped images: all are laid out as their ONNX shape says
+        found = [builder.image(name).name for name in found]
+        layouts = {builder.tensor(name).shape for name in found}
     builder.declare(node.output[0], layouts.pop())
     return found
 
 
 def _spread(builder: Builder, node: onnx.NodeProto, name: str) -> str:
     """A tensor that repeats the elements of `name` over the shape of the node's result."""
-    x = builder.image(name)
+    x = builder.tensor(name)
     index = np.broadcast_to(in_place((1, *x.onnx_shape)), builder.model.shapes[node.output[0]])
     return builder.intermediate(node, name, Moved(name, index, None, node, name, index))

@@ -1,60 +1,21 @@
 """The integer graph under construction: what the rules of the operators read from and write to."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.movement import Indices, Movement, in_place, match
+from arrayloom.compiler.frontend.moved import Moved, Part, Plan, image_shape
+from arrayloom.compiler.frontend.movement import Movement, in_place, match
 from arrayloom.compiler.frontend.origin import origin_name, origin_operator
 from arrayloom.compiler.frontend.quantization import BYTES, Quantization, per_tensor
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
-from arrayloom.compiler.graph import GraphInput, Move, Op, Tensor, View
+from arrayloom.compiler.frontend.union import Group, find_union, in_order
+from arrayloom.compiler.graph import Add, Concat, GraphInput, Move, MovePixels, Op, Tensor, View
 from arrayloom.isa.instructions import BYTE_VALUES
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A value that holds the elements of an integer tensor in other places.
-
-    Attributes:
-        source: the tensor's name.
-        index: in the value's ONNX shape (with a batch of 1) the flat index of the source, negative for `fill`.
-        fill: the byte of padding, None where there is none.
-        node: the last of the nodes that moved it.
-        parent: the value that this node reads.
-        own: like `index`, of the parent.
-    """
-
-    source: str
-    index: Indices
-    fill: int | None
-    node: onnx.NodeProto
-    parent: str
-    own: Indices
-
-    def through(self, index: Indices, padding: int | None, node: onnx.NodeProto, parent: str) -> "Moved":
-        """The value after one more node, which takes the elements at `index`, or `padding` where that is negative."""
-        there = index >= 0
-        composed = np.where(there, self.index.ravel()[np.where(there, index, 0)], -1)
-        fill = padding if self.fill is None else self.fill
-        return Moved(self.source, composed, fill if (composed < 0).any() else None, node, parent, index)
-
-    def moves(self, source: Tensor) -> bool:
-        """Whether any element of the source changes its place or is left out."""
-        return not np.array_equal(self.index.ravel(), np.arange(np.prod(source.shape)))
-
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How to make a moved value: the tensor it is made from, the movement or None for a view, the result's [C, H, W]."""
-
-    source: str
-    movement: Movement | None
-    shape: tuple[int, int, int]
 
 
 class Builder:
@@ -108,6 +69,13 @@ class Builder:
         self.pending[made] = moved
         return made
 
+    def inner(self, name: str, like: Tensor, dtype: np.dtype) -> Tensor:
+        """Declare a tensor that the model does not have, of the shapes of another one."""
+        tensor = Tensor(name, like.shape, dtype, like.onnx_shape)
+        self.tensors[name] = tensor
+        self.model.dtypes[name], self.model.shapes[name] = dtype, (1, *like.onnx_shape)
+        return tensor
+
     def can_make(self, name: str) -> bool:
         """Whether the accelerator can make a moved value."""
         try:
@@ -121,10 +89,10 @@ class Builder:
         moved = self.pending[name]
         try:
             plan = self._plan(name)
-        except RefusalError as refusal:
+        except RefusalError:
             del self.pending[name]
-            self.report.refuse(moved.node, refusal)
-            raise ConsequenceError from refusal
+            self._move_as_union(name, moved)
+            return
         del self.pending[name]
         x = self.tensor(plan.source)
         if plan.movement is None:
@@ -132,29 +100,87 @@ class Builder:
             self.add(View, moved.node, name, x=x.name)
             return
         self.declare(name)
-        table = np.arange(BYTE_VALUES).astype(np.uint8).view(x.dtype).reshape(1, BYTE_VALUES)
-        self.add(Move, moved.node, name, x=x.name, **vars(plan.movement), table=table, fill=moved.fill or 0)
+        self._add_movement(moved.node, name, Part(x, plan.movement), moved.fill or 0)
 
-    def _plan(self, name: str) -> _Plan:
+    def _move_as_union(self, name: str, moved: Moved) -> None:
+        """Make a moved value in several steps, where no one operation can."""
+        x = self.tensors[moved.source]
+        try:
+            groups = find_union(moved.index, x, image_shape(tuple(self.model.shapes[name][1:])))
+        except RefusalError as refusal:
+            self.report.refuse(moved.node, refusal)
+            raise ConsequenceError from refusal
+        self.declare(name)
+        self._add_union(moved, name, x, groups)
+
+    def _add_movement(self, node: onnx.NodeProto, output: str, part: Part, fill: int) -> None:
+        table = self._same(part.x) if part.table is None else part.table
+        kind = Move if isinstance(part.movement, Movement) else MovePixels
+        self.add(kind, node, output, x=part.x.name, **vars(part.movement), table=table, fill=fill)
+
+    def _same(self, x: Tensor, rows: int = 1) -> NDArray[Any]:
+        """Tables that give each byte as it is."""
+        row = np.arange(BYTE_VALUES).astype(np.uint8).view(x.dtype)
+        return np.ascontiguousarray(np.broadcast_to(row, (rows, BYTE_VALUES)))
+
+    def _add_union(self, moved: Moved, output: str, x: Tensor, groups: Sequence[Group]) -> None:
+        """Stack the groups, each the sum of its parts, and put their channels in order."""
+        order = in_order(groups)
+        stacked = output if order is None else self._step_to(output, len(order))
+        names = [stacked] if len(groups) == 1 else [self._step_to(output, len(group.channels)) for group in groups]
+        for name, group in zip(names, groups, strict=True):
+            self.add_sum(moved.node, name, [Part(x, movement) for movement in group.parts], moved.fill or 0)
+        if len(groups) > 1:
+            self.add(Concat, moved.node, stacked, xs=tuple(names), tables=self._same(x, len(names)))
+        if order is not None:
+            _, height, width = self.tensors[output].shape
+            movement = Movement(order, np.arange(height, dtype=np.int32), np.arange(width, dtype=np.int32))
+            self._add_movement(moved.node, output, Part(self.tensors[stacked], movement), 0)
+
+    def add_sum(self, node: onnx.NodeProto, output: str, parts: Sequence[Part], fill: int) -> None:
+        """Join parts that hold `fill` where they hold nothing: it is taken off the sum for all of them but one."""
+        channels, one, total = self.tensors[output].shape[0], np.float32(1), ""
+        for number, part in enumerate(parts, start=1):
+            last = number == len(parts)
+            own = output if last and not total else self._step_to(output, channels)
+            self._add_movement(node, own, part, fill)
+            if not total:
+                total = own
+                continue
+            joined = output if last else self._step_to(output, channels)
+            self.add(Add, node, joined, a=own, b=total, a_ratio=one, b_ratio=one, offset=np.float32(-fill))
+            total = joined
+
+    def _step_to(self, name: str, channels: int) -> str:
+        """Declare a tensor that the model does not have: a step on the way to `name`, of so many channels."""
+        number = 1
+        while (made := f"{name}, spread for step {number}") in self.tensors:
+            number += 1
+        of = self.tensors[name]
+        shape = channels, *of.shape[1:]
+        self.tensors[made] = Tensor(made, shape, of.dtype, shape)
+        return made
+
+    def _plan(self, name: str) -> Plan:
         """How to make a moved value; in two steps where its last node does not go together with those before it."""
         moved = self.pending[name]
         x = self.tensors[moved.source]
         if not moved.moves(x):
-            return _Plan(x.name, None, x.shape)
+            return Plan(x.name, None, x.shape)
         shape = image_shape(tuple(self.model.shapes[name][1:]))
         try:
-            return _Plan(x.name, match(moved.index, x, shape), shape)
+            return Plan(x.name, match(moved.index, x, shape), shape)
         except RefusalError:
             if moved.parent not in self.pending:
                 raise
         before = self._plan(moved.parent)
         parent = Tensor(moved.parent, before.shape, x.dtype, tuple(self.model.shapes[moved.parent][1:]))
         if np.array_equal(moved.own.ravel(), np.arange(np.prod(parent.shape))):
-            return _Plan(parent.name, None, parent.shape)
-        return _Plan(parent.name, match(moved.own, parent, shape), shape)
+            return Plan(parent.name, None, parent.shape)
+        return Plan(parent.name, match(moved.own, parent, shape), shape)
 
     def image(self, name: str) -> Tensor:
-        """A tensor whose ONNX shape is the [C, H, W] that its elements lie in; they are moved where they can be."""
+        """A tensor as the [C, H, W] that its ONNX shape says, moved there where its elements lie in another one."""
         tensor = self.tensor(name)
         shape = image_shape(tensor.onnx_shape)
         if tensor.shape == shape:
@@ -169,20 +195,20 @@ class Builder:
         tensor = self.tensor(name)
         return tensor if tensor.shape[0] == image_shape(tensor.onnx_shape)[0] else self.image(name)
 
-    def _lay_out(self, tensor: Tensor, made: str, shape: tuple[int, int, int]) -> None:
-        """Make the tensor `made`, which the model does not have: the elements of `tensor` in another [C, H, W]."""
+    def _lay_out(self, x: Tensor, made: str, shape: tuple[int, int, int]) -> None:
+        """Make the tensor `made`, which the model does not have: the elements of `x` in another [C, H, W]."""
+        index = in_place((1, *x.onnx_shape))
+        moved = Moved(x.name, index, None, self.model.producers[x.name], x.name, index)
         try:
-            movement = match(in_place(shape), tensor, shape)
+            groups = find_union(index, x, shape)
         except RefusalError as refusal:
             raise RefusalError(
-                f"its input '{tensor.name}' of shape {list(tensor.onnx_shape)} is a reshaped {list(tensor.shape)}",
-                "only a matrix product, a function of one element or another reshape may follow a reshape",
+                f"its input '{x.name}' of shape {list(x.onnx_shape)} is a reshaped {list(x.shape)}: {refusal.reason}",
+                "only a matrix product, a function of one element or another reshape may follow such a reshape",
             ) from refusal
-        self.tensors[made] = Tensor(made, shape, tensor.dtype, tensor.onnx_shape)
-        self.model.dtypes[made], self.model.shapes[made] = tensor.dtype, (1, *tensor.onnx_shape)
-        table = np.arange(BYTE_VALUES).astype(np.uint8).view(tensor.dtype).reshape(1, BYTE_VALUES)
-        node = self.model.producers[tensor.name]
-        self.add(Move, node, made, x=tensor.name, **vars(movement), table=table, fill=0)
+        self.tensors[made] = Tensor(made, shape, x.dtype, x.onnx_shape)
+        self.model.dtypes[made], self.model.shapes[made] = x.dtype, (1, *x.onnx_shape)
+        self._add_union(moved, made, x, groups)
 
     def declare(self, name: str, shape: tuple[int, int, int] | None = None) -> Tensor:
         """Declare the tensor of a value; its [C, H, W] follows from the ONNX shape unless given."""
@@ -210,12 +236,3 @@ class Builder:
         """Per-tensor scale and zero point at inputs `scale` and `scale` + 1 of `node`, which belong to `value`."""
         zero_point = node.input[scale + 1] if len(node.input) > scale + 1 else ""
         return per_tensor(self.model, node.input[scale], zero_point, self.model.dtypes[value])
-
-
-def image_shape(onnx_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """The [C, H, W] of an ONNX shape without batch: [F] is [F, 1, 1], [C, L] is [C, 1, L]; longer ones merge into C."""
-    if len(onnx_shape) < 2:
-        return (onnx_shape or (1,))[0], 1, 1
-    if len(onnx_shape) == 2:
-        return onnx_shape[0], 1, onnx_shape[1]
-    return int(np.prod(onnx_shape[:-2])), onnx_shape[-2], onnx_shape[-1]

@@ -34,6 +34,19 @@ class Movement:
     swapped: bool = False
 
 
+@dataclass(frozen=True)
+class PixelMovement:
+    """Where each channel and each pixel of [C, H, W] comes from.
+
+    Attributes:
+        channels: int32[C], the source's channel for each of the output's, -1 for none.
+        places: int32[H, W], the source's pixel, counted row by row, -1 for none.
+    """
+
+    channels: NDArray[np.int32]
+    places: NDArray[np.int32]
+
+
 def trace(model: Model, node: onnx.NodeProto, source: Indices, fill_index: int) -> list[Indices]:
     """The indices [1, ...] as the node moves them, one array per named output; padding shows as `fill_index`."""
     for name in node.input[1:]:
@@ -58,14 +71,16 @@ def _check_nearest(node: onnx.NodeProto) -> None:
     mode = attribute(node, "mode", "nearest")
     if mode != "nearest":
         raise RefusalError(
-            "it interpolates between pixels", "use mode = nearest, or a transposed convolution", f"mode = {mode}"
+            "it interpolates between pixels of integers with weights that float rounds",
+            "resize by a power of two with half_pixel or asymmetric coordinates, or quantize the network in QDQ format",
+            f"mode = {mode}",
         )
 
 
 def _index_padding(model: Model, node: onnx.NodeProto, fill_index: int) -> dict[str, Indices]:
-    mode = attribute(node, "mode", "constant")
-    if mode != "constant":
-        raise RefusalError("padding that repeats the image", "use constant padding", f"mode = {mode}")
+    """The index that stands for padding; nothing where a Pad repeats elements of the image."""
+    if attribute(node, "mode", "constant") != "constant":
+        return {}
     if model.opset < PAD_OPSET:
         raise RefusalError(
             f"Pad of operator set {model.opset}", f"convert the model to operator set {PAD_OPSET} or later", "opset"
@@ -90,7 +105,7 @@ def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
     wanted = index.reshape(shape)
     valid = wanted >= 0
     if not valid.any():
-        raise RefusalError("its result holds nothing but padding", "remove it")
+        return _nothing(shape)
     sources = np.unravel_index(np.where(valid, wanted, 0), x.shape)
     for swapped in (False, True):
         order = (0, 2, 1) if swapped else (0, 1, 2)
@@ -98,11 +113,37 @@ def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
         movement = Movement(channels, rows, columns, swapped)
         if np.array_equal(np.where(valid, wanted, -1), expand(movement, x)):
             return movement
-    raise RefusalError(
+    raise _mixes(x, shape)
+
+
+def match_pixels(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> PixelMovement:
+    """The movement of whole pixels from `x`; arguments as of `match`.
+
+    Raises:
+        RefusalError: a pixel of the output takes its channels from different pixels of the input, or a channel from several.
+    """
+    wanted = index.reshape(shape[0], -1)
+    area = x.shape[1] * x.shape[2]
+    channels = np.where(wanted >= 0, wanted // area, -1).max(axis=1)
+    places = np.where(wanted >= 0, wanted % area, -1).max(axis=0)
+    there = (channels[:, np.newaxis] >= 0) & (places >= 0)
+    if not np.array_equal(np.where(there, channels[:, np.newaxis] * area + places, -1), np.maximum(wanted, -1)):
+        raise _mixes(x, shape)
+    return PixelMovement(channels.astype(np.int32), places.reshape(shape[1:]).astype(np.int32))
+
+
+def _mixes(x: Tensor, shape: tuple[int, int, int]) -> RefusalError:
+    return RefusalError(
         f"it moves {list(x.shape)} to {list(shape)} in a way that mixes channels with rows or columns",
         "choose channels, rows and columns one by one, swap rows with columns, or leave it to the end of the network, "
         "where the host does it",
     )
+
+
+def _nothing(shape: tuple[int, int, int]) -> Movement:
+    """A movement whose result is padding in every channel."""
+    channels, rows, columns = (np.zeros(extent, np.int32) for extent in shape)
+    return Movement(channels - 1, rows, columns)
 
 
 def _along(valid: NDArray[np.bool_], source: Indices, axis: int) -> NDArray[np.int32]:

@@ -16,6 +16,7 @@ from arrayloom.compiler.graph import (
     Lookup,
     MaxPool,
     Move,
+    MovePixels,
     Mul,
     Op,
     SumPool,
@@ -147,6 +148,14 @@ def _move(op: Move, y: Tensor, x: Array) -> Array:
     return np.where(there, mapped, y.dtype.type(op.fill))
 
 
+def _move_pixels(op: MovePixels, y: Tensor, x: Array) -> Array:
+    there = (op.channels[:, None, None] >= 0) & (op.places >= 0)
+    moved = _bytes(x).reshape(x.shape[0], -1)[op.channels[:, None, None], op.places]
+    tables = np.broadcast_to(op.table, (y.shape[0], 256))
+    mapped = np.stack([table[channel] for table, channel in zip(tables, moved, strict=True)])
+    return np.where(there, mapped, y.dtype.type(op.fill))
+
+
 def _view(_: View, __: Tensor, x: Array) -> Array:
     return x
 
@@ -160,6 +169,7 @@ _RULES: dict[type[Op], Callable[..., Array]] = {
     Lookup: _lookup,
     MaxPool: _max_pool,
     Move: _move,
+    MovePixels: _move_pixels,
     Mul: _mul,
     SumPool: _sum_pool,
     View: _view,

@@ -11,8 +11,10 @@ from networks import MICROSOFT, Array, Network
 
 Parameters = tuple[Array, Array]
 
-_MOVES = ("MaxPool", "Slice", "Pad", "Gather", "Flatten", "Reshape", "Transpose", "Resize")
+_MOVES = ("MaxPool", "Slice", "Pad", "Gather", "Flatten", "Reshape", "Transpose", "Resize", "DepthToSpace",
+          "SpaceToDepth")
 _COMPUTING = ("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearAveragePool")
+_BINARY = ("QLinearAdd", "QLinearMul")
 _SOURCE_SCALE = np.float32(0.05)
 
 
@@ -32,12 +34,17 @@ class _Converter(Network):
         self.parameters: dict[str, Parameters] = {}
         readers = Counter(name for node in model.graph.node for name in set(node.input))
         outputs = {output.name for output in model.graph.output}
-        computed = {node.output[0] for node in model.graph.node if node.op_type in _COMPUTING}
+        computed = {node.output[0] for node in model.graph.node
+                    if node.op_type in _COMPUTING and not self._has_constant(node)}
         self.joined = {
             node.input[0]: node
             for node in model.graph.node
             if node.op_type == "Clip" and readers[node.input[0]] == 1 and node.input[0] in computed - outputs
         }
+
+    def _has_constant(self, node: onnx.NodeProto) -> bool:
+        """Whether an operand of a sum or product is constant: such a node stays as it is."""
+        return node.op_type in _BINARY and any(name in self.initializers for name in (node.input[0], node.input[3]))
 
     def name(self, stem: str) -> str:
         return f"qdq_{super().name(stem)}"
@@ -131,7 +138,7 @@ def _gemm(c: _Converter, node: onnx.NodeProto) -> None:
 
 def _binary(c: _Converter, node: onnx.NodeProto) -> None:
     """Add or Mul; with a constant it stays, since in float it would be a table of float roundings."""
-    if any(name in c.initializers for name in (node.input[0], node.input[3])):
+    if c._has_constant(node):
         c.nodes.append(node)
         c.parameters[node.output[0]] = c._pair(node, 6)
         return
@@ -142,7 +149,7 @@ def _binary(c: _Converter, node: onnx.NodeProto) -> None:
 def _concat(c: _Converter, node: onnx.NodeProto) -> None:
     places = range(2, len(node.input), 3)
     inputs = [c.real(node.input[place], c._pair(node, place + 1)) for place in places]
-    c.finish(c.node("Concat", inputs, axis=1), node.output[0], c._pair(node, 0))
+    c.finish(c.node("Concat", inputs, **_attributes(node)), node.output[0], c._pair(node, 0))
 
 
 def _average_pool(c: _Converter, node: onnx.NodeProto) -> None:
@@ -165,7 +172,7 @@ def _clip(c: _Converter, node: onnx.NodeProto) -> None:
 def _move(c: _Converter, node: onnx.NodeProto) -> None:
     parameters = c.parameters[node.input[0]]
     rest = list(node.input[1:])
-    if node.op_type == "Pad":
+    if node.op_type == "Pad" and _attributes(node).get("mode", b"constant") == b"constant":
         rest[1:2] = [c._bound(rest[1], parameters) if rest[1:] and rest[1] else c.real_zero(parameters)]
     real = c.real(node.input[0], parameters)
     c.finish(c.node(node.op_type, [real, *rest], **_attributes(node)), node.output[0], parameters)

@@ -2,10 +2,10 @@
 
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.lower.convolution import Convolver
-from arrayloom.compiler.backend.lower.rearrangement import Rearranger
+from arrayloom.compiler.backend.lower.rearrangement import PixelRearranger, Rearranger
 from arrayloom.compiler.backend.lower.unary import Averager, Copier, Pooler
 from arrayloom.compiler.backend.lower.writer import Writer
-from arrayloom.compiler.backend.operations import Average, Convolution, Maximum, Rearrangement, Sum
+from arrayloom.compiler.backend.operations import Average, Convolution, Maximum, PixelRearrangement, Rearrangement, Sum
 
 
 def writer_of(context: LoweringContext) -> Writer:
@@ -13,6 +13,8 @@ def writer_of(context: LoweringContext) -> Writer:
     operation = context.step.operation
     if isinstance(operation, Rearrangement):
         return Rearranger(context, operation)
+    if isinstance(operation, PixelRearrangement):
+        return PixelRearranger(context, operation)
     if isinstance(operation, Convolution):
         return Convolver(context, operation)
     if isinstance(operation, Maximum | Sum):

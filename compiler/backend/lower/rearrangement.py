@@ -13,7 +13,7 @@ from arrayloom.compiler.backend.area import Area
 from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.lower.convolution import Convolver, Window
 from arrayloom.compiler.backend.lower.writer import Piece, Progress
-from arrayloom.compiler.backend.operations import LARGEST_STRIDE, Places, Rearrangement
+from arrayloom.compiler.backend.operations import LARGEST_STRIDE, PixelRearrangement, Places, Rearrangement
 from arrayloom.isa.instructions import Convolve
 
 OUTSIDE = 1     # a column beyond a source of width 1
@@ -54,6 +54,36 @@ class Rearranger(Convolver):
         if run.source < 0 or source < 0:
             view = replace(view, origin_x=OUTSIDE, origin_y=0, stride_y=0)
         return Window(low, high, begin, source if swapped and source >= 0 else 0, view)
+
+
+class PixelRearranger(Convolver):
+    """The instructions of one rearrangement of pixels: the source is a column of all its pixels."""
+
+    def __init__(self, context: LoweringContext, operation: PixelRearrangement) -> None:
+        super().__init__(context, operation)
+        self.rearrangement = operation
+        self.runs = [list(runs(row, context.config.accumulator_depth)) for row in operation.places]
+
+    def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        rows, by_block = range(first, last), self.step.epilogue.per_channel
+        order = ((row, block) for block in blocks for row in rows) if by_block else (
+            (row, block) for row in rows for block in blocks)
+        for row, block in order:
+            for run in self.runs[row]:
+                piece = Piece(block, row, run.first, 1, run.pixels)
+                self.write_piece(operands, piece, self._window(operands.x, row, run))
+                closes = run.first + run.pixels == operands.y.columns
+                yield self.progress(piece, row + 1 if closes else row)
+
+    def _window(self, x: Area, row: int, run: "Run") -> Window:
+        """The run's pixels, in a column that begins with the first of them."""
+        low, high = self.rearrangement.source_rows(row, row + 1, self.source_height)
+        view = Convolve(
+            row_pitch=1, source_height=(run.count - 1) * run.step + 1, source_width=1, origin_x=-(run.phase or 0),
+            stride_y=run.step, stride_x=0 if run.phase is None else 1, height=run.count, width=run.period)
+        if run.source < 0:
+            return Window(low, high, x.top, 0, replace(view, origin_x=OUTSIDE, stride_y=0))
+        return Window(low, high, *divmod(run.source, self.rearrangement.source_width), view)
 
 
 @dataclass(frozen=True)

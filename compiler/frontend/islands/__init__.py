@@ -12,8 +12,9 @@ from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.islands.function import Function
 from arrayloom.compiler.frontend.islands.region import Region, find_region
 from arrayloom.compiler.frontend.islands.route import Route, find_route
+from arrayloom.compiler.frontend.moved import Moved, image_shape
 from arrayloom.compiler.frontend.movement import match
-from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.report import RefusalError, node_name
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.tabulate import all_bytes
 from arrayloom.compiler.graph import Lookup, Move
@@ -44,10 +45,24 @@ def import_island(builder: Builder, quantizer: onnx.NodeProto) -> None:
 
 def _add_move(builder: Builder, region: Region, route: Route, table: Array, fill: int | None) -> None:
     x = builder.tensor(region.source)
-    y = builder.declare(region.quantizer.output[0])
-    movement = match(route.index, x, y.shape)
+    shape = image_shape(tuple(builder.model.shapes[region.quantizer.output[0]][1:]))
+    try:
+        movement = match(route.index, x, shape)
+    except RefusalError:
+        _defer_behind_table(builder, region, route, table, fill)
+        return
+    builder.declare(region.quantizer.output[0])
     by_output = _by_output(table, movement.channels)
     builder.add(Move, region.quantizer, x=x.name, **vars(movement), table=by_output, fill=fill or 0)
+
+
+def _defer_behind_table(builder: Builder, region: Region, route: Route, table: Array, fill: int | None) -> None:
+    """The function of every element first, in a tensor of its own; then the movement, in as many steps as it takes."""
+    x, output = builder.tensor(region.source), region.quantizer.output[0]
+    made = builder.inner(f"{x.name}, spread for table of {node_name(region.quantizer)}", x, builder.model.dtypes[output])
+    builder.add(Lookup, region.quantizer, made.name, x=x.name, table=table)
+    index = np.maximum(route.index, -1)
+    builder.defer(output, Moved(made.name, index, fill, region.quantizer, made.name, index))
 
 
 def _by_output(table: Array, channels: NDArray[np.int32]) -> Array:

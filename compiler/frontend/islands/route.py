@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.builder import image_shape
 from arrayloom.compiler.frontend.islands.region import Region
 from arrayloom.compiler.frontend.kinds import MOVEMENTS
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.moved import image_shape
 from arrayloom.compiler.frontend.movement import Indices, trace
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.report import RefusalError

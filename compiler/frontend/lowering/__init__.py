@@ -18,6 +18,7 @@ from arrayloom.compiler.frontend.lowering.pooling import (
     lower_global_max_pool,
     lower_max_pool,
 )
+from arrayloom.compiler.frontend.lowering.resize import lower_resize
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.lowering.transposed import lower_conv_transpose
 from arrayloom.compiler.frontend.model import Model
@@ -39,6 +40,8 @@ RULES: dict[str, Rule] = {
     "GlobalAveragePool": lower_global_average_pool,
     "GlobalMaxPool": lower_global_max_pool,
     "ReduceMean": lower_reduce_mean,
+    "Resize": lower_resize,
+    "Upsample": lower_resize,
     "QuantizeLinear": lower_requantization,
 }
 

@@ -4,7 +4,7 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import NOTHING
-from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, quant_name
+from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError
@@ -40,15 +40,30 @@ def lower_mul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def lower_concat(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Several DequantizeLinear, Concat, [Relu, Clip], QuantizeLinear to QLinearConcat, [Clip]."""
+    """Several DequantizeLinear, Concat, [Relu, Clip], QuantizeLinear to QLinearConcat, [Clip].
+
+    Where all operands have one scale and zero point the result has them too, and need not be quantized.
+    """
     sources = [rewrite.source(name) for name in node.input]
-    axis = attribute(node, "axis")
-    for target in find_targets(rewrite, node.output[0]):
+    try:
+        targets = find_targets(rewrite, node.output[0])
+    except RefusalError:
+        if any(source.quantization != sources[0].quantization for source in sources):
+            raise
+        output = rewrite.fresh(f"{node.output[0]}_quantized")
+        _emit_concat(rewrite, node, sources, Source(output, sources[0].quantization), output)
+        rewrite.set_source(node.output[0], Source(output, sources[0].quantization))
+        return
+    for target in targets:
         _check_dtypes([source.quantization for source in sources], target)
-        inputs = list(rewrite.parameters(target.name, target.quantization))
-        inputs += [name for source in sources for name in rewrite.operand(source)]
-        output = clamped(rewrite, target)
-        rewrite.emit("QLinearConcat", quant_name(node), inputs, output, domain=MICROSOFT, axis=axis)
+        _emit_concat(rewrite, node, sources, Source(target.name, target.quantization), clamped(rewrite, target))
+
+
+def _emit_concat(rewrite: Rewrite, node: onnx.NodeProto, sources: list[Source], made: Source, output: str) -> None:
+    inputs = list(rewrite.parameters(made.name, made.quantization))
+    inputs += [name for source in sources for name in rewrite.operand(source)]
+    axis = attribute(node, "axis")
+    rewrite.emit("QLinearConcat", quant_name(node), inputs, output, domain=MICROSOFT, axis=axis)
 
 
 def lower_requantization(rewrite: Rewrite, node: onnx.NodeProto) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.interpolation import is_interpolation
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
 from arrayloom.compiler.frontend.model import Model
@@ -67,7 +69,7 @@ class Rewrite:
             raise ConsequenceError
         if node.op_type == "DequantizeLinear":
             return Source(node.input[0], of_quantizer(self.model, node))
-        if node.op_type in MOVEMENTS + NOTHING:
+        if node.op_type in MOVEMENTS + NOTHING and not is_interpolation(node):
             return self._move(node, self.source(node.input[0]))
         if node.op_type in ACTIVATIONS:
             return self._bounded(node, self.source(node.input[0]))
@@ -112,9 +114,12 @@ class Rewrite:
         self.emit("Clip", f"{output}_clamp", [value, *ends], output)
 
     def pad_constant(self, node: onnx.NodeProto, quantization: Quantization, exact: bool) -> str | None:
-        """The name of the byte that a Pad adds, None for other nodes; an `exact` one stands for the constant itself."""
+        """The name of the byte that a Pad adds, None for other nodes, empty where it repeats elements
+        of the image; an `exact` one stands for the constant itself."""
         if node.op_type != "Pad":
             return None
+        if attribute(node, "mode", "constant") != "constant":
+            return ""
         given = len(node.input) > 2 and node.input[2]
         if given and not self.model.is_constant(node.input[2]):
             raise RefusalError("its padding value is not constant", "pad with a constant")
@@ -148,17 +153,18 @@ class Rewrite:
         """An integer operand as QLinear operators take it: value, scale, zero point."""
         return [source.name, *self.parameters(source.name, source.quantization)]
 
-    def through(self, node: onnx.NodeProto, operator: str, value: str, *constants: Array) -> str:
+    def through(self, node: onnx.NodeProto, operator: str, value: str, *constants: Array, **attributes: Any) -> str:
         """The result of one more node on the way of `value` into the operator that takes the place of `node`."""
         output = self.fresh(f"{quant_name(node)}_{operator}")
         operands = [self.constant(f"{output}_operand", constant) for constant in constants]
-        self.emit(operator, output, [value, *operands], output)
+        self.emit(operator, output, [value, *operands], output, **attributes)
         return output
 
     def stands_for_integers(self, value: str) -> bool:
         """Whether a float value is an integer one dequantized, with nothing but movement and maxima in between."""
         node = self.model.producers.get(value)
-        while node is not None and node.op_type in (*MOVEMENTS, *NOTHING, "MaxPool", "GlobalMaxPool"):
+        through = (*MOVEMENTS, *NOTHING, "MaxPool", "GlobalMaxPool")
+        while node is not None and node.op_type in through and not is_interpolation(node):
             node = self.model.producers.get(node.input[0])
         return node is not None and node.op_type == "DequantizeLinear"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.interpolation import is_interpolation
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
@@ -95,7 +96,7 @@ def _routes(
     for reader in model.consumers.get(value, []):
         if reader.op_type == "QuantizeLinear" and reader.input[0] == value:
             yield reader, nodes
-        elif reader.op_type in (*ACTIVATIONS, *MOVEMENTS, *NOTHING) and list(reader.input).count(value) == 1:
+        elif _is_passed(reader) and list(reader.input).count(value) == 1:
             if reader.input[0] != value:
                 raise RefusalError(
                     f"its result '{value}' is an operand of {described(reader)}",
@@ -107,6 +108,11 @@ def _routes(
                 f"its result '{value}' is not quantized before {described(reader)}",
                 quantize_between(rewrite.report),
             )
+
+
+def _is_passed(node: onnx.NodeProto) -> bool:
+    """Whether what the node does to floats can be done to integers behind the operator."""
+    return node.op_type in (*ACTIVATIONS, *MOVEMENTS, *NOTHING) and not is_interpolation(node)
 
 
 def _steps(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantization) -> tuple[Step, ...]:

@@ -8,6 +8,7 @@ import onnx
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.broadcast import broadcast
 from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.operators.joining import join
 from arrayloom.compiler.frontend.quantization import Quantization
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
@@ -84,7 +85,7 @@ def _takes_first_as_scalar(builder: Builder, node: onnx.NodeProto) -> bool:
 
 
 def concat(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearConcat along the channels."""
+    """QLinearConcat: along the channels they are stacked."""
     names = list(node.input[2::3])
     made = builder.quantization(node, 0, node.output[0])
     if len(names) == 1:
@@ -96,11 +97,12 @@ def concat(builder: Builder, node: onnx.NodeProto) -> None:
     xs = [builder.image(name) for name in names]
     rank = len(builder.model.shapes[node.output[0]])
     axis = attribute(node, "axis")
-    if axis % rank != 1:
-        raise RefusalError("a concatenation along another axis than the channels", "use axis 1", f"axis = {axis}")
     builder.declare(node.output[0])
     given = [builder.quantization(node, 3 + 3 * index, name) for index, name in enumerate(names)]
     tables = np.stack([_requantized(quantization, made) for quantization in given])
+    if axis % rank != 1:
+        join(builder, node, xs, tables)
+        return
     builder.add(Concat, node, xs=tuple(x.name for x in xs), tables=tables)
 
 

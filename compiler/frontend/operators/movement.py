@@ -2,6 +2,7 @@
 
 import onnx
 
+from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.movement import in_place, trace
 from arrayloom.compiler.frontend.report import RefusalError
@@ -18,8 +19,8 @@ def move(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def _padding(builder: Builder, node: onnx.NodeProto) -> int | None:
-    """The byte that a Pad adds; None for other nodes."""
-    if node.op_type != "Pad":
+    """The byte that a Pad adds; None for other nodes, and for a Pad that repeats elements of the image."""
+    if node.op_type != "Pad" or attribute(node, "mode", "constant") != "constant":
         return None
     if len(node.input) > 2 and node.input[2] and not builder.model.is_constant(node.input[2]):
         raise RefusalError("its padding value is not constant", "pad with a constant")

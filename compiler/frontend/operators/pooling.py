@@ -5,6 +5,7 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute, pads, pair
 from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.graph import AveragePool, MaxPool, Pads, Pair, SumPool, Tensor
 
@@ -19,7 +20,6 @@ def max_pool(builder: Builder, node: onnx.NodeProto) -> None:
     y = builder.declare(node.output[0])
     span = ((kernel[0] - 1) * dilations[0] + 1, (kernel[1] - 1) * dilations[1] + 1)
     padding = pads(node, x.shape[1:], y.shape[1:], span, strides)
-    _check_ceiling(node, (x, y), (span, strides, padding))
     _check_windows((x, y), kernel, strides, padding, dilations)
     builder.add(MaxPool, node, x=x.name, kernel=kernel, strides=strides, pads=padding, dilations=dilations)
 
@@ -31,7 +31,7 @@ def average_pool(builder: Builder, node: onnx.NodeProto) -> None:
     kernel, strides = _kernel(node, x), pair(node, "strides")
     y = builder.declare(node.output[0])
     padding = pads(node, x.shape[1:], y.shape[1:], kernel, strides)
-    _check_ceiling(node, (x, y), (kernel, strides, padding))
+    _note_partial_window(builder, node, (x, y), (kernel, strides, padding))
     if kernel == x.shape[1:] and padding == (0, 0, 0, 0):
         _add_mean(builder, node, x)
         return
@@ -66,20 +66,20 @@ def _add_mean(builder: Builder, node: onnx.NodeProto, x: Tensor) -> None:
     builder.add(SumPool, node, x=x.name, scale=scale, x_zero=given.zero_point, y_zero=made.zero_point)
 
 
-def _check_ceiling(node: onnx.NodeProto, tensors: tuple[Tensor, Tensor], window: tuple[Pair, Pair, Pads]) -> None:
-    """With ceil_mode a last window that would begin beyond the image is dropped, which must not have happened."""
-    if not attribute(node, "ceil_mode", 0) or attribute(node, "auto_pad", "NOTSET") != "NOTSET":
-        return
+def _note_partial_window(builder: Builder, node: onnx.NodeProto, tensors: tuple[Tensor, Tensor],
+                         window: tuple[Pair, Pair, Pads]) -> None:
+    """With ceil_mode the last window may reach beyond the padding, where ONNX Runtime's two kernels differ."""
     x, y = tensors
-    span, strides, padding = window
-    for axis in (0, 1):
-        room = x.shape[1 + axis] + padding[axis] + padding[axis + 2] - span[axis]
-        if y.shape[1 + axis] != -(-room // strides[axis]) + 1:
-            raise RefusalError(
-                "its last window would lie behind the image: ONNX Runtime drops it and then mistakes the shape",
-                "use ceil_mode = 0, and explicit pads where the last window is wanted",
-                "ceil_mode = 1",
-            )
+    kernel, strides, padding = window
+    beyond = [
+        (y.shape[1 + axis] - 1) * strides[axis] + kernel[axis] > x.shape[1 + axis] + padding[axis] + padding[axis + 2]
+        for axis in (0, 1)
+    ]
+    if any(beyond) and attribute(node, "count_include_pad", 0):
+        builder.report.notes.append(
+            f"'{origin_name(node)}' divides a last window that reaches beyond its padding by the whole kernel, as ONNX "
+            "Runtime's quantized kernel does; its float kernel divides by what lies within the padding"
+        )
 
 
 def _kernel(node: onnx.NodeProto, x: Tensor) -> Pair:

@@ -11,15 +11,25 @@ from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.dtypes import unify_dtypes
 from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
+from arrayloom.compiler.frontend.rewriting.parts import open_parts
 from arrayloom.compiler.frontend.rewriting.per_channel import fold_activation_scales
 from arrayloom.compiler.frontend.rewriting.products import spread_products
+from arrayloom.compiler.frontend.rewriting.resize import resize_integers
 from arrayloom.compiler.frontend.rewriting.roundings import quantize_float_values
 from arrayloom.compiler.frontend.rewriting.shapes import settle_shapes
 
 Pass = Callable[[Model, Report, ImportOptions], Model]
 
 PASSES: tuple[Pass, ...] = (
-    settle_shapes, spread_products, arrange_dimensions, fold_activation_scales, unify_dtypes, quantize_float_values)
+    settle_shapes,
+    open_parts,
+    resize_integers,
+    spread_products,
+    arrange_dimensions,
+    fold_activation_scales,
+    unify_dtypes,
+    quantize_float_values,
+)
 
 
 def rewrite(model: Model, report: Report, options: ImportOptions) -> Model:

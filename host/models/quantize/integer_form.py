@@ -189,7 +189,7 @@ class _Shortcuts:
         moves: list[onnx.NodeProto] = []
         node = self._producers.get(quantizer.input[0])
         while node is not None and node.op_type in BYTE_MOVEMENTS and node.input[0] not in self._constants:
-            if node.op_type == "Pad" and not self._is_constant_padding(node):
+            if _adds_constant(node) and not self._has_constant(node):
                 return None
             moves.append(node)
             node = self._producers.get(node.input[0])
@@ -207,9 +207,9 @@ class _Shortcuts:
         self._graph.initializer.append(onnx.numpy_helper.from_array(integer, name))
         return name
 
-    def _is_constant_padding(self, pad: onnx.NodeProto) -> bool:
+    def _has_constant(self, pad: onnx.NodeProto) -> bool:
         given = pad.input[2] if len(pad.input) > 2 else ""
-        return attribute(pad, "mode", "constant") == "constant" and (not given or given in self._constants)
+        return not given or given in self._constants
 
     def _parameters(self, node: onnx.NodeProto) -> list[bytes]:
         tensors = [self._constants[name] for name in node.input[1:]]
@@ -222,11 +222,16 @@ class _Shortcuts:
         copy.input[0] = value
         last = move.output[0] == quantizer.input[0]
         copy.output[0] = quantizer.output[0] if last else f"{quantizer.output[0]}_{move.output[0]}"
-        if move.op_type == "Pad":
+        if _adds_constant(move):
             copy.input[:] = [*copy.input[:2], self._padding(move, quantizer), *copy.input[3:]]
         copy.name = f"{move.name}_quant_{copy.output[0]}"
         nodes.append(copy)
         return str(copy.output[0])
+
+
+def _adds_constant(node: onnx.NodeProto) -> bool:
+    """Whether a node pads with a value, rather than with elements of its operand."""
+    return node.op_type == "Pad" and attribute(node, "mode", "constant") == "constant"
 
 
 def _rename(model: onnx.ModelProto) -> None:

@@ -19,9 +19,11 @@ from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.compiler.frontend.origin import trace_origins
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
+from arrayloom.compiler.frontend.rewriting.parts import with_plain_movements
 from arrayloom.compiler.frontend.runtime import Session, model_inputs, quiet
 from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
 from arrayloom.host.models.errors import QuantizeError
+from arrayloom.host.models.quantize.averages import with_counted_padding
 from arrayloom.host.models.quantize.calibration_files import Port
 from arrayloom.host.models.quantize.fold import fold_batch_norms, normalize_gemm
 from arrayloom.host.models.quantize.modernize import modernize, split_sums
@@ -76,7 +78,7 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     proto = normalize_gemm(split_sums(simple))
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
-    model = Model(proto)
+    model = with_plain_movements(with_counted_padding(Model(proto)))
     # Not earlier: what simplifies the network moves Transposes about as suits a CPU.
     model = arrange_dimensions(model, Report(), DEFAULT_OPTIONS)
     return Prepared(original, model, notes)

@@ -46,15 +46,15 @@ def test_every_node_of_a_float_network_that_has_no_integer_form(named: bool) -> 
     """Its nodes may have no names; those that are fused or split beside them do not hide them."""
     n = FloatNetwork()
     total = n.node("Sum", [n.conv("data"), n.conv("data"), n.conv("data")])
-    padded = n.node("Pad", [total, n.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))], "padded", mode="wrap")
-    larger = n.node("Resize", [padded, "", n.constant(np.array([1, 1, 2, 2], np.float32))], "larger", mode="cubic")
+    wider = n.node("Resize", [total, "", n.constant(np.array([1, 1, 1, 2], np.float32))], "wider", mode="cubic")
+    larger = n.node("Resize", [wider, "", n.constant(np.array([1, 1, 2, 2], np.float32))], "larger", mode="cubic")
     model = n.classify(n.conv(larger))
     model.opset_import[0].version = 19
     if not named:
         for node in model.graph.node:
             node.name = ""
     names = [entry.node for entry in _entries(_quantize, model)]
-    assert names == (["Pad_padded", "Resize_larger"] if named else ["padded", "larger"])
+    assert names == (["Resize_wider", "Resize_larger"] if named else ["wider", "larger"])
 
 
 def test_a_local_function_is_named_by_its_call() -> None:

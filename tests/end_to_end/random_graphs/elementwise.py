@@ -57,9 +57,11 @@ def can_concat(a: Value, b: Value) -> bool:
 
 
 def join(sketch: Sketch, parts: Sequence[Value]) -> Value | None:
-    """The parts behind one another along the channels, requantized to one scale."""
+    """The parts behind one another along the channels, or rows or columns now and then, requantized to one scale."""
     draw, dtype = sketch.draw, parts[0].dtype
-    real = np.concatenate([part.real for part in parts])
+    alike = parts[0].spatial > 0 and all(part.shape == parts[0].shape for part in parts)
+    along = draw.integer(1, parts[0].spatial) if alike and draw.chance(0.25) else 0
+    real = np.concatenate([part.real for part in parts], axis=along)
     if real.size > sketch.room:
         return None
     if draw.chance(0.25):
@@ -67,7 +69,7 @@ def join(sketch: Sketch, parts: Sequence[Value]) -> Value | None:
     else:
         scale, zero = fit(draw, real, dtype, draw.pick(parts).scale)
     operands = [name for part in parts for name in sketch.operand(part)]
-    axis = draw.pick([1, -real.ndim])
+    axis = draw.pick([1 + along, along - real.ndim])
     name = sketch.node("QLinearConcat", [*sketch.quantization(scale, zero, dtype), *operands], MICROSOFT, axis=axis)
     return sketch.quantized(name, real, dtype, scale, zero)
 

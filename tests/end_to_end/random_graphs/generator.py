@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
-from . import elementwise, matrix, movement, pooling, products
+from . import elementwise, matrix, movement, pooling, products, shuffles
 from .blocks import branches, dense_connection, residual_block
 from .draw import Draw, byte_range
 from .inputs import draw_bytes, draw_floats
@@ -38,6 +38,10 @@ STEPS: dict[Step, float] = {
     movement.swap: 0.5,
     movement.enlarge: 0.8,
     movement.insert: 0.5,
+    shuffles.deepen: 0.5,
+    shuffles.flatten_blocks: 1,
+    shuffles.fold: 0.7,
+    shuffles.repeat_border: 0.7,
     products.product: 2.5,
     products.spread: 2.5,
     products.with_constant: 1,
