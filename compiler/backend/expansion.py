@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.epilogue import LOW, AddConstants, LookupTable
-from arrayloom.isa.instructions import ADD_FRACTION, BYTE_VALUES
+from arrayloom.isa.instructions import ADD_FRACTION
 
 PairTable = NDArray[np.int64]   # [256, 256]: the signed result for signed bytes a - 128 and b - 128
 

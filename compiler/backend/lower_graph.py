@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.add import add_constants, product_constants
-from arrayloom.compiler.backend.epilogue import AddConstants, Epilogue, LookupTable, Residual, is_identity, signed_lookup_table
+from arrayloom.compiler.backend.epilogue import (
+    AddConstants,
+    Epilogue,
+    LookupTable,
+    Residual,
+    is_identity,
+    signed_lookup_table,
+)
 from arrayloom.compiler.backend.expansion import JOIN, MOST_CHANNELS, SUPPRESS, Expansion, PairTable, expand
 from arrayloom.compiler.backend.features import find_features
 from arrayloom.compiler.backend.operations import (

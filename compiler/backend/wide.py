@@ -40,7 +40,7 @@ def wide_add(op: Add, unsigned: bool) -> WideAdd | None:
     tables = [_magnifier(factor, centre) for factor, centre in zip(factors, centres, strict=True)]
     shifted = offset + sum(ratio * centre for ratio, centre in zip(ratios, centres, strict=True))
     try:
-        encoded = arithmetic.encode_add(*(ratio / factor for ratio, factor in zip(ratios, factors, strict=True)), shifted)
+        encoded = arithmetic.encode_add(ratios[0] / factors[0], ratios[1] / factors[1], shifted)
     except EncodingError:
         return None
     columns = tables[0][0].astype(np.int64)[:, np.newaxis], tables[1][0].astype(np.int64)
@@ -88,9 +88,9 @@ def product_table(op: Mul, unsigned: bool) -> NDArray[np.int64]:
     return np.clip(float_product(product, op.scale, op.y_zero) - shift, LOW, HIGH)
 
 
-def _signed_pairs() -> list[NDArray[np.int64]]:
-    values = np.arange(BYTE_VALUES, dtype=np.int64) - 128
-    return np.meshgrid(values, values, indexing="ij")
+def _signed_pairs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    a, b = np.indices((BYTE_VALUES, BYTE_VALUES), np.int64) - 128
+    return a, b
 
 
 def _factor(ratio: float) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import onnx
 
-from arrayloom.compiler.frontend.lowering.elementwise import lower_add, lower_concat, lower_mul, lower_requantization
+from arrayloom.compiler.frontend.lowering.binary import lower_add, lower_extreme, lower_mul, lower_sub
+from arrayloom.compiler.frontend.lowering.elementwise import lower_concat, lower_requantization
 from arrayloom.compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
 from arrayloom.compiler.frontend.lowering.mean import lower_reduce_mean
 from arrayloom.compiler.frontend.lowering.pooling import (
@@ -18,6 +19,7 @@ from arrayloom.compiler.frontend.lowering.pooling import (
     lower_global_max_pool,
     lower_max_pool,
 )
+from arrayloom.compiler.frontend.lowering.reductions import lower_reduce_extreme
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.lowering.transposed import lower_conv_transpose
 from arrayloom.compiler.frontend.model import Model
@@ -33,12 +35,18 @@ RULES: dict[str, Rule] = {
     "ConvTranspose": lower_conv_transpose,
     "Add": lower_add,
     "Mul": lower_mul,
+    "Sub": lower_sub,
+    "Max": lower_extreme,
+    "Min": lower_extreme,
     "Concat": lower_concat,
     "MaxPool": lower_max_pool,
     "AveragePool": lower_average_pool,
     "GlobalAveragePool": lower_global_average_pool,
     "GlobalMaxPool": lower_global_max_pool,
     "ReduceMean": lower_reduce_mean,
+    "ReduceSum": lower_reduce_mean,
+    "ReduceMax": lower_reduce_extreme,
+    "ReduceMin": lower_reduce_extreme,
     "QuantizeLinear": lower_requantization,
 }
 

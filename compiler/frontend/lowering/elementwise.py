@@ -1,54 +1,34 @@
-"""Add, Mul and Concat of several quantized values to their com.microsoft.QLinear forms."""
+"""Concat of several quantized values, and requantization, to com.microsoft.QLinearConcat."""
 
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import NOTHING
-from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, quant_name
+from arrayloom.compiler.frontend.lowering.binary import check_dtypes
+from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
-from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
-from arrayloom.compiler.frontend.report import RefusalError
-
-
-def lower_add(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Two DequantizeLinear, Add, [Relu, Clip], QuantizeLinear to QLinearAdd, [Clip].
-
-    The Add of a constant is a function of one element and stays: it becomes a table or, after a MatMul, a bias.
-    """
-    if any(rewrite.model.is_constant(name) for name in node.input):
-        return
-    _lower_binary(rewrite, node, "QLinearAdd")
-
-
-def _lower_binary(rewrite: Rewrite, node: onnx.NodeProto, operator: str) -> None:
-    sources = [rewrite.source(name) for name in node.input]
-    for target in find_targets(rewrite, node.output[0]):
-        _check_dtypes([source.quantization for source in sources], target)
-        inputs = [name for source in sources for name in rewrite.operand(source)]
-        inputs += rewrite.parameters(target.name, target.quantization)
-        rewrite.emit(operator, quant_name(node), inputs, clamped(rewrite, target), domain=MICROSOFT)
-
-
-def lower_mul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Two DequantizeLinear, Mul, [Relu, Clip], QuantizeLinear to QLinearMul, [Clip].
-
-    A Mul by a constant, or of two functions of one value, is a function of one element and stays: it becomes a table.
-    """
-    if not all(rewrite.stands_for_integers(name) for name in node.input):
-        return
-    _lower_binary(rewrite, node, "QLinearMul")
+from arrayloom.compiler.frontend.quantization import of_quantizer
+from arrayloom.isa.host_steps import quantize
 
 
 def lower_concat(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """Several DequantizeLinear, Concat, [Relu, Clip], QuantizeLinear to QLinearConcat, [Clip]."""
-    sources = [rewrite.source(name) for name in node.input]
+    given = {name: rewrite.source(name) for name in node.input if not rewrite.model.is_constant(name)}
     axis = attribute(node, "axis")
     for target in find_targets(rewrite, node.output[0]):
-        _check_dtypes([source.quantization for source in sources], target)
+        sources = [given.get(name) or _constant(rewrite, name, target) for name in node.input]
+        check_dtypes([source.quantization for source in sources], target)
         inputs = list(rewrite.parameters(target.name, target.quantization))
         inputs += [name for source in sources for name in rewrite.operand(source)]
         output = clamped(rewrite, target)
         rewrite.emit("QLinearConcat", quant_name(node), inputs, output, domain=MICROSOFT, axis=axis)
+
+
+def _constant(rewrite: Rewrite, value: str, target: Target) -> Source:
+    """A constant of float values, quantized as the target is."""
+    made = target.quantization
+    constant = quantize(rewrite.model.constants[value], float(made.scale), made.zero_point, made.dtype)
+    return Source(rewrite.constant(f"{value}_quantized", constant), made)
 
 
 def lower_requantization(rewrite: Rewrite, node: onnx.NodeProto) -> None:
@@ -70,12 +50,3 @@ def lower_requantization(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     if x.quantization.dtype == quantization.dtype:
         inputs = [*rewrite.parameters(node.output[0], quantization), *rewrite.operand(x)]
         rewrite.emit("QLinearConcat", quant_name(node), inputs, node.output[0], domain=MICROSOFT, axis=1)
-
-
-def _check_dtypes(operands: list[Quantization], target: Target) -> None:
-    dtypes = {str(operand.dtype) for operand in operands} | {str(target.quantization.dtype)}
-    if len(dtypes) > 1:
-        raise RefusalError(
-            f"its operands and its result differ in dtype ({', '.join(sorted(dtypes))})",
-            "quantize all to the same dtype, as ONNX Runtime's kernels need",
-        )

@@ -129,8 +129,8 @@ def _check_product(op: Mul, unsigned: bool) -> None:
 FUNCTIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "quotient": lambda a, b: np.clip(np.rint(a * 20 / np.where(b == 0, 0.5, b)), LOW, HIGH),
     "distance": lambda a, b: np.minimum(np.abs(a - b), HIGH),
-    "lowest": lambda a, b: np.full((256, 256), LOW),
-    "second alone": lambda a, b: np.broadcast_to(b % 7, (256, 256)),  # noqa: ARG005
+    "lowest": lambda a, b: np.broadcast_to(LOW, np.broadcast_shapes(a.shape, b.shape)),
+    "second alone": lambda a, b: np.broadcast_to(b % 7, np.broadcast_shapes(a.shape, b.shape)),
 }
 
 
