@@ -13,6 +13,7 @@ from arrayloom.compiler.frontend.lowering.binary import lower_add, lower_extreme
 from arrayloom.compiler.frontend.lowering.elementwise import lower_concat, lower_requantization
 from arrayloom.compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
 from arrayloom.compiler.frontend.lowering.mean import lower_reduce_mean
+from arrayloom.compiler.frontend.lowering.mean_sums import MEANS, joins_means
 from arrayloom.compiler.frontend.lowering.pooling import (
     lower_average_pool,
     lower_global_average_pool,
@@ -71,4 +72,6 @@ def _rule(model: Model, node: onnx.NodeProto) -> Rule | None:
         return None
     if model.dtypes[node.output[0]] in BYTES and node.op_type != "QuantizeLinear":
         return None
+    if node.op_type in MEANS and joins_means(model, node):
+        return None  # lowered with the sum or difference that reads it
     return RULES.get(node.op_type)

@@ -11,7 +11,9 @@ import onnx
 
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS
-from arrayloom.compiler.frontend.lowering.rewrite import CLIP_OPSET, MICROSOFT, Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.exact import extreme, negative, relabelled
+from arrayloom.compiler.frontend.lowering.mean_sums import SIGNS, emit_mean_sum, mean_sources, means_of
+from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.scaling import factor_of
 from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
 from arrayloom.compiler.frontend.model import Model
@@ -22,7 +24,10 @@ from arrayloom.compiler.frontend.tabulate import differs_between_positions
 
 def lower_add(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """Two DequantizeLinear, Add, [Relu, Clip], QuantizeLinear to QLinearAdd, [Clip]."""
-    if not _stays_float(rewrite, node):
+    means = means_of(rewrite.model, node)
+    if means is not None:
+        _lower_means(rewrite, node, means, None)
+    elif not _stays_float(rewrite, node):
         _emit(rewrite, node, "QLinearAdd", [rewrite.source(name) for name in node.input])
 
 
@@ -37,7 +42,10 @@ def lower_sub(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
     With an Abs behind it, to the larger of both differences: quantizing is monotone.
     """
-    distance = _distance(rewrite.model, node)
+    distance, means = _distance(rewrite.model, node), means_of(rewrite.model, node)
+    if means is not None:
+        _lower_means(rewrite, node, means, distance)
+        return
     if distance is None and _stays_float(rewrite, node):
         return
     a, b = (rewrite.source(name) for name in node.input)
@@ -53,6 +61,24 @@ def lower_sub(rewrite: Rewrite, node: onnx.NodeProto) -> None:
         extreme(rewrite, node, "Max", names, clamped(rewrite, target))
 
 
+def _lower_means(rewrite: Rewrite, node: onnx.NodeProto, means: list[onnx.NodeProto],
+                 distance: onnx.NodeProto | None) -> None:
+    """Two means over height and width, [Reshape], Add or Sub, [Abs], QuantizeLinear to a QLinearConv of both images, or two
+    with opposite signs and Max."""
+    sources, signs = mean_sources(rewrite, means), SIGNS[node.op_type]
+    maps = rewrite.model.shapes[means[0].input[0]][1:]
+    for target in find_targets(rewrite, (distance or node).output[0]):
+        check_dtypes([source.quantization for source in sources], target)
+        output = clamped(rewrite, target)
+        if distance is None:
+            emit_mean_sum(rewrite, node, sources, signs, target, output, maps)
+            continue
+        names = [rewrite.fresh(f"{target.name}_difference") for _ in range(2)]
+        for name, chosen in zip(names, (signs, signs[::-1]), strict=True):
+            emit_mean_sum(rewrite, node, sources, chosen, target, name, maps)
+        extreme(rewrite, node, "Max", names, output)
+
+
 def lower_extreme(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """DequantizeLinear, Max or Min, [Relu, Clip], QuantizeLinear to each operand quantized like the result, Max or Min."""
     model = rewrite.model
@@ -65,48 +91,6 @@ def lower_extreme(rewrite: Rewrite, node: onnx.NodeProto) -> None:
         names = [requantized(rewrite, node, source, target) for source in sources.values()]
         names += [_constant_bound(rewrite, name, target) for name in constants]
         extreme(rewrite, node, node.op_type, names, clamped(rewrite, target))
-
-
-def extreme(rewrite: Rewrite, node: onnx.NodeProto, operator: str, names: Sequence[str], output: str) -> None:
-    """Max or Min of integers of one quantization, two at a time."""
-    if rewrite.model.opset < CLIP_OPSET:
-        raise RefusalError(
-            f"operator set {rewrite.model.opset} has no {operator} of integers",
-            f"convert the model to operator set {CLIP_OPSET} or later with onnx.version_converter",
-        )
-    result = names[0]
-    for index, name in enumerate(names[1:], start=2):
-        made = output if index == len(names) else rewrite.fresh(f"{output}_{operator}")
-        rewrite.emit(operator, quant_name(node), [result, name], made)
-        result = made
-
-
-def negative(rewrite: Rewrite, source: Source) -> Source:
-    """The negative of a value, exact: byte b of zero point z becomes lo + hi - b of zero point lo + hi - z."""
-    given = source.quantization
-    info = np.iinfo(given.dtype)
-    mirror = int(info.min) + int(info.max)
-    made = Quantization(given.scale, mirror - given.zero_point, given.dtype)
-    name = rewrite.fresh(f"{source.name}_negative")
-    if rewrite.model.is_constant(source.name):
-        values = (mirror - rewrite.model.constants[source.name].astype(np.int32)).astype(given.dtype)
-        return Source(rewrite.constant(name, values), made)
-    real, negated = rewrite.fresh(f"{name}_real"), rewrite.fresh(f"{name}_negated")
-    rewrite.emit("DequantizeLinear", f"{name}_DequantizeLinear", rewrite.operand(source), real)
-    rewrite.emit("Neg", f"{name}_Neg", [real], negated)
-    rewrite.emit("QuantizeLinear", f"{name}_QuantizeLinear", [negated, *rewrite.parameters(name, made)], name)
-    return Source(name, made)
-
-
-def relabelled(rewrite: Rewrite, source: Source, dtype: np.dtype) -> Source:
-    """A constant as bytes of another dtype, exact; activations as they are."""
-    given = source.quantization
-    if given.dtype == dtype or not rewrite.model.is_constant(source.name):
-        return source
-    shift = int(np.iinfo(dtype).min) - int(np.iinfo(given.dtype).min)
-    values = (rewrite.model.constants[source.name].astype(np.int32) + shift).astype(dtype)
-    name = rewrite.constant(f"{source.name}_{dtype}", values)
-    return Source(name, Quantization(given.scale, given.zero_point + shift, dtype))
 
 
 def requantized(rewrite: Rewrite, node: onnx.NodeProto, source: Source, target: Target) -> str:

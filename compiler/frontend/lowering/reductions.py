@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.lowering.binary import extreme, negative
+from arrayloom.compiler.frontend.lowering.exact import extreme, negative
 from arrayloom.compiler.frontend.lowering.pooling import check_max_pool_opset
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import clamped, find_targets

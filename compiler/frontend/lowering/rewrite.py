@@ -147,11 +147,11 @@ class Rewrite:
         """An integer operand as QLinear operators take it: value, scale, zero point."""
         return [source.name, *self.parameters(source.name, source.quantization)]
 
-    def through(self, node: onnx.NodeProto, operator: str, value: str, *constants: Array) -> str:
+    def through(self, node: onnx.NodeProto, operator: str, value: str, *constants: Array, **attributes: Any) -> str:
         """The result of one more node on the way of `value` into the operator that takes the place of `node`."""
         output = self.fresh(f"{quant_name(node)}_{operator}")
         operands = [self.constant(f"{output}_operand", constant) for constant in constants]
-        self.emit(operator, output, [value, *operands], output)
+        self.emit(operator, output, [value, *operands], output, **attributes)
         return output
 
     def stands_for_integers(self, value: str) -> bool:

@@ -59,6 +59,29 @@ def test_quotient_of_two_activations(dtype: Any) -> None:
     assert any("function of two bytes" in note for note in imported.graph.notes)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("operator", ["Add", "Sub"])
+@pytest.mark.parametrize("pooling", ["GlobalAveragePool", "ReduceMean"])
+def test_means_are_combined_without_quantization(pooling: str, operator: str, absolute: bool, dtype: Any) -> None:
+    """As siamese networks do."""
+    case = Case(dtype, a=SHAPE, b=SHAPE)
+    maps = [case.requantized(case.real[name], 0.05, 3) for name in "ab"]
+    attributes: dict[str, Any] = {} if pooling == "GlobalAveragePool" else {"axes": [2, 3]}
+    shape = case.constant(np.array([0, 5]))
+    means = [case.node("Reshape", [case.node(pooling, [value], **attributes), shape]) for value in maps]
+    combined = case.node(operator, means)
+    case.check(case.node("Abs", [combined]) if absolute and operator == "Sub" else combined, scale=0.03)
+
+
+def test_means_of_values_with_different_scales_are_refused() -> None:
+    case = Case(a=SHAPE, b=SHAPE)
+    means = [case.node("GlobalAveragePool", [case.real[name]]) for name in "ab"]
+    case.quantize(case.node("Sub", means), 0.04, 90, output="y")
+    with pytest.raises(UnsupportedError, match="put QuantizeLinear and DequantizeLinear behind both means"):
+        import_model(case.model({name: (np.uint8, ["N", *SHAPE]) for name in "ab"}, ["y"]), ON_THE_DEVICE)
+
+
 @pytest.mark.parametrize("shapes", [((4, 5, 6), (4, 5, 6)), ((4, 5, 6), (4, 1, 1)), ((7,), (7,))])
 def test_functions_between_two_activations(shapes: Any) -> None:
     """A gate that is not quantized before its product, and a function behind a sum."""
