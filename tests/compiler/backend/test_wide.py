@@ -72,6 +72,22 @@ def test_products_with_scales_of_one_and_more_are_exact(scale: float, dtype: Any
     assert_exact(_model("QLinearMul", chosen, dtype))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_the_table_behind_a_product_follows_it_into_a_convolution(dtype: Any) -> None:
+    shift = 0 if dtype == np.uint8 else 128
+    model = _model("QLinearMul", [(np.float32(scale), 128 - shift) for scale in (1.7, 0.5, 0.5)], dtype)
+    net = Network()
+    weight = np.random.default_rng(2).integers(-128, 128, (3, 3, 1, 1)).astype(np.int8)
+    scale, zero = net.constant(np.float32(0.02), "scale"), net.constant(np.array(128 - shift, dtype), "zero")
+    weights = [net.constant(weight, "weight"), scale, net.constant(np.int8(0), "weight_zero")]
+    net.node("QLinearConv", ["a", scale, zero, *weights, scale, zero], "made")
+    product = model.graph.node[0]
+    product.input[0] = "made"
+    model.graph.node.insert(0, net.nodes[0])
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in net.initializers.items())
+    assert_exact(model)
+
+
 def test_expanded_operands_stay_small_on_wide_tensors() -> None:
     draws = [(np.float32(scale), zero) for scale, zero in WIDE["both"]]
     assert_exact(_model("QLinearAdd", draws, np.uint8, (40, 1, 20)))
