@@ -28,11 +28,17 @@ def import_pair(builder: Builder, region: Region) -> None:
     builder.claimed.update(name for node in region.nodes for name in node.output)
     a, b = broadcast(builder, quantizer, *sources)
     builder.add(BinaryLookup, quantizer, a=a, b=b, table=table)
+    builder.report.notes.append(_note(region, table))
+
+
+def _note(region: Region, table: Array) -> str:
+    """What such a table costs, and how to avoid it where several operators stand in it."""
     groups = min(len(np.unique(rows, axis=0)) for rows in (table, table.T))
-    builder.report.notes.append(
-        f"'{origin_name(quantizer)}' is computed as a function of two bytes, {groups} times the work of a sum; "
-        "QuantizeLinear and DequantizeLinear around each operator before it make it cheaper"
-    )
+    cost = f"'{origin_name(region.quantizer)}' is computed as a function of two bytes, {groups} times the work of a sum"
+    functions = [node for node in region.nodes if node.op_type in FUNCTIONS]
+    if len(functions) < 2:
+        return cost
+    return f"{cost}; QuantizeLinear and DequantizeLinear around each operator before it make it cheaper"
 
 
 def _check_nodes(model: Model, region: Region) -> None:
