@@ -57,7 +57,8 @@ class Drawn(Network):
         operands = [a, b] if self.rng.random() < 0.5 else [b, a]
         kind = self.rng.choice([*BINARY, "constant", "Concat"])
         if kind == "constant":
-            made = self.node(str(self.rng.choice(["Add", "Sub", "Mul"])), self.rng.permutation([a, self._constant()]).tolist())
+            kind = self.rng.choice(["Add", "Sub", "Mul"])
+            made = self.node(str(kind), self.rng.permutation([a, self._constant()]).tolist())
         elif kind == "Concat":
             joined = self._integer(self.node("Concat", [a, self._constant(full=True)], axis=1))
             first = [self.constant(np.array([value])) for value in (0, self.shape[0], 1)]
