@@ -195,6 +195,17 @@ class Lookup(Op):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class BinaryLookup(Op):
+    """A function of two elements: y = table[raw byte of a as 0..255][raw byte of b as 0..255]; all of one shape."""
+
+    operands: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    a: str
+    b: str
+    table: NDArray[np.generic]  # [256, 256] in the output's dtype
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Clamp(Op):
     """Relu or Clip between quantized tensors: y = min(max(x, lo), hi) on raw values."""
 

@@ -9,6 +9,7 @@ from arrayloom.compiler.errors import GraphError
 from arrayloom.compiler.graph import (
     Add,
     AveragePool,
+    BinaryLookup,
     Clamp,
     Concat,
     Conv,
@@ -190,6 +191,12 @@ def _lookup(rule: _Checker, op: Lookup) -> None:
     rule.table(op.table, (1, rule.y.shape[0]))
 
 
+def _binary_lookup(rule: _Checker, op: BinaryLookup) -> None:
+    rule.shape(rule.xs[0].shape)
+    rule.shape(rule.xs[1].shape)
+    rule.table(op.table, (BYTE_VALUES,))
+
+
 def _clamp(rule: _Checker, op: Clamp) -> None:
     rule.same_dtype()
     rule.shape(rule.xs[0].shape)
@@ -234,6 +241,7 @@ _RULES: dict[type[Op], Callable[[_Checker, Any], None]] = {
     AveragePool: _average_pool,
     Concat: _concat,
     Lookup: _lookup,
+    BinaryLookup: _binary_lookup,
     Clamp: _clamp,
     Move: _move,
     MovePixels: _move_pixels,

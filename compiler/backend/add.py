@@ -6,65 +6,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.epilogue import AddConstants
-from arrayloom.compiler.errors import Unsupported, UnsupportedError
-from arrayloom.compiler.graph import Add, Mul, Op
+from arrayloom.compiler.graph import Add, Mul
 from arrayloom.isa import arithmetic
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.instructions import BYTE_VALUES
 
-CLOSER = "quantize its operands and its result with scales that lie closer together"
 LARGEST_PRODUCT = 255 * 255
 CLAMPED = (-129, 256)   # what any byte's clamp maps on the same as everything beyond
 
 
-def add_constants(op: Add, unsigned: bool) -> AddConstants:
+def add_constants(op: Add, unsigned: bool) -> AddConstants | None:
     """The instruction's constants for a QLinearAdd.
 
-    Raises ``UnsupportedError`` naming the node when the constants do not fit the add unit or give another byte than the
-    float32 formula for some pair of operands.
+    None when they do not fit the add unit or give another byte than the float32 formula for some pair of operands.
     """
     ratios = float(op.a_ratio), float(op.b_ratio), float(op.offset)
     try:
         ratio_a, ratio_b, offset = arithmetic.encode_add(*ratios)
-    except EncodingError as error:
-        raise _refused(op, str(error), CLOSER) from None
+    except EncodingError:
+        return None
     shift = 128 if unsigned else 0
     constants = AddConstants(ratio_a, ratio_b, offset, shift, shift, -shift)
-    pair = first_mismatch(ratios, constants)
-    if pair is not None:
-        raise _refused(op, f"the add unit gives another byte than float32 for operands {pair[0]} and {pair[1]} with ratios "
-                           f"{ratios[0]!r}, {ratios[1]!r} and offset {ratios[2]!r}", CLOSER)
-    return constants
+    return constants if first_mismatch(ratios, constants) is None else None
 
 
-def product_constants(op: Mul, unsigned: bool) -> AddConstants:
-    """The instruction's constants for a QLinearMul; raises ``UnsupportedError`` as ``add_constants`` does."""
+def product_constants(op: Mul, unsigned: bool) -> AddConstants | None:
+    """The instruction's constants for a QLinearMul; None as ``add_constants`` gives it."""
     scale = float(op.scale)
-    remedy = "quantize its operands with smaller scales, or its result with a larger one"
     try:
         ratio_a, ratio_b = arithmetic.encode_product(scale)
-    except EncodingError as error:
-        raise _refused(op, str(error), remedy) from None
+    except EncodingError:
+        return None
+    if first_wrong_product(scale, op.y_zero, ratio_a, ratio_b) is not None:
+        return None
     shift = 128 if unsigned else 0
-    product = first_wrong_product(scale, op.y_zero, ratio_a, ratio_b)
-    if product is not None:
-        raise _refused(op, f"the add unit gives another byte than float32 for the product {product} with scale {scale!r} "
-                           f"and zero point {op.y_zero}", remedy)
     return AddConstants(ratio_a, ratio_b, 0, shift - op.a_zero, shift - op.b_zero, -shift, 1, op.y_zero)
 
 
-def _refused(op: Op, reason: str, remedy: str) -> UnsupportedError:
-    return UnsupportedError([Unsupported(op.user_node, op.user_operator, "", reason, remedy)])
-
-
-@lru_cache(maxsize=256)
 def first_wrong_product(scale: float, zero: int, ratio_a: int, ratio_b: int) -> int | None:
     """A product of bytes for which the add unit does not give rne(fl(fl(product * scale) + zero)), within bounds that no
     byte's clamp reaches beyond; None when all agree."""
     products = np.arange(-LARGEST_PRODUCT, LARGEST_PRODUCT + 1, dtype=np.int64)
-    expected = np.rint(products.astype(np.float32) * np.float32(scale) + np.float32(zero)).astype(np.int64)
     exact = arithmetic.residual_add(np.full_like(products, zero), products, ratio_a, ratio_b, 0)
-    wrong = np.flatnonzero(np.clip(exact, *CLAMPED) != np.clip(expected, *CLAMPED))
+    wrong = np.flatnonzero(np.clip(exact, *CLAMPED) != float_product(products, np.float32(scale), zero))
     return int(products[wrong[0]]) if len(wrong) else None
 
 
@@ -75,17 +59,24 @@ def first_mismatch(ratios: tuple[float, float, float], constants: AddConstants) 
     low, high = (0, 255) if unsigned else (-128, 127)
     values = np.arange(low, high + 1, dtype=np.int64)
     a, b = np.repeat(values, BYTE_VALUES), np.tile(values, BYTE_VALUES)
-    expected = np.clip(_float_sum(a, b, *(np.float32(r) for r in ratios)), low, high)
+    expected = np.clip(float_sum(a, b, *(np.float32(r) for r in ratios)), low, high)
     exact = arithmetic.residual_add(a, b, constants.ratio_a, constants.ratio_b, constants.add_offset)
     wrong = np.flatnonzero(np.clip(exact, low, high) != expected)
     return (int(a[wrong[0]]), int(b[wrong[0]])) if len(wrong) else None
 
 
-def _float_sum(a: NDArray[np.int64], b: NDArray[np.int64], ra: np.float32, rb: np.float32,
-               offset: np.float32) -> NDArray[np.int64]:
-    """rne(fma(a, ra, fma(b, rb, offset)))."""
+def float_product(products: NDArray[np.int64], scale: np.float32, zero: int) -> NDArray[np.int64]:
+    """rne(fl(fl(product * scale) + zero)) within ``CLAMPED``."""
+    with np.errstate(over="ignore"):
+        shifted = products.astype(np.float32) * scale + np.float32(zero)
+    return np.clip(np.rint(shifted), *CLAMPED).astype(np.int64)
+
+
+def float_sum(a: NDArray[np.int64], b: NDArray[np.int64], ra: np.float32, rb: np.float32,
+              offset: np.float32) -> NDArray[np.int64]:
+    """rne(fma(a, ra, fma(b, rb, offset))) within ``CLAMPED``."""
     inner = _fma(b, rb, np.full(b.shape, offset, np.float32))
-    return np.rint(_fma(a, ra, inner)).astype(np.int64)
+    return np.clip(np.rint(_fma(a, ra, inner)), *CLAMPED).astype(np.int64)
 
 
 def _fma(x: NDArray[np.int64], y: np.float32, z: NDArray[np.float32]) -> NDArray[np.float32]:

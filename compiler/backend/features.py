@@ -38,4 +38,5 @@ def _classifier(graph: Graph, producers: dict[str, Op]) -> Conv | None:
     op = producers.get(graph.outputs[0].tensor)
     while isinstance(op, PASSED):
         op = producers.get(op.inputs[0])
-    return op if isinstance(op, Conv) else None
+    of_model = {name for node in graph.integer_model.graph.node for name in node.output}
+    return op if isinstance(op, Conv) and op.output in of_model else None

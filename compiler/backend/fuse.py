@@ -83,7 +83,7 @@ def join(first: Step, second: Step) -> Step | None:
     if after.residual is not None:
         if isinstance(first.operation, POOLS) or before.residual is not None or before.lookup_table is not None:
             return None
-        return _extend(first, second, replace(before, residual=after.residual))
+        return _extend(first, second, replace(before, residual=after.residual, lookup_table=after.lookup_table))
     if after.lookup_table is not None:
         return _extend(_without_probes(first, Stage.LOOKUP_TABLE), second, before.looked_up(after.lookup_table))
     if after.clamps:

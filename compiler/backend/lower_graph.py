@@ -4,26 +4,24 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arrayloom.compiler.backend.add import add_constants, product_constants
-from arrayloom.compiler.backend.epilogue import Epilogue, LookupTable, Residual, is_identity, signed_lookup_table
-from arrayloom.compiler.backend.features import find_features
+from arrayloom.compiler.backend.epilogue import Epilogue, LookupTable, is_identity, signed_lookup_table
+from arrayloom.compiler.backend.lower_pairs import lower_add, lower_binary_lookup, lower_mul
+from arrayloom.compiler.backend.network_builder import Builder
 from arrayloom.compiler.backend.operations import (
     Average,
     Convolution,
     Copy,
     Maximum,
-    Operation,
     Sum,
     Taps,
 )
 from arrayloom.compiler.backend.selections import selections
-from arrayloom.compiler.backend.steps import Network, Step
-from arrayloom.compiler.backend.virtual_concat import find_virtual_concats
+from arrayloom.compiler.backend.steps import Network
 from arrayloom.compiler.graph import (
     Add,
     AveragePool,
+    BinaryLookup,
     Clamp,
     Concat,
     Conv,
@@ -41,54 +39,12 @@ from arrayloom.isa.layout import to_signed
 
 
 def to_steps(graph: Graph) -> Network:
-    """The whole graph as a network of single steps.
-
-    Raises ``CompileError`` when an add cannot be computed exactly.
-    """
+    """The whole graph as a network of single steps."""
     builder = Builder(graph)
     for index, op in enumerate(graph.ops):
         builder.index = index
         LOWERINGS[type(op)](builder, op)
     return builder.network
-
-
-class Builder:
-    """A network being built from a graph; ``index`` is that of the operation at hand."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.index = 0
-        self.network = Network(
-            shapes={name: tensor.shape for name, tensor in graph.tensors.items()},
-            dtypes={name: tensor.dtype.name for name, tensor in graph.tensors.items()},
-            inputs=graph.inputs, outputs=graph.outputs, features=find_features(graph))
-        kept = {port.tensor for port in graph.outputs} | {self.network.features or ""}
-        self.virtual_concats = find_virtual_concats(graph, kept)
-
-    def shift(self, name: str) -> int:
-        """What is taken from a tensor's raw bytes to make them signed."""
-        return 128 if self.graph.tensors[name].dtype == np.uint8 else 0
-
-    def step(self, operation: Operation, x: str, output: str, epilogue: Epilogue | None = None,
-             sources: tuple[int, ...] = ()) -> None:
-        """Appends a step whose result is the graph's tensor ``output``, or one of ours with its shape set before.
-
-        ``sources``: operations that it stands for, apart from the one at hand.
-        """
-        step = Step(operation, self.network.root(x), output, (*sources, self.index), epilogue or Epilogue())
-        self.network.steps.append(step.shown_as(output) if output in self.graph.tensors else step)
-
-    def intermediate(self, name: str, shape: tuple[int, int, int]) -> str:
-        """The name of a tensor that the graph does not have."""
-        while name in self.network.shapes:
-            name += "'"
-        self.network.shapes[name] = shape
-        return name
-
-    def lookup_table(self, table: NDArray[Any], x: str) -> LookupTable | None:
-        """A raw lookup table over the bytes of ``x`` in the signed domain; None where it changes nothing."""
-        signed = signed_lookup_table(table, self.graph.tensors[x].dtype)
-        return None if is_identity(signed) else signed
 
 
 def _conv(builder: Builder, op: Conv) -> None:
@@ -99,18 +55,6 @@ def _conv(builder: Builder, op: Conv) -> None:
         bias=(op.bias - zero * total).astype(np.int32), scale=op.scale, padding=zero,
         zero_point=op.y_zero - builder.shift(op.output), group=op.group)
     builder.step(operation, op.x, op.output)
-
-
-def _add(builder: Builder, op: Add) -> None:
-    constants = add_constants(op, builder.shift(op.output) != 0)
-    residual = Residual(builder.network.root(op.b), swap=False, constants=constants)
-    builder.step(Copy(), op.a, op.output, Epilogue(residual=residual))
-
-
-def _mul(builder: Builder, op: Mul) -> None:
-    constants = product_constants(op, builder.shift(op.output) != 0)
-    residual = Residual(builder.network.root(op.b), swap=False, constants=constants)
-    builder.step(Copy(), op.a, op.output, Epilogue(residual=residual))
 
 
 def _max_pool(builder: Builder, op: MaxPool) -> None:
@@ -204,6 +148,6 @@ def _stand_in(table: LookupTable | None, fill: int) -> int:
 
 
 LOWERINGS: dict[type[Op], Callable[[Builder, Any], None]] = {
-    Conv: _conv, Add: _add, Mul: _mul, MaxPool: _max_pool, SumPool: _sum_pool, AveragePool: _average_pool, Concat: _concat,
-    Lookup: _lookup, Clamp: _clamp, Move: _move, MovePixels: _move,
+    Conv: _conv, Add: lower_add, Mul: lower_mul, MaxPool: _max_pool, SumPool: _sum_pool, AveragePool: _average_pool,
+    Concat: _concat, Lookup: _lookup, BinaryLookup: lower_binary_lookup, Clamp: _clamp, Move: _move, MovePixels: _move,
     View: _view}

@@ -67,8 +67,7 @@ def channels_of(model: Model, node: onnx.NodeProto, names: Sequence[str], rank: 
         shape = model.constants[name].shape
         if model.constants[name].size == 1:
             continue
-        aligned = (1,) * (rank - len(shape)) + shape
-        if not by_channel and any(extent != 1 for axis, extent in enumerate(aligned) if axis != 1):
+        if not by_channel and differs_between_positions(model.constants[name], rank):
             raise RefusalError(
                 f"the constant '{name}' of {described(node)} differs between positions",
                 "use one value, or one for each channel",
@@ -76,3 +75,9 @@ def channels_of(model: Model, node: onnx.NodeProto, names: Sequence[str], rank: 
             )
         count = max(count, model.constants[name].size)
     return count
+
+
+def differs_between_positions(constant: Array, rank: int) -> bool:
+    """Whether a constant operand of a result of `rank` has an extent along another axis than the channels."""
+    aligned = (1,) * (rank - constant.ndim) + constant.shape
+    return any(extent != 1 for axis, extent in enumerate(aligned) if axis != 1)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from arrayloom.compiler.graph import (
     Add,
     AveragePool,
+    BinaryLookup,
     Clamp,
     Concat,
     Conv,
@@ -135,6 +136,10 @@ def _lookup(op: Lookup, _: Tensor, x: Array) -> Array:
     return np.stack([table[channel] for table, channel in zip(tables, _bytes(x), strict=True)])
 
 
+def _binary_lookup(op: BinaryLookup, _: Tensor, a: Array, b: Array) -> Array:
+    return op.table[_bytes(a), _bytes(b)]
+
+
 def _clamped(op: Clamp, _: Tensor, x: Array) -> Array:
     return np.minimum(np.maximum(x, x.dtype.type(op.lo)), x.dtype.type(op.hi))
 
@@ -163,6 +168,7 @@ def _view(_: View, __: Tensor, x: Array) -> Array:
 _RULES: dict[type[Op], Callable[..., Array]] = {
     Add: _add,
     AveragePool: _average_pool,
+    BinaryLookup: _binary_lookup,
     Clamp: _clamped,
     Concat: _concat,
     Conv: _conv,

@@ -1,7 +1,7 @@
 """Float islands: DequantizeLinear, data movement and functions of one element, QuantizeLinear.
 
 An island with one integer source is that movement plus a table, and the table is filled by running the island's own
-nodes in ONNX Runtime on all 256 bytes: no operator is imitated.
+nodes in ONNX Runtime on all 256 bytes: no operator is imitated. One with two sources and no movement is a table of pairs.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.islands.function import Function
+from arrayloom.compiler.frontend.islands.pair import import_pair
 from arrayloom.compiler.frontend.islands.region import Region, find_region
 from arrayloom.compiler.frontend.islands.route import Route, find_route
 from arrayloom.compiler.frontend.moved import Moved, image_shape
@@ -23,6 +24,9 @@ from arrayloom.compiler.graph import Lookup, Move
 def import_island(builder: Builder, quantizer: onnx.NodeProto) -> None:
     """Turn the island that ends in `quantizer` into one operation, or into a movement that joins others."""
     region = find_region(builder, quantizer)
+    if len(region.sources) == 2:
+        import_pair(builder, region)
+        return
     x = builder.described(region.source)
     route = find_route(builder.model, region, x)
     function = Function(builder.model, region, x)

@@ -18,14 +18,20 @@ class Region:
     """An island.
 
     Attributes:
-        source: the integer value it reads.
+        sources: the integer values it reads, one or two.
         nodes: its nodes in topological order, DequantizeLinear first, QuantizeLinear last.
         quantizer: the QuantizeLinear.
     """
 
-    source: str
+    sources: tuple[str, ...]
     nodes: list[onnx.NodeProto]
     quantizer: onnx.NodeProto
+
+    @property
+    def source(self) -> str:
+        """The integer value of an island that reads only one."""
+        (source,) = self.sources
+        return source
 
     @property
     def pads(self) -> list[onnx.NodeProto]:
@@ -37,20 +43,20 @@ def find_region(builder: Builder, quantizer: onnx.NodeProto) -> Region:
     """The island after a QuantizeLinear.
 
     Raises:
-        RefusalError: it reads no integer value or several, or holds an operator that is no movement and no function of
+        RefusalError: it reads no integer value or more than two, or holds an operator that is no movement and no function of
             one element.
     """
     model = builder.model
     of_quantizer(model, quantizer)
     members = _members(builder, quantizer)
     sources = dict.fromkeys(node.input[0] for node in members if node.op_type == "DequantizeLinear")
-    if len(sources) != 1:
+    if len(sources) not in (1, 2):
         listed = ", ".join(f"'{name}'" for name in sources)
         raise RefusalError(
             f"its float operand combines several quantized values ({listed})",
             _apart(members),
         )
-    return Region(next(iter(sources)), members, quantizer)
+    return Region(tuple(sources), members, quantizer)
 
 
 def _apart(members: list[onnx.NodeProto]) -> str:

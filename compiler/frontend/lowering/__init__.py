@@ -9,15 +9,18 @@ from collections.abc import Callable
 
 import onnx
 
-from arrayloom.compiler.frontend.lowering.elementwise import lower_add, lower_concat, lower_mul, lower_requantization
+from arrayloom.compiler.frontend.lowering.binary import lower_add, lower_extreme, lower_mul, lower_sub
+from arrayloom.compiler.frontend.lowering.elementwise import lower_concat, lower_requantization
 from arrayloom.compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
 from arrayloom.compiler.frontend.lowering.mean import lower_reduce_mean
+from arrayloom.compiler.frontend.lowering.mean_sums import MEANS, joins_means
 from arrayloom.compiler.frontend.lowering.pooling import (
     lower_average_pool,
     lower_global_average_pool,
     lower_global_max_pool,
     lower_max_pool,
 )
+from arrayloom.compiler.frontend.lowering.reductions import lower_reduce_extreme
 from arrayloom.compiler.frontend.lowering.resize import lower_resize
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.lowering.transposed import lower_conv_transpose
@@ -34,6 +37,9 @@ RULES: dict[str, Rule] = {
     "ConvTranspose": lower_conv_transpose,
     "Add": lower_add,
     "Mul": lower_mul,
+    "Sub": lower_sub,
+    "Max": lower_extreme,
+    "Min": lower_extreme,
     "Concat": lower_concat,
     "MaxPool": lower_max_pool,
     "AveragePool": lower_average_pool,
@@ -42,6 +48,9 @@ RULES: dict[str, Rule] = {
     "ReduceMean": lower_reduce_mean,
     "Resize": lower_resize,
     "Upsample": lower_resize,
+    "ReduceSum": lower_reduce_mean,
+    "ReduceMax": lower_reduce_extreme,
+    "ReduceMin": lower_reduce_extreme,
     "QuantizeLinear": lower_requantization,
 }
 
@@ -66,4 +75,6 @@ def _rule(model: Model, node: onnx.NodeProto) -> Rule | None:
         return None
     if model.dtypes[node.output[0]] in BYTES and node.op_type != "QuantizeLinear":
         return None
+    if node.op_type in MEANS and joins_means(model, node):
+        return None  # lowered with the sum or difference that reads it
     return RULES.get(node.op_type)

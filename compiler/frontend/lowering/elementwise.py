@@ -1,42 +1,15 @@
-"""Add, Mul and Concat of several quantized values to their com.microsoft.QLinear forms."""
+"""Concat of several quantized values, and requantization, to com.microsoft.QLinearConcat."""
 
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import NOTHING
+from arrayloom.compiler.frontend.lowering.binary import check_dtypes
 from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError
-
-
-def lower_add(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Two DequantizeLinear, Add, [Relu, Clip], QuantizeLinear to QLinearAdd, [Clip].
-
-    The Add of a constant is a function of one element and stays: it becomes a table or, after a MatMul, a bias.
-    """
-    if any(rewrite.model.is_constant(name) for name in node.input):
-        return
-    _lower_binary(rewrite, node, "QLinearAdd")
-
-
-def _lower_binary(rewrite: Rewrite, node: onnx.NodeProto, operator: str) -> None:
-    sources = [rewrite.source(name) for name in node.input]
-    for target in find_targets(rewrite, node.output[0]):
-        _check_dtypes([source.quantization for source in sources], target)
-        inputs = [name for source in sources for name in rewrite.operand(source)]
-        inputs += rewrite.parameters(target.name, target.quantization)
-        rewrite.emit(operator, quant_name(node), inputs, clamped(rewrite, target), domain=MICROSOFT)
-
-
-def lower_mul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Two DequantizeLinear, Mul, [Relu, Clip], QuantizeLinear to QLinearMul, [Clip].
-
-    A Mul by a constant, or of two functions of one value, is a function of one element and stays: it becomes a table.
-    """
-    if not all(rewrite.stands_for_integers(name) for name in node.input):
-        return
-    _lower_binary(rewrite, node, "QLinearMul")
+from arrayloom.isa.host_steps import quantize
 
 
 def lower_concat(rewrite: Rewrite, node: onnx.NodeProto) -> None:
@@ -44,19 +17,27 @@ def lower_concat(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
     Where all operands have one scale and zero point the result has them too, and need not be quantized.
     """
-    sources = [rewrite.source(name) for name in node.input]
+    given = {name: rewrite.source(name) for name in node.input if not rewrite.model.is_constant(name)}
     try:
         targets = find_targets(rewrite, node.output[0])
     except RefusalError:
-        if any(source.quantization != sources[0].quantization for source in sources):
+        common = _common(given, node)
+        if common is None:
             raise
-        output = rewrite.fresh(f"{node.output[0]}_quantized")
-        _emit_concat(rewrite, node, sources, Source(output, sources[0].quantization), output)
-        rewrite.set_source(node.output[0], Source(output, sources[0].quantization))
+        made = Source(rewrite.fresh(f"{node.output[0]}_quantized"), common)
+        _emit_concat(rewrite, node, [given[name] for name in node.input], made, made.name)
+        rewrite.set_source(node.output[0], made)
         return
     for target in targets:
-        _check_dtypes([source.quantization for source in sources], target)
+        sources = [given.get(name) or _constant(rewrite, name, target) for name in node.input]
+        check_dtypes([source.quantization for source in sources], target)
         _emit_concat(rewrite, node, sources, Source(target.name, target.quantization), clamped(rewrite, target))
+
+
+def _common(given: dict[str, Source], node: onnx.NodeProto) -> Quantization | None:
+    """The quantization that all operands share; None where they differ, or one is a constant."""
+    quantizations = {given[name].quantization if name in given else None for name in node.input}
+    return quantizations.pop() if len(quantizations) == 1 else None
 
 
 def _emit_concat(rewrite: Rewrite, node: onnx.NodeProto, sources: list[Source], made: Source, output: str) -> None:
@@ -64,6 +45,13 @@ def _emit_concat(rewrite: Rewrite, node: onnx.NodeProto, sources: list[Source], 
     inputs += [name for source in sources for name in rewrite.operand(source)]
     axis = attribute(node, "axis")
     rewrite.emit("QLinearConcat", quant_name(node), inputs, output, domain=MICROSOFT, axis=axis)
+
+
+def _constant(rewrite: Rewrite, value: str, target: Target) -> Source:
+    """A constant of float values, quantized as the target is."""
+    made = target.quantization
+    constant = quantize(rewrite.model.constants[value], float(made.scale), made.zero_point, made.dtype)
+    return Source(rewrite.constant(f"{value}_quantized", constant), made)
 
 
 def lower_requantization(rewrite: Rewrite, node: onnx.NodeProto) -> None:
@@ -85,12 +73,3 @@ def lower_requantization(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     if x.quantization.dtype == quantization.dtype:
         inputs = [*rewrite.parameters(node.output[0], quantization), *rewrite.operand(x)]
         rewrite.emit("QLinearConcat", quant_name(node), inputs, node.output[0], domain=MICROSOFT, axis=1)
-
-
-def _check_dtypes(operands: list[Quantization], target: Target) -> None:
-    dtypes = {str(operand.dtype) for operand in operands} | {str(target.quantization.dtype)}
-    if len(dtypes) > 1:
-        raise RefusalError(
-            f"its operands and its result differ in dtype ({', '.join(sorted(dtypes))})",
-            "quantize all to the same dtype, as ONNX Runtime's kernels need",
-        )

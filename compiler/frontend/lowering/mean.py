@@ -1,19 +1,18 @@
-"""ReduceMean to com.microsoft.QLinearGlobalAveragePool, or to QLinearAveragePool where only one of H and W is averaged."""
+"""ReduceMean and ReduceSum to com.microsoft.QLinearGlobalAveragePool, or QLinearAveragePool for only one of H and W."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.pooling import emit_average
+from arrayloom.compiler.frontend.lowering.reductions import lower_channel_sum, reduced_axes
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source
 from arrayloom.compiler.frontend.lowering.target import clamped, find_targets
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.report import RefusalError, node_name
+from arrayloom.compiler.frontend.report import node_name
 
 RANKS = (3, 4)
 
@@ -28,18 +27,23 @@ class _Pooling:
 
 
 def lower_reduce_mean(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, ReduceMean, QuantizeLinear to [Transpose], an average pooling, [Flatten or Reshape]."""
+    """DequantizeLinear, ReduceMean or ReduceSum, QuantizeLinear to [Transpose], an average pooling, [Flatten or Reshape].
+
+    A sum of n elements is a mean whose result is quantized by an n-th of the scale.
+    """
     model = rewrite.model
     shape, made = model.shapes[node.input[0]], model.shapes[node.output[0]]
-    axes = mean_axes(model, node)
-    if 0 in axes:
-        raise RefusalError("a mean over the batch", "take the mean over [H, W]", f"axes = {axes}")
+    axes = reduced_axes(model, node)
     averaged = [axis for axis in axes if shape[axis] > 1]
     x = rewrite.source(node.input[0])
     if not averaged:
         rewrite.set_source(node.output[0], Source(_reshaped(rewrite, node, x.name, made), x.quantization))
         return
     pooling = _pooling(model, node, averaged)
+    if pooling is None:
+        lower_channel_sum(rewrite, node, averaged)
+        return
+    count = np.float32(np.prod([shape[axis] for axis in averaged])) if node.op_type == "ReduceSum" else np.float32(1)
     value = x.name
     if pooling.order != tuple(range(len(shape))):
         value = rewrite.fresh(f"{node_name(node)}_transposed")
@@ -48,36 +52,24 @@ def lower_reduce_mean(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     for target in find_targets(rewrite, node.output[0]):
         output = clamped(rewrite, target)
         mean = output if pooled == made else rewrite.fresh(f"{target.name}_mean")
-        operands = Source(value, x.quantization), target
+        mean_of = replace(target.quantization, scale=target.quantization.scale / count)
+        operands = Source(value, x.quantization), replace(target, quantization=mean_of)
         emit_average(rewrite, node, pooling.operator, operands, mean, **pooling.attributes)
         if mean != output:
             _reshaped(rewrite, node, mean, made, output)
 
 
-def mean_axes(model: Model, node: onnx.NodeProto) -> list[int]:
-    """The axes that a ReduceMean averages, sorted, none negative; all where none are given, unless it then does nothing.
+def _pooling(model: Model, node: onnx.NodeProto, averaged: list[int]) -> _Pooling | None:
+    """The pooling that averages the axes; those that are left over, longer than 1, hold the channels.
 
-    Operator set 18 turned the attribute into an input and brought `noop_with_empty_axes`.
+    None where the channels themselves are averaged.
     """
-    rank = len(model.shapes[node.input[0]])
-    if len(node.input) > 1 and node.input[1] and not model.is_constant(node.input[1]):
-        raise RefusalError("its axes are computed at run time", "use constant axes", f"'{node.input[1]}'")
-    given = model.constant(node, 1)
-    axes: Sequence[int] = attribute(node, "axes", []) if given is None else given.reshape(-1).tolist()
-    if not len(axes) and attribute(node, "noop_with_empty_axes", 0):
-        return []
-    return sorted({axis % rank for axis in axes} if len(axes) else range(rank))
-
-
-def _pooling(model: Model, node: onnx.NodeProto, averaged: list[int]) -> _Pooling:
-    """The pooling that averages the axes; those that are left over, longer than 1, hold the channels."""
     shape = model.shapes[node.input[0]]
     rank = len(shape)
     kept = [axis for axis in range(1, rank) if axis not in averaged and shape[axis] > 1]
     unmoved = tuple(range(rank))
     if rank not in RANKS:
-        remedy = "take it of [N, C, H, W] or [N, C, L]"
-        raise RefusalError(f"a mean of a tensor of rank {rank}", remedy, f"shape {list(shape)}")
+        return None
     if 1 not in averaged and (not kept or kept == [1]):
         return _Pooling("QLinearGlobalAveragePool", {"channels_last": 0}, unmoved)
     if len(kept) == 1 and _is_transposed(model, node.input[0]):
@@ -86,9 +78,7 @@ def _pooling(model: Model, node: onnx.NodeProto, averaged: list[int]) -> _Poolin
     if 1 not in averaged:
         kernel = [shape[axis] if axis in averaged else 1 for axis in range(2, rank)]
         return _Pooling("QLinearAveragePool", {"kernel_shape": kernel, "strides": [1] * len(kernel)}, unmoved)
-    raise RefusalError(
-        "a mean over the channels", "take the mean over height and width", f"axes = {averaged} of {list(shape)}"
-    )
+    return None
 
 
 def _is_transposed(model: Model, value: str) -> bool:

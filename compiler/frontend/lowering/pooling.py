@@ -16,7 +16,7 @@ POOL_ATTRIBUTES = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 def lower_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """DequantizeLinear, MaxPool to MaxPool, DequantizeLinear: a positive scale keeps the order."""
     x = rewrite.source(node.input[0])
-    _check_max_pool_opset(rewrite)
+    check_max_pool_opset(rewrite)
     if len(node.output) > 1 and node.output[1]:
         remedy = "take the maxima alone: the accelerator has no unpooling"
         raise RefusalError("the indices of its maxima are used", remedy, f"'{node.output[1]}'")
@@ -26,7 +26,7 @@ def lower_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 def lower_global_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """DequantizeLinear, GlobalMaxPool to MaxPool over the whole image, DequantizeLinear."""
-    _check_max_pool_opset(rewrite)
+    check_max_pool_opset(rewrite)
     _emit_max_pool(
         rewrite, node, rewrite.source(node.input[0]), {"kernel_shape": rewrite.model.shapes[node.input[0]][2:]}
     )
@@ -38,7 +38,8 @@ def _emit_max_pool(rewrite: Rewrite, node: onnx.NodeProto, x: Source, attributes
     rewrite.set_source(node.output[0], Source(output, x.quantization))
 
 
-def _check_max_pool_opset(rewrite: Rewrite) -> None:
+def check_max_pool_opset(rewrite: Rewrite) -> None:
+    """Refuse an operator set without MaxPool of integers."""
     if rewrite.model.opset < MAX_POOL_OPSET:
         raise RefusalError(
             f"operator set {rewrite.model.opset} has no MaxPool of integers",

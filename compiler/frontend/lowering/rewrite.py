@@ -58,6 +58,8 @@ class Rewrite:
 
     def _find_source(self, value: str) -> Source:
         node = self.model.producers.get(value)
+        if node is not None and node.op_type == "DequantizeLinear" and self.model.is_constant(value):
+            return Source(node.input[0], of_quantizer(self.model, node))
         if node is None or self.model.is_constant(value):
             if self.model.is_constant(value):
                 raise RefusalError(f"its input '{value}' is a constant", "fold it, and what it gives, into a constant")
@@ -183,9 +185,18 @@ class Rewrite:
         if not self._emitted:
             return self.model.proto
         replaced = {name for node in self._emitted for name in node.output}
-        kept = [node for node in self.model.nodes if not replaced.intersection(node.output)]
+        kept = [node for node in self.model.nodes if not replaced.intersection(node.output) and not self._folded(node)]
         nodes = sort_nodes([*kept, *self._emitted], self.model.outputs)
         return self._assemble(nodes)
+
+    def _folded(self, node: onnx.NodeProto) -> bool:
+        """Whether the node was a dequantized constant and is one in float now: left in place, ONNX Runtime could fuse it
+        with the float operators around it and compute other values than their tables hold."""
+        name = node.output[0]
+        if node.op_type != "DequantizeLinear" or not self.model.is_constant(name) or name in self.model.outputs:
+            return False
+        self._initializers[name] = self.model.constants[name]
+        return True
 
     def _assemble(self, nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
         lowered = onnx.ModelProto()

@@ -5,7 +5,7 @@ integers at once, and what lies between it and its QuantizeLinear is repeated on
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -14,6 +14,7 @@ from arrayloom.compiler.frontend.interpolation import is_interpolation
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
+from arrayloom.compiler.frontend.lowering.scaling import factor_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
@@ -66,7 +67,7 @@ def find_targets(rewrite: Rewrite, value: str) -> list[Target]:
     model = rewrite.model
     found: dict[Quantization, list[Way]] = {}
     for quantizer, nodes in _routes(rewrite, value, ()):
-        quantization = of_quantizer(model, quantizer)
+        quantization = _unscaled(model, nodes, of_quantizer(model, quantizer))
         found.setdefault(quantization, []).append(Way(quantizer.output[0], _steps(model, nodes, quantization)))
     return [Target(ways[0].name, quantization, tuple(ways)) for quantization, ways in found.items()]
 
@@ -103,6 +104,8 @@ def _routes(
                     "use constant bounds, indices and amounts",
                 )
             yield from _routes(rewrite, reader.output[0], (*nodes, reader))
+        elif factor_of(model, reader) is not None:
+            yield from _routes(rewrite, reader.output[0], (*nodes, reader))
         else:
             raise RefusalError(
                 f"its result '{value}' is not quantized before {described(reader)}",
@@ -115,17 +118,30 @@ def _is_passed(node: onnx.NodeProto) -> bool:
     return node.op_type in (*ACTIVATIONS, *MOVEMENTS, *NOTHING) and not is_interpolation(node)
 
 
+def _unscaled(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantization) -> Quantization:
+    """The quantization of a value that `nodes` multiply before it is quantized: k * v / s is v / (s / k)."""
+    for node in nodes:
+        factor = factor_of(model, node)
+        if factor is not None:
+            quantization = replace(quantization, scale=quantization.scale / factor)
+    return quantization
+
+
 def _steps(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantization) -> tuple[Step, ...]:
     """The nodes as steps on integers, without those that do nothing there; bounds in a row are one."""
     info = np.iinfo(quantization.dtype)
     steps: list[Step] = []
+    done = 1.0  # what the value was multiplied by so far
     for node in nodes:
+        factor = factor_of(model, node)
         if node.op_type in ACTIVATIONS:
             before = steps.pop() if steps and steps[-1].node is None else Step("", None, int(info.min), int(info.max))
-            first, last = (quantization.quantize(bound) for bound in bounds_of(model, node))
+            first, last = (quantization.quantize(bound / done) for bound in bounds_of(model, node))
             lo, hi = (min(max(bound, first), last) for bound in (before.lo, before.hi))
             if (lo, hi) != (info.min, info.max):
                 steps.append(Step(node.output[0], None, lo, hi))
+        elif factor is not None:
+            done *= float(factor)
         elif node.op_type not in NOTHING:
             steps.append(Step(node.output[0], node))
     return tuple(steps)

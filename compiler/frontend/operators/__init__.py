@@ -6,7 +6,8 @@ import onnx
 
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
-from arrayloom.compiler.frontend.operators.elementwise import add, clip, concat, maximum, minimum, mul, relu, table
+from arrayloom.compiler.frontend.operators.bounds import clip, maximum, minimum, relu
+from arrayloom.compiler.frontend.operators.elementwise import add, concat, mul, table
 from arrayloom.compiler.frontend.operators.matrix import conv, gemm, matmul
 from arrayloom.compiler.frontend.operators.movement import move
 from arrayloom.compiler.frontend.operators.pooling import average_pool, global_average_pool, max_pool

@@ -1,4 +1,4 @@
-"""QLinearAdd, QLinearMul, QLinearConcat, bounds on integers, and operators that ONNX Runtime itself computes by table."""
+"""QLinearAdd, QLinearMul, QLinearConcat, and operators that ONNX Runtime itself computes by table."""
 
 from fractions import Fraction
 
@@ -8,12 +8,14 @@ import onnx
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.broadcast import broadcast
 from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.constants import constant_channels, constant_tensor
+from arrayloom.compiler.frontend.moved import image_shape
 from arrayloom.compiler.frontend.operators.joining import join
 from arrayloom.compiler.frontend.quantization import Quantization
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
-from arrayloom.compiler.frontend.tabulate import all_bytes, channels_of, tabulate
-from arrayloom.compiler.graph import Add, Clamp, Concat, Lookup, Mul
+from arrayloom.compiler.frontend.tabulate import all_bytes, channels_of, differs_between_positions, tabulate
+from arrayloom.compiler.graph import Add, Concat, Lookup, Mul, Tensor
 
 #: Products of a ratio and a byte stay finite below it.
 LARGEST_RATIO = 2.0**100
@@ -23,7 +25,7 @@ def add(builder: Builder, node: onnx.NodeProto) -> None:
     """QLinearAdd of two tensors, or of a tensor and a constant."""
     if _with_constant(builder, node):
         return
-    names = broadcast(builder, node, node.input[0], node.input[3])
+    names = _operands(builder, node)
     given = builder.quantization(node, 1, node.input[0]), builder.quantization(node, 4, node.input[3])
     made = builder.quantization(node, 6, node.output[0])
     if _takes_first_as_scalar(builder, node):
@@ -39,7 +41,7 @@ def mul(builder: Builder, node: onnx.NodeProto) -> None:
     """QLinearMul of two tensors, or of a tensor and a constant."""
     if _with_constant(builder, node):
         return
-    a, b = broadcast(builder, node, node.input[0], node.input[3])
+    a, b = _operands(builder, node)
     given = builder.quantization(node, 1, node.input[0]), builder.quantization(node, 4, node.input[3])
     made = builder.quantization(node, 6, node.output[0])
     scale = given[0].scale * given[1].scale / made.scale
@@ -55,11 +57,23 @@ def mul(builder: Builder, node: onnx.NodeProto) -> None:
     )
 
 
+def _operands(builder: Builder, node: onnx.NodeProto) -> list[str]:
+    """The operands of a QLinearAdd or QLinearMul, of one shape; a constant becomes a tensor."""
+    names = [node.input[0], node.input[3]]
+    for place, name in enumerate(names):
+        if builder.model.is_constant(name):
+            value = builder.model.constants[name]
+            rank = len(builder.model.shapes[node.output[0]])
+            aligned = value.reshape((1,) * (rank - value.ndim) + value.shape)
+            names[place] = constant_tensor(builder, node, aligned, builder.tensor(names[1 - place]))
+    return broadcast(builder, node, *names)
+
+
 def _with_constant(builder: Builder, node: onnx.NodeProto) -> bool:
-    """Whether one operand is constant: then the node is a function of each element of the other, and is added as such."""
+    """Whether one operand is constant, the same at all positions: then the node is added as a function of the other."""
     model = builder.model
     constant = [name for name in (node.input[0], node.input[3]) if model.is_constant(name)]
-    if not constant:
+    if not constant or differs_between_positions(model.constants[constant[0]], len(model.shapes[node.output[0]])):
         return False
     x = builder.tensor(next(name for name in (node.input[0], node.input[3]) if name not in constant))
     rank = len(model.shapes[node.output[0]])
@@ -78,6 +92,8 @@ def _with_constant(builder: Builder, node: onnx.NodeProto) -> bool:
 def _takes_first_as_scalar(builder: Builder, node: onnx.NodeProto) -> bool:
     """Whether ONNX Runtime's innermost loop goes over the second operand alone: the first has one value there."""
     shapes = [builder.model.shapes[name] for name in (node.input[0], node.input[3])]
+    rank = len(builder.model.shapes[node.output[0]])
+    shapes = [(1,) * (rank - len(shape)) + shape for shape in shapes]
     for first, second in zip(shapes[0][::-1], shapes[1][::-1], strict=True):
         if max(first, second) > 1:
             return bool(first == 1)
@@ -94,7 +110,7 @@ def concat(builder: Builder, node: onnx.NodeProto) -> None:
         row = _requantized(builder.quantization(node, 3, x.name), made)
         builder.add(Lookup, node, x=x.name, table=row[np.newaxis])
         return
-    xs = [builder.image(name) for name in names]
+    xs = _concatenated(builder, node, names)
     rank = len(builder.model.shapes[node.output[0]])
     axis = attribute(node, "axis")
     builder.declare(node.output[0])
@@ -106,24 +122,22 @@ def concat(builder: Builder, node: onnx.NodeProto) -> None:
     builder.add(Concat, node, xs=tuple(x.name for x in xs), tables=tables)
 
 
-def clip(builder: Builder, node: onnx.NodeProto) -> None:
-    """Clip on integers."""
-    _clamp(builder, node, [_bound(builder, node, 1)], [_bound(builder, node, 2)])
-
-
-def relu(builder: Builder, node: onnx.NodeProto) -> None:
-    """Relu on int8."""
-    _clamp(builder, node, [0], [])
-
-
-def maximum(builder: Builder, node: onnx.NodeProto) -> None:
-    """Max of one integer tensor and constants."""
-    _clamp(builder, node, _scalars(builder, node), [])
-
-
-def minimum(builder: Builder, node: onnx.NodeProto) -> None:
-    """Min of one integer tensor and constants."""
-    _clamp(builder, node, [], _scalars(builder, node))
+def _concatenated(builder: Builder, node: onnx.NodeProto, names: list[str]) -> list[Tensor]:
+    """The operands of a concatenation as images; a constant becomes one."""
+    model = builder.model
+    xs = {name: builder.image(name) for name in names if not model.is_constant(name)}
+    near = next(iter(xs.values()))
+    for name in dict.fromkeys(names):
+        if name in xs:
+            continue
+        value = model.constants[name]
+        by_channel = value.reshape(*image_shape(value.shape[1:])[:1], -1)
+        if (by_channel == by_channel[:, :1]).all() and value.shape[2:] == near.onnx_shape[1:]:
+            made = constant_channels(builder, node, by_channel[:, 0], near)
+        else:
+            made = constant_tensor(builder, node, value, near)
+        xs[name] = builder.tensors[made]
+    return [xs[name] for name in names]
 
 
 def table(builder: Builder, node: onnx.NodeProto) -> None:
@@ -158,30 +172,3 @@ def _requantized(given: Quantization, made: Quantization) -> Array:
         real = (all_bytes(given.dtype).astype(np.float32) - np.float32(given.zero_point)) * given.scale
         rounded = np.rint(real / made.scale) + np.float32(made.zero_point)
     return np.clip(rounded, info.min, info.max).astype(made.dtype)
-
-
-def _bound(builder: Builder, node: onnx.NodeProto, index: int) -> int | None:
-    if len(node.input) <= index or not node.input[index]:
-        return None
-    return _scalar(builder, node.input[index])
-
-
-def _scalar(builder: Builder, name: str) -> int:
-    if not builder.model.is_constant(name) or builder.model.constants[name].size != 1:
-        raise RefusalError(f"its bound '{name}' is not one constant", "use a constant scalar")
-    return int(builder.model.constants[name].reshape(()))
-
-
-def _scalars(builder: Builder, node: onnx.NodeProto) -> list[int | None]:
-    """The constant operands of Max and Min, whose first operand must be the tensor."""
-    return [_scalar(builder, name) for name in node.input[1:]]
-
-
-def _clamp(builder: Builder, node: onnx.NodeProto, los: list[int | None], his: list[int | None]) -> None:
-    x = builder.tensor(node.input[0])
-    lo = max([x.range[0], *(bound for bound in los if bound is not None)])
-    hi = min([x.range[1], *(bound for bound in his if bound is not None)])
-    if lo > hi:
-        raise RefusalError("its lower bound is above its upper one", "mend the bounds", f"{lo} > {hi}")
-    builder.declare(node.output[0], x.shape)
-    builder.add(Clamp, node, x=x.name, lo=lo, hi=hi)

@@ -99,11 +99,10 @@ def test_mean_over_axes_of_extent_1_is_a_reshape() -> None:
     check(net.finished(net.node("Gemm", [mean, net.weight(5, 4)], transB=1), 4, 1, 1))
 
 
-@pytest.mark.parametrize("axes", [[1], [1, 2, 3], [0, 2, 3]])
-def test_means_over_channels_or_batch_are_refused(axes: list[int]) -> None:
+def test_means_over_the_batch_are_refused() -> None:
     net = QdqNetwork()
-    model = net.finished(_mean(net, net.real, axes, keepdims=1), 4, 6, 6, batch=1)
-    with pytest.raises(UnsupportedError, match=r"ReduceMean 'ReduceMean_.*a mean over the (channels|batch)"):
+    model = net.finished(_mean(net, net.real, [0, 2, 3], keepdims=1), 4, 6, 6, batch=1)
+    with pytest.raises(UnsupportedError, match=r"ReduceMean 'ReduceMean_.*it reduces the batch"):
         import_model(model, ImportOptions(HostPolicy.NONE))
 
 

@@ -1,0 +1,231 @@
+"""Sums, differences, products, maxima and minima of quantized values to integer operators.
+
+A node of one value and constants, or of functions of at most two values, stays in float: it is part of an island, which
+becomes a table.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS
+from arrayloom.compiler.frontend.lowering.exact import extreme, negative, relabelled
+from arrayloom.compiler.frontend.lowering.mean_sums import SIGNS, emit_mean_sum, mean_sources, means_of
+from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.scaling import factor_of
+from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.quantization import Quantization
+from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.tabulate import differs_between_positions
+
+
+def lower_add(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """Two DequantizeLinear, Add, [Relu, Clip], QuantizeLinear to QLinearAdd, [Clip]."""
+    means = means_of(rewrite.model, node)
+    if means is not None:
+        _lower_means(rewrite, node, means, None)
+    elif not _stays_float(rewrite, node):
+        _emit(rewrite, node, "QLinearAdd", [rewrite.source(name) for name in node.input])
+
+
+def lower_mul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """Two DequantizeLinear, Mul, [Relu, Clip], QuantizeLinear to QLinearMul, [Clip]."""
+    if not _stays_float(rewrite, node):
+        _emit(rewrite, node, "QLinearMul", [rewrite.source(name) for name in node.input])
+
+
+def lower_sub(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """Two DequantizeLinear, Sub, [Relu, Clip], QuantizeLinear to QLinearAdd of the second operand's negative, [Clip].
+
+    With an Abs behind it, to the larger of both differences: quantizing is monotone.
+    """
+    distance, means = _distance(rewrite.model, node), means_of(rewrite.model, node)
+    if means is not None:
+        _lower_means(rewrite, node, means, distance)
+        return
+    if distance is None and _stays_float(rewrite, node):
+        return
+    a, b = (rewrite.source(name) for name in node.input)
+    if distance is None:
+        _emit(rewrite, node, "QLinearAdd", [a, negative(rewrite, b)])
+        return
+    negatives = negative(rewrite, a), negative(rewrite, b)
+    for target in find_targets(rewrite, distance.output[0]):
+        check_dtypes([a.quantization, b.quantization], target)
+        names = [rewrite.fresh(f"{target.name}_difference") for _ in range(2)]
+        for name, operands in zip(names, ((a, negatives[1]), (b, negatives[0])), strict=True):
+            _emit_to(rewrite, node, "QLinearAdd", operands, target, name)
+        extreme(rewrite, node, "Max", names, clamped(rewrite, target))
+
+
+def _lower_means(rewrite: Rewrite, node: onnx.NodeProto, means: list[onnx.NodeProto],
+                 distance: onnx.NodeProto | None) -> None:
+    """Two means over height and width, [Reshape], Add or Sub, [Abs], QuantizeLinear to a QLinearConv of both images, or two
+    with opposite signs and Max."""
+    sources, signs = mean_sources(rewrite, means), SIGNS[node.op_type]
+    maps = rewrite.model.shapes[means[0].input[0]][1:]
+    for target in find_targets(rewrite, (distance or node).output[0]):
+        check_dtypes([source.quantization for source in sources], target)
+        output = clamped(rewrite, target)
+        if distance is None:
+            emit_mean_sum(rewrite, node, sources, signs, target, output, maps)
+            continue
+        names = [rewrite.fresh(f"{target.name}_difference") for _ in range(2)]
+        for name, chosen in zip(names, (signs, signs[::-1]), strict=True):
+            emit_mean_sum(rewrite, node, sources, chosen, target, name, maps)
+        extreme(rewrite, node, "Max", names, output)
+
+
+def lower_extreme(rewrite: Rewrite, node: onnx.NodeProto) -> None:
+    """DequantizeLinear, Max or Min, [Relu, Clip], QuantizeLinear to each operand quantized like the result, Max or Min."""
+    model = rewrite.model
+    if sum(not model.is_constant(name) for name in node.input) < 2 or _is_part_of_island(rewrite, node):
+        return
+    sources = {name: rewrite.source(name) for name in node.input if not model.is_constant(name)}
+    constants = [name for name in node.input if model.is_constant(name)]
+    for target in find_targets(rewrite, node.output[0]):
+        check_dtypes([source.quantization for source in sources.values()], target)
+        names = [requantized(rewrite, node, source, target) for source in sources.values()]
+        names += [_constant_bound(rewrite, name, target) for name in constants]
+        extreme(rewrite, node, node.op_type, names, clamped(rewrite, target))
+
+
+def requantized(rewrite: Rewrite, node: onnx.NodeProto, source: Source, target: Target) -> str:
+    """The integers of a value in the quantization of a target."""
+    if source.quantization == target.quantization:
+        return source.name
+    name = rewrite.fresh(f"{source.name}_requantized")
+    inputs = [*rewrite.parameters(name, target.quantization), *rewrite.operand(source)]
+    rewrite.emit("QLinearConcat", quant_name(node), inputs, name, domain=MICROSOFT, axis=1)
+    return name
+
+
+def _constant_bound(rewrite: Rewrite, value: str, target: Target) -> str:
+    constant = rewrite.model.constants[value]
+    if constant.size != 1:
+        raise RefusalError(
+            f"its operand '{value}' is a constant of several values beside two activations",
+            "split the node in two: one for the activations, one for the constant",
+            f"shape {list(constant.shape)}",
+        )
+    byte = target.quantization.quantize(float(constant.reshape(())))
+    return rewrite.constant(f"{value}_quantized", np.array(byte, target.quantization.dtype))
+
+
+def _emit(rewrite: Rewrite, node: onnx.NodeProto, operator: str, sources: Sequence[Source]) -> None:
+    for target in find_targets(rewrite, node.output[0]):
+        operands = [relabelled(rewrite, source, target.quantization.dtype) for source in sources]
+        check_dtypes([source.quantization for source in operands], target)
+        _emit_to(rewrite, node, operator, operands, target, clamped(rewrite, target))
+
+
+def _emit_to(rewrite: Rewrite, node: onnx.NodeProto, operator: str, sources: Sequence[Source], target: Target,
+             output: str) -> None:
+    inputs = [name for source in sources for name in rewrite.operand(source)]
+    inputs += rewrite.parameters(output, target.quantization)
+    rewrite.emit(operator, quant_name(node), inputs, output, domain=MICROSOFT)
+
+
+def _stays_float(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
+    """Whether the node is part of an island: a function of one value and constants, or of two values in float.
+
+    A sum or product with a quantized constant is none: ONNX Runtime computes it on integers. Neither is a constant that
+    differs between positions, which no table holds, where it is quantized.
+    """
+    model = rewrite.model
+    constant = [name for name in node.input if model.is_constant(name)]
+    if not constant:
+        return _is_part_of_island(rewrite, node)
+    if len(constant) == len(node.input) or not _is_on_integers(rewrite, constant[0]):
+        return True
+    if differs_between_positions(model.constants[constant[0]], len(model.shapes[node.output[0]])):
+        return False
+    other = next(name for name in node.input if name not in constant)
+    return node.op_type == "Sub" or not (_is_on_integers(rewrite, other) and _is_quantized_next(model, node.output[0]))
+
+
+def _is_quantized_next(model: Model, value: str) -> bool:
+    """Whether all that is done to a value before it is quantized can be done to integers."""
+    for reader in model.consumers.get(value, []):
+        if reader.op_type != "QuantizeLinear":
+            passed = reader.op_type in (*ACTIVATIONS, *MOVEMENTS, *NOTHING) or factor_of(model, reader) is not None
+            if not passed or not _is_quantized_next(model, reader.output[0]):
+                return False
+    return value not in model.outputs
+
+
+def _is_on_integers(rewrite: Rewrite, name: str) -> bool:
+    """Whether a float value stands for integers that were quantized per tensor, perhaps bounded."""
+    try:
+        rewrite.source(name)
+    except RefusalError:
+        return False
+    return True
+
+
+def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
+    """Whether functions of one element stand between the node and integers on either side, and nothing else does."""
+    model = rewrite.model
+    given = [name for name in node.input if not model.is_constant(name)]
+    roots = [_roots(model, name) for name in given]
+    if any(not found for found in roots):
+        return False
+    direct = all(rewrite.stands_for_integers(name) for name in given)
+    bounded = len(set().union(*roots)) > 1 and all(_is_on_integers(rewrite, name) for name in given)
+    return _goes_to_integers(model, node, direct=direct or bounded)
+
+
+def _roots(model: Model, value: str) -> set[str]:
+    """The integers that a float value depends on, through functions of one element alone; empty for any other value."""
+    node = model.producers.get(value)
+    if node is None or model.is_constant(value):
+        return set()
+    if node.op_type == "DequantizeLinear":
+        return {node.input[0]}
+    if node.op_type not in FUNCTIONS + NOTHING:
+        return set()
+    found = [_roots(model, name) for name in node.input if name and not model.is_constant(name)]
+    return set().union(*found) if all(found) else set()
+
+
+def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool) -> bool:
+    """Whether the node's result is only quantized, through functions that take nothing else.
+
+    `direct`: its operands are integers, so that a result that only Relu and Clip separate from QuantizeLinear is left
+    to an integer operator.
+    """
+    reached, front, functions = {node.output[0]}, [node.output[0]], not direct
+    while front:
+        value = front.pop()
+        if value in model.outputs:
+            return False
+        for reader in model.consumers.get(value, []):
+            operands = [name for name in reader.input if name and not model.is_constant(name)]
+            if reader.op_type == "QuantizeLinear":
+                continue
+            if reader.op_type not in FUNCTIONS + NOTHING or not reached.issuperset(operands):
+                return False
+            functions = functions or not (reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
+            reached.add(reader.output[0])
+            front.append(reader.output[0])
+    return functions
+
+
+def _distance(model: Model, node: onnx.NodeProto) -> onnx.NodeProto | None:
+    """The Abs that alone reads a difference of two values."""
+    readers = model.consumers.get(node.output[0], [])
+    alone = len(readers) == 1 and readers[0].op_type == "Abs" and node.output[0] not in model.outputs
+    return readers[0] if alone and not any(model.is_constant(name) for name in node.input) else None
+
+
+def check_dtypes(operands: list[Quantization], target: Target) -> None:
+    """Refuse operands and a result of several dtypes."""
+    dtypes = {str(operand.dtype) for operand in operands} | {str(target.quantization.dtype)}
+    if len(dtypes) > 1:
+        raise RefusalError(
+            f"its operands and its result differ in dtype ({', '.join(sorted(dtypes))})",
+            "quantize all to the same dtype, as ONNX Runtime's kernels need",
+        )

@@ -1,0 +1,21 @@
+"""Products with a positive constant, which the scale of the next quantization takes in."""
+
+import numpy as np
+import onnx
+
+from arrayloom.compiler.frontend.model import Model
+
+
+def factor_of(model: Model, node: onnx.NodeProto) -> np.float32 | None:
+    """What a Mul or Div by one positive constant multiplies its other operand by; None for any other node."""
+    if node.op_type not in ("Mul", "Div") or node.domain not in ("", "ai.onnx"):
+        return None
+    places = [place for place, name in enumerate(node.input) if model.is_constant(name)]
+    if len(places) != 1 or (node.op_type == "Div" and places != [1]):
+        return None
+    constant = model.constants[node.input[places[0]]]
+    if constant.size != 1 or model.shapes[node.output[0]] != model.shapes[node.input[1 - places[0]]]:
+        return None
+    value = np.float32(constant.reshape(()))
+    factor = value if node.op_type == "Mul" else np.float32(1) / value
+    return factor if np.isfinite(factor) and factor > 0 and np.isfinite(value) else None
