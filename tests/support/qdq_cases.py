@@ -58,9 +58,10 @@ class Case(Network):
                 assert np.array_equal(expected[name].ravel(), value.ravel()), name
         chosen = load_config(config)
         verifier = Verifier(imported, compile_graph(imported.graph, chosen), open_device("emulator", chosen))
-        assert verifier.verify(values).first_difference is None
+        verdict = verifier.verify(values)
+        assert verdict.first_difference is None
         given: Array = Reference(imported.original).run(values)["y"]
-        distance = np.abs(given.astype(int).ravel() - found["y"].astype(int).ravel())
+        distance = np.abs(given.astype(int).ravel() - verdict.outputs["y"].astype(int).ravel())
         assert distance.max() <= most
         return imported
 

@@ -84,7 +84,7 @@ def test_quantized_constants_that_differ_between_positions(
 
 def test_float_constants_that_differ_between_positions_are_refused_with_a_remedy() -> None:
     case = Case(a=SHAPE)
-    values = case.constant(np.arange(5, dtype=np.float32))
+    values = case.constant(np.arange(20, dtype=np.float32).reshape(4, 5))
     case.quantize(case.node("Mul", [case.real["a"], values]), 0.04, 90, output="y")
     with pytest.raises(UnsupportedError, match="differs between positions"):
         import_model(case.model({"a": (np.uint8, ["N", *SHAPE])}, ["y"]), ON_THE_DEVICE)

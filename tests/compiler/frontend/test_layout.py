@@ -7,11 +7,11 @@ from channels_last import FIRST, LAST, ChannelsLast, draw
 from interpreter import interpret
 from networks import Array, Network
 
-from arrayloom.compiler.errors import ModelError, UnsupportedError
+from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.lost_batch import regain_batch
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, HostPolicy, ImportOptions
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
 from arrayloom.compiler.frontend.rewriting.layout.order import reshaped
@@ -278,15 +278,6 @@ def test_sequences_of_channels_last(form: str) -> None:
     model = net.model({"x": (np.int8, ["N", 6, 4])}, ["y"])
     graph = _assert_exact(model)
     assert [type(op) for op in graph.ops if not isinstance(op, View)] == [Conv, Conv, Lookup]
-
-
-def test_refusals_name_the_users_transpose() -> None:
-    net = _Net(17)
-    pooled = net.node("MaxPool", [net.real("x")], kernel_shape=[2, 2])
-    turned = net.node("Transpose", [net.real(net.bytes(pooled))], "turned", perm=FIRST)
-    net.bytes(net.node("MaxPool", [turned], kernel_shape=[2, 2]), "y")
-    with pytest.raises(UnsupportedError, match="Transpose 'Transpose_turned'"):
-        import_model(net.made("y"), ImportOptions(HostPolicy.NONE))
 
 
 @pytest.mark.parametrize(("sizes", "axes", "target", "expected"), [

@@ -85,11 +85,11 @@ def test_the_device_refuses_nodes_under_the_users_names() -> None:
     assert [(entry.node, entry.operator, entry.what) for entry in entries] == [("Conv_conv", "Conv", "strides = 300")]
 
 
-def test_an_addition_that_the_device_cannot_do_exactly_is_named() -> None:
+def test_an_extent_that_the_device_cannot_take_is_named() -> None:
     net = Network()
-    net.quantize(net.node("Add", [net.dequantize("x", 1e-3, 3), net.dequantize("z", 9e4, 3)], "sum"), 1e-3, 3, output="y")
-    model = net.model({"x": BYTES, "z": BYTES}, ["y"])
-    assert _entries(compile_model, model)[0].node == "Add_sum"
+    net.quantize(net.node("Relu", [net.dequantize("x", 0.5, 3)], "active"), 0.25, 3, output="y")
+    model = net.model({"x": (np.uint8, ["N", 1, 2, 1 << 17])}, ["y"])
+    assert "width" in str(_entries(compile_model, model)[0])
 
 
 def test_what_quantize_writes_is_a_model_of_its_own() -> None:

@@ -154,16 +154,6 @@ def test_a_remedy_helps(build: Build, node: str, reason: str, remedy: str) -> No
     assert all(np.array_equal(values[name].ravel(), expected[name].ravel()) for name in shared)
 
 
-def test_what_is_quantized_around_already_is_not_told_to_be() -> None:
-    """A sum of three between quantizers: more quantizers around it would not help."""
-    net = Network()
-    _end(net, net.node("Max", [net.dequantize(name, 0.5, 3) for name in ("x", "u", "v")], "three"))
-    with pytest.raises(UnsupportedError) as caught:
-        import_model(net.model(dict.fromkeys(("x", "u", "v"), BYTES), ["y"]), ALONE)
-    (entry,) = caught.value.nodes
-    assert entry.remedy == "write Max 'Max_three' as operators of two operands, and quantize the result of each"
-
-
 @pytest.mark.parametrize("operator", ["Softmax", "TopK"])
 def test_what_is_at_the_end_is_not_told_to_be_moved_there(operator: str) -> None:
     node = onnx.helper.make_node(operator, ["a"], ["b"])

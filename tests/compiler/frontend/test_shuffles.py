@@ -129,7 +129,8 @@ def test_a_concatenation_of_one_scale_needs_no_quantizer() -> None:
 
 def test_what_takes_too_many_parts_is_refused_by_its_name() -> None:
     net = Network(opset=17)
-    moved = net.node("Transpose", [net.dequantize("x", 0.05, 4)], perm=[0, 2, 1, 3])
+    pooled = net.node("MaxPool", ["x"], kernel_shape=[1, 2])
+    moved = net.node("Transpose", [net.dequantize(pooled, 0.05, 4)], perm=[0, 2, 1, 3])
     y = _convolution(net, net.quantize(moved, 0.05, 4), 100)
     model: onnx.ModelProto = net.model({"x": (np.uint8, ["N", 70, 100, 8])}, [y])
     with pytest.raises(UnsupportedError, match="more than 64 passes"):
