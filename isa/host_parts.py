@@ -85,9 +85,10 @@ class HostWork:
 
 @dataclass(frozen=True)
 class InsertedRounding:
-    """A value that the user's model leaves in float and that is quantized here: per tensor, to ``dtype``.
+    """A value that the user's model leaves in float and that is quantized here, to ``dtype``.
 
-    ``node`` is the user's node that makes the value.
+    ``node`` is the user's node that makes the value, or that has it as its weights. Weights have a ``scale`` for each
+    channel, of which this is the largest.
     """
 
     value: str

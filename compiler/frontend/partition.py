@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import onnx
 
-from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
+from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING, RESHAPES
 from arrayloom.compiler.frontend.layers import is_quantized_layer
 from arrayloom.compiler.frontend.macs import multiply_accumulates
 from arrayloom.compiler.frontend.model import Model
@@ -20,6 +20,7 @@ from arrayloom.isa.host_parts import HostNode
 
 #: They never count as the host's: what stands at the border of every quantized network.
 BOUNDARY = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Transpose", *RESHAPES, *NOTHING)
+MAXIMA = ("MaxPool", "GlobalMaxPool")
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QGemm")
 
 
@@ -88,7 +89,9 @@ def partition(model: Model, last_layers: bool = False) -> Partition:
     """
     computing = [place for place, node in enumerate(model.nodes) if _computes(model, node)]
     integer = _integer_nodes(model, [place for place in computing if not _is_constant(model, model.nodes[place])])
-    last = _last_layers(model, _descendants(model, integer, computing)) if last_layers else frozenset()
+    last = _maxima(model)
+    if last_layers:
+        last |= _last_layers(model, _descendants(model, integer, computing))
     integer |= last
     after = _descendants(model, integer, computing)
     before = _ancestors(model, integer, computing)
@@ -98,6 +101,18 @@ def partition(model: Model, last_layers: bool = False) -> Partition:
     kernel = {place for place in behind_all if counts(model.nodes[place]) or place not in after}
     tail = _closed_tail(model, kernel, head, last)
     return Partition(model, head, tail, last)
+
+
+def _maxima(model: Model) -> frozenset[int]:
+    """The pools of maxima of dequantized values, which are the same on integers."""
+    found: set[int] = set()
+    same = {name for node in model.nodes if node.op_type == "DequantizeLinear" for name in node.output}
+    for place, node in enumerate(model.nodes):
+        if node.op_type in (*MOVEMENTS, *NOTHING, *MAXIMA) and node.input and node.input[0] in same:
+            same.update(node.output)
+            if node.op_type in MAXIMA and not _is_constant(model, node):
+                found.add(place)
+    return frozenset(found)
 
 
 def _last_layers(model: Model, after: set[int]) -> frozenset[int]:

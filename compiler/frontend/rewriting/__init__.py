@@ -10,6 +10,7 @@ from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.dtypes import unify_dtypes
+from arrayloom.compiler.frontend.rewriting.float_weights import quantize_float_weights
 from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
 from arrayloom.compiler.frontend.rewriting.parts import open_parts
 from arrayloom.compiler.frontend.rewriting.per_channel import fold_activation_scales
@@ -29,6 +30,7 @@ PASSES: tuple[Pass, ...] = (
     fold_activation_scales,
     unify_dtypes,
     quantize_float_values,
+    quantize_float_weights,
 )
 
 
