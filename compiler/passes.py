@@ -10,6 +10,7 @@ from arrayloom.compiler.backend.legality import check_layouts, check_network, ch
 from arrayloom.compiler.backend.lower_graph import to_steps
 from arrayloom.compiler.backend.placement import place
 from arrayloom.compiler.backend.schedule import schedule
+from arrayloom.compiler.backend.slices import split_by_slices
 from arrayloom.compiler.backend.stream import Stream, coalesce
 from arrayloom.compiler.graph import Graph
 from arrayloom.compiler.legality import check_graph
@@ -28,6 +29,7 @@ def run_passes(graph: Graph, config: Config, model: str) -> Program:
     network = to_steps(graph)
     check_network(network)
     fuse(network)
+    split_by_slices(network, config.size)
     check_network(network)
     pack_inputs(network, config.size)
     assign_layouts(network, config.size)
