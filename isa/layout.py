@@ -33,16 +33,21 @@ def from_signed(array: Bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Packing:
-    """An input layout in which one word holds several horizontal neighbours, for layers with few channels.
+    """An input layout whose words hold windows of neighbouring pixels, for layers with few channels.
 
-    Word (y, j) holds in slot ``t * channels + c`` channel c of source pixel ``(y, j * step + origin + t)`` for t in
-    [0, taps), or ``padding`` outside the image; there are ``columns`` words in a row.
+    There are ``rows`` rows of ``columns`` words in each channel block. At (i, j) slot ``(r * taps + t) * channels + c``
+    holds channel c of source pixel ``(i * row_step + row_origin + r, j * step + origin + t)`` for r in [0, row_taps) and t
+    in [0, taps), or ``padding`` outside the image.
     """
 
     taps: int
     step: int
     origin: int
     columns: int
+    row_taps: int
+    row_step: int
+    row_origin: int
+    rows: int
     padding: int
 
 
@@ -66,9 +71,7 @@ class Layout:
 
     @classmethod
     def packed(cls, size: int, channels: int, height: int, width: int, packing: Packing) -> Self:
-        """An input layout with several pixels in a word; raises ``EncodingError`` when they do not fit."""
-        if packing.taps * channels > size:
-            raise EncodingError(f"{packing.taps} pixels of {channels} channels do not fit a word of {size} bytes")
+        """An input layout with several pixels in a word."""
         return cls(size, height, width, ((0, channels),), packing)
 
     @property
@@ -77,8 +80,15 @@ class Layout:
 
     @property
     def blocks(self) -> int:
+        if self.packing:
+            return -(-self.packing.row_taps * self.packing.taps * self.channels // self.size)
         start, count = self.segments[-1]
         return -(-(start + count) // self.size)
+
+    @property
+    def rows(self) -> int:
+        """Rows of words."""
+        return self.packing.rows if self.packing else self.height
 
     @property
     def columns(self) -> int:
@@ -88,7 +98,7 @@ class Layout:
     @property
     def plane(self) -> int:
         """Words in a channel block."""
-        return self.height * self.columns
+        return self.rows * self.columns
 
     @property
     def words(self) -> int:
@@ -106,13 +116,13 @@ class Layout:
         """int8 [C, H, W] as the device's bytes, uint8[words * size]; gaps are zero."""
         if tensor.shape != (self.channels, self.height, self.width):
             raise EncodingError(f"tensor {tensor.shape}: the layout holds {(self.channels, self.height, self.width)}")
-        spread = np.zeros((self.blocks * self.size, self.height, self.columns), np.int8)
+        spread = np.zeros((self.blocks * self.size, self.rows, self.columns), np.int8)
         if self.packing:
             windows = self._windows(tensor, self.packing)
             spread[: windows.shape[0]] = windows
         else:
             spread[self.slots()] = tensor
-        blocked = spread.reshape(self.blocks, self.size, self.height, self.columns).transpose(0, 2, 3, 1)
+        blocked = spread.reshape(self.blocks, self.size, self.rows, self.columns).transpose(0, 2, 3, 1)
         return np.ascontiguousarray(blocked).view(np.uint8).ravel()
 
     def unpack(self, data: NDArray[np.uint8]) -> Bytes:
@@ -123,12 +133,13 @@ class Layout:
         return np.ascontiguousarray(blocked).reshape(-1, self.height, self.width)[self.slots()]
 
     def _windows(self, tensor: Bytes, packing: Packing) -> Bytes:
-        last = (packing.columns - 1) * packing.step + packing.origin + packing.taps
-        before, after = max(0, -packing.origin), max(0, last - self.width)
-        padded = np.pad(tensor, ((0, 0), (0, 0), (before, after)), constant_values=packing.padding)
-        first = packing.origin + before
-        taps = [padded[:, :, first + t::packing.step][:, :, : packing.columns] for t in range(packing.taps)]
-        return np.concatenate(taps)
+        top, bottom = _beyond(packing.row_origin, packing.row_step, packing.rows, packing.row_taps, self.height)
+        left, right = _beyond(packing.origin, packing.step, packing.columns, packing.taps, self.width)
+        padded = np.pad(tensor, ((0, 0), (top, bottom), (left, right)), constant_values=packing.padding)
+        first, second = packing.row_origin + top, packing.origin + left
+        return np.concatenate([
+            padded[:, first + r::packing.row_step, second + t::packing.step][:, :packing.rows, :packing.columns]
+            for r in range(packing.row_taps) for t in range(packing.taps)])
 
     def check(self, size: int) -> None:
         """Raises ``EncodingError`` unless this is a layout of a memory whose words are ``size`` bytes."""
@@ -148,10 +159,17 @@ class Layout:
             self._check_packing(self.packing)
 
     def _check_packing(self, packing: Packing) -> None:
-        if min(packing.taps, packing.step, packing.columns) < 1 or not -128 <= packing.padding <= 127:
-            raise EncodingError(f"{packing}: taps, step and columns must be positive, and padding a signed byte")
-        if self.segments != ((0, self.channels),) or packing.taps * self.channels > self.size:
-            raise EncodingError(f"{packing}: its pixels do not fit a word")
-        last = (packing.columns - 1) * packing.step + packing.origin
-        if packing.origin <= -WIDEST or last >= WIDEST:
-            raise EncodingError(f"{packing}: it reaches {WIDEST} pixels or more beyond the image")
+        extents = (packing.taps, packing.step, packing.columns, packing.row_taps, packing.row_step, packing.rows)
+        if min(extents) < 1 or not -128 <= packing.padding <= 127:
+            raise EncodingError(f"{packing}: taps, steps, columns and rows must be positive, and padding a signed byte")
+        if self.segments != ((0, self.channels),):
+            raise EncodingError(f"{packing}: its channels lie in {len(self.segments)} segments")
+        for origin, step, count, taps in ((packing.origin, packing.step, packing.columns, packing.taps),
+                                          (packing.row_origin, packing.row_step, packing.rows, packing.row_taps)):
+            if origin <= -WIDEST or (count - 1) * step + origin >= WIDEST or taps > WIDEST:
+                raise EncodingError(f"{packing}: it reaches {WIDEST} pixels or more beyond the image")
+
+
+def _beyond(origin: int, step: int, count: int, taps: int, extent: int) -> tuple[int, int]:
+    """How many pixels windows reach beyond an image before its first and after its last."""
+    return max(0, -origin), max(0, (count - 1) * step + origin + taps - extent)

@@ -58,7 +58,7 @@ class LoweringContext:
         root, block = allocation_root(self.network, name)
         layout = self.network.layouts[name]
         base = self.placement.chip[root] + block * layout.plane
-        return Area(base, layout.columns, layout.height, layout.blocks)
+        return Area(base, layout.columns, layout.rows, layout.blocks)
 
     def _scattered(self, name: str) -> Area:
         """The members of a virtual concatenation, each where it lies; those in memory are left out."""
@@ -69,7 +69,7 @@ class LoweringContext:
                 areas.append(replace(self.area(member), block=first))
             first += self.network.layouts[member].blocks
         layout = self.network.layouts[name]
-        return Scattered(0, layout.columns, layout.height, layout.blocks, areas=tuple(areas))
+        return Scattered(0, layout.columns, layout.rows, layout.blocks, areas=tuple(areas))
 
     def operands(self) -> Operands:
         """All of the step's tensors, which must have their place on chip."""

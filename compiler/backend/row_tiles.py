@@ -127,7 +127,7 @@ def tensors(step: Step) -> dict[Role, str]:
 
 def _row_tiles(network: Network, step: Step, spilled: set[str], rows: int, buffers: int, held: int = 0) -> RowTiles:
     rows = min(rows, network.layouts[step.output].height)
-    source_rows = step.operation.most_source_rows(rows, network.layouts[step.x].height)
+    source_rows = step.operation.most_source_rows(rows, network.layouts[step.x].rows)
     sizes = {}
     for role, name in tensors(step).items():
         if _is_spilled(network, name, spilled):

@@ -84,7 +84,7 @@ class TilingPlan:
         layout = self.context.network.layouts[name]
         first, last, blocks = iteration.first, iteration.last, iteration.blocks
         if role is Role.X:
-            first, last = self.step.operation.source_rows(first, last, layout.height)
+            first, last = self.step.operation.source_rows(first, last, layout.rows)
             blocks = range(layout.blocks) if self.step.on_array else blocks
         if role is Role.X and self.row_tiles.held:
             base = self.base + self.row_tiles.offset(role, 0)

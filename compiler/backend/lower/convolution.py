@@ -59,7 +59,7 @@ class Convolver(Writer):
 
     @property
     def source_height(self) -> int:
-        return self.context.network.layouts[self.step.x].height
+        return self.context.network.layouts[self.step.x].rows
 
     def progress(self, piece: Piece, rows: int) -> Progress:
         """What the scheduler learns once ``piece`` is written and with it ``rows`` rows of its block."""
