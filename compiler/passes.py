@@ -1,8 +1,10 @@
 """The compiler's passes in order."""
 
+from arrayloom.compiler.backend.choose_folds import choose_folds
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.dependencies import HazardTracker
 from arrayloom.compiler.backend.emit import emit
+from arrayloom.compiler.backend.folding import fold
 from arrayloom.compiler.backend.fuse import fuse
 from arrayloom.compiler.backend.image import Constants
 from arrayloom.compiler.backend.layouts import assign_layouts, pack_inputs
@@ -30,6 +32,7 @@ def run_passes(graph: Graph, config: Config, model: str) -> Program:
     check_network(network)
     fuse(network)
     split_by_slices(network, config.size)
+    fold(network, choose_folds(network, config))
     check_network(network)
     pack_inputs(network, config.size)
     assign_layouts(network, config.size)

@@ -55,7 +55,9 @@ class Packing:
 class Layout:
     """A [C, H, W] tensor in words of ``size`` bytes.
 
-    ``segments``: (first slot, channels) runs, in channel order; every run begins at a block.
+    ``segments``: (first slot, channels) runs, in channel order; every run begins at a block. With ``pixels`` above 1 a row
+    has ``width / pixels`` columns: channel c of a run of n channels from slot s on has slot ``s + p * n + c`` of column j
+    for pixel ``j * pixels + p``.
     """
 
     size: int
@@ -63,6 +65,7 @@ class Layout:
     width: int
     segments: tuple[tuple[int, int], ...]
     packing: Packing | None = None
+    pixels: int = 1
 
     @classmethod
     def canonical(cls, size: int, channels: int, height: int, width: int) -> Self:
@@ -83,7 +86,7 @@ class Layout:
         if self.packing:
             return -(-self.packing.row_taps * self.packing.taps * self.channels // self.size)
         start, count = self.segments[-1]
-        return -(-(start + count) // self.size)
+        return -(-(start + count * self.pixels) // self.size)
 
     @property
     def rows(self) -> int:
@@ -93,7 +96,7 @@ class Layout:
     @property
     def columns(self) -> int:
         """Words in a row."""
-        return self.packing.columns if self.packing else self.width
+        return self.packing.columns if self.packing else self.width // self.pixels
 
     @property
     def plane(self) -> int:
@@ -109,8 +112,9 @@ class Layout:
         return self.words * self.size
 
     def slots(self) -> NDArray[np.int64]:
-        """int64[C]: the slot of each channel."""
-        return np.concatenate([np.arange(start, start + count) for start, count in self.segments])
+        """int64[pixels * C]: the slot of each channel of each of the pixels in a column."""
+        return np.concatenate([np.arange(start + pixel * count, start + (pixel + 1) * count)
+                               for pixel in range(self.pixels) for start, count in self.segments])
 
     def pack(self, tensor: Bytes) -> NDArray[np.uint8]:
         """int8 [C, H, W] as the device's bytes, uint8[words * size]; gaps are zero."""
@@ -121,7 +125,8 @@ class Layout:
             windows = self._windows(tensor, self.packing)
             spread[: windows.shape[0]] = windows
         else:
-            spread[self.slots()] = tensor
+            columns = tensor.reshape(self.channels, self.height, self.columns, self.pixels)
+            spread[self.slots()] = columns.transpose(3, 0, 1, 2).reshape(-1, self.height, self.columns)
         blocked = spread.reshape(self.blocks, self.size, self.rows, self.columns).transpose(0, 2, 3, 1)
         return np.ascontiguousarray(blocked).view(np.uint8).ravel()
 
@@ -129,8 +134,10 @@ class Layout:
         """The int8 [C, H, W] tensor in the device's bytes; not for packed layouts."""
         if self.packing:
             raise EncodingError("a packed layout is for inputs and is not read back")
-        blocked = data.view(np.int8).reshape(self.blocks, self.height, self.width, self.size).transpose(0, 3, 1, 2)
-        return np.ascontiguousarray(blocked).reshape(-1, self.height, self.width)[self.slots()]
+        blocked = data.view(np.int8).reshape(self.blocks, self.height, self.columns, self.size).transpose(0, 3, 1, 2)
+        spread = np.ascontiguousarray(blocked).reshape(-1, self.height, self.columns)[self.slots()]
+        columns = spread.reshape(self.pixels, self.channels, self.height, self.columns).transpose(1, 2, 3, 0)
+        return np.ascontiguousarray(columns).reshape(self.channels, self.height, self.width)
 
     def _windows(self, tensor: Bytes, packing: Packing) -> Bytes:
         top, bottom = _beyond(packing.row_origin, packing.row_step, packing.rows, packing.row_taps, self.height)
@@ -147,12 +154,14 @@ class Layout:
             raise EncodingError(f"a layout has words of {self.size} bytes, the configuration {size}")
         if min(self.height, self.width) < 1:
             raise EncodingError(f"a layout of {self.height} rows and {self.width} columns holds nothing")
+        if self.pixels < 1 or self.width % self.pixels or (self.packing and self.pixels > 1):
+            raise EncodingError(f"a layout with {self.pixels} pixels in a word, {self.width} in a row")
         free = 0
         for start, count in self.segments:
             if start < free or start % size or count < 1:
                 raise EncodingError(f"segments {self.segments} of a layout: each must begin at a multiple of {size} after "
                                     "the one before, and hold a channel")
-            free = start + count
+            free = start + count * self.pixels
         if not self.segments:
             raise EncodingError("a layout holds no channels")
         if self.packing:

@@ -26,16 +26,28 @@ def pack_inputs(network: Network, size: int) -> None:
 def _pack(network: Network, step: Step, operation: Convolution, size: int) -> Step | None:
     """The step on packed words of several pixels; None where that would not take fewer tiles."""
     channels, _, _ = network.shapes[step.x]
-    if operation.group > 1 or operation.selection or operation.taps.dilations != (1, 1):
+    if operation.group > 1 or operation.selection:
         return None
-    rows, columns = operation.taps.kernel
-    plain = rows * columns * -(-channels // size)
-    row = _row_words(operation.taps, channels, size)
-    words = plain if row is None else rows * row.words
-    window = -(-rows * columns * channels // size)
-    if window < words:
+    plain, row, window = _packings(operation.taps, channels, size)
+    if window < min(plain, row):
         return _pack_windows(network, step, operation)
-    return None if row is None or words >= plain else _pack_rows(network, step, operation, row)
+    words = _row_words(operation.taps, channels, size)
+    return None if words is None or row >= plain else _pack_rows(network, step, operation, words)
+
+
+def packed_tiles(taps: Taps, channels: int, size: int) -> int:
+    """Tiles that a block of the result of a dense convolution takes, the input being packed where that saves any."""
+    return min(_packings(taps, channels, size))
+
+
+def _packings(taps: Taps, channels: int, size: int) -> tuple[int, int, int]:
+    """Tiles for each block of the result: of words of one pixel, of several in a row, and of whole windows."""
+    rows, columns = taps.kernel
+    plain = rows * columns * -(-channels // size)
+    if taps.dilations != (1, 1):
+        return plain, plain, plain
+    row = _row_words(taps, channels, size)
+    return plain, plain if row is None else rows * row.words, -(-rows * columns * channels // size)
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,8 @@ def assign_layouts(network: Network, size: int) -> None:
     for index, step in enumerate(network.steps):
         network.steps[index] = _place(network, step, size)
         _join_parts(network, size)
+    for name, parts in network.slices.items():
+        _show_slices(network, name, parts, size)
 
 
 def read_slots(network: Network, name: str) -> NDArray[np.int64]:
@@ -147,6 +161,16 @@ def _join_parts(network: Network, size: int) -> None:
             network.layouts[name] = _joined(network, name, parts, size)
 
 
+def _show_slices(network: Network, name: str, parts: list[str], size: int) -> None:
+    """Has the steps that make the slices of a tensor show them as blocks of it, one slice after the other."""
+    network.layouts[name] = _joined(network, name, parts, size)
+    first = dict(zip(parts, part_blocks(network, parts), strict=True))
+    for index, step in enumerate(network.steps):
+        if step.output in first:
+            probes = (probe.moved(first[step.output], 0, 0) if probe.tensor == name else probe for probe in step.probes)
+            network.steps[index] = replace(step, probes=tuple(probes))
+
+
 def _joined(network: Network, name: str, parts: list[str], size: int) -> Layout:
     """The layout of tensors one after the other."""
     _, height, width = network.shapes[name]
@@ -183,3 +207,12 @@ def allocation_root(network: Network, name: str) -> tuple[str, int]:
         name, position = network.parts[name]
         block += part_blocks(network, network.concats[name])[position]
     return name, block
+
+
+def unfolded(network: Network, name: str) -> Layout:
+    """The layout of a stored tensor, with the shape that it has in the graph."""
+    layout, pixels = network.layouts[name], network.folds.get(name, 1)
+    if pixels == 1:
+        return layout
+    segments = tuple((start, count // pixels) for start, count in layout.segments)
+    return replace(layout, width=layout.width * pixels, segments=segments, pixels=pixels)

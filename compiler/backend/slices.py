@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from arrayloom.compiler.backend.fuse import join
 from arrayloom.compiler.backend.operations import Convolution, Copy, Taps
 from arrayloom.compiler.backend.steps import Network, Step
-from arrayloom.isa.layout import Layout
 
 Channels = NDArray[np.int64]
 
@@ -41,7 +40,7 @@ def split_by_slices(network: Network, size: int) -> None:
         slices = [_slice(network, step, reader) for reader in readers[step.output]]
         found = [each for each in slices if each is not None]
         if found and len(found) == len(slices) and _pays(step, found, size):
-            pieces[place] = _with_probes(network, step, found, size)
+            pieces[place] = _with_probes(network, step, found)
             for each in found:
                 steps[each.place] = None
     network.steps = [made for place, step in enumerate(steps) if step is not None for made in pieces.get(place, [step])]
@@ -92,20 +91,12 @@ def _selection_tiles(channels: Channels, size: int) -> int:
     return len({(place // size, int(channel) // size) for place, channel in enumerate(channels)})
 
 
-def _with_probes(network: Network, step: Step, slices: list[_Slice], size: int) -> list[Step]:
+def _with_probes(network: Network, step: Step, slices: list[_Slice]) -> list[Step]:
     """The steps of the slices, which together show the tensors that the whole showed where they hold all of its channels."""
     order = sorted(slices, key=lambda each: int(each.channels[0]))
     whole = np.concatenate([each.channels for each in order])
     complete = np.array_equal(whole, np.arange(network.shapes[step.output][0]))
-    shown = {probe for probe in step.probes if complete and all(probe in each.made.probes for each in order)}
-    made: list[Step] = []
-    segments: list[tuple[int, int]] = []
-    block = 0
-    for each in order:
-        own = tuple(probe for probe in each.made.probes if probe not in step.probes)
-        made.append(replace(each.made, probes=(*own, *(probe.moved(block, 0, 0) for probe in shown))))
-        segments.append((block * size, len(each.channels)))
-        block += _blocks(len(each.channels), size)
-    _, height, width = network.shapes[step.output]
-    network.layouts |= {probe.tensor: Layout(size, height, width, tuple(segments)) for probe in shown}
-    return made
+    shown = [probe for probe in step.probes if complete and all(probe in each.made.probes for each in order)]
+    network.slices |= {probe.tensor: [each.made.output for each in order] for probe in shown}
+    return [replace(each.made, probes=tuple(probe for probe in each.made.probes
+                                            if probe in shown or probe not in step.probes)) for each in order]

@@ -54,7 +54,8 @@ class Network:
     ``shapes``: (C, H, W) of every tensor, those of the graph and ours; ``parts``: tensors that are stored as part of a
     concatenation, with the concatenation and their place in it; ``aliases``: other names of stored tensors;
     ``virtual_concats``: concatenations that are not stored, with their members in order: a step that copies one reads
-    its members.
+    its members; ``slices``: tensors that are not stored, with those that hold their channels one after the other;
+    ``folds``: how many pixels a word holds of folded tensors, whose shapes are those that ``fold`` gives them.
     """
 
     shapes: dict[str, tuple[int, int, int]]
@@ -67,6 +68,8 @@ class Network:
     parts: dict[str, tuple[str, int]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     virtual_concats: dict[str, list[str]] = field(default_factory=dict)
+    slices: dict[str, list[str]] = field(default_factory=dict)
+    folds: dict[str, int] = field(default_factory=dict)
     packings: dict[str, Packing] = field(default_factory=dict)
     layouts: dict[str, Layout] = field(default_factory=dict)
 
