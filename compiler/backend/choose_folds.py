@@ -38,8 +38,7 @@ class _Classes:
             self._join(name, *parts)
         for step in network.steps:
             self._add(step)
-        for name in (*network.kept(), *(network.root(port.tensor) for port in network.inputs)):
-            self._fix(name)
+        self._fix(*(network.root(port.tensor) for port in network.inputs))
 
     def of(self, name: str) -> str:
         """The class of a tensor."""

@@ -100,5 +100,5 @@ class _Ports:
     def _slot(self, name: str) -> Slot:
         word = self.context.placement.memory_word(self.context.network, name)
         address = self.memory.address(Section.DATA, word * self.context.config.size)
-        layout = self.context.network.layouts[self.context.network.root(name)]
+        layout = unfolded(self.context.network, self.context.network.root(name))
         return Slot(name, address, layout, self.context.network.dtypes[name])
