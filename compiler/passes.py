@@ -11,6 +11,7 @@ from arrayloom.compiler.backend.layouts import assign_layouts, pack_inputs
 from arrayloom.compiler.backend.legality import check_layouts, check_network, check_placement, require_supported
 from arrayloom.compiler.backend.lower_graph import to_steps
 from arrayloom.compiler.backend.placement import place
+from arrayloom.compiler.backend.pools import split_pools
 from arrayloom.compiler.backend.schedule import schedule
 from arrayloom.compiler.backend.slices import split_by_slices
 from arrayloom.compiler.backend.stream import Stream, coalesce
@@ -31,6 +32,7 @@ def run_passes(graph: Graph, config: Config, model: str) -> Program:
     network = to_steps(graph)
     check_network(network)
     fuse(network)
+    split_pools(network, config)
     split_by_slices(network, config.size)
     fold(network, choose_folds(network, config))
     check_network(network)

@@ -73,6 +73,13 @@ class Network:
     packings: dict[str, Packing] = field(default_factory=dict)
     layouts: dict[str, Layout] = field(default_factory=dict)
 
+    def intermediate(self, name: str, shape: tuple[int, int, int]) -> str:
+        """The name of a tensor that the graph does not have."""
+        while name in self.shapes:
+            name += "'"
+        self.shapes[name] = shape
+        return name
+
     def root(self, name: str) -> str:
         """The tensor that ``name`` is another name of."""
         while name in self.aliases:

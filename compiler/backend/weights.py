@@ -75,7 +75,7 @@ def arrange(operation: Convolution, inputs: NDArray[np.int64], outputs: NDArray[
 
 def _needed(tiles: Tiles, first: int) -> Iterator[tuple[Tiles, int, Range, Range]]:
     """Tiles of runs of input blocks with the first block of each, its rows and columns of taps."""
-    boxes = [(block, *box) for block, box in enumerate(map(_box, tiles.any(axis=(3, 4, 5)))) if box]
+    boxes = [(block, *box) for block, box in enumerate(_box(used) for used in np.asarray(tiles.any(axis=(3, 4, 5)))) if box]
     whole = ((0, tiles.shape[1]), (0, tiles.shape[2]))
     if len(boxes) == len(tiles) and all(box[1:] == whole for box in boxes):
         yield tiles, first, *whole

@@ -12,6 +12,7 @@ from verification import assert_exact
 
 from arrayloom.compiler.backend.folding import FoldedTaps
 from arrayloom.compiler.backend.operations import Taps
+from arrayloom.host.runtime.backends import open_device
 from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.instructions import Convolve
 from arrayloom.isa.program import Program
@@ -100,6 +101,16 @@ def test_folded_convolutions_equal_onnx_runtime(config: str | Config, kernel: in
     made = _conv(net, x, few, few, kernel, **attributes)
     program, _ = assert_exact(_model(net, _conv(net, made, few, few, 1), 16, 24), chosen)
     assert max(_folds(program)) > 1
+
+
+def test_a_folded_network_on_the_rtl() -> None:
+    device = open_device("rtl", load_config("tiny"))
+    try:
+        program, verdict = assert_exact(_stage(2), "tiny", device)
+    finally:
+        device.close()
+    assert max(_folds(program)) > 1
+    assert verdict.report.backend == "rtl"
 
 
 def test_a_fold_halves_the_pixels_of_a_narrow_layer() -> None:
