@@ -64,9 +64,10 @@ class LoweringContext:
         """The members of a virtual concatenation, each where it lies; those in memory are left out."""
         areas: list[Area] = []
         first = 0
-        for member in self.network.members(name):
+        members = self.network.members(name)
+        for member, scale in zip(members, self.network.scales.get(name, ((1, 1),) * len(members)), strict=True):
             if allocation_root(self.network, member)[0] in self.placement.chip:
-                areas.append(replace(self.area(member), block=first))
+                areas.append(replace(self.area(member), block=first, scale=scale))
             first += self.network.layouts[member].blocks
         layout = self.network.layouts[name]
         return Scattered(0, layout.columns, layout.rows, layout.blocks, areas=tuple(areas))

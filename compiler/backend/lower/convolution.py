@@ -48,7 +48,7 @@ class Convolver(Writer):
             channel_entries(operation.bias, operation.scale, target.slots(), target.blocks, config))
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        regions = list(cut_regions(first, last, self.target.width, self.context.config.accumulator_depth))
+        regions = list(self._regions(first, last))
         by_block = self.step.epilogue.per_channel   # so that each page of the lookup table is loaded once
         order = ((r, b) for b, r in product(blocks, regions)) if by_block else product(regions, blocks)
         for region, block in order:
@@ -56,6 +56,14 @@ class Convolver(Writer):
             self.write_piece(operands, piece, self._region_window(operands.x, region))
             rows = region.y + region.height if region.closes_rows else region.y
             yield self.progress(piece, rows)
+
+    def _regions(self, first: int, last: int) -> Iterator[Region]:
+        """Regions of the output; single rows where parts of the source are enlarged."""
+        scales = self.context.network.scales.get(self.step.x, ())
+        if all(scale == (1, 1) for scale in scales):
+            yield from cut_regions(first, last, self.target.width, self.context.config.accumulator_depth)
+        else:
+            yield from (Region(row, 0, 1, self.target.width, closes_rows=True) for row in range(first, last))
 
     @property
     def source_height(self) -> int:
@@ -78,8 +86,8 @@ class Convolver(Writer):
             done = self._stream(x, window, tiles)
         else:
             self._load_weights(tiles.offset, tiles.size)
-            for run in tiles.runs:
-                done = self._convolve(x, window, tiles, run, run.first, run.blocks)
+            for run, part in ((run, part) for run in tiles.runs for part in x.parts(run.first, run.blocks)):
+                done = self._convolve(part, window, tiles, run)
         drain = Drain(zero_point=self.operation.zero_point, release_parameters=1)
         self.add_post(drain, operands, piece, after=done)
 
@@ -92,7 +100,7 @@ class Convolver(Writer):
                 if window.high > window.low:
                     self.context.load(self.step.x, part, part.block, part.blocks, window.low, window.high)
                 self._load_weights(run.offset + (part.block - run.first) * each, part.blocks * each)
-                index = self._convolve(part, window, tiles, run, part.block, part.blocks)
+                index = self._convolve(part, window, tiles, run)
         return index
 
     def _load_weights(self, offset: int, size: int) -> None:
@@ -100,22 +108,24 @@ class Convolver(Writer):
         load = LoadWeights(address=self.weights_address + offset, words=size // self.context.config.size)
         self.context.add(load, section=Section.CONSTANTS)
 
-    def _convolve(self, x: Area, window: Window, tiles: BlockWeights, run: TileRun, block: int, blocks: int) -> int:
-        """Some blocks of a run by one Convolve, or two: where the last are only now being written, the others need not
-        wait."""
-        low, high, view = window.low, window.high, window.view
-        ready = self._ready_blocks(x, block, blocks, low, high)
-        cuts = [(block, ready), (block + ready, blocks - ready)] if 0 < ready < blocks else [(block, blocks)]
+    def _convolve(self, x: Area, window: Window, tiles: BlockWeights, run: TileRun) -> int:
+        """The blocks of a run that lie in ``x`` by one Convolve, or two: where the last are only now being written, the
+        others need not wait."""
+        low, high = window.low // x.scale[0], -(-window.high // x.scale[0])
+        view, word = _seen(x, window)
+        ready = self._ready_blocks(x, x.block, x.blocks, low, high)
+        cuts = [(0, ready), (ready, x.blocks - ready)] if 0 < ready < x.blocks else [(0, x.blocks)]
         index = NEVER
         for start, count in cuts:
+            block = x.block + start
             convolve = replace(
-                view, source=x.word(start, window.row, window.column), plane_pitch=x.plane, blocks=count,
+                view, source=word + start * x.plane, plane_pitch=x.plane, blocks=count,
                 origin_y=view.origin_y + run.rows[0] * view.dilation_y, taps_y=run.rows[1] - run.rows[0],
                 origin_x=view.origin_x + run.columns[0] * view.dilation_x, taps_x=run.columns[1] - run.columns[0],
                 repeats=self.weights.repeats, padding=self.operation.padding,
-                first=int(run is tiles.runs[0] and start == run.first),
-                last=int(run is tiles.runs[-1] and start + count == run.first + run.blocks))
-            reads = (x.span(start, count, low, high),) if high > low else ()
+                first=int(run is tiles.runs[0] and block == run.first),
+                last=int(run is tiles.runs[-1] and block + count == run.first + run.blocks))
+            reads = (x.span(block, count, low, high),) if high > low else ()
             index = self.context.add(convolve, Effects(reads))
         return index
 
@@ -137,3 +147,16 @@ class Convolver(Writer):
             stride_y=taps.strides[0], stride_x=taps.strides[1], dilation_y=taps.dilations[0],
             dilation_x=taps.dilations[1])
         return Window(low, high, x.top, 0, view)
+
+
+def _seen(x: Area, window: Window) -> tuple[Convolve, int]:
+    """What a Convolve sees of an area through a window, and the word that it sees it from.
+
+    An area that is enlarged is seen a row at a time, as a column of pixels one word wide: to the right of each lies the
+    pixel itself, again and again.
+    """
+    if x.scale == (1, 1):
+        return window.view, x.word(x.block, window.row, window.column)
+    view = replace(window.view, row_pitch=1, source_height=x.columns, source_width=1, origin_y=0, origin_x=0,
+                   height=x.columns, width=x.scale[1], stride_y=1, stride_x=0)
+    return view, x.word(x.block, window.low // x.scale[0])
