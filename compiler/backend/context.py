@@ -1,7 +1,7 @@
 """What lowering works with: configuration, network, memory, and the program being written."""
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Protocol, Self
 
 from arrayloom.compiler.backend.area import Area, Scattered, Span
 from arrayloom.compiler.backend.dependencies import NEVER
@@ -25,6 +25,13 @@ class Operands:
     residual: Area | None
 
 
+class TableUser(Protocol):
+    """What has a page in the lookup table FIFO."""
+
+    def release(self) -> None:
+        """Marks the last user of the page as such."""
+
+
 @dataclass(frozen=True)
 class LoweringContext:
     """What the lowering of one step works with; all but ``index``, the step's, is shared by the steps of a program."""
@@ -35,6 +42,7 @@ class LoweringContext:
     constants: Constants
     stream: Stream
     index: int = 0
+    table_users: list["TableUser"] = field(default_factory=list)    # whose page is at the head of the table FIFO, if any
     _loaded: dict[str, int] = field(default_factory=dict)   # rows of each input that are on chip
 
     def of(self, index: int) -> Self:

@@ -35,11 +35,13 @@ def form_groups(network: Network, spilled: set[str]) -> list[Group]:
 
 
 def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
-    """Parameters and lookup tables are FIFOs: thresholds that stay at the head, or a second table, would be in the way."""
+    """Parameters and lookup tables are FIFOs: thresholds that stay at the head would be in the way, and steps that take
+    turns in the table FIFO load their tables again and again."""
     if step.on_array or not network.steps[group.lead].on_array or isinstance(step.operation, Average):
         return False
-    if step.epilogue.lookup_table is not None and any(
-            network.steps[index].epilogue.lookup_table is not None for index in group.steps):
+    tables = [network.steps[index].epilogue for index in group.steps if network.steps[index].epilogue.lookup_table is not None]
+    if step.epilogue.lookup_table is not None and tables and any(
+            epilogue.per_channel for epilogue in (step.epilogue, *tables)):
         return False
     return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))
 

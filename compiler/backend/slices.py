@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.compiler.backend.epilogue import Epilogue
 from arrayloom.compiler.backend.fuse import join
 from arrayloom.compiler.backend.operations import Convolution, Copy, Taps
 from arrayloom.compiler.backend.steps import Network, Step
+from arrayloom.isa.program import Stage
 
 Channels = NDArray[np.int64]
 
@@ -59,8 +61,22 @@ def _slice(network: Network, step: Step, place: int) -> _Slice | None:
     table = step.epilogue.lookup_table
     rows = table if table is None or len(table) == 1 else table[channels]
     first = replace(step, operation=chosen, epilogue=replace(step.epilogue, lookup_table=rows))
-    made = join(first, replace(reader, operation=Copy()))
+    made = _continued(first, reader)
     return None if made is None else _Slice(place, channels, made)
+
+
+def _continued(first: Step, reader: Step) -> Step | None:
+    """``first`` with the epilogue of its reader, a clamp and then a lookup table, at the end of its own."""
+    epilogue = reader.epilogue
+    parts = [(Stage.OWN, Epilogue(epilogue.low, epilogue.high), reader.sources)]
+    if epilogue.lookup_table is not None:
+        parts.append((Stage.LOOKUP_TABLE, Epilogue(lookup_table=epilogue.lookup_table), ()))
+    made: Step | None = first
+    for stage, part, sources in parts:
+        shown = tuple(probe for probe in reader.probes if probe.stage is stage)
+        step = replace(reader, operation=Copy(), epilogue=part, sources=sources, probes=shown)
+        made = None if made is None else join(made, step)
+    return made
 
 
 def _selected(step: Step) -> Channels | None:
