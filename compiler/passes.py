@@ -5,6 +5,7 @@ from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.dependencies import HazardTracker
 from arrayloom.compiler.backend.emit import emit
 from arrayloom.compiler.backend.folding import fold
+from arrayloom.compiler.backend.functions import tabulate_functions
 from arrayloom.compiler.backend.fuse import fuse
 from arrayloom.compiler.backend.gather import gather
 from arrayloom.compiler.backend.image import Constants
@@ -29,6 +30,8 @@ def run_passes(graph: Graph, config: Config, model: str) -> Program:
     Raises ``UnsupportedError`` with every node that the accelerator cannot compute, ``CompileError`` naming the node
     whose numbers or size do not fit.
     """
+    check_graph(graph)
+    graph = tabulate_functions(graph)
     check_graph(graph)
     require_supported(graph)
     network, placement = _placed(graph, config)
