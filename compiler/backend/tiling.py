@@ -91,8 +91,8 @@ class TilingPlan:
             blocks = range(layout.blocks) if self.step.on_array else blocks
         if role is Role.X and self.row_tiles.held:
             base = self.base + self.row_tiles.offset(role, 0)
-            return Streamed(base, layout.columns, last - first, len(blocks), first, blocks.start, self.row_tiles.held,
-                            self.row_tiles.buffers)
+            return Streamed(base, layout.columns, last - first, len(blocks), first, blocks.start,
+                            held=self.row_tiles.held, buffers=self.row_tiles.buffers)
         base = self.base + self.row_tiles.offset(role, iteration.number)
         return Area(base, layout.columns, last - first, len(blocks), first, blocks.start)
 
