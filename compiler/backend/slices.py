@@ -53,7 +53,7 @@ def _slice(network: Network, step: Step, place: int) -> _Slice | None:
     reader, operation = network.steps[place], step.operation
     if type(operation) is not Convolution or operation.group > 1 or operation.selection or step.epilogue.residual:
         return None
-    channels = _selected(reader)
+    channels = _selected(reader) if network.shapes[reader.output][1:] == network.shapes[step.output][1:] else None
     if channels is None or reader.x != step.output or reader.epilogue.residual:
         return None
     chosen = replace(operation, weight=operation.weight[channels], bias=operation.bias[channels],

@@ -102,3 +102,11 @@ def test_what_is_read_whole_too_is_made_once() -> None:
     program, verdict = assert_exact(_model(net, [one, whole]), "16x16")
     assert verdict.tensors_compared == 4
     assert _tiles(program) == (2 + 1 + 1 + 1) * SIDE * SIDE
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=NAMES)
+def test_a_slice_with_a_border_is_no_slice_of_channels(config: str | Config) -> None:
+    net = Network()
+    part = _slice(net, _conv(net, "x", 3, 6), 0, 4)
+    pads = [net.constant(np.array([0, 0, 0, 0, 0, 0, 2, 1], np.int64)), net.constant(np.uint8(ZERO))]
+    assert_exact(_model(net, [net.node("Pad", [part, *pads])]), config)
