@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.backend.add import float_sum
-from arrayloom.compiler.graph import Add, Clamp, Graph, Lookup, Mul, Op, Tensor
+from arrayloom.compiler.backend.add import float_product, float_sum
+from arrayloom.compiler.graph import Add, BinaryLookup, Clamp, Graph, Lookup, Mul, Op, Tensor
 from arrayloom.isa.instructions import BYTE_VALUES
 
 Table = NDArray[Any]    # [1 or C, 256] in a tensor's dtype, indexed by the raw byte 0..255 of another
@@ -30,15 +30,16 @@ def tabulate_functions(graph: Graph) -> Graph:
         function = _function(op, functions, graph.tensors)
         if function is not None:
             functions[op.output] = function
-            if isinstance(op, Add | Mul):
-                op = Lookup(name=op.name, op_type=op.op_type, output=op.output, x=function.source, table=function.table)
+            if isinstance(op, Add | Mul | BinaryLookup):
+                op = Lookup(name=op.name, op_type=op.op_type, output=op.output, user_node=op.user_node,
+                            user_operator=op.user_operator, x=function.source, table=function.table)
         ops.append(op)
     return _without_unread(replace(graph, ops=ops), functions) if ops != graph.ops else graph
 
 
 def _function(op: Op, functions: dict[str, _Function], tensors: dict[str, Tensor]) -> _Function | None:
     """What an operation computes, as a function of one tensor; None where it reads several, or other places of one."""
-    if not isinstance(op, Add | Mul | Lookup | Clamp):
+    if not isinstance(op, Add | Mul | BinaryLookup | Lookup | Clamp):
         return None
     operands = [functions.get(name) or _Function(name, _identity(tensors[name])) for name in op.inputs]
     if len({operand.source for operand in operands}) > 1:
@@ -50,7 +51,7 @@ def _identity(tensor: Tensor) -> Table:
     return np.arange(BYTE_VALUES, dtype=np.uint8).view(tensor.dtype)[np.newaxis]
 
 
-def _table(op: Add | Mul | Lookup | Clamp, operands: list[Table], output: Tensor) -> Table:
+def _table(op: Add | Mul | BinaryLookup | Lookup | Clamp, operands: list[Table], output: Tensor) -> Table:
     """What an operation makes of operands that are given for each byte, by the formulas of the graph's operations."""
     rows = max(len(table) for table in operands)
     if isinstance(op, Lookup):
@@ -59,12 +60,13 @@ def _table(op: Add | Mul | Lookup | Clamp, operands: list[Table], output: Tensor
         return np.take_along_axis(np.broadcast_to(op.table, (rows, BYTE_VALUES)), raw, axis=1)
     if isinstance(op, Clamp):
         return np.clip(operands[0], op.lo, op.hi).astype(output.dtype)
+    if isinstance(op, BinaryLookup):
+        return op.table[tuple(np.broadcast_to(table.view(np.uint8), (rows, BYTE_VALUES)) for table in operands)]
     a, b = (np.broadcast_to(table, (rows, BYTE_VALUES)).astype(np.int64) for table in operands)
     if isinstance(op, Add):
         exact = float_sum(a.ravel(), b.ravel(), op.a_ratio, op.b_ratio, op.offset).reshape(a.shape)
     else:
-        product = ((a - op.a_zero) * (b - op.b_zero)).astype(np.float32)
-        exact = np.rint(product * op.scale + np.float32(op.y_zero)).astype(np.int64)
+        exact = float_product((a - op.a_zero) * (b - op.b_zero), op.scale, op.y_zero)
     return np.clip(exact, *output.range).astype(output.dtype)
 
 

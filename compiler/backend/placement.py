@@ -41,9 +41,9 @@ def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -
     turns in the table FIFO load their tables again and again."""
     if step.on_array or not network.steps[group.lead].on_array or isinstance(step.operation, Average):
         return False
-    tables = [network.steps[index].epilogue for index in group.steps if network.steps[index].epilogue.lookup_table is not None]
-    if step.epilogue.lookup_table is not None and tables and any(
-            epilogue.per_channel for epilogue in (step.epilogue, *tables)):
+    users = [each.epilogue for each in (*(network.steps[index] for index in group.steps), step)
+             if each.epilogue.lookup_table is not None]
+    if step.epilogue.lookup_table is not None and len(users) > 1 and any(epilogue.per_channel for epilogue in users):
         return False
     return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))
 

@@ -55,8 +55,9 @@ class Network:
     concatenation, with the concatenation and their place in it; ``aliases``: other names of stored tensors;
     ``virtual_concats``: concatenations that are not stored, with their members in order: a step that copies one reads
     its members; ``gathered``: those among them that convolutions read, by the concatenation of the graph; ``scales``: how
-    often each row and column of each member of these is repeated; ``slices``: tensors that are not stored, with those that hold their channels one after the other;
-    ``folds``: how many pixels a word holds of folded tensors, whose shapes are those that ``fold`` gives them.
+    often each row and column of each member of these is repeated; ``slices``: tensors that are not stored, with those that
+    hold their channels one after the other; ``folds``: how many pixels a word holds of folded tensors, whose shapes are
+    those that ``fold`` gives them.
     """
 
     shapes: dict[str, tuple[int, int, int]]

@@ -86,8 +86,9 @@ class Convolver(Writer):
             done = self._stream(x, window, tiles)
         else:
             self._load_weights(tiles.offset, tiles.size)
-            for run, part in ((run, part) for run in tiles.runs for part in x.parts(run.first, run.blocks)):
-                done = self._convolve(part, window, tiles, run)
+            for run in tiles.runs:
+                for part in x.parts(run.first, run.blocks):
+                    done = self._convolve(part, window, tiles, run)
         drain = Drain(zero_point=self.operation.zero_point, release_parameters=1)
         self.add_post(drain, operands, piece, after=done)
 
