@@ -33,16 +33,21 @@ def from_signed(array: Bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Packing:
-    """An input layout in which one word holds several horizontal neighbours, for layers with few channels.
+    """An input layout whose words hold windows of neighbouring pixels, for layers with few channels.
 
-    Word (y, j) holds in slot ``t * channels + c`` channel c of source pixel ``(y, j * step + origin + t)`` for t in
-    [0, taps), or ``padding`` outside the image; there are ``columns`` words in a row.
+    There are ``rows`` rows of ``columns`` words in each channel block. At (i, j) slot ``(r * taps + t) * channels + c``
+    holds channel c of source pixel ``(i * row_step + row_origin + r, j * step + origin + t)`` for r in [0, row_taps) and t
+    in [0, taps), or ``padding`` outside the image.
     """
 
     taps: int
     step: int
     origin: int
     columns: int
+    row_taps: int
+    row_step: int
+    row_origin: int
+    rows: int
     padding: int
 
 
@@ -50,7 +55,9 @@ class Packing:
 class Layout:
     """A [C, H, W] tensor in words of ``size`` bytes.
 
-    ``segments``: (first slot, channels) runs, in channel order; every run begins at a block.
+    ``segments``: (first slot, channels) runs, in channel order; every run begins at a block. With ``pixels`` above 1 a row
+    has ``width / pixels`` columns: channel c of a run of n channels from slot s on has slot ``s + p * n + c`` of column j
+    for pixel ``j * pixels + p``.
     """
 
     size: int
@@ -58,6 +65,7 @@ class Layout:
     width: int
     segments: tuple[tuple[int, int], ...]
     packing: Packing | None = None
+    pixels: int = 1
 
     @classmethod
     def canonical(cls, size: int, channels: int, height: int, width: int) -> Self:
@@ -66,9 +74,7 @@ class Layout:
 
     @classmethod
     def packed(cls, size: int, channels: int, height: int, width: int, packing: Packing) -> Self:
-        """An input layout with several pixels in a word; raises ``EncodingError`` when they do not fit."""
-        if packing.taps * channels > size:
-            raise EncodingError(f"{packing.taps} pixels of {channels} channels do not fit a word of {size} bytes")
+        """An input layout with several pixels in a word."""
         return cls(size, height, width, ((0, channels),), packing)
 
     @property
@@ -77,18 +83,25 @@ class Layout:
 
     @property
     def blocks(self) -> int:
+        if self.packing:
+            return -(-self.packing.row_taps * self.packing.taps * self.channels // self.size)
         start, count = self.segments[-1]
-        return -(-(start + count) // self.size)
+        return -(-(start + count * self.pixels) // self.size)
+
+    @property
+    def rows(self) -> int:
+        """Rows of words."""
+        return self.packing.rows if self.packing else self.height
 
     @property
     def columns(self) -> int:
         """Words in a row."""
-        return self.packing.columns if self.packing else self.width
+        return self.packing.columns if self.packing else self.width // self.pixels
 
     @property
     def plane(self) -> int:
         """Words in a channel block."""
-        return self.height * self.columns
+        return self.rows * self.columns
 
     @property
     def words(self) -> int:
@@ -99,36 +112,41 @@ class Layout:
         return self.words * self.size
 
     def slots(self) -> NDArray[np.int64]:
-        """int64[C]: the slot of each channel."""
-        return np.concatenate([np.arange(start, start + count) for start, count in self.segments])
+        """int64[pixels * C]: the slot of each channel of each of the pixels in a column."""
+        return np.concatenate([np.arange(start + pixel * count, start + (pixel + 1) * count)
+                               for pixel in range(self.pixels) for start, count in self.segments])
 
     def pack(self, tensor: Bytes) -> NDArray[np.uint8]:
         """int8 [C, H, W] as the device's bytes, uint8[words * size]; gaps are zero."""
         if tensor.shape != (self.channels, self.height, self.width):
             raise EncodingError(f"tensor {tensor.shape}: the layout holds {(self.channels, self.height, self.width)}")
-        spread = np.zeros((self.blocks * self.size, self.height, self.columns), np.int8)
+        spread = np.zeros((self.blocks * self.size, self.rows, self.columns), np.int8)
         if self.packing:
             windows = self._windows(tensor, self.packing)
             spread[: windows.shape[0]] = windows
         else:
-            spread[self.slots()] = tensor
-        blocked = spread.reshape(self.blocks, self.size, self.height, self.columns).transpose(0, 2, 3, 1)
+            columns = tensor.reshape(self.channels, self.height, self.columns, self.pixels)
+            spread[self.slots()] = columns.transpose(3, 0, 1, 2).reshape(-1, self.height, self.columns)
+        blocked = spread.reshape(self.blocks, self.size, self.rows, self.columns).transpose(0, 2, 3, 1)
         return np.ascontiguousarray(blocked).view(np.uint8).ravel()
 
     def unpack(self, data: NDArray[np.uint8]) -> Bytes:
         """The int8 [C, H, W] tensor in the device's bytes; not for packed layouts."""
         if self.packing:
             raise EncodingError("a packed layout is for inputs and is not read back")
-        blocked = data.view(np.int8).reshape(self.blocks, self.height, self.width, self.size).transpose(0, 3, 1, 2)
-        return np.ascontiguousarray(blocked).reshape(-1, self.height, self.width)[self.slots()]
+        blocked = data.view(np.int8).reshape(self.blocks, self.height, self.columns, self.size).transpose(0, 3, 1, 2)
+        spread = np.ascontiguousarray(blocked).reshape(-1, self.height, self.columns)[self.slots()]
+        columns = spread.reshape(self.pixels, self.channels, self.height, self.columns).transpose(1, 2, 3, 0)
+        return np.ascontiguousarray(columns).reshape(self.channels, self.height, self.width)
 
     def _windows(self, tensor: Bytes, packing: Packing) -> Bytes:
-        last = (packing.columns - 1) * packing.step + packing.origin + packing.taps
-        before, after = max(0, -packing.origin), max(0, last - self.width)
-        padded = np.pad(tensor, ((0, 0), (0, 0), (before, after)), constant_values=packing.padding)
-        first = packing.origin + before
-        taps = [padded[:, :, first + t::packing.step][:, :, : packing.columns] for t in range(packing.taps)]
-        return np.concatenate(taps)
+        top, bottom = _beyond(packing.row_origin, packing.row_step, packing.rows, packing.row_taps, self.height)
+        left, right = _beyond(packing.origin, packing.step, packing.columns, packing.taps, self.width)
+        padded = np.pad(tensor, ((0, 0), (top, bottom), (left, right)), constant_values=packing.padding)
+        first, second = packing.row_origin + top, packing.origin + left
+        return np.concatenate([
+            padded[:, first + r::packing.row_step, second + t::packing.step][:, :packing.rows, :packing.columns]
+            for r in range(packing.row_taps) for t in range(packing.taps)])
 
     def check(self, size: int) -> None:
         """Raises ``EncodingError`` unless this is a layout of a memory whose words are ``size`` bytes."""
@@ -136,22 +154,31 @@ class Layout:
             raise EncodingError(f"a layout has words of {self.size} bytes, the configuration {size}")
         if min(self.height, self.width) < 1:
             raise EncodingError(f"a layout of {self.height} rows and {self.width} columns holds nothing")
+        if self.pixels < 1 or self.width % self.pixels or (self.packing and self.pixels > 1):
+            raise EncodingError(f"a layout with {self.pixels} pixels in a word, {self.width} in a row")
         free = 0
         for start, count in self.segments:
             if start < free or start % size or count < 1:
                 raise EncodingError(f"segments {self.segments} of a layout: each must begin at a multiple of {size} after "
                                     "the one before, and hold a channel")
-            free = start + count
+            free = start + count * self.pixels
         if not self.segments:
             raise EncodingError("a layout holds no channels")
         if self.packing:
             self._check_packing(self.packing)
 
     def _check_packing(self, packing: Packing) -> None:
-        if min(packing.taps, packing.step, packing.columns) < 1 or not -128 <= packing.padding <= 127:
-            raise EncodingError(f"{packing}: taps, step and columns must be positive, and padding a signed byte")
-        if self.segments != ((0, self.channels),) or packing.taps * self.channels > self.size:
-            raise EncodingError(f"{packing}: its pixels do not fit a word")
-        last = (packing.columns - 1) * packing.step + packing.origin
-        if packing.origin <= -WIDEST or last >= WIDEST:
-            raise EncodingError(f"{packing}: it reaches {WIDEST} pixels or more beyond the image")
+        extents = (packing.taps, packing.step, packing.columns, packing.row_taps, packing.row_step, packing.rows)
+        if min(extents) < 1 or not -128 <= packing.padding <= 127:
+            raise EncodingError(f"{packing}: taps, steps, columns and rows must be positive, and padding a signed byte")
+        if self.segments != ((0, self.channels),):
+            raise EncodingError(f"{packing}: its channels lie in {len(self.segments)} segments")
+        for origin, step, count, taps in ((packing.origin, packing.step, packing.columns, packing.taps),
+                                          (packing.row_origin, packing.row_step, packing.rows, packing.row_taps)):
+            if origin <= -WIDEST or (count - 1) * step + origin >= WIDEST or taps > WIDEST:
+                raise EncodingError(f"{packing}: it reaches {WIDEST} pixels or more beyond the image")
+
+
+def _beyond(origin: int, step: int, count: int, taps: int, extent: int) -> tuple[int, int]:
+    """How many pixels windows reach beyond an image before its first and after its last."""
+    return max(0, -origin), max(0, (count - 1) * step + origin + taps - extent)

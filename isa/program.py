@@ -54,7 +54,7 @@ class Stage(StrEnum):
 class Probe:
     """Where bytes of a tensor can be seen: after ``stage`` of a POST instruction, or of a whole step while it is compiled.
 
-    What is computed there are rows from ``y`` and columns from ``x`` of block ``block`` of the tensor's layout.
+    What is computed there are rows from ``y`` and columns from ``x``, of words, of block ``block`` of the tensor's layout.
     """
 
     tensor: str
@@ -250,7 +250,7 @@ class Program:
         for index, probe in ((index, probe) for index, probes in self.probes.items() for probe in probes):
             layout = self.layouts.get(probe.tensor)
             if layout is None or not (0 <= index < len(self) and 0 <= probe.block < layout.blocks
-                                      and 0 <= probe.y < layout.height and 0 <= probe.x < layout.width):
+                                      and 0 <= probe.y < layout.rows and 0 <= probe.x < layout.columns):
                 raise EncodingError(f"{probe} of instruction {index} lies outside the program or its tensor")
 
     def _metadata(self) -> dict[str, Any]:

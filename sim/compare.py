@@ -100,6 +100,6 @@ def _coordinate(program: Program, capture: Capture, instruction: int, pixel: int
         return None, None
     layout = program.layouts[probe.tensor]
     row, column = divmod(pixel, results[final].shape[1])
-    channels = np.flatnonzero(layout.slots() == probe.block * layout.size + lane)
-    channel = int(channels[0]) if len(channels) else -1
-    return probe.tensor, (channel, probe.y + row, probe.x + column)
+    places = np.flatnonzero(layout.slots() == probe.block * layout.size + lane)
+    pixel_there, channel = divmod(int(places[0]), layout.channels) if len(places) else (0, -1)
+    return probe.tensor, (channel, probe.y + row, (probe.x + column) * layout.pixels + pixel_there)

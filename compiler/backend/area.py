@@ -1,7 +1,7 @@
 """Where a tensor, or a row tile of it, lies on chip; and the sets of words that an instruction touches."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Area:
     blocks: int
     top: int = 0
     block: int = 0
+    scale: tuple[int, int] = (1, 1)     # rows and columns of what is read for each of the tensor's own
 
     @property
     def plane(self) -> int:
@@ -54,6 +55,11 @@ class Area:
         return Span(start, words, last - first, self.columns, blocks, self.plane)
 
 
+    def parts(self, block: int, blocks: int) -> Iterator["Area"]:
+        """Where some blocks lie, part by part; each with its first block and their number."""
+        yield replace(self, base=self.word(block, self.top), block=block, blocks=blocks)
+
+
 @dataclass(frozen=True)
 class Scattered(Area):
     """Blocks that lie in several areas; a span of it is of one block."""
@@ -64,6 +70,13 @@ class Scattered(Area):
         """The word of a pixel, in the tensor's own coordinates."""
         area = next(area for area in self.areas if 0 <= block - area.block < area.blocks)
         return area.word(block, row, column)
+
+    def parts(self, block: int, blocks: int) -> Iterator[Area]:
+        """Where some blocks lie, area by area."""
+        for area in self.areas:
+            first, last = max(block, area.block), min(block + blocks, area.block + area.blocks)
+            if first < last:
+                yield from area.parts(first, last - first)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What lowering works with: configuration, network, memory, and the program being written."""
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Protocol, Self
 
 from arrayloom.compiler.backend.area import Area, Scattered, Span
 from arrayloom.compiler.backend.dependencies import NEVER
@@ -25,6 +25,13 @@ class Operands:
     residual: Area | None
 
 
+class TableUser(Protocol):
+    """What has a page in the lookup table FIFO."""
+
+    def release(self) -> None:
+        """Marks the last user of the page as such."""
+
+
 @dataclass(frozen=True)
 class LoweringContext:
     """What the lowering of one step works with; all but ``index``, the step's, is shared by the steps of a program."""
@@ -35,6 +42,7 @@ class LoweringContext:
     constants: Constants
     stream: Stream
     index: int = 0
+    table_users: list["TableUser"] = field(default_factory=list)    # whose page is at the head of the table FIFO, if any
     _loaded: dict[str, int] = field(default_factory=dict)   # rows of each input that are on chip
 
     def of(self, index: int) -> Self:
@@ -58,18 +66,19 @@ class LoweringContext:
         root, block = allocation_root(self.network, name)
         layout = self.network.layouts[name]
         base = self.placement.chip[root] + block * layout.plane
-        return Area(base, layout.columns, layout.height, layout.blocks)
+        return Area(base, layout.columns, layout.rows, layout.blocks)
 
     def _scattered(self, name: str) -> Area:
         """The members of a virtual concatenation, each where it lies; those in memory are left out."""
         areas: list[Area] = []
         first = 0
-        for member in self.network.members(name):
+        members = self.network.members(name)
+        for member, scale in zip(members, self.network.scales.get(name, ((1, 1),) * len(members)), strict=True):
             if allocation_root(self.network, member)[0] in self.placement.chip:
-                areas.append(replace(self.area(member), block=first))
+                areas.append(replace(self.area(member), block=first, scale=scale))
             first += self.network.layouts[member].blocks
         layout = self.network.layouts[name]
-        return Scattered(0, layout.columns, layout.height, layout.blocks, areas=tuple(areas))
+        return Scattered(0, layout.columns, layout.rows, layout.blocks, areas=tuple(areas))
 
     def operands(self) -> Operands:
         """All of the step's tensors, which must have their place on chip."""

@@ -7,6 +7,7 @@ import numpy as np
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.features import feature_output
 from arrayloom.compiler.backend.image import MemoryMap, Section, Transfer
+from arrayloom.compiler.backend.layouts import unfolded
 from arrayloom.compiler.backend.stream import Draft
 from arrayloom.compiler.graph import Conv, Graph, GraphOutput, Op
 from arrayloom.isa.fields import INSTRUCTION_BYTES
@@ -47,10 +48,10 @@ def _probes(drafts: list[Draft]) -> dict[int, tuple[Probe, ...]]:
 
 def _layouts(graph: Graph, context: LoweringContext) -> dict[str, Layout]:
     """Layouts of the graph's tensors; those without a place are laid out like the step that shows them."""
-    layouts = {name: layout for name, layout in context.network.layouts.items() if name in graph.tensors}
+    layouts = {name: unfolded(context.network, name) for name in context.network.layouts if name in graph.tensors}
     for step in context.network.steps:
         for probe in step.probes:
-            layouts.setdefault(probe.tensor, context.network.layouts[step.output])
+            layouts.setdefault(probe.tensor, unfolded(context.network, step.output))
     aliases = {name: context.network.root(name) for name in context.network.aliases}
     return layouts | {name: layouts[root] for name, root in aliases.items() if root in layouts}
 
@@ -99,5 +100,5 @@ class _Ports:
     def _slot(self, name: str) -> Slot:
         word = self.context.placement.memory_word(self.context.network, name)
         address = self.memory.address(Section.DATA, word * self.context.config.size)
-        layout = self.context.network.layouts[self.context.network.root(name)]
+        layout = unfolded(self.context.network, self.context.network.root(name))
         return Slot(name, address, layout, self.context.network.dtypes[name])

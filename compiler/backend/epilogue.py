@@ -56,6 +56,11 @@ class Epilogue:
         return (self.low, self.high) != (LOW, HIGH)
 
     @property
+    def changes(self) -> bool:
+        """Whether it does anything."""
+        return self.clamps or self.residual is not None or self.lookup_table is not None
+
+    @property
     def per_channel(self) -> bool:
         """Whether the lookup table has a row for each channel."""
         return self.lookup_table is not None and len(self.lookup_table) > 1

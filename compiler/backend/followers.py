@@ -27,7 +27,7 @@ class Rows:
         self._done[self._key(name, block)] = rows
 
     def get(self, name: str, block: int) -> int:
-        return self._done.get(self._key(name, block), self.network.layouts[name].height)
+        return self._done.get(self._key(name, block), self.network.layouts[name].rows)
 
     def _key(self, name: str, block: int) -> tuple[str, int]:
         member, start = member_of(self.network, name, block)
@@ -72,7 +72,7 @@ class Follower:
 
     def _ready(self, block: int) -> int:
         """Output rows of a block whose sources are there."""
-        height = self.context.network.layouts[self.step.x].height
+        height = self.context.network.layouts[self.step.x].rows
         there, last, limit = self.rows.get(self.step.x, block), self.done[block], self.output.height
         residual = self.step.epilogue.residual
         if residual:

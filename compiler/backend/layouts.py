@@ -1,7 +1,7 @@
 """Where each channel of each tensor lies in its words."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,24 +24,71 @@ def pack_inputs(network: Network, size: int) -> None:
 
 
 def _pack(network: Network, step: Step, operation: Convolution, size: int) -> Step | None:
-    """The step on packed words of several pixels; None where that would not take fewer tiles.
-
-    A word starts every ``step`` pixels and holds ``taps`` of them; the kernel's row then reads every ``skip``-th word.
-    """
-    (rows, columns), (stride_y, stride_x), taps = operation.taps.kernel, operation.taps.strides, operation.taps
+    """The step on packed words of several pixels; None where that would not take fewer tiles."""
     channels, _, _ = network.shapes[step.x]
-    if operation.group > 1 or operation.selection or taps.dilations[1] != 1:
+    if operation.group > 1 or operation.selection:
         return None
+    plain, row, window = _packings(operation.taps, channels, size)
+    if window < min(plain, row):
+        return _pack_windows(network, step, operation)
+    words = _row_words(operation.taps, channels, size)
+    return None if words is None or row >= plain else _pack_rows(network, step, operation, words)
+
+
+def packed_tiles(taps: Taps, channels: int, size: int) -> int:
+    """Tiles that a block of the result of a dense convolution takes, the input being packed where that saves any."""
+    return min(_packings(taps, channels, size))
+
+
+def _packings(taps: Taps, channels: int, size: int) -> tuple[int, int, int]:
+    """Tiles for each block of the result: of words of one pixel, of several in a row, and of whole windows."""
+    rows, columns = taps.kernel
+    plain = rows * columns * -(-channels // size)
+    if taps.dilations != (1, 1):
+        return plain, plain, plain
+    row = _row_words(taps, channels, size)
+    return plain, plain if row is None else rows * row.words, -(-rows * columns * channels // size)
+
+
+@dataclass(frozen=True)
+class _RowWords:
+    """How a row of a kernel reads packed words: ``words`` of them, ``skip`` apart, each of which holds ``held`` pixels."""
+
+    held: int
+    words: int
+    skip: int
+
+
+def _row_words(taps: Taps, channels: int, size: int) -> _RowWords | None:
+    """The words that hold one row of a kernel; None where a word holds no more than one pixel of it."""
+    columns, stride = taps.kernel[1], taps.strides[1]
     held = min(size // channels, columns) if channels <= size else 1
-    skip = max(1, held // stride_x)
-    words = 1 if held == columns else -(-(columns - held) // (skip * stride_x)) + 1
-    if held < 2 or (words > 1 and skip * stride_x > held) or words >= columns:
-        return None
-    width = network.shapes[step.output][2] + (words - 1) * skip
-    network.packings[step.x] = Packing(held, stride_x, taps.origin[1], width, operation.padding)
-    packed = Taps((rows, words), (stride_y, 1), (taps.origin[0], 0), (taps.dilations[0], skip))
-    weight = _pack_weight(operation, held, skip * stride_x, words)
+    skip = max(1, held // stride)
+    words = 1 if held == columns else -(-(columns - held) // (skip * stride)) + 1
+    fits = held >= 2 and (words == 1 or skip * stride <= held)
+    return _RowWords(held, words, skip) if fits else None
+
+
+def _pack_rows(network: Network, step: Step, operation: Convolution, row: _RowWords) -> Step:
+    """The step on words that hold neighbours in a row; one starts every horizontal stride."""
+    taps, height = operation.taps, network.shapes[step.x][1]
+    width = network.shapes[step.output][2] + (row.words - 1) * row.skip
+    network.packings[step.x] = Packing(row.held, taps.strides[1], taps.origin[1], width, 1, 1, 0, height,
+                                       operation.padding)
+    packed = Taps((taps.kernel[0], row.words), (taps.strides[0], 1), (taps.origin[0], 0), (1, row.skip))
+    weight = _pack_weight(operation, row.held, row.skip * taps.strides[1], row.words)
     return replace(step, operation=replace(operation, taps=packed, weight=weight))
+
+
+def _pack_windows(network: Network, step: Step, operation: Convolution) -> Step:
+    """The step as a product with whole windows: the words of each output position hold all pixels that it reads."""
+    taps = operation.taps
+    _, height, width = network.shapes[step.output]
+    network.packings[step.x] = Packing(taps.kernel[1], taps.strides[1], taps.origin[1], width, taps.kernel[0],
+                                       taps.strides[0], taps.origin[0], height, operation.padding)
+    outputs, channels, rows, columns = operation.weight.shape
+    weight = operation.weight.transpose(0, 2, 3, 1).reshape(outputs, rows * columns * channels, 1, 1)
+    return replace(step, operation=replace(operation, taps=Taps(), weight=np.ascontiguousarray(weight)))
 
 
 def _pack_weight(operation: Convolution, held: int, distance: int, words: int) -> np.ndarray:
@@ -65,13 +112,15 @@ def assign_layouts(network: Network, size: int) -> None:
     for index, step in enumerate(network.steps):
         network.steps[index] = _place(network, step, size)
         _join_parts(network, size)
+    for name, parts in network.slices.items():
+        _show_slices(network, name, parts, size)
 
 
 def read_slots(network: Network, name: str) -> NDArray[np.int64]:
     """int64[channels of the weights]: the slot of each channel of a tensor, or of each packed pixel's channel."""
     layout = network.layouts[name]
     if layout.packing:
-        return np.arange(layout.packing.taps * layout.channels)
+        return np.arange(layout.packing.row_taps * layout.packing.taps * layout.channels)
     return layout.slots()
 
 
@@ -112,6 +161,16 @@ def _join_parts(network: Network, size: int) -> None:
             network.layouts[name] = _joined(network, name, parts, size)
 
 
+def _show_slices(network: Network, name: str, parts: list[str], size: int) -> None:
+    """Has the steps that make the slices of a tensor show them as blocks of it, one slice after the other."""
+    network.layouts[name] = _joined(network, name, parts, size)
+    first = dict(zip(parts, part_blocks(network, parts), strict=True))
+    for index, step in enumerate(network.steps):
+        if step.output in first:
+            probes = (probe.moved(first[step.output], 0, 0) if probe.tensor == name else probe for probe in step.probes)
+            network.steps[index] = replace(step, probes=tuple(probes))
+
+
 def _joined(network: Network, name: str, parts: list[str], size: int) -> Layout:
     """The layout of tensors one after the other."""
     _, height, width = network.shapes[name]
@@ -148,3 +207,12 @@ def allocation_root(network: Network, name: str) -> tuple[str, int]:
         name, position = network.parts[name]
         block += part_blocks(network, network.concats[name])[position]
     return name, block
+
+
+def unfolded(network: Network, name: str) -> Layout:
+    """The layout of a stored tensor, with the shape that it has in the graph."""
+    layout, pixels = network.layouts[name], network.folds.get(name, 1)
+    if pixels == 1:
+        return layout
+    segments = tuple((start, count // pixels) for start, count in layout.segments)
+    return replace(layout, width=layout.width * pixels, segments=segments, pixels=pixels)

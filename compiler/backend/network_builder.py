@@ -41,10 +41,7 @@ class Builder:
 
     def intermediate(self, name: str, shape: tuple[int, int, int]) -> str:
         """The name of a tensor that the graph does not have."""
-        while name in self.network.shapes:
-            name += "'"
-        self.network.shapes[name] = shape
-        return name
+        return self.network.intermediate(name, shape)
 
     def lookup_table(self, table: NDArray[Any], x: str) -> LookupTable | None:
         """A raw lookup table over the bytes of ``x`` in the signed domain; None where it changes nothing."""

@@ -59,6 +59,11 @@ class Convolution(Operation):
     selection: bool = False     # a 0/1 matrix that moves channels: most of its tiles are zero and left out
 
 
+def is_dense(operation: Operation) -> bool:
+    """Whether an operation is a convolution in which every result depends on every channel."""
+    return type(operation) is Convolution and operation.group == 1 and not operation.selection
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Rearrangement(Convolution):
     """A selection whose rows and columns come from any places of the source, -1 for ``padding``.

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from arrayloom.compiler.backend.layouts import allocation_root
-from arrayloom.compiler.backend.operations import Average
+from arrayloom.compiler.backend.operations import Average, Convolution, is_dense
 from arrayloom.compiler.backend.row_tiles import RowTiles, largest_row_tiles, smallest_row_tiles
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.isa.config import Config
+
+FAR_LESS = 2    # how often its burden must be in that of the tensor that finds no place
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ def form_groups(network: Network, spilled: set[str]) -> list[Group]:
 
 
 def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
-    """Parameters and lookup tables are FIFOs: thresholds that stay at the head, or a second table, would be in the way."""
+    """Parameters and lookup tables are FIFOs: thresholds that stay at the head would be in the way, and steps that take
+    turns in the table FIFO load their tables again and again."""
     if step.on_array or not network.steps[group.lead].on_array or isinstance(step.operation, Average):
         return False
-    if step.epilogue.lookup_table is not None and any(
-            network.steps[index].epilogue.lookup_table is not None for index in group.steps):
+    users = [each.epilogue for each in (*(network.steps[index] for index in group.steps), step)
+             if each.epilogue.lookup_table is not None]
+    if step.epilogue.lookup_table is not None and len(users) > 1 and any(epilogue.per_channel for epilogue in users):
         return False
     return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))
 
@@ -96,7 +100,7 @@ def place(network: Network, config: Config) -> Placement:
         placed, failed = _first_fit(claims, config.activation_words)
         if failed is None:
             break
-        spilled.add(_victim(failed, claims, inputs))
+        spilled.add(_victim(network, failed, claims, inputs, config))
     placement = Placement(groups, inputs=inputs)
     placement.chip = {str(t.name): base for t, base in placed if isinstance(t.name, str)}
     for scratch in scratch_buffers:
@@ -108,11 +112,40 @@ def place(network: Network, config: Config) -> Placement:
     return placement
 
 
-def _victim(failed: _Claim, claims: list[_Claim], inputs: set[str]) -> str:
-    """What to spill when a tensor finds no place: an input that is there at the time, since that comes from memory
-    anyway, else the tensor itself, which is the smallest of those placed so far."""
-    given = [claim for claim in claims if claim.name in inputs and claim.meets(failed)]
-    return str((given or [failed])[0].name)
+def _victim(network: Network, failed: _Claim, claims: list[_Claim], inputs: set[str], config: Config) -> str:
+    """What to spill when a tensor finds no place: an input that is there at the time, since that comes from memory anyway;
+    else the tensor itself, which is the smallest of those placed so far, unless another one is far less in the way."""
+    there = [claim for claim in claims if isinstance(claim.name, str) and claim.meets(failed)]
+    given = [claim for claim in there if claim.name in inputs]
+    if given:
+        return str(given[0].name)
+    burdens = {str(claim.name): _burden(network, str(claim.name), config) for claim in there if claim.words >= failed.words}
+    least = min(burdens, key=lambda name: burdens[name])
+    return least if burdens[least] < burdens[str(failed.name)] / FAR_LESS else str(failed.name)
+
+
+def _burden(network: Network, name: str, config: Config) -> float:
+    """How much a tensor in memory is in the way of the steps that touch it, in cycles: words that are loaded in few cycles
+    far more so than those that are loaded along with a long computation; STORE has its own way to memory."""
+    burden = 0.0
+    for step in network.steps:
+        cycles = _cycles(network, step, config)
+        loaded = sum(network.layouts[each].words for each in network.reads(step)
+                     if allocation_root(network, each)[0] == name)
+        stored = network.layouts[step.output].words if allocation_root(network, step.output)[0] == name else 0
+        burden += loaded * loaded / cycles + max(0, stored - cycles)
+        burden += cycles if (loaded or stored) and not step.on_array else 0     # it stands alone then
+    return burden
+
+
+def _cycles(network: Network, step: Step, config: Config) -> int:
+    """Cycles that a step takes, about: those of the array or of the POST unit, whichever has more."""
+    layout, operation = network.layouts[step.output], step.operation
+    post = layout.words * config.groups
+    if not isinstance(operation, Convolution):
+        return post
+    blocks = network.layouts[step.x].blocks if is_dense(operation) else 1
+    return max(post, layout.words * blocks * operation.taps.kernel[0] * operation.taps.kernel[1])
 
 
 def _smallest_scratch_buffers(network: Network, groups: list[Group], spilled: set[str], config: Config) -> list[_Claim]:

@@ -3,7 +3,7 @@ into regions that an accumulator bank holds."""
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from arrayloom.compiler.backend.layouts import allocation_root
@@ -28,13 +28,15 @@ class RowTiles:
 
     ``sizes``: words in a buffer of each spilled tensor, which has ``buffers`` of them. A step of the POST unit alone goes
     block by block, one on the array takes all blocks at once; where not even one row of them fits, its source streams
-    through the buffers, ``held`` blocks at a time, for every piece anew.
+    through the buffers, ``held`` blocks at a time, for every piece anew. With ``whole`` the buffers hold all rows, each at
+    its place in the tensor.
     """
 
     rows: int
     buffers: int
     sizes: dict[Role, int]
     held: int = 0
+    whole: bool = False
 
     @property
     def words(self) -> int:
@@ -91,7 +93,7 @@ def _streamed(network: Network, step: Step, spilled: set[str], words: int, small
 def largest_row_tiles(network: Network, step: Step, spilled: set[str], words: int) -> RowTiles:
     """The highest row tiles that fit ``words`` words, with two buffers where that is possible."""
     height = network.layouts[step.output].height
-    whole = _row_tiles(network, step, spilled, height, 1)
+    whole = replace(_row_tiles(network, step, spilled, height, 1), sizes=_whole_sizes(network, step, spilled), whole=True)
     if whole.words <= words and step.on_array:
         return whole
     for buffers in (BUFFERS, 1):
@@ -127,7 +129,7 @@ def tensors(step: Step) -> dict[Role, str]:
 
 def _row_tiles(network: Network, step: Step, spilled: set[str], rows: int, buffers: int, held: int = 0) -> RowTiles:
     rows = min(rows, network.layouts[step.output].height)
-    source_rows = step.operation.most_source_rows(rows, network.layouts[step.x].height)
+    source_rows = step.operation.most_source_rows(rows, network.layouts[step.x].rows)
     sizes = {}
     for role, name in tensors(step).items():
         if _is_spilled(network, name, spilled):
@@ -136,6 +138,10 @@ def _row_tiles(network: Network, step: Step, spilled: set[str], rows: int, buffe
             blocks = min(held or blocks, blocks) if role is Role.X else blocks
             sizes[role] = blocks * layout.columns * (source_rows if role is Role.X else rows)
     return RowTiles(rows, buffers, sizes, held)
+
+
+def _whole_sizes(network: Network, step: Step, spilled: set[str]) -> dict[Role, int]:
+    return {role: network.layouts[name].words for role, name in tensors(step).items() if _is_spilled(network, name, spilled)}
 
 
 def _is_spilled(network: Network, name: str, spilled: set[str]) -> bool:

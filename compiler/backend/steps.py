@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from arrayloom.compiler.backend.epilogue import Epilogue
-from arrayloom.compiler.backend.operations import Convolution, Operation
+from arrayloom.compiler.backend.operations import Convolution, Operation, Pair
 from arrayloom.compiler.graph import GraphInput, GraphOutput
 from arrayloom.isa.layout import Layout, Packing
 from arrayloom.isa.program import Probe
@@ -54,7 +54,10 @@ class Network:
     ``shapes``: (C, H, W) of every tensor, those of the graph and ours; ``parts``: tensors that are stored as part of a
     concatenation, with the concatenation and their place in it; ``aliases``: other names of stored tensors;
     ``virtual_concats``: concatenations that are not stored, with their members in order: a step that copies one reads
-    its members.
+    its members; ``gathered``: those among them that convolutions read, by the concatenation of the graph; ``scales``: how
+    often each row and column of each member of these is repeated; ``slices``: tensors that are not stored, with those that
+    hold their channels one after the other; ``folds``: how many pixels a word holds of folded tensors, whose shapes are
+    those that ``fold`` gives them.
     """
 
     shapes: dict[str, tuple[int, int, int]]
@@ -67,8 +70,19 @@ class Network:
     parts: dict[str, tuple[str, int]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     virtual_concats: dict[str, list[str]] = field(default_factory=dict)
+    gathered: dict[str, str] = field(default_factory=dict)
+    scales: dict[str, tuple[Pair, ...]] = field(default_factory=dict)
+    slices: dict[str, list[str]] = field(default_factory=dict)
+    folds: dict[str, int] = field(default_factory=dict)
     packings: dict[str, Packing] = field(default_factory=dict)
     layouts: dict[str, Layout] = field(default_factory=dict)
+
+    def intermediate(self, name: str, shape: tuple[int, int, int]) -> str:
+        """The name of a tensor that the graph does not have."""
+        while name in self.shapes:
+            name += "'"
+        self.shapes[name] = shape
+        return name
 
     def root(self, name: str) -> str:
         """The tensor that ``name`` is another name of."""

@@ -53,7 +53,7 @@ class TilingPlan:
     @property
     def overlaps(self) -> bool:
         """Whether the next iteration may be loaded while this one is computed."""
-        return self.row_tiles is not None and self.row_tiles.buffers == BUFFERS
+        return self.row_tiles is not None and (self.row_tiles.whole or self.row_tiles.buffers == BUFFERS)
 
     def operands(self, iteration: TileIteration) -> Operands:
         """Where the step's tensors lie while the iteration is computed."""
@@ -68,30 +68,49 @@ class TilingPlan:
         for role, name in tensors(self.step).items():
             if self._is_loaded(role, name, iteration):
                 area = self._area(role, name, iteration)
-                for part in _slices(area):
-                    self.context.load(name, area, *part)
-                    yield part.blocks * (part.last - part.first) * area.columns
+                for first, last in self._new_rows(role, iteration):
+                    for part in _slices(area, first, last):
+                        self.context.load(name, area, *part)
+                        yield part.blocks * (part.last - part.first) * area.columns
 
     def store(self, iteration: TileIteration) -> None:
         """Copies what an iteration computed to memory, where the output has no place on chip."""
         if self.row_tiles is not None and Role.Y in self.row_tiles.sizes:
             area = self._area(Role.Y, self.step.output, iteration)
-            self.context.store(self.step.output, area, area.block, area.blocks, area.top, area.top + area.rows)
+            self.context.store(self.step.output, area, area.block, area.blocks, iteration.first, iteration.last)
 
     def _area(self, role: Role, name: str, iteration: TileIteration) -> Area:
         if self.row_tiles is None or not self._is_buffered(role, name, iteration):
             return self.context.area(name)
         layout = self.context.network.layouts[name]
-        first, last, blocks = iteration.first, iteration.last, iteration.blocks
+        if self.row_tiles.whole:
+            return Area(self.base + self.row_tiles.offset(role, 0), layout.columns, layout.rows, layout.blocks)
+        blocks = iteration.blocks
+        first, last = self._rows(role, iteration)
         if role is Role.X:
-            first, last = self.step.operation.source_rows(first, last, layout.height)
             blocks = range(layout.blocks) if self.step.on_array else blocks
         if role is Role.X and self.row_tiles.held:
             base = self.base + self.row_tiles.offset(role, 0)
-            return Streamed(base, layout.columns, last - first, len(blocks), first, blocks.start, self.row_tiles.held,
-                            self.row_tiles.buffers)
+            return Streamed(base, layout.columns, last - first, len(blocks), first, blocks.start,
+                            held=self.row_tiles.held, buffers=self.row_tiles.buffers)
         base = self.base + self.row_tiles.offset(role, iteration.number)
         return Area(base, layout.columns, last - first, len(blocks), first, blocks.start)
+
+    def _rows(self, role: Role, iteration: TileIteration) -> tuple[int, int]:
+        """Rows [first, last) of a tensor that an iteration touches."""
+        if role is not Role.X:
+            return iteration.first, iteration.last
+        height = self.context.network.layouts[self.step.x].rows
+        return self.step.operation.source_rows(iteration.first, iteration.last, height)
+
+    def _new_rows(self, role: Role, iteration: TileIteration) -> list[tuple[int, int]]:
+        """Rows that are to be loaded for an iteration; where all rows have a place, those that are not there yet."""
+        if self.row_tiles is None or not self.row_tiles.whole or iteration.number == 0:
+            return [self._rows(role, iteration)]
+        earlier = [self._rows(role, each) for each in self.iterations[:iteration.number]]
+        low, high = min(first for first, _ in earlier), max(last for _, last in earlier)
+        first, last = self._rows(role, iteration)
+        return [(begin, end) for begin, end in ((first, low), (high, last)) if begin < end]
 
     def _is_loaded(self, role: Role, name: str, iteration: TileIteration) -> bool:
         """Whether what an iteration reads is loaded before it begins."""
@@ -113,11 +132,11 @@ class _Slice(NamedTuple):
     last: int
 
 
-def _slices(area: Area) -> Iterator[_Slice]:
-    """Rows of blocks that cover the area; few at once, and at least one row of one block."""
-    rows = min(max(1, SLICE // area.columns), max(1, area.rows))
+def _slices(area: Area, first: int, last: int) -> Iterator[_Slice]:
+    """Rows [first, last) of all blocks of the area, cut so that each part has few words, and at least one row of a block."""
+    rows = min(max(1, SLICE // area.columns), max(1, last - first))
     blocks = max(1, SLICE // (rows * area.columns))
-    for first in range(area.top, area.top + area.rows, rows):
+    for row in range(first, last, rows):
         for block in range(area.block, area.block + area.blocks, blocks):
             count = min(blocks, area.block + area.blocks - block)
-            yield _Slice(block, count, first, min(first + rows, area.top + area.rows))
+            yield _Slice(block, count, row, min(row + rows, last))

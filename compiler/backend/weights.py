@@ -1,5 +1,6 @@
 """Convolution weights as tiles, in the order in which the array takes them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,21 +9,43 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.operations import Convolution
 
+Tiles = NDArray[np.int8]    # [input blocks, tap rows, tap columns, repeats, size, size]
+Range = tuple[int, int]
 
 @dataclass(frozen=True)
-class BlockWeights:
-    """The tiles of one output block: of input blocks [first, first + blocks), ``size`` bytes from ``offset`` on."""
+class TileRun:
+    """Tiles that one Convolve takes: of input blocks [first, first + blocks), taps [low, high) in each direction.
+
+    They are ``size`` bytes from ``offset`` on.
+    """
 
     first: int
     blocks: int
+    rows: tuple[int, int]
+    columns: tuple[int, int]
     offset: int
     size: int
 
 
 @dataclass(frozen=True)
+class BlockWeights:
+    """The tiles of one output block, run after run."""
+
+    runs: tuple[TileRun, ...]
+
+    @property
+    def offset(self) -> int:
+        return self.runs[0].offset
+
+    @property
+    def size(self) -> int:
+        return sum(run.size for run in self.runs)
+
+
+@dataclass(frozen=True)
 class Weights:
-    """Tiles of a whole convolution: uint8 ``data``, output block by output block, input block, tap row, tap column,
-    repeat, row, column."""
+    """Tiles of a whole convolution: uint8 ``data``, output block by output block, run by run, input block, tap row, tap
+    column, repeat, row, column."""
 
     data: NDArray[np.uint8]
     blocks: tuple[BlockWeights, ...]
@@ -31,25 +54,60 @@ class Weights:
 
 def arrange(operation: Convolution, inputs: NDArray[np.int64], outputs: NDArray[np.int64], in_blocks: int,
             out_blocks: int, size: int) -> Weights:
-    """The tiles for channels of x in slots ``inputs`` and results in slots ``outputs``."""
-    if operation.group == 1 and not operation.selection:
-        return _arrange_dense(operation.weight, inputs, outputs, in_blocks, out_blocks, size)
-    return _arrange_sparse(operation, inputs, outputs, out_blocks, size)
+    """The tiles for channels of x in slots ``inputs`` and results in slots ``outputs``; where that takes fewer of them,
+    input blocks and taps at the edges of the kernel that an output block does not depend on are left out."""
+    parts = split(operation.weight)
+    dense = operation.group == 1 and not operation.selection
+    pieces: list[NDArray[np.uint8]] = []
+    blocks: list[BlockWeights] = []
+    offset = 0
+    for first, tiles in (_dense_tiles(parts, inputs, outputs, in_blocks, out_blocks, size) if dense
+                         else _sparse_tiles(operation, parts, inputs, outputs, out_blocks, size)):
+        runs = []
+        for chosen, block, rows, columns in _needed(tiles, first):
+            data = chosen.view(np.uint8).ravel()
+            runs.append(TileRun(block, len(chosen), rows, columns, offset, data.size))
+            pieces.append(data)
+            offset += data.size
+        blocks.append(BlockWeights(tuple(runs)))
+    return Weights(np.concatenate(pieces), tuple(blocks), len(parts))
 
 
-def _arrange_dense(weight: NDArray[np.int16], inputs: NDArray[np.int64], outputs: NDArray[np.int64], in_blocks: int,
-                   out_blocks: int, size: int) -> Weights:
-    parts = split(weight)
-    tiles = np.empty((out_blocks, in_blocks, *weight.shape[2:], len(parts), size, size), np.int8)
+def _needed(tiles: Tiles, first: int) -> Iterator[tuple[Tiles, int, Range, Range]]:
+    """Tiles of runs of input blocks with the first block of each, its rows and columns of taps."""
+    boxes = [(block, *box) for block, box in enumerate(_box(used) for used in np.asarray(tiles.any(axis=(3, 4, 5)))) if box]
+    whole = ((0, tiles.shape[1]), (0, tiles.shape[2]))
+    if len(boxes) == len(tiles) and all(box[1:] == whole for box in boxes):
+        yield tiles, first, *whole
+        return
+    runs: list[list[tuple[int, Range, Range]]] = []
+    for box in boxes or [(0, (0, 1), (0, 1))]:
+        if runs and runs[-1][-1] == (box[0] - 1, *box[1:]):
+            runs[-1].append(box)
+        else:
+            runs.append([box])
+    for run in runs:
+        block, rows, columns = run[0]
+        chosen = tiles[block:block + len(run), rows[0]:rows[1], columns[0]:columns[1]]
+        yield np.ascontiguousarray(chosen), first + block, rows, columns
+
+
+def _box(used: NDArray[np.bool_]) -> tuple[Range, Range] | None:
+    """Rows and columns that hold all that is set; None where nothing is."""
+    rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
+    return ((int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)) if rows.size else None
+
+
+def _dense_tiles(parts: list[NDArray[np.int8]], inputs: NDArray[np.int64], outputs: NDArray[np.int64], in_blocks: int,
+                 out_blocks: int, size: int) -> Iterator[tuple[int, Tiles]]:
+    kernel = parts[0].shape[2:]
+    tiles = np.empty((out_blocks, in_blocks, *kernel, len(parts), size, size), np.int8)
     for repeat, part in enumerate(parts):
-        spread = np.zeros((out_blocks * size, in_blocks * size, *weight.shape[2:]), np.int8)
+        spread = np.zeros((out_blocks * size, in_blocks * size, *kernel), np.int8)
         spread[_index(outputs, inputs)] = part
-        blocked = spread.reshape(out_blocks, size, in_blocks, size, *weight.shape[2:])
+        blocked = spread.reshape(out_blocks, size, in_blocks, size, *kernel)
         tiles[:, :, :, :, repeat] = blocked.transpose(0, 2, 4, 5, 3, 1)
-    data = tiles.view(np.uint8).ravel()
-    each = data.size // out_blocks
-    blocks = tuple(BlockWeights(0, in_blocks, index * each, each) for index in range(out_blocks))
-    return Weights(data, blocks, len(parts))
+    return ((0, block) for block in tiles)
 
 
 def _index(outputs: NDArray[np.int64], inputs: NDArray[np.int64]) -> tuple[Any, Any]:
@@ -59,23 +117,17 @@ def _index(outputs: NDArray[np.int64], inputs: NDArray[np.int64]) -> tuple[Any, 
     return outputs[:, None], inputs[None, :]
 
 
-def _arrange_sparse(operation: Convolution, inputs: NDArray[np.int64], outputs: NDArray[np.int64], out_blocks: int,
-                    size: int) -> Weights:
+def _sparse_tiles(operation: Convolution, parts: list[NDArray[np.int8]], inputs: NDArray[np.int64],
+                  outputs: NDArray[np.int64], out_blocks: int, size: int) -> Iterator[tuple[int, Tiles]]:
     """Only the input blocks between the first and the last that an output block depends on."""
-    parts = split(operation.weight)
-    pieces, blocks, offset = [], [], 0
     for index in range(out_blocks):
         chosen = np.flatnonzero(outputs // size == index)
-        first, tiles = _sparse_tiles(operation, parts, chosen, inputs, outputs[chosen] % size, size)
-        pieces.append(tiles.view(np.uint8).ravel())
-        blocks.append(BlockWeights(first, len(tiles), offset, tiles.size))
-        offset += tiles.size
-    return Weights(np.concatenate(pieces), tuple(blocks), len(parts))
+        yield _block_tiles(operation, parts, chosen, inputs, outputs[chosen] % size, size)
 
 
-def _sparse_tiles(operation: Convolution, parts: list[NDArray[np.int8]], chosen: NDArray[np.int64],
-                  inputs: NDArray[np.int64], columns: NDArray[np.int64], size: int) -> tuple[int, NDArray[np.int8]]:
-    """First input block and int8[blocks, kh, kw, repeats, size, size] of the output channels ``chosen``."""
+def _block_tiles(operation: Convolution, parts: list[NDArray[np.int8]], chosen: NDArray[np.int64],
+                 inputs: NDArray[np.int64], columns: NDArray[np.int64], size: int) -> tuple[int, Tiles]:
+    """First input block and the tiles of the output channels ``chosen``."""
     outputs, depth, height, width = operation.weight.shape
     base = chosen // (outputs // operation.group) * depth
     which, tap = np.nonzero(operation.weight[chosen].any(axis=(2, 3)))

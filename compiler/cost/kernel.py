@@ -38,6 +38,10 @@ class Channel:
         self._since = max(self._since, posts[0][1])
         return self._since
 
+    def exceeds(self, total: int) -> int | None:
+        """Since when there was more than ``total``, which was asked for before; None where there is not."""
+        return next((time for posted, time in self._posts if posted > total), None)
+
     def reach(self, total: int) -> "Process":
         """Waits until ``total`` were posted in all; returns since when."""
         while self.total < total:

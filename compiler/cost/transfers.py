@@ -74,10 +74,13 @@ class Load:
         request = max(request, (yield from fifo.space.take(words)) + timing.REQUEST_LATENCY)
         if fifo.space.total == fifo.space.taken:
             yield request       # what others release until then is known
-        if fifo.space.total == fifo.space.taken:
+        more = fifo.space.exceeds(fifo.space.taken)
+        if more is None or more + timing.REQUEST_LATENCY > request:
             for burst in self._bursts:
                 if burst.fifo is fifo and burst.first <= request - timing.ROOM_SEEN <= burst.last:
                     request = burst.last + timing.ROOM_SEEN + 1
+            if more is not None:
+                request = min(request, more + timing.REQUEST_LATENCY)
         return request
 
     def _receive(self, fifo: Fifo | None, first: int, words: int) -> int:

@@ -47,7 +47,7 @@ class Capture:
         if not probes:
             return None
         layout = program.layouts[name]
-        planes = np.zeros((layout.blocks, layout.height, layout.width, layout.size), np.int8)
+        planes = np.zeros((layout.blocks, layout.rows, layout.columns, layout.size), np.int8)
         for index, probe in probes:
             piece = self.results[index][probe.stage]
             planes[probe.block, probe.y:probe.y + piece.shape[0], probe.x:probe.x + piece.shape[1]] = piece

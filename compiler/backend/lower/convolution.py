@@ -14,7 +14,7 @@ from arrayloom.compiler.backend.operations import Convolution
 from arrayloom.compiler.backend.parameters import channel_entries
 from arrayloom.compiler.backend.row_tiles import Region, cut_regions
 from arrayloom.compiler.backend.stream import Effects
-from arrayloom.compiler.backend.weights import BlockWeights, arrange
+from arrayloom.compiler.backend.weights import BlockWeights, TileRun, arrange
 from arrayloom.isa.instructions import Convolve, Drain, LoadWeights
 
 
@@ -22,7 +22,7 @@ from arrayloom.isa.instructions import Convolve, Drain, LoadWeights
 class Window:
     """What a Convolve reads: source rows [low, high), seen from the pixel at ``row`` and ``column``.
 
-    ``view``: the instruction with the fields that say how the window moves from that pixel.
+    ``view``: the instruction with the fields that say how the window moves from that pixel, seen from tap 0.
     """
 
     low: int
@@ -48,7 +48,7 @@ class Convolver(Writer):
             channel_entries(operation.bias, operation.scale, target.slots(), target.blocks, config))
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        regions = list(cut_regions(first, last, self.target.width, self.context.config.accumulator_depth))
+        regions = list(self._regions(first, last))
         by_block = self.step.epilogue.per_channel   # so that each page of the lookup table is loaded once
         order = ((r, b) for b, r in product(blocks, regions)) if by_block else product(regions, blocks)
         for region, block in order:
@@ -57,9 +57,17 @@ class Convolver(Writer):
             rows = region.y + region.height if region.closes_rows else region.y
             yield self.progress(piece, rows)
 
+    def _regions(self, first: int, last: int) -> Iterator[Region]:
+        """Regions of the output; single rows where parts of the source are enlarged."""
+        scales = self.context.network.scales.get(self.step.x, ())
+        if all(scale == (1, 1) for scale in scales):
+            yield from cut_regions(first, last, self.target.width, self.context.config.accumulator_depth)
+        else:
+            yield from (Region(row, 0, 1, self.target.width, closes_rows=True) for row in range(first, last))
+
     @property
     def source_height(self) -> int:
-        return self.context.network.layouts[self.step.x].height
+        return self.context.network.layouts[self.step.x].rows
 
     def progress(self, piece: Piece, rows: int) -> Progress:
         """What the scheduler learns once ``piece`` is written and with it ``rows`` rows of its block."""
@@ -75,42 +83,50 @@ class Convolver(Writer):
         tiles, x = self.weights.blocks[block], operands.x
         self.load_parameters(self.parameters_address, groups, block * groups)
         if isinstance(x, Streamed):
-            done = self._stream(x, window, block)
+            done = self._stream(x, window, tiles)
         else:
-            self._load_weights(tiles, tiles.first, tiles.blocks)
-            done = self._convolve(x, window, tiles, tiles.first, tiles.blocks)
+            self._load_weights(tiles.offset, tiles.size)
+            for run in tiles.runs:
+                for part in x.parts(run.first, run.blocks):
+                    done = self._convolve(part, window, tiles, run)
         drain = Drain(zero_point=self.operation.zero_point, release_parameters=1)
         self.add_post(drain, operands, piece, after=done)
 
-    def _stream(self, x: Streamed, window: Window, block: int) -> int:
+    def _stream(self, x: Streamed, window: Window, tiles: BlockWeights) -> int:
         """The blocks of the source part by part, each loaded before its weights, which may fill their FIFO."""
-        tiles, index = self.weights.blocks[block], NEVER
-        for part in x.parts(tiles.first, tiles.blocks):
-            if window.high > window.low:
-                self.context.load(self.step.x, part, part.block, part.blocks, window.low, window.high)
-            self._load_weights(tiles, part.block, part.blocks)
-            index = self._convolve(part, window, tiles, part.block, part.blocks)
+        index = NEVER
+        for run in tiles.runs:
+            each = run.size // run.blocks
+            for part in x.parts(run.first, run.blocks):
+                if window.high > window.low:
+                    self.context.load(self.step.x, part, part.block, part.blocks, window.low, window.high)
+                self._load_weights(run.offset + (part.block - run.first) * each, part.blocks * each)
+                index = self._convolve(part, window, tiles, run)
         return index
 
-    def _load_weights(self, tiles: BlockWeights, block: int, blocks: int) -> None:
-        """Loads the tiles of some of the blocks that an output block depends on."""
-        each = tiles.size // tiles.blocks
-        address = self.weights_address + tiles.offset + (block - tiles.first) * each
-        load = LoadWeights(address=address, words=blocks * each // self.context.config.size)
+    def _load_weights(self, offset: int, size: int) -> None:
+        """Loads ``size`` bytes of tiles."""
+        load = LoadWeights(address=self.weights_address + offset, words=size // self.context.config.size)
         self.context.add(load, section=Section.CONSTANTS)
 
-    def _convolve(self, x: Area, window: Window, tiles: BlockWeights, block: int, blocks: int) -> int:
-        """One Convolve, or two: where the last blocks are only now being written, the others need not wait."""
-        low, high = window.low, window.high
-        ready = self._ready_blocks(x, block, blocks, low, high)
-        cuts = [(block, ready), (block + ready, blocks - ready)] if 0 < ready < blocks else [(block, blocks)]
+    def _convolve(self, x: Area, window: Window, tiles: BlockWeights, run: TileRun) -> int:
+        """The blocks of a run that lie in ``x`` by one Convolve, or two: where the last are only now being written, the
+        others need not wait."""
+        low, high = window.low // x.scale[0], -(-window.high // x.scale[0])
+        view, word = _seen(x, window)
+        ready = self._ready_blocks(x, x.block, x.blocks, low, high)
+        cuts = [(0, ready), (ready, x.blocks - ready)] if 0 < ready < x.blocks else [(0, x.blocks)]
         index = NEVER
         for start, count in cuts:
+            block = x.block + start
             convolve = replace(
-                window.view, source=x.word(start, window.row, window.column), plane_pitch=x.plane, blocks=count,
-                repeats=self.weights.repeats, padding=self.operation.padding, first=int(start == tiles.first),
-                last=int(start + count == tiles.first + tiles.blocks))
-            reads = (x.span(start, count, low, high),) if high > low else ()
+                view, source=word + start * x.plane, plane_pitch=x.plane, blocks=count,
+                origin_y=view.origin_y + run.rows[0] * view.dilation_y, taps_y=run.rows[1] - run.rows[0],
+                origin_x=view.origin_x + run.columns[0] * view.dilation_x, taps_x=run.columns[1] - run.columns[0],
+                repeats=self.weights.repeats, padding=self.operation.padding,
+                first=int(run is tiles.runs[0] and block == run.first),
+                last=int(run is tiles.runs[-1] and block + count == run.first + run.blocks))
+            reads = (x.span(block, count, low, high),) if high > low else ()
             index = self.context.add(convolve, Effects(reads))
         return index
 
@@ -130,5 +146,18 @@ class Convolver(Writer):
             origin_y=taps.origin[0] + region.y * taps.strides[0] - x.top,
             origin_x=taps.origin[1] + region.x * taps.strides[1], height=region.height, width=region.width,
             stride_y=taps.strides[0], stride_x=taps.strides[1], dilation_y=taps.dilations[0],
-            dilation_x=taps.dilations[1], taps_y=taps.kernel[0], taps_x=taps.kernel[1])
+            dilation_x=taps.dilations[1])
         return Window(low, high, x.top, 0, view)
+
+
+def _seen(x: Area, window: Window) -> tuple[Convolve, int]:
+    """What a Convolve sees of an area through a window, and the word that it sees it from.
+
+    An area that is enlarged is seen a row at a time, as a column of pixels one word wide: to the right of each lies the
+    pixel itself, again and again.
+    """
+    if x.scale == (1, 1):
+        return window.view, x.word(x.block, window.row, window.column)
+    view = replace(window.view, row_pitch=1, source_height=x.columns, source_width=1, origin_y=0, origin_x=0,
+                   height=x.columns, width=x.scale[1], stride_y=1, stride_x=0)
+    return view, x.word(x.block, window.low // x.scale[0])

@@ -48,7 +48,8 @@ class Progress:
 
 @dataclass
 class LookupTableUse:
-    """The lookup table of a step: loaded when a block needs it, released after the last instruction that used it."""
+    """The lookup table of a step: loaded when a block needs it, released after the last instruction that used it before
+    another table, of this step or another, takes its place."""
 
     context: LoweringContext
     _page: int | None = None    # the block whose page is at the head of the FIFO; 0 for one page for all blocks
@@ -61,10 +62,12 @@ class LookupTableUse:
             return
         page = block if epilogue.per_channel else 0
         if page != self._page:
-            self.release()
+            for other in context.table_users:
+                other.release()
             data = lookup_table_page(epilogue.lookup_table, self._channels(block), context.config.size)
             context.add(LoadLookupTable(address=context.constants.add(data)), section=Section.CONSTANTS)
             self._page = page
+            context.table_users[:] = [self]
 
     def used(self, index: int) -> None:
         self._last = index

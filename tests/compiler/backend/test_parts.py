@@ -93,10 +93,10 @@ def test_tiles_multiply_as_the_weights_do(group: int) -> None:
     spread = np.zeros((3, size), int)
     spread.reshape(-1)[inputs] = x
     got = np.zeros(5 * size, int)
-    for index, block in enumerate(weights.blocks):
-        tiles = weights.data[block.offset : block.offset + block.size].view(np.int8)
-        tiles = tiles.reshape(block.blocks, weights.repeats, size, size).sum(1, dtype=int)
-        for tile, part in zip(tiles, spread[block.first :], strict=False):
+    for index, run in ((index, run) for index, block in enumerate(weights.blocks) for run in block.runs):
+        tiles = weights.data[run.offset : run.offset + run.size].view(np.int8)
+        tiles = tiles.reshape(run.blocks, weights.repeats, size, size).sum(1, dtype=int)
+        for tile, part in zip(tiles, spread[run.first :], strict=False):
             got[index * size : (index + 1) * size] += part @ tile
     depth, share = channels // group, outputs // group
     expected = [int((weight[m, :, 0, 0] * x[m // share * depth :][:depth]).sum()) for m in range(outputs)]
@@ -106,7 +106,18 @@ def test_tiles_multiply_as_the_weights_do(group: int) -> None:
 
 def test_a_selection_needs_only_the_blocks_it_reads() -> None:
     weights = arrange(selection(np.array([9, -1, 5, 8]), 12, Taps()), np.arange(12), np.arange(4), 6, 2, 2)
-    assert [(block.first, block.blocks) for block in weights.blocks] == [(4, 1), (2, 3)]
+    runs = [[(run.first, run.blocks) for run in block.runs] for block in weights.blocks]
+    assert runs == [[(4, 1)], [(2, 1), (4, 1)]]
+
+
+def test_taps_that_a_block_does_not_depend_on_are_left_out() -> None:
+    weight = np.ones((4, 4, 3, 3), np.int16)
+    weight[:2, :2, :, 1:] = weight[:2, 2:, 0] = 0
+    weight[2:] = 0
+    weights = arrange(_convolution(weight), np.arange(4), np.arange(4), 2, 2, 2)
+    runs = [[(run.first, run.blocks, run.rows, run.columns) for run in block.runs] for block in weights.blocks]
+    assert runs == [[(0, 1, (0, 3), (0, 1)), (1, 1, (1, 3), (0, 3))], [(0, 1, (0, 1), (0, 1))]]
+    assert weights.data.size == (3 + 6 + 1) * 2 * 2
 
 
 def test_lookup_tables_are_ordered_by_signed_byte() -> None:

@@ -24,7 +24,7 @@ from arrayloom.isa.instructions import Convolve, End
 from arrayloom.isa.program import Program, ProgramError
 
 NETWORK_BOUND = 0.001   # of the cycles of a whole network
-GRAPH_BOUND = 0.025     # of those of a graph of a few thousand cycles, where collisions in banks weigh more
+GRAPH_BOUND = 0.01      # of those of a graph of a few thousand cycles
 
 
 @pytest.fixture(scope="module", params=["tiny", "16x16"])

@@ -1,0 +1,42 @@
+"""Largest bytes of wide windows in two passes, down the columns and along the rows, where that takes fewer cycles."""
+
+from dataclasses import replace
+
+from arrayloom.compiler.backend.operations import Maximum, Taps
+from arrayloom.compiler.backend.steps import Network, Step
+from arrayloom.isa.config import Config
+
+
+def split_pools(network: Network, config: Config) -> None:
+    """Replaces maximum pools by two steps each where the POST unit reads fewer words then.
+
+    What a window holds besides the source's positions does not take part, in neither pass: so the largest byte of the
+    largest bytes is that of the window.
+    """
+    steps: list[Step] = []
+    for step in network.steps:
+        if isinstance(step.operation, Maximum):
+            steps += _split(network, step, step.operation.taps, config)
+        else:
+            steps.append(step)
+    network.steps = steps
+
+
+def _split(network: Network, step: Step, taps: Taps, config: Config) -> list[Step]:
+    channels, height, _ = network.shapes[step.output]
+    width = network.shapes[step.x][2]
+    down = replace(taps, kernel=(taps.kernel[0], 1), strides=(taps.strides[0], 1), origin=(taps.origin[0], 0),
+                   dilations=(taps.dilations[0], 1))
+    along = replace(taps, kernel=(1, taps.kernel[1]), strides=(1, taps.strides[1]), origin=(0, taps.origin[1]),
+                    dilations=(1, taps.dilations[1]))
+    whole = network.shapes[step.output][2] * _cycles(taps, config)
+    if width * _cycles(down, config) + network.shapes[step.output][2] * _cycles(along, config) >= whole:
+        return [step]
+    middle = network.intermediate(f"{step.output}#columns", (channels, height, width))
+    first = Step(Maximum(down), step.x, middle, step.sources)
+    return [first, replace(step, operation=Maximum(along), x=middle)]
+
+
+def _cycles(taps: Taps, config: Config) -> int:
+    """Cycles of the POST unit for each word of the result: it reads those under the window one by one."""
+    return max(config.groups, taps.kernel[0] * taps.kernel[1])
