@@ -41,7 +41,7 @@ def test_the_bundle_keeps_both(folder: Path) -> None:
 
 
 def test_a_recipe_must_make_the_models_own_input() -> None:
-    with pytest.raises(RecipeError, match="a uint8 or int8 input takes the recipe none"):
+    with pytest.raises(RecipeError, match="a uint8 or int8 input takes a recipe of pixels: none, yolo"):
         Bundle.create("parts", compile_model(head_and_tail(), "tiny"), recipe="cifar10")
     last = Bundle.create("parts", compile_model(head_and_tail(channels_last=True), "tiny"), recipe="none")
     assert last.program.model_inputs[0].shape == (8, 8, 3)
