@@ -91,6 +91,6 @@ def _agreement(verdict: Verdict) -> str:
     if verdict.original_max_abs_error is None:
         return "a first output of another shape"
     first = next(iter(verdict.outputs.values()))
-    place = "top class" if first.size == max(first.shape) else "place of the largest value"
     same = "the same" if verdict.original_top1_equal else "another"
-    return f"{same} {place}, largest difference {verdict.original_max_abs_error:.6g}"
+    top = f"{same} top class" if first.size == max(first.shape, default=1) else f"largest value at {same} place"
+    return f"{top}, largest difference {verdict.original_max_abs_error:.6g}"

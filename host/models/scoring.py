@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend import ImportedModel
 from arrayloom.host.models.detecting import Detection, locate
 from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.model_reference import ModelReference
 from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.host.runtime.session import Features, Session
@@ -88,13 +90,17 @@ def rank_outputs(outputs: Mapping[str, NDArray[Any]], ports: Sequence[ModelPort]
     """Of each image of a batch the ``count`` best, where None is five classes or 300 boxes; ``ports``: the model's outputs.
 
     Bytes are taken for the values that they stand for, where a port says it. ``threshold``: what the confidence of a box
-    exceeds; ``detection``: how boxes are found, None for a classifier. Raises ``LabelError`` for labels that do not fit, and
-    ``DetectionError``.
+    exceeds; ``detection``: how boxes are found, None for a classifier. Raises ``LabelError`` for labels that do not fit,
+    ``DetectionError``, and ``InputError`` for indices, such as those of ArgMax.
     """
     values = {port.name: _real(outputs[port.name], port) for port in ports}
     if detection is not None:
         return [list(boxes) for boxes in locate(values, detection, threshold, count, labels)]
-    return [rank(row, count or TOP_CLASSES, labels) for row in values[ports[0].name]]
+    first = ports[0]
+    if first.encoding is None and np.dtype(first.dtype).kind in "biu" and np.dtype(first.dtype).itemsize > 1:
+        raise InputError(f"output {first.name!r}: {first.dtype} are indices or counts, not a score for each class; "
+                         "arrayloom run PROGRAM.loom --output FILE.npz gives its values")
+    return [rank(row, count or TOP_CLASSES, labels) for row in values[first.name]]
 
 
 def _real(values: NDArray[Any], port: ModelPort) -> NDArray[Any]:

@@ -10,10 +10,11 @@ from arrayloom.compiler.frontend import import_model
 from arrayloom.host.models import digits
 from arrayloom.host.models.scoring import known_labels, rank_outputs, score_by_reference, score_on_device
 from arrayloom.host.runtime.backends import open_device
-from arrayloom.host.runtime.errors import DeviceError
+from arrayloom.host.runtime.errors import DeviceError, InputError
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.vision.detection import Detector
 from arrayloom.isa.config import load_config
+from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.program import Program
 
 FILES = [digits.IMAGES / "digit_3_0705.png", digits.IMAGES / "digit_7_1496.png"]
@@ -71,3 +72,9 @@ def test_names_in_the_models_file_are_its_labels_where_there_is_one_for_each_cla
     program.labels.append("one too many")
     assert known_labels(program, None) is None
     assert known_labels(program, Detector("yolov8")) == program.labels
+
+
+def test_indices_are_no_classes_scores() -> None:
+    port = ModelPort("kept", (3,), "int64")
+    with pytest.raises(InputError, match="output 'kept': int64 are indices or counts"):
+        rank_outputs({"kept": np.zeros((19, 3), np.int64)}, [port], None, None, 0.5)
