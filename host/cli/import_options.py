@@ -8,9 +8,10 @@ from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.errors import BundleError
 
 
-def add_import_options(parser: argparse.ArgumentParser) -> None:
-    """Options that ``import_options`` reads."""
-    group = parser.add_argument_group("how a model is compiled", "for a MODEL.onnx; a program is compiled already")
+def add_import_options(parser: argparse.ArgumentParser, takes_programs: bool = False) -> None:
+    """Options that ``import_options`` reads; ``takes_programs``: whether the command takes program files, too."""
+    about = "for a MODEL.onnx; a program is compiled already" if takes_programs else None
+    group = parser.add_argument_group("how a model is compiled", about)
     host = group.add_mutually_exclusive_group()
     host.add_argument("--no-host", dest="host_policy", action="store_const", const=HostPolicy.NONE, default=HostPolicy.SMALL,
                       help="refuse a network of which the host would compute anything in float but quantization, softmax, "

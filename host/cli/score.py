@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
     add_waves(parser)
-    add_import_options(parser)
+    add_import_options(parser, takes_programs=True)
     add_json(parser)
     score_detectors.add_options(parser)
     score_service.add_options(parser, images)

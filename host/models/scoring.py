@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend import ImportedModel
 from arrayloom.host.models.detecting import Detection, locate
+from arrayloom.host.runtime.boundary import collect
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.model_reference import ModelReference
@@ -79,9 +80,12 @@ def score_on_device(program: Program, batches: Sequence[Batch], device: Device, 
 
 
 def score_by_reference(imported: ImportedModel, batches: Sequence[Batch]) -> Scores:
-    """By ONNX Runtime alone: nothing is compiled, so the model may be one that no accelerator holds."""
+    """By ONNX Runtime alone: nothing is compiled, so the model may be one that no accelerator holds.
+
+    Raises ``InputError`` for inputs that are not the model's.
+    """
     reference, graph = ModelReference(imported), imported.graph
-    found = [reference.run(batch) for batch in batches]
+    found = [reference.run(collect(batch, graph.model_inputs)) for batch in batches]
     return Scores(found, [], graph.notes, graph.notices, None, graph.host, graph.inserted_roundings)
 
 

@@ -78,3 +78,14 @@ def test_indices_are_no_classes_scores() -> None:
     port = ModelPort("kept", (3,), "int64")
     with pytest.raises(InputError, match="output 'kept': int64 are indices or counts"):
         rank_outputs({"kept": np.zeros((19, 3), np.int64)}, [port], None, None, 0.5)
+
+
+@pytest.mark.parametrize(("batch", "reason"), [
+    ({"image": np.zeros((0, 1, 8, 8), np.float32)}, "holds no image"),
+    ({"other": np.zeros((1, 1, 8, 8))}, "'image' is missing"),
+    ({"image": np.zeros((1, 1, 8, 8))}, "dtype float64 given"), ({"image": np.zeros((1, 3, 8, 8), np.float32)}, "shape")])
+def test_the_reference_refuses_inputs_as_the_device_does(batch: dict[str, np.ndarray], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        score_by_reference(import_model(digits.MODEL), [batch])
+    with pytest.raises(InputError, match=reason):
+        score_on_device(compile_model(digits.MODEL, config="tiny"), [batch], open_device("emulator", load_config("tiny")))
