@@ -160,7 +160,8 @@ def checked(feed: Feed, ports: Sequence[Port], name: str) -> Feed:
         value = feed[port.name]
         if value.dtype != port.dtype:
             raise QuantizeError(f"{name}: '{port.name}' has dtype {value.dtype}, but the network takes {wanted}; convert it "
-                                f"with .astype(numpy.{port.dtype}), or give --preprocess NAME for uint8 photographs")
+                                f"with .astype(numpy.{port.dtype}), or give --preprocess NAME (recipe) for "
+                                "uint8 photographs")
         if value.shape != (1, *port.shape):
             given = ", ".join(map(str, value.shape[1:]))
             raise QuantizeError(f"{name}: '{port.name}' has shape [N, {given}], but the network takes {wanted}; "

@@ -88,7 +88,7 @@ class Archive:
         found = [m for m in self.members if m.dtype == np.uint8 and len(m.shape) == 4 and m.shape[3] == 3]
         if len(found) != 1:
             raise QuantizeError(f"{self}, but a recipe needs one uint8 array [N, H, W, 3] of photographs in RGB order; "
-                                "leave --preprocess out for arrays that are preprocessed already")
+                                "leave --preprocess (recipe) out for arrays that are preprocessed already")
         return found[0]
 
     def feeds(self, ports: Sequence[Port]) -> Iterator[dict[str, Array]]:

@@ -140,8 +140,8 @@ def test_boxes_are_drawn_on_the_original(folder: Path, tmp_path: Path, capsys: p
 
 @pytest.mark.parametrize(("more", "message"), [
     (["--detector", "ssd"], "detector ssd: the outputs are 'output0' [1, 6, 21]"),
-    (["--threshold", "2"], "--threshold 2.0: must lie between 0 and 1"),
-    (["--iou", "-1"], "--iou -1.0: must lie between 0 and 1"),
+    (["--threshold", "2"], "threshold 2.0 (--threshold): must lie between 0 and 1"),
+    (["--iou", "-1"], "iou -1.0 (--iou): must lie between 0 and 1"),
     (["--top", "0"], "--top 0: must be at least 1"),
     (["--priors", "absent.npy"], "absent.npy (--priors): numpy cannot read it"),
     (["--draw", "absent"], "--draw absent: is not a folder"),
