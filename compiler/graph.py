@@ -290,6 +290,7 @@ class Graph:
         notes: sentences for the user about what the import decided (a bias quantized here, a batch made symbolic), and
             each notice after the word `notice`.
         notices: sentences that every output about the model repeats, such as that its weights are random.
+        labels: names of the classes that the model's metadata hold, in order; empty where there are none.
         model_inputs, model_outputs: those of the user's model, in its order. Without a head and a tail on the host they
             are those of `inputs` and `outputs`.
         host: what the host computes in float before `inputs` and after `outputs`.
@@ -303,6 +304,7 @@ class Graph:
     integer_model: onnx.ModelProto
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
     model_inputs: list[ModelPort] = field(default_factory=list)
     model_outputs: list[ModelPort] = field(default_factory=list)
     host: HostWork = field(default_factory=HostWork)

@@ -18,8 +18,8 @@ PortType = Annotated[str, "float32", "float16", "float64", "uint8", "int8", "uin
 class ModelPort:
     """An input or an output of a model: its name, its shape without the batch, and its dtype as numpy calls it.
 
-    ``encoding``: of an input of bytes, how the real values that they stand for become bytes; None where the model does not
-    say. It describes the port and does not tell it from others.
+    ``encoding``: of bytes, how the real values that they stand for become them; None where the model does not say. It
+    describes the port and does not tell it from others.
     """
 
     name: str

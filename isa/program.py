@@ -33,9 +33,10 @@ FORMER_MAGIC = b"WEFT\x00prog"      # of format versions up to 3
 FORMAT_VERSION = 5
 SUFFIX = ".loom"                    # of program files
 DIGEST_BYTES = 32
+NOTICE_NOTE = "notice: "            # how a note begins that repeats one of the notices
 LENGTH = struct.Struct("<I")
 # Attributes that are in JSON as they are.
-PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "macs", "notes", "notices", "dtypes")
+PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "macs", "notes", "notices", "labels", "dtypes")
 
 
 class ProgramError(ArrayloomError):
@@ -100,9 +101,10 @@ class Program:
     ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096.
     ``probes``: by the index of a POST instruction, what it shows of tensors; ``layouts`` and ``dtypes`` of all tensors by
     name, for probes. ``notes``: sentences about what the compiler decided; ``notices``: what every output about the model
-    must repeat, such as that its weights are random. ``model_inputs`` and ``model_outputs``: those of the user's model, in
-    its order; the accelerator's ``inputs`` and ``outputs`` are the same, and these may be left out, where the host computes
-    no head or tail in float (``host``). ``inserted_roundings``: values that the user's model has in float.
+    must repeat, such as that its weights are random; ``labels``: names of the classes that the model's file holds, perhaps
+    none. ``model_inputs`` and ``model_outputs``: those of the user's model, in its order; the accelerator's ``inputs`` and
+    ``outputs`` are the same, and these may be left out, where the host computes no head or tail in float (``host``).
+    ``inserted_roundings``: values that the user's model has in float.
     """
 
     configuration: Config
@@ -122,6 +124,7 @@ class Program:
     macs: int
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
     model_inputs: list[ModelPort] = field(default_factory=list)
     model_outputs: list[ModelPort] = field(default_factory=list)
     host: HostWork = field(default_factory=HostWork)

@@ -30,7 +30,8 @@ def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str
         constants_address=memory.constants, memory_bytes=memory.size, inputs=ports.inputs(), outputs=ports.outputs(),
         features=ports.features(), layers=layers, probes=_probes(drafts), layouts=_layouts(graph, context),
         dtypes=context.network.dtypes, macs=sum(layer.macs for layer in layers), notes=list(graph.notes),
-        notices=list(graph.notices), model_inputs=list(graph.model_inputs), model_outputs=list(graph.model_outputs),
+        notices=list(graph.notices), labels=list(graph.labels),
+        model_inputs=list(graph.model_inputs), model_outputs=list(graph.model_outputs),
         host=graph.host, inserted_roundings=list(graph.inserted_roundings))
 
 

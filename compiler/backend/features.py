@@ -7,11 +7,14 @@ from arrayloom.isa.host_steps import Dequantize
 
 PASSED = (View, Clamp, Lookup, SumPool, Add)    # what may stand between a classifier and the output
 
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")      # of a tail: the classifier is the host's
+
 
 def find_features(graph: Graph) -> str | None:
     """The tensor, before it is flattened, that the last convolution or matrix product reads.
 
-    None when the first output does not come from a classifier, or when that reads the model's input.
+    None when the first output does not come from a classifier, when that reads the model's input, or when the host computes
+    it in float.
     """
     producers = {op.output: op for op in graph.ops}
     classifier = _classifier(graph, producers)
@@ -35,6 +38,8 @@ def feature_output(graph: Graph, name: str) -> GraphOutput:
 
 
 def _classifier(graph: Graph, producers: dict[str, Op]) -> Conv | None:
+    if graph.host.tail is not None and any(node.op in PRODUCTS for node in graph.host.tail.nodes):
+        return None
     op = producers.get(graph.outputs[0].tensor)
     while isinstance(op, PASSED):
         op = producers.get(op.inputs[0])

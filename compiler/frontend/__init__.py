@@ -9,6 +9,7 @@ import onnx
 from arrayloom.compiler.errors import ModelError, SessionError, UnsupportedError
 from arrayloom.compiler.frontend.assemble import assemble
 from arrayloom.compiler.frontend.batch import free_batch
+from arrayloom.compiler.frontend.class_names import class_names
 from arrayloom.compiler.frontend.extents import check_extents
 from arrayloom.compiler.frontend.extract import host_part, middle_model
 from arrayloom.compiler.frontend.inputs import find_encoding
@@ -21,11 +22,13 @@ from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, HostPolicy, Imp
 from arrayloom.compiler.frontend.partition import Partition, partition
 from arrayloom.compiler.frontend.permission import grow, not_permitted
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.result_bytes import find_result_encoding
 from arrayloom.compiler.frontend.rewriting import rewrite
 from arrayloom.compiler.frontend.tidy.ports import check_constant_outputs
 from arrayloom.compiler.graph import Graph
 from arrayloom.compiler.legality import check_graph
 from arrayloom.isa.host_parts import HostWork, ModelPort
+from arrayloom.isa.program import NOTICE_NOTE
 
 __all__ = ["NOTICE", "HostPolicy", "ImportOptions", "ImportedModel", "import_model"]
 
@@ -121,16 +124,18 @@ def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]
     given = regain_batch(whole if middle is whole.proto else _analyse(middle))
     given.require_batch()
     rewritten = rewrite(given, report, options)
-    report.notes.extend(f"notice: {notice}" for notice in report.notices)
+    report.notes.extend(f"{NOTICE_NOTE}{notice}" for notice in report.notices)
     lowered = lower(rewritten, report)
     integer = rewritten if lowered is rewritten.proto else _analyse(lowered)
     integer.require_batch()
     graph = assemble(integer, report)
     graph.notices.extend(report.notices)
+    graph.labels.extend(class_names(whole.proto))
     graph.inserted_roundings.extend(report.inserted_roundings)
     given_ports = _ports(whole, [value.name for value in whole.inputs])
     graph.model_inputs.extend(replace(port, encoding=find_encoding(whole, port.name)) for port in given_ports)
-    graph.model_outputs.extend(_ports(whole, whole.outputs))
+    made_ports = _ports(whole, whole.outputs)
+    graph.model_outputs.extend(replace(port, encoding=find_result_encoding(whole, port.name)) for port in made_ports)
     head, tail = host_part(parts, parts.head), host_part(parts, parts.tail)
     graph.host = HostWork(head, tail, parts.macs, parts.share)
     check_graph(graph)

@@ -83,7 +83,7 @@ class ArtifactCommands(Generic[Kind]):
             parser.add_argument("--latest", action="store_true", help="only the latest version of each name")
 
     def add_delete(self) -> None:
-        parser = self.add("delete", self._delete, f"delete a {self._kind.KIND} that nothing depends on",
+        parser = self.add("delete", self._delete, f"delete {_with_article(self._kind.KIND)} that nothing depends on",
                           "digits:1 --cascade")
         parser.add_argument("reference", metavar="NAME[:VERSION]", help="the latest version where none is given")
         parser.add_argument("--cascade", action="store_true", help="delete all that was made from it as well, in order")
@@ -94,6 +94,10 @@ class ArtifactCommands(Generic[Kind]):
             print_json({"deleted": list(deleted)})
         else:
             print("\n".join(f"deleted {reference}" for reference in deleted))
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def open_workspace(options: argparse.Namespace) -> Workspace:

@@ -10,6 +10,7 @@ from typing import Any
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.config import DEFAULT, PRESETS
+from arrayloom.isa.program import NOTICE_NOTE
 
 
 def add_command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], help_text: str,
@@ -42,6 +43,11 @@ def print_json(value: dict[str, Any]) -> None:
 def lines_of_notices(notices: Iterable[str]) -> list[str]:
     """What every output about a model must repeat, such as that its weights are random, as lines for people."""
     return [f"notice       {notice}" for notice in notices]
+
+
+def notes_alone(notes: Iterable[str]) -> list[str]:
+    """The notes of a model without the notices that stand among them, for outputs that print those by themselves."""
+    return [note for note in notes if not note.startswith(NOTICE_NOTE)]
 
 
 def lines_of_report(report: RunReport) -> Iterator[str]:

@@ -1,32 +1,17 @@
-"""The options of what the host may compute and what may be rounded, and how outputs name it."""
+"""The options of what the host may compute and what may be rounded."""
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any, Protocol
 
 from arrayloom.compiler.frontend.options import HostPolicy, ImportOptions
+from arrayloom.host.runtime.host_report import HOST, lines_of_host
 from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.errors import BundleError
-from arrayloom.isa.host_parts import HostPart, HostWork, InsertedRounding
-
-HOST = "host"   # how the line begins that names head and tail
-_SHOWN = 3      # operators in a line for people
 
 
-class Compiled(Protocol):
-    """A program, an imported graph, or what was found about one."""
-
-    @property
-    def host(self) -> HostWork: ...
-
-    @property
-    def inserted_roundings(self) -> Sequence[InsertedRounding]: ...
-
-
-def add_import_options(parser: argparse.ArgumentParser) -> None:
-    """Options that ``import_options`` reads."""
-    group = parser.add_argument_group("how a model is compiled", "for a MODEL.onnx; a program is compiled already")
+def add_import_options(parser: argparse.ArgumentParser, takes_programs: bool = False) -> None:
+    """Options that ``import_options`` reads; ``takes_programs``: whether the command takes program files, too."""
+    about = "for a MODEL.onnx; a program is compiled already" if takes_programs else None
+    group = parser.add_argument_group("how a model is compiled", about)
     host = group.add_mutually_exclusive_group()
     host.add_argument("--no-host", dest="host_policy", action="store_const", const=HostPolicy.NONE, default=HostPolicy.SMALL,
                       help="refuse a network of which the host would compute anything in float but quantization, softmax, "
@@ -62,25 +47,3 @@ def check_bundles(options: argparse.Namespace) -> None:
 def import_options(options: argparse.Namespace) -> ImportOptions:
     """What the command line permits."""
     return ImportOptions(options.host_policy, options.insert_rounding)
-
-
-def figures_of_host(compiled: Compiled) -> dict[str, Any]:
-    """What the host computes and what was rounded, under the names that ``--json`` gives them."""
-    return {"host": compiled.host.to_json(),
-            "inserted_roundings": [asdict(rounding) for rounding in compiled.inserted_roundings]}
-
-
-def lines_of_host(compiled: Compiled) -> Iterator[str]:
-    """The same as lines for people; none where there is nothing to tell."""
-    parts = [_in_words(name, part) for name, part in compiled.host.parts.items() if part.nodes]
-    if parts:
-        yield f"{HOST:13}{' and '.join(parts)}, {compiled.host.share:.1%} of the multiply-accumulates"
-    for rounding in compiled.inserted_roundings:
-        yield (f"rounded      {rounding.value} of {rounding.node}, to {rounding.dtype} by {rounding.scale:.6g}, "
-               f"{rounding.zero_point}")
-
-
-def _in_words(name: str, part: HostPart) -> str:
-    operators = list(dict.fromkeys(node.op for node in part.nodes))
-    shown = ", ".join([*operators[:_SHOWN], *(["..."] if len(operators) > _SHOWN else [])])
-    return f"{name} of {len(part.nodes)} node{'s' if len(part.nodes) > 1 else ''} ({shown})"

@@ -4,12 +4,23 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_labels, add_verb, find, finish, labels
-from arrayloom.host.cli.common import add_config
+from arrayloom.host.cli.artifact_commands import (
+    ArtifactCommands,
+    Facts,
+    add_labels,
+    add_verb,
+    find,
+    finish,
+    labels,
+    print_facts,
+)
+from arrayloom.host.cli.common import add_config, lines_of_notices, notes_alone
 from arrayloom.host.cli.import_options import add_import_options
 from arrayloom.host.models.quantize.scales import METHODS
+from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
 from arrayloom.host.workspace import Model, Workspace
 from arrayloom.host.workspace.converter import AccelOnnxConverter
+from arrayloom.isa.program import Program
 
 
 def add_model(commands: Any) -> None:
@@ -62,7 +73,14 @@ def _convert(workspace: Workspace, options: argparse.Namespace) -> Facts:
         return started.serialize()
     finish(started, options.timeout, not options.json)
     result: Model = started.result
-    return result.serialize()
+    program = Program.load(result.file)
+    if options.json:
+        return result.serialize() | figures_of_host(program) | {"notes": program.notes, "notices": program.notices}
+    print_facts(options, result.serialize())
+    for line in [*lines_of_host(program), *(f"note         {note}" for note in notes_alone(program.notes)),
+                 *lines_of_notices(program.notices)]:
+        print(line)
+    return None
 
 
 def _names(text: str) -> list[str]:

@@ -50,12 +50,9 @@ def _network(options: argparse.Namespace) -> int:
 
 
 def _calibration(options: argparse.Namespace, network: Built) -> Calibration | None:
-    path: Path | None = options.calibrate
-    if path is None:
+    if options.calibrate is None:
         return None
-    if path.suffix == ".npz":
-        return Calibration.from_npz(path, options.preprocess)
-    return Calibration.from_folder(path, network.provenance.recipe)
+    return Calibration.from_path(options.calibrate, network.provenance.recipe, takes_arrays=True)
 
 
 def _print(options: argparse.Namespace, network: Built) -> None:

@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--trace", type=Path, metavar="FILE.json",
                         help="write a trace for ui.perfetto.dev or chrome://tracing; 1 us is one cycle")
     add_config(parser, default=None)
-    add_import_options(parser)
+    add_import_options(parser, takes_programs=True)
     add_json(parser)
 
 

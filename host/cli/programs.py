@@ -7,9 +7,18 @@ from typing import Any
 
 from arrayloom.compiler import compile_model
 from arrayloom.compiler.cost.model import predict
-from arrayloom.host.cli.common import add_command, add_config, add_json, print_json, require_writable
-from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
+from arrayloom.host.cli.common import (
+    add_command,
+    add_config,
+    add_json,
+    lines_of_notices,
+    notes_alone,
+    print_json,
+    require_writable,
+)
+from arrayloom.host.cli.import_options import add_import_options, import_options
 from arrayloom.host.runtime.boundary import wanted_shape
+from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
 from arrayloom.isa.config import load_config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.host_parts import ModelPort
@@ -40,10 +49,9 @@ def _compile(options: argparse.Namespace) -> int:
         return 0
     print(f"{options.output}: {len(program)} instructions, {len(program.constants):,} bytes of constants, "
           f"{program.macs:,} multiply-accumulates, for {program.config}")
-    for line in lines_of_host(program):
+    for line in [*lines_of_host(program), *(f"note         {note}" for note in notes_alone(program.notes)),
+                 *lines_of_notices(program.notices)]:
         print(line)
-    for note in program.notes:
-        print(f"note: {note}")
     return 0
 
 
@@ -90,12 +98,13 @@ def _info(options: argparse.Namespace) -> int:
     if options.json:
         print_json(facts | figures_of_host(program) | {"notices": program.notices})
         return 0
+    facts["notes"] = notes_alone(program.notes)
     for name, value in facts.items():
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        if isinstance(value, list):
-            text = "; ".join(map(str, value)) or "none"
+        if isinstance(value, list) or value is None:
+            text = "; ".join(map(str, value or [])) or "none"
         print(f"{name.replace('_', ' '):18} {text}")
-    for line in lines_of_host(program):
+    for line in [*lines_of_host(program), *lines_of_notices(program.notices)]:
         name, text = line.split(maxsplit=1)
         print(f"{name:18} {text}")
     return 0

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.cli.bar import step_progress
-from arrayloom.host.cli.common import add_command, add_json, print_json, require_writable
-from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
+from arrayloom.host.cli.common import add_command, add_json, lines_of_notices, notes_alone, print_json, require_writable
+from arrayloom.host.cli.import_options import add_import_options, import_options
 from arrayloom.host.models.quantize import (
     METHODS,
     Agreement,
@@ -19,6 +19,7 @@ from arrayloom.host.models.quantize import (
     quantize,
 )
 from arrayloom.host.runtime.errors import InputError
+from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
 from arrayloom.host.runtime.outputs import save_model
 
 _SHOWN = 10  # layers in the table for people
@@ -52,7 +53,7 @@ _METHOD_HELP = {
 
 def _run(options: argparse.Namespace) -> int:
     require_writable(options.output)
-    calibration = _calibration(options)
+    calibration = Calibration.from_path(options.calibrate, options.preprocess)
     labels = load_classes(options.labels, calibration) if options.labels else None
     with step_progress(options.json) as progress:
         quantized = quantize(options.model, calibration, options.method, progress, import_options(options))
@@ -71,22 +72,11 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _calibration(options: argparse.Namespace) -> Calibration:
-    path = options.calibrate
-    if path.suffix == ".npz":
-        return Calibration.from_npz(path, options.preprocess)
-    if not path.exists():
-        raise InputError(f"{path}: no such folder or file; give a folder of photographs, or an .npz file")
-    if options.preprocess is None:
-        raise InputError(f"{path}: photographs need to know how to be preprocessed; add --preprocess NAME")
-    return Calibration.from_folder(path, options.preprocess)
-
-
 def _print(options: argparse.Namespace, quantized: Quantized, layers: list[LayerError], agreement: Agreement | None) -> None:
     _print_layers(layers)
-    for note in quantized.notes:
+    for note in notes_alone(quantized.notes):
         print(f"note         {note}")
-    for line in lines_of_host(quantized):
+    for line in [*lines_of_host(quantized), *lines_of_notices(quantized.notices)]:
         print(line)
     if agreement is not None:
         print(f"same class   {agreement.same_class} of {agreement.images} images")

@@ -15,8 +15,8 @@ from arrayloom.host.cli.common import (
     print_json,
     require_writable,
 )
-from arrayloom.host.cli.import_options import figures_of_host, lines_of_host
 from arrayloom.host.cli.wave_options import add_waves, device_of
+from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.outputs import save_arrays
 from arrayloom.host.runtime.session import Session

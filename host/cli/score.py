@@ -1,7 +1,8 @@
 """``arrayloom score``: classes and features of images."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,30 @@ from arrayloom.host.cli.common import (
     print_json,
     require_writable,
 )
-from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
+from arrayloom.host.cli.import_options import add_import_options, import_options
 from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.models.heads import Head
-from arrayloom.host.models.scoring import TOP_CLASSES, Scores, rank_outputs, score_by_reference, score_on_device
+from arrayloom.host.models.scoring import (
+    TOP_CLASSES,
+    Batch,
+    Network,
+    Scores,
+    known_labels,
+    rank_outputs,
+    score_by_reference,
+    score_on_device,
+)
 from arrayloom.host.runtime.errors import InputError
-from arrayloom.host.runtime.inputs import Port, load_inputs
+from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
+from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.outputs import save_features
 from arrayloom.host.runtime.session import load_program
 from arrayloom.host.vision.classify import Located, Ranked, rank
 from arrayloom.host.vision.detection import Detector
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import is_program
+
+_Run = Callable[[Sequence[Batch]], Scores]
 
 
 def add_parser(commands: Any) -> None:
@@ -46,7 +59,7 @@ def add_parser(commands: Any) -> None:
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
     add_waves(parser)
-    add_import_options(parser)
+    add_import_options(parser, takes_programs=True)
     add_json(parser)
     score_detectors.add_options(parser)
     score_service.add_options(parser, images)
@@ -62,9 +75,10 @@ def _run(options: argparse.Namespace) -> int:
         return _by_service(options)
     labels = score_detectors.labels_of(options.labels)
     head = _head(options)
-    scores = _by_reference(options) if options.backend == "onnxruntime" else _on_device(options)
-    detector = None if head else score_detectors.detector_of(options, scores.outputs[0], scores.only_input_shape)
-    rankings = _rankings(options, scores, head, labels or score_detectors.labels_in(options.model, detector), detector)
+    network, run = _by_reference(options) if options.backend == "onnxruntime" else _on_device(options)
+    detector = None if head else _detector(options, network)
+    scores = run([load_inputs(image, network.model_inputs, options.preprocess) for image in options.images])
+    rankings = _rankings(options, network, scores, head, labels, detector)
     if options.features:
         files = [str(image) for image, each in zip(options.images, scores.features, strict=True) for _ in each.values]
         save_features(options.features, scores.features, files, str(options.model), scores.notices)
@@ -103,19 +117,18 @@ def _head(options: argparse.Namespace) -> Head | None:
     return Head(options.head) if options.head else None
 
 
-def _batches(options: argparse.Namespace, ports: Sequence[Port]) -> list[dict[str, Any]]:
-    return [load_inputs(image, ports, options.preprocess) for image in options.images]
-
-
-def _on_device(options: argparse.Namespace) -> Scores:
+def _on_device(options: argparse.Namespace) -> tuple[Network, _Run]:
     program = load_program(options.model, options.config, import_options(options))
-    batches = _batches(options, program.model_inputs)
-    device = device_of(options, program.configuration)
-    with run_progress("scoring", options.json) as progress:
-        return score_on_device(program, batches, device, bool(options.features or options.head), progress)
+
+    def run(batches: Sequence[Batch]) -> Scores:
+        device = device_of(options, program.configuration)
+        with run_progress("scoring", options.json) as progress:
+            return score_on_device(program, batches, device, bool(options.features or options.head), progress)
+
+    return program, run
 
 
-def _by_reference(options: argparse.Namespace) -> Scores:
+def _by_reference(options: argparse.Namespace) -> tuple[Network, _Run]:
     if options.waves:
         raise InputError("--waves with --backend onnxruntime: only the rtl backend has waveforms")
     if is_program(options.model) or options.features or options.head:
@@ -123,17 +136,28 @@ def _by_reference(options: argparse.Namespace) -> Scores:
     if options.config is not None:
         load_config(options.config)     # an unknown one is refused by every backend
     imported = import_model(options.model, import_options(options))
-    return score_by_reference(imported, _batches(options, imported.graph.model_inputs))
+    return imported.graph, partial(score_by_reference, imported)
 
 
-def _rankings(options: argparse.Namespace, scores: Scores, head: Head | None, labels: list[str] | None,
+def _detector(options: argparse.Namespace, network: Network) -> Detector | None:
+    shapes = {port.name: (1, *port.shape) for port in network.model_outputs}
+    return score_detectors.detector_of(options, shapes, _input_shape(network))
+
+
+def _input_shape(network: Network) -> tuple[int, ...] | None:
+    """[N, ...] of the only input, with N = 1; None where there are several."""
+    return (1, *network.model_inputs[0].shape) if len(network.model_inputs) == 1 else None
+
+
+def _rankings(options: argparse.Namespace, network: Network, scores: Scores, head: Head | None, labels: list[str] | None,
               detector: Detector | None) -> list[list[list[Ranked]]]:
     """Of each file, of each of its images: the best classes or boxes."""
     if head:
         return [[rank(row, options.top or TOP_CLASSES, head.labels) for row in head(features.values)]
                 for features in scores.features]
-    return [rank_outputs(outputs, scores.names, options.top, labels, options.threshold,
-                         score_detectors.detection(options, detector, file, scores.only_input_shape, options.preprocess))
+    names = labels or known_labels(network, detector)
+    return [rank_outputs(outputs, network.model_outputs, options.top, names, options.threshold,
+                         score_detectors.detection(options, detector, file, _input_shape(network), options.preprocess))
             for file, outputs in zip(options.images, scores.outputs, strict=True)]
 
 

@@ -6,25 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from arrayloom.host.models.detecting import (
     CLASSES_ONLY,
     Detection,
     choose_detector,
+    is_ssd_vgg,
     load_priors,
-    names_in_metadata,
 )
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.vision import input_size, recipe
 from arrayloom.host.vision.classify import Located, Ranked, load_labels
 from arrayloom.host.vision.decode import image_size
 from arrayloom.host.vision.detection import COCO_CLASSES, DETECTORS, Detector
-from arrayloom.host.vision.detection.detectors import DEFAULT_IOU, DEFAULT_THRESHOLD, shapes_of
+from arrayloom.host.vision.detection.detectors import DEFAULT_IOU, DEFAULT_THRESHOLD, require_form
 from arrayloom.host.vision.detection.selection import check_thresholds
 from arrayloom.host.vision.drawing import draw_boxes
 from arrayloom.host.vision.geometry import Geometry
-from arrayloom.isa.program import is_program
 
 COCO = "coco"       # what --labels calls the names that come with Arrayloom
 ARRAYS = (".npy", ".npz")
@@ -65,15 +62,17 @@ def labels_of(path: Path | None) -> list[str] | None:
     return list(COCO_CLASSES) if str(path) == COCO and not path.exists() else load_labels(path)
 
 
-def labels_in(model: Path, detector: Detector | None) -> list[str] | None:
-    """The names that a detector's own file holds."""
-    return None if detector is None or is_program(model) else names_in_metadata(model)
-
-
-def detector_of(options: argparse.Namespace, outputs: Mapping[str, NDArray[Any]],
+def detector_of(options: argparse.Namespace, outputs: Mapping[str, tuple[int, ...]],
                 shape: Sequence[int] | None) -> Detector | None:
-    """The detector for these outputs of a network whose only input is of ``shape`` [N, ...]; None for a classifier."""
-    return choose_detector(shapes_of(outputs), options.detector, None if shape is None else input_size(shape))
+    """The detector for outputs of these shapes [N, ...] of a network with one input of ``shape``; None for a classifier.
+
+    Raises ``DetectionError`` for outputs that are not of the form that the detector takes.
+    """
+    size = None if shape is None else input_size(shape)
+    detector = choose_detector(outputs, options.detector, size)
+    if detector is not None and size is not None and not is_ssd_vgg(outputs):
+        require_form(detector.name, outputs, size, options.priors is not None)
+    return detector
 
 
 def detection(options: argparse.Namespace, detector: Detector | None, file: Path, shape: Sequence[int] | None,

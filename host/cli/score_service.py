@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from numpy.typing import NDArray
+
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.host.cli import score_detectors
 from arrayloom.host.cli.import_options import import_options
@@ -13,6 +15,8 @@ from arrayloom.host.models.scoring import rank_outputs
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.vision.classify import Ranked
 from arrayloom.host.vision.detection import Detector
+from arrayloom.isa.host_parts import ModelPort
+from arrayloom.isa.host_steps import Quantize
 
 if TYPE_CHECKING:
     from arrayloom.host.serving.client import PredictionClient
@@ -52,11 +56,19 @@ def is_asked(options: argparse.Namespace) -> bool:
 
 
 class _Served(NamedTuple):
-    """What the client was told of the model: shape [N, ...] of its only input, the names of its classes, its recipe."""
+    """What the client was told of the model: shape [N, ...] of its only input, the names of its classes, its recipe, and of
+    outputs of bytes scale and zero point."""
 
     shape: tuple[int, ...] | None
     labels: list[str] | None
     recipe: str | None
+    encodings: dict[str, tuple[float, int]]
+
+    def port(self, name: str, values: NDArray[Any]) -> ModelPort:
+        """An output as the user's model has it."""
+        dtype = values.dtype.name
+        step = Quantize(*self.encodings[name], dtype) if name in self.encodings else None
+        return ModelPort(name, values.shape[1:], dtype, step)
 
 
 def rank_files(options: argparse.Namespace, files: Sequence[Path]) -> tuple[list[list[Ranked]], Detector | None]:
@@ -66,8 +78,9 @@ def rank_files(options: argparse.Namespace, files: Sequence[Path]) -> tuple[list
         labels = score_detectors.labels_of(options.labels) or client.labels()
         answers = [client.score_file(file) for file in files]
         shape = client.input_shape()
-        detector = score_detectors.detector_of(options, answers[0], shape) if answers else None
-        served = _Served(shape, labels, client.recipe() if detector else None)
+        shapes = {name: values.shape for name, values in answers[0].items()} if answers else {}
+        detector = score_detectors.detector_of(options, shapes, shape) if answers else None
+        served = _Served(shape, labels, client.recipe() if detector else None, client.encodings())
     return [_ranked(answer, options, file, served, detector) for file, answer in zip(files, answers, strict=True)], detector
 
 
@@ -108,4 +121,5 @@ def _ranked(outputs: dict[str, Any], options: argparse.Namespace, file: Path, se
         raise InputError("the service does not say how it preprocesses images, so that boxes cannot be placed; use "
                          "PredictionClient.score_file and arrayloom.host.vision.detection.find_boxes")
     detection = score_detectors.detection(options, detector, file, served.shape, served.recipe)
-    return rank_outputs(outputs, list(outputs), options.top, served.labels, options.threshold, detection)[0]
+    ports = [served.port(name, values) for name, values in outputs.items()]
+    return rank_outputs(outputs, ports, options.top, served.labels, options.threshold, detection)[0]

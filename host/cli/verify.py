@@ -17,9 +17,10 @@ from arrayloom.host.cli.common import (
     lines_of_report,
     print_json,
 )
-from arrayloom.host.cli.import_options import add_import_options, figures_of_host, import_options, lines_of_host
+from arrayloom.host.cli.import_options import add_import_options, import_options
 from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
 from arrayloom.host.runtime.reference import saturation_notice
 from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import verify_files
@@ -81,8 +82,15 @@ def lines_of_verdict(verdict: Verdict) -> list[str]:
     if verdict.first_difference:
         lines.append(f"first        {verdict.first_difference}")
     if verdict.original_top1_equal is not None:
-        same = "the same" if verdict.original_top1_equal else "another"
-        error = verdict.original_max_abs_error
-        lines.append(f"unlowered    {same} top class, largest difference {error:.6g}" if error is not None else
-                     "unlowered    a first output of another shape")
+        lines.append(f"unlowered    {_agreement(verdict)}")
     return [*lines, *lines_of_host(verdict), *lines_of_report(verdict.report), *lines_of_notices(verdict.notices)]
+
+
+def _agreement(verdict: Verdict) -> str:
+    """How far the first output agrees with that of the model as given."""
+    if verdict.original_max_abs_error is None:
+        return "a first output of another shape"
+    first = next(iter(verdict.outputs.values()))
+    same = "the same" if verdict.original_top1_equal else "another"
+    top = f"{same} top class" if first.size == max(first.shape, default=1) else f"largest value at {same} place"
+    return f"{top}, largest difference {verdict.original_max_abs_error:.6g}"

@@ -1,13 +1,10 @@
 """Boxes from a network's outputs: the project's own SSD and the detectors of ``arrayloom.host.vision.detection``."""
 
-import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from arrayloom.host.models.networks.ssd import OUTPUTS, VOC_CLASSES, by_position, postprocess
@@ -23,9 +20,6 @@ Outputs = Mapping[str, NDArray[Any]]
 
 CLASSES_ONLY = "none"
 """The name that makes no detector of a network."""
-
-NAMES = "names"             # in an ONNX file's metadata, as Ultralytics writes them: "{0: 'person', 1: 'bicycle'}"
-LARGEST_NAMES = 1 << 20     # characters
 
 
 class Detection(NamedTuple):
@@ -50,18 +44,24 @@ def choose_detector(shapes: Mapping[str, tuple[int, ...]], asked: str | None,
         return None
     if asked is not None:
         if size is None:
-            raise DetectionError(f"--detector {asked}: the network does not take one picture [N, C, H, W]; leave it out")
+            raise DetectionError(f"detector {asked} (--detector): the network does not take one picture [N, C, H, W] or "
+                                 "[N, H, W, C]; leave it out")
         return Detector(asked)
     if size is None:
         return None
-    if set(shapes) == set(OUTPUTS):
+    if is_ssd_vgg(shapes):
         return Detector("ssd", True, f"the {len(OUTPUTS)} maps of SSD-VGG")
     if looks_ambiguous(shapes, size):
         ((name, shape),) = shapes.items()
         raise DetectionError(f"output {name!r} {list(shape)} may be YOLOX's, or YOLOv8's with its axes swapped; say which "
-                             "with --detector yolox or yolov8 (yolov5 for YOLOX with its decoding), or --detector "
-                             f"{CLASSES_ONLY}")
+                             "with --detector (detector=) yolox or yolov8 (yolov5 for YOLOX with its decoding), or "
+                             f"{CLASSES_ONLY} for a network that finds none")
     return guess_detector(shapes, size)
+
+
+def is_ssd_vgg(outputs: Mapping[str, Any]) -> bool:
+    """Whether the outputs are the maps of the project's own SSD-VGG."""
+    return set(outputs) == set(OUTPUTS)
 
 
 def locate(outputs: Outputs, detection: Detection, threshold: float, count: int | None,
@@ -72,7 +72,7 @@ def locate(outputs: Outputs, detection: Detection, threshold: float, count: int 
     """
     check_thresholds(threshold, detection.iou)
     most = min(count or MOST_BOXES, MOST_BOXES)
-    if detection.detector.name == "ssd" and set(outputs) == set(OUTPUTS):
+    if detection.detector.name == "ssd" and is_ssd_vgg(outputs):
         return [list(rank_boxes(*each, most, labels or VOC_CLASSES)) for each in _by_ssd_vgg(outputs, detection, threshold)]
     found = decode(detection.detector.name, outputs, detection.size, detection.priors)
     if labels is not None and found.background and found.class_count == len(labels) + 1:
@@ -102,27 +102,9 @@ def load_priors(path: Path) -> Floats:
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DetectionError(f"--priors {path}: numpy cannot read it as .npy: {error}") from None
+        raise DetectionError(f"{path} (--priors): numpy cannot read it as .npy: {error}") from None
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.shape[1] != 4 or not np.isrealobj(values) \
             or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-        raise DetectionError(f"--priors {path}: must hold finite numbers [positions, 4]: centre x, y, width, height as "
+        raise DetectionError(f"{path} (--priors): must hold finite numbers [positions, 4]: centre x, y, width, height as "
                              "parts of the input")
     return values.astype(np.float32)
-
-
-def names_in_metadata(path: Path) -> list[str] | None:
-    """The class names that an ONNX file's metadata hold, None where there are none in a form that is known."""
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, OSError, ValueError):
-        return None
-    text = next((entry.value for entry in model.metadata_props if entry.key == NAMES), "")
-    if len(text) > LARGEST_NAMES:
-        return None
-    try:
-        names = ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-    if isinstance(names, dict) and all(isinstance(key, int) for key in names) and sorted(names) == list(range(len(names))):
-        names = [names[index] for index in range(len(names))]
-    return list(names) if isinstance(names, list) and names and all(isinstance(name, str) for name in names) else None

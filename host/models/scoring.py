@@ -1,19 +1,24 @@
 """Images scored by a device or by ONNX Runtime alone: outputs, features, and the best classes or boxes of each image."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend import ImportedModel
 from arrayloom.host.models.detecting import Detection, locate
+from arrayloom.host.runtime.boundary import collect
 from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.model_reference import ModelReference
 from arrayloom.host.runtime.report import Progress, RunReport, total
 from arrayloom.host.runtime.session import Features, Session
 from arrayloom.host.vision.classify import Ranked, rank
-from arrayloom.isa.host_parts import HostWork, InsertedRounding
+from arrayloom.host.vision.detection import Detector
+from arrayloom.isa.host_parts import HostWork, InsertedRounding, ModelPort
+from arrayloom.isa.host_steps import dequantize
 from arrayloom.isa.program import Program
 
 TOP_CLASSES = 5
@@ -22,28 +27,37 @@ Batch = Mapping[str, NDArray[Any]]
 """Inputs of the model by name, each [N, ...]."""
 
 
+class Network(Protocol):
+    """What is known of a network before it runs: a program, or an imported graph."""
+
+    @property
+    def model_inputs(self) -> list[ModelPort]: ...
+
+    @property
+    def model_outputs(self) -> list[ModelPort]: ...
+
+    @property
+    def labels(self) -> list[str]: ...
+
+
 class Scores(NamedTuple):
     """What a model gave for several batches.
 
     Attributes:
-        names: of the model's outputs in order.
         outputs: of each batch, by name, each [N, ...].
         features: of each batch; empty where they were not asked for.
         notes: of the model.
         notices: likewise.
         report: what all runs cost together; None by ONNX Runtime.
-        only_input_shape: [N, ...] of the model's only input; None where it has several.
         host: what the host computes in float.
         inserted_roundings: values that the model has in float and that are quantized here.
     """
 
-    names: list[str]
     outputs: list[dict[str, NDArray[Any]]]
     features: list[Features]
     notes: list[str]
     notices: list[str]
     report: RunReport | None
-    only_input_shape: tuple[int, ...] | None
     host: HostWork
     inserted_roundings: list[InsertedRounding]
 
@@ -61,34 +75,43 @@ def score_on_device(program: Program, batches: Sequence[Batch], device: Device, 
                 found = session.run(batch, progress)
             outputs.append(found)
             reports.append(session.report)
-    names = [port.name for port in program.model_outputs]
-    return Scores(names, outputs, features, program.notes, program.notices, total(reports), _shape_of(batches), program.host,
+    return Scores(outputs, features, program.notes, program.notices, total(reports), program.host,
                   program.inserted_roundings)
 
 
 def score_by_reference(imported: ImportedModel, batches: Sequence[Batch]) -> Scores:
-    """By ONNX Runtime alone: nothing is compiled, so the model may be one that no accelerator holds."""
-    reference, graph = ModelReference(imported), imported.graph
-    names = [port.name for port in graph.model_outputs]
-    found = [reference.run(batch) for batch in batches]
-    return Scores(names, found, [], graph.notes, graph.notices, None, _shape_of(batches), graph.host,
-                  graph.inserted_roundings)
+    """By ONNX Runtime alone: nothing is compiled, so the model may be one that no accelerator holds.
 
-
-def _shape_of(batches: Sequence[Batch]) -> tuple[int, ...] | None:
-    """All batches are of one model; a call with none is none of the command's."""
-    shapes = [np.shape(values) for values in batches[0].values()] if batches else []
-    return shapes[0] if len(shapes) == 1 else None
-
-
-def rank_outputs(outputs: Mapping[str, NDArray[Any]], names: Sequence[str], count: int | None, labels: list[str] | None,
-                 threshold: float, detection: Detection | None = None) -> list[list[Ranked]]:
-    """Of each image of a batch the ``count`` best, where None is five classes or 300 boxes; ``names`` of the model's
-    outputs in order.
-
-    ``threshold``: what the confidence of a box exceeds; ``detection``: how boxes are found, None for a classifier. Raises
-    ``LabelError`` for labels that do not fit, and ``DetectionError``.
+    Raises ``InputError`` for inputs that are not the model's.
     """
+    reference, graph = ModelReference(imported), imported.graph
+    found = [reference.run(collect(batch, graph.model_inputs)) for batch in batches]
+    return Scores(found, [], graph.notes, graph.notices, None, graph.host, graph.inserted_roundings)
+
+
+def rank_outputs(outputs: Mapping[str, NDArray[Any]], ports: Sequence[ModelPort], count: int | None,
+                 labels: list[str] | None, threshold: float, detection: Detection | None = None) -> list[list[Ranked]]:
+    """Of each image of a batch the ``count`` best, where None is five classes or 300 boxes; ``ports``: the model's outputs.
+
+    Bytes are taken for the values that they stand for, where a port says it. ``threshold``: what the confidence of a box
+    exceeds; ``detection``: how boxes are found, None for a classifier. Raises ``LabelError`` for labels that do not fit,
+    ``DetectionError``, and ``InputError`` for indices, such as those of ArgMax.
+    """
+    values = {port.name: _real(outputs[port.name], port) for port in ports}
     if detection is not None:
-        return [list(boxes) for boxes in locate(outputs, detection, threshold, count, labels)]
-    return [rank(row, count or TOP_CLASSES, labels) for row in outputs[names[0]]]
+        return [list(boxes) for boxes in locate(values, detection, threshold, count, labels)]
+    first = ports[0]
+    if first.encoding is None and np.dtype(first.dtype).kind in "biu" and np.dtype(first.dtype).itemsize > 1:
+        raise InputError(f"output {first.name!r}: {first.dtype} are indices or counts, not a score for each class; "
+                         "arrayloom run PROGRAM.loom --output FILE.npz gives its values")
+    return [rank(row, count or TOP_CLASSES, labels) for row in values[first.name]]
+
+
+def _real(values: NDArray[Any], port: ModelPort) -> NDArray[Any]:
+    return values if port.encoding is None else dequantize(values, port.encoding.scale, port.encoding.zero_point)
+
+
+def known_labels(network: Network, detector: Detector | None) -> list[str] | None:
+    """The names of the classes that the model's own file held; None where there are none, or not one for each score."""
+    scores = math.prod(network.model_outputs[0].shape)
+    return network.labels if network.labels and (detector or len(network.labels) == scores) else None

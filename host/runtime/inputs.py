@@ -45,7 +45,7 @@ def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[s
         return _load_arrays(path, ports)
     only = _only(path, ports)
     if recipe is None:
-        raise InputError(f"{path}: an image needs to know how to be preprocessed; add --preprocess NAME")
+        raise InputError(f"{path}: an image needs to know how to be preprocessed; add --preprocess NAME (recipe)")
     encode = only.encoding.apply if only.encoding else None
     return {only.name: preprocess(path, recipe, ("N", *only.shape), only.dtype, encode)}
 

@@ -103,7 +103,8 @@ class Session:
 
     def _feature_port(self) -> Output:
         if self.program.features is None:
-            raise DeviceError(f"model {self.program.model}: it has no features, since no classifier ends it")
+            why = "since no classifier ends it" + ", or the host computes it in float" * bool(self.program.host.tail)
+            raise DeviceError(f"model {self.program.model}: it has no features, {why}")
         return self.program.features
 
     def _execute(self, inputs: Mapping[str, Array], more: list[Output], wanted: list[ModelPort],

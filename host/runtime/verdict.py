@@ -70,7 +70,8 @@ class Verdict:
         equal, error = self.original_top1_equal, self.original_max_abs_error
         if equal is not None and other.original_top1_equal is not None:
             equal = equal and other.original_top1_equal
-            error = max(error or 0.0, other.original_max_abs_error or 0.0)
+            errors = (error, other.original_max_abs_error)
+            error = None if None in errors else max(each for each in errors if each is not None)
         return replace(
             self, bytes_compared=self.bytes_compared + other.bytes_compared,
             bytes_differing=self.bytes_differing + other.bytes_differing,

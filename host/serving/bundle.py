@@ -129,7 +129,7 @@ class Bundle:
     @classmethod
     def create(cls, name: str, program: Program | Path, version: int = 1, labels: Sequence[str] | Path | None = None,
                recipe: str | None = None, source: Mapping[str, Any] | None = None) -> Self:
-        """From a program or program file and labels or a file of labels, one a line.
+        """From a program or program file and labels or a file of labels, one a line; without, those that the program holds.
 
         Raises
         ------
@@ -144,6 +144,8 @@ class Bundle:
         check_version(version)
         loaded = Program.load(program) if isinstance(program, Path) else program
         lines = _read_labels(labels) if isinstance(labels, Path) else labels
+        if lines is None and len(loaded.labels) >= max(_class_count(loaded), 1):
+            lines = loaded.labels
         bundle = cls(name, version, loaded, None if lines is None else tuple(lines), recipe, dict(source or {}))
         bundle._check()
         return bundle
@@ -188,8 +190,7 @@ class Bundle:
         return manifest
 
     def _check(self) -> None:
-        outputs = self.program.model_outputs
-        classes = _classes(outputs[0]) if len(outputs) == 1 else 0
+        classes = _class_count(self.program)
         if self.labels is not None and len(self.labels) < classes:
             raise BundleError(f"labels: {len(self.labels)} for {classes} classes; give one a class")
         if self.labels is not None and any(len(label.splitlines()) > 1 for label in self.labels):
@@ -209,6 +210,11 @@ def check_version(version: object) -> None:
     """Raises ``BundleError`` for what is no version."""
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= LARGEST_VERSION:
         raise BundleError(f"version {version!r}: must be an integer from 1 up")
+
+
+def _class_count(program: Program) -> int:
+    """How many classes a classifier ranks; 0 where that cannot be told."""
+    return _classes(program.model_outputs[0]) if len(program.model_outputs) == 1 else 0
 
 
 def _classes(port: ModelPort) -> int:

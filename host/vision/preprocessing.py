@@ -73,7 +73,7 @@ def preprocess_array(images: ImageSource | Sequence[ImageSource], order: str = "
         raise RecipeError(f"scaling_factor {scaling_factor!r}: must be a finite number")
     sources = [images] if isinstance(images, bytes | str | os.PathLike) else list(images)
     if not sources:
-        raise RecipeError("no images given; give at least one")
+        raise RecipeError("images: holds no image; give at least one")
     chosen = _array_recipe(order, scaling_factor, output_height, output_width, preserve_aspect_ratio)
     tensors = np.concatenate([chosen.apply(load_image(source)) for source in sources])
     return np.ascontiguousarray(tensors.transpose(0, 2, 3, 1))

@@ -16,6 +16,9 @@ from arrayloom.host.vision.resize import Resize, center_crop
 
 _CHANNELS = (1, 3)
 
+PIXEL_RECIPES = ("none", "yolo", "yolox", "ssd", "ssd-mobilenet")
+"""Names of the recipes that give an input of bytes the pixels, for messages."""
+
 Encoding = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Turns real values into the bytes that a network takes for them."""
 
@@ -80,7 +83,8 @@ class Recipe:
 
         Parameters: `image`, uint8 [H, W, 3] in RGB order; `dtype`, the type of the network's input: float32, uint8 or
         int8; `encode`, for an input of bytes, how the network quantizes the values that they stand for. Where the recipe
-        leaves pixels as they are, uint8 is the pixel and int8 the pixel minus 128; other recipes need `encode` for bytes.
+        leaves pixels as they are, uint8 is the pixel, rounded after a resizing, and int8 the pixel minus 128; other recipes
+        need `encode` for bytes.
         Returns: [1, C, H', W'] of that type.
         Raises: `RecipeError` for another kind of image or another type, and before `fitted` where that is needed.
         """
@@ -97,7 +101,8 @@ class Recipe:
             return encode(self._normalize(pixels))
         if not self.keeps_pixels or wanted not in (np.uint8, np.int8):
             raise RecipeError(self._type_mismatch(wanted))
-        return pixels if wanted == np.uint8 else (pixels ^ np.uint8(0x80)).view(np.int8)
+        whole = pixels if pixels.dtype == np.uint8 else np.rint(pixels).clip(0, 255).astype(np.uint8)
+        return whole if wanted == np.uint8 else (whole ^ np.uint8(0x80)).view(np.int8)
 
     def apply_for(self, image: Pixels, shape: Sequence[int | str | None], dtype: DTypeLike = np.float32,
                   encode: Encoding | None = None) -> NDArray[Any]:
@@ -132,7 +137,7 @@ class Recipe:
 
     def _type_mismatch(self, wanted: np.dtype[Any]) -> str:
         made = "float32, uint8 or int8" if self.keeps_pixels else "float32"
-        remedy = "" if self.keeps_pixels else "; a uint8 or int8 input takes the recipe none"
+        remedy = "" if self.keeps_pixels else f"; a uint8 or int8 input takes a recipe of pixels: {', '.join(PIXEL_RECIPES)}"
         return f"recipe {self.name} makes {made}, but the model's input is {wanted}{remedy}"
 
 

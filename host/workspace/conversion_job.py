@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from arrayloom.compiler import compile_model
@@ -12,6 +11,7 @@ from arrayloom.compiler.frontend import HostPolicy, ImportOptions
 from arrayloom.compiler.frontend.load import read_model
 from arrayloom.compiler.frontend.schemes import is_quantized
 from arrayloom.host.models.quantize import Calibration, quantize
+from arrayloom.host.runtime.host_report import lines_of_host
 from arrayloom.host.serving import Bundle
 from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.entries import Draft
@@ -63,7 +63,7 @@ def _quantized(running: Running, request: Mapping[str, Any], model: onnx.ModelPr
     if not request["calibration"]:
         raise WorkspaceError("the model is a float model, and no calibration was given; give calibration: some dozen images "
                              "like those to come, as a folder or as arrays")
-    calibration = _open_calibration(running.path / request["calibration"], request["preprocess"])
+    calibration = Calibration.from_path(running.path / request["calibration"], request["preprocess"], takes_arrays=True)
     print(f"quantizing with {len(calibration)} images by {request['method']}", flush=True)
     quantized = quantize(model, calibration, request["method"], options=_options(request))
     for note in quantized.notes:
@@ -71,24 +71,11 @@ def _quantized(running: Running, request: Mapping[str, Any], model: onnx.ModelPr
     return quantized.model
 
 
-def _open_calibration(path: Path, recipe: str | None) -> Calibration:
-    """A folder of images, or an archive: of photographs where it holds bytes, else of preprocessed arrays."""
-    if path.is_dir():
-        assert recipe is not None
-        return Calibration.from_folder(path, recipe)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            photographs = any(archive[name].dtype == np.uint8 for name in archive.files)
-    except Exception as error:
-        raise WorkspaceError(f"calibration {path}: numpy cannot read it as .npz: {error}") from None
-    return Calibration.from_npz(path, recipe if photographs else None)
-
-
 def _describe(program: Program) -> None:
     print(f"{len(program)} instructions, {len(program.constants):,} bytes of constants, {program.macs:,} "
           "multiply-accumulates", flush=True)
-    for note in program.notes:
-        print(f"note: {note}", flush=True)
+    for line in (*lines_of_host(program), *(f"note: {note}" for note in program.notes)):
+        print(line, flush=True)
 
 
 def _publish(running: Running, request: Mapping[str, Any], source: Model, program: Program) -> None:

@@ -38,6 +38,9 @@ POLL_SECONDS = 0.05
 GRACE_SECONDS = 5.0
 """How long a worker that is stopped may take before it is killed."""
 
+CLEANUP_SECONDS = 30.0
+"""How long a worker that has recorded its result may take to clean up before it is not waited for any more."""
+
 
 class Operation(Artifact):
     """One run of a job, such as ``convert:3``; ``Operation(workspace, name, version)`` finds it again."""
@@ -115,7 +118,9 @@ class Operation(Artifact):
             return artifact(self.workspace, entries.find(connection, kind, name, version))
 
     def wait_for_completion(self, show_output: bool = False, timeout: float | None = None) -> bool:
-        """Waits until it has ended; True where it succeeded.
+        """Waits until it and its process have ended; True where it succeeded.
+
+        A process records the result before it cleans up; ``CLEANUP_SECONDS`` are the longest that this is waited for.
 
         Parameters
         ----------
@@ -132,10 +137,17 @@ class Operation(Artifact):
                     continue
                 time.sleep(POLL_SECONDS)
                 _show(log, show_output)
+            self._await_process()
             _show(log, show_output)
         if show_output:
             print(f"{self.id} {state}" + (f": {self.error}" if self.error else ""), flush=True)
         return state == SUCCEEDED
+
+    def _await_process(self) -> None:
+        """Waits until the process of an operation that has ended is gone, and all that it had staged with it."""
+        end = time.monotonic() + CLEANUP_SECONDS
+        while files.is_held(self.path / files.LOCK) and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
 
     def cancel(self) -> None:
         """Stops it; nothing happens where it has ended already."""

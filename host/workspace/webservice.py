@@ -48,6 +48,7 @@ class ServiceConfiguration:
         """The settings as options of ``arrayloom serve``; ``ports``: ``port`` and ``http_port`` where they are settled."""
         given = {field.name: getattr(self.settings, field.name) for field in fields(Settings)
                  if field.name not in OWNED and getattr(self.settings, field.name) != field.default}
+        given["host"] = self.settings.host      # an image's own command listens on every interface
         given |= {"name": name, **ports} | ({"keys_file": keys_file} if self.auth_enabled else {})
         return serve_options(given)
 

@@ -54,6 +54,31 @@ class Calibration:
         return Calibration(self.names[::step], lambda ports: itertools.islice(self._feeds(ports), 0, None, step))
 
     @classmethod
+    def from_path(cls, path: Path, recipe: str | None, takes_arrays: bool = False) -> "Calibration":
+        """A folder of photographs, or an .npz file of photographs or arrays.
+
+        Parameters
+        ----------
+        recipe : str | None
+            The preprocessing of photographs; None where the file holds arrays.
+        takes_arrays : bool
+            Whether the file may hold arrays all the same: the recipe is the model's, and is applied to photographs alone.
+
+        Raises
+        ------
+        QuantizeError
+            There is no such folder or file, or it fits neither; photographs without a recipe.
+        """
+        if path.suffix == ".npz":
+            photographs = not takes_arrays or Archive(path).holds_pixels
+            return cls.from_npz(path, recipe if photographs else None)
+        if not path.exists():
+            raise QuantizeError(f"{path}: no such folder or file; give a folder of photographs, or an .npz file")
+        if recipe is None:
+            raise QuantizeError(f"{path}: photographs need to know how to be preprocessed; add --preprocess NAME (recipe)")
+        return cls.from_folder(path, recipe)
+
+    @classmethod
     def from_folder(cls, path: str | Path, recipe: str | Recipe) -> "Calibration":
         """The JPEG, PNG and BMP files of a folder and the folders in it, in the order of their paths.
 
@@ -135,7 +160,8 @@ def checked(feed: Feed, ports: Sequence[Port], name: str) -> Feed:
         value = feed[port.name]
         if value.dtype != port.dtype:
             raise QuantizeError(f"{name}: '{port.name}' has dtype {value.dtype}, but the network takes {wanted}; convert it "
-                                f"with .astype(numpy.{port.dtype}), or give --preprocess NAME for uint8 photographs")
+                                f"with .astype(numpy.{port.dtype}), or give --preprocess NAME (recipe) for "
+                                "uint8 photographs")
         if value.shape != (1, *port.shape):
             given = ", ".join(map(str, value.shape[1:]))
             raise QuantizeError(f"{name}: '{port.name}' has shape [N, {given}], but the network takes {wanted}; "

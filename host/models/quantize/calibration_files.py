@@ -71,6 +71,11 @@ class Archive:
     def __str__(self) -> str:
         return f"{self._path} holds {', '.join(map(str, self.members))}"
 
+    @property
+    def holds_pixels(self) -> bool:
+        """Whether any array is of bytes, as photographs are."""
+        return any(member.dtype == np.uint8 for member in self.members)
+
     def labels(self, member: Member | None = None) -> list[str]:
         """What messages call the rows of a member, or of all members, which must be as long as each other."""
         lengths = {m.name: m.shape[0] if m.shape else 0 for m in ([member] if member else self.members)}
@@ -83,7 +88,7 @@ class Archive:
         found = [m for m in self.members if m.dtype == np.uint8 and len(m.shape) == 4 and m.shape[3] == 3]
         if len(found) != 1:
             raise QuantizeError(f"{self}, but a recipe needs one uint8 array [N, H, W, 3] of photographs in RGB order; "
-                                "leave --preprocess out for arrays that are preprocessed already")
+                                "leave --preprocess (recipe) out for arrays that are preprocessed already")
         return found[0]
 
     def feeds(self, ports: Sequence[Port]) -> Iterator[dict[str, Array]]:

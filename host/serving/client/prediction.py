@@ -15,6 +15,7 @@ from arrayloom.host.serving.errors import ClientError, MessageError
 from arrayloom.host.serving.protocols.tensorflow import tensors
 from arrayloom.host.serving.protocols.tensorflow.messages import (
     DEFAULT_SIGNATURE,
+    ENCODINGS_FIELD,
     GET_MODEL_METADATA,
     LABELS_FIELD,
     PREDICT,
@@ -162,6 +163,14 @@ class PredictionClient:
         Of ``arrayloom.host.vision.recipes``; only a service of Arrayloom's knows it.
         """
         return tfs.Recipe.FromString(self._metadata_field(RECIPE_FIELD)).name or None
+
+    def encodings(self) -> dict[str, tuple[float, int]]:
+        """Of outputs of bytes scale and zero point by name: value = (byte - zero point) * scale, where the model says it.
+
+        Only a service of Arrayloom's knows it.
+        """
+        found = tfs.EncodingList.FromString(self._metadata_field(ENCODINGS_FIELD)).encoding
+        return {each.output: (each.scale, each.zero_point) for each in found}
 
     def input_shape(self) -> tuple[int, ...] | None:
         """The shape of the model's only input, -1 for the batch; None where it has several."""

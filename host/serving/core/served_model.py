@@ -13,6 +13,7 @@ from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 from arrayloom.isa.host_parts import ModelPort
+from arrayloom.isa.host_steps import Quantize
 
 Array = NDArray[Any]
 Encoded = list[bytes]
@@ -20,11 +21,12 @@ Encoded = list[bytes]
 
 @dataclass(frozen=True)
 class Port:
-    """One input or output; ``shape`` without the batch."""
+    """One input or output; ``shape`` without the batch, ``encoding`` of bytes: how real values become them, if known."""
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    encoding: Quantize | None = None
 
     @property
     def batched(self) -> tuple[int, ...]:
@@ -64,7 +66,7 @@ class Model:
 
 def _port(port: ModelPort) -> Port:
     """An input or an output as the user's model has it, before the host's head or after its tail."""
-    return Port(port.name, port.shape, np.dtype(port.dtype))
+    return Port(port.name, port.shape, np.dtype(port.dtype), port.encoding)
 
 
 class Repository:

@@ -78,5 +78,5 @@ def require_probabilities(scores: Floats, name: str, detector: str) -> None:
     finite = scores[np.isfinite(scores)]
     if finite.size and (finite.max() > 1 + PROBABILITY_SLACK or finite.min() < -PROBABILITY_SLACK):
         raise DetectionError(f"output {name!r}: its scores lie between {finite.min():.4g} and {finite.max():.4g}, but those "
-                             f"of {detector} are probabilities; choose another --detector, or export the network with its "
-                             "sigmoid")
+                             f"of {detector} are probabilities; choose another detector (--detector), or export the network "
+                             "with its sigmoid")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from arrayloom.host.vision.detection.boxes import Candidates, Detections, Floats
 from arrayloom.host.vision.detection.grids import is_usual
 from arrayloom.host.vision.detection.selection import check_thresholds, select
-from arrayloom.host.vision.detection.ssd import decode_ssd, is_detection_output, is_pair, named_outputs
+from arrayloom.host.vision.detection.ssd import decode_ssd, is_detection_output, is_pair, named_outputs, require_ssd
 from arrayloom.host.vision.detection.yolo import decode_yolov5, decode_yolov8, decode_yolox, is_final
 from arrayloom.host.vision.errors import DetectionError
 from arrayloom.host.vision.geometry import Geometry
@@ -33,6 +33,7 @@ class Detector(NamedTuple):
 _YOLO: dict[str, Callable[[Outputs, Size], Candidates]] = {
     "yolov5": decode_yolov5, "yolov8": decode_yolov8, "yolox": decode_yolox}
 DETECTORS = (*_YOLO, "ssd")
+_WITHOUT_PRIORS = "priors (--priors): detector {} has none; leave them out"
 
 
 def find_boxes(outputs: Outputs, size: Size, detector: str | None = None, threshold: float = DEFAULT_THRESHOLD,
@@ -67,8 +68,19 @@ def decode(name: str, outputs: Outputs, size: Size, priors: Floats | None = None
     if name == "ssd":
         return decode_ssd(outputs, size, priors)
     if priors is not None:
-        raise DetectionError(f"--priors: detector {name} has none; leave them out")
+        raise DetectionError(_WITHOUT_PRIORS.format(name))
     return _YOLO[name](outputs, size)
+
+
+def require_form(name: str, shapes: Shapes, size: Size, with_priors: bool = False) -> None:
+    """Raises ``DetectionError`` where outputs of these shapes [N, ...] are not the detector's, whatever they hold."""
+    if with_priors and name != "ssd":
+        raise DetectionError(_WITHOUT_PRIORS.format(name))
+    silent = {output: np.broadcast_to(np.float32(0), shape) for output, shape in shapes.items()}
+    if name == "ssd":
+        require_ssd(silent)
+    elif all(values.size for values in silent.values()):
+        _YOLO[name](silent, size)
 
 
 def guess_detector(shapes: Shapes, size: Size) -> Detector | None:

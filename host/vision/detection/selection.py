@@ -50,7 +50,7 @@ def check_thresholds(threshold: float, overlap: float) -> None:
     """Raises ``DetectionError`` unless both lie between 0 and 1."""
     for name, value in (("threshold", threshold), ("iou", overlap)):
         if not 0 <= value <= 1:
-            raise DetectionError(f"--{name} {value}: must lie between 0 and 1")
+            raise DetectionError(f"{name} {value} (--{name}): must lie between 0 and 1")
 
 
 def select(found: Candidates, index: int, threshold: float, overlap: float, geometry: Geometry) -> Detections:

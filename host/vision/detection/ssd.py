@@ -56,6 +56,13 @@ def decode_ssd(outputs: Outputs, size: Size, priors: Floats | None = None) -> Ca
     return _decode_all(*_pair(outputs), size, priors)
 
 
+def require_ssd(outputs: Outputs) -> None:
+    """Raises ``DetectionError`` for outputs whose names and shapes are of none of the forms."""
+    shapes = {name: values.shape for name, values in outputs.items()}
+    if not (named_outputs(shapes) or is_detection_output(shapes) or is_pair(shapes)):
+        raise _form(outputs)
+
+
 def named_outputs(outputs: Mapping[str, Any]) -> dict[str, str] | None:
     """The names of the outputs ``boxes``, ``scores``, ``classes`` and perhaps ``count``, where they name selected boxes."""
     plain = {name: name.rpartition("/")[2].removesuffix(":0").lower() for name in outputs}
@@ -144,7 +151,7 @@ def _place(boxes: Floats, name: str, size: Size, priors: Floats | None) -> Float
         return _decode_offsets(boxes, priors)
     if not _are_corners(boxes, size):
         raise DetectionError(f"output {name!r} {list(boxes.shape)}: holds offsets from prior boxes, which the model does "
-                             "not say; give them with --priors FILE.npy, or export the network with its boxes decoded")
+                             "not say; give them (priors=, --priors FILE.npy), or export the network with its boxes decoded")
     return from_corners(boxes, size)
 
 
@@ -162,7 +169,7 @@ def _are_corners(boxes: Floats, size: Size) -> bool:
 
 def _decode_offsets(offsets: Floats, priors: Floats) -> Floats:
     if priors.shape != offsets.shape[1:]:
-        raise DetectionError(f"--priors: hold {list(priors.shape)}, but the network's offsets need "
+        raise DetectionError(f"priors (--priors): hold {list(priors.shape)}, but the network's offsets need "
                              f"{list(offsets.shape[1:])}")
     scaled = offsets * VARIANCES
     with np.errstate(over="ignore", invalid="ignore"):
@@ -173,6 +180,6 @@ def _decode_offsets(offsets: Floats, priors: Floats) -> Floats:
 
 def _form(outputs: Outputs) -> DetectionError:
     given = ", ".join(f"{name!r} {list(values.shape)}" for name, values in outputs.items())
-    return DetectionError(f"--detector ssd: the outputs are {given}; it takes scores [N, positions, classes] and boxes "
+    return DetectionError(f"detector ssd: the outputs are {given}; it takes scores [N, positions, classes] and boxes "
                           "[N, positions, 4], or boxes, scores and classes that the network selected; choose another "
-                          "--detector")
+                          "detector (--detector)")

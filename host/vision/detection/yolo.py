@@ -97,7 +97,7 @@ def _final(name: str, values: Floats, size: Size) -> Candidates:
     known = np.isfinite(classes)
     if np.any(classes[known] != np.rint(classes[known])) or np.any(np.abs(classes[known]) > MOST_FINAL):
         raise DetectionError(f"output {name!r} {list(values.shape)}: its last column holds no classes; choose another "
-                             "--detector")
+                             "detector (--detector)")
     require_probabilities(values[..., 4], name, "yolov8")
     scores = np.where(known & (classes >= 0), values[..., 4], np.float32(0))
     return Candidates(from_corners(values[..., :4], size), scores, np.where(known, classes, 0).astype(np.int64), None,
@@ -166,4 +166,5 @@ def _is_positions(count: int, size: Size) -> bool:
 
 def _form(detector: str, wanted: str, outputs: Outputs) -> DetectionError:
     given = ", ".join(f"{name!r} {list(values.shape)}" for name, values in outputs.items())
-    return DetectionError(f"--detector {detector}: the outputs are {given}; it takes {wanted}; choose another --detector")
+    return DetectionError(f"detector {detector}: the outputs are {given}; it takes {wanted}; choose another detector "
+                          "(--detector)")

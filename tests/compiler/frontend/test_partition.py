@@ -152,6 +152,18 @@ def test_a_branch_of_the_tail_reads_the_head_and_the_input() -> None:
 
 
 def test_nothing_left_to_the_accelerator_is_refused() -> None:
+    """The input alone is quantized; permission for any share does not make a network of it."""
+    net = Network(opset=17)
+    net.quantize("x", 0.02, 128, output="bytes")
+    weights = net.constant(np.ones((8, 3, 3, 3), np.float32))
+    net.node("Conv", [net.dequantize("bytes", 0.02, 128), weights], "y")
+    with pytest.raises(UnsupportedError) as refused:
+        import_model(net.model({"x": (np.float32, ["N", 3, 8, 8])}, ["y"]), ANY)
+    (entry,) = refused.value.nodes
+    assert (entry.operator, entry.remedy) == ("Conv", "quantize the network: nothing would be left to the accelerator")
+
+
+def test_quantized_weights_alone_are_refused_as_such() -> None:
     net = Network(opset=17)
     weights = net.node("DequantizeLinear", [net.constant(np.ones((8, 3, 3, 3), np.int8)), net.constant(np.float32(0.1))])
     net.node("Conv", ["x", weights], "y")

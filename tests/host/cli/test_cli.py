@@ -180,7 +180,7 @@ def test_notices_stand_in_every_output(tmp_path: Path, capsys: pytest.CaptureFix
     onnx.save(model, tmp_path / "model.onnx")
     path, image = str(tmp_path / "model.onnx"), [str(IMAGE), "--preprocess", "digits"]
     assert main(["compile", path, "-o", str(program), "--config", "tiny"]) == 0
-    assert f"note: notice: {notice}" in capsys.readouterr().out
+    assert f"notice       {notice}\n" in capsys.readouterr().out
     backend = ["--backend", "emulator"]
     for command in (["verify", path, "--config", "tiny", "--input", *image, *backend],
                     ["run", str(program), "--input", *image, *backend], ["score", str(program), *image, *backend],
@@ -191,7 +191,8 @@ def test_notices_stand_in_every_output(tmp_path: Path, capsys: pytest.CaptureFix
         result = _json(capsys)
         assert (result["notes"], result["notices"]) == ([f"notice: {notice}"], [notice]), command
     assert main(["info", str(program)]) == 0
-    assert "notices " not in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"notice             {notice}\n" in text and "notes              none\n" in text
     assert main(["info", str(program), "--json"]) == 0
     facts = _json(capsys)
     assert (facts["notes"], facts["notices"]) == ([f"notice: {notice}"], [notice])

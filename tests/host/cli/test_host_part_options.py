@@ -12,7 +12,9 @@ from PIL import Image
 from arrayloom.compiler import compile_model
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
+from arrayloom.host.runtime.host_report import lines_of_host
 from arrayloom.host.serving import Bundle
+from arrayloom.isa.host_parts import HostNode, HostPart, HostWork, InsertedRounding
 
 TAIL = ["Concat", "Split", "Exp", "Sigmoid"]
 
@@ -137,3 +139,27 @@ def test_serve_refuses_bundles_with_a_part_on_the_host_when_told(folder: Path, t
 def test_a_service_takes_no_options_of_compiling(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--address", "127.0.0.1:1", str(folder / "picture.png"), "--host-tail"]) == 2
     assert "a service's model is compiled already" in capsys.readouterr().err
+
+
+def test_a_small_share_is_not_said_to_be_none() -> None:
+    node = HostNode("n", "Conv")
+    for share, said in ((0.0, "0.0%"), (1e-4, "less than 0.1%"), (0.004, "0.4%")):
+        program = compile_model(digits.MODEL, "tiny")
+        program.host = HostWork(None, HostPart(b"", (node,)), 1, share)
+        assert list(lines_of_host(program)) == [f"host         tail of 1 node (Conv), {said} of the multiply-accumulates"]
+
+
+def test_inserted_roundings_in_words() -> None:
+    program = compile_model(digits.MODEL, "tiny")
+    program.inserted_roundings = [InsertedRounding("v", "/Add", 0.25, -3, "int8")]
+    assert list(lines_of_host(program)) == ["rounded      'v' of '/Add' to int8, scale 0.25, zero point -3"]
+
+
+def test_a_classifier_on_the_host_leaves_no_features(folder: Path, tmp_path: Path,
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["score", str(folder / "classifier.onnx"), str(folder / "image.npy"), "--config", "tiny", "--backend",
+               "emulator", "--host-tail"]
+    assert main(command) == 0
+    assert main([*command, "--features", str(tmp_path / "features.npz")]) == 2
+    assert "it has no features, since no classifier ends it, or the host computes it in float" in capsys.readouterr().err
+    assert not (tmp_path / "features.npz").exists()

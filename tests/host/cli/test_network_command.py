@@ -88,7 +88,7 @@ def test_weights_of_a_file_and_a_folder_of_photographs(tmp_path, capsys):
     (["small", "--random", "-1"], "--random -1: a seed is a whole number from 0"),
     (["small", "--random", "0", "--float", "--calibrate", "x"], "--calibrate: the float network has no ranges"),
     (["small", "--random", "0", "--preprocess", "sepia"], "unknown recipe 'sepia'"),
-    (["small", "--random", "0", "--calibrate", "absent"], "absent: is not a folder"),
+    (["small", "--random", "0", "--calibrate", "absent"], "absent: no such folder or file"),
     (["small", "--weights", "absent.npz"], "absent.npz: no such file"),
     (["small", "--random", "0", "--classes", "0"], "0 classes; must be at least 1"),
 ])

@@ -121,7 +121,7 @@ def test_an_ssd_without_and_with_its_priors(folder: Path, tmp_path: Path, capsys
     labels = ("--labels", str(tmp_path / "two.txt"))
     assert boxes(asked(score(folder, "ssd.onnx", *labels, recipe="ssd"), capsys))[0][0] == "fish"
     assert main(score(folder, "offsets.onnx", recipe="ssd")) == 2
-    assert "give them with --priors FILE.npy" in capsys.readouterr().err
+    assert "give them (priors=, --priors FILE.npy)" in capsys.readouterr().err
     np.save(tmp_path / "priors.npy", np.full((8, 4), 0.5))
     assert boxes(asked(score(folder, "offsets.onnx", "--priors", str(tmp_path / "priors.npy"), recipe="ssd"), capsys)) == [
         ("1", [0.25, 0.25, 0.75, 0.75])]
@@ -139,11 +139,11 @@ def test_boxes_are_drawn_on_the_original(folder: Path, tmp_path: Path, capsys: p
 
 
 @pytest.mark.parametrize(("more", "message"), [
-    (["--detector", "ssd"], "--detector ssd: the outputs are 'output0' [1, 6, 21]"),
-    (["--threshold", "2"], "--threshold 2.0: must lie between 0 and 1"),
-    (["--iou", "-1"], "--iou -1.0: must lie between 0 and 1"),
+    (["--detector", "ssd"], "detector ssd: the outputs are 'output0' [1, 6, 21]"),
+    (["--threshold", "2"], "threshold 2.0 (--threshold): must lie between 0 and 1"),
+    (["--iou", "-1"], "iou -1.0 (--iou): must lie between 0 and 1"),
     (["--top", "0"], "--top 0: must be at least 1"),
-    (["--priors", "absent.npy"], "--priors absent.npy: numpy cannot read it"),
+    (["--priors", "absent.npy"], "absent.npy (--priors): numpy cannot read it"),
     (["--draw", "absent"], "--draw absent: is not a folder"),
 ])
 def test_what_is_refused(more: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,3 +184,33 @@ def test_a_service_preprocesses_and_boxes_are_those_of_the_model(folder: Path, t
     assert answer["images"] == wanted["images"]
     assert answer["detector"] == wanted["detector"]
     assert (tmp_path / "portrait.boxes.png").exists()
+
+
+def test_the_names_of_classes_go_into_programs_and_bundles(folder: Path, tmp_path: Path,
+                                                           capsys: pytest.CaptureFixture[str]) -> None:
+    program = compile_model(folder / "yolov8.onnx", config="tiny")
+    program.save(tmp_path / "yolov8.loom")
+    command = ["score", str(tmp_path / "yolov8.loom"), str(folder / "portrait.png"), "--preprocess", "yolo", "--backend",
+               "emulator"]
+    assert boxes(asked(command, capsys)) == [("cat", CAT), ("dog", DOG)]
+    assert Bundle.create("planted", tmp_path / "yolov8.loom").labels == ("cat", "dog")
+    assert Bundle.create("planted", tmp_path / "yolov8.loom", labels=["a", "b"]).labels == ("a", "b")
+
+
+@pytest.mark.parametrize(("more", "reason"), [
+    (["ssd"], "detector ssd: the outputs are 'output0' [1, 6, 19]"), (["yolox"], "detector yolox: the outputs are"),
+    (["yolov5", "--priors", "p.npy"], "priors (--priors): detector yolov5 has none")])
+def test_outputs_of_another_form_are_refused_before_anything_runs(more: list[str], reason: str, folder: Path, tmp_path: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch,
+                                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*_: object) -> None:
+        raise AssertionError("it ran")
+
+    onnx.save(planted_model({"output0": (yolov8_rows(ROWS)[:, :19], 1 / 8)}), tmp_path / "short.onnx")
+    np.save(tmp_path / "p.npy", np.full((8, 4), 0.5))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("arrayloom.host.cli.score.score_on_device", run)
+    command = ["score", "short.onnx", str(folder / "portrait.png"), "--preprocess", "yolo", "--backend", "emulator",
+               "--detector", *more]
+    assert main(command) == 2
+    assert reason in capsys.readouterr().err

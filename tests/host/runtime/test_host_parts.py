@@ -140,7 +140,7 @@ def test_a_picture_file_becomes_pixels_of_the_models_own_input(tmp_path: Path, c
     loaded = load_inputs(tmp_path / "picture.png", ports, "none")["picture"]
     np.testing.assert_array_equal(loaded[0], pixels if channels_last else pixels.transpose(2, 0, 1))
     assert loaded.dtype == np.uint8
-    with pytest.raises(RecipeError, match="a uint8 or int8 input takes the recipe none"):
+    with pytest.raises(RecipeError, match="a uint8 or int8 input takes a recipe of pixels: none, yolo"):
         load_inputs(tmp_path / "picture.png", ports, "imagenet")
     model = head_and_tail(channels_last=channels_last)
     assert verify_files(model, [tmp_path / "picture.png"], "none", "tiny", "emulator").equal

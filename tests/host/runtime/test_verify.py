@@ -12,6 +12,7 @@ from arrayloom.host.runtime import verify as module
 from arrayloom.host.runtime.backends import EmulatorDevice
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.errors import DeviceError, InputError
+from arrayloom.host.runtime.report import RunReport
 from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import verify_files
 from arrayloom.host.vision import preprocess
@@ -160,3 +161,11 @@ def test_notices_are_sentences_of_their_own() -> None:
     assert verdict.notes == ["notice: its weights are ones"]
     graph = import_model(_qdq()).graph
     assert (graph.notes, graph.notices) == (verdict.notes, verdict.notices)
+
+
+def test_a_first_output_of_another_shape_is_not_lost_among_several_images() -> None:
+    report = RunReport("emulator", 1, 1, 0.0)
+    fits, other = (Verdict(1, 1, 0, None, report, {}, original_top1_equal=equal, original_max_abs_error=error)
+                   for equal, error in ((True, 0.5), (False, None)))
+    assert (fits.merge(other, report).original_top1_equal, fits.merge(other, report).original_max_abs_error) == (False, None)
+    assert fits.merge(fits, report).original_max_abs_error == 0.5

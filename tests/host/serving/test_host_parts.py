@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import serving
 from host_parts import head_and_tail, pictures, suppressed
+from networks import Network
 from PIL import Image
 
 from arrayloom.compiler import compile_model
@@ -21,17 +23,27 @@ from arrayloom.host.serving.errors import ClientError, ServiceError
 from arrayloom.host.vision import RecipeError
 
 
+def _of_bytes() -> onnx.ModelProto:
+    """``x`` float [N, 3, 8, 8] to ``y``, the means of its channels as int8 by 0.05 and -3."""
+    net = Network(opset=17)
+    net.quantize("x", 0.02, 128, output="bytes")
+    mean = net.node("GlobalAveragePool", [net.dequantize("bytes", 0.02, 128)])
+    net.node("Flatten", [net.quantize(mean, 0.05, -3, np.int8)], "y")
+    return net.model({"x": (np.float32, ["N", 3, 8, 8])}, ["y"])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("host_parts")
     Bundle.create("parts", compile_model(head_and_tail(), "tiny"), 1, ["one", "two"], "none").save(folder / "parts")
     Bundle.create("kept", compile_model(suppressed(), "tiny")).save(folder / "kept")
+    Bundle.create("bytes", compile_model(_of_bytes(), "tiny")).save(folder / "bytes")
     return folder
 
 
 @pytest.fixture(scope="module")
 def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
-    with serving.Server(tmp_path_factory.mktemp("server"), folder / "parts", folder / "kept") as running:
+    with serving.Server(tmp_path_factory.mktemp("server"), folder / "parts", folder / "kept", folder / "bytes") as running:
         yield running
 
 
@@ -41,7 +53,7 @@ def test_the_bundle_keeps_both(folder: Path) -> None:
 
 
 def test_a_recipe_must_make_the_models_own_input() -> None:
-    with pytest.raises(RecipeError, match="a uint8 or int8 input takes the recipe none"):
+    with pytest.raises(RecipeError, match="a uint8 or int8 input takes a recipe of pixels: none, yolo"):
         Bundle.create("parts", compile_model(head_and_tail(), "tiny"), recipe="cifar10")
     last = Bundle.create("parts", compile_model(head_and_tail(channels_last=True), "tiny"), recipe="none")
     assert last.program.model_inputs[0].shape == (8, 8, 3)
@@ -81,3 +93,11 @@ def test_outputs_without_a_common_size_are_refused(server: serving.Server) -> No
         np.testing.assert_array_equal(found, Reference(suppressed()).run({"image": images[:1]})["kept"])
         with pytest.raises(ClientError, match="output 'kept': its size is not one image's"):
             client.score_numpy_arrays({"image": images})
+
+
+def test_a_client_is_told_what_bytes_stand_for(server: serving.Server) -> None:
+    with PredictionClient("127.0.0.1", server.port, model_name="bytes") as client:
+        (scale, zero_point), = client.encodings().values()
+    assert (np.float32(scale), zero_point) == (np.float32(0.05), -3)
+    with PredictionClient("127.0.0.1", server.port, model_name="parts") as client:
+        assert client.encodings() == {}

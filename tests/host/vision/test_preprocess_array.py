@@ -106,7 +106,7 @@ def test_arguments_that_do_not_fit(arguments, message):
 
 
 def test_images_that_are_none():
-    with pytest.raises(RecipeError, match="no images given"):
+    with pytest.raises(RecipeError, match="holds no image"):
         preprocess_array([])
     with pytest.raises(ImageError, match="is not a JPEG"):
         preprocess_array([make.picture(8, 8), b"text"])

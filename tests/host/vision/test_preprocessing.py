@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, load_image, preprocess, recipe, recipes
+from arrayloom.host.vision.recipe_type import PIXEL_RECIPES
 from arrayloom.host.vision.resize import ResizeShortest
 from arrayloom.isa.errors import ArrayloomError
 
@@ -388,3 +389,19 @@ def test_cifar10_images(shared_data, model, name, dtype, least):
     network = session(shared_data / "models" / model)
     tensors = [preprocess(encoded(x), name, network.get_inputs()[0].shape, dtype) for x in images["x_uint8_nhwc"]]
     assert np.mean(top1(network, np.concatenate(tensors)) == images["y"]) >= least
+
+
+@pytest.mark.parametrize("name", PIXEL_RECIPES)
+@pytest.mark.parametrize(("dtype", "offset"), [(np.uint8, 0), (np.int8, -128)])
+def test_inputs_of_bytes_get_the_pixels_after_a_resizing(name, dtype, offset):
+    image = np.random.default_rng(5).integers(0, 256, (6, 6, 3), np.uint8)
+    chosen = recipe(name).fitted(4, 4)
+    pixels = chosen.apply(image, dtype)
+    assert pixels.dtype == dtype and pixels.shape == (1, 3, *((6, 6) if name == "none" else (4, 4)))
+    mean, std = (np.array(values, np.float32).reshape(-1, 1, 1) for values in (chosen.mean, chosen.std))
+    real = (chosen.apply(image) / np.float32(chosen.scale) * std + mean) * np.float32(chosen.divisor)
+    assert np.abs(pixels.astype(np.float32) - offset - real).max() <= 0.51
+
+
+def test_the_recipes_of_pixels_are_those_named_in_messages():
+    assert set(PIXEL_RECIPES) == {recipe.name for recipe in recipes() if recipe.keeps_pixels}

@@ -260,6 +260,7 @@ def test_what_the_host_may_compute_goes_with_the_conversion(workspace: Workspace
     assert "--host-tail" in str(refused.error)
     done = start(workspace, model, host="any")
     assert done.wait_for_completion(), done.error
+    assert "\nhost         tail of 1 node (MatMul), 27.0% of the multiply-accumulates\n" in done.log
     assert [node.op for node in Program.load(done.result.file).host.parts["tail"].nodes] == ["MatMul"]
     with pytest.raises(CompileError, match="host 'all': unknown"):
         start(workspace, model, host="all")
@@ -308,4 +309,12 @@ def _ended_without_result(workspace: Workspace, ended: Operation, state: str, re
 
 def _nothing_staged(workspace: Workspace) -> None:
     Workspace(workspace.path)
+    assert [path.name for path in (workspace.path / "staging").iterdir()] == [files.GATE]
+
+
+def test_a_success_is_told_when_nothing_of_its_process_is_left(workspace: Workspace, model: Model) -> None:
+    """The result is recorded while the process still holds its staged files."""
+    done = start(workspace, model)
+    assert done.wait_for_completion(), done.error
+    assert not files.is_held(done.path / files.LOCK)
     assert [path.name for path in (workspace.path / "staging").iterdir()] == [files.GATE]

@@ -57,6 +57,7 @@ def with_key(service: Webservice, key: str | None) -> PredictionClient:
 
 def test_a_deployed_service_scores(shop: Workspace, service: Webservice) -> None:
     found = Webservice(shop, service.name)
+    assert service.address.host == "127.0.0.1"
     assert (found.state, found.version, found.image, found.tags) == ("Healthy", 1, "digits:1", {"stage": "test"})
     assert list(shop.webservices) == ["digits"]
     with client_from_service(found) as client:

@@ -65,6 +65,7 @@ def test_models_by_command(arrayloom: Any, tmp_path: Path, capsys: pytest.Captur
 def test_from_model_to_manifests_by_command(arrayloom: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arrayloom("model", "register", MODEL, "--name", "digits")
     program = arrayloom("convert", "digits", "--config", "tiny", "--preprocess", "digits", "--labels", str(digits.LABELS))
+    assert (program["host"], program["inserted_roundings"]) == ({"head": [], "tail": [], "macs": 0, "share": 0.0}, [])
     assert (program["id"], program["framework"]) == ("digits.loom:1", "arrayloom")
     image = arrayloom("image", "create", "digits", "digits.loom", "--tag", "a=b")
     assert (image["creation_state"], image["tags"]) == ("Succeeded", {"a": "b"})

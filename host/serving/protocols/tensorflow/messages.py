@@ -12,7 +12,7 @@ PREDICT = Method(_PREDICTION, "Predict", tfs.PredictRequest, tfs.PredictResponse
 GET_MODEL_METADATA = Method(_PREDICTION, "GetModelMetadata", tfs.GetModelMetadataRequest, tfs.GetModelMetadataResponse)
 GET_MODEL_STATUS = Method(_MODEL, "GetModelStatus", tfs.GetModelStatusRequest, tfs.GetModelStatusResponse)
 
-SIGNATURE_FIELD, LABELS_FIELD, RECIPE_FIELD = "signature_def", "labels", "recipe"
+SIGNATURE_FIELD, LABELS_FIELD, RECIPE_FIELD, ENCODINGS_FIELD = "signature_def", "labels", "recipe", "encodings"
 """What ``metadata_field`` may ask for."""
 
 DEFAULT_SIGNATURE, IMAGE_SIGNATURE = "serving_default", "encoded_images"

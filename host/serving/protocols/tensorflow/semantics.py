@@ -7,6 +7,7 @@ from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols.tensorflow import tensors
 from arrayloom.host.serving.protocols.tensorflow.messages import (
     DEFAULT_SIGNATURE,
+    ENCODINGS_FIELD,
     IMAGE_SIGNATURE,
     LABELS_FIELD,
     RECIPE_FIELD,
@@ -18,6 +19,7 @@ PREDICT_METHOD = "tensorflow/serving/predict"
 SIGNATURES_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 LABELS_TYPE = "type.googleapis.com/arrayloom.tensorflow_serving.LabelList"
 RECIPE_TYPE = "type.googleapis.com/arrayloom.tensorflow_serving.Recipe"
+ENCODINGS_TYPE = "type.googleapis.com/arrayloom.tensorflow_serving.EncodingList"
 
 
 def signatures(model: Model) -> Any:
@@ -47,9 +49,18 @@ def _names(model: Model) -> list[str]:
     return [DEFAULT_SIGNATURE] + [IMAGE_SIGNATURE] * (model.recipe is not None)
 
 
+def _encodings(model: Model) -> Any:
+    result = tfs.EncodingList()
+    for port in model.outputs:
+        if port.encoding is not None:
+            result.encoding.add(output=port.name, scale=port.encoding.scale, zero_point=port.encoding.zero_point)
+    return result
+
+
 FIELDS = {SIGNATURE_FIELD: (SIGNATURES_TYPE, signatures),
           LABELS_FIELD: (LABELS_TYPE, lambda model: tfs.LabelList(label=model.labels or ())),
-          RECIPE_FIELD: (RECIPE_TYPE, lambda model: tfs.Recipe(name=model.recipe or ""))}
+          RECIPE_FIELD: (RECIPE_TYPE, lambda model: tfs.Recipe(name=model.recipe or "")),
+          ENCODINGS_FIELD: (ENCODINGS_TYPE, _encodings)}
 """By the name in ``metadata_field``: type and content of the answer."""
 
 

@@ -239,3 +239,22 @@ def test_unsupported_operators_are_all_listed_before_calibration() -> None:
         quantize(n.classify(n.conv(x)), CALIBRATION, progress=fail)
     assert "LRN 'LRN_lrn" in str(caught.value)
     assert "InstanceNormalization '" in str(caught.value)
+
+
+def test_a_path_is_a_folder_or_a_file_of_photographs_or_of_arrays(tmp_path: Path) -> None:
+    (tmp_path / "photographs").mkdir()
+    photographs = np.random.default_rng(0).integers(0, 256, (2, 48, 64, 3), np.uint8)
+    Image.fromarray(photographs[0]).save(tmp_path / "photographs" / "a.png")
+    np.savez(tmp_path / "photographs.npz", photographs)
+    np.savez(tmp_path / "arrays.npz", np.zeros((3, 3, 48, 64), np.float32))
+    port = Port("data", (3, 48, 64))
+    assert len(_feeds(Calibration.from_path(tmp_path / "photographs", "yolo"), port)) == 1
+    assert len(_feeds(Calibration.from_path(tmp_path / "photographs.npz", "yolo"), port)) == 2
+    assert len(_feeds(Calibration.from_path(tmp_path / "arrays.npz", None), port)) == 3
+    assert len(_feeds(Calibration.from_path(tmp_path / "arrays.npz", "yolo", takes_arrays=True), port)) == 3
+    assert len(_feeds(Calibration.from_path(tmp_path / "photographs.npz", "yolo", takes_arrays=True), port)) == 2
+    for path, name, reason in ((tmp_path / "arrays.npz", "yolo", "a recipe needs one uint8 array"),
+                               (tmp_path / "photographs", None, "add --preprocess NAME"),
+                               (tmp_path / "absent", "yolo", "no such folder or file")):
+        with pytest.raises(QuantizeError, match=reason):
+            Calibration.from_path(path, name)

@@ -102,8 +102,8 @@ def test_boxes_that_the_network_suppressed_stay():
     assert len(select(candidates(boxes, [0.9, 0.8]), 0, 0.5, 0.45, WHOLE).scores) == 1
 
 
-@pytest.mark.parametrize(("values", "message"), [((1.5, 0.5), r"--threshold 1\.5"), ((0.5, -1), "--iou -1"),
-                                                 ((float("nan"), 0.5), "--threshold nan")])
+@pytest.mark.parametrize(("values", "message"), [((1.5, 0.5), r"threshold 1\.5"), ((0.5, -1), "iou -1"),
+                                                 ((float("nan"), 0.5), "threshold nan")])
 def test_thresholds_that_cannot_be(values, message):
     with pytest.raises(DetectionError, match=message):
         check_thresholds(*values)

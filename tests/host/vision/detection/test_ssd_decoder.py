@@ -58,7 +58,7 @@ def test_offsets_need_their_priors():
     with pytest.raises(DetectionError, match=r"'boxes_' \[1, 9, 4\]: holds offsets from prior boxes.*--priors"):
         found(outputs)
     assert_box(found(outputs, priors=priors), [2], [0.6])
-    with pytest.raises(DetectionError, match=r"--priors: hold \[8, 4\].*need \[9, 4\]"):
+    with pytest.raises(DetectionError, match=r"priors \(--priors\): hold \[8, 4\].*need \[9, 4\]"):
         found(outputs, priors=priors[:8])
 
 
@@ -88,8 +88,8 @@ def test_classes_that_are_none_are_dropped():
 
 
 @pytest.mark.parametrize(("outputs", "message"), [
-    ({"a": np.zeros((1, 9, 3)), "b": np.zeros((1, 8, 4))}, r"--detector ssd: the outputs are 'a' \[1, 9, 3\]"),
-    ({"boxes": np.zeros((1, 9, 4)), "scores": np.zeros((1, 8)), "labels": np.zeros((1, 9))}, "--detector ssd"),
+    ({"a": np.zeros((1, 9, 3)), "b": np.zeros((1, 8, 4))}, r"detector ssd: the outputs are 'a' \[1, 9, 3\]"),
+    ({"boxes": np.zeros((1, 9, 4)), "scores": np.zeros((1, 8)), "labels": np.zeros((1, 9))}, "detector ssd"),
     ({"a": np.ones((1, 9, 4)), "b": np.ones((1, 9, 4))}, "neither holds probabilities alone"),
 ])
 def test_outputs_that_do_not_fit(outputs, message):
