@@ -56,11 +56,6 @@ class Axis:
         return found
 
 
-def is_interpolation(node: onnx.NodeProto) -> bool:
-    """Whether a node interpolates between elements."""
-    return node.op_type in ("Resize", "Upsample") and attribute(node, "mode", "nearest") != "nearest"
-
-
 def interpolated_axes(model: Model, node: onnx.NodeProto) -> list[Axis]:
     """The spatial axes of a linear Resize or Upsample of [N, C, ...].
 

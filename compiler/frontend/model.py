@@ -58,6 +58,16 @@ class Model:
             return None
         return self.constants[node.input[index]]
 
+    def only_reader(self, value: str) -> onnx.NodeProto | None:
+        """The node that alone reads a value; None where there are others or none, or it is an output."""
+        readers = self.consumers.get(value, [])
+        return readers[0] if len(readers) == 1 and value not in self.outputs else None
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """Of each node, by its `id`, the place in `nodes`."""
+        return {id(node): place for place, node in enumerate(self.nodes)}
+
     def _needed(self) -> list[onnx.NodeProto]:
         wanted = set(self.outputs)
         needed = []

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
-from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, FUNCTIONS, NOTHING, moves
 from arrayloom.compiler.frontend.lowering.exact import extreme, negative, relabelled
 from arrayloom.compiler.frontend.lowering.mean_sums import SIGNS, emit_mean_sum, mean_sources, means_of
 from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
@@ -149,12 +148,15 @@ def _stays_float(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
 
 def _is_quantized_next(model: Model, value: str) -> bool:
     """Whether all that is done to a value before it is quantized can be done to integers."""
-    for reader in model.consumers.get(value, []):
-        if reader.op_type != "QuantizeLinear":
-            passed = reader.op_type in (*ACTIVATIONS, *MOVEMENTS, *NOTHING) or factor_of(model, reader) is not None
-            if not passed or not _is_quantized_next(model, reader.output[0]):
-                return False
-    return value not in model.outputs
+    front = [value]
+    while front:
+        value = front.pop()
+        readers = [reader for reader in model.consumers.get(value, []) if reader.op_type != "QuantizeLinear"]
+        passed = all(r.op_type in ACTIVATIONS or moves(r) or factor_of(model, r) is not None for r in readers)
+        if value in model.outputs or not passed:
+            return False
+        front.extend(reader.output[0] for reader in readers)
+    return True
 
 
 def _is_on_integers(rewrite: Rewrite, name: str) -> bool:
@@ -180,15 +182,20 @@ def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
 
 def _roots(model: Model, value: str) -> set[str]:
     """The integers that a float value depends on, through functions of one element alone; empty for any other value."""
-    node = model.producers.get(value)
-    if node is None or model.is_constant(value):
-        return set()
-    if node.op_type == "DequantizeLinear":
-        return {node.input[0]}
-    if node.op_type not in FUNCTIONS + NOTHING:
-        return set()
-    found = [_roots(model, name) for name in node.input if name and not model.is_constant(name)]
-    return set().union(*found) if all(found) else set()
+    roots, front, seen = set[str](), [value], {value}
+    while front:
+        node = model.producers.get(front.pop())
+        if node is None:
+            return set()
+        if node.op_type == "DequantizeLinear":
+            roots.add(node.input[0])
+            continue
+        if node.op_type not in FUNCTIONS + NOTHING:
+            return set()
+        operands = {name for name in node.input if name and not model.is_constant(name)} - seen
+        seen.update(operands)
+        front.extend(operands)
+    return roots
 
 
 def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool) -> bool:
@@ -197,21 +204,16 @@ def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool) -> bool:
     `direct`: its operands are integers, so that a result that only Relu and Clip separate from QuantizeLinear is left
     to an integer operator.
     """
-    reached, front, functions = {node.output[0]}, [node.output[0]], not direct
-    while front:
-        value = front.pop()
-        if value in model.outputs:
+    reached, functions = {node.output[0]}, not direct
+    for reader in model.nodes[model.places[id(node)] + 1 :]:
+        if reached.isdisjoint(reader.input) or reader.op_type == "QuantizeLinear":
+            continue
+        operands = [name for name in reader.input if name and not model.is_constant(name)]
+        if reader.op_type not in FUNCTIONS + NOTHING or not reached.issuperset(operands):
             return False
-        for reader in model.consumers.get(value, []):
-            operands = [name for name in reader.input if name and not model.is_constant(name)]
-            if reader.op_type == "QuantizeLinear":
-                continue
-            if reader.op_type not in FUNCTIONS + NOTHING or not reached.issuperset(operands):
-                return False
-            functions = functions or not (reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
-            reached.add(reader.output[0])
-            front.append(reader.output[0])
-    return functions
+        functions = functions or not (reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
+        reached.add(reader.output[0])
+    return functions and reached.isdisjoint(model.outputs)
 
 
 def _distance(model: Model, node: onnx.NodeProto) -> onnx.NodeProto | None:

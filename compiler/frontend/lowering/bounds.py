@@ -8,8 +8,6 @@ from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import Quantization
 from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
 
-ACTIVATIONS = ("Relu", "Clip")
-
 
 def bounds_of(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
     """The lower and the upper bound of a Relu or a Clip."""

@@ -3,7 +3,8 @@
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import Axis, interpolated_axes, is_interpolation
+from arrayloom.compiler.frontend.interpolation import Axis, interpolated_axes
+from arrayloom.compiler.frontend.kinds import is_interpolation
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import clamped, find_targets
 from arrayloom.compiler.frontend.report import RefusalError, node_name

@@ -8,9 +8,8 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.interpolation import is_interpolation
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
-from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, moves
+from arrayloom.compiler.frontend.lowering.bounds import exact_bounds
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import described, set_origin
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
@@ -46,9 +45,23 @@ class Rewrite:
 
     def source(self, value: str) -> Source:
         """The integer value that a float one comes from: through data movement back to its DequantizeLinear."""
-        if value not in self._sources:
-            self._sources[value] = self._find_source(value)
-        return self._sources[value]
+        passed: list[tuple[str, onnx.NodeProto]] = []
+        while value not in self._sources and (node := self._passed_node(value)) is not None:
+            passed.append((value, node))
+            value = node.input[0]
+        source = self._sources.get(value) or self._find_source(value)
+        self._sources[value] = source
+        for value, node in reversed(passed):
+            source = self._move(node, source) if moves(node) else self._bounded(node, source)
+            self._sources[value] = source
+        return source
+
+    def _passed_node(self, value: str) -> onnx.NodeProto | None:
+        """The movement or activation that makes a value, which is repeated on integers; None for any other value."""
+        node = self.model.producers.get(value)
+        if node is None or self.model.is_constant(value) or self.report.refused(node):
+            return None
+        return node if moves(node) or node.op_type in ACTIVATIONS else None
 
     def set_source(self, value: str, source: Source) -> None:
         """Record that `source` stands for the float value, and give the float value to whoever reads it as such."""
@@ -71,10 +84,6 @@ class Rewrite:
             raise ConsequenceError
         if node.op_type == "DequantizeLinear":
             return Source(node.input[0], of_quantizer(self.model, node))
-        if node.op_type in MOVEMENTS + NOTHING and not is_interpolation(node):
-            return self._move(node, self.source(node.input[0]))
-        if node.op_type in ACTIVATIONS:
-            return self._bounded(node, self.source(node.input[0]))
         raise RefusalError(
             f"its input '{value}' is computed in float by {described(node)}",
             quantize_between(self.report),
@@ -165,8 +174,7 @@ class Rewrite:
     def stands_for_integers(self, value: str) -> bool:
         """Whether a float value is an integer one dequantized, with nothing but movement and maxima in between."""
         node = self.model.producers.get(value)
-        through = (*MOVEMENTS, *NOTHING, "MaxPool", "GlobalMaxPool")
-        while node is not None and node.op_type in through and not is_interpolation(node):
+        while node is not None and (node.op_type in MAXIMA or moves(node)):
             node = self.model.producers.get(node.input[0])
         return node is not None and node.op_type == "DequantizeLinear"
 

@@ -10,8 +10,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING, RESHAPES
-from arrayloom.compiler.frontend.layers import WEIGHTED
+from arrayloom.compiler.frontend.kinds import BY_HOST, MOVEMENTS, NOTHING, WEIGHTED
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
@@ -25,9 +24,6 @@ _INT8 = np.dtype(np.int8)
 
 #: They give what they are given, in other places or another order: the offset passes through them.
 _TRANSPARENT = (*MOVEMENTS, *NOTHING, "MaxPool", "Split", "DepthToSpace", "SpaceToDepth", "Concat", "Clip", "Max", "Min")
-
-#: The host does them behind the last operator.
-BY_HOST = (*RESHAPES, *NOTHING, "Transpose")
 
 #: Their positions, not their values, go on.
 _POSITIONS = ("ArgMax", "ArgMin")

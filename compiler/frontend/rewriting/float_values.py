@@ -4,19 +4,13 @@ from dataclasses import dataclass
 
 import onnx
 
-from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, FUNCTIONS, MAXIMA, moves
 from arrayloom.compiler.frontend.layers import is_quantized_layer
 from arrayloom.compiler.frontend.lowering import RULES
-from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
+from arrayloom.compiler.frontend.lowering.bounds import exact_bounds
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import BYTES, Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError
-
-#: They choose elements of one quantized tensor, whose quantization their result keeps.
-MAXIMA = ("MaxPool", "GlobalMaxPool")
-
-#: They move elements.
-MOVES = (*MOVEMENTS, *NOTHING, "Split")
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
@@ -47,6 +41,7 @@ class FloatValues:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._before_integers = _before_integers(model)
+        self._before_quantizers = _before_quantizers(model)
         self._states: dict[str, _State] = {}
         self._settled: set[str] = set()  # results that the lowering takes to every QuantizeLinear behind them
         self._bounded: set[str] = set()  # dequantized values under bounds that the lowering takes on integers
@@ -67,7 +62,7 @@ class FloatValues:
             self._states[node.output[0]] = _State(frozenset({node.input[0]}), computed=False, root=node.output[0])
         elif not self._is_wanted(node) or not operands or not all(name in self._states for name in operands):
             return
-        elif node.op_type in MOVES:
+        elif moves(node):
             self._visit_movement(node)
         elif self._combines(node, operands):
             self._visit_layer(node, operands)
@@ -138,24 +133,14 @@ class FloatValues:
         """Quantize the result of a layer now where its readers do not all take it as it is."""
         value = node.output[0]
         readers = self._readers(value)
-        if self._leads_to_quantizers(value):
+        if value in self._before_quantizers:
             self._settled.add(value)
             return
-        moved = any(reader.op_type in MOVES for reader in readers)
+        moved = any(moves(reader) for reader in readers)
         if value in self._model.outputs or moved or len(readers) > 1:
             self._quantize(value)
         elif value not in self._before_integers:
             self._quantize_last(node, readers)
-
-    def _leads_to_quantizers(self, value: str) -> bool:
-        """Whether nothing but movement and bounds lies between a value and the QuantizeLinears that it goes to."""
-        if value in self._model.outputs:
-            return False
-        return all(
-            reader.input[0] == value and (reader.op_type == _QUANTIZE or (
-                reader.op_type in (*MOVEMENTS, *NOTHING, *ACTIVATIONS) and self._leads_to_quantizers(reader.output[0])))
-            for reader in self._readers(value)
-        ) and bool(self._readers(value))
 
     def _is_exact(self, node: onnx.NodeProto, operand: str) -> bool:
         """Whether a bound on dequantized values is one on their integers."""
@@ -168,7 +153,7 @@ class FloatValues:
     def _quantization(self, value: str) -> Quantization | None:
         """That of the integers that a value is, moved or bounded or not."""
         node = self._model.producers[value]
-        while value not in self.found and node.op_type in (*MOVES, *MAXIMA, *ACTIVATIONS):
+        while value not in self.found and (node.op_type in (*MAXIMA, *ACTIVATIONS) or moves(node)):
             value, node = node.input[0], self._model.producers[node.input[0]]
         try:
             return of_quantizer(self._model, node) if node.op_type == _DEQUANTIZE else None
@@ -216,3 +201,20 @@ def _before_integers(model: Model) -> set[str]:
         if not model.is_constant(node.output[0]) and (integer or before.intersection(node.output)):
             before.update(name for name in node.input if name and not model.is_constant(name))
     return before
+
+
+def _before_quantizers(model: Model) -> set[str]:
+    """The values that only QuantizeLinears read, with nothing but movement and bounds before them."""
+    found: set[str] = set()
+    for node in reversed(model.nodes):
+        for value in node.output:
+            readers = model.consumers.get(value, [])
+            if readers and value not in model.outputs and all(_quantizes(reader, value, found) for reader in readers):
+                found.add(value)
+    return found
+
+
+def _quantizes(reader: onnx.NodeProto, value: str, found: set[str]) -> bool:
+    """Whether a reader of a value quantizes it, at once or as one of the values `found`."""
+    passed = (reader.op_type in ACTIVATIONS or moves(reader)) and reader.output[0] in found
+    return reader.input[0] == value and (reader.op_type == _QUANTIZE or passed)

@@ -8,8 +8,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
-from arrayloom.compiler.frontend.layers import WEIGHTED
+from arrayloom.compiler.frontend.kinds import WEIGHTED, moves
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.origin import origin_name
@@ -48,7 +47,7 @@ def _has_float_weights(model: Model, node: onnx.NodeProto) -> bool:
 
 def _is_dequantized(model: Model, value: str) -> bool:
     node = model.producers.get(value)
-    while node is not None and node.op_type in (*MOVEMENTS, *NOTHING):
+    while node is not None and moves(node):
         node = model.producers.get(node.input[0])
     return node is not None and node.op_type == "DequantizeLinear"
 

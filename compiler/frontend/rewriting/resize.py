@@ -9,7 +9,8 @@ from contextlib import suppress
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import interpolated_axes, is_interpolation
+from arrayloom.compiler.frontend.interpolation import interpolated_axes
+from arrayloom.compiler.frontend.kinds import is_interpolation
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.quantization import BYTES

@@ -12,7 +12,9 @@ def bypass_identities(model: onnx.ModelProto) -> onnx.ModelProto:
     found = {node.output[0]: node.input[0] for node in model.graph.node if _is_identity(node)}
     if not found:
         return model
-    names = {name: _origin(name, found) for name in found}
+    names: dict[str, str] = {}
+    for name, source in found.items():  # sorted, so that the source's own is known
+        names[name] = names.get(source, source)
     tidied = copied(model)
     graph = tidied.graph
     outputs = {value.name for value in graph.output}
@@ -26,9 +28,3 @@ def bypass_identities(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _is_identity(node: onnx.NodeProto) -> bool:
     return node.op_type == "Identity" and node.domain in _OWN and len(node.input) == 1
-
-
-def _origin(name: str, found: dict[str, str]) -> str:
-    while name in found:
-        name = found[name]
-    return name
