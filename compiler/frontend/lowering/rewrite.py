@@ -17,6 +17,7 @@ from arrayloom.compiler.frontend.remedies import quantize_between
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.sorting import sort_nodes
+from arrayloom.compiler.frontend.tidy.edit import copied_node, unused
 
 MICROSOFT = "com.microsoft"
 CLIP_OPSET = 12  # the first whose Clip takes 8-bit integers
@@ -110,7 +111,7 @@ class Rewrite:
         inputs = [value, *node.input[1:]]
         if pad is not None:
             inputs[2:3] = [pad]
-        self._emitted.append(_copy(node, _unused(quant_name(node), self._node_names), inputs, output))
+        self._emitted.append(_copy(node, unused(quant_name(node), self._node_names), inputs, output))
         return output
 
     def clip(self, value: str, quantization: Quantization, bounds: tuple[int, int], output: str) -> None:
@@ -146,13 +147,13 @@ class Rewrite:
 
     def fresh(self, name: str) -> str:
         """A value name that is not in use, `name` where possible."""
-        return _unused(name, self._names)
+        return unused(name, self._names)
 
     def constant(self, name: str, value: Array) -> str:
         """Add an initializer and return its name."""
-        unused = self.fresh(name)
-        self._initializers[unused] = value
-        return unused
+        name = self.fresh(name)
+        self._initializers[name] = value
+        return name
 
     def parameters(self, name: str, quantization: Quantization) -> tuple[str, str]:
         """Names of two initializers: the scale and the zero point of an integer value called `name`."""
@@ -182,8 +183,8 @@ class Rewrite:
         self, operator: str, name: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any
     ) -> None:
         """Add a node that produces `output`; an existing producer of `output` is replaced."""
-        unused = _unused(name, self._node_names)
-        node = onnx.helper.make_node(operator, list(inputs), [output], name=unused, domain=domain, **attributes)
+        name = unused(name, self._node_names)
+        node = onnx.helper.make_node(operator, list(inputs), [output], name=name, domain=domain, **attributes)
         self._emitted.append(node)
         if self.current is not None:
             set_origin(node, self.current)
@@ -229,19 +230,8 @@ def quant_name(node: onnx.NodeProto) -> str:
     return f"{node_name(node)}_quant"
 
 
-def _unused(name: str, used: set[str]) -> str:
-    """`name`, with a number appended where it is used already; it is used from now on."""
-    candidate, count = name, 1
-    while candidate in used:
-        count += 1
-        candidate = f"{name}_{count}"
-    used.add(candidate)
-    return candidate
-
-
 def _copy(node: onnx.NodeProto, name: str, inputs: Sequence[str], output: str) -> onnx.NodeProto:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
+    copy = copied_node(node)
     set_origin(copy, node)
     copy.name = name
     del copy.input[:], copy.output[:]

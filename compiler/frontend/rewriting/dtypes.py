@@ -147,8 +147,7 @@ class _Relabelling:
             before, after = self._editor.fresh(f"{name}_uint8"), name
             others = [node for node in self._model.consumers.get(name, []) if not self._kept.intersection(node.output)]
             self._editor.replace_readers(name, before, others)
-            for node in self._editor.nodes:
-                node.output[:] = [before if output == name else output for output in node.output]
+            self._editor.rename(name, before)
         elif readers:
             before, after = name, self._editor.fresh(f"{name}_int8")
             self._editor.replace_readers(name, after, readers)

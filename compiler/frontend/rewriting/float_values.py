@@ -44,7 +44,7 @@ class FloatValues:
         self._before_quantizers = _before_quantizers(model)
         self._states: dict[str, _State] = {}
         self._settled: set[str] = set()  # results that the lowering takes to every QuantizeLinear behind them
-        self._bounded: set[str] = set()  # dequantized values under bounds that the lowering takes on integers
+        self._integers: dict[str, Quantization | None] = {}  # of roots that are integers, dequantized, bounded or largest
         self.found: dict[str, None] = {}
         self.behind: list[onnx.NodeProto] = []
 
@@ -60,6 +60,7 @@ class FloatValues:
         operands = [name for name in dict.fromkeys(node.input) if name and not self._model.is_constant(name)]
         if node.op_type == _DEQUANTIZE:
             self._states[node.output[0]] = _State(frozenset({node.input[0]}), computed=False, root=node.output[0])
+            self._integers[node.output[0]] = _quantization(self._model, node)
         elif not self._is_wanted(node) or not operands or not all(name in self._states for name in operands):
             return
         elif moves(node):
@@ -110,7 +111,6 @@ class FloatValues:
             self._states[node.output[0]] = state
             return
         if node.op_type in ACTIVATIONS and self._is_integer(operands[0]) and self._is_exact(node, operands[0]):
-            self._bounded.add(node.output[0])
             self._keep(node, operands[0])
             return
         if len(operands) == 1 and state.computed and self._joins(node, operands[0]):
@@ -144,21 +144,11 @@ class FloatValues:
 
     def _is_exact(self, node: onnx.NodeProto, operand: str) -> bool:
         """Whether a bound on dequantized values is one on their integers."""
-        quantization = self._quantization(operand)
+        quantization = self._integers.get(self._states[operand].root)
         try:
             return quantization is not None and bool(exact_bounds(self._model, node, quantization))
         except RefusalError:
             return False
-
-    def _quantization(self, value: str) -> Quantization | None:
-        """That of the integers that a value is, moved or bounded or not."""
-        node = self._model.producers[value]
-        while value not in self.found and (node.op_type in (*MAXIMA, *ACTIVATIONS) or moves(node)):
-            value, node = node.input[0], self._model.producers[node.input[0]]
-        try:
-            return of_quantizer(self._model, node) if node.op_type == _DEQUANTIZE else None
-        except RefusalError:
-            return None
 
     def _quantize_last(self, node: onnx.NodeProto, readers: list[onnx.NodeProto]) -> None:
         """The result of a last layer, behind the activation that joins it."""
@@ -171,13 +161,16 @@ class FloatValues:
         return self._model.consumers.get(value, [])
 
     def _keep(self, node: onnx.NodeProto, operand: str) -> None:
+        """The results are integers if the operand is, in the same quantization."""
+        given = self._states[operand]
         for output in node.output:
-            self._states[output] = _State(self._states[operand].sources, computed=False, root=output)
+            self._states[output] = _State(given.sources, computed=False, root=output)
+            self._integers[output] = self._integers.get(given.root)
 
     def _is_integer(self, value: str) -> bool:
         """Whether a value is a quantized tensor, moved or not."""
         root = self._states[value].root
-        return root in self.found or root in self._bounded or self._model.producers[root].op_type in (_DEQUANTIZE, *MAXIMA)
+        return root in self.found or root in self._integers
 
     def _require_integers(self, value: str) -> None:
         if not self._is_integer(value):
@@ -191,6 +184,14 @@ class FloatValues:
         for value, state in list(self._states.items()):
             if state.root == root:
                 self._states[value] = _State(frozenset({root}), computed=False, root=root)
+
+
+def _quantization(model: Model, node: onnx.NodeProto) -> Quantization | None:
+    """That of a DequantizeLinear; None where it is not per tensor."""
+    try:
+        return of_quantizer(model, node)
+    except RefusalError:
+        return None
 
 
 def _before_integers(model: Model) -> set[str]:

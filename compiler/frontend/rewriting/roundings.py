@@ -151,8 +151,7 @@ def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
     unrounded = editor.fresh(f"{value}_unrounded")
     quantizers = [reader for reader in readers if reader.op_type == "QuantizeLinear"]
     editor.replace_readers(value, unrounded, quantizers)
-    for node in editor.nodes:
-        node.output[:] = [unrounded if name == value else name for name in node.output]
+    editor.rename(value, unrounded)
     scale = editor.constant(f"{value}_scale", float(quantization.scale), np.float32)
     zero = editor.constant(f"{value}_zero_point", quantization.zero_point, quantization.dtype)
     same = next((node for node in quantizers if _same(model, node, quantization)), None)
