@@ -15,6 +15,7 @@ from onnx.shape_inference import InferenceError, infer_node_outputs
 
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.opsets import MICROSOFT
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.runtime import model_inputs
 
@@ -123,7 +124,7 @@ class _Walk:
 
 
 def _like(node: onnx.NodeProto) -> onnx.NodeProto:
-    if node.domain != "com.microsoft" or node.op_type not in _ALIKE:
+    if node.domain != MICROSOFT or node.op_type not in _ALIKE:
         return node
     operator, operands = _ALIKE[node.op_type]
     like = helper.make_node(operator, list(node.input[operands]), list(node.output))

@@ -16,6 +16,7 @@ from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Session, small_model
+from arrayloom.compiler.frontend.tidy.edit import copied_node
 
 Counts = NDArray[np.int64]
 
@@ -81,8 +82,7 @@ def measured_weights(model: Model, node: onnx.NodeProto, axis: int) -> NDArray[n
     extent, rank = model.shapes[node.input[0]][axis], len(model.shapes[node.input[0]])
     shape = [1, extent, *(extent if other == axis else 1 for other in range(2, rank))]
     given = np.eye(extent, dtype=np.float32).reshape(shape)
-    alone = onnx.NodeProto()
-    alone.CopyFrom(node)
+    alone = copied_node(node)
     alone.input[0] = "x"
     constants = {}
     for index, name in enumerate(node.input[1:], start=1):

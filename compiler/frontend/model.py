@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.errors import ModelError
+from arrayloom.compiler.frontend.opsets import ONNX_DOMAINS
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.runtime import Array, Session, model_inputs, with_outputs
 
@@ -46,7 +47,7 @@ class Model:
     @cached_property
     def opset(self) -> int:
         """Version of ONNX's own operator set."""
-        return max(entry.version for entry in self.proto.opset_import if entry.domain in ("", "ai.onnx"))
+        return max(entry.version for entry in self.proto.opset_import if entry.domain in ONNX_DOMAINS)
 
     def is_constant(self, name: str) -> bool:
         """Whether a value does not depend on the inputs' elements."""

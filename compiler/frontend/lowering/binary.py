@@ -12,11 +12,11 @@ import onnx
 from arrayloom.compiler.frontend.kinds import ACTIVATIONS, FUNCTIONS, NOTHING, moves
 from arrayloom.compiler.frontend.lowering.exact import extreme, negative, relabelled
 from arrayloom.compiler.frontend.lowering.mean_sums import SIGNS, emit_mean_sum, mean_sources, means_of
-from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.scaling import factor_of
-from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.lowering.target import Target, check_dtypes, clamped, find_targets
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import Quantization
+from arrayloom.compiler.frontend.opsets import MICROSOFT
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.tabulate import differs_between_positions
 
@@ -218,16 +218,7 @@ def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool) -> bool:
 
 def _distance(model: Model, node: onnx.NodeProto) -> onnx.NodeProto | None:
     """The Abs that alone reads a difference of two values."""
-    readers = model.consumers.get(node.output[0], [])
-    alone = len(readers) == 1 and readers[0].op_type == "Abs" and node.output[0] not in model.outputs
-    return readers[0] if alone and not any(model.is_constant(name) for name in node.input) else None
-
-
-def check_dtypes(operands: list[Quantization], target: Target) -> None:
-    """Refuse operands and a result of several dtypes."""
-    dtypes = {str(operand.dtype) for operand in operands} | {str(target.quantization.dtype)}
-    if len(dtypes) > 1:
-        raise RefusalError(
-            f"its operands and its result differ in dtype ({', '.join(sorted(dtypes))})",
-            "quantize all to the same dtype, as ONNX Runtime's kernels need",
-        )
+    reader = model.only_reader(node.output[0])
+    if reader is None or reader.op_type != "Abs" or any(model.is_constant(name) for name in node.input):
+        return None
+    return reader

@@ -11,6 +11,7 @@ from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, moves
 from arrayloom.compiler.frontend.lowering.bounds import exact_bounds
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import CLIP_OPSET, MICROSOFT
 from arrayloom.compiler.frontend.origin import described, set_origin
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.remedies import quantize_between
@@ -18,9 +19,6 @@ from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, R
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.sorting import sort_nodes
 from arrayloom.compiler.frontend.tidy.edit import copied_node, unused
-
-MICROSOFT = "com.microsoft"
-CLIP_OPSET = 12  # the first whose Clip takes 8-bit integers
 
 
 @dataclass(frozen=True)

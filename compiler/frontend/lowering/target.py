@@ -71,6 +71,19 @@ def find_targets(rewrite: Rewrite, value: str) -> list[Target]:
     return [Target(ways[0].name, quantization, tuple(ways)) for quantization, ways in found.items()]
 
 
+def check_dtypes(operands: Sequence[Quantization], target: Target) -> None:
+    """Refuse operands and a result of several dtypes, for which ONNX Runtime has no kernels."""
+    dtypes = {str(operand.dtype) for operand in operands}
+    made = str(target.quantization.dtype)
+    if dtypes == {made}:
+        return
+    if len(operands) == 1:
+        reason, all_of_them = f"its input is {dtypes.pop()} and its output {made}", "both"
+    else:
+        reason, all_of_them = f"its operands and its result differ in dtype ({', '.join(sorted({*dtypes, made}))})", "all"
+    raise RefusalError(reason, f"quantize {all_of_them} to the same dtype, as ONNX Runtime's kernels need")
+
+
 def clamped(rewrite: Rewrite, target: Target) -> str:
     """The name under which to compute the target's value: its own, or that of what the steps emitted here begin with."""
     if len(target.ways) == 1 and not target.ways[0].steps:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.attributes import attribute, drop_attributes
 from arrayloom.compiler.frontend.kinds import BY_HOST, MOVEMENTS, NOTHING, WEIGHTED
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
@@ -91,9 +91,7 @@ class _Relabelling:
                 if name and self._model.is_constant(name) and self._model.dtypes[name] == _INT8:
                     self._shift(node, index)
         if node.op_type == "QuantizeLinear":
-            kept = [given for given in node.attribute if given.name != "output_dtype"]
-            del node.attribute[:]
-            node.attribute.extend(kept)
+            drop_attributes(node, "output_dtype")
 
     def _is_constant_operand(self, node: onnx.NodeProto, value: str) -> bool:
         """Whether `value` is a constant that takes the place of an activation, which is shifted here; weights are none."""

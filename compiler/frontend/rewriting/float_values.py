@@ -9,7 +9,8 @@ from arrayloom.compiler.frontend.layers import is_quantized_layer
 from arrayloom.compiler.frontend.lowering import RULES
 from arrayloom.compiler.frontend.lowering.bounds import exact_bounds
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import BYTES, Quantization, of_quantizer
+from arrayloom.compiler.frontend.opsets import is_onnx
+from arrayloom.compiler.frontend.quantization import BYTES, Quantization, known_quantization
 from arrayloom.compiler.frontend.report import RefusalError
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
@@ -60,7 +61,7 @@ class FloatValues:
         operands = [name for name in dict.fromkeys(node.input) if name and not self._model.is_constant(name)]
         if node.op_type == _DEQUANTIZE:
             self._states[node.output[0]] = _State(frozenset({node.input[0]}), computed=False, root=node.output[0])
-            self._integers[node.output[0]] = _quantization(self._model, node)
+            self._integers[node.output[0]] = known_quantization(self._model, node)
         elif not self._is_wanted(node) or not operands or not all(name in self._states for name in operands):
             return
         elif moves(node):
@@ -79,7 +80,7 @@ class FloatValues:
 
     def _combines(self, node: onnx.NodeProto, operands: list[str]) -> bool:
         """Whether the lowering makes one integer operator of the node, whose operands must be integers."""
-        if node.op_type not in RULES or node.op_type in (*MAXIMA, _QUANTIZE) or node.domain not in ("", "ai.onnx"):
+        if node.op_type not in RULES or node.op_type in (*MAXIMA, _QUANTIZE) or not is_onnx(node):
             return False
         if node.op_type not in FUNCTIONS:
             return True
@@ -184,14 +185,6 @@ class FloatValues:
         for value, state in list(self._states.items()):
             if state.root == root:
                 self._states[value] = _State(frozenset({root}), computed=False, root=root)
-
-
-def _quantization(model: Model, node: onnx.NodeProto) -> Quantization | None:
-    """That of a DequantizeLinear; None where it is not per tensor."""
-    try:
-        return of_quantizer(model, node)
-    except RefusalError:
-        return None
 
 
 def _before_integers(model: Model) -> set[str]:

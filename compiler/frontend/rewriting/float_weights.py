@@ -10,6 +10,7 @@ import onnx
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import WEIGHTED, moves
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import DEQUANTIZER_OPSET
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.report import Report
@@ -17,7 +18,6 @@ from arrayloom.compiler.frontend.rewriting.editor import Editor
 from arrayloom.isa.host_parts import InsertedRounding
 
 LARGEST = 127  # of a symmetric int8 weight
-DEQUANTIZER_OPSET = 13  # the first whose DequantizeLinear has a scale for each channel
 
 
 def quantize_float_weights(model: Model, report: Report, options: ImportOptions) -> Model:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.attributes import attribute, attributes_of
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
@@ -118,7 +118,7 @@ class _Folding:
         """A function of a value counted in steps; a Clip leaves what saturation and integer bounds do not."""
         output = self.editor.fresh(f"{link.output[0]}_steps")
         if link.op_type != "Clip":
-            attributes = {given.name: onnx.helper.get_attribute_value(given) for given in link.attribute}
+            attributes = attributes_of(link)
             return self.editor.add(link.op_type, [value, *link.input[1:]], output, link, **attributes)
         if bounds_of(self._model, link)[0] == 0.0:
             return self.editor.add("Relu", [value], output, link)
@@ -188,12 +188,16 @@ class _Folding:
 
     def _is_alone(self, node: onnx.NodeProto, value: str) -> bool:
         """Whether the node is a function of the one value."""
-        for name in node.input:
-            producer = self._model.producers.get(name)
-            if name == value or not name or self._model.is_constant(name):
+        front, seen = list(node.input), {value, ""}
+        while front:
+            name = front.pop()
+            if name in seen or self._model.is_constant(name):
                 continue
-            if producer is None or producer.op_type not in FUNCTIONS or not self._is_alone(producer, value):
+            seen.add(name)
+            producer = self._model.producers.get(name)
+            if producer is None or producer.op_type not in FUNCTIONS:
                 return False
+            front.extend(producer.input)
         return True
 
     def _multiply(self, maker: onnx.NodeProto, counted: str, steps: Steps) -> None:
@@ -204,7 +208,7 @@ class _Folding:
             if reader.op_type == "Conv":
                 self._weights.multiply(reader, counted, steps.scales)
             elif reader.op_type in _CHOICES:
-                attributes = {given.name: onnx.helper.get_attribute_value(given) for given in reader.attribute}
+                attributes = attributes_of(reader)
                 chosen = self.editor.fresh(f"{reader.output[0]}_steps")
                 self.editor.add(reader.op_type, [counted, *reader.input[1:]], chosen, reader, **attributes)
                 self._multiply(reader, chosen, steps)

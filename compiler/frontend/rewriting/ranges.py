@@ -9,8 +9,7 @@ import onnx
 from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, moves
 from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
-from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.quantization import Quantization, known_quantization
 from arrayloom.compiler.frontend.rewriting.pictures import observe
 
 #: So much wider than observed the ranges are made: what saturates costs more than coarser steps do.
@@ -108,12 +107,8 @@ class Ranges:
 
 def _representable(model: Model, node: onnx.NodeProto) -> Range:
     """The reals between the lowest and the highest byte of a QuantizeLinear or DequantizeLinear."""
-    try:
-        quantization = of_quantizer(model, node)
-    except RefusalError:
-        return Range()
-    info = np.iinfo(quantization.dtype)
-    return Range(float(quantization.dequantize(info.min)), float(quantization.dequantize(info.max)))
+    quantization = known_quantization(model, node)
+    return Range() if quantization is None else Range(*quantization.bounds)
 
 
 def quantization_of(found: Range, dtype: np.dtype) -> Quantization:

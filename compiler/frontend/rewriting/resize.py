@@ -12,13 +12,11 @@ import onnx
 from arrayloom.compiler.frontend.interpolation import interpolated_axes
 from arrayloom.compiler.frontend.kinds import is_interpolation
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import CLIP_OPSET, MICROSOFT
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.quantization import BYTES
 from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
-
-MICROSOFT = "com.microsoft"
-CLIP_OPSET = 12  # the first whose Clip takes 8-bit integers
 
 
 def resize_integers(model: Model, report: Report, options: ImportOptions) -> Model:  # noqa: ARG001

@@ -11,8 +11,8 @@ from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.origin import origin_name
-from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
-from arrayloom.compiler.frontend.report import RefusalError, Report
+from arrayloom.compiler.frontend.quantization import Quantization, known_quantization
+from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 from arrayloom.compiler.frontend.rewriting.float_values import FloatValues
 from arrayloom.compiler.frontend.rewriting.pictures import COUNT
@@ -106,10 +106,9 @@ class _Grids:
         quantization = given.quantization
         exact = given.exact
         for bound in bounds_of(self._model, node):
-            byte = quantization.quantize(bound)
-            info = np.iinfo(quantization.dtype)
-            lowest, highest = quantization.dequantize(info.min), quantization.dequantize(info.max)
-            exact &= not lowest < bound < highest or float(quantization.dequantize(byte)) == bound
+            lowest, highest = quantization.bounds
+            on_grid = float(quantization.dequantize(quantization.quantize(bound))) == bound
+            exact &= on_grid or not lowest < bound < highest
         return _Grid(quantization, exact)
 
     def _of_moved(self, value: str) -> _Grid | None:
@@ -138,10 +137,8 @@ class _Grids:
                     yield None
 
     def _of_quantizer(self, node: onnx.NodeProto, exact: bool) -> _Grid | None:
-        try:
-            return _Grid(of_quantizer(self._model, node), exact)
-        except RefusalError:
-            return None
+        found = known_quantization(self._model, node)
+        return None if found is None else _Grid(found, exact)
 
 
 def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
@@ -154,7 +151,7 @@ def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
     editor.rename(value, unrounded)
     scale = editor.constant(f"{value}_scale", float(quantization.scale), np.float32)
     zero = editor.constant(f"{value}_zero_point", quantization.zero_point, quantization.dtype)
-    same = next((node for node in quantizers if _same(model, node, quantization)), None)
+    same = next((node for node in quantizers if known_quantization(model, node) == quantization), None)
     integer = same.output[0] if same is not None else editor.fresh(f"{value}_rounded")
     if same is None:
         editor.add("QuantizeLinear", [unrounded, scale, zero], integer, producer)
@@ -171,13 +168,6 @@ def _free_biases(editor: Editor, layers: Sequence[onnx.NodeProto]) -> None:
         producer = model.producers.get(node.input[2])
         if producer is not None and producer.op_type == "DequantizeLinear":
             node.input[2] = editor.constant(f"{node.input[2]}_float", model.constants[node.input[2]])
-
-
-def _same(model: Model, node: onnx.NodeProto, quantization: Quantization) -> bool:
-    try:
-        return of_quantizer(model, node) == quantization
-    except RefusalError:
-        return False
 
 
 def _tell(report: Report, model: Model, rounded: list[tuple[str, _Grid]], observed: int) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.attributes import attribute, attributes_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import dequantizer_axis
 from arrayloom.compiler.frontend.report import RefusalError, node_name
@@ -56,7 +56,7 @@ class ScaledWeights:
         inputs = [self._editor.maker(conv.output[0]).input[0], self._weight(conv, multiplied.astype(np.float64) / scales)]
         if len(conv.input) > 2 and conv.input[2]:
             inputs.append(self._bias(conv, scales))
-        attributes = {given.name: onnx.helper.get_attribute_value(given) for given in conv.attribute}
+        attributes = attributes_of(conv)
         self._editor.add("Conv", inputs, result, conv, **attributes)
 
     def _weight(self, conv: onnx.NodeProto, factors: NDArray[np.float64]) -> str:

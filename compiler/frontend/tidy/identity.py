@@ -2,9 +2,8 @@
 
 import onnx
 
+from arrayloom.compiler.frontend.opsets import is_onnx
 from arrayloom.compiler.frontend.tidy.edit import copied, rename_reads
-
-_OWN = ("", "ai.onnx")
 
 
 def bypass_identities(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -27,4 +26,4 @@ def bypass_identities(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _is_identity(node: onnx.NodeProto) -> bool:
-    return node.op_type == "Identity" and node.domain in _OWN and len(node.input) == 1
+    return node.op_type == "Identity" and is_onnx(node) and len(node.input) == 1

@@ -6,6 +6,7 @@ import pytest
 from channels_last import FIRST, LAST, ChannelsLast, draw
 from interpreter import interpret
 from networks import Array, Network
+from qdq_network import QdqNetwork
 
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend import import_model
@@ -338,3 +339,15 @@ def test_networks_of_tensorflow_lite(name: str, shared_data) -> None:
     values = interpret(graph, inputs)
     assert all(np.array_equal(values[key].ravel(), expected[key].ravel()) for key in values.keys() & expected.keys())
     assert graph.inputs[0].moves == (Transpose((0, 3, 1, 2)),)
+
+
+def test_a_network_without_transposes_gets_none_for_operators_along_columns() -> None:
+    """Columns as channels would suit the concatenations, and take a Transpose before the convolution."""
+    network = QdqNetwork()
+    value = network.real
+    for _ in range(3):
+        value = network.rounded(network.node("Concat", [value, network.node("Relu", [value])], axis=3))
+    given = network.finished(network.node("Conv", [value, network.weight(4, 3, 3, 3)]), 3, 8, 8)
+    model = Model(given)
+    assert arrange_dimensions(model, Report(), DEFAULT_OPTIONS) is model
+    _assert_exact(given)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.attributes import drop_attributes
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import set_origin
 from arrayloom.compiler.frontend.rewriting.editor import Editor
@@ -119,9 +120,7 @@ class Propagation:
             if name and not layout.is_plain:
                 self._names[name], self._layouts[name] = self.editor.fresh(f"{name}_stored"), layout
                 self.editor.rename(name, self._names[name])
-        kept = [given for given in copy.attribute if given.name not in attributes]
-        del copy.attribute[:]
-        copy.attribute.extend(kept)
+        drop_attributes(copy, *attributes)
         copy.attribute.extend(onnx.helper.make_attribute(name, value) for name, value in attributes.items())
 
     def reshape(self, node: onnx.NodeProto, extents: Sequence[int], layout: Layout) -> None:
