@@ -144,7 +144,8 @@ def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]
     report.notes.extend(f"{NOTICE_NOTE}{notice}" for notice in report.notices)
     lowered = lower(rewritten, report)
     integer = rewritten if lowered is rewritten.proto else _analyse(lowered)
-    integer.require_batch()
+    if integer is not given:
+        integer.require_batch()
     graph = assemble(integer, report)
     graph.notices.extend(report.notices)
     graph.labels.extend(class_names(whole.proto))

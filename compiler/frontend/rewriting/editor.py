@@ -1,6 +1,7 @@
 """Editing an ONNX model: new nodes and constants, other producers for a value, values replaced for their readers."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -25,12 +26,25 @@ class Editor:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.changed = False
-        self._nodes = dict(enumerate(map(copied_node, model.nodes)))
-        self._keys = count(len(model.nodes))
-        self._makers = {name: key for key, node in self._nodes.items() for name in node.output if name}
         self._initializers: dict[str, Array] = {}
-        self._node_names = {node.name for node in model.proto.graph.node}
-        self._names = {*model.dtypes, *(name for node in model.proto.graph.node for name in node.output)}
+        self._keys = count(len(model.nodes))
+
+    @cached_property
+    def _nodes(self) -> dict[int, onnx.NodeProto]:
+        """Copied when they are first asked for: most passes find nothing to do."""
+        return dict(enumerate(map(copied_node, self.model.nodes)))
+
+    @cached_property
+    def _makers(self) -> dict[str, int]:
+        return {name: key for key, node in self._nodes.items() for name in node.output if name}
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return {*self.model.dtypes, *(name for node in self.model.proto.graph.node for name in node.output)}
+
+    @cached_property
+    def _node_names(self) -> set[str]:
+        return {node.name for node in self.model.proto.graph.node}
 
     @property
     def nodes(self) -> tuple[onnx.NodeProto, ...]:

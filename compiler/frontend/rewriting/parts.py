@@ -19,7 +19,7 @@ def open_parts(model: Model, report: Report, options: ImportOptions) -> Model:  
 def with_plain_movements(model: Model) -> Model:
     """The model with the nodes opened; itself where it has none."""
     editor = Editor(model)
-    for node in editor.nodes:
+    for node in model.nodes:
         if not is_onnx(node) or model.is_constant(node.output[0]):
             continue
         if node.op_type == "Split":

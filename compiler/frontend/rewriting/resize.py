@@ -22,7 +22,7 @@ from arrayloom.compiler.frontend.rewriting.editor import Editor
 def resize_integers(model: Model, report: Report, options: ImportOptions) -> Model:  # noqa: ARG001
     """Every linear Resize of bytes as Gathers and a QLinearConv; two of these for int8, since zero lies within."""
     editor = Editor(model)
-    for node in editor.nodes:
+    for node in model.nodes:
         if is_interpolation(node) and model.dtypes[node.output[0]] in BYTES and not model.is_constant(node.output[0]):
             with suppress(RefusalError):  # the rule of movements refuses what stays
                 _Replacement(editor, node).write()
