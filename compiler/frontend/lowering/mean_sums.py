@@ -9,6 +9,7 @@ from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_
 from arrayloom.compiler.frontend.lowering.target import Target
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.opsets import MICROSOFT
+from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.report import RefusalError, node_name
 
 MEANS = ("GlobalAveragePool", "ReduceMean")
@@ -57,7 +58,7 @@ def mean_sources(rewrite: Rewrite, means: list[onnx.NodeProto]) -> list[Source]:
     sources = [rewrite.source(mean.input[0]) for mean in means]
     if sources[0].quantization != sources[1].quantization:
         raise RefusalError(
-            f"it combines means that are not quantized ('{node_name(means[0])}' and '{node_name(means[1])}'), "
+            f"it combines means that are not quantized ('{origin_name(means[0])}' and '{origin_name(means[1])}'), "
             "of values with different scales",
             "put QuantizeLinear and DequantizeLinear behind both means",
         )

@@ -31,6 +31,8 @@ _POSITIONS = ("ArgMax", "ArgMin")
 
 def unify_dtypes(model: Model, _report: Report, _options: ImportOptions) -> Model:
     """The model with its int8 activations as uint8, where some operator needs it."""
+    if not any(_is_int8(model, name) for name in model.dtypes):
+        return model
     if not mixes_dtypes(model) or not all(_known(model, node) for node in model.nodes):
         return model
     return _Relabelling(model).run()

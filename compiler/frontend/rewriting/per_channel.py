@@ -17,8 +17,9 @@ from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import BYTES, dequantizer_axis, scales, zero_points
-from arrayloom.compiler.frontend.report import RefusalError, Report, node_name, operator_name
+from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 from arrayloom.compiler.frontend.rewriting.scaled_weights import ScaledWeights
 
@@ -133,7 +134,7 @@ class _Folding:
                 continue
             if any(other.op_type in ("LeakyRelu", "PRelu") for other in chain[: len(chain) - 1 - index]):
                 raise RefusalError(
-                    f"its scales differ between channels, and so do the bounds of Clip '{node_name(link)}'", _REMEDY
+                    f"its scales differ between channels, and so do the bounds of {described(link)}", _REMEDY
                 )
             low, high = bounds_of(self._model, link)
             limits = [np.float32(limit) / steps.scales for limit in (-np.inf if low == 0 else low, high)]
@@ -176,14 +177,14 @@ class _Folding:
                 grouped = steps.scales.reshape(int(attribute(reader, "group", 1)), -1)
                 if np.all(grouped == grouped[:, :1]):
                     continue
-                reason = f"Conv '{node_name(reader)}' adds up channels that are quantized with different scales"
+                reason = f"{described(reader)} adds up channels that are quantized with different scales"
             elif reader.op_type in _CHOICES:
                 self._check_readers(reader.output[0], steps)
                 continue
             elif reader.op_type == "QuantizeLinear" or (reader.op_type in FUNCTIONS and self._is_alone(reader, value)):
                 continue
             else:
-                reason = f"{operator_name(reader)} '{node_name(reader)}' reads activations quantized per channel"
+                reason = f"{described(reader)} reads activations quantized per channel"
             raise RefusalError(reason, "quantize activations per tensor, but before depthwise convolutions", f"'{value}'")
 
     def _is_alone(self, node: onnx.NodeProto, value: str) -> bool:
@@ -226,7 +227,7 @@ class _Folding:
             node = self._model.producers.get(operands[0])
         if node is not None and node.op_type != "DequantizeLinear":
             raise RefusalError(
-                f"the result of {operator_name(node)} '{node_name(node)}' is quantized per channel", _REMEDY,
+                f"the result of {described(node)} is quantized per channel", _REMEDY,
                 f"scale '{quantizer.input[1]}'",
             )
 

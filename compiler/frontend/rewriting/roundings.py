@@ -34,6 +34,8 @@ def quantize_float_values(model: Model, report: Report, options: ImportOptions) 
     """The model with quantized values between its integer layers; roundings stand in the report, with one notice."""
     visit = FloatValues(model)
     values = visit.find()
+    if not values:
+        return model
     grids = _Grids(model)
     chosen = grids.choose(values, rounded=options.insert_rounding)
     if options.insert_rounding:

@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.attributes import attribute, attributes_of
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import dequantizer_axis
-from arrayloom.compiler.frontend.report import RefusalError, node_name
+from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 
 Factors = NDArray[np.float32]
@@ -64,13 +65,13 @@ class ScaledWeights:
         node = self._model.producers.get(conv.input[1])
         if node is None or node.op_type != "DequantizeLinear" or not self._model.is_constant(conv.input[1]):
             raise RefusalError(
-                f"the weights of Conv '{node_name(conv)}' are not quantized, beside activations quantized per channel",
+                f"the weights of {described(conv)} are not quantized, beside activations quantized per channel",
                 "quantize the weights too, with DequantizeLinear behind them",
             )
         given = self._model.constants[node.input[1]]
         if given.size > 1 and dequantizer_axis(node, len(self._model.shapes[node.input[0]])) != 0:
             raise RefusalError(
-                f"the weights of Conv '{node_name(conv)}' are quantized along another axis than the output channels",
+                f"the weights of {described(conv)} are quantized along another axis than the output channels",
                 "quantize them per tensor or along axis 0",
             )
         scale = (np.broadcast_to(given.reshape(-1), factors.shape) * factors).astype(np.float32)
