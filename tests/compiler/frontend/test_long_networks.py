@@ -59,6 +59,16 @@ def test_a_chain_before_a_convolution(link: str) -> None:
     check(import_model(network.finished(value, 4, 2, 3)), images=1)
 
 
+def test_a_chain_of_movements_that_do_not_become_one() -> None:
+    network, random = QdqNetwork(), np.random.default_rng(0)
+    value = network.real
+    for _ in range(LENGTH // 3):
+        value = network.node("Reshape", [value, network.constant(np.array([0, 12, 2]))])
+        value = network.node("Gather", [value, network.constant(random.permutation(12))], axis=1)
+        value = network.node("Reshape", [value, network.constant(np.array([0, 4, 2, 3]))])
+    check(import_model(network.finished(_convolved(network, value), 4, 2, 3)), images=1)
+
+
 def test_a_chain_that_is_left_in_float_is_refused_node_by_node() -> None:
     network = QdqNetwork()
     value = _chain(network, _convolved(network, network.real), LINKS["Relu"])
