@@ -1,0 +1,123 @@
+"""One random network through import, interpreter, host and emulator, against ONNX Runtime."""
+
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from interpreter import interpret
+from networks import Array
+
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.errors import UnsupportedError
+from arrayloom.compiler.frontend import ImportedModel, import_model
+from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.host.runtime.backends import open_device
+from arrayloom.host.runtime.boundary import apply_tail
+from arrayloom.host.runtime.host_parts import HostParts
+from arrayloom.host.runtime.model_reference import ModelReference
+from arrayloom.host.runtime.verify import Verifier
+from arrayloom.isa.config import load_config
+
+from .generator import Case, generate
+
+SMALLEST_RATIO = 20.0   # dB, of a result's signal to its distance from the network as given
+MOST_STEPS = 1.5        # median of that distance, in 255ths of the result's range
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a network failed: `kind` is the same for failures of one sort, `text` says all."""
+
+    kind: str
+    text: str
+
+
+def check(seed: int, on_device: bool = False) -> Failure | None:
+    """None for a network that passes; `on_device` also compiles it, for the emulator."""
+    try:
+        case = generate(seed)
+        imported = import_model(case.model, case.options)
+        return _check_imported(case, imported, on_device)
+    except UnsupportedError as error:
+        first = error.nodes[0]
+        return Failure(f"refused: {first.operator}: {first.reason}", str(error))
+    except Exception as error:      # any other error is a fault of the compiler
+        return Failure(f"{type(error).__name__}: {str(error)[:100]}", traceback.format_exc())
+
+
+def _check_imported(case: Case, imported: ImportedModel, on_device: bool) -> Failure | None:
+    if strange := _between_integers(case.model, imported):
+        return Failure(f"on the host: {strange[0]}", f"nodes between integers that the host computes: {strange}")
+    expected = ModelReference(imported).run_all(case.inputs)
+    host = HostParts(imported.graph.host)
+    before = host.head(dict(case.inputs))
+    values = interpret(imported.graph, before)
+    for name, value in values.items():
+        wanted = expected.integer.get(name)
+        if wanted is not None and not np.array_equal(wanted.ravel(), value.ravel()):
+            return Failure("other bytes of the interpreter", f"tensor {name}")
+    outputs = {port.name: apply_tail(values[port.tensor][None], port) for port in imported.graph.outputs}
+    after = host.tail(before | outputs)
+    for name, wanted in expected.host["tail"].items():
+        if not np.array_equal(wanted, after[name], equal_nan=wanted.dtype.kind == "f"):
+            return Failure("other bytes of the host", f"value {name}")
+    if on_device and (failure := _check_device(case, imported)):
+        return failure
+    return _check_original(case, after)
+
+
+def _check_device(case: Case, imported: ImportedModel) -> Failure | None:
+    config = load_config("tiny")
+    verdict = Verifier(imported, compile_graph(imported.graph, config), open_device("emulator", config)).verify(case.inputs)
+    return None if verdict.equal else Failure("other bytes of the emulator", str(verdict.first_difference))
+
+
+def _between_integers(model: onnx.ModelProto, imported: ImportedModel) -> list[str]:
+    """Operators of the host's nodes that have integers before and behind them in the network as given."""
+    listed = {node.name: node.op for part in imported.graph.host.parts.values() for node in part.nodes}
+    edges = [(set(node.input), set(node.output), node) for node in model.graph.node]
+    active = _reached(edges, {value.name for value in model.graph.input})
+    integer = [edge for edge in edges
+               if edge[2].op_type in ("QuantizeLinear", "DequantizeLinear") and edge[2].input[0] in active]
+    after = _reached(edges, set().union(*(given for given, _, _ in integer)))
+    before = _reached([(made, given, node) for given, made, node in edges], set().union(*(made for _, made, _ in integer)))
+    return [listed[node.name] for given, made, node in edges if node.name in listed and given & after and made & before]
+
+
+def _reached(edges: Iterable[tuple[set[str], set[str], onnx.NodeProto]], seeds: set[str]) -> set[str]:
+    """The seeds and all values that edges lead to from them."""
+    edges, found, size = list(edges), set(seeds), -1
+    while len(found) != size:
+        size = len(found)
+        found.update(*(made for given, made, _ in edges if given & found))
+    return found - {""}
+
+
+def _check_original(case: Case, values: Mapping[str, Array]) -> Failure | None:
+    """Near the network as given, run node by node in float."""
+    session = Session(case.model, optimize=False)
+    suppressed = any(node.op_type == "NonMaxSuppression" for node in case.model.graph.node)
+    for name, wanted in session.run({name: case.inputs[name] for name in session.inputs}).items():
+        got = values[name]
+        if (got.shape, got.dtype) != (wanted.shape, wanted.dtype):
+            if not suppressed:
+                return Failure("other shape or dtype", f"{name}: {got.dtype}{got.shape}, not {wanted.dtype}{wanted.shape}")
+        elif wanted.dtype != np.int64 and (text := distance(wanted, got)):
+            return Failure("far from the network as given", f"output {name}: {text}")
+    return None
+
+
+def distance(wanted: Array, got: Array) -> str | None:
+    """What is wrong with a result that lies far from another: a small ratio of signal to noise, and many steps."""
+    integer = wanted.dtype.kind in "iu"
+    wanted, got = wanted.astype(np.float64), got.astype(np.float64)
+    step = 1.0 if integer else max(float(np.ptp(wanted)), 1e-6) / 255
+    error = np.abs(wanted - got)
+    noise, signal = float((error**2).mean()), float(wanted.var())
+    ratio = 10 * np.log10(signal / noise) if noise and signal else -np.inf if noise else np.inf
+    steps = float(np.median(error)) / step
+    if ratio < SMALLEST_RATIO and steps > MOST_STEPS:
+        return f"{ratio:.1f} dB, a median of {steps:.1f} steps"
+    return None
