@@ -111,8 +111,8 @@ def boxes(net: FloatNetwork, x: str) -> list[str]:
 
 def _rows(net: FloatNetwork, x: str, count: int) -> str:
     if net.chance(0.5):
-        return net.node("Transpose", [net.node("Reshape", [x, net.integers(1, count, -1)])], perm=[0, 2, 1])
-    return net.node("Reshape", [net.node("Transpose", [x], perm=[0, 2, 3, 1]), net.integers(1, -1, count)])
+        return net.node("Transpose", [net.reshape(x, count, -1)], perm=[0, 2, 1])
+    return net.reshape(net.node("Transpose", [x], perm=[0, 2, 3, 1]), -1, count)
 
 
 ENDINGS: tuple[Ending, ...] = (classes, classes, classes, one_map, two_maps, softened, scored_map)

@@ -17,6 +17,8 @@ class FloatNetwork:
         weights: constants that are weights of products, and the axis of their output channels.
         biases: constants that are biases of products: by name the activation and the weight of the product.
         loose: values that quantizers of every style may leave in float, such as a convolution's before its Relu.
+        rounded: such values before other functions, which are then to be rounded by the compiler.
+        open_batch: whether the batch is to be left open.
         prefix: put before names of nodes: which part of the network is drawn.
     """
 
@@ -31,6 +33,8 @@ class FloatNetwork:
         self.weights: dict[str, int] = {}
         self.biases: dict[str, tuple[str, str]] = {}
         self.loose: set[str] = set()
+        self.rounded: set[str] = set()
+        self.open_batch = self.chance(0.5)
         self.prefix = ""
 
     def chance(self, probability: float) -> bool:
@@ -77,6 +81,13 @@ class FloatNetwork:
         self.nodes.append(node)
         self.values.update(zip(names, self._run(node), strict=True))
         return names
+
+    def reshape(self, value: str, *extents: int) -> str:
+        """A Reshape to [1, *extents]; where nothing else is, the batch is inferred."""
+        first = [0] if self.open_batch else [0, 1]
+        if -1 not in extents:
+            first.append(-1)
+        return self.node("Reshape", [value, self.integers(self.pick(first), *extents)])
 
     def reduce(self, operator: str, value: str, axes: Sequence[int], keepdims: bool = True) -> str:
         """A reduction; axes are an attribute or an operand, as the operator set has it."""

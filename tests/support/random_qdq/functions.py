@@ -113,9 +113,10 @@ def layer(net: FloatNetwork, x: str, channels: int | None = None, stride: int | 
     """A convolution, and perhaps BatchNormalization or an activation, before which it may stay in float."""
     y = products.conv(net, x, channels, stride=stride) if channels or net.chance(0.7) else products.depthwise(net, x, stride)
     if net.chance(0.6):
-        if net.chance(0.8):
-            net.loose.add(y)
-        y = net.node("Relu", [y]) if net.chance(0.6) else activation(net, y)
+        loose, plain = net.chance(0.8), net.chance(0.6)
+        if loose:
+            (net.loose if plain else net.rounded).add(y)
+        y = net.node("Relu", [y]) if plain else activation(net, y)
     return y
 
 

@@ -9,7 +9,7 @@ from untidy import untidied
 
 from arrayloom.compiler.frontend import HostPolicy, ImportOptions
 
-from . import ends, functions, moves, pools, style
+from . import ends, functions, moves, pools, products, style
 from .float_network import FloatNetwork
 from .quantizer import Quantizer
 from .style import Parameters
@@ -56,7 +56,7 @@ def generate(seed: int) -> Case:
     inputs |= {value.name: np.zeros([dim.dim_value for dim in value.type.tensor_type.shape.dim], np.float32)
                for value in model.graph.input if value.name not in inputs}
     policy = HostPolicy.ANY if _has_host_part(net) or chosen.only_products else HostPolicy.NONE
-    return Case(model, inputs, ImportOptions(policy, insert_rounding=chosen.only_products), chosen)
+    return Case(model, inputs, ImportOptions(policy, insert_rounding=chosen.insert_roundings), chosen)
 
 
 def _begin(net: FloatNetwork, integer_inputs: dict[str, Parameters]) -> str:
@@ -96,17 +96,17 @@ def _block(net: FloatNetwork, x: str) -> str:
 def _conv_transpose(net: FloatNetwork, x: str) -> str:
     if max(net.shape(x)[2:]) * 2 > moves.LARGEST:
         return functions.layer(net, x)
-    from . import products
     return products.conv_transpose(net, x)
 
 
 def _odd_outputs(net: FloatNetwork, quantizer: Quantizer) -> list[str]:
-    """Now and then a constant, a dequantized constant or an input, as outputs."""
+    """Now and then a constant, an input, as outputs."""
     odd = []
     if net.chance(0.03):
         odd.append(quantizer._store("constant_output", net.rng.normal(0, 1, (1, 3)).astype(np.float32)))
     if net.chance(0.03):
-        odd.append(net.inputs[0])
+        quantizer.nodes.append(onnx.helper.make_node("Identity", [net.inputs[0]], ["input_again"], name="again_node"))
+        odd.append("input_again")
     return odd
 
 
@@ -124,8 +124,7 @@ def _model(net: FloatNetwork, quantizer: Quantizer, outputs: list[str]) -> onnx.
 
 def _declared(name: str, value: Array, quantizer: Quantizer) -> onnx.ValueInfoProto:
     dtype = quantizer.integer_inputs[name].dtype if name in quantizer.integer_inputs else value.dtype
-    batch = quantizer.net.pick([1, "N"])
-    shape = [batch if name == quantizer.net.inputs[0] else 1, *value.shape[1:]]
+    shape = ["N" if quantizer.net.open_batch else 1, *value.shape[1:]]
     return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(dtype), shape)
 
 

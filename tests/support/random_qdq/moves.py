@@ -78,8 +78,8 @@ def shuffle(net: FloatNetwork, x: str) -> str:
     if not groups:
         return x
     group, order = net.pick(groups), [0, 2, 1, *range(3, 3 + len(extents))]
-    split = net.node("Reshape", [x, net.integers(1, group, channels // group, *extents)])
-    return net.node("Reshape", [net.node("Transpose", [split], perm=order), net.integers(1, -1, *extents)])
+    split = net.reshape(x, group, channels // group, *extents)
+    return net.reshape(net.node("Transpose", [split], perm=order), -1, *extents)
 
 
 def space_to_depth(net: FloatNetwork, x: str) -> str:
@@ -104,9 +104,9 @@ def depth_to_space(net: FloatNetwork, x: str) -> str:
     y = products.conv(net, x, 4 * channels, 1, 1)
     if net.chance(0.7):
         return net.node("DepthToSpace", [y], blocksize=2, mode=net.pick(["DCR", "CRD"]))
-    split = net.node("Reshape", [y, net.integers(1, channels, 2, 2, height, width)])
+    split = net.reshape(y, channels, 2, 2, height, width)
     turned = net.node("Transpose", [split], perm=[0, 1, 4, 2, 5, 3])
-    return net.node("Reshape", [turned, net.integers(0, channels, 2 * height, 2 * width)])
+    return net.reshape(turned, channels, 2 * height, 2 * width)
 
 
 def pad(net: FloatNetwork, x: str) -> str:
@@ -129,7 +129,7 @@ def resize(net: FloatNetwork, x: str) -> str:
         return x
     sizes = net.integers(1, net.shape(x)[1], *(factor * extent for extent in extents))
     scales = net.constant([1, 1, *[factor] * len(extents)])
-    operands = [x, "", scales] if net.chance(0.6) else [x, "", "", sizes]
+    operands = [x, "", scales] if net.open_batch or net.chance(0.6) else [x, "", "", sizes]
     if net.chance(0.5):
         way = net.pick([("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil")])
         return net.node("Resize", operands, mode="nearest", coordinate_transformation_mode=way[0], nearest_mode=way[1])

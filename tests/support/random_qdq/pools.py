@@ -62,7 +62,7 @@ def flat(net: FloatNetwork, x: str) -> str:
         return net.node("Flatten", [x], axis=1)
     if kind == "Squeeze":
         return net.node("Squeeze", [x, net.integers(*range(2, rank))])
-    return net.node("Reshape", [x, net.integers(net.pick([0, 1]), -1)])
+    return net.reshape(x, -1)
 
 
 BLOCKS = (pool, pool)

@@ -40,12 +40,16 @@ def _conv(net: FloatNetwork, x: str, outputs: int, groups: int, kernel: list[int
 def _pads(net: FloatNetwork, kernel: list[int], dilation: int, extents: list[int]) -> list[int]:
     reach = [(side - 1) * dilation for side in kernel]
     begin, end = [side // 2 for side in reach], [side - side // 2 for side in reach]
-    if net.chance(0.2):
-        begin, end = [max(side - 1, 0) for side in begin], [*end]
-    whole = all(extent + 2 * (side // 2) > side for extent, side in zip(extents, reach, strict=True))
-    if net.chance(0.15) and whole and all(extent > side for extent, side in zip(extents, reach, strict=True)):
-        begin, end = [0] * len(kernel), [0] * len(kernel)
-    return [*begin, *end]
+    fewer = net.pick([0, 0, 0, 1, 2, 9])
+    if all(extent + side - fewer > side for extent, side in zip(extents, reach, strict=True)):
+        begin = [max(side - fewer, 0) for side in begin]
+        if fewer > 1:
+            end = [0] * len(end)
+    return [*begin, *end] if _fits(begin, end, reach, extents) else [*reach, *reach]
+
+
+def _fits(begin: list[int], end: list[int], reach: list[int], extents: list[int]) -> bool:
+    return all(extent + a + b > side for extent, a, b, side in zip(extents, begin, end, reach, strict=True))
 
 
 def conv_transpose(net: FloatNetwork, x: str) -> str:
@@ -91,10 +95,10 @@ def tokens(net: FloatNetwork, x: str) -> str:
     if net.chance(0.5):
         rows = net.node("Transpose", [x], perm=[0, 2, 3, 1])
         return net.node("Transpose", [_expanded(net, rows, channels)], perm=[0, 3, 1, 2])
-    flat = net.node("Reshape", [x, net.integers(1 if net.chance(0.5) else 0, channels, -1)])
+    flat = net.reshape(x, channels, -1)
     rows = net.node("Transpose", [flat], perm=[0, 2, 1])
     made = net.node("Transpose", [_expanded(net, rows, channels)], perm=[0, 2, 1])
-    return net.node("Reshape", [made, net.integers(-1, channels, height, width)])
+    return net.reshape(made, channels, height, width)
 
 
 def _expanded(net: FloatNetwork, rows: str, channels: int) -> str:

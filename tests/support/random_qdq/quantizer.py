@@ -71,8 +71,8 @@ class Quantizer:
         if node is not None and node.op_type in MOVEMENT and self.style.movement == "same" and node.input[0] in self.plan \
                 and not self.plan[node.input[0]].scale.ndim:
             self.plan[name] = self.plan[node.input[0]]
-        elif self.style.per_channel_activations and readers and all(map(self._is_depthwise, readers)):
-            self.plan[name] = self._fitted(value, axes=(0, *range(2, value.ndim)))
+        elif self.style.per_channel_activations and node is not None and readers and all(map(self._is_depthwise, readers)):
+            self.plan[name] = self._fitted(value, axes=(0, *range(2, value.ndim)), symmetric=True)
         else:
             self.plan[name] = self._equal(self._fitted(value, axes=None), value)
 
@@ -81,13 +81,21 @@ class Quantizer:
         in_tail = node is not None and node.name.startswith("tail_")
         if in_tail or (readers and all(reader.name.startswith("head_") for reader in readers)):
             return False
-        if self.style.only_products:
-            return product
-        if name in self.net.inputs and readers and all(reader.op_type == "Transpose" for reader in readers):
+        if self._only_moved(name):
             return self.net.chance(0.5)
+        if node is not None and self._only_moved(node.input[0]) and node.input[0] not in self.plan:
+            return True
+        if self.style.only_products:
+            return product or name in self.net.inputs
         if node is not None and node.op_type in MOVEMENT and self.style.movement == "none":
             return name in self.net.outputs and node.input[0] not in self.plan
-        return name not in self.net.loose or name in self.net.outputs
+        loose = self.net.loose | (self.net.rounded if self.style.insert_roundings else set())
+        return name not in loose or name in self.net.outputs
+
+    def _only_moved(self, name: str) -> bool:
+        """Whether an input is only transposed: to the channels first."""
+        readers = self._readers.get(name, [])
+        return name in self.net.inputs and bool(readers) and all(node.op_type == "Transpose" for node in readers)
 
     def _is_depthwise(self, node: onnx.NodeProto) -> bool:
         if node.op_type != "Conv":
@@ -95,10 +103,10 @@ class Quantizer:
         shape = self.net.constants[node.input[1]].shape
         return shape[1] == 1 and self.net.shape(node.input[0])[1] == shape[0]
 
-    def _fitted(self, value: Array, axes: tuple[int, ...] | None) -> Parameters:
+    def _fitted(self, value: Array, axes: tuple[int, ...] | None, symmetric: bool = False) -> Parameters:
         kind = self.style.dtypes
         dtype = self.net.pick(["uint8", "int8"]) if kind == "mixed" else "uint8" if kind == "uint8" else "int8"
-        symmetric = kind == "symmetric" or (kind == "mixed" and dtype == "int8")
+        symmetric = symmetric or kind == "symmetric" or (kind == "mixed" and dtype == "int8")
         return fitted(value.min(axes), value.max(axes), dtype, symmetric, self.style.scales == "binary")
 
     def _equal(self, found: Parameters, value: Array) -> Parameters:

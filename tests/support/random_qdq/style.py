@@ -24,6 +24,7 @@ class Style:
         integer_constants: operands of elementwise operators as bytes and DQ, or floats.
         many_readers: one DQ for each reader, or one for all.
         per_channel_activations: before depthwise convolutions.
+        insert_roundings: whether values between products and other functions are left to the compiler.
     """
 
     only_products: bool
@@ -37,14 +38,16 @@ class Style:
     integer_constants: bool
     many_readers: bool
     per_channel_activations: bool
+    insert_roundings: bool
 
 
 def draw(net: FloatNetwork) -> Style:
     """A style that ONNX Runtime can run: it has no int8 activations with uint8 weights."""
     dtypes = net.pick(["uint8", "uint8", "int8", "symmetric", "mixed"])
     unsigned = dtypes == "uint8" and net.chance(0.2)
+    only_products = net.chance(0.25)
     return Style(
-        only_products=net.chance(0.25),
+        only_products=only_products,
         movement=net.pick(["own", "same", "same", "none"]),
         dtypes=dtypes,
         scales=net.pick(["fitted", "fitted", "binary", "equal"]),
@@ -55,6 +58,7 @@ def draw(net: FloatNetwork) -> Style:
         integer_constants=net.chance(0.5),
         many_readers=net.chance(0.5),
         per_channel_activations=net.chance(0.15),
+        insert_roundings=only_products or net.chance(0.3),
     )
 
 
@@ -84,5 +88,6 @@ def fitted(low: np.ndarray, high: np.ndarray, dtype: str, symmetric: bool, binar
     scale = np.maximum(reach / 255, 1e-4)
     if binary:
         scale = 2.0 ** np.ceil(np.log2(scale))
-    zero = np.zeros_like(scale) if symmetric else np.clip(np.rint(info.min - low / scale), info.min, info.max)
+    middle = np.full_like(scale, (info.max + info.min + 1) // 2)
+    zero = middle if symmetric else np.clip(np.rint(info.min - low / scale), info.min, info.max)
     return Parameters(np.float32(scale), np.asarray(zero).astype(dtype))
