@@ -55,7 +55,7 @@ def generate(seed: int) -> Case:
         model = untidied(model, seed)
     inputs |= {value.name: np.zeros([dim.dim_value for dim in value.type.tensor_type.shape.dim], np.float32)
                for value in model.graph.input if value.name not in inputs}
-    policy = HostPolicy.ANY if _has_host_part(net) or chosen.only_products else HostPolicy.NONE
+    policy = HostPolicy.ANY if _has_host_part(net) or not quantizer.plan.keys() >= set(net.outputs) else HostPolicy.NONE
     return Case(model, inputs, ImportOptions(policy, insert_rounding=chosen.insert_roundings), chosen)
 
 

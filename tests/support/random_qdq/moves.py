@@ -50,7 +50,7 @@ def join(net: FloatNetwork, x: str) -> str:
         return net.node("Concat", [x, functions.activation(net, x)], axis=rank - 1)
     if net.shape(x)[1] > products.MOST_CHANNELS:
         return x
-    if net.chance(0.2):
+    if not net.open_batch and net.chance(0.2):
         constant = net.constant(net.rng.normal(0, 1, (1, net.count(1, 2), *net.shape(x)[2:])))
         return net.node("Concat", [x, constant] if net.chance(0.5) else [constant, x], axis=1)
     y = functions.layer(net, x, channels=net.count(1, 4), stride=1)

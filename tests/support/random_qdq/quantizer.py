@@ -9,11 +9,16 @@ from networks import Array
 from .float_network import FloatNetwork
 from .style import Parameters, Style, fitted
 
-MOVEMENT = ("Reshape", "Transpose", "Slice", "Split", "Flatten", "Squeeze", "MaxPool", "DepthToSpace", "SpaceToDepth", "Pad",
-            "Resize")
+MOVEMENT = ("Reshape", "Transpose", "Slice", "Split", "Flatten", "Squeeze", "MaxPool", "DepthToSpace", "SpaceToDepth", "Pad")
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 #: Operators whose constant operand is a number that quantizers quantize like an activation.
 ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Concat")
+
+
+def is_movement(node: onnx.NodeProto) -> bool:
+    """Whether the node gives elements of its operand, or padding."""
+    modes = [given.s for given in node.attribute if given.name == "mode"]
+    return node.op_type in MOVEMENT or (node.op_type == "Resize" and modes == [b"nearest"])
 
 
 class Quantizer:
@@ -68,10 +73,10 @@ class Quantizer:
         product = any(reader.op_type in PRODUCTS and reader.input[0] == name for reader in readers)
         if value.dtype != np.float32 or not self._wanted(name, node, product):
             return
-        if node is not None and node.op_type in MOVEMENT and self.style.movement == "same" and node.input[0] in self.plan \
+        if node is not None and is_movement(node) and self.style.movement == "same" and node.input[0] in self.plan \
                 and not self.plan[node.input[0]].scale.ndim:
             self.plan[name] = self.plan[node.input[0]]
-        elif self.style.per_channel_activations and node is not None and readers and all(map(self._is_depthwise, readers)):
+        elif self._takes_scales_per_channel(node) and readers and all(map(self._is_depthwise, readers)):
             self.plan[name] = self._fitted(value, axes=(0, *range(2, value.ndim)), symmetric=True)
         else:
             self.plan[name] = self._equal(self._fitted(value, axes=None), value)
@@ -87,10 +92,13 @@ class Quantizer:
             return True
         if self.style.only_products:
             return product or name in self.net.inputs
-        if node is not None and node.op_type in MOVEMENT and self.style.movement == "none":
+        if node is not None and is_movement(node) and self.style.movement == "none":
             return name in self.net.outputs and node.input[0] not in self.plan
         loose = self.net.loose | (self.net.rounded if self.style.insert_roundings else set())
         return name not in loose or name in self.net.outputs
+
+    def _takes_scales_per_channel(self, node: onnx.NodeProto | None) -> bool:
+        return self.style.per_channel_activations and node is not None and not node.name.startswith("head_")
 
     def _only_moved(self, name: str) -> bool:
         """Whether an input is only transposed: to the channels first."""
@@ -201,7 +209,7 @@ class Quantizer:
         """The parameters of a value, or of what movement made it of."""
         while name not in self.plan:
             node = next((node for node in self.net.nodes if name in node.output), None)
-            if node is None or node.op_type not in MOVEMENT:
+            if node is None or not is_movement(node):
                 return None
             name = node.input[0]
         return self.plan[name]
