@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.interpolation import is_interpolation
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS
 from arrayloom.compiler.frontend.lowering.exact import extreme, negative, relabelled
@@ -170,7 +171,7 @@ def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     """Whether functions of one element stand between the node and integers on either side, and nothing else does."""
     model = rewrite.model
     given = [name for name in node.input if not model.is_constant(name)]
-    roots = [_roots(model, name) for name in given]
+    roots = [_roots(rewrite, name) for name in given]
     if any(not found for found in roots):
         return False
     direct = all(rewrite.stands_for_integers(name) for name in given)
@@ -178,16 +179,24 @@ def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     return _goes_to_integers(model, node, direct=direct or bounded)
 
 
-def _roots(model: Model, value: str) -> set[str]:
-    """The integers that a float value depends on, through functions of one element alone; empty for any other value."""
+def _roots(rewrite: Rewrite, value: str) -> set[str]:
+    """The integers that a float value depends on, through functions of one element alone; empty for any other value.
+
+    What moves a function of one integer value stands for that value in its new places.
+    """
+    model = rewrite.model
     node = model.producers.get(value)
     if node is None or model.is_constant(value):
         return set()
     if node.op_type == "DequantizeLinear":
         return {node.input[0]}
+    if rewrite.is_settled(value):
+        return {value}
+    if node.op_type in MOVEMENTS and not is_interpolation(node):
+        return {value} if len(_roots(rewrite, node.input[0])) == 1 else set()
     if node.op_type not in FUNCTIONS + NOTHING:
         return set()
-    found = [_roots(model, name) for name in node.input if name and not model.is_constant(name)]
+    found = [_roots(rewrite, name) for name in node.input if name and not model.is_constant(name)]
     return set().union(*found) if all(found) else set()
 
 

@@ -39,6 +39,7 @@ class Rewrite:
         self.report = report
         self.current: onnx.NodeProto | None = None  # what is being lowered: emitted nodes stand for it
         self._sources: dict[str, Source] = {}
+        self._settled: set[str] = set()
         self._emitted: list[onnx.NodeProto] = []
         self._initializers: dict[str, Array] = {}
         self._node_names = {node.name for node in model.proto.graph.node}
@@ -55,6 +56,16 @@ class Rewrite:
         self._sources[value] = source
         parameters = self.parameters(source.name, source.quantization)
         self.emit("DequantizeLinear", f"{source.name}_DequantizeLinear", [source.name, *parameters], value)
+
+    def settle(self, value: str) -> None:
+        """Let a float value that movement makes of dequantized integers be dequantized behind the movement instead."""
+        if value not in self._settled:
+            self.set_source(value, self.source(value))
+            self._settled.add(value)
+
+    def is_settled(self, value: str) -> bool:
+        """Whether `settle` made the value."""
+        return value in self._settled
 
     def _find_source(self, value: str) -> Source:
         node = self.model.producers.get(value)
