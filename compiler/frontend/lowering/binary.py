@@ -176,7 +176,7 @@ def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
         return False
     direct = all(rewrite.stands_for_integers(name) for name in given)
     bounded = len(set().union(*roots)) > 1 and all(_is_on_integers(rewrite, name) for name in given)
-    return _goes_to_integers(model, node, direct=direct or bounded)
+    return _goes_to_integers(model, node, direct=direct or bounded, moves=len(set().union(*roots)) == 1)
 
 
 def _roots(rewrite: Rewrite, value: str) -> set[str]:
@@ -200,11 +200,11 @@ def _roots(rewrite: Rewrite, value: str) -> set[str]:
     return set().union(*found) if all(found) else set()
 
 
-def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool) -> bool:
+def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool, moves: bool) -> bool:
     """Whether the node's result is only quantized, through functions that take nothing else.
 
     `direct`: its operands are integers, so that a result that only Relu and Clip separate from QuantizeLinear is left
-    to an integer operator.
+    to an integer operator. `moves`: movement may lie in between, since all is a function of one value.
     """
     reached, front, functions = {node.output[0]}, [node.output[0]], not direct
     while front:
@@ -215,9 +215,10 @@ def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool) -> bool:
             operands = [name for name in reader.input if name and not model.is_constant(name)]
             if reader.op_type == "QuantizeLinear":
                 continue
-            if reader.op_type not in FUNCTIONS + NOTHING or not reached.issuperset(operands):
+            moved = reader.op_type in MOVEMENTS and not is_interpolation(reader)
+            if not (reader.op_type in FUNCTIONS + NOTHING or (moves and moved)) or not reached.issuperset(operands):
                 return False
-            functions = functions or not (reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
+            functions = functions or not (moved or reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
             reached.add(reader.output[0])
             front.append(reader.output[0])
     return functions

@@ -7,7 +7,7 @@ meet what is moved already: DequantizeLinear, movement becomes that movement of 
 import onnx
 
 from arrayloom.compiler.frontend.interpolation import is_interpolation
-from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, RESHAPES
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.report import RefusalError
 
@@ -24,6 +24,16 @@ def settle_operands(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     for name in sorted(operands):
         producer = model.producers.get(name)
         if producer is not None and producer.op_type in MOVEMENTS and not is_interpolation(producer):
+            _settle(rewrite, name)
+
+
+def settle_outputs(rewrite: Rewrite) -> None:
+    """Move outputs of the model as integers, where the host would have to do more than reshape and transpose them."""
+    for name in rewrite.model.outputs:
+        producer = rewrite.model.producers.get(name)
+        moved = producer is not None and producer.op_type in MOVEMENTS and not is_interpolation(producer)
+        if producer is not None and moved and producer.op_type not in (*RESHAPES, "Transpose"):
+            rewrite.current = producer
             _settle(rewrite, name)
 
 

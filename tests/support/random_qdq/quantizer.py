@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 from networks import Array
 
+from arrayloom.compiler.frontend.kinds import FUNCTIONS
+
 from .float_network import FloatNetwork
 from .style import Parameters, Style, fitted
 
@@ -98,7 +100,13 @@ class Quantizer:
         return name not in loose or name in self.net.outputs
 
     def _takes_scales_per_channel(self, node: onnx.NodeProto | None) -> bool:
-        return self.style.per_channel_activations and node is not None and not node.name.startswith("head_")
+        """Whether producers give a node's result scales per channel: what a convolution makes, or a function of integers."""
+        if not self.style.per_channel_activations or node is None or node.name.startswith("head_"):
+            return False
+        producer = next((other for other in self.net.nodes if node.input[0] in other.output), None)
+        behind = producer is not None and producer.op_type == "Conv" and node.op_type in ("Relu", "Clip", "LeakyRelu")
+        alone = len([name for name in node.input if name in self.net.values]) == 1
+        return node.op_type == "Conv" or behind or (alone and node.op_type in FUNCTIONS and node.input[0] in self.plan)
 
     def _only_moved(self, name: str) -> bool:
         """Whether an input is only transposed: to the channels first."""
