@@ -206,21 +206,18 @@ def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool, moves: b
     `direct`: its operands are integers, so that a result that only Relu and Clip separate from QuantizeLinear is left
     to an integer operator. `moves`: movement may lie in between, since all is a function of one value.
     """
-    reached, front, functions = {node.output[0]}, [node.output[0]], not direct
-    while front:
-        value = front.pop()
-        if value in model.outputs:
+    reached, functions = {node.output[0]}, not direct
+    for reader in model.nodes:
+        if not reached.intersection(reader.input) or reader.op_type == "QuantizeLinear":
+            continue
+        moved = reader.op_type in MOVEMENTS and not is_interpolation(reader)
+        operands = [name for name in reader.input if name and not model.is_constant(name)]
+        if not (reader.op_type in FUNCTIONS + NOTHING or (moves and moved)) or not reached.issuperset(operands):
             return False
-        for reader in model.consumers.get(value, []):
-            operands = [name for name in reader.input if name and not model.is_constant(name)]
-            if reader.op_type == "QuantizeLinear":
-                continue
-            moved = reader.op_type in MOVEMENTS and not is_interpolation(reader)
-            if not (reader.op_type in FUNCTIONS + NOTHING or (moves and moved)) or not reached.issuperset(operands):
-                return False
-            functions = functions or not (moved or reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
-            reached.add(reader.output[0])
-            front.append(reader.output[0])
+        functions = functions or not (moved or reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
+        reached.add(reader.output[0])
+    if reached.intersection(model.outputs):
+        return False
     return functions
 
 

@@ -54,6 +54,7 @@ class Rewrite:
     def set_source(self, value: str, source: Source) -> None:
         """Record that `source` stands for the float value, and give the float value to whoever reads it as such."""
         self._sources[value] = source
+        self._settled.add(value)
         parameters = self.parameters(source.name, source.quantization)
         self.emit("DequantizeLinear", f"{source.name}_DequantizeLinear", [source.name, *parameters], value)
 
@@ -61,10 +62,13 @@ class Rewrite:
         """Let a float value that movement makes of dequantized integers be dequantized behind the movement instead."""
         if value not in self._settled:
             self.set_source(value, self.source(value))
-            self._settled.add(value)
+
+    def is_made(self, value: str) -> bool:
+        """Whether a node was emitted that makes the value."""
+        return any(value in node.output for node in self._emitted)
 
     def is_settled(self, value: str) -> bool:
-        """Whether `settle` made the value."""
+        """Whether the value is made by a DequantizeLinear that was put there."""
         return value in self._settled
 
     def _find_source(self, value: str) -> Source:

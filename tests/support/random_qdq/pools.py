@@ -1,5 +1,8 @@
 """Pooling in all its modes, and reductions."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from . import functions, products
 from .float_network import FloatNetwork
 
@@ -11,15 +14,23 @@ def pool(net: FloatNetwork, x: str) -> str:
         return x
     side = net.pick([2, 3, 3])
     operator = net.pick(["MaxPool", "AveragePool"])
-    attributes = {"kernel_shape": [side] * len(extents), "strides": [net.pick([1, 2, 2])] * len(extents)}
+    attributes: dict[str, Any] = {"kernel_shape": [side] * len(extents), "strides": [net.pick([1, 2, 2])] * len(extents)}
     if net.chance(0.15):
         attributes["auto_pad"] = net.pick(["SAME_UPPER", "SAME_LOWER"])
     else:
         attributes["pads"] = [net.count(0, side // 2) for _ in range(2 * len(extents))]
-        attributes["ceil_mode"] = net.count(0, 1)
+        attributes["ceil_mode"] = int(net.chance(0.5) and _all_windows_count(extents, side, attributes))
     if operator == "AveragePool":
         attributes["count_include_pad"] = net.count(0, 1)
     return net.node(operator, [x], **attributes)
+
+
+def _all_windows_count(extents: Sequence[int], side: int, attributes: Mapping[str, Any]) -> bool:
+    """Whether rounding up gives no window that starts behind the image: shape inference counts it, kernels do not."""
+    begin, end = attributes["pads"][: len(extents)], attributes["pads"][len(extents):]
+    last = (-(-(extent + first + second - side) // stride) * stride
+            for extent, first, second, stride in zip(extents, begin, end, attributes["strides"], strict=True))
+    return all(start < extent + first for start, extent, first in zip(last, extents, begin, strict=True))
 
 
 def attention_over_pixels(net: FloatNetwork, x: str) -> str:
