@@ -17,7 +17,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 _UNCHANGED = (*FUNCTIONS, *NOTHING, "MatMul", "QLinearMatMul", "Mod", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot",
               "BitShift", "Sum", "Mean", "QuantizeLinear", "DequantizeLinear", "QLinearAdd", "QLinearMul")
 _AXIS = {"Concat": None, "Split": 0, "Gather": 0, "Softmax": -1, "LogSoftmax": -1, "Hardmax": -1, "ArgMax": 0, "ArgMin": 0,
-         "TopK": -1, "LpNormalization": -1, "Flatten": 1, "CumSum": None}  # with the axis where none is given
+         "TopK": -1, "LpNormalization": -1, "LayerNormalization": -1, "Flatten": 1}  # with the axis where none is given
 
 
 class NoBatchError(ValueError):
@@ -31,7 +31,7 @@ def with_leading_batch(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProt
     """
     lifted = onnx.ModelProto()
     lifted.CopyFrom(model)
-    lifting = _Lifting(lifted)
+    lifting = _Lifting(lifted, shapes)
     rank = max(map(len, shapes.values()))
     for value in lifted.graph.input:
         shape = shapes[value.name]
@@ -54,7 +54,8 @@ class _Lifting:
         ranks: of the values that depend on inputs, as they were.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, shapes: Shapes) -> None:
+        self._shapes = shapes
         self.ranks: dict[str, int] = {}
         self._graph = model.graph
         self._constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
@@ -95,10 +96,22 @@ class _Lifting:
         node.input[place] = name
 
     def _axis(self, node: onnx.NodeProto, rank: int) -> None:
-        if node.op_type == "Flatten" or any(name in self._constants for name in node.input if node.op_type == "Concat"):
-            raise NoBatchError(node.op_type)
         axis = attribute(node, "axis", _AXIS[node.op_type])
+        if node.op_type == "Concat" and any(name in self._constants for name in node.input):
+            raise NoBatchError(node.op_type)
+        if node.op_type == "Flatten":
+            self._flatten(node, int(axis) % (rank + 1) if axis >= 0 else int(axis) % rank)
+            return
         _set(node, "axis", _shifted(int(axis)))
+
+    def _flatten(self, node: onnx.NodeProto, axis: int) -> None:
+        """[1, a, b] by a Reshape, whose shape needs the extents of an input of the model."""
+        if node.input[0] not in self._shapes:
+            raise NoBatchError(node.op_type)
+        extents = self._shapes[node.input[0]]
+        node.op_type = "Reshape"
+        del node.attribute[:]
+        self.replace(node, 1, np.array([1, np.prod(extents[:axis], dtype=int), np.prod(extents[axis:], dtype=int)], np.int64))
 
     def _axes(self, node: onnx.NodeProto, rank: int, place: int) -> None:
         given = self.constant(node, place)
