@@ -15,6 +15,7 @@ from arrayloom.host.runtime.onnx_backend.leading import NoBatchError, with_leadi
 
 Array = NDArray[Any]
 MOST_IMAGES = 32    # a first dimension beyond it is none of images where it need not be
+REACHES = ((-1.0, 1.0), (0.0, 8.0), (-100.0, 100.0))    # of the floats on which a batch is told from another dimension
 
 
 def import_any(model: onnx.ModelProto, options: ImportOptions) -> tuple[ImportedModel, bool]:
@@ -42,25 +43,33 @@ def import_any(model: onnx.ModelProto, options: ImportOptions) -> tuple[Imported
 
 def _is_batch(model: onnx.ModelProto) -> bool:
     """Whether the first dimension, of few images, is a batch: each image alone gives what it gives among the others."""
-    rng, inputs = np.random.default_rng(0), {}
+    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model_inputs(model.graph)]
+    counts = {shape[0] if shape else 0 for shape in shapes}
+    if counts == {1}:
+        return True
+    if len(counts) > 1 or not 0 < min(counts) <= MOST_IMAGES:
+        return False
+    try:
+        together, alone = Session(model, optimize=False), Session(_for_one(model), optimize=False)
+        return all(_is_separable(together, alone, _drawn(model, seed, reach)) for seed, reach in enumerate(REACHES))
+    except SessionError:
+        return True     # ONNX Runtime has no kernel, or the batch is written into the model: its import says more
+
+
+def _drawn(model: onnx.ModelProto, seed: int, reach: tuple[float, float]) -> dict[str, Array]:
+    """Random inputs; floats within `reach`."""
+    rng, inputs = np.random.default_rng(seed), {}
     for value in model_inputs(model.graph):
         shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
-        floats = dtype.kind == "f"
-        inputs[value.name] = (rng.uniform(-1, 1, shape) if floats else rng.integers(1, 100, shape)).astype(dtype)
-    extents = {value.shape[:1] for value in inputs.values()}
-    if extents == {(1,)}:
-        return True
-    counts = [extent[0] if extent else 0 for extent in extents]
-    if len(counts) > 1 or not 1 <= counts[0] <= MOST_IMAGES:
-        return False
-    try:
-        together = Session(model, optimize=False).run(inputs)
-        single = [Session(_for_one(model), optimize=False).run({name: value[i : i + 1] for name, value in inputs.items()})
-                  for i in range(counts[0])]
-    except SessionError:
-        return True     # ONNX Runtime has no kernel, or the batch is written into the model: its import says more
-    return all(_alike(whole, [one[name] for one in single]) for name, whole in together.items())
+        inputs[value.name] = (rng.uniform(*reach, shape) if dtype.kind == "f" else rng.integers(1, 100, shape)).astype(dtype)
+    return inputs
+
+
+def _is_separable(together: Session, alone: Session, inputs: dict[str, Array]) -> bool:
+    count = len(next(iter(inputs.values())))
+    single = [alone.run({name: value[i : i + 1] for name, value in inputs.items()}) for i in range(count)]
+    return all(_alike(whole, [one[name] for one in single]) for name, whole in together.run(inputs).items())
 
 
 def _alike(whole: Array, single: list[Array]) -> bool:
