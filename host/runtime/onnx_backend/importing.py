@@ -14,6 +14,8 @@ from arrayloom.compiler.frontend.runtime import Session, model_inputs
 from arrayloom.host.runtime.onnx_backend.leading import NoBatchError, with_leading_batch
 
 Array = NDArray[Any]
+_NO_BATCH: CompileError = ModelError(
+    "the first dimension of its inputs is no batch: images give other values together than alone; put a batch in front of it")
 MOST_IMAGES = 32    # a first dimension beyond it is none of images where it need not be
 REACHES = ((-1.0, 1.0), (0.0, 8.0), (-100.0, 100.0))    # of the floats on which a batch is told from another dimension
 
@@ -24,30 +26,30 @@ def import_any(model: onnx.ModelProto, options: ImportOptions) -> tuple[Imported
     Raises:
         CompileError: it cannot be imported in either way; the message is about the model as it is.
     """
-    leading = _with_batch(model)
-    refused = ModelError(
-        "the first dimension of its inputs is no batch: images give other values together than alone; put a batch in front of it")
+    leading, refused = _with_batch(model), _NO_BATCH
     if _is_batch(model):
         try:
             return import_model(model, options), False
         except CompileError as error:
-            if leading is None:
-                raise
-            with suppress(CompileError):
-                return import_model(leading, options), True
-            raise error
-    if leading is None:
-        raise refused
-    return import_model(leading, options), True
+            refused = error
+    elif leading is not None:
+        return import_model(leading, options), True
+    if leading is not None:
+        with suppress(CompileError):
+            return import_model(leading, options), True
+    raise refused
 
 
 def _is_batch(model: onnx.ModelProto) -> bool:
     """Whether the first dimension, of few images, is a batch: each image alone gives what it gives among the others."""
     shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model_inputs(model.graph)]
-    counts = {shape[0] if shape else 0 for shape in shapes}
+    if any(0 in shape for shape in shapes):
+        return True     # an open dimension can be nothing else
+    counts = {shape[0] if shape else None for shape in shapes}
     if counts == {1}:
         return True
-    if len(counts) > 1 or not 0 < min(counts) <= MOST_IMAGES:
+    count = counts.pop()
+    if counts or count is None or count > MOST_IMAGES:
         return False
     try:
         together, alone = Session(model, optimize=False), Session(_for_one(model), optimize=False)
