@@ -7,15 +7,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from arrayloom.compiler.errors import CompileError, ModelError, SessionError
+from arrayloom.compiler.errors import CompileError, SessionError
 from arrayloom.compiler.frontend import ImportedModel, import_model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.runtime import Session, model_inputs
 from arrayloom.host.runtime.onnx_backend.leading import NoBatchError, with_leading_batch
 
 Array = NDArray[Any]
-_NO_BATCH: CompileError = ModelError(
-    "the first dimension of its inputs is no batch: images give other values together than alone; put a batch in front of it")
+_NO_BATCH = "the first dimension of its inputs is no batch: images give other values together than alone; add a batch"
 MOST_IMAGES = 32    # a first dimension beyond it is none of images where it need not be
 REACHES = ((-1.0, 1.0), (0.0, 8.0), (-100.0, 100.0))    # of the floats on which a batch is told from another dimension
 
@@ -26,7 +25,7 @@ def import_any(model: onnx.ModelProto, options: ImportOptions) -> tuple[Imported
     Raises:
         CompileError: it cannot be imported in either way; the message is about the model as it is.
     """
-    leading, refused = _with_batch(model), _NO_BATCH
+    leading, refused = _with_batch(model), CompileError(_NO_BATCH)
     if _is_batch(model):
         try:
             return import_model(model, options), False

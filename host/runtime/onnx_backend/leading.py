@@ -111,7 +111,8 @@ class _Lifting:
         extents = self._shapes[node.input[0]]
         node.op_type = "Reshape"
         del node.attribute[:]
-        self.replace(node, 1, np.array([1, np.prod(extents[:axis], dtype=int), np.prod(extents[axis:], dtype=int)], np.int64))
+        both = (np.prod(part, dtype=int) for part in (extents[:axis], extents[axis:]))
+        self.replace(node, 1, np.array([1, *both], np.int64))
 
     def _axes(self, node: onnx.NodeProto, rank: int, place: int) -> None:
         given = self.constant(node, place)

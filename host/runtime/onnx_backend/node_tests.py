@@ -34,7 +34,7 @@ pass as inputs, are compiled in. A test whose first dimension is no batch gets a
   computes it; compared likewise.
 """
 NOTES = {
-    Outcome.COARSE: "Values near 10,000 beside values near 0: one step of 8 bits is more than what the function tells apart.",
+    Outcome.COARSE: "Values near 10,000 beside values near 0: a step of 8 bits is more than what the function tells apart.",
 }
 
 

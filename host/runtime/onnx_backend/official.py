@@ -34,8 +34,8 @@ JUMPING = ("Round", "Floor", "Ceil", "Sign", "ArgMax", "ArgMin", "TopK", "NonMax
 
 #: Operators with which networks end, besides those that the accelerator computes.
 TAILS = ("ArgMax", "ArgMin", "TopK", "LogSoftmax", "LpNormalization", "NonMaxSuppression", "Hardmax", "ReduceL1", "ReduceL2",
-         "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "Sum", "Mean",
-         "CumSum", "Softmax", "InstanceNormalization", "LayerNormalization", "LRN", "GroupNormalization", "GridSample")
+         "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare",
+         "Sum", "Mean", "CumSum", "Softmax", "InstanceNormalization", "LayerNormalization", "LRN", "GroupNormalization", "GridSample")
 
 Array = NDArray[Any]
 Values = dict[str, Array]
@@ -127,8 +127,10 @@ def _no_floats(model: onnx.ModelProto, inputs: Values, outputs: Values) -> str:
 
 
 def _outcome(model: onnx.ModelProto, inputs: Values, outputs: Values, policy: HostPolicy) -> Outcome:
-    """What becomes of a quantized form: every byte must be ONNX Runtime's on the lowered model, and its results near those of
-    the form run in float."""
+    """What becomes of a quantized form.
+
+    Every byte must be ONNX Runtime's on the lowered model, and the results near those of the form run in float.
+    """
     imported, leading = import_any(model, ImportOptions(policy))
     device = open_device("emulator", load_config(CONFIG))
     verifier = Verifier(imported, compile_graph(imported.graph, device.config), device)

@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--count", type=int, default=1000, help="how many seeds")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
-    parser.add_argument("--device-share", type=int, default=DEVICE_SHARE, help="one in so many runs on the emulator; 0: none")
+    parser.add_argument("--device-share", type=int, default=DEVICE_SHARE, help="one in so many is emulated; 0: none")
     chosen = parser.parse_args()
     failures: dict[str, list[tuple[int, Failure]]] = defaultdict(list)
     with multiprocessing.Pool(chosen.jobs) as pool:

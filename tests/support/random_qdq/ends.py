@@ -48,7 +48,7 @@ def classes(net: FloatNetwork, x: str) -> list[str]:
     return [net.node("Softmax", [y], axis=-1)] if net.chance(0.15) else [y]
 
 
-def one_map(net: FloatNetwork, x: str) -> list[str]:
+def one_map(_: FloatNetwork, x: str) -> list[str]:
     """The map as it is."""
     return [x]
 

@@ -103,7 +103,7 @@ def _odd_outputs(net: FloatNetwork, quantizer: Quantizer) -> list[str]:
     """Now and then a constant, an input, as outputs."""
     odd = []
     if net.chance(0.03):
-        odd.append(quantizer._store("constant_output", net.rng.normal(0, 1, (1, 3)).astype(np.float32)))
+        odd.append(quantizer.store("constant_output", net.rng.normal(0, 1, (1, 3)).astype(np.float32)))
     if net.chance(0.03):
         quantizer.nodes.append(onnx.helper.make_node("Identity", [net.inputs[0]], ["input_again"], name="again_node"))
         odd.append("input_again")
@@ -117,7 +117,8 @@ def _has_host_part(net: FloatNetwork) -> bool:
 def _model(net: FloatNetwork, quantizer: Quantizer, outputs: list[str]) -> onnx.ModelProto:
     kinds = [_declared(name, net.values[name], quantizer) for name in net.inputs]
     graph = onnx.helper.make_graph(
-        _needed(quantizer.nodes, outputs), "random", kinds, [onnx.ValueInfoProto(name=name) for name in dict.fromkeys(outputs)],
+        _needed(quantizer.nodes, outputs), "random", kinds,
+        [onnx.ValueInfoProto(name=name) for name in dict.fromkeys(outputs)],
         [onnx.numpy_helper.from_array(value, name) for name, value in quantizer.constants.items()])
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", net.opset)], ir_version=8)
 

@@ -7,7 +7,8 @@ from .float_network import FloatNetwork
 MOST_CHANNELS = 8
 
 
-def conv(net: FloatNetwork, x: str, channels: int | None = None, kernel: int | None = None, stride: int | None = None) -> str:
+def conv(net: FloatNetwork, x: str, channels: int | None = None, kernel: int | None = None,
+         stride: int | None = None) -> str:
     """A convolution over one or two dimensions; padded so that something is left, and often to the same size."""
     _, inputs, *extents = net.shape(x)
     groups = net.pick([1, 1, 1, *[g for g in (2, 4) if inputs % g == 0]])

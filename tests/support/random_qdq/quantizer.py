@@ -1,7 +1,5 @@
 """A float network in QDQ form, in some producer's style, with scales of the ranges that its values have."""
 
-from dataclasses import replace
-
 import numpy as np
 import onnx
 from networks import Array
@@ -163,12 +161,13 @@ class Quantizer:
         return self._made[integer]
 
     def _linear(self, operator: str, value: str, parameters: Parameters, output: str, axis: int = 1) -> str:
-        names = [self._store(f"{output}_scale", parameters.scale), self._store(f"{output}_zero", parameters.zero_point)]
+        names = [self.store(f"{output}_scale", parameters.scale), self.store(f"{output}_zero", parameters.zero_point)]
         attributes = {"axis": axis} if parameters.scale.ndim else {}
         self.nodes.append(onnx.helper.make_node(operator, [value, *names], [output], name=f"{output}_node", **attributes))
         return output
 
-    def _store(self, name: str, value: Array) -> str:
+    def store(self, name: str, value: Array) -> str:
+        """A further initializer."""
         self.constants[name] = np.asarray(value)
         return name
 
@@ -181,10 +180,11 @@ class Quantizer:
         parameters, axes = self._weight_parameters(name)
         made = self._fresh(f"{name}_real")
         if self.style.weight_form == "floats":
-            integer = self._linear("QuantizeLinear", self._store(f"{made}_floats", values), parameters, f"{made}_integer", axis)
+            floats = self.store(f"{made}_floats", values)
+            integer = self._linear("QuantizeLinear", floats, parameters, f"{made}_integer", axis)
         else:
-            shaped = replace(parameters, scale=parameters.scale.reshape(axes), zero_point=parameters.zero_point.reshape(axes))
-            integer = self._store(f"{made}_integer", shaped.bytes_of(values))
+            shaped = Parameters(parameters.scale.reshape(axes), parameters.zero_point.reshape(axes))
+            integer = self.store(f"{made}_integer", shaped.bytes_of(values))
         return self._linear("DequantizeLinear", integer, parameters, made, axis)
 
     def _weight_parameters(self, name: str) -> tuple[Parameters, list[int]]:
@@ -203,15 +203,16 @@ class Quantizer:
         given = self._source(x)
         values = self.net.constants[name]
         if given is None or given.scale.ndim:
-            return self._store(name, values)
+            return self.store(name, values)
         scale = np.float32(given.scale * self._weight_parameters(weight)[0].scale)
-        integer = self._store(f"{name}_integer", np.rint(values / scale).astype(np.int32))
-        names = [integer, self._store(f"{name}_scale", scale)]
+        integer = self.store(f"{name}_integer", np.rint(values / scale).astype(np.int32))
+        names = [integer, self.store(f"{name}_scale", scale)]
         if self.net.chance(0.5):
-            names.append(self._store(f"{name}_zero", np.zeros(scale.shape, np.int32)))
+            names.append(self.store(f"{name}_zero", np.zeros(scale.shape, np.int32)))
         attributes = {"axis": 0} if scale.ndim else {}
-        self.nodes.append(onnx.helper.make_node("DequantizeLinear", names, [f"{name}_real"], name=f"{name}_node", **attributes))
-        return f"{name}_real"
+        real = f"{name}_real"
+        self.nodes.append(onnx.helper.make_node("DequantizeLinear", names, [real], name=f"{name}_node", **attributes))
+        return real
 
     def _source(self, name: str) -> Parameters | None:
         """The parameters of a value, or of what movement made it of."""
@@ -227,4 +228,5 @@ class Quantizer:
         dtype = "uint8" if self.style.dtypes == "uint8" else "int8"
         parameters = fitted(values.min(), values.max(), dtype, self.style.dtypes == "symmetric", False)
         made = self._fresh(f"{name}_real")
-        return self._linear("DequantizeLinear", self._store(f"{made}_integer", parameters.bytes_of(values)), parameters, made)
+        integer = self.store(f"{made}_integer", parameters.bytes_of(values))
+        return self._linear("DequantizeLinear", integer, parameters, made)
