@@ -13,8 +13,7 @@ from arrayloom.compiler.graph import BinaryLookup, Lookup
 from arrayloom.isa.instructions import BYTE_VALUES
 
 #: Operators of one or two integer tensors. Division by 0 is not defined: what a table holds for it does not matter.
-FUNCTIONS_OF_BYTES = ("Add", "Sub", "Mul", "Div", "Mod", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitShift",
-                      "Abs", "Neg", "Sign")
+FUNCTIONS_OF_BYTES = ("Add", "Sub", "Mul", "Div", "Mod", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitShift")
 _DIVISIONS = ("Div", "Mod")
 
 
