@@ -34,8 +34,9 @@ JUMPING = ("Round", "Floor", "Ceil", "Sign", "ArgMax", "ArgMin", "TopK", "NonMax
 
 #: Operators with which networks end, besides those that the accelerator computes.
 TAILS = ("ArgMax", "ArgMin", "TopK", "LogSoftmax", "LpNormalization", "NonMaxSuppression", "Hardmax", "ReduceL1", "ReduceL2",
-         "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare",
-         "Sum", "Mean", "CumSum", "Softmax", "InstanceNormalization", "LayerNormalization", "LRN", "GroupNormalization", "GridSample")
+         "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "Sum",
+         "Mean", "CumSum", "Softmax", "InstanceNormalization", "LayerNormalization", "LRN", "GroupNormalization",
+         "GridSample")
 
 Array = NDArray[Any]
 Values = dict[str, Array]

@@ -38,7 +38,7 @@ class _Case(Network):
     def check(self, real: str, distance: int = 1) -> list[str]:
         """Exact against the lowered network, near the given one; the operators of the lowered one."""
         self.quantize(real, 0.05, 100, output="y")
-        model = self.model({name: (np.uint8, SHAPE) for name in self.real}, ["y"])
+        model = self.model(dict.fromkeys(self.real, (np.uint8, SHAPE)), ["y"])
         imported = import_model(model, ImportOptions(host=HostPolicy.NONE))
         values = random_values(imported.graph)
         expected, found = Reference(imported.lowered).run_all(values), interpret(imported.graph, values)
@@ -62,7 +62,8 @@ def test_a_gate_behind_movement() -> None:
     net = _Case()
     moved = net.node("Pad", [net.a, net.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))], mode="edge")
     shifted = net.node("Add", [moved, net.constant(np.float32(0.3))])
-    net.check(net.node("Mul", [moved, net.node("Clip", [shifted, net.constant(np.float32(0)), net.constant(np.float32(1))])]))
+    bounds = [net.constant(np.float32(bound)) for bound in (0, 1)]
+    net.check(net.node("Mul", [moved, net.node("Clip", [shifted, *bounds])]))
 
 
 def test_a_function_of_each_channel_behind_moved_channels() -> None:

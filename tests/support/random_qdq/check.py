@@ -30,7 +30,7 @@ class Limits:
 
     Attributes:
         ratio: dB, of its signal to the distance.
-        steps: median of the distance, in 255ths of its range.
+        steps: median of the distance, in 255ths of its range with 0.
     """
 
     ratio: float
@@ -46,6 +46,7 @@ PERMITTED = (
     "functions that differ between channels meet channels that were moved before",
     "padding becomes another value in each channel",
     "meets the constant",
+    "and moves them by",
     "lies outside of what ONNX Runtime computes",
 )
 
@@ -184,7 +185,7 @@ def distance(wanted: Array, got: Array, limits: Limits = EXACT) -> str | None:
     """What is wrong with a result that lies far from another: a small ratio of signal to noise, and many steps."""
     integer = wanted.dtype.kind in "iu"
     wanted, got = wanted.astype(np.float64), got.astype(np.float64)
-    step = 1.0 if integer else max(float(np.ptp(wanted)), 1e-6) / 255
+    step = 1.0 if integer else max(float(np.ptp(np.append(wanted, 0))), 1e-6) / 255
     error = np.abs(wanted - got)
     noise, signal = float((error**2).mean()), float(wanted.var())
     ratio = 10 * np.log10(signal / noise) if noise and signal else -np.inf if noise else np.inf

@@ -70,6 +70,8 @@ def _begin(net: FloatNetwork, integer_inputs: dict[str, Parameters]) -> str:
         x = ends.image(net, "image", shape)
         if kind == "integer":
             _make_integer(net, integer_inputs)
+    if len(shape) == 3 and net.chance(0.1):
+        x = moves.space_to_depth(net, x)
     x = functions.layer(net, x)
     if net.chance(0.1):
         other = ends.image(net, "other", net.shape(x)[1:])

@@ -85,7 +85,7 @@ def shuffle(net: FloatNetwork, x: str) -> str:
 def space_to_depth(net: FloatNetwork, x: str) -> str:
     """SpaceToDepth, or the Focus of YOLOv5, and a layer that makes few channels of it."""
     _, channels, height, width = net.shape(x)
-    if height % 2 or width % 2 or channels > 4:
+    if height % 2 or width % 2 or channels > products.MOST_CHANNELS:
         return x
     if net.chance(0.5):
         y = net.node("SpaceToDepth", [x], blocksize=2)
