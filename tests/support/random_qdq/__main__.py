@@ -30,6 +30,8 @@ def main() -> int:
         seeds = range(chosen.first, chosen.first + chosen.count)
         for seed, failure in pool.imap_unordered(partial(_one, share=chosen.device_share), seeds, chunksize=20):
             if failure:
+                if failure.kind not in failures:
+                    print(f"seed {seed}: {failure.kind}", flush=True)
                 failures[failure.kind].append((seed, failure))
     for kind, found in sorted(failures.items(), key=lambda item: -len(item[1])):
         seeds = sorted(seed for seed, _ in found)

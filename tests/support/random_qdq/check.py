@@ -45,6 +45,7 @@ PERMITTED = (
     "the padding value lies between two steps of the scale",
     "functions that differ between channels meet channels that were moved before",
     "padding becomes another value in each channel",
+    "channels meet a tensor of shape",
     "meets the constant",
     "and moves them by",
     "lies outside of what ONNX Runtime computes",
