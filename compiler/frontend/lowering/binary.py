@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.interpolation import is_interpolation
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS
 from arrayloom.compiler.frontend.lowering.exact import extreme, negative, relabelled
@@ -170,47 +171,53 @@ def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     """Whether functions of one element stand between the node and integers on either side, and nothing else does."""
     model = rewrite.model
     given = [name for name in node.input if not model.is_constant(name)]
-    roots = [_roots(model, name) for name in given]
+    roots = [_roots(rewrite, name) for name in given]
     if any(not found for found in roots):
         return False
     direct = all(rewrite.stands_for_integers(name) for name in given)
     bounded = len(set().union(*roots)) > 1 and all(_is_on_integers(rewrite, name) for name in given)
-    return _goes_to_integers(model, node, direct=direct or bounded)
+    return _goes_to_integers(model, node, direct=direct or bounded, moves=len(set().union(*roots)) == 1)
 
 
-def _roots(model: Model, value: str) -> set[str]:
-    """The integers that a float value depends on, through functions of one element alone; empty for any other value."""
+def _roots(rewrite: Rewrite, value: str) -> set[str]:
+    """The integers that a float value depends on, through functions of one element alone; empty for any other value.
+
+    What moves a function of one integer value stands for that value in its new places.
+    """
+    model = rewrite.model
     node = model.producers.get(value)
     if node is None or model.is_constant(value):
         return set()
     if node.op_type == "DequantizeLinear":
         return {node.input[0]}
+    if rewrite.is_settled(value):
+        return {value}
+    if node.op_type in MOVEMENTS and not is_interpolation(node):
+        return {value} if len(_roots(rewrite, node.input[0])) == 1 else set()
     if node.op_type not in FUNCTIONS + NOTHING:
         return set()
-    found = [_roots(model, name) for name in node.input if name and not model.is_constant(name)]
+    found = [_roots(rewrite, name) for name in node.input if name and not model.is_constant(name)]
     return set().union(*found) if all(found) else set()
 
 
-def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool) -> bool:
+def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool, moves: bool) -> bool:
     """Whether the node's result is only quantized, through functions that take nothing else.
 
     `direct`: its operands are integers, so that a result that only Relu and Clip separate from QuantizeLinear is left
-    to an integer operator.
+    to an integer operator. `moves`: movement may lie in between, since all is a function of one value.
     """
-    reached, front, functions = {node.output[0]}, [node.output[0]], not direct
-    while front:
-        value = front.pop()
-        if value in model.outputs:
+    reached, functions = {node.output[0]}, not direct
+    for reader in model.nodes:
+        if not reached.intersection(reader.input) or reader.op_type == "QuantizeLinear":
+            continue
+        moved = reader.op_type in MOVEMENTS and not is_interpolation(reader)
+        operands = [name for name in reader.input if name and not model.is_constant(name)]
+        if not (reader.op_type in FUNCTIONS + NOTHING or (moves and moved)) or not reached.issuperset(operands):
             return False
-        for reader in model.consumers.get(value, []):
-            operands = [name for name in reader.input if name and not model.is_constant(name)]
-            if reader.op_type == "QuantizeLinear":
-                continue
-            if reader.op_type not in FUNCTIONS + NOTHING or not reached.issuperset(operands):
-                return False
-            functions = functions or not (reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
-            reached.add(reader.output[0])
-            front.append(reader.output[0])
+        functions = functions or not (moved or reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
+        reached.add(reader.output[0])
+    if reached.intersection(model.outputs):
+        return False
     return functions
 
 

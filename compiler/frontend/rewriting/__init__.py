@@ -17,12 +17,14 @@ from arrayloom.compiler.frontend.rewriting.per_channel import fold_activation_sc
 from arrayloom.compiler.frontend.rewriting.products import spread_products
 from arrayloom.compiler.frontend.rewriting.resize import resize_integers
 from arrayloom.compiler.frontend.rewriting.roundings import quantize_float_values
+from arrayloom.compiler.frontend.rewriting.scales import widen_scales
 from arrayloom.compiler.frontend.rewriting.shapes import settle_shapes
 
 Pass = Callable[[Model, Report, ImportOptions], Model]
 
 PASSES: tuple[Pass, ...] = (
     settle_shapes,
+    widen_scales,
     open_parts,
     resize_integers,
     spread_products,

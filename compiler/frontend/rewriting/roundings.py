@@ -14,7 +14,7 @@ from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
-from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, MOVES, FloatValues
+from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, FloatValues, moves
 from arrayloom.compiler.frontend.rewriting.pictures import COUNT
 from arrayloom.compiler.frontend.rewriting.ranges import Ranges, quantization_of
 from arrayloom.isa.host_parts import InsertedRounding
@@ -89,7 +89,7 @@ class _Grids:
             return None
         if node.op_type == "DequantizeLinear":
             return self._of_quantizer(node, exact=True)
-        if node.op_type in (*MOVES, *MAXIMA) and node.op_type != "Pad":
+        if (moves(node) or node.op_type in MAXIMA) and node.op_type != "Pad":
             return self._of(node.input[0])
         if node.op_type in ACTIVATIONS:
             return self._clipped(node)
@@ -129,7 +129,7 @@ class _Grids:
         for reader in self._model.consumers.get(value, []):
             if reader.op_type == "QuantizeLinear":
                 yield self._of_quantizer(reader, exact=True)
-            elif reader.op_type in (*MOVES, *MAXIMA, *ACTIVATIONS):
+            elif moves(reader) or reader.op_type in (*MAXIMA, *ACTIVATIONS):
                 for output in reader.output:
                     yield from self._behind(output)
             else:
