@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import onnx
 
+from arrayloom.compiler.frontend.interpolation import is_interpolation
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.layers import is_quantized_layer
 from arrayloom.compiler.frontend.lowering import RULES
@@ -15,10 +16,15 @@ from arrayloom.compiler.frontend.report import RefusalError
 #: They choose elements of one quantized tensor, whose quantization their result keeps.
 MAXIMA = ("MaxPool", "GlobalMaxPool")
 
-#: They move elements.
-MOVES = (*MOVEMENTS, *NOTHING, "Split")
+#: They move elements; a Resize only where it does not interpolate.
+_MOVES = (*MOVEMENTS, *NOTHING, "Split")
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+
+
+def moves(node: onnx.NodeProto) -> bool:
+    """Whether a node moves elements and changes none."""
+    return node.op_type in _MOVES and not is_interpolation(node)
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class FloatValues:
             self._states[node.output[0]] = _State(frozenset({node.input[0]}), computed=False, root=node.output[0])
         elif not self._is_wanted(node) or not operands or not all(name in self._states for name in operands):
             return
-        elif node.op_type in MOVES:
+        elif moves(node):
             self._visit_movement(node)
         elif self._combines(node, operands):
             self._visit_layer(node, operands)
@@ -141,7 +147,7 @@ class FloatValues:
         if self._leads_to_quantizers(value):
             self._settled.add(value)
             return
-        moved = any(reader.op_type in MOVES for reader in readers)
+        moved = any(moves(reader) for reader in readers)
         if value in self._model.outputs or moved or len(readers) > 1:
             self._quantize(value)
         elif value not in self._before_integers:
@@ -153,7 +159,7 @@ class FloatValues:
             return False
         return all(
             reader.input[0] == value and (reader.op_type == _QUANTIZE or (
-                reader.op_type in (*MOVEMENTS, *NOTHING, *ACTIVATIONS) and self._leads_to_quantizers(reader.output[0])))
+                (moves(reader) or reader.op_type in ACTIVATIONS) and reader.op_type != "Split" and self._leads_to_quantizers(reader.output[0])))
             for reader in self._readers(value)
         ) and bool(self._readers(value))
 
@@ -168,7 +174,7 @@ class FloatValues:
     def _quantization(self, value: str) -> Quantization | None:
         """That of the integers that a value is, moved or bounded or not."""
         node = self._model.producers[value]
-        while value not in self.found and node.op_type in (*MOVES, *MAXIMA, *ACTIVATIONS):
+        while value not in self.found and (moves(node) or node.op_type in (*MAXIMA, *ACTIVATIONS)):
             value, node = node.input[0], self._model.producers[node.input[0]]
         try:
             return of_quantizer(self._model, node) if node.op_type == _DEQUANTIZE else None

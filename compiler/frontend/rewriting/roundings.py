@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.interpolation import is_interpolation
 from arrayloom.compiler.frontend.layers import WEIGHTED
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
 from arrayloom.compiler.frontend.model import Model
@@ -14,7 +15,7 @@ from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
-from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, MOVES, FloatValues
+from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, FloatValues, moves
 from arrayloom.compiler.frontend.rewriting.pictures import COUNT
 from arrayloom.compiler.frontend.rewriting.ranges import Ranges, quantization_of
 from arrayloom.isa.host_parts import InsertedRounding
@@ -89,8 +90,11 @@ class _Grids:
             return None
         if node.op_type == "DequantizeLinear":
             return self._of_quantizer(node, exact=True)
-        if node.op_type in (*MOVES, *MAXIMA) and node.op_type != "Pad":
+        if (moves(node) or node.op_type in MAXIMA) and node.op_type != "Pad":
             return self._of(node.input[0])
+        if is_interpolation(node):
+            given = self._of(node.input[0])
+            return None if given is None else replace(given, exact=False)
         if node.op_type in ACTIVATIONS:
             return self._clipped(node)
         if node.op_type == "Concat":
@@ -113,7 +117,7 @@ class _Grids:
         return _Grid(quantization, exact)
 
     def _of_moved(self, value: str) -> _Grid | None:
-        """That of the one QuantizeLinear form behind movement and maxima: to quantize before them gives the same bytes."""
+        """That of the one QuantizeLinear form behind movement, Concat and maxima: to quantize before them gives the same."""
         found = set(self._behind(value))
         return found.pop() if len(found) == 1 else None
 
@@ -129,7 +133,7 @@ class _Grids:
         for reader in self._model.consumers.get(value, []):
             if reader.op_type == "QuantizeLinear":
                 yield self._of_quantizer(reader, exact=True)
-            elif reader.op_type in (*MOVES, *MAXIMA, *ACTIVATIONS):
+            elif moves(reader) or reader.op_type in (*MAXIMA, *ACTIVATIONS, "Concat"):
                 for output in reader.output:
                     yield from self._behind(output)
             else:
