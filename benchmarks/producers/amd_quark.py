@@ -20,7 +20,7 @@ def write(source: Path, folder: Path, reader: Reader) -> None:
     for mode in MODES:
         reader.rewind()
         target = (folder / f"quark_{source.stem}_{mode}.onnx").resolve()
-        with TemporaryDirectory() as scratch, chdir(scratch):   # Quark leaves a table where it runs
+        with TemporaryDirectory() as scratch, chdir(scratch):  # Quark leaves a table where it runs
             ModelQuantizer(QConfig.get_default_config(mode)).quantize_model(str(source), str(target), reader)
 
 

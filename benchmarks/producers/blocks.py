@@ -7,21 +7,31 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def conv(inputs: int, outputs: int, kernel: int | tuple[int, int] = 3, stride: int = 1, groups: int = 1, dilation: int = 1,
-         act: Callable[[], nn.Module] | None = nn.ReLU) -> nn.Sequential:
+def conv(
+    inputs: int,
+    outputs: int,
+    kernel: int | tuple[int, int] = 3,
+    stride: int = 1,
+    groups: int = 1,
+    dilation: int = 1,
+    act: Callable[[], nn.Module] | None = nn.ReLU,
+) -> nn.Sequential:
     """Convolution with padding that keeps the size at stride 1, batch normalization and an activation."""
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
     padding = tuple(dilation * (side // 2) for side in sides)
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, sides, stride, padding, dilation, groups, bias=False),
-                               nn.BatchNorm2d(outputs)]
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, sides, stride, padding, dilation, groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
     return nn.Sequential(*layers, *([act()] if act else []))
 
 
 class Residual(nn.Module):
     """The sum of a branch and a shortcut, and an activation of the sum."""
 
-    def __init__(self, branch: nn.Module, shortcut: nn.Module | None = None,
-                 act: Callable[[], nn.Module] = nn.Identity) -> None:
+    def __init__(
+        self, branch: nn.Module, shortcut: nn.Module | None = None, act: Callable[[], nn.Module] = nn.Identity
+    ) -> None:
         super().__init__()
         self.branch = branch
         self.shortcut = shortcut or nn.Identity()
@@ -46,8 +56,9 @@ class Branches(nn.Module):
 class SqueezeExcitation(nn.Module):
     """A factor for each channel, computed from the means of all channels."""
 
-    def __init__(self, channels: int, act: Callable[[], nn.Module] = nn.ReLU,
-                 gate: Callable[[], nn.Module] = nn.Sigmoid) -> None:
+    def __init__(
+        self, channels: int, act: Callable[[], nn.Module] = nn.ReLU, gate: Callable[[], nn.Module] = nn.Sigmoid
+    ) -> None:
         super().__init__()
         self.fc1 = nn.Conv2d(channels, channels // 4, 1)
         self.fc2 = nn.Conv2d(channels // 4, channels, 1)

@@ -4,7 +4,7 @@ Networks of Brevitas' own layers in several modes, as QCDQ by both exporters and
 Brevitas' graph quantization.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -16,20 +16,33 @@ from brevitas.graph.quantize import preprocess_for_quantize, quantize
 from torch import Tensor, nn
 
 from benchmarks.producers.command import run
-from benchmarks.producers.networks import build, inputs
+from benchmarks.producers.networks import build, inputs, one_by_one
 
 
 class Layers(nn.Module):
     """Two convolutions, a residual block, pooling and a classifier of Brevitas' layers."""
 
-    def __init__(self, acts: type, weights: type, relus: type, per_channel: bool, block: bool,
-                 bias: type | None = quant.Int32Bias) -> None:
+    def __init__(
+        self, acts: type, weights: type, relus: type, per_channel: bool, block: bool, bias: type | None = quant.Int32Bias
+    ) -> None:
         super().__init__()
+
         def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
-            return qnn.QuantConv2d(inputs, outputs, 3, stride, 1, weight_quant=weights, weight_scaling_per_output_channel=per_channel,
-                                   bias_quant=bias, return_quant_tensor=True)
+            return qnn.QuantConv2d(
+                inputs,
+                outputs,
+                3,
+                stride,
+                1,
+                weight_quant=weights,
+                weight_scaling_per_output_channel=per_channel,
+                bias_quant=bias,
+                return_quant_tensor=True,
+            )
+
         def relu() -> nn.Module:
             return qnn.QuantReLU(act_quant=relus, return_quant_tensor=True)
+
         self.input = qnn.QuantIdentity(act_quant=acts, return_quant_tensor=True)
         self.first, self.first_relu = conv(3, 8, 2), relu()
         self.block = nn.Sequential(conv(8, 8), relu(), conv(8, 8)) if block else None
@@ -68,11 +81,18 @@ DEFAULT_MODES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def calibrate(network: nn.Module, name: str) -> None:
-    """Collect the ranges of the activations."""
+def calibrate(network: nn.Module, data: Iterable[tuple[Tensor, ...]]) -> nn.Module:
+    """The network, after it has collected the ranges of the activations."""
     with torch.no_grad(), calibration_mode(network):
-        for values in zip(*inputs(name, 16, seed=1), strict=True):
-            network(*(value[None] for value in values))
+        for values in data:
+            network(*values)
+    return network
+
+
+def from_float(network: nn.Module, data: Iterable[tuple[Tensor, ...]], example: tuple[Tensor, ...], path: Path) -> None:
+    """A float network through Brevitas' graph quantization."""
+    quantized = calibrate(quantize(preprocess_for_quantize(network)).eval(), data)
+    export_onnx_qcdq(quantized, args=example, export_path=path, dynamo=False, opset_version=17)
 
 
 def export(network: nn.Module, name: str, target: Path, default: bool) -> None:
@@ -86,14 +106,13 @@ def write(name: str, folder: Path) -> None:
     if name == "mobilenet_v2":
         for mode, make in (MODES | DEFAULT_MODES).items():
             torch.manual_seed(0)
-            network = make().eval()
-            calibrate(network, name)
+            network = calibrate(make().eval(), one_by_one(name))
             export(network, name, folder / f"brev_{mode}.onnx", mode in DEFAULT_MODES)
             if mode == "s8":
-                export_qonnx(network, args=inputs(name, 1), export_path=str(folder / f"brev_{mode}_qonnx.onnx"), dynamo=False)
-    network = quantize(preprocess_for_quantize(build(name))).eval()
-    calibrate(network, name)
-    export(network, name, folder / f"brev_{name}.onnx", False)
+                export_qonnx(
+                    network, args=inputs(name, 1), export_path=str(folder / f"brev_{mode}_qonnx.onnx"), dynamo=False
+                )
+    from_float(build(name), one_by_one(name), inputs(name, 1), folder / f"brev_{name}.onnx")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def run(description: str | None, write: Callable[[str, Path], None]) -> None:
     for name in given.only:
         try:
             write(name, given.folder)
-        except Exception as error:   # whatever the producer cannot do is not ours to run
+        except Exception as error:  # whatever the producer cannot do is not ours to run
             print(f"{name}: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}", flush=True)
         else:
             print(name, flush=True)

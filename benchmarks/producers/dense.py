@@ -15,10 +15,12 @@ class UNet(nn.Module):
         super().__init__()
         self.a, self.b, self.c = conv(3, 8), conv(8, 16), conv(16, 32)
         self.pool = nn.MaxPool2d(2)
+
         def rise(inputs: int, outputs: int) -> nn.Module:
             if up == "transposed":
                 return nn.ConvTranspose2d(inputs, outputs, 2, 2)
             return nn.Sequential(Upsample(up, None if up == "nearest" else False), nn.Conv2d(inputs, outputs, 1))
+
         self.up_b, self.up_a = rise(32, 16), rise(16, 8)
         self.d, self.e = conv(32, 16), conv(16, 8)
         self.last = nn.Conv2d(8, 4, 1)
@@ -81,9 +83,11 @@ class Ssd(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         a = self.a(x)
         maps = (a, self.b(a))
+
         def gather(heads: nn.ModuleList, size: int) -> Tensor:
             found = [head(y).permute(0, 2, 3, 1).reshape(x.shape[0], -1, size) for head, y in zip(heads, maps, strict=True)]
             return torch.cat(found, 1)
+
         return gather(self.boxes, 4), gather(self.scores, 5).softmax(-1)
 
 
@@ -129,7 +133,9 @@ class YoloV5(YoloBase):
             position, size, rest = z.split((2, 2, 5), 4)
             rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
             grid = torch.stack((columns, rows), -1).to(x.dtype).view(1, 1, side, side, 2)
-            found.append(torch.cat(((position * 2 + grid - 0.5) * stride, (size * 2) ** 2 * stride, rest), 4).view(x.shape[0], -1, 9))
+            found.append(
+                torch.cat(((position * 2 + grid - 0.5) * stride, (size * 2) ** 2 * stride, rest), 4).view(x.shape[0], -1, 9)
+            )
         return torch.cat(found, 1)
 
 
@@ -164,11 +170,15 @@ class YoloX(YoloBase):
     def __init__(self) -> None:
         super().__init__(focus=True)
         self.a = nn.Sequential(*list(self.a)[:2], conv(16, 16, 3, 2, act=nn.SiLU))
-        self.boxes, self.objects, self.classes = (nn.ModuleList(nn.Conv2d(c, outputs, 1) for c in (16, 32)) for outputs in (4, 1, 5))
+        self.boxes, self.objects, self.classes = (
+            nn.ModuleList(nn.Conv2d(c, outputs, 1) for c in (16, 32)) for outputs in (4, 1, 5)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        found = [torch.cat((boxes(y), objects(y).sigmoid(), classes(y).sigmoid()), 1).flatten(2)
-                 for boxes, objects, classes, y in zip(self.boxes, self.objects, self.classes, self.trunk(x), strict=True)]
+        found = [
+            torch.cat((boxes(y), objects(y).sigmoid(), classes(y).sigmoid()), 1).flatten(2)
+            for boxes, objects, classes, y in zip(self.boxes, self.objects, self.classes, self.trunk(x), strict=True)
+        ]
         return torch.cat(found, 2).permute(0, 2, 1)
 
 
@@ -178,8 +188,9 @@ class Siamese(nn.Module):
     def __init__(self, cosine: bool) -> None:
         super().__init__()
         self.cosine = cosine
-        self.trunk = nn.Sequential(conv(3, 8, 3, 2), conv(8, 16, 3, 2), conv(16, 32, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                                   nn.Linear(32, 16))
+        self.trunk = nn.Sequential(
+            conv(3, 8, 3, 2), conv(8, 16, 3, 2), conv(16, 32, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 16)
+        )
         self.last = nn.Linear(16, 1)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
@@ -191,48 +202,102 @@ class Siamese(nn.Module):
 
 def espcn() -> nn.Module:
     """ESPCN: super-resolution by DepthToSpace."""
-    return nn.Sequential(nn.Conv2d(3, 16, 5, padding=2), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
-                         nn.Conv2d(16, 12, 3, padding=1), nn.PixelShuffle(2))
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 5, padding=2),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 12, 3, padding=1),
+        nn.PixelShuffle(2),
+    )
 
 
 def edsr() -> nn.Module:
     """EDSR: residual blocks without normalization, then DepthToSpace."""
     block = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1))
-    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), Residual(block), nn.Conv2d(16, 64, 3, padding=1), nn.PixelShuffle(2),
-                         nn.Conv2d(16, 3, 3, padding=1))
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1),
+        Residual(block),
+        nn.Conv2d(16, 64, 3, padding=1),
+        nn.PixelShuffle(2),
+        nn.Conv2d(16, 3, 3, padding=1),
+    )
 
 
 def autoencoder() -> nn.Module:
     """A convolutional autoencoder with transposed convolutions and a Tanh."""
-    return nn.Sequential(conv(3, 8, 3, 2), conv(8, 16, 3, 2), nn.ConvTranspose2d(16, 8, 3, 2, 1, 1), nn.ReLU(),
-                         nn.ConvTranspose2d(8, 3, 4, 2, 1), nn.Tanh())
+    return nn.Sequential(
+        conv(3, 8, 3, 2),
+        conv(8, 16, 3, 2),
+        nn.ConvTranspose2d(16, 8, 3, 2, 1, 1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(8, 3, 4, 2, 1),
+        nn.Tanh(),
+    )
 
 
 def style() -> nn.Module:
     """A generator with reflection padding and nearest resizing."""
-    return nn.Sequential(nn.ReflectionPad2d(4), nn.Conv2d(3, 8, 9), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 16, 3, 2),
-                         Residual(nn.Sequential(conv(16, 16), conv(16, 16, act=None))), Upsample(), nn.ReflectionPad2d(1),
-                         nn.Conv2d(16, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3, padding=1))
+    return nn.Sequential(
+        nn.ReflectionPad2d(4),
+        nn.Conv2d(3, 8, 9),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        conv(8, 16, 3, 2),
+        Residual(nn.Sequential(conv(16, 16), conv(16, 16, act=None))),
+        Upsample(),
+        nn.ReflectionPad2d(1),
+        nn.Conv2d(16, 8, 3),
+        nn.ReLU(),
+        nn.Conv2d(8, 3, 3, padding=1),
+    )
 
 
 def dscnn() -> nn.Module:
     """DS-CNN on a spectrogram of one channel, [N, 1, 49, 10]."""
+
     def pair() -> nn.Module:
         return nn.Sequential(conv(16, 16, 3, 1, 16), conv(16, 16, 1))
-    return nn.Sequential(nn.Conv2d(1, 16, (10, 4), 2, (5, 1), bias=False), nn.BatchNorm2d(16), nn.ReLU(), pair(), pair(),
-                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 12))
+
+    return nn.Sequential(
+        nn.Conv2d(1, 16, (10, 4), 2, (5, 1), bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        pair(),
+        pair(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, 12),
+    )
 
 
 def conv1d() -> nn.Module:
     """A network of one dimension, [N, 4, 128]."""
-    return nn.Sequential(nn.Conv1d(4, 16, 7, 2, 3, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.MaxPool1d(2),
-                         nn.Conv1d(16, 32, 3, padding=2, dilation=2), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(32, 5))
+    return nn.Sequential(
+        nn.Conv1d(4, 16, 7, 2, 3, bias=False),
+        nn.BatchNorm1d(16),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Conv1d(16, 32, 3, padding=2, dilation=2),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+        nn.Linear(32, 5),
+    )
 
 
 def mlp() -> nn.Module:
     """An autoencoder of matrix products, [N, 64]."""
-    return nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 8), nn.ReLU(), nn.Linear(8, 32), nn.ReLU(),
-                         nn.Linear(32, 64))
+    return nn.Sequential(
+        nn.Linear(64, 32),
+        nn.BatchNorm1d(32),
+        nn.ReLU(),
+        nn.Linear(32, 8),
+        nn.ReLU(),
+        nn.Linear(8, 32),
+        nn.ReLU(),
+        nn.Linear(32, 64),
+    )
 
 
 class Senet(nn.Module):

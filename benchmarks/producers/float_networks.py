@@ -23,8 +23,15 @@ def export_default(network: torch.nn.Module, example: tuple[torch.Tensor, ...], 
 def export_torchscript(network: torch.nn.Module, example: tuple[torch.Tensor, ...], path: Path, opset: int = 17) -> None:
     """By the exporter of TorchScript, with an open batch."""
     names = [f"input{index}" for index in range(len(example))]
-    torch.onnx.export(network, example, path, dynamo=False, opset_version=opset, input_names=names,
-                      dynamic_axes={name: {0: "batch"} for name in names})
+    torch.onnx.export(
+        network,
+        example,
+        path,
+        dynamo=False,
+        opset_version=opset,
+        input_names=names,
+        dynamic_axes={name: {0: "batch"} for name in names},
+    )
 
 
 def write(name: str, folder: Path) -> None:

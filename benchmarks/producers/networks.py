@@ -11,11 +11,25 @@ from benchmarks.producers.classifiers import CLASSIFIERS
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     **CLASSIFIERS,
-    "unet_transposed": lambda: dense.UNet("transposed"), "unet_bilinear": lambda: dense.UNet("bilinear"),
-    "unet_nearest": lambda: dense.UNet("nearest"), "deeplab": dense.DeepLab, "pyramid": dense.Pyramid, "ssd": dense.Ssd,
-    "yolov5": dense.YoloV5, "yolov8": dense.YoloV8, "yolox": dense.YoloX, "siamese": lambda: dense.Siamese(False),
-    "siamese_cosine": lambda: dense.Siamese(True), "espcn": dense.espcn, "edsr": dense.edsr, "autoencoder": dense.autoencoder,
-    "style": dense.style, "dscnn": dense.dscnn, "conv1d": dense.conv1d, "mlp": dense.mlp, "cbam": dense.Senet,
+    "unet_transposed": lambda: dense.UNet("transposed"),
+    "unet_bilinear": lambda: dense.UNet("bilinear"),
+    "unet_nearest": lambda: dense.UNet("nearest"),
+    "deeplab": dense.DeepLab,
+    "pyramid": dense.Pyramid,
+    "ssd": dense.Ssd,
+    "yolov5": dense.YoloV5,
+    "yolov8": dense.YoloV8,
+    "yolox": dense.YoloX,
+    "siamese": lambda: dense.Siamese(False),
+    "siamese_cosine": lambda: dense.Siamese(True),
+    "espcn": dense.espcn,
+    "edsr": dense.edsr,
+    "autoencoder": dense.autoencoder,
+    "style": dense.style,
+    "dscnn": dense.dscnn,
+    "conv1d": dense.conv1d,
+    "mlp": dense.mlp,
+    "cbam": dense.Senet,
 }
 
 #: Shape of one input, without the batch, of the networks that take no picture of 64x64.
@@ -46,6 +60,11 @@ def inputs(name: str, batch: int, seed: int = 0) -> tuple[Tensor, ...]:
             noise = 0.3 * noise + nn.functional.interpolate(coarse, size=shape[1:], mode="bilinear", align_corners=False)
         made.append(noise)
     return tuple(made)
+
+
+def one_by_one(name: str) -> list[tuple[Tensor, ...]]:
+    """Sixteen inputs for the calibration, batch 1."""
+    return [tuple(value[None] for value in values) for values in zip(*inputs(name, 16, seed=1), strict=True)]
 
 
 def build(name: str) -> nn.Module:

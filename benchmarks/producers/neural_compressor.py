@@ -5,8 +5,7 @@ FLOAT_DIR is what `benchmarks.producers.float_networks` wrote.
 
 from pathlib import Path
 
-from onnx_neural_compressor.quantization import config
-from onnx_neural_compressor.quantization import QuantFormat, QuantType, quantize
+from onnx_neural_compressor.quantization import QuantFormat, QuantType, config, quantize
 
 from benchmarks.producers.of_floats import Reader, run
 
@@ -22,8 +21,11 @@ def write(source: Path, folder: Path, reader: Reader) -> None:
     """One float network in every mode."""
     for mode, arguments in MODES.items():
         reader.rewind()
-        quantize(str(source), str(folder / f"inc_{source.stem}_{mode}.onnx"),
-                 config.StaticQuantConfig(calibration_data_reader=reader, execution_provider="CPUExecutionProvider", **arguments))
+        quantize(
+            str(source),
+            str(folder / f"inc_{source.stem}_{mode}.onnx"),
+            config.StaticQuantConfig(calibration_data_reader=reader, execution_provider="CPUExecutionProvider", **arguments),
+        )
 
 
 if __name__ == "__main__":

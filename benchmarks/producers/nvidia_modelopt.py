@@ -17,8 +17,16 @@ def write(source: Path, folder: Path, reader: Reader) -> None:
     """One float network, calibrated in each way."""
     data = {name: np.ascontiguousarray(array[:4]) for name, array in reader.arrays.items()}
     for mode in MODES:
-        quantize(str(source), quantize_mode="int8", calibration_data=data, calibration_method=mode, high_precision_dtype="fp32",
-                 calibration_eps=["cpu"], output_path=str(folder / f"modelopt_{source.stem}_{mode}.onnx"))
+        target = str(folder / f"modelopt_{source.stem}_{mode}.onnx")
+        quantize(
+            str(source),
+            quantize_mode="int8",
+            calibration_data=data,
+            calibration_method=mode,
+            high_precision_dtype="fp32",
+            calibration_eps=["cpu"],
+            output_path=target,
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import onnx
 
 
 class Reader:
-    """Gives the inputs of a network in turn, batch 1: what ONNX Runtime calls a CalibrationDataReader, and others after it."""
+    """Gives the inputs of a network in turn, batch 1, as ONNX Runtime calls for them."""
 
     def __init__(self, model: onnx.ModelProto, data: dict[str, np.ndarray]) -> None:
         held = {tensor.name for tensor in model.graph.initializer}
@@ -24,7 +24,7 @@ class Reader:
         self.next += 1
         if self.next > len(next(iter(self.arrays.values()))):
             return None
-        return {name: array[self.next - 1:self.next] for name, array in self.arrays.items()}
+        return {name: array[self.next - 1 : self.next] for name, array in self.arrays.items()}
 
     def rewind(self) -> None:
         """Begin again."""
@@ -52,7 +52,7 @@ def run(description: str | None, write: Callable[[Path, Path, Reader], None]) ->
             continue
         try:
             write(source, given.folder, Reader(onnx.load(source), inputs_of(source)))
-        except Exception as error:   # whatever the producer cannot do is not ours to run
+        except Exception as error:  # whatever the producer cannot do is not ours to run
             print(f"{source.stem}: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}", flush=True)
         else:
             print(source.stem, flush=True)

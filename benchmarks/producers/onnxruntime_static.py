@@ -1,7 +1,7 @@
-"""Quantize float networks by ONNX Runtime, in many modes: python -m benchmarks.producers.onnxruntime_static FLOAT_DIR OUT_DIR.
+"""Quantize by ONNX Runtime, in many modes: python -m benchmarks.producers.onnxruntime_static FLOAT_DIR OUT_DIR.
 
-FLOAT_DIR is what `benchmarks.producers.float_networks` wrote. The networks that --modes names (MobileNetV2 by default) are
-quantized in every mode, all others in the two of `EACH`.
+FLOAT_DIR is what `benchmarks.producers.float_networks` wrote. What --modes names is quantized in every mode, all
+others in the two of `EACH`, and each as docs/producers.md recommends.
 """
 
 import argparse
@@ -13,10 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from benchmarks.producers.of_floats import Reader, inputs_of
 
 TYPES = {"u8": QuantType.QUInt8, "s8": QuantType.QInt8, "u16": QuantType.QUInt16, "s16": QuantType.QInt16}
 FORMATS = {"qdq": QuantFormat.QDQ, "qop": QuantFormat.QOperator}
@@ -36,8 +37,8 @@ class Mode:
     preprocess: bool = True
     opset: int | None = None
 
-    def quantize(self, source: Path, target: Path, data: dict[str, np.ndarray]) -> None:
-        """Write `source`, quantized, to `target`, calibrated with `data`: arrays [N, ...] in the order of the inputs."""
+    def quantize(self, source: Path, target: Path, reader: Reader) -> None:
+        """Write `source`, quantized, to `target`."""
         with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             prepared = source
             if self.preprocess:
@@ -48,26 +49,34 @@ class Mode:
                 model = onnx.version_converter.convert_version(model, self.opset)
             products = [node.name for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
             exclude = {None: [], "first": products[:1], "last": products[-1:], "middle": products[2:4]}[self.exclude]
-            quantize_static(model, str(target), Reader(model, data), quant_format=FORMATS[self.form],
-                            activation_type=TYPES[self.activations], weight_type=TYPES[self.weights],
-                            per_channel=self.per_channel, nodes_to_exclude=exclude, extra_options=self.options, **self.arguments)
+            quantize_static(
+                model,
+                str(target),
+                reader,
+                quant_format=FORMATS[self.form],
+                activation_type=TYPES[self.activations],
+                weight_type=TYPES[self.weights],
+                per_channel=self.per_channel,
+                nodes_to_exclude=exclude,
+                extra_options=self.options,
+                **self.arguments,
+            )
 
 
-class Reader(CalibrationDataReader):
-    """Gives one input of the calibration after the other, batch 1."""
-
-    def __init__(self, model: onnx.ModelProto, data: dict[str, np.ndarray]) -> None:
-        held = {tensor.name for tensor in model.graph.initializer}
-        names = [value.name for value in model.graph.input if value.name not in held]
-        self.arrays = dict(zip(names, data.values(), strict=True))
-        self.next = 0
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next input, or None at the end."""
-        self.next += 1
-        if self.next > len(next(iter(self.arrays.values()))):
-            return None
-        return {name: array[self.next - 1:self.next] for name, array in self.arrays.items()}
+def recommended(source: Path, target: Path, reader: Reader) -> None:
+    """As docs/producers.md has it."""
+    with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            target,
+            reader,
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
 
 
 #: What every network is quantized to.
@@ -78,8 +87,12 @@ EACH: dict[str, Mode] = {
 
 MODES: dict[str, Mode] = {
     **EACH,
-    **{f"{form}_{a}{w}{'_pc' if pc else ''}": Mode(form, a, w, pc)
-       for form in FORMATS for a, w in (("u8", "u8"), ("u8", "s8"), ("s8", "s8")) for pc in (False, True)},
+    **{
+        f"{form}_{a}{w}{'_pc' if pc else ''}": Mode(form, a, w, pc)
+        for form in FORMATS
+        for a, w in (("u8", "u8"), ("u8", "s8"), ("s8", "s8"))
+        for pc in (False, True)
+    },
     "qdq_s8s8_pc_symmetric": Mode("qdq", "s8", "s8", True, options={"ActivationSymmetric": True}),
     "qop_s8s8_pc_symmetric": Mode("qop", "s8", "s8", True, options={"ActivationSymmetric": True}),
     "qdq_u8u8_asymmetric_weights": Mode("qdq", "u8", "u8", options={"WeightSymmetric": False}),
@@ -124,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("floats", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--modes", nargs="+", default=["mobilenet_v2", "mobilenet_v2_ts"], metavar="NAME")
+    parser.add_argument("--modes", nargs="*", default=["mobilenet_v2", "mobilenet_v2_ts"], metavar="NAME")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="networks to quantize instead of all")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -132,12 +145,13 @@ def main() -> None:
     for source in sorted(given.floats.glob("*.onnx")):
         if given.only and source.stem not in given.only:
             continue
-        with np.load(source.with_name(source.stem.removesuffix("_ts") + ".npz")) as arrays:
-            data = dict(arrays)
+        reader = Reader(onnx.load(source), inputs_of(source))
+        recommended(source, given.folder / f"ort_{source.stem}.onnx", reader)
         for name, mode in (MODES if source.stem in given.modes else EACH).items():
+            reader.rewind()
             try:
-                mode.quantize(source, given.folder / f"ort_{source.stem}_{name}.onnx", data)
-            except Exception as error:   # whatever the quantizer cannot do is not ours to run
+                mode.quantize(source, given.folder / f"ort_{source.stem}_{name}.onnx", reader)
+            except Exception as error:  # whatever the quantizer cannot do is not ours to run
                 print(f"{source.stem} {name}: the quantizer refuses: {str(error).splitlines()[0][:150]}", flush=True)
         print(source.stem, flush=True)
 

@@ -4,34 +4,49 @@ In PyTorch, exported by both exporters; and the ONNX models of PyTorch's default
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nncf
 import onnx
 import torch
+from torch import Tensor, nn
 
 from benchmarks.producers.command import run
-from benchmarks.producers.networks import build, inputs
+from benchmarks.producers.networks import build, inputs, one_by_one
+
+
+def dataset(data: list[tuple[Tensor, ...]]) -> nncf.Dataset:
+    """The calibration as NNCF takes it."""
+    return nncf.Dataset(data, lambda values: values if len(values) > 1 else values[0])
+
+
+def quantize(network: nn.Module, data: list[tuple[Tensor, ...]], preset: nncf.QuantizationPreset) -> nn.Module:
+    """A quantized network of plain PyTorch."""
+    quantized = nncf.quantize(network, dataset(data), preset=preset, subset_size=len(data))
+    return nncf.strip(quantized, strip_format=nncf.StripFormat.NATIVE, example_input=data[0])
+
+
+def export(network: nn.Module, example: tuple[Tensor, ...], path: Path) -> None:
+    """By PyTorch's default exporter."""
+    torch.onnx.export(network, example, path, dynamo=True, external_data=False, verbose=False)
 
 
 def write(name: str, folder: Path) -> None:
     """One network in each mode."""
-    example = inputs(name, 1)
-    arrays = [tuple(value[None] for value in values) for values in zip(*inputs(name, 16, seed=1), strict=True)]
-    def dataset() -> nncf.Dataset:
-        return nncf.Dataset(arrays, lambda values: values if len(values) > 1 else values[0])
-    for mode, preset in (("performance", nncf.QuantizationPreset.PERFORMANCE), ("mixed", nncf.QuantizationPreset.MIXED)):
-        quantized = nncf.quantize(build(name), dataset(), preset=preset, subset_size=16)
-        stripped = nncf.strip(quantized, do_copy=True, strip_format=nncf.StripFormat.NATIVE)
-        torch.onnx.export(stripped, example, folder / f"nncf_{name}_{mode}.onnx", dynamo=True, external_data=False, verbose=False)
-        if mode == "mixed":
-            torch.onnx.export(stripped, example, folder / f"nncf_{name}_{mode}_ts.onnx", dynamo=False, opset_version=17)
-    source = folder / f"nncf_{name}_float.onnx"
-    torch.onnx.export(build(name), example, source, dynamo=True, external_data=False, verbose=False)
-    model = onnx.load(source)
-    source.unlink()
+    example, data = inputs(name, 1), one_by_one(name)
+    export(
+        quantize(build(name), data, nncf.QuantizationPreset.PERFORMANCE), example, folder / f"nncf_{name}_performance.onnx"
+    )
+    mixed = quantize(build(name), data, nncf.QuantizationPreset.MIXED)
+    export(mixed, example, folder / f"nncf_{name}_mixed.onnx")
+    torch.onnx.export(mixed, example, folder / f"nncf_{name}_mixed_ts.onnx", dynamo=False, opset_version=17)
+    with TemporaryDirectory() as scratch:
+        source = Path(scratch) / "float.onnx"
+        export(build(name), example, source)
+        model = onnx.load(source)
     names = [value.name for value in model.graph.input]
-    data = nncf.Dataset(arrays, lambda values: {key: value.numpy() for key, value in zip(names, values, strict=True)})
-    onnx.save(nncf.quantize(model, data, subset_size=16), folder / f"nncf_{name}_onnx.onnx")
+    arrays = nncf.Dataset(data, lambda values: {key: value.numpy() for key, value in zip(names, values, strict=True)})
+    onnx.save(nncf.quantize(model, arrays, subset_size=len(data)), folder / f"nncf_{name}_onnx.onnx")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Quantize Keras networks by TensorFlow Lite and turn them into ONNX by tf2onnx: python -m benchmarks.producers.tensorflow_lite OUT_DIR.
+"""Quantize Keras networks by TensorFlow Lite, turned into ONNX: python -m benchmarks.producers.tensorflow_lite OUT_DIR.
 
 Each is written with float inputs and outputs and with int8 ones; and in float, straight from Keras.
 """
@@ -6,7 +6,7 @@ Each is written with float inputs and outputs and with int8 ones; and in float, 
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -15,7 +15,9 @@ import tensorflow as tf
 from keras import layers
 
 
-def conv(x: keras.KerasTensor, channels: int, kernel: int = 3, stride: int = 1, act: str | None = "relu6") -> keras.KerasTensor:
+def conv(
+    x: keras.KerasTensor, channels: int, kernel: int = 3, stride: int = 1, act: str | None = "relu6"
+) -> keras.KerasTensor:
     """Convolution, normalization and activation."""
     x = layers.BatchNormalization()(layers.Conv2D(channels, kernel, stride, "same", use_bias=False)(x))
     return layers.Activation(act)(x) if act else x
@@ -37,10 +39,14 @@ def mobilenet(picture: keras.KerasTensor) -> keras.KerasTensor:
 
 def mobilenet_v3(picture: keras.KerasTensor) -> keras.KerasTensor:
     """Hard swish and squeeze-and-excitation."""
+
     def hard_swish(x: keras.KerasTensor) -> keras.KerasTensor:
         return layers.Multiply()([x, layers.Rescaling(1 / 6)(layers.ReLU(6.0)(layers.Rescaling(1.0, 3.0)(x)))])
+
     x = hard_swish(conv(picture, 8, 3, 2, None))
-    gate = layers.Conv2D(8, 1, activation="sigmoid")(layers.Conv2D(4, 1, activation="relu")(layers.GlobalAveragePooling2D(keepdims=True)(x)))
+    gate = layers.Conv2D(8, 1, activation="sigmoid")(
+        layers.Conv2D(4, 1, activation="relu")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    )
     x = hard_swish(conv(layers.Multiply()([x, gate]), 16, 3, 2, None))
     return layers.Dense(10)(layers.GlobalAveragePooling2D()(x))
 
@@ -108,9 +114,16 @@ def dense(vector: keras.KerasTensor) -> keras.KerasTensor:
 
 
 NETWORKS: dict[str, tuple[tuple[int, ...], Callable[[keras.KerasTensor], keras.KerasTensor]]] = {
-    "mobilenet": ((64, 64, 3), mobilenet), "mobilenet_v3": ((64, 64, 3), mobilenet_v3), "flat": ((64, 64, 3), flat),
-    "resnet": ((64, 64, 3), resnet), "segmentation": ((64, 64, 3), segmentation), "bilinear": ((64, 64, 3), bilinear),
-    "leaky": ((64, 64, 3), leaky), "espcn": ((64, 64, 3), espcn), "dscnn": ((49, 10, 1), separable), "dense": ((64,), dense),
+    "mobilenet": ((64, 64, 3), mobilenet),
+    "mobilenet_v3": ((64, 64, 3), mobilenet_v3),
+    "flat": ((64, 64, 3), flat),
+    "resnet": ((64, 64, 3), resnet),
+    "segmentation": ((64, 64, 3), segmentation),
+    "bilinear": ((64, 64, 3), bilinear),
+    "leaky": ((64, 64, 3), leaky),
+    "espcn": ((64, 64, 3), espcn),
+    "dscnn": ((49, 10, 1), separable),
+    "dense": ((64,), dense),
 }
 
 
@@ -129,6 +142,16 @@ def build(name: str) -> tuple[keras.Model, np.ndarray]:
     return network, data
 
 
+def to_lite(network: keras.Model, data: np.ndarray, dtype: tf.DType) -> bytes:
+    """An int8 network of TensorFlow Lite, whose inputs and outputs have the dtype."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([value[None]] for value in data)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = dtype
+    return converter.convert()
+
+
 def to_onnx(model: bytes, target: Path) -> None:
     """The TensorFlow Lite model as ONNX."""
     lite = target.with_suffix(".tflite")
@@ -143,16 +166,8 @@ def to_onnx(model: bytes, target: Path) -> None:
 def write(name: str, folder: Path) -> None:
     """One network in every form."""
     network, data = build(name)
-    def calibration() -> Iterator[list[np.ndarray]]:
-        for value in data:
-            yield [value[None]]
     for mode, dtype in (("int8", tf.float32), ("int8_io", tf.int8)):
-        converter = tf.lite.TFLiteConverter.from_keras_model(network)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = calibration
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = dtype
-        to_onnx(converter.convert(), folder / f"tfl_{name}_{mode}.onnx")
+        to_onnx(to_lite(network, data, dtype), folder / f"tfl_{name}_{mode}.onnx")
     to_onnx(tf.lite.TFLiteConverter.from_keras_model(network).convert(), folder / f"tfl_{name}_float.onnx")
 
 
@@ -166,7 +181,7 @@ def main() -> None:
     for name in given.only:
         try:
             write(name, given.folder)
-        except Exception as error:   # whatever the producer cannot do is not ours to run
+        except Exception as error:  # whatever the producer cannot do is not ours to run
             print(f"{name}: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}", flush=True)
         else:
             print(name, flush=True)

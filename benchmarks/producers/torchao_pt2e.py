@@ -1,8 +1,10 @@
 """Quantize the small networks by torchao's PT2E: python -m benchmarks.producers.torchao_pt2e OUT_DIR."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer.quantizer import Quantizer
 from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
@@ -12,12 +14,17 @@ from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
 from torchao.testing.pt2e._xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
 
 from benchmarks.producers.command import run
-from benchmarks.producers.networks import build, inputs
+from benchmarks.producers.networks import build, inputs, one_by_one
 
 
-def xnnpack(per_channel: bool) -> Quantizer:
-    """int8 activations with a zero point, int8 weights."""
-    return XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=per_channel))
+def xnnpack() -> Quantizer:
+    """int8 activations with a zero point, int8 weights with a scale for each channel."""
+    return XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+
+
+def xnnpack_per_tensor() -> Quantizer:
+    """The same with one scale for all weights of a layer."""
+    return XNNPACKQuantizer().set_global(get_symmetric_quantization_config())
 
 
 def x86() -> Quantizer:
@@ -25,20 +32,21 @@ def x86() -> Quantizer:
     return X86InductorQuantizer().set_global(get_default_x86_inductor_quantization_config())
 
 
+def export(
+    network: nn.Module, example: tuple[Tensor, ...], data: Iterable[tuple[Tensor, ...]], path: Path, quantizer: Quantizer
+) -> None:
+    """Quantize and export a network."""
+    prepared = prepare_pt2e(torch.export.export(network, example).module(), quantizer)
+    with torch.no_grad():
+        for values in data:
+            prepared(*values)
+    torch.onnx.export(convert_pt2e(prepared), example, path, dynamo=True, external_data=False, verbose=False)
+
+
 def write(name: str, folder: Path) -> None:
     """One network by each quantizer."""
-    example = inputs(name, 1)
-    quantizers = {"xnn": xnnpack(False), "xnn_pc": xnnpack(True), "x86": x86()}
-    for mode, quantizer in quantizers.items():
-        # documented: torchao
-        exported = torch.export.export(build(name), example).module()
-        prepared = prepare_pt2e(exported, quantizer)
-        with torch.no_grad():
-            for values in zip(*inputs(name, 16, seed=1), strict=True):
-                prepared(*(value[None] for value in values))
-        converted = convert_pt2e(prepared)
-        torch.onnx.export(converted, example, folder / f"pt2e_{name}_{mode}.onnx", dynamo=True, external_data=False, verbose=False)
-        # end
+    for mode, quantizer in {"xnn": xnnpack_per_tensor(), "xnn_pc": xnnpack(), "x86": x86()}.items():
+        export(build(name), inputs(name, 1), one_by_one(name), folder / f"pt2e_{name}_{mode}.onnx", quantizer)
 
 
 if __name__ == "__main__":

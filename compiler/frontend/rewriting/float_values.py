@@ -159,9 +159,14 @@ class FloatValues:
             return False
         return all(
             reader.input[0] == value and (reader.op_type == _QUANTIZE or (
-                (moves(reader) or reader.op_type in ACTIVATIONS) and reader.op_type != "Split" and self._leads_to_quantizers(reader.output[0])))
+                self._is_passed(reader) and self._leads_to_quantizers(reader.output[0])))
             for reader in self._readers(value)
         ) and bool(self._readers(value))
+
+    @staticmethod
+    def _is_passed(node: onnx.NodeProto) -> bool:
+        """Whether the lowering repeats a node on integers behind a layer."""
+        return node.op_type in ACTIVATIONS or (moves(node) and node.op_type != "Split")
 
     def _is_exact(self, node: onnx.NodeProto, operand: str) -> bool:
         """Whether a bound on dequantized values is one on their integers."""

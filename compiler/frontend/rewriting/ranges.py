@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.interpolation import is_interpolation
+from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError
