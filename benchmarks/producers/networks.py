@@ -37,7 +37,7 @@ SHAPES: dict[str, tuple[int, ...]] = {"dscnn": (1, 49, 10), "conv1d": (4, 128), 
 
 
 class Network(nn.Module):
-    """A list of layers as one module: NNCF keeps its own modules in the network, which an `nn.Sequential` would call."""
+    """A list of layers as one module, as most networks are."""
 
     def __init__(self, body: nn.Sequential) -> None:
         super().__init__()
