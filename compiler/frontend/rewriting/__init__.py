@@ -9,6 +9,7 @@ from collections.abc import Callable
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.rewriting.byte_concats import name_concats
 from arrayloom.compiler.frontend.rewriting.dtypes import unify_dtypes
 from arrayloom.compiler.frontend.rewriting.float_weights import quantize_float_weights
 from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
@@ -29,6 +30,7 @@ PASSES: tuple[Pass, ...] = (
     resize_integers,
     spread_products,
     arrange_dimensions,
+    name_concats,
     fold_activation_scales,
     unify_dtypes,
     quantize_float_values,

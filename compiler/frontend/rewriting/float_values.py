@@ -16,15 +16,15 @@ from arrayloom.compiler.frontend.report import RefusalError
 #: They choose elements of one quantized tensor, whose quantization their result keeps.
 MAXIMA = ("MaxPool", "GlobalMaxPool")
 
-#: They move elements.
-MOVES = (*MOVEMENTS, *NOTHING, "Split")
-
-def moves(node: onnx.NodeProto) -> bool:
-    """Whether a node gives elements of its operand, or padding, in other places; interpolation computes new ones."""
-    return node.op_type in MOVES and not is_interpolation(node)
-
+#: They move elements; a Resize only where it does not interpolate.
+_MOVES = (*MOVEMENTS, *NOTHING, "Split")
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+
+
+def moves(node: onnx.NodeProto) -> bool:
+    """Whether a node moves elements and changes none."""
+    return node.op_type in _MOVES and not is_interpolation(node)
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,14 @@ class FloatValues:
             return False
         return all(
             reader.input[0] == value and (reader.op_type == _QUANTIZE or (
-                (moves(reader) or reader.op_type in ACTIVATIONS) and self._leads_to_quantizers(reader.output[0])))
+                self._is_passed(reader) and self._leads_to_quantizers(reader.output[0])))
             for reader in self._readers(value)
         ) and bool(self._readers(value))
+
+    @staticmethod
+    def _is_passed(node: onnx.NodeProto) -> bool:
+        """Whether the lowering repeats a node on integers behind a layer."""
+        return node.op_type in ACTIVATIONS or (moves(node) and node.op_type != "Split")
 
     def _is_exact(self, node: onnx.NodeProto, operand: str) -> bool:
         """Whether a bound on dequantized values is one on their integers."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.interpolation import is_interpolation
 from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError
-from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, MOVES
+from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, moves
 from arrayloom.compiler.frontend.rewriting.pictures import observe
 
 #: So much wider than observed the ranges are made: what saturates costs more than coarser steps do.
@@ -61,7 +62,7 @@ class Ranges:
             return self._constant(value)
         if node.op_type == "DequantizeLinear":
             return _representable(self._model, node)
-        if node.op_type in (*MOVES, *MAXIMA, *_AVERAGES):
+        if moves(node) or is_interpolation(node) or node.op_type in (*MAXIMA, *_AVERAGES):
             inside = self.possible(node.input[0])
             return inside.joined(Range(0, 0)) if node.op_type in ("Pad", *_AVERAGES) else inside
         if node.op_type in ("Relu", "Clip"):
@@ -84,7 +85,7 @@ class Ranges:
     def _useful_to(self, reader: onnx.NodeProto, value: str) -> Range:
         if reader.op_type == "QuantizeLinear":
             return _representable(self._model, reader)
-        if reader.op_type in (*MOVES, *MAXIMA):
+        if moves(reader) or reader.op_type in MAXIMA:
             return self.useful(reader.output[0]) if len(reader.output) == 1 else Range()
         if reader.op_type in ("Relu", "Clip"):
             low, high = bounds_of(self._model, reader)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.interpolation import is_interpolation
 from arrayloom.compiler.frontend.layers import WEIGHTED
 from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
 from arrayloom.compiler.frontend.model import Model
@@ -91,6 +92,9 @@ class _Grids:
             return self._of_quantizer(node, exact=True)
         if (moves(node) or node.op_type in MAXIMA) and node.op_type != "Pad":
             return self._of(node.input[0])
+        if is_interpolation(node):
+            given = self._of(node.input[0])
+            return None if given is None else replace(given, exact=False)
         if node.op_type in ACTIVATIONS:
             return self._clipped(node)
         if node.op_type == "Concat":
@@ -113,7 +117,7 @@ class _Grids:
         return _Grid(quantization, exact)
 
     def _of_moved(self, value: str) -> _Grid | None:
-        """That of the one QuantizeLinear form behind movement and maxima: to quantize before them gives the same bytes."""
+        """That of the one QuantizeLinear form behind movement, Concat and maxima: to quantize before them gives the same."""
         found = set(self._behind(value))
         return found.pop() if len(found) == 1 else None
 
@@ -129,7 +133,7 @@ class _Grids:
         for reader in self._model.consumers.get(value, []):
             if reader.op_type == "QuantizeLinear":
                 yield self._of_quantizer(reader, exact=True)
-            elif moves(reader) or reader.op_type in (*MAXIMA, *ACTIVATIONS):
+            elif moves(reader) or reader.op_type in (*MAXIMA, *ACTIVATIONS, "Concat"):
                 for output in reader.output:
                     yield from self._behind(output)
             else:
