@@ -62,10 +62,12 @@ class UnsupportedError(CompileError):
 
     Attributes:
         nodes: all entries.
+        cause: as given.
     """
 
     def __init__(self, nodes: Sequence[Unsupported], cause: str = "") -> None:
         self.nodes = tuple(nodes)
+        self.cause = cause
         count = f"{len(self.nodes)} node{'s' if len(self.nodes) > 1 else ''}"
         lines = [*([cause] if cause else []), f"{count} of the model cannot be compiled:"]
         lines += [f"  {node}" for node in self.nodes[:_LISTED]]

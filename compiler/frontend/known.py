@@ -11,12 +11,15 @@ from arrayloom.compiler.frontend.remedies import not_supported
 
 #: Operators that may compute shapes and constants.
 _CONSTANTS = ("Constant", "ConstantOfShape", "Shape", "Size", "Cast", "Concat", "Range", "Expand", "Where", "Equal")
+#: Operators that a pass replaces with movements.
+_OPENED = ("Split", "DepthToSpace", "SpaceToDepth")
 _KNOWN = {
     *lowering.RULES,
     *operators.RULES,
     *FUNCTIONS,
     *MOVEMENTS,
     *NOTHING,
+    *_OPENED,
     *_CONSTANTS,
     "QuantizeLinear",
     "DequantizeLinear",

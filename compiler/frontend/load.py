@@ -12,6 +12,7 @@ from arrayloom.compiler.frontend.origin import trace_origins
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.compiler.frontend.schemes import QUANTIZE, check_schemes, is_quantized
 from arrayloom.compiler.frontend.tidy import tidy
+from arrayloom.compiler.frontend.training import check_inference
 from arrayloom.isa.program import is_program
 
 
@@ -25,6 +26,7 @@ def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
     model = read_model(source, notes)
     check_schemes(model, label_of(source))
     _check_quantized(model, label_of(source))
+    check_inference(model)
     return model
 
 

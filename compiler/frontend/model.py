@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import onnx
 
-from arrayloom.compiler.errors import ModelError
+from arrayloom.compiler.errors import ModelError, SessionError
 from arrayloom.compiler.frontend.opsets import ONNX_DOMAINS
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.runtime import Array, Session, model_inputs, with_outputs
@@ -82,17 +82,26 @@ class Model:
         names = [name for node in self.nodes for name in node.output if name]
         self._session = Session(with_outputs(self.proto, names), optimize=False)
         self._check_types(self._session)
-        values = self._session.run(self._zeros(1))
+        values = self._plain_values(1)
         for node in self.nodes:
             self._find_constants(node, values)
         self.dtypes = {name: value.dtype for name, value in (self.constants | values | self._zeros(1)).items()}
         self.shapes = {name: value.shape for name, value in (self.constants | values | self._zeros(1)).items()}
 
+    def _plain_values(self, batch: int) -> dict[str, Array]:
+        """The values of images of zeros; of ones where integers are divided by zeros."""
+        try:
+            return self._session.run(self._zeros(batch))
+        except SessionError:
+            if not any(node.op_type in ("Div", "Mod") for node in self.nodes):
+                raise
+        return self._session.run({name: np.ones_like(value) for name, value in self._zeros(batch).items()})
+
     def require_batch(self) -> None:
         """Raises `ModelError` where the first dimension of some value does not follow the batch."""
         self._check_batch(self.shapes, 1)
         if self.open_batch:
-            values = self._session.run(self._zeros(2))
+            values = self._plain_values(2)
             self._check_batch({name: value.shape for name, value in values.items()}, 2)
 
     def _check_types(self, session: Session) -> None:

@@ -14,6 +14,7 @@ from arrayloom.compiler.frontend.lowering.elementwise import lower_concat, lower
 from arrayloom.compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
 from arrayloom.compiler.frontend.lowering.mean import lower_reduce_mean
 from arrayloom.compiler.frontend.lowering.mean_sums import MEANS, joins_means
+from arrayloom.compiler.frontend.lowering.moved_operands import settle_operands, settle_outputs
 from arrayloom.compiler.frontend.lowering.pooling import (
     lower_average_pool,
     lower_global_average_pool,
@@ -62,11 +63,13 @@ def lower(model: Model, report: Report) -> onnx.ModelProto:
     for node in model.nodes:
         rule = _rule(model, node)
         try:
+            rewrite.current = node
+            settle_operands(rewrite, node)
             if rule is not None:
-                rewrite.current = node
                 rule(rewrite, node)
         except RefusalError as refusal:
             report.refuse(node, refusal)
+    settle_outputs(rewrite)
     return rewrite.finish()
 
 

@@ -172,46 +172,65 @@ def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     """Whether functions of one element stand between the node and integers on either side, and nothing else does."""
     model = rewrite.model
     given = [name for name in node.input if not model.is_constant(name)]
-    roots = [_roots(model, name) for name in given]
+    roots = [_roots(rewrite, name) for name in given]
     if any(not found for found in roots):
         return False
     direct = all(rewrite.stands_for_integers(name) for name in given)
     bounded = len(set().union(*roots)) > 1 and all(_is_on_integers(rewrite, name) for name in given)
-    return _goes_to_integers(model, node, direct=direct or bounded)
+    return _goes_to_integers(model, node, direct=direct or bounded, movement=len(set().union(*roots)) == 1)
 
 
-def _roots(model: Model, value: str) -> set[str]:
-    """The integers that a float value depends on, through functions of one element alone; empty for any other value."""
-    roots, front, seen = set[str](), [value], {value}
+def _roots(rewrite: Rewrite, value: str) -> set[str]:
+    """The integers that a float value depends on, through functions of one element alone; empty for any other value.
+
+    What moves a function of one integer value stands for that value in its new places.
+    """
+    model = rewrite.model
+    found: dict[str, onnx.NodeProto] = {}
+    front = [value]
     while front:
-        node = model.producers.get(front.pop())
+        name = front.pop()
+        if not name or name in found or model.is_constant(name):
+            continue
+        node = model.producers.get(name)
         if node is None:
             return set()
-        if node.op_type == "DequantizeLinear":
-            roots.add(node.input[0])
+        found[name] = node
+        if node.op_type == "DequantizeLinear" or rewrite.is_settled(name):
             continue
-        if node.op_type not in FUNCTIONS + NOTHING:
+        if node.op_type not in FUNCTIONS + NOTHING and not moves(node):
             return set()
-        operands = {name for name in node.input if name and not model.is_constant(name)} - seen
-        seen.update(operands)
-        front.extend(operands)
-    return roots
+        front.extend(node.input[:1] if moves(node) else node.input)
+    roots: dict[str, set[str]] = {}
+    for name, node in sorted(found.items(), key=lambda entry: model.places[id(entry[1])]):
+        if node.op_type == "DequantizeLinear":
+            roots[name] = {node.input[0]}
+        elif rewrite.is_settled(name):
+            roots[name] = {name}
+        elif node.op_type in FUNCTIONS + NOTHING:
+            roots[name] = set[str]().union(*(roots[operand] for operand in node.input if operand in roots))
+        elif len(roots[node.input[0]]) == 1:
+            roots[name] = {name}
+        else:
+            return set()
+    return roots[value]
 
 
-def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool) -> bool:
+def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool, movement: bool) -> bool:
     """Whether the node's result is only quantized, through functions that take nothing else.
 
     `direct`: its operands are integers, so that a result that only Relu and Clip separate from QuantizeLinear is left
-    to an integer operator.
+    to an integer operator. `movement`: movement may lie in between, since all is a function of one value.
     """
     reached, functions = {node.output[0]}, not direct
     for reader in model.nodes[model.places[id(node)] + 1 :]:
         if reached.isdisjoint(reader.input) or reader.op_type == "QuantizeLinear":
             continue
+        moved = movement and moves(reader)
         operands = [name for name in reader.input if name and not model.is_constant(name)]
-        if reader.op_type not in FUNCTIONS + NOTHING or not reached.issuperset(operands):
+        if not (reader.op_type in FUNCTIONS + NOTHING or moved) or not reached.issuperset(operands):
             return False
-        functions = functions or not (reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
+        functions = functions or not (moved or reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
         reached.add(reader.output[0])
     return functions and reached.isdisjoint(model.outputs)
 

@@ -4,6 +4,7 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import NOTHING
+from arrayloom.compiler.frontend.lowering.moved_operands import quantize_first
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import Target, check_dtypes, clamped, find_targets
 from arrayloom.compiler.frontend.opsets import MICROSOFT
@@ -60,6 +61,7 @@ def lower_requantization(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     Left in float, ONNX Runtime's DoubleQDQPairsRemover would merge the two pairs into one whose scale and zero point
     it computes anew, which moves results. Between different dtypes it does not.
     """
+    quantize_first(rewrite, node)
     producers = rewrite.model.producers
     dequantizer = producers.get(node.input[0])
     while dequantizer is not None and dequantizer.op_type in NOTHING:

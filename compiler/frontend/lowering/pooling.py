@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute, attributes_of
@@ -10,6 +11,7 @@ from arrayloom.compiler.frontend.lowering.target import Target, check_dtypes, cl
 from arrayloom.compiler.frontend.opsets import MAX_POOL_OPSET, MICROSOFT
 from arrayloom.compiler.frontend.report import RefusalError
 
+_LEAST_RATIO, _MOST_RATIO = 2.0**-32, 256.0
 POOL_ATTRIBUTES = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 
 
@@ -65,9 +67,21 @@ def lower_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 def lower_global_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """DequantizeLinear, GlobalAveragePool, QuantizeLinear to QLinearGlobalAveragePool."""
     x = rewrite.source(node.input[0])
+    count = int(np.prod(rewrite.model.shapes[node.input[0]][2:]))
     for target in find_targets(rewrite, node.output[0]):
+        _check_ratio(float(x.quantization.scale) / (float(target.quantization.scale) * count))
         emit_average(
             rewrite, node, "QLinearGlobalAveragePool", (x, target), clamped(rewrite, target), channels_last=0
+        )
+
+
+def _check_ratio(ratio: float) -> None:
+    """Refuse a mean whose sums ONNX Runtime cannot scale: MlasQLinearGlobalAveragePool takes 2**-32 to 256."""
+    if not _LEAST_RATIO <= ratio < _MOST_RATIO:
+        raise RefusalError(
+            "the ratio of its scales lies outside of what ONNX Runtime computes, 2**-32 to 256",
+            "calibrate again with data that reaches this tensor",
+            f"ratio = {ratio:.3g}",
         )
 
 

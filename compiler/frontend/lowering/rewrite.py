@@ -37,6 +37,7 @@ class Rewrite:
         self.report = report
         self.current: onnx.NodeProto | None = None  # what is being lowered: emitted nodes stand for it
         self._sources: dict[str, Source] = {}
+        self._settled: set[str] = set()
         self._emitted: list[onnx.NodeProto] = []
         self._initializers: dict[str, Array] = {}
         self._node_names = {node.name for node in model.proto.graph.node}
@@ -65,8 +66,22 @@ class Rewrite:
     def set_source(self, value: str, source: Source) -> None:
         """Record that `source` stands for the float value, and give the float value to whoever reads it as such."""
         self._sources[value] = source
+        self._settled.add(value)
         parameters = self.parameters(source.name, source.quantization)
         self.emit("DequantizeLinear", f"{source.name}_DequantizeLinear", [source.name, *parameters], value)
+
+    def settle(self, value: str) -> None:
+        """Let a float value that movement makes of dequantized integers be dequantized behind the movement instead."""
+        if value not in self._settled:
+            self.set_source(value, self.source(value))
+
+    def is_made(self, value: str) -> bool:
+        """Whether a node was emitted that makes the value."""
+        return any(value in node.output for node in self._emitted)
+
+    def is_settled(self, value: str) -> bool:
+        """Whether the value is made by a DequantizeLinear that was put there."""
+        return value in self._settled
 
     def _find_source(self, value: str) -> Source:
         node = self.model.producers.get(value)

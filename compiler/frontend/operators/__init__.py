@@ -8,6 +8,7 @@ from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.operators.bounds import clip, maximum, minimum, relu
 from arrayloom.compiler.frontend.operators.elementwise import add, concat, mul, table
+from arrayloom.compiler.frontend.operators.functions import FUNCTIONS_OF_BYTES, function
 from arrayloom.compiler.frontend.operators.matrix import conv, gemm, matmul
 from arrayloom.compiler.frontend.operators.movement import move
 from arrayloom.compiler.frontend.operators.pooling import average_pool, global_average_pool, max_pool
@@ -31,6 +32,7 @@ RULES: dict[str, Rule] = {
     "Max": maximum,
     "Min": minimum,
     "Split": move,
+    **dict.fromkeys(FUNCTIONS_OF_BYTES, function),
     **dict.fromkeys(MOVEMENTS, move),
     **dict.fromkeys(NOTHING, move),
 }

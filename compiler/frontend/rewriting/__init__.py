@@ -9,6 +9,7 @@ from collections.abc import Callable
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.rewriting.byte_concats import name_concats
 from arrayloom.compiler.frontend.rewriting.dtypes import unify_dtypes
 from arrayloom.compiler.frontend.rewriting.float_weights import quantize_float_weights
 from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
@@ -17,16 +18,19 @@ from arrayloom.compiler.frontend.rewriting.per_channel import fold_activation_sc
 from arrayloom.compiler.frontend.rewriting.products import spread_products
 from arrayloom.compiler.frontend.rewriting.resize import resize_integers
 from arrayloom.compiler.frontend.rewriting.roundings import quantize_float_values
+from arrayloom.compiler.frontend.rewriting.scales import widen_scales
 from arrayloom.compiler.frontend.rewriting.shapes import settle_shapes
 
 Pass = Callable[[Model, Report, ImportOptions], Model]
 
 PASSES: tuple[Pass, ...] = (
     settle_shapes,
+    widen_scales,
     open_parts,
     resize_integers,
     spread_products,
     arrange_dimensions,
+    name_concats,
     fold_activation_scales,
     unify_dtypes,
     quantize_float_values,

@@ -82,7 +82,7 @@ class _Relabelling:
     def _relabel(self, node: onnx.NodeProto) -> None:
         self._editor.touch()
         for value, zero_point in _pairs(node):
-            if _is_int8(self._model, value) or self._is_constant_operand(node, value):
+            if value not in self._kept and (_is_int8(self._model, value) or self._is_constant_operand(node, value)):
                 self._shift(node, zero_point)
         if node.op_type == "Relu":
             self._relu(node)
@@ -135,9 +135,9 @@ class _Relabelling:
 
     def _keep_input(self, name: str) -> None:
         inner = self._editor.fresh(f"{name}_uint8")
-        readers = self._model.consumers.get(name, [])
+        readers = [node for node in self._model.consumers.get(name, []) if not self._kept.intersection(node.output)]
         if readers:
-            self._editor.replace_readers(name, inner)
+            self._editor.replace_readers(name, inner, readers)
             self._convert(name, inner, readers[0], np.zeros((), np.int8), np.full((), OFFSET, np.uint8))
 
     def _keep_for_host(self, producer: onnx.NodeProto, name: str) -> None:

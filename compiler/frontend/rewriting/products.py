@@ -33,6 +33,21 @@ class _Matrix:
         return turned.reshape([*turned.shape, *[1] * (rank - 2)])
 
 
+@dataclass(frozen=True)
+class _Matrices:
+    """Constant quantized matrices [G, K, M], one for each of the first dimension behind the batch; per tensor."""
+
+    values: Array
+    scale: Array
+    zero_point: Array
+
+    @property
+    def kernel(self) -> Array:
+        """The weight [G * M, K, 1] of a convolution of G groups."""
+        turned = np.ascontiguousarray(self.values.swapaxes(1, 2))
+        return turned.reshape(-1, turned.shape[2], 1)
+
+
 def spread_products(model: Model, _report: Report, _options: ImportOptions) -> Model:
     """The model with products of rank 3 and 4 as convolutions; what is no product of that kind stays as it is."""
     editor = Editor(model)
@@ -52,8 +67,12 @@ def _spread_integer(editor: Editor, node: onnx.NodeProto) -> None:
     if not all(model.is_constant(name) for name in node.input[3:6]):
         return
     values, scale, zero_point = (model.constants[name] for name in node.input[3:6])
+    scale = scale.astype(np.float32)
     matrix = _matrix(values, scale, zero_point)
-    if matrix is not None:
+    if matrix is None and _is_one_for_each(model, node, values) and scale.size == zero_point.size == 1:
+        several = _Matrices(values.reshape(values.shape[-3:]), scale.reshape(()), zero_point.reshape(()))
+        _convolve_groups(editor, node, "QLinearConv", several, [*node.input[1:3]], [*node.input[6:8]])
+    elif matrix is not None:
         rank = len(model.shapes[node.input[0]])
         weight = _constants(editor, node, matrix, rank)
         _convolve(editor, [node], "QLinearConv", [*node.input[1:3], *weight, *node.input[6:8]])
@@ -63,6 +82,7 @@ def _spread_real(editor: Editor, node: onnx.NodeProto) -> None:
     """DequantizeLinear, MatMul, [Add of a bias for each channel] to DequantizeLinear, Conv."""
     found = _dequantized(editor.model, node.input[1])
     if found is None:
+        _spread_several(editor, node)
         return
     rank = len(editor.model.shapes[node.input[0]])
     names = _constants(editor, node, found, rank)
@@ -74,6 +94,46 @@ def _spread_real(editor: Editor, node: onnx.NodeProto) -> None:
     else:
         bias = next(name for name in add.input if name != node.output[0])
         _convolve(editor, [node, add], "Conv", [weight, _flat(editor, add, bias)])
+
+
+def _is_one_for_each(model: Model, node: onnx.NodeProto, values: Array) -> bool:
+    """Whether a constant holds a matrix for each of the first dimension behind the batch of the first operand."""
+    shape = model.shapes[node.input[0]]
+    several = values.ndim in (3, 4) and values.shape[:-3] in ((), (1,))
+    return len(shape) == 4 and several and values.shape[-3] == shape[1] > 1 and values.shape[-2] == shape[3]
+
+
+def _spread_several(editor: Editor, node: onnx.NodeProto) -> None:
+    """DequantizeLinear of several matrices, MatMul to DequantizeLinear, Conv of as many groups."""
+    model = editor.model
+    quantizer = model.producers.get(node.input[1])
+    if quantizer is None or quantizer.op_type != "DequantizeLinear" or not model.is_constant(node.input[1]):
+        return
+    values, scale = model.constants[quantizer.input[0]], model.constants[quantizer.input[1]]
+    zero = model.constant(quantizer, 2)
+    if values.dtype in BYTES and scale.size == 1 and _is_one_for_each(model, node, values):
+        zero = np.zeros((), values.dtype) if zero is None else zero.reshape(())
+        _convolve_groups(editor, node, "Conv", _Matrices(values.reshape(values.shape[-3:]), scale.reshape(()), zero), [], [])
+
+
+def _convolve_groups(editor: Editor, node: onnx.NodeProto, operator: str, matrices: _Matrices, x: list[str],
+                     y: list[str]) -> None:
+    """Put a convolution of groups in the place of a product [N, G, L, K] by [G, K, M]; x, y: scales and zero points."""
+    output, (groups, depth, width) = node.output[0], matrices.values.shape
+    rows = editor.model.shapes[node.input[0]][2]
+    name = node.name or output
+    weight = [editor.constant(f"{name}_kernel", matrices.kernel), editor.constant(f"{name}_kernel_scale", matrices.scale),
+              editor.constant(f"{name}_kernel_zero_point", matrices.zero_point)]
+    editor.remove([node])
+    turned, given, made, apart = (editor.fresh(f"{output}_{end}") for end in ("turned", "given", "made", "apart"))
+    editor.add("Transpose", [node.input[0]], turned, node, perm=[0, 1, 3, 2])
+    shape = editor.constant(f"{given}_shape", np.array([0, groups * depth, rows]))
+    editor.add("Reshape", [turned, shape], given, node)
+    if operator == "Conv":
+        weight = [editor.add("DequantizeLinear", weight, editor.fresh(f"{name}_kernel_real"), node)]
+    editor.add(operator, [given, *x, *weight, *y], made, node, group=groups)
+    editor.add("Reshape", [made, editor.constant(f"{apart}_shape", np.array([0, groups, width, rows]))], apart, node)
+    editor.add("Transpose", [apart], output, node, perm=[0, 1, 3, 2])
 
 
 def _matrix(values: Array, scale: Array, zero_point: Array) -> _Matrix | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, moves
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, is_interpolation, moves
 from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import Quantization, known_quantization
@@ -68,7 +68,7 @@ class Ranges:
         if node.op_type == "DequantizeLinear":
             return _representable(self._model, node)
         operands = [self._operand(name) for name in node.input]
-        if node.op_type in (*MAXIMA, *_AVERAGES) or moves(node):
+        if node.op_type in (*MAXIMA, *_AVERAGES) or moves(node) or is_interpolation(node):
             return operands[0].joined(Range(0, 0)) if node.op_type in ("Pad", *_AVERAGES) else operands[0]
         if node.op_type in ACTIVATIONS:
             return operands[0].clamped(*bounds_of(self._model, node))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, WEIGHTED, moves
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, WEIGHTED, is_interpolation, moves
 from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
@@ -93,6 +93,9 @@ class _Grids:
             return self._of_quantizer(node, exact=True)
         if node.op_type in MAXIMA or (moves(node) and node.op_type != "Pad"):
             return self._known.get(node.input[0])
+        if is_interpolation(node):
+            given = self._known.get(node.input[0])
+            return None if given is None else replace(given, exact=False)
         if node.op_type in ACTIVATIONS:
             return self._clipped(node)
         if node.op_type == "Concat":
@@ -114,7 +117,7 @@ class _Grids:
         return _Grid(quantization, exact)
 
     def _of_moved(self, value: str) -> _Grid | None:
-        """That of the one QuantizeLinear form behind movement and maxima: to quantize before them gives the same bytes."""
+        """That of the one QuantizeLinear form behind movement, Concat and maxima: to quantize before them gives the same."""
         found = set(self._behind(value))
         return found.pop() if len(found) == 1 else None
 
@@ -125,7 +128,7 @@ class _Grids:
 
     def _behind(self, value: str) -> Iterator[_Grid | None]:
         """The quantizations of all that reads a value, through what keeps the order; None for what reads it as it is."""
-        stack = [value]
+        stack, seen = [value], {value}
         while stack:
             value = stack.pop()
             if value in self._model.outputs:
@@ -133,8 +136,9 @@ class _Grids:
             for reader in self._model.consumers.get(value, []):
                 if reader.op_type == "QuantizeLinear":
                     yield self._of_quantizer(reader, exact=True)
-                elif reader.op_type in (*MAXIMA, *ACTIVATIONS) or moves(reader):
-                    stack.append(reader.output[0])
+                elif reader.op_type in (*MAXIMA, *ACTIVATIONS, "Concat") or moves(reader):
+                    stack.extend(name for name in reader.output if name not in seen)
+                    seen.update(reader.output)
                 else:
                     yield None
 

@@ -65,7 +65,8 @@ def make_plan(model: Model, ranges: Mapping[str, Floats]) -> Plan:
 def _share_scales(model: Model, plan: Plan, ranges: Mapping[str, Floats]) -> None:
     """Let the parts of a concatenation take its scale, so that their integers are its integers, rounded once.
 
-    A part that is read elsewhere too, and would lose more than one bit, keeps its own.
+    A part that is read elsewhere too, and would lose more than one bit, keeps its own; and a part that saturation clamps,
+    where the range of the concatenation goes beyond the bound.
     """
     for node in model.nodes:
         if node.op_type != "Concat" or node.output[0] not in plan.values or node.output[0] in plan.kept:
@@ -75,8 +76,29 @@ def _share_scales(model: Model, plan: Plan, ranges: Mapping[str, Floats]) -> Non
             root = _root(plan, name)
             alone = root == name and len(model.consumers[name]) == 1
             made = root in plan.values and root in model.producers and root not in model.outputs
+            made = made and not _is_unclamped(model, plan, root, ranges[node.output[0]])
             if made and root != node.output[0] and (alone or _extent(ranges, root) >= whole / 2):
                 plan.kept[root] = node.output[0], node.name
+
+
+def _is_unclamped(model: Model, plan: Plan, name: str, range_: Floats) -> bool:
+    """Whether a value is the result of a Relu or Clip that a scale of another range would not do the work of."""
+    node = model.producers[name]
+    if node.op_type not in CLAMPS or node.name not in plan.nodes:
+        return False
+    lowest, highest = _clamp_bounds(model, node)
+    return bool(min(range_[0], 0) < lowest or max(range_[1], 0) > highest)
+
+
+def _clamp_bounds(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
+    """Those of a Relu, or of a Clip whose bounds are constants."""
+    if node.op_type == "Relu":
+        return 0.0, np.inf
+    bounds = []
+    for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
+        value = model.constant(node, index)
+        bounds.append(float(attribute(node, name, default) if value is None else value.reshape(())))
+    return bounds[0], bounds[1]
 
 
 def _root(plan: Plan, name: str) -> str:
@@ -146,13 +168,10 @@ class _Planner:
 
     def _spans_zero(self, clip: onnx.NodeProto) -> bool:
         """Quantized ranges hold 0, so that one that leaves out 0 does not saturate where the Clip does."""
-        bounds = []
-        for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
-            if len(clip.input) > index and clip.input[index] and not self._model.is_constant(clip.input[index]):
-                return False
-            value = self._model.constant(clip, index)
-            bounds.append(float(attribute(clip, name, default) if value is None else value.reshape(())))
-        return bounds[0] <= 0 <= bounds[1]
+        if not all(self._model.is_constant(name) for name in clip.input[1:] if name):
+            return False
+        lowest, highest = _clamp_bounds(self._model, clip)
+        return lowest <= 0 <= highest
 
     def _keeps_scale(self, node: onnx.NodeProto) -> bool:
         """Whether its result holds elements of its operand only, or zeros, which every scale has."""

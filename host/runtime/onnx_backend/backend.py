@@ -8,10 +8,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx.backend.base import Backend, BackendRep
 
-from arrayloom.compiler import compile_model
+from arrayloom.compiler import compile_graph
 from arrayloom.compiler.errors import CompileError
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
 from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.onnx_backend.importing import import_any
+from arrayloom.host.runtime.onnx_backend.operands import freeze, parameters
 from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import DEFAULT, load_config
 
@@ -19,24 +22,21 @@ Array = NDArray[Any]
 
 DEVICES = {"CPU": "emulator", "RTL": "rtl"}
 
-ACTIVATIONS: dict[str, tuple[int, ...]] = {"QLinearAdd": (0, 3), "QLinearMul": (0, 3), "Add": (0, 1), "Mul": (0, 1)}
-"""Positions of the operands that the accelerator computes on; all others are weights, scales, bounds and amounts."""
-CONCATENATIONS = {"QLinearConcat": range(2, 1000, 3), "Concat": range(1000)}
-FIRST: tuple[int, ...] = (0,)
-
 
 class Prepared(BackendRep):
     """A model that is ready to run on a device.
 
     Weights, scales and zero points that are inputs of the model are compiled in with the values of the first run; other
-    values compile it anew.
+    values compile it anew. A model whose first dimension is no batch, such as a product of two matrices on end, gets a
+    batch of one in front.
     """
 
-    def __init__(self, model: onnx.ModelProto, device: Device) -> None:
-        self._model, self._device = model, device
+    def __init__(self, model: onnx.ModelProto, device: Device, options: ImportOptions = DEFAULT_OPTIONS) -> None:
+        self._model, self._device, self._options = model, device, options
         self._parameters = parameters(model)
         self._frozen: dict[str, Array] = {}
         self._session: Session | None = None
+        self._leading = False
         if not self._parameters:
             self._compile({})
 
@@ -52,15 +52,21 @@ class Prepared(BackendRep):
         if self._session is None or not _equal(frozen, self._frozen):
             self._compile(frozen)
         assert self._session is not None
-        outputs = self._session.run({name: np.asarray(value) for name, value in given.items()})
-        return tuple(outputs[value.name] for value in self._model.graph.output)
+        values = {name: np.asarray(value) for name, value in given.items()}
+        if not self._leading:
+            outputs = self._session.run(values)
+            return tuple(outputs[value.name] for value in self._model.graph.output)
+        shapes = {port.name: (1, *port.shape) for port in self._session.program.model_inputs}
+        outputs = self._session.run({name: value.reshape(shapes[name]) for name, value in values.items()})
+        return tuple(outputs[value.name][0] for value in self._model.graph.output)
 
     def _names(self) -> list[str]:
         constant = {tensor.name for tensor in self._model.graph.initializer}
         return [value.name for value in self._model.graph.input if value.name not in constant]
 
     def _compile(self, frozen: dict[str, Array]) -> None:
-        program = compile_model(freeze(self._model, frozen), self._device.config)
+        imported, self._leading = import_any(freeze(self._model, frozen), self._options)
+        program = compile_graph(imported.graph, self._device.config)
         self._session = Session(program, self._device.config, device=self._device)
         self._frozen = frozen
 
@@ -78,13 +84,16 @@ class ArrayloomBackend(Backend):
         return cls.supports_device(device)
 
     @classmethod
-    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", config: str = DEFAULT, **_: Any) -> Prepared:
+    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", config: str = DEFAULT,
+                options: ImportOptions = DEFAULT_OPTIONS, **_: Any) -> Prepared:
         """The model compiled for a configuration (preset or TOML file) on a device, ``CPU`` or ``RTL``.
+
+        ``options``: how much of it the host may compute in float, and whether values may be rounded.
 
         Raises:
             CompileError: with every node that the accelerator cannot compute.
         """
-        return Prepared(model, _device(device, config))
+        return Prepared(model, _device(device, config), options)
 
     @classmethod
     def run_model(cls, model: onnx.ModelProto, inputs: Any, device: str = "CPU", **more: Any) -> tuple[Any, ...]:
@@ -129,26 +138,3 @@ def _device(name: str, config: str) -> Device:
 
 def _equal(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
     return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
-
-
-def parameters(model: onnx.ModelProto) -> list[str]:
-    """Names of the inputs that no node computes on: they have to be frozen."""
-    activations = {name for node in model.graph.node for name in _activations(node)}
-    given = {tensor.name for tensor in model.graph.initializer}
-    return [value.name for value in model.graph.input if value.name not in activations | given]
-
-
-def freeze(model: onnx.ModelProto, values: Mapping[str, Array]) -> onnx.ModelProto:
-    """The model with those of its inputs that ``values`` names as initializers instead."""
-    frozen = onnx.ModelProto()
-    frozen.CopyFrom(model)
-    kept = [value for value in frozen.graph.input if value.name not in values]
-    del frozen.graph.input[:]
-    frozen.graph.input.extend(kept)
-    frozen.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in values.items())
-    return frozen
-
-
-def _activations(node: onnx.NodeProto) -> list[str]:
-    places = CONCATENATIONS.get(node.op_type) or ACTIVATIONS.get(node.op_type, FIRST)
-    return [name for place, name in enumerate(node.input) if place in places]

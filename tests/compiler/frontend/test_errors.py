@@ -257,7 +257,8 @@ def _positions(net: Network) -> None:
 
 
 def _channels_and_movement(net: Network) -> None:
-    chosen = net.node("Gather", [net.dequantize("x", 0.5, 3), net.constant(np.array([3, 2, 1, 0]))], axis=1)
+    smooth = net.node("Sigmoid", [net.dequantize("x", 0.5, 3)])
+    chosen = net.node("Gather", [smooth, net.constant(np.array([3, 2, 1, 0]))], axis=1)
     scaled = net.node("Mul", [chosen, net.constant(np.ones((4, 1, 1), np.float32))])
     net.quantize(scaled, 0.5, 3, output="y")
 
@@ -270,7 +271,7 @@ def _three_sources(net: Network) -> None:
 def _shifted_branch(net: Network) -> None:
     real = net.dequantize("x", 0.5, 3)
     inputs = [net.constant(np.array([value])) for value in (0, 1, 2)]
-    net.quantize(net.node("Pow", [real, net.node("Slice", [real, *inputs])]), 0.5, 3, output="y")
+    net.quantize(net.node("Pow", [real, net.node("Slice", [net.node("Sigmoid", [real]), *inputs])]), 0.5, 3, output="y")
 
 
 def _two_paddings(net: Network) -> None:
@@ -281,7 +282,8 @@ def _two_paddings(net: Network) -> None:
 
 def _padding_before_normalization(net: Network) -> None:
     amounts = net.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))
-    padded = net.node("Pad", [net.dequantize("x", 0.5, 3), amounts, net.constant(np.float32(0))])
+    smooth = net.node("Sigmoid", [net.dequantize("x", 0.5, 3)])
+    padded = net.node("Pad", [smooth, amounts, net.constant(np.float32(0))])
     constants = [net.constant(np.arange(1, 5, dtype=np.float32)) for _ in range(4)]
     net.quantize(net.node("BatchNormalization", [padded, *constants]), 0.05, 3, output="y")
 

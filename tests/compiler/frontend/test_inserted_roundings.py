@@ -240,3 +240,33 @@ def test_last_layers_are_rounded_where_the_host_may_not_have_them() -> None:
 def test_roundings_are_the_same_each_time() -> None:
     first, second = (import_model(_residual(), PERMITTED).graph.inserted_roundings for _ in range(2))
     assert first == second
+
+
+def _resized(net: Chain, real: str) -> str:
+    return net.node("Resize", [real, "", net.constant(np.array([1, 1, 2, 2], np.float32))], mode="linear")
+
+
+def test_a_linear_resize_between_layers_reads_and_gives_rounded_values() -> None:
+    net = Chain()
+    resized = _resized(net, net.node("Relu", [net.conv(net.real)], "features"))
+    model = net.finish(net.pair(net.conv(resized)))
+    with pytest.raises(UnsupportedError, match="'features' is not quantized before Resize"):
+        import_model(model, WITHOUT)
+    imported, ratio = _check(model)
+    assert _rounded(imported) == ["features", resized]
+    assert ratio > 30
+
+
+def test_before_a_concat_what_its_quantizer_gives_is_exact() -> None:
+    net = Chain()
+    first = net.node("Concat", [net.real, net.conv(net.real, "branch")], axis=1)
+    second = net.node("Concat", [first, net.node("Relu", [net.conv(net.real)])], axis=1)
+    imported, ratio = _check(net.finish(net.pair(second)), WITHOUT)
+    assert _rounded(imported) == []
+    assert np.isinf(ratio)
+
+
+def test_a_quantizer_behind_a_linear_resize_is_not_one_before_it() -> None:
+    net = Chain()
+    resized = _resized(net, net.conv(net.real, "branch"))
+    assert _rounded(_check(net.finish(net.pair(resized)))[0]) == ["branch"]

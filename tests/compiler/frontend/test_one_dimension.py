@@ -133,11 +133,15 @@ def test_integer_product_of_rank_3_and_4(rank: int, dtype: Any, per_channel: boo
     assert operators(imported).count("QLinearConv") == 1
 
 
-@pytest.mark.parametrize("weight", [(2, 6, 5), (6,)])
-def test_products_with_many_or_no_matrices_are_refused(weight: tuple[int, ...]) -> None:
+def test_products_with_several_matrices_are_convolutions_of_groups() -> None:
     net = QdqNetwork()
-    product = net.node("MatMul", [net.real, net.weight(*weight)])
-    if len(weight) == 1:
-        product = net.node("Unsqueeze", [product, _ints(net, 2)])
+    product = net.node("MatMul", [net.real, net.weight(2, 6, 5)])
+    imported = check(net.finished(product, 2, 4, 6))
+    assert operators(imported).count("QLinearConv") == 1
+
+
+def test_products_with_a_vector_are_refused() -> None:
+    net = QdqNetwork()
+    product = net.node("Unsqueeze", [net.node("MatMul", [net.real, net.weight(6)]), _ints(net, 2)])
     with pytest.raises(UnsupportedError, match=r"use \[N, F\], \[N, L, F\] or \[N, H, W, F\] by one matrix"):
         import_model(net.finished(product, 2, 4, 6), ImportOptions(HostPolicy.NONE))
