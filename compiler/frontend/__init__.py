@@ -1,4 +1,19 @@
-"""ONNX to integer graph, from top to bottom."""
+"""ONNX to integer graph, from top to bottom.
+
+1. `load` reads a model and puts it in order (`tidy/`); `schemes` refuses quantization that is not int8 and static, `batch`
+   and `opening` make a fixed batch open, `extents` checks sizes before anything runs.
+2. `model` finds the facts about every value by running the model in ONNX Runtime.
+3. `partition` tells the host's head and tail from the accelerator's part, `extract` makes models of them; `permission`
+   decides how much the host may have.
+4. `rewriting/`, ONNX to ONNX: passes that bring quantized networks into the forms which the lowering knows.
+5. `lowering/`, QDQ to integer operators of ONNX Runtime. That model's integers are what the accelerator is compared with.
+6. `assemble` makes the integer graph with a `builder`: integer operators by the rules in `operators/`, float functions
+   between integers as tables by `islands/`, inputs and outputs by `inputs` and `border`. Movements are collected as maps of
+   indices (`movement`, `moved`, `union`) until an operation needs the value.
+
+What cannot be compiled is raised as a `RefusalError` and collected in a `report`, under the names of the user's nodes, which
+every node that a pass makes remembers (`origin`). Nodes that only the host can compute make the tail grow: 3 to 6 run again.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +34,7 @@ from arrayloom.compiler.frontend.lost_batch import regain_batch
 from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, HostPolicy, ImportOptions
-from arrayloom.compiler.frontend.partition import Partition, partition
+from arrayloom.compiler.frontend.partition import BOUNDARY, Partition, partition
 from arrayloom.compiler.frontend.permission import grow, not_permitted
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.result_bytes import find_result_encoding
@@ -96,6 +111,8 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
         except UnsupportedError as error:
             parts, further = grow(parts, error, options.host)
             refused.extend(further)
+            notes.extend(f"the host computes {entry.operator} '{entry.node}' and what follows it: {entry.reason}"
+                         for entry in error.nodes if entry.operator not in BOUNDARY)
             if further:
                 break
         else:
@@ -127,7 +144,8 @@ def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]
     report.notes.extend(f"{NOTICE_NOTE}{notice}" for notice in report.notices)
     lowered = lower(rewritten, report)
     integer = rewritten if lowered is rewritten.proto else _analyse(lowered)
-    integer.require_batch()
+    if integer is not given:
+        integer.require_batch()
     graph = assemble(integer, report)
     graph.notices.extend(report.notices)
     graph.labels.extend(class_names(whole.proto))

@@ -2,11 +2,7 @@
 
 import onnx
 
-from arrayloom.compiler.frontend.border import (
-    check_host_softmax,
-    import_output,
-    is_host_softmax,
-)
+from arrayloom.compiler.frontend.border import check_host_softmax, import_output, is_host_softmax
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.inputs import find_input, import_float_input, import_integer_inputs
 from arrayloom.compiler.frontend.islands import import_island
@@ -60,17 +56,20 @@ def _import_node(builder: Builder, node: onnx.NodeProto) -> None:
 def _refuse_leftovers(builder: Builder) -> None:
     """Whatever computes on elements and no rule accounted for."""
     model = builder.model
+    before_refused = _before_refused(builder)
     for node in model.nodes:
         if model.is_constant(node.output[0]) or model.dtypes[node.output[0]] in BYTES:
             continue
         accounted = builder.claimed.issuperset(name for name in node.output if name)
-        if node.op_type != "DequantizeLinear" and not accounted and not _feeds_refused(builder, node):
+        if node.op_type != "DequantizeLinear" and not accounted and id(node) not in before_refused:
             builder.report.refuse(node, not_supported(node))
 
 
-def _feeds_refused(builder: Builder, node: onnx.NodeProto) -> bool:
-    """Whether every way from the node leads to a node that is in the report: that entry says enough."""
-    readers = [reader for name in node.output for reader in builder.model.consumers.get(name, [])]
-    return bool(readers) and all(
-        builder.report.refused(reader) or _feeds_refused(builder, reader) for reader in readers
-    )
+def _before_refused(builder: Builder) -> set[int]:
+    """The nodes, by their `id`, from which every way leads to a node in the report: that entry says enough."""
+    found: set[int] = set()
+    for node in reversed(builder.model.nodes):
+        readers = [reader for name in node.output for reader in builder.model.consumers.get(name, [])]
+        if readers and all(id(reader) in found or builder.report.refused(reader) for reader in readers):
+            found.add(id(node))
+    return found

@@ -17,6 +17,18 @@ def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
     return default
 
 
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """All attributes of a node, as `onnx.helper.make_node` takes them."""
+    return {given.name: onnx.helper.get_attribute_value(given) for given in node.attribute}
+
+
+def drop_attributes(node: onnx.NodeProto, *names: str) -> None:
+    """Remove attributes of these names, where the node has them; in place."""
+    kept = [given for given in node.attribute if given.name not in names]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+
+
 def pair(node: onnx.NodeProto, name: str, default: int = 1) -> Pair:
     """A spatial attribute as (vertical, horizontal); a 1-D one lies along the width, as [N, C, L] is [C, 1, L]."""
     values = attribute(node, name)

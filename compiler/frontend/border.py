@@ -7,8 +7,9 @@ import onnx
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.inputs import host_movement
-from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
+from arrayloom.compiler.frontend.kinds import BY_HOST
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import SOFTMAX_OPSET
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import BYTES, of_quantizer, per_tensor
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, operator_name
@@ -20,9 +21,6 @@ from arrayloom.isa.host_steps import (
     QuantizedSoftmax,
     Softmax,
 )
-
-BY_HOST = (*RESHAPES, *NOTHING, "Transpose")  # movements that the host does after the last operator
-SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
 
 
 def import_output(builder: Builder, name: str) -> GraphOutput | None:

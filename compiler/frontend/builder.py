@@ -45,7 +45,7 @@ class Builder:
         if name not in self.pending:
             return self.tensor(name)
         shape = tuple(self.model.shapes[name][1:])
-        made = self._plan(name).shape if self.can_make(name) else image_shape(shape)
+        made = self._plans(name)[-1][1].shape if self.can_make(name) else image_shape(shape)
         return Tensor(name, made, self.model.dtypes[name], shape)
 
     def moved(self, name: str, padding: int | None) -> Moved:
@@ -79,22 +79,23 @@ class Builder:
     def can_make(self, name: str) -> bool:
         """Whether the accelerator can make a moved value."""
         try:
-            self._plan(name)
+            self._plans(name)
         except RefusalError:
             return False
         return True
 
     def _make(self, name: str) -> None:
         """Make a moved value, by one operation from the tensor it began as where one can do it."""
-        moved = self.pending[name]
         try:
-            plan = self._plan(name)
+            plans = self._plans(name)
         except RefusalError:
-            del self.pending[name]
-            self._move_as_union(name, moved)
+            self._move_as_union(name, self.pending.pop(name))
             return
-        del self.pending[name]
-        x = self.tensor(plan.source)
+        for made, plan in plans:
+            self._make_by(made, plan)
+
+    def _make_by(self, name: str, plan: Plan) -> None:
+        moved, x = self.pending.pop(name), self.tensor(plan.source)
         if plan.movement is None:
             self.declare(name, x.shape)
             self.add(View, moved.node, name, x=x.name)
@@ -161,20 +162,37 @@ class Builder:
         self.tensors[made] = Tensor(made, shape, of.dtype, shape)
         return made
 
-    def _plan(self, name: str) -> Plan:
-        """How to make a moved value; in two steps where its last node does not go together with those before it."""
+    def _plans(self, name: str) -> list[tuple[str, Plan]]:
+        """How to make a moved value, and before it those that it is made of, where its last node does not go together with
+        the nodes before."""
+        behind: list[str] = []
+        while True:
+            try:
+                plans = [(name, self._direct_plan(name))]
+                break
+            except RefusalError:
+                if self.pending[name].parent not in self.pending:
+                    raise
+            behind.append(name)
+            name = self.pending[name].parent
+        for after in reversed(behind):
+            plans.append((after, self._plan_from(plans[-1][1], after)))
+        return plans
+
+    def _direct_plan(self, name: str) -> Plan:
+        """How to make a moved value of the tensor it began as."""
         moved = self.pending[name]
         x = self.tensors[moved.source]
         if not moved.moves(x):
             return Plan(x.name, None, x.shape)
         shape = image_shape(tuple(self.model.shapes[name][1:]))
-        try:
-            return Plan(x.name, match(moved.index, x, shape), shape)
-        except RefusalError:
-            if moved.parent not in self.pending:
-                raise
-        before = self._plan(moved.parent)
-        parent = Tensor(moved.parent, before.shape, x.dtype, tuple(self.model.shapes[moved.parent][1:]))
+        return Plan(x.name, match(moved.index, x, shape), shape)
+
+    def _plan_from(self, before: Plan, name: str) -> Plan:
+        """How to make a moved value of the one that its last node reads, which is made by the plan `before`."""
+        moved, shape = self.pending[name], image_shape(tuple(self.model.shapes[name][1:]))
+        dtype = self.tensors[moved.source].dtype
+        parent = Tensor(moved.parent, before.shape, dtype, tuple(self.model.shapes[moved.parent][1:]))
         if np.array_equal(moved.own.ravel(), np.arange(np.prod(parent.shape))):
             return Plan(parent.name, None, parent.shape)
         return Plan(parent.name, match(moved.own, parent, shape), shape)

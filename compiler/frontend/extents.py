@@ -15,6 +15,7 @@ from onnx.shape_inference import InferenceError, infer_node_outputs
 
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.opsets import MICROSOFT
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.runtime import model_inputs
 
@@ -67,33 +68,35 @@ class _Walk:
     def run(self) -> None:
         for value in model_inputs(self._model.graph):
             self._types[value.name] = _one_image(value.type)
-            self._count(f"input '{value.name}'", self._types[value.name])
+            self._count(value, self._types[value.name])
         for node in self._model.graph.node:
             self._check_amounts(node)
             made = self._infer(node)
             for kind in made.values():
-                self._count(described(node), kind)
+                self._count(node, kind)
             self._types.update(made)
             tensor = attribute(node, "value") if node.op_type == "Constant" else None
             if isinstance(tensor, TensorProto) and node.output:
                 self._constants[node.output[0]] = tensor
 
-    def _count(self, what: str, kind: TypeProto) -> None:
+    def _count(self, what: onnx.NodeProto | onnx.ValueInfoProto, kind: TypeProto) -> None:
+        """Count the bytes of an input or of a node's result."""
         extents = [dim.dim_value for dim in kind.tensor_type.shape.dim if dim.HasField("dim_value")]
         if any(extent < 0 for extent in extents):
-            raise ModelError(f"{what} has a negative extent, shape {extents}; mend it, or export the model again")
+            raise ModelError(f"{_named(what)} has a negative extent, shape {extents}; mend it, or export the model again")
         self._bytes += math.prod(extents) * _element_bytes(kind.tensor_type.elem_type)
         if any(extent > LARGEST_EXTENT for extent in extents) or self._bytes > MEMORY:
-            raise ModelError(f"{what} has shape {extents}: with it the values of one image take more than "
+            raise ModelError(f"{_named(what)} has shape {extents}: with it the values of one image take more than "
                              f"{min(self._bytes, MEMORY) / 2**30:.1f} GiB; use smaller images or layers, or mend the node")
 
     def _check_amounts(self, node: onnx.NodeProto) -> None:
-        for name in _AMOUNTS:
-            _check_range(described(node), name, _integers(attribute(node, name)))
+        for given in node.attribute:
+            if given.name in _AMOUNTS:
+                _check_range(node, given.name, _integers(onnx.helper.get_attribute_value(given)))
         if node.op_type in _SHAPING:
             for name in node.input:
                 if name in self._constants and self._constants[name].data_type == TensorProto.INT64:
-                    _check_range(described(node), name, onnx.numpy_helper.to_array(self._constants[name]).ravel().tolist())
+                    _check_range(node, name, onnx.numpy_helper.to_array(self._constants[name]).ravel().tolist())
 
     def _infer(self, node: onnx.NodeProto) -> Mapping[str, TypeProto]:
         """The types of a node's results, as far as onnx can tell."""
@@ -123,7 +126,7 @@ class _Walk:
 
 
 def _like(node: onnx.NodeProto) -> onnx.NodeProto:
-    if node.domain != "com.microsoft" or node.op_type not in _ALIKE:
+    if node.domain != MICROSOFT or node.op_type not in _ALIKE:
         return node
     operator, operands = _ALIKE[node.op_type]
     like = helper.make_node(operator, list(node.input[operands]), list(node.output))
@@ -161,7 +164,11 @@ def _integers(value: object) -> list[int]:
     return [item for item in values if isinstance(item, int)]
 
 
-def _check_range(what: str, name: str, values: Sequence[int]) -> None:
+def _named(what: onnx.NodeProto | onnx.ValueInfoProto) -> str:
+    return described(what) if isinstance(what, onnx.NodeProto) else f"input '{what.name}'"
+
+
+def _check_range(node: onnx.NodeProto, name: str, values: Sequence[int]) -> None:
     for value in values:
         if abs(value) > LARGEST_EXTENT:
-            raise ModelError(f"{what}: '{name}' holds {value}, which no extent reaches; mend it, or export again")
+            raise ModelError(f"{described(node)}: '{name}' holds {value}, which no extent reaches; mend it, or export again")

@@ -6,7 +6,7 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.builder import Builder
-from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
+from arrayloom.compiler.frontend.kinds import BY_HOST
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import BYTES, Quantization, of_quantizer, per_tensor
 from arrayloom.compiler.frontend.report import RefusalError
@@ -86,7 +86,7 @@ def find_input(model: Model, quantizer: onnx.NodeProto) -> MovedInput | None:
     value = quantizer.input[0]
     while value not in inputs:
         node = model.producers.get(value)
-        if node is None or node.op_type not in (*RESHAPES, *NOTHING, "Transpose") or model.is_constant(value):
+        if node is None or node.op_type not in BY_HOST or model.is_constant(value):
             return None
         try:
             moves = [*host_movement(model, node), *moves]
@@ -112,7 +112,7 @@ def _transposed(builder: Builder, name: str) -> tuple[str, tuple[HostStep, ...]]
     nodes: list[onnx.NodeProto] = []
     while value not in model.outputs and len(readers := model.consumers.get(value, [])) == 1:
         node = readers[0]
-        if node.op_type not in (*RESHAPES, *NOTHING, "Transpose"):
+        if node.op_type not in BY_HOST:
             break
         try:
             steps = host_movement(model, node)
@@ -138,7 +138,7 @@ def find_encoding(model: Model, name: str) -> Quantize | None:
     values = [name]
     for value in values:  # grows
         for node in model.consumers.get(value, []):
-            if node.op_type in (*RESHAPES, *NOTHING, "Transpose"):
+            if node.op_type in BY_HOST:
                 values.append(node.output[0])
             elif (quantization := _of_operand(model, node, value)) is not None:
                 found.add(Quantize(float(quantization.scale), quantization.zero_point, str(quantization.dtype)))

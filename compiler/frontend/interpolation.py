@@ -16,6 +16,7 @@ from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Session, small_model
+from arrayloom.compiler.frontend.tidy.edit import copied_node
 
 Counts = NDArray[np.int64]
 
@@ -56,11 +57,6 @@ class Axis:
         return found
 
 
-def is_interpolation(node: onnx.NodeProto) -> bool:
-    """Whether a node interpolates between elements."""
-    return node.op_type in ("Resize", "Upsample") and attribute(node, "mode", "nearest") != "nearest"
-
-
 def interpolated_axes(model: Model, node: onnx.NodeProto) -> list[Axis]:
     """The spatial axes of a linear Resize or Upsample of [N, C, ...].
 
@@ -86,8 +82,7 @@ def measured_weights(model: Model, node: onnx.NodeProto, axis: int) -> NDArray[n
     extent, rank = model.shapes[node.input[0]][axis], len(model.shapes[node.input[0]])
     shape = [1, extent, *(extent if other == axis else 1 for other in range(2, rank))]
     given = np.eye(extent, dtype=np.float32).reshape(shape)
-    alone = onnx.NodeProto()
-    alone.CopyFrom(node)
+    alone = copied_node(node)
     alone.input[0] = "x"
     constants = {}
     for index, name in enumerate(node.input[1:], start=1):

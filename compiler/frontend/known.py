@@ -5,7 +5,7 @@ import onnx
 
 from arrayloom.compiler.errors import Unsupported
 from arrayloom.compiler.frontend import lowering, operators
-from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING, WEIGHTED
 from arrayloom.compiler.frontend.origin import operator_name, origin_name, origin_operator
 from arrayloom.compiler.frontend.remedies import not_supported
 
@@ -26,8 +26,7 @@ _KNOWN = {
     "Softmax",
     "com.microsoft.QLinearSoftmax",
 }
-_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_WEIGHTED = ("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm")
+_QUANTIZED_LAYERS = ("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm")
 
 
 def is_known(node: onnx.NodeProto) -> bool:
@@ -50,7 +49,7 @@ def unknown_nodes(model: onnx.ModelProto) -> list[Unsupported]:
         if not is_known(node):
             refusal = not_supported(node, at_the_end=not layers_follow.intersection(node.output))
             found.append(Unsupported(origin_name(node), origin_operator(node), "", refusal.reason, refusal.remedy))
-        elif operator in _WEIGHTED and len(node.input) > 3 and _signed_by_unsigned(node, dtypes):
+        elif operator in _QUANTIZED_LAYERS and len(node.input) > 3 and _signed_by_unsigned(node, dtypes):
             reason = "ONNX Runtime has no int8 activations with uint8 weights"
             found.append(Unsupported(origin_name(node), origin_operator(node), "", reason, "quantize the weights to int8"))
     return found
@@ -60,7 +59,7 @@ def _read_by_layers(graph: onnx.GraphProto) -> set[str]:
     """The values that a layer with weights depends on."""
     found: set[str] = set()
     for node in reversed(graph.node):
-        weighted = node.op_type in _LAYERS or operator_name(node) in _WEIGHTED
+        weighted = node.op_type in WEIGHTED or operator_name(node) in _QUANTIZED_LAYERS
         if weighted or found.intersection(node.output):
             found.update(name for name in node.input if name)
     return found

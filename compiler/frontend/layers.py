@@ -2,9 +2,8 @@
 
 import onnx
 
+from arrayloom.compiler.frontend.kinds import WEIGHTED
 from arrayloom.compiler.frontend.model import Model
-
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def weight_quantizer(model: Model, node: onnx.NodeProto) -> onnx.NodeProto | None:

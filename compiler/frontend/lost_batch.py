@@ -7,6 +7,7 @@ batch that is lost there and regained is no loss of anything.
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.attributes import attributes_of
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.movement import Indices, in_place, trace
@@ -44,7 +45,7 @@ def _regain(editor: Editor, node: onnx.NodeProto, found: dict[str, str], lost: s
         editor.remove([node])
         _move(editor, node, (source, made), index)
     elif _keeps_places(model, node):
-        attributes = {given.name: onnx.helper.get_attribute_value(given) for given in node.attribute}
+        attributes = attributes_of(node)
         editor.remove([node])
         editor.add(node.op_type, [source, *node.input[1:]], made, like=node, domain=node.domain, **attributes)
     else:

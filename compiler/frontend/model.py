@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.errors import ModelError, SessionError
+from arrayloom.compiler.frontend.opsets import ONNX_DOMAINS
 from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.runtime import Array, Session, model_inputs, with_outputs
 
@@ -46,7 +47,7 @@ class Model:
     @cached_property
     def opset(self) -> int:
         """Version of ONNX's own operator set."""
-        return max(entry.version for entry in self.proto.opset_import if entry.domain in ("", "ai.onnx"))
+        return max(entry.version for entry in self.proto.opset_import if entry.domain in ONNX_DOMAINS)
 
     def is_constant(self, name: str) -> bool:
         """Whether a value does not depend on the inputs' elements."""
@@ -57,6 +58,16 @@ class Model:
         if len(node.input) <= index or not node.input[index]:
             return None
         return self.constants[node.input[index]]
+
+    def only_reader(self, value: str) -> onnx.NodeProto | None:
+        """The node that alone reads a value; None where there are others or none, or it is an output."""
+        readers = self.consumers.get(value, [])
+        return readers[0] if len(readers) == 1 and value not in self.outputs else None
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """Of each node, by its `id`, the place in `nodes`."""
+        return {id(node): place for place, node in enumerate(self.nodes)}
 
     def _needed(self) -> list[onnx.NodeProto]:
         wanted = set(self.outputs)

@@ -8,15 +8,17 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.kinds import RESHAPES
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import PAD_OPSET
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Session, small_model
+from arrayloom.compiler.frontend.tidy.edit import copied_node
 from arrayloom.compiler.graph import Tensor
 
 Indices = NDArray[np.int64]
 _SCALING = ("Resize", "Upsample")
 _INDEX_DTYPES = dict.fromkeys(_SCALING, np.int32)  # ONNX Runtime has no kernels of them for int64
-PAD_OPSET = 11  # the first whose Pad takes its amounts as an input, and integers
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,9 @@ def trace(model: Model, node: onnx.NodeProto, source: Indices, fill_index: int) 
     for name in node.input[1:]:
         if name and not model.is_constant(name):
             raise RefusalError(f"its operand '{name}' is computed at run time", "use constant indices and amounts")
-    moving = onnx.NodeProto()
-    moving.CopyFrom(node)
+    if node.op_type in RESHAPES:
+        return [source.reshape(model.shapes[node.output[0]])]
+    moving = copied_node(node)
     moving.input[0] = "indices"
     constants = {name: model.constants[name] for name in node.input[1:] if name}
     if node.op_type == "Pad":

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.attributes import attribute, drop_attributes
 from arrayloom.compiler.frontend.kinds import FUNCTIONS
+from arrayloom.compiler.frontend.opsets import is_onnx
 from arrayloom.compiler.frontend.runtime import Array, model_inputs
 from arrayloom.compiler.frontend.tidy.edit import copied, unused, used_names
 from arrayloom.compiler.frontend.tidy.ports import constant_names
@@ -26,7 +27,7 @@ def open_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     opening = _Opening(model, opened.graph, batch)
     for node in opened.graph.node:
         rule = _RULES.get(node.op_type)
-        if rule is not None and node.domain in ("", "ai.onnx"):
+        if rule is not None and is_onnx(node):
             rule(opening, node)
     opening.finish()
     return opened
@@ -114,9 +115,7 @@ def _reshape(opening: _Opening, node: onnx.NodeProto) -> None:
     target = opening.constant(node, 1)
     if target is None or target.size < 2 or target[0] != opening.batch or not opening.follows_batch(node.input[0]):
         return
-    kept = [given for given in node.attribute if given.name != "allowzero"]  # PyTorch sets it: a zero is an extent then
-    del node.attribute[:]
-    node.attribute.extend(kept)
+    drop_attributes(node, "allowzero")  # PyTorch sets it: a zero is an extent then
     node.input[1] = opening.store(f"{node.output[0]}_shape", np.concatenate([[0], target[1:]]).astype(np.int64))
 
 

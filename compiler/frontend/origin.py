@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import onnx
 
+from arrayloom.compiler.frontend.opsets import is_onnx
+
 _NAME = "arrayloom.origin"
 _OPERATOR = "arrayloom.origin.operator"
 
@@ -15,7 +17,7 @@ def node_name(node: onnx.NodeProto) -> str:
 
 def operator_name(node: onnx.NodeProto) -> str:
     """The operator, with its domain where it is not ONNX's own."""
-    return f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
+    return node.op_type if is_onnx(node) else f"{node.domain}.{node.op_type}"
 
 
 def origin_name(node: onnx.NodeProto) -> str:

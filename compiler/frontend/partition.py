@@ -7,10 +7,11 @@ tail with everything that depends on them, as far as the user permits.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import onnx
 
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING, RESHAPES
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, NOTHING, RESHAPES, moves
 from arrayloom.compiler.frontend.layers import is_quantized_layer
 from arrayloom.compiler.frontend.macs import multiply_accumulates
 from arrayloom.compiler.frontend.model import Model
@@ -20,7 +21,6 @@ from arrayloom.isa.host_parts import HostNode
 
 #: They never count as the host's: what stands at the border of every quantized network.
 BOUNDARY = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Transpose", *RESHAPES, *NOTHING)
-MAXIMA = ("MaxPool", "GlobalMaxPool")
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QGemm")
 
 
@@ -45,22 +45,22 @@ class Partition:
         """The nodes at these places, in topological order."""
         return [self.model.nodes[place] for place in sorted(places)]
 
-    @property
+    @cached_property
     def middle(self) -> list[onnx.NodeProto]:
         """The nodes of the accelerator that compute on elements."""
-        return [node for place, node in enumerate(self.model.nodes)
-                if place not in self.head | self.tail and _computes(self.model, node)]
+        host = self.head | self.tail
+        return [node for place, node in enumerate(self.model.nodes) if place not in host and _computes(self.model, node)]
 
     def listed(self, places: Iterable[int]) -> tuple[HostNode, ...]:
         """The nodes at these places that the user is told of."""
         return tuple(HostNode(origin_name(node), origin_operator(node)) for node in self.nodes(places) if counts(node))
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of head and tail."""
         return sum(multiply_accumulates(self.model, node) for node in self.nodes(self.head | self.tail))
 
-    @property
+    @cached_property
     def share(self) -> float:
         """Their share of the model's, 0 to 1."""
         total = sum(multiply_accumulates(self.model, node) for node in self.model.nodes)
@@ -108,7 +108,7 @@ def _maxima(model: Model) -> frozenset[int]:
     found: set[int] = set()
     same = {name for node in model.nodes if node.op_type == "DequantizeLinear" for name in node.output}
     for place, node in enumerate(model.nodes):
-        if node.op_type in (*MOVEMENTS, *NOTHING, *MAXIMA) and node.input and node.input[0] in same:
+        if (node.op_type in MAXIMA or moves(node)) and node.input[0] in same:
             same.update(node.output)
             if node.op_type in MAXIMA and not _is_constant(model, node):
                 found.add(place)
@@ -117,13 +117,14 @@ def _maxima(model: Model) -> frozenset[int]:
 
 def _last_layers(model: Model, after: set[int]) -> frozenset[int]:
     """The layers among the nodes `after` integers whose weights are quantized, and the activation that each feeds alone."""
-    found = set()
+    found: set[int] = set()
+    results: set[str] = set()
     for place, node in enumerate(model.nodes):
         if place in after and is_quantized_layer(model, node):
             found.add(place)
-            readers = model.consumers.get(node.output[0], [])
-            if len(readers) == 1 and readers[0].op_type in ("Relu", "Clip") and node.output[0] not in model.outputs:
-                found.add(model.nodes.index(readers[0]))
+            results.add(node.output[0])
+        elif node.op_type in ACTIVATIONS and node.input[0] in results and model.only_reader(node.input[0]) is node:
+            found.add(place)
     return frozenset(found)
 
 
@@ -203,18 +204,20 @@ def _closed_tail(
     """The nodes of `kernel`, what depends on them, and the float nodes that only they read, but for those of `kept`."""
     places = [place for place, node in enumerate(model.nodes) if _computes(model, node) and place not in head]
     found = _descendants(model, kernel, places)
+    tail = {id(model.nodes[place]) for place in found}
     for place in reversed(places):
-        if place not in found | kept and _is_absorbed(model, place, found):
+        node = model.nodes[place]
+        if place not in found and place not in kept and _is_absorbed(model, node, tail):
             found.add(place)
+            tail.add(id(node))
     return frozenset(found)
 
 
-def _is_absorbed(model: Model, place: int, tail: set[int]) -> bool:
-    """Whether a float node is read by the tail alone: then the border lies before it, at its DequantizeLinear."""
-    node = model.nodes[place]
+def _is_absorbed(model: Model, node: onnx.NodeProto, tail: set[int]) -> bool:
+    """Whether a float node is read by the tail alone (ids of its nodes): then the border lies before it, at its
+    DequantizeLinear."""
     names = [name for name in node.output if name]
     if _is_quantized(node) or any(model.dtypes[name].kind != "f" or name in model.outputs for name in names):
         return False
-    in_tail = {id(model.nodes[other]) for other in tail}
     readers = [reader for name in names for reader in model.consumers.get(name, []) if _computes(model, reader)]
-    return bool(readers) and all(id(reader) in in_tail for reader in readers)
+    return bool(readers) and all(id(reader) in tail for reader in readers)

@@ -26,6 +26,12 @@ class Quantization:
     zero_point: int
     dtype: np.dtype
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The float32 values of the least and the greatest byte."""
+        info = np.iinfo(self.dtype)
+        return float(self.dequantize(info.min)), float(self.dequantize(info.max))
+
     def quantize(self, value: float) -> int:
         """The byte of a float32 value, as QuantizeLinear gives it."""
         return int(quantize(np.asarray(value), float(self.scale), self.zero_point, self.dtype))
@@ -89,6 +95,14 @@ def of_quantizer(model: Model, node: onnx.NodeProto) -> Quantization:
     integer = node.output[0] if node.op_type == "QuantizeLinear" else node.input[0]
     zero_point = node.input[2] if len(node.input) > 2 else ""
     return per_tensor(model, node.input[1], zero_point, model.dtypes[integer])
+
+
+def known_quantization(model: Model, node: onnx.NodeProto) -> Quantization | None:
+    """As `of_quantizer`; None where that refuses: it is not per tensor, not constant or not of bytes."""
+    try:
+        return of_quantizer(model, node)
+    except RefusalError:
+        return None
 
 
 def weight(model: Model, names: tuple[str, str, str]) -> Weight:

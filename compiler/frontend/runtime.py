@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Session:
     Args:
         model: the model.
         optimize: default graph optimizations, as the reference runs; without, every node runs as it stands.
+        exact: whether to ask for the kernels that cannot saturate; models run without where ONNX Runtime fails with them.
 
     Raises:
         SessionError: ONNX Runtime refuses the model; the first line of its reason is in the message.
@@ -40,10 +41,10 @@ class Session:
             runs without it.
     """
 
-    def __init__(self, model: onnx.ModelProto, optimize: bool = True) -> None:
+    def __init__(self, model: onnx.ModelProto, optimize: bool = True, exact: bool = True) -> None:
         serialized = model.SerializeToString()
         with _named_failures("load"):
-            self._session, self.exact_kernels = _load_somehow(serialized, optimize)
+            self._session, self.exact_kernels = _load_somehow(serialized, optimize, exact)
         self.inputs = [given.name for given in self._session.get_inputs()]
         self.outputs = [output.name for output in self._session.get_outputs()]
         self.types = {output.name: output.type for output in self._session.get_outputs()}
@@ -76,12 +77,11 @@ def _named_failures(verb: str) -> Iterator[None]:
         raise SessionError(f"ONNX Runtime cannot {verb} the model: {str(error).strip().splitlines()[0]}") from error
 
 
-def _load_somehow(serialized: bytes, optimize: bool) -> tuple[onnxruntime.InferenceSession, bool]:
+def _load_somehow(serialized: bytes, optimize: bool, exact: bool) -> tuple[onnxruntime.InferenceSession, bool]:
     """The session with the first options under which ONNX Runtime takes the model, and whether its kernels are exact."""
-    try:
-        return _load(serialized, _options(optimize, PRECISION_OPTION)), True
-    except (failures.NotImplemented, failures.Fail):
-        pass
+    with suppress(failures.NotImplemented, failures.Fail):
+        if exact:
+            return _load(serialized, _options(optimize, PRECISION_OPTION)), True
     try:
         return _load(serialized, _options(optimize)), False
     except failures.Fail:

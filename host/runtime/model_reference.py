@@ -41,6 +41,10 @@ class ModelReference:
         self._integer = Reference(model.lowered)
         self._head, self._tail = _reference(host.head), _reference(host.tail)
 
+    def saturation_note(self) -> str | None:
+        """As `Reference.saturation_note`, of the integer model."""
+        return self._integer.saturation_note()
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The model's outputs by name for a batch, [N, ...]; raises `InputError` where they have no common array."""
         if self._head is None and self._tail is None:

@@ -161,7 +161,9 @@ class Verifier:
         verdict.outputs = {port.name: values[port.name] for port in self.program.model_outputs}
         verdict.report = verdict.report.with_host(clock.seconds)
         self._compare_original(inputs, verdict)
-        verdict.notes, verdict.notices = list(self.program.notes), list(self.program.notices)
+        note = self.reference.saturation_note()
+        verdict.notes = [*self.program.notes, *([note] if note else [])]
+        verdict.notices = list(self.program.notices)
         verdict.host, verdict.inserted_roundings = self.program.host, list(self.program.inserted_roundings)
         return verdict
 

@@ -7,8 +7,8 @@ from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.islands.region import Region
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, NOTHING
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.origin import origin_name
-from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
+from arrayloom.compiler.frontend.origin import described, origin_name
+from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array, Session, small_model
 from arrayloom.compiler.frontend.tabulate import all_bytes, constants_of
 from arrayloom.compiler.graph import BinaryLookup
@@ -46,7 +46,7 @@ def _check_nodes(model: Model, region: Region) -> None:
         if node.op_type not in (*FUNCTIONS, *NOTHING, "QuantizeLinear", "DequantizeLinear"):
             raise RefusalError(
                 f"its float operand combines several quantized values "
-                f"({', '.join(map(repr, region.sources))}) and moves them by {operator_name(node)} '{node_name(node)}'",
+                f"({', '.join(map(repr, region.sources))}) and moves them by {described(node)}",
                 "put QuantizeLinear and DequantizeLinear around every operator that combines them",
             )
         for name in node.input:

@@ -1,6 +1,7 @@
 """The nodes of an island."""
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import onnx
 
@@ -71,23 +72,23 @@ def _apart(members: list[onnx.NodeProto]) -> str:
 def _members(builder: Builder, quantizer: onnx.NodeProto) -> list[onnx.NodeProto]:
     """The quantizer and all float nodes it depends on, back to DequantizeLinear, in topological order."""
     model = builder.model
-    wanted = {quantizer.output[0]}
-    members = []
-    for node in reversed(model.nodes):
-        if not wanted.intersection(node.output) or model.is_constant(node.output[0]):
-            continue
+    heap, members = [-model.places[id(quantizer)]], list[onnx.NodeProto]()
+    found = set(heap)
+    while heap:
+        node = model.nodes[-heappop(heap)]
         _check_member(builder, node, quantizer)
         members.append(node)
-        if node.op_type == "DequantizeLinear":
-            continue
         operands = [name for name in node.input if name and not model.is_constant(name)]
-        for name in operands:
+        for name in () if node.op_type == "DequantizeLinear" else operands:
             if name not in model.producers:
                 raise RefusalError(
                     f"the float input '{name}' of the model is computed on before it is quantized",
                     "quantize the input first, or leave the preprocessing to the host",
                 )
-        wanted.update(operands)
+            place = -model.places[id(model.producers[name])]
+            if place not in found:
+                found.add(place)
+                heappush(heap, place)
     return members[::-1]
 
 

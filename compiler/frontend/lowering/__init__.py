@@ -26,6 +26,7 @@ from arrayloom.compiler.frontend.lowering.resize import lower_resize
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.lowering.transposed import lower_conv_transpose
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import is_onnx
 from arrayloom.compiler.frontend.quantization import BYTES
 from arrayloom.compiler.frontend.report import RefusalError, Report
 
@@ -74,7 +75,7 @@ def lower(model: Model, report: Report) -> onnx.ModelProto:
 
 def _rule(model: Model, node: onnx.NodeProto) -> Rule | None:
     """The rule for a node that computes in float, or requantizes."""
-    if node.domain not in ("", "ai.onnx") or model.is_constant(node.output[0]):
+    if not is_onnx(node) or model.is_constant(node.output[0]):
         return None
     if model.dtypes[node.output[0]] in BYTES and node.op_type != "QuantizeLinear":
         return None

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import is_interpolation
-from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
-from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, FUNCTIONS, NOTHING, moves
 from arrayloom.compiler.frontend.lowering.exact import extreme, negative, relabelled
 from arrayloom.compiler.frontend.lowering.mean_sums import SIGNS, emit_mean_sum, mean_sources, means_of
-from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.scaling import factor_of
-from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.lowering.target import Target, check_dtypes, clamped, find_targets
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import Quantization
+from arrayloom.compiler.frontend.opsets import MICROSOFT
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.tabulate import differs_between_positions
 
@@ -150,12 +148,15 @@ def _stays_float(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
 
 def _is_quantized_next(model: Model, value: str) -> bool:
     """Whether all that is done to a value before it is quantized can be done to integers."""
-    for reader in model.consumers.get(value, []):
-        if reader.op_type != "QuantizeLinear":
-            passed = reader.op_type in (*ACTIVATIONS, *MOVEMENTS, *NOTHING) or factor_of(model, reader) is not None
-            if not passed or not _is_quantized_next(model, reader.output[0]):
-                return False
-    return value not in model.outputs
+    front = [value]
+    while front:
+        value = front.pop()
+        readers = [reader for reader in model.consumers.get(value, []) if reader.op_type != "QuantizeLinear"]
+        passed = all(r.op_type in ACTIVATIONS or moves(r) or factor_of(model, r) is not None for r in readers)
+        if value in model.outputs or not passed:
+            return False
+        front.extend(reader.output[0] for reader in readers)
+    return True
 
 
 def _is_on_integers(rewrite: Rewrite, name: str) -> bool:
@@ -176,7 +177,7 @@ def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
         return False
     direct = all(rewrite.stands_for_integers(name) for name in given)
     bounded = len(set().union(*roots)) > 1 and all(_is_on_integers(rewrite, name) for name in given)
-    return _goes_to_integers(model, node, direct=direct or bounded, moves=len(set().union(*roots)) == 1)
+    return _goes_to_integers(model, node, direct=direct or bounded, movement=len(set().union(*roots)) == 1)
 
 
 def _roots(rewrite: Rewrite, value: str) -> set[str]:
@@ -185,54 +186,58 @@ def _roots(rewrite: Rewrite, value: str) -> set[str]:
     What moves a function of one integer value stands for that value in its new places.
     """
     model = rewrite.model
-    node = model.producers.get(value)
-    if node is None or model.is_constant(value):
-        return set()
-    if node.op_type == "DequantizeLinear":
-        return {node.input[0]}
-    if rewrite.is_settled(value):
-        return {value}
-    if node.op_type in MOVEMENTS and not is_interpolation(node):
-        return {value} if len(_roots(rewrite, node.input[0])) == 1 else set()
-    if node.op_type not in FUNCTIONS + NOTHING:
-        return set()
-    found = [_roots(rewrite, name) for name in node.input if name and not model.is_constant(name)]
-    return set().union(*found) if all(found) else set()
+    found: dict[str, onnx.NodeProto] = {}
+    front = [value]
+    while front:
+        name = front.pop()
+        if not name or name in found or model.is_constant(name):
+            continue
+        node = model.producers.get(name)
+        if node is None:
+            return set()
+        found[name] = node
+        if node.op_type == "DequantizeLinear" or rewrite.is_settled(name):
+            continue
+        if node.op_type not in FUNCTIONS + NOTHING and not moves(node):
+            return set()
+        front.extend(node.input[:1] if moves(node) else node.input)
+    roots: dict[str, set[str]] = {}
+    for name, node in sorted(found.items(), key=lambda entry: model.places[id(entry[1])]):
+        if node.op_type == "DequantizeLinear":
+            roots[name] = {node.input[0]}
+        elif rewrite.is_settled(name):
+            roots[name] = {name}
+        elif node.op_type in FUNCTIONS + NOTHING:
+            roots[name] = set[str]().union(*(roots[operand] for operand in node.input if operand in roots))
+        elif len(roots[node.input[0]]) == 1:
+            roots[name] = {name}
+        else:
+            return set()
+    return roots[value]
 
 
-def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool, moves: bool) -> bool:
+def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool, movement: bool) -> bool:
     """Whether the node's result is only quantized, through functions that take nothing else.
 
     `direct`: its operands are integers, so that a result that only Relu and Clip separate from QuantizeLinear is left
-    to an integer operator. `moves`: movement may lie in between, since all is a function of one value.
+    to an integer operator. `movement`: movement may lie in between, since all is a function of one value.
     """
     reached, functions = {node.output[0]}, not direct
-    for reader in model.nodes:
-        if not reached.intersection(reader.input) or reader.op_type == "QuantizeLinear":
+    for reader in model.nodes[model.places[id(node)] + 1 :]:
+        if reached.isdisjoint(reader.input) or reader.op_type == "QuantizeLinear":
             continue
-        moved = reader.op_type in MOVEMENTS and not is_interpolation(reader)
+        moved = movement and moves(reader)
         operands = [name for name in reader.input if name and not model.is_constant(name)]
-        if not (reader.op_type in FUNCTIONS + NOTHING or (moves and moved)) or not reached.issuperset(operands):
+        if not (reader.op_type in FUNCTIONS + NOTHING or moved) or not reached.issuperset(operands):
             return False
         functions = functions or not (moved or reader.op_type in ACTIVATIONS + NOTHING or factor_of(model, reader))
         reached.add(reader.output[0])
-    if reached.intersection(model.outputs):
-        return False
-    return functions
+    return functions and reached.isdisjoint(model.outputs)
 
 
 def _distance(model: Model, node: onnx.NodeProto) -> onnx.NodeProto | None:
     """The Abs that alone reads a difference of two values."""
-    readers = model.consumers.get(node.output[0], [])
-    alone = len(readers) == 1 and readers[0].op_type == "Abs" and node.output[0] not in model.outputs
-    return readers[0] if alone and not any(model.is_constant(name) for name in node.input) else None
-
-
-def check_dtypes(operands: list[Quantization], target: Target) -> None:
-    """Refuse operands and a result of several dtypes."""
-    dtypes = {str(operand.dtype) for operand in operands} | {str(target.quantization.dtype)}
-    if len(dtypes) > 1:
-        raise RefusalError(
-            f"its operands and its result differ in dtype ({', '.join(sorted(dtypes))})",
-            "quantize all to the same dtype, as ONNX Runtime's kernels need",
-        )
+    reader = model.only_reader(node.output[0])
+    if reader is None or reader.op_type != "Abs" or any(model.is_constant(name) for name in node.input):
+        return None
+    return reader

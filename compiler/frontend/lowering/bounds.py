@@ -5,10 +5,9 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import Quantization
-from arrayloom.compiler.frontend.report import RefusalError, node_name, operator_name
-
-ACTIVATIONS = ("Relu", "Clip")
+from arrayloom.compiler.frontend.report import RefusalError
 
 
 def bounds_of(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
@@ -19,7 +18,7 @@ def bounds_of(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
     for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
         given = len(node.input) > index and node.input[index]
         if given and not model.is_constant(node.input[index]):
-            raise RefusalError(f"the bound '{node.input[index]}' of Clip '{node_name(node)}' is not constant", "fix it")
+            raise RefusalError(f"the bound '{node.input[index]}' of {described(node)} is not constant", "fix it")
         value = model.constant(node, index)
         limits.append(attribute(node, name, default) if value is None else float(value.reshape(())))
     return limits[0], limits[1]
@@ -45,8 +44,8 @@ def _on_grid(node: onnx.NodeProto, quantization: Quantization, bound: float) -> 
     byte = quantization.quantize(bound)
     if quantization.dequantize(byte) != np.float32(bound):
         raise RefusalError(
-            f"its input is bounded in float by {operator_name(node)} '{node_name(node)}' at {bound:.9g}, "
+            f"its input is bounded in float by {described(node)} at {bound:.9g}, "
             f"which lies between two steps of the scale {quantization.scale:.9g}",
-            f"put QuantizeLinear and DequantizeLinear behind {operator_name(node)} '{node_name(node)}'",
+            f"put QuantizeLinear and DequantizeLinear behind {described(node)}",
         )
     return byte

@@ -4,10 +4,10 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import NOTHING
-from arrayloom.compiler.frontend.lowering.binary import check_dtypes
 from arrayloom.compiler.frontend.lowering.moved_operands import quantize_first
-from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
-from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.target import Target, check_dtypes, clamped, find_targets
+from arrayloom.compiler.frontend.opsets import MICROSOFT
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.isa.host_steps import quantize

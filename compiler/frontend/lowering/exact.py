@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.lowering.rewrite import CLIP_OPSET, Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.opsets import CLIP_OPSET
 from arrayloom.compiler.frontend.quantization import Quantization
 from arrayloom.compiler.frontend.report import RefusalError
 

@@ -5,8 +5,9 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.lowering.operands import Bias, find_bias, find_weight
-from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
-from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.target import Target, check_dtypes, clamped, find_targets
+from arrayloom.compiler.frontend.opsets import MICROSOFT
 from arrayloom.compiler.frontend.quantization import Weight
 from arrayloom.compiler.frontend.report import RefusalError, node_name
 from arrayloom.compiler.frontend.runtime import Array
@@ -73,11 +74,10 @@ def lower_matmul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 def _bias_add(rewrite: Rewrite, node: onnx.NodeProto) -> onnx.NodeProto | None:
     """The Add of a constant after a MatMul, if that is all its result is used for."""
     model = rewrite.model
-    readers = model.consumers.get(node.output[0], [])
-    if len(readers) != 1 or readers[0].op_type != "Add" or node.output[0] in model.outputs:
+    reader = model.only_reader(node.output[0])
+    if reader is None or reader.op_type != "Add":
         return None
-    constant = any(model.is_constant(name) for name in readers[0].input)
-    return readers[0] if constant else None
+    return reader if any(model.is_constant(name) for name in reader.input) else None
 
 
 def _emit_gemm(
@@ -118,8 +118,4 @@ def check_kernel(x: Source, weight: Weight, target: Target) -> None:
     """Refuse the combinations of dtypes for which ONNX Runtime has no kernel."""
     if x.quantization.dtype == np.int8 and weight.values.dtype == np.uint8:
         raise RefusalError("ONNX Runtime has no int8 activations with uint8 weights", "quantize the weights to int8")
-    if x.quantization.dtype != target.quantization.dtype:
-        raise RefusalError(
-            f"its input is {x.quantization.dtype} and its output {target.quantization.dtype}",
-            "quantize both to the same dtype, as ONNX Runtime's kernels need",
-        )
+    check_dtypes([x.quantization], target)

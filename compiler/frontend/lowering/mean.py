@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.kinds import moves
 from arrayloom.compiler.frontend.lowering.pooling import emit_average
 from arrayloom.compiler.frontend.lowering.reductions import lower_channel_sum, reduced_axes
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source
@@ -84,7 +84,7 @@ def _pooling(model: Model, node: onnx.NodeProto, averaged: list[int]) -> _Poolin
 def _is_transposed(model: Model, value: str) -> bool:
     """Whether the value is moved by a Transpose, behind which the channels may be any axis."""
     producer = model.producers.get(value)
-    while producer is not None and producer.op_type in (*MOVEMENTS, *NOTHING, "QuantizeLinear", "DequantizeLinear"):
+    while producer is not None and (producer.op_type in ("QuantizeLinear", "DequantizeLinear") or moves(producer)):
         if producer.op_type == "Transpose":
             return True
         producer = model.producers.get(producer.input[0])

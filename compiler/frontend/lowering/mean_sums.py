@@ -5,9 +5,11 @@ import onnx
 
 from arrayloom.compiler.frontend.kinds import NOTHING, RESHAPES
 from arrayloom.compiler.frontend.lowering.reductions import reduced_axes
-from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
 from arrayloom.compiler.frontend.lowering.target import Target
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import MICROSOFT
+from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.report import RefusalError, node_name
 
 MEANS = ("GlobalAveragePool", "ReduceMean")
@@ -16,12 +18,10 @@ SIGNS = {"Add": (1, 1), "Sub": (1, -1)}
 
 def joins_means(model: Model, node: onnx.NodeProto) -> bool:
     """Whether a mean is only read, perhaps reshaped, by a sum or difference of two such means."""
-    readers = model.consumers.get(node.output[0], [])
-    if len(readers) != 1 or node.output[0] in model.outputs:
-        return False
-    if readers[0].op_type in RESHAPES + NOTHING:
-        return joins_means(model, readers[0])
-    return readers[0].op_type in SIGNS and means_of(model, readers[0]) is not None
+    reader = model.only_reader(node.output[0])
+    while reader is not None and reader.op_type in RESHAPES + NOTHING:
+        reader = model.only_reader(reader.output[0])
+    return reader is not None and reader.op_type in SIGNS and means_of(model, reader) is not None
 
 
 def means_of(model: Model, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
@@ -58,7 +58,7 @@ def mean_sources(rewrite: Rewrite, means: list[onnx.NodeProto]) -> list[Source]:
     sources = [rewrite.source(mean.input[0]) for mean in means]
     if sources[0].quantization != sources[1].quantization:
         raise RefusalError(
-            f"it combines means that are not quantized ('{node_name(means[0])}' and '{node_name(means[1])}'), "
+            f"it combines means that are not quantized ('{origin_name(means[0])}' and '{origin_name(means[1])}'), "
             "of values with different scales",
             "put QuantizeLinear and DequantizeLinear behind both means",
         )

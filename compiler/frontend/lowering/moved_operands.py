@@ -6,8 +6,7 @@ meet what is moved already: DequantizeLinear, movement becomes that movement of 
 
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import is_interpolation
-from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING, RESHAPES
+from arrayloom.compiler.frontend.kinds import BY_HOST, FUNCTIONS, moves
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, quant_name
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import of_quantizer
@@ -25,7 +24,7 @@ def settle_operands(rewrite: Rewrite, node: onnx.NodeProto) -> None:
         return
     for name in sorted(operands):
         producer = model.producers.get(name)
-        if producer is not None and _moves(producer):
+        if producer is not None and moves(producer):
             _settle(rewrite, name)
 
 
@@ -33,7 +32,7 @@ def settle_outputs(rewrite: Rewrite) -> None:
     """Move outputs of the model as integers, where the host would have to do more than reshape and transpose them."""
     for name in rewrite.model.outputs:
         producer = rewrite.model.producers.get(name)
-        if producer is not None and _moves(producer) and producer.op_type not in (*RESHAPES, *NOTHING, "Transpose"):
+        if producer is not None and moves(producer) and producer.op_type not in BY_HOST:
             rewrite.current = producer
             _settle(rewrite, name)
 
@@ -42,7 +41,7 @@ def quantize_first(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """A function of several activations, movement, QuantizeLinear to that function, QuantizeLinear, movement of integers."""
     model, value = rewrite.model, node.input[0]
     chain: list[onnx.NodeProto] = []
-    while (producer := model.producers.get(value)) is not None and _moves(producer):
+    while (producer := model.producers.get(value)) is not None and moves(producer):
         chain.insert(0, producer)
         value = producer.input[0]
     functions = producer is not None and producer.op_type in FUNCTIONS
@@ -55,21 +54,20 @@ def quantize_first(rewrite: Rewrite, node: onnx.NodeProto) -> None:
         made = rewrite.repeat(link, made, rewrite.pad_constant(link, quantization, exact=False), output)
 
 
-def _moves(node: onnx.NodeProto) -> bool:
-    return node.op_type in (*MOVEMENTS, *NOTHING) and not is_interpolation(node)
-
-
 def _sources(model: Model, value: str) -> set[str]:
     """The integers that a float value is computed of by movement and functions; empty where anything else takes part."""
-    node = model.producers.get(value)
-    if node is None:
-        return set()
-    if node.op_type == "DequantizeLinear":
-        return {node.input[0]}
-    if node.op_type not in FUNCTIONS and not _moves(node):
-        return set()
-    found = [_sources(model, name) for name in node.input if name and not model.is_constant(name)]
-    return set().union(*found) if all(found) else set()
+    sources, front, seen = set[str](), [value], {value, ""}
+    while front:
+        node = model.producers.get(front.pop())
+        if node is None or (node.op_type not in (*FUNCTIONS, "DequantizeLinear") and not moves(node)):
+            return set()
+        if node.op_type == "DequantizeLinear":
+            sources.add(node.input[0])
+            continue
+        operands = {name for name in node.input if not model.is_constant(name)} - seen
+        seen.update(operands)
+        front.extend(operands)
+    return sources
 
 
 def _settle(rewrite: Rewrite, value: str) -> None:

@@ -34,8 +34,11 @@ def find_weight(rewrite: Rewrite, value: str, channel_axis: int) -> Weight:
         raise RefusalError(
             f"its second operand '{value}' is not constant", CONSTANT_WEIGHTS
         )
-    if node is not None and node.op_type == "Transpose":
-        return _transposed(rewrite, node, channel_axis)
+    orders = []
+    while node is not None and node.op_type == "Transpose":
+        value, order = node.input[0], attribute(node, "perm", range(len(model.shapes[node.input[0]]))[::-1])
+        orders.append(order)
+        channel_axis, node = order[channel_axis], model.producers.get(value)
     if node is None or node.op_type != "DequantizeLinear":
         raise RefusalError(
             f"its weights '{value}' are float", "quantize the weights too, with DequantizeLinear behind them"
@@ -48,14 +51,10 @@ def find_weight(rewrite: Rewrite, value: str, channel_axis: int) -> Weight:
             f"quantize them per tensor or along axis {channel_axis}, the output channels",
             f"axis = {axis}",
         )
-    return found
-
-
-def _transposed(rewrite: Rewrite, node: onnx.NodeProto, channel_axis: int) -> Weight:
-    rank = len(rewrite.model.shapes[node.input[0]])
-    order = attribute(node, "perm", list(range(rank))[::-1])
-    inner = find_weight(rewrite, node.input[0], order[channel_axis])
-    return Weight(np.ascontiguousarray(inner.values.transpose(order)), inner.scale, inner.zero_point)
+    values = found.values
+    for order in reversed(orders):
+        values = values.transpose(order)
+    return Weight(np.ascontiguousarray(values), found.scale, found.zero_point)
 
 
 def find_bias(rewrite: Rewrite, node: onnx.NodeProto, index: int, wanted: Bias) -> NDArray[np.int32] | None:

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.lowering.rewrite import MICROSOFT, Rewrite, Source, quant_name
-from arrayloom.compiler.frontend.lowering.target import Target, clamped, find_targets
+from arrayloom.compiler.frontend.attributes import attribute, attributes_of
+from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
+from arrayloom.compiler.frontend.lowering.target import Target, check_dtypes, clamped, find_targets
+from arrayloom.compiler.frontend.opsets import MAX_POOL_OPSET, MICROSOFT
 from arrayloom.compiler.frontend.report import RefusalError
 
-MAX_POOL_OPSET = 12  # the first whose MaxPool takes 8-bit integers
 _LEAST_RATIO, _MOST_RATIO = 2.0**-32, 256.0
 POOL_ATTRIBUTES = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 
@@ -22,7 +22,7 @@ def lower_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     if len(node.output) > 1 and node.output[1]:
         remedy = "take the maxima alone: the accelerator has no unpooling"
         raise RefusalError("the indices of its maxima are used", remedy, f"'{node.output[1]}'")
-    attributes = {given.name: onnx.helper.get_attribute_value(given) for given in node.attribute}
+    attributes = attributes_of(node)
     _emit_max_pool(rewrite, node, x, attributes)
 
 
@@ -90,10 +90,6 @@ def emit_average(
 ) -> None:
     """Emit a quantized average from a source to a target's value, under the name `output`."""
     x, target = ends
-    if x.quantization.dtype != target.quantization.dtype:
-        raise RefusalError(
-            f"its input is {x.quantization.dtype} and its output {target.quantization.dtype}",
-            "quantize both to the same dtype, as ONNX Runtime's kernels need",
-        )
+    check_dtypes([x.quantization], target)
     inputs = [*rewrite.operand(x), *rewrite.parameters(target.name, target.quantization)]
     rewrite.emit(operator, quant_name(node), inputs, output, domain=MICROSOFT, **attributes)

@@ -9,7 +9,7 @@ from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.lowering.exact import extreme, negative
 from arrayloom.compiler.frontend.lowering.pooling import check_max_pool_opset
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
-from arrayloom.compiler.frontend.lowering.target import clamped, find_targets
+from arrayloom.compiler.frontend.lowering.target import check_dtypes, clamped, find_targets
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError, node_name
 
@@ -51,11 +51,7 @@ def lower_channel_sum(rewrite: Rewrite, node: onnx.NodeProto, axes: Sequence[int
     weight_scale = rewrite.constant(f"{node_name(node)}_ones_scale", np.array(scale))
     weight_zero = rewrite.constant(f"{node_name(node)}_ones_zero_point", np.array(0, np.int8))
     for target in find_targets(rewrite, node.output[0]):
-        if x.quantization.dtype != target.quantization.dtype:
-            raise RefusalError(
-                f"its input is {x.quantization.dtype} and its output {target.quantization.dtype}",
-                "quantize both to the same dtype, as ONNX Runtime's kernels need",
-            )
+        check_dtypes([x.quantization], target)
         total = rewrite.fresh(f"{target.name}_sum")
         inputs = [image, *rewrite.parameters(image, x.quantization), weight, weight_scale, weight_zero]
         inputs += rewrite.parameters(target.name, target.quantization)

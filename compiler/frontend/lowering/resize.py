@@ -3,10 +3,11 @@
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import Axis, interpolated_axes, is_interpolation
+from arrayloom.compiler.frontend.interpolation import Axis, interpolated_axes
+from arrayloom.compiler.frontend.kinds import is_interpolation
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite, Source, quant_name
-from arrayloom.compiler.frontend.lowering.target import clamped, find_targets
-from arrayloom.compiler.frontend.report import RefusalError, node_name
+from arrayloom.compiler.frontend.lowering.target import check_dtypes, clamped, find_targets
+from arrayloom.compiler.frontend.report import node_name
 
 
 def lower_resize(rewrite: Rewrite, node: onnx.NodeProto) -> None:
@@ -27,11 +28,7 @@ def lower_resize(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     channels = rewrite.model.shapes[node.input[0]][1]
     weight = [rewrite.constant(f"{node_name(node)}_{what}", value) for what, value in _weight(axes, channels)]
     for target in find_targets(rewrite, node.output[0]):
-        if x.quantization.dtype != target.quantization.dtype:
-            raise RefusalError(
-                f"its input is {x.quantization.dtype} and its output {target.quantization.dtype}",
-                "quantize both to the same dtype, as ONNX Runtime's kernels need",
-            )
+        check_dtypes([x.quantization], target)
         made = rewrite.parameters(target.name, target.quantization)
         inputs = [*rewrite.operand(Source(spread, x.quantization)), *weight, *made]
         strides = [axis.stride for axis in axes]

@@ -8,19 +8,17 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.interpolation import is_interpolation
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
-from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, moves
+from arrayloom.compiler.frontend.lowering.bounds import exact_bounds
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import CLIP_OPSET, MICROSOFT
 from arrayloom.compiler.frontend.origin import described, set_origin
 from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
 from arrayloom.compiler.frontend.remedies import quantize_between
 from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError, Report, node_name
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.sorting import sort_nodes
-
-MICROSOFT = "com.microsoft"
-CLIP_OPSET = 12  # the first whose Clip takes 8-bit integers
+from arrayloom.compiler.frontend.tidy.edit import copied_node, unused
 
 
 @dataclass(frozen=True)
@@ -47,9 +45,23 @@ class Rewrite:
 
     def source(self, value: str) -> Source:
         """The integer value that a float one comes from: through data movement back to its DequantizeLinear."""
-        if value not in self._sources:
-            self._sources[value] = self._find_source(value)
-        return self._sources[value]
+        passed: list[tuple[str, onnx.NodeProto]] = []
+        while value not in self._sources and (node := self._passed_node(value)) is not None:
+            passed.append((value, node))
+            value = node.input[0]
+        source = self._sources.get(value) or self._find_source(value)
+        self._sources[value] = source
+        for value, node in reversed(passed):
+            source = self._move(node, source) if moves(node) else self._bounded(node, source)
+            self._sources[value] = source
+        return source
+
+    def _passed_node(self, value: str) -> onnx.NodeProto | None:
+        """The movement or activation that makes a value, which is repeated on integers; None for any other value."""
+        node = self.model.producers.get(value)
+        if node is None or self.model.is_constant(value) or self.report.refused(node):
+            return None
+        return node if moves(node) or node.op_type in ACTIVATIONS else None
 
     def set_source(self, value: str, source: Source) -> None:
         """Record that `source` stands for the float value, and give the float value to whoever reads it as such."""
@@ -86,10 +98,6 @@ class Rewrite:
             raise ConsequenceError
         if node.op_type == "DequantizeLinear":
             return Source(node.input[0], of_quantizer(self.model, node))
-        if node.op_type in MOVEMENTS + NOTHING and not is_interpolation(node):
-            return self._move(node, self.source(node.input[0]))
-        if node.op_type in ACTIVATIONS:
-            return self._bounded(node, self.source(node.input[0]))
         raise RefusalError(
             f"its input '{value}' is computed in float by {described(node)}",
             quantize_between(self.report),
@@ -116,7 +124,7 @@ class Rewrite:
         inputs = [value, *node.input[1:]]
         if pad is not None:
             inputs[2:3] = [pad]
-        self._emitted.append(_copy(node, _unused(quant_name(node), self._node_names), inputs, output))
+        self._emitted.append(_copy(node, unused(quant_name(node), self._node_names), inputs, output))
         return output
 
     def clip(self, value: str, quantization: Quantization, bounds: tuple[int, int], output: str) -> None:
@@ -152,13 +160,13 @@ class Rewrite:
 
     def fresh(self, name: str) -> str:
         """A value name that is not in use, `name` where possible."""
-        return _unused(name, self._names)
+        return unused(name, self._names)
 
     def constant(self, name: str, value: Array) -> str:
         """Add an initializer and return its name."""
-        unused = self.fresh(name)
-        self._initializers[unused] = value
-        return unused
+        name = self.fresh(name)
+        self._initializers[name] = value
+        return name
 
     def parameters(self, name: str, quantization: Quantization) -> tuple[str, str]:
         """Names of two initializers: the scale and the zero point of an integer value called `name`."""
@@ -180,8 +188,7 @@ class Rewrite:
     def stands_for_integers(self, value: str) -> bool:
         """Whether a float value is an integer one dequantized, with nothing but movement and maxima in between."""
         node = self.model.producers.get(value)
-        through = (*MOVEMENTS, *NOTHING, "MaxPool", "GlobalMaxPool")
-        while node is not None and node.op_type in through and not is_interpolation(node):
+        while node is not None and (node.op_type in MAXIMA or moves(node)):
             node = self.model.producers.get(node.input[0])
         return node is not None and node.op_type == "DequantizeLinear"
 
@@ -189,8 +196,8 @@ class Rewrite:
         self, operator: str, name: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any
     ) -> None:
         """Add a node that produces `output`; an existing producer of `output` is replaced."""
-        unused = _unused(name, self._node_names)
-        node = onnx.helper.make_node(operator, list(inputs), [output], name=unused, domain=domain, **attributes)
+        name = unused(name, self._node_names)
+        node = onnx.helper.make_node(operator, list(inputs), [output], name=name, domain=domain, **attributes)
         self._emitted.append(node)
         if self.current is not None:
             set_origin(node, self.current)
@@ -236,19 +243,8 @@ def quant_name(node: onnx.NodeProto) -> str:
     return f"{node_name(node)}_quant"
 
 
-def _unused(name: str, used: set[str]) -> str:
-    """`name`, with a number appended where it is used already; it is used from now on."""
-    candidate, count = name, 1
-    while candidate in used:
-        count += 1
-        candidate = f"{name}_{count}"
-    used.add(candidate)
-    return candidate
-
-
 def _copy(node: onnx.NodeProto, name: str, inputs: Sequence[str], output: str) -> onnx.NodeProto:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
+    copy = copied_node(node)
     set_origin(copy, node)
     copy.name = name
     del copy.input[:], copy.output[:]

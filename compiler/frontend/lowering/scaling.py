@@ -4,11 +4,12 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import is_onnx
 
 
 def factor_of(model: Model, node: onnx.NodeProto) -> np.float32 | None:
     """What a Mul or Div by one positive constant multiplies its other operand by; None for any other node."""
-    if node.op_type not in ("Mul", "Div") or node.domain not in ("", "ai.onnx"):
+    if node.op_type not in ("Mul", "Div") or not is_onnx(node):
         return None
     places = [place for place, name in enumerate(node.input) if model.is_constant(name)]
     if len(places) != 1 or (node.op_type == "Div" and places != [1]):

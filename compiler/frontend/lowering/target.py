@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import is_interpolation
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
-from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, NOTHING, moves
+from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.lowering.rewrite import Rewrite
 from arrayloom.compiler.frontend.lowering.scaling import factor_of
 from arrayloom.compiler.frontend.model import Model
@@ -66,10 +65,23 @@ def find_targets(rewrite: Rewrite, value: str) -> list[Target]:
     """All integer values that the float value `value` is quantized to."""
     model = rewrite.model
     found: dict[Quantization, list[Way]] = {}
-    for quantizer, nodes in _routes(rewrite, value, ()):
+    for quantizer, nodes in _routes(rewrite, value):
         quantization = _unscaled(model, nodes, of_quantizer(model, quantizer))
         found.setdefault(quantization, []).append(Way(quantizer.output[0], _steps(model, nodes, quantization)))
     return [Target(ways[0].name, quantization, tuple(ways)) for quantization, ways in found.items()]
+
+
+def check_dtypes(operands: Sequence[Quantization], target: Target) -> None:
+    """Refuse operands and a result of several dtypes, for which ONNX Runtime has no kernels."""
+    dtypes = {str(operand.dtype) for operand in operands}
+    made = str(target.quantization.dtype)
+    if dtypes == {made}:
+        return
+    if len(operands) == 1:
+        reason, all_of_them = f"its input is {dtypes.pop()} and its output {made}", "both"
+    else:
+        reason, all_of_them = f"its operands and its result differ in dtype ({', '.join(sorted({*dtypes, made}))})", "all"
+    raise RefusalError(reason, f"quantize {all_of_them} to the same dtype, as ONNX Runtime's kernels need")
 
 
 def clamped(rewrite: Rewrite, target: Target) -> str:
@@ -77,7 +89,7 @@ def clamped(rewrite: Rewrite, target: Target) -> str:
     if len(target.ways) == 1 and not target.ways[0].steps:
         return target.name
     result = rewrite.fresh(f"{target.name}_unclamped" if _only_bounds(target) else f"{target.name}_result")
-    made: dict[tuple[str, ...], str] = {}
+    made: dict[str, str] = {}
     for way in target.ways:
         _emit_way(rewrite, way, target.quantization, result, made)
     return result
@@ -87,35 +99,38 @@ def _only_bounds(target: Target) -> bool:
     return all(step.node is None for way in target.ways for step in way.steps)
 
 
-def _routes(
-    rewrite: Rewrite, value: str, nodes: tuple[onnx.NodeProto, ...]
-) -> Iterator[tuple[onnx.NodeProto, tuple[onnx.NodeProto, ...]]]:
+def _routes(rewrite: Rewrite, value: str) -> Iterator[tuple[onnx.NodeProto, tuple[onnx.NodeProto, ...]]]:
     """Every QuantizeLinear behind a float value, with the nodes on the way to it."""
-    model = rewrite.model
+    stack = _readings(rewrite.model, value, ())
+    while stack:
+        read, reader, nodes = stack.pop()
+        if reader.op_type == "QuantizeLinear" and reader.input[0] == read:
+            yield reader, nodes
+            continue
+        _check_passed(rewrite, read, reader)
+        stack.extend(_readings(rewrite.model, reader.output[0], (*nodes, reader)))
+
+
+def _readings(
+    model: Model, value: str, nodes: tuple[onnx.NodeProto, ...]
+) -> list[tuple[str, onnx.NodeProto, tuple[onnx.NodeProto, ...]]]:
+    """The value with each node that reads it, the last first, and the nodes on the way to it."""
     if value in model.outputs:
         raise RefusalError(f"its result '{value}' leaves the model in float", "quantize the output")
-    for reader in model.consumers.get(value, []):
-        if reader.op_type == "QuantizeLinear" and reader.input[0] == value:
-            yield reader, nodes
-        elif _is_passed(reader) and list(reader.input).count(value) == 1:
-            if reader.input[0] != value:
-                raise RefusalError(
-                    f"its result '{value}' is an operand of {described(reader)}",
-                    "use constant bounds, indices and amounts",
-                )
-            yield from _routes(rewrite, reader.output[0], (*nodes, reader))
-        elif factor_of(model, reader) is not None:
-            yield from _routes(rewrite, reader.output[0], (*nodes, reader))
-        else:
+    return [(value, reader, nodes) for reader in reversed(model.consumers.get(value, []))]
+
+
+def _check_passed(rewrite: Rewrite, value: str, reader: onnx.NodeProto) -> None:
+    """Refuse a reader of a float value whose work cannot be done behind the operator, on integers or by their scale."""
+    if (reader.op_type in ACTIVATIONS or moves(reader)) and list(reader.input).count(value) == 1:
+        if reader.input[0] != value:
             raise RefusalError(
-                f"its result '{value}' is not quantized before {described(reader)}",
-                quantize_between(rewrite.report),
+                f"its result '{value}' is an operand of {described(reader)}", "use constant bounds, indices and amounts"
             )
-
-
-def _is_passed(node: onnx.NodeProto) -> bool:
-    """Whether what the node does to floats can be done to integers behind the operator."""
-    return node.op_type in (*ACTIVATIONS, *MOVEMENTS, *NOTHING) and not is_interpolation(node)
+    elif factor_of(rewrite.model, reader) is None:
+        raise RefusalError(
+            f"its result '{value}' is not quantized before {described(reader)}", quantize_between(rewrite.report)
+        )
 
 
 def _unscaled(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantization) -> Quantization:
@@ -147,16 +162,17 @@ def _steps(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantiza
     return tuple(steps)
 
 
-def _emit_way(
-    rewrite: Rewrite, way: Way, quantization: Quantization, result: str, made: dict[tuple[str, ...], str]
-) -> None:
-    """Repeat the steps of one way on integers; what an earlier way made already is taken from `made`."""
-    value, path = result, tuple(step.value for step in way.steps)
+def _emit_way(rewrite: Rewrite, way: Way, quantization: Quantization, result: str, made: dict[str, str]) -> None:
+    """Repeat the steps of one way on integers; what an earlier way made already is taken from `made`.
+
+    One way leads to each float value, so that the value tells which steps come before it.
+    """
+    value = result
     for place, step in enumerate(way.steps, start=1):
-        if path[:place] not in made:
-            name = way.name if place == len(path) else rewrite.fresh(f"{step.value}_quantized")
-            made[path[:place]] = _emit_step(rewrite, step, quantization, value, name)
-        value = made[path[:place]]
+        if step.value not in made:
+            name = way.name if place == len(way.steps) else rewrite.fresh(f"{step.value}_quantized")
+            made[step.value] = _emit_step(rewrite, step, quantization, value, name)
+        value = made[step.value]
     if value != way.name:
         rewrite.emit("Identity", f"{way.name}_copy", [value], way.name)
 

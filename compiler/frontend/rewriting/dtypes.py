@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING, RESHAPES
-from arrayloom.compiler.frontend.layers import WEIGHTED
+from arrayloom.compiler.frontend.attributes import attribute, drop_attributes
+from arrayloom.compiler.frontend.kinds import BY_HOST, MOVEMENTS, NOTHING, WEIGHTED
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
@@ -26,15 +25,14 @@ _INT8 = np.dtype(np.int8)
 #: They give what they are given, in other places or another order: the offset passes through them.
 _TRANSPARENT = (*MOVEMENTS, *NOTHING, "MaxPool", "Split", "DepthToSpace", "SpaceToDepth", "Concat", "Clip", "Max", "Min")
 
-#: The host does them behind the last operator.
-BY_HOST = (*RESHAPES, *NOTHING, "Transpose")
-
 #: Their positions, not their values, go on.
 _POSITIONS = ("ArgMax", "ArgMin")
 
 
 def unify_dtypes(model: Model, _report: Report, _options: ImportOptions) -> Model:
     """The model with its int8 activations as uint8, where some operator needs it."""
+    if not any(_is_int8(model, name) for name in model.dtypes):
+        return model
     if not mixes_dtypes(model) or not all(_known(model, node) for node in model.nodes):
         return model
     return _Relabelling(model).run()
@@ -95,9 +93,7 @@ class _Relabelling:
                 if name and self._model.is_constant(name) and self._model.dtypes[name] == _INT8:
                     self._shift(node, index)
         if node.op_type == "QuantizeLinear":
-            kept = [given for given in node.attribute if given.name != "output_dtype"]
-            del node.attribute[:]
-            node.attribute.extend(kept)
+            drop_attributes(node, "output_dtype")
 
     def _is_constant_operand(self, node: onnx.NodeProto, value: str) -> bool:
         """Whether `value` is a constant that takes the place of an activation, which is shifted here; weights are none."""
@@ -151,8 +147,7 @@ class _Relabelling:
             before, after = self._editor.fresh(f"{name}_uint8"), name
             others = [node for node in self._model.consumers.get(name, []) if not self._kept.intersection(node.output)]
             self._editor.replace_readers(name, before, others)
-            for node in self._editor.nodes:
-                node.output[:] = [before if output == name else output for output in node.output]
+            self._editor.rename(name, before)
         elif readers:
             before, after = name, self._editor.fresh(f"{name}_int8")
             self._editor.replace_readers(name, after, readers)

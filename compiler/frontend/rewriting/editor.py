@@ -1,6 +1,8 @@
 """Editing an ONNX model: new nodes and constants, other producers for a value, values replaced for their readers."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import set_origin
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.sorting import sort_nodes
+from arrayloom.compiler.frontend.tidy.edit import copied_node, unused
 
 
 class Editor:
@@ -23,15 +26,41 @@ class Editor:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.changed = False
-        self._nodes = [_copied(node) for node in model.nodes]
         self._initializers: dict[str, Array] = {}
-        self._node_names = {node.name for node in model.proto.graph.node}
-        self._names = {*model.dtypes, *(name for node in model.proto.graph.node for name in node.output)}
+        self._keys = count(len(model.nodes))
+
+    @cached_property
+    def _nodes(self) -> dict[int, onnx.NodeProto]:
+        """Copied when they are first asked for: most passes find nothing to do."""
+        return dict(enumerate(map(copied_node, self.model.nodes)))
+
+    @cached_property
+    def _makers(self) -> dict[str, int]:
+        return {name: key for key, node in self._nodes.items() for name in node.output if name}
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return {*self.model.dtypes, *(name for node in self.model.proto.graph.node for name in node.output)}
+
+    @cached_property
+    def _node_names(self) -> set[str]:
+        return {node.name for node in self.model.proto.graph.node}
 
     @property
     def nodes(self) -> tuple[onnx.NodeProto, ...]:
-        """The nodes as they are now, not sorted; they may be changed in place, with `touch`."""
-        return tuple(self._nodes)
+        """The nodes as they are now, not sorted; their inputs and attributes may be changed in place, with `touch`."""
+        return tuple(self._nodes.values())
+
+    def maker(self, value: str) -> onnx.NodeProto:
+        """The node that makes a value, as it is now."""
+        return self._nodes[self._makers[value]]
+
+    def rename(self, value: str, by: str) -> None:
+        """Let the node that makes a value give it another name; what reads it is left as it is."""
+        node = self.maker(value)
+        node.output[:] = [by if name == value else name for name in node.output]
+        self._makers[by] = self._makers.pop(value)
+        self.changed = True
 
     def touch(self) -> None:
         """Say that a node was changed in place."""
@@ -39,34 +68,37 @@ class Editor:
 
     def fresh(self, name: str) -> str:
         """A value name that is not in use, `name` where possible."""
-        return _unused(name, self._names)
+        return unused(name, self._names)
 
     def constant(self, name: str, value: Array | float | int, dtype: Any = None) -> str:
         """Add an initializer under a fresh name, and return that."""
-        unused = self.fresh(name)
-        self._initializers[unused] = np.asarray(value, dtype)
-        return unused
+        name = self.fresh(name)
+        self._initializers[name] = np.asarray(value, dtype)
+        return name
 
     def add(self, operator: str, inputs: Sequence[str], output: str, like: onnx.NodeProto, domain: str = "",
             **attributes: Any) -> str:
         """Add a node that makes `output` and stands for the node `like`; returns `output`."""
-        name = _unused(f"{like.name or output}_{operator}", self._node_names)
+        name = unused(f"{like.name or output}_{operator}", self._node_names)
         node = onnx.helper.make_node(operator, list(inputs), [output], name=name, domain=domain, **attributes)
         set_origin(node, like)
-        self._nodes.append(node)
+        self._makers[output] = key = next(self._keys)
+        self._nodes[key] = node
         self.changed = True
         return output
 
     def remove(self, nodes: Iterable[onnx.NodeProto]) -> None:
         """Remove nodes (those of `nodes`, or of the model with the same outputs)."""
-        gone = {name for node in nodes for name in node.output if name}
-        self._nodes = [node for node in self._nodes if not gone.intersection(node.output)]
+        for node in nodes:
+            keys = {self._makers.pop(name) for name in node.output if name in self._makers}
+            for key in keys & self._nodes.keys():
+                del self._nodes[key]
         self.changed = True
 
     def replace_readers(self, value: str, by: str, only: Iterable[onnx.NodeProto] | None = None) -> None:
         """Let every node that reads `value`, or those of `only`, read `by`; an output of the model is left as it is."""
         among = None if only is None else {tuple(node.output) for node in only}
-        for node in self._nodes:
+        for node in self._nodes.values():
             if value in node.input and (among is None or tuple(node.output) in among):
                 node.input[:] = [by if name == value else name for name in node.input]
                 self.changed = True
@@ -79,7 +111,7 @@ class Editor:
         proto.CopyFrom(self.model.proto)
         graph = proto.graph
         del graph.node[:], graph.value_info[:], graph.initializer[:]
-        graph.node.extend(sort_nodes(self._nodes, self.model.outputs))
+        graph.node.extend(sort_nodes(self.nodes, self.model.outputs))
         used = {name for node in graph.node for name in node.input} | set(self.model.outputs)
         graph.initializer.extend(t for t in self.model.proto.graph.initializer if t.name in used)
         graph.initializer.extend(
@@ -88,18 +120,3 @@ class Editor:
         for value in [value for value in graph.input if value.name not in used | inputs]:  # defaults of what is gone
             graph.input.remove(value)
         return Model(proto)
-
-
-def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    return copy
-
-
-def _unused(name: str, used: set[str]) -> str:
-    candidate, count = name, 1
-    while candidate in used:
-        count += 1
-        candidate = f"{name}_{count}"
-    used.add(candidate)
-    return candidate

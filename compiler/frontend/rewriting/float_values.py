@@ -4,27 +4,16 @@ from dataclasses import dataclass
 
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import is_interpolation
-from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, FUNCTIONS, MAXIMA, moves
 from arrayloom.compiler.frontend.layers import is_quantized_layer
 from arrayloom.compiler.frontend.lowering import RULES
-from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, exact_bounds
+from arrayloom.compiler.frontend.lowering.bounds import exact_bounds
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import BYTES, Quantization, of_quantizer
+from arrayloom.compiler.frontend.opsets import is_onnx
+from arrayloom.compiler.frontend.quantization import BYTES, Quantization, known_quantization
 from arrayloom.compiler.frontend.report import RefusalError
 
-#: They choose elements of one quantized tensor, whose quantization their result keeps.
-MAXIMA = ("MaxPool", "GlobalMaxPool")
-
-#: They move elements; a Resize only where it does not interpolate.
-_MOVES = (*MOVEMENTS, *NOTHING, "Split")
-
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
-
-
-def moves(node: onnx.NodeProto) -> bool:
-    """Whether a node moves elements and changes none."""
-    return node.op_type in _MOVES and not is_interpolation(node)
 
 
 @dataclass(frozen=True)
@@ -53,9 +42,10 @@ class FloatValues:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._before_integers = _before_integers(model)
+        self._before_quantizers = _before_quantizers(model)
         self._states: dict[str, _State] = {}
         self._settled: set[str] = set()  # results that the lowering takes to every QuantizeLinear behind them
-        self._bounded: set[str] = set()  # dequantized values under bounds that the lowering takes on integers
+        self._integers: dict[str, Quantization | None] = {}  # of roots that are integers, dequantized, bounded or largest
         self.found: dict[str, None] = {}
         self.behind: list[onnx.NodeProto] = []
 
@@ -71,6 +61,7 @@ class FloatValues:
         operands = [name for name in dict.fromkeys(node.input) if name and not self._model.is_constant(name)]
         if node.op_type == _DEQUANTIZE:
             self._states[node.output[0]] = _State(frozenset({node.input[0]}), computed=False, root=node.output[0])
+            self._integers[node.output[0]] = known_quantization(self._model, node)
         elif not self._is_wanted(node) or not operands or not all(name in self._states for name in operands):
             return
         elif moves(node):
@@ -89,7 +80,7 @@ class FloatValues:
 
     def _combines(self, node: onnx.NodeProto, operands: list[str]) -> bool:
         """Whether the lowering makes one integer operator of the node, whose operands must be integers."""
-        if node.op_type not in RULES or node.op_type in (*MAXIMA, _QUANTIZE) or node.domain not in ("", "ai.onnx"):
+        if node.op_type not in RULES or node.op_type in (*MAXIMA, _QUANTIZE) or not is_onnx(node):
             return False
         if node.op_type not in FUNCTIONS:
             return True
@@ -121,7 +112,6 @@ class FloatValues:
             self._states[node.output[0]] = state
             return
         if node.op_type in ACTIVATIONS and self._is_integer(operands[0]) and self._is_exact(node, operands[0]):
-            self._bounded.add(node.output[0])
             self._keep(node, operands[0])
             return
         if len(operands) == 1 and state.computed and self._joins(node, operands[0]):
@@ -144,7 +134,7 @@ class FloatValues:
         """Quantize the result of a layer now where its readers do not all take it as it is."""
         value = node.output[0]
         readers = self._readers(value)
-        if self._leads_to_quantizers(value):
+        if value in self._before_quantizers:
             self._settled.add(value)
             return
         moved = any(moves(reader) for reader in readers)
@@ -153,38 +143,13 @@ class FloatValues:
         elif value not in self._before_integers:
             self._quantize_last(node, readers)
 
-    def _leads_to_quantizers(self, value: str) -> bool:
-        """Whether nothing but movement and bounds lies between a value and the QuantizeLinears that it goes to."""
-        if value in self._model.outputs:
-            return False
-        return all(
-            reader.input[0] == value and (reader.op_type == _QUANTIZE or (
-                self._is_passed(reader) and self._leads_to_quantizers(reader.output[0])))
-            for reader in self._readers(value)
-        ) and bool(self._readers(value))
-
-    @staticmethod
-    def _is_passed(node: onnx.NodeProto) -> bool:
-        """Whether the lowering repeats a node on integers behind a layer."""
-        return node.op_type in ACTIVATIONS or (moves(node) and node.op_type != "Split")
-
     def _is_exact(self, node: onnx.NodeProto, operand: str) -> bool:
         """Whether a bound on dequantized values is one on their integers."""
-        quantization = self._quantization(operand)
+        quantization = self._integers.get(self._states[operand].root)
         try:
             return quantization is not None and bool(exact_bounds(self._model, node, quantization))
         except RefusalError:
             return False
-
-    def _quantization(self, value: str) -> Quantization | None:
-        """That of the integers that a value is, moved or bounded or not."""
-        node = self._model.producers[value]
-        while value not in self.found and (moves(node) or node.op_type in (*MAXIMA, *ACTIVATIONS)):
-            value, node = node.input[0], self._model.producers[node.input[0]]
-        try:
-            return of_quantizer(self._model, node) if node.op_type == _DEQUANTIZE else None
-        except RefusalError:
-            return None
 
     def _quantize_last(self, node: onnx.NodeProto, readers: list[onnx.NodeProto]) -> None:
         """The result of a last layer, behind the activation that joins it."""
@@ -197,13 +162,16 @@ class FloatValues:
         return self._model.consumers.get(value, [])
 
     def _keep(self, node: onnx.NodeProto, operand: str) -> None:
+        """The results are integers if the operand is, in the same quantization."""
+        given = self._states[operand]
         for output in node.output:
-            self._states[output] = _State(self._states[operand].sources, computed=False, root=output)
+            self._states[output] = _State(given.sources, computed=False, root=output)
+            self._integers[output] = self._integers.get(given.root)
 
     def _is_integer(self, value: str) -> bool:
         """Whether a value is a quantized tensor, moved or not."""
         root = self._states[value].root
-        return root in self.found or root in self._bounded or self._model.producers[root].op_type in (_DEQUANTIZE, *MAXIMA)
+        return root in self.found or root in self._integers
 
     def _require_integers(self, value: str) -> None:
         if not self._is_integer(value):
@@ -227,3 +195,20 @@ def _before_integers(model: Model) -> set[str]:
         if not model.is_constant(node.output[0]) and (integer or before.intersection(node.output)):
             before.update(name for name in node.input if name and not model.is_constant(name))
     return before
+
+
+def _before_quantizers(model: Model) -> set[str]:
+    """The values that only QuantizeLinears read, with nothing but movement and bounds before them."""
+    found: set[str] = set()
+    for node in reversed(model.nodes):
+        for value in node.output:
+            readers = model.consumers.get(value, [])
+            if readers and value not in model.outputs and all(_quantizes(reader, value, found) for reader in readers):
+                found.add(value)
+    return found
+
+
+def _quantizes(reader: onnx.NodeProto, value: str, found: set[str]) -> bool:
+    """Whether a reader of a value quantizes it, at once or as one of the values `found`."""
+    passed = (reader.op_type in ACTIVATIONS or moves(reader)) and reader.output[0] in found
+    return reader.input[0] == value and (reader.op_type == _QUANTIZE or passed)

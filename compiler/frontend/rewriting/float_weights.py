@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
-from arrayloom.compiler.frontend.layers import WEIGHTED
+from arrayloom.compiler.frontend.kinds import WEIGHTED, moves
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import DEQUANTIZER_OPSET
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.report import Report
@@ -18,7 +18,6 @@ from arrayloom.compiler.frontend.rewriting.editor import Editor
 from arrayloom.isa.host_parts import InsertedRounding
 
 LARGEST = 127  # of a symmetric int8 weight
-DEQUANTIZER_OPSET = 13  # the first whose DequantizeLinear has a scale for each channel
 
 
 def quantize_float_weights(model: Model, report: Report, options: ImportOptions) -> Model:
@@ -48,7 +47,7 @@ def _has_float_weights(model: Model, node: onnx.NodeProto) -> bool:
 
 def _is_dequantized(model: Model, value: str) -> bool:
     node = model.producers.get(value)
-    while node is not None and node.op_type in (*MOVEMENTS, *NOTHING):
+    while node is not None and moves(node):
         node = model.producers.get(node.input[0])
     return node is not None and node.op_type == "DequantizeLinear"
 

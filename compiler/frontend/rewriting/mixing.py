@@ -9,8 +9,7 @@ from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.layers import weight_quantizer
 from arrayloom.compiler.frontend.lowering import RULES
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import BYTES, of_quantizer
-from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.quantization import BYTES, known_quantization
 
 _INT8 = np.dtype(np.int8)
 
@@ -42,9 +41,8 @@ def mixes_dtypes(model: Model) -> bool:
 
 def _grid(model: Model, node: onnx.NodeProto) -> set[tuple[float, int]]:
     """The scale and the zero point of a quantizer, counted from the least byte; none where it is no per-tensor one."""
-    try:
-        quantization = of_quantizer(model, node)
-    except RefusalError:
+    quantization = known_quantization(model, node)
+    if quantization is None:
         return set()
     return {(float(quantization.scale), quantization.zero_point - int(np.iinfo(quantization.dtype).min))}
 

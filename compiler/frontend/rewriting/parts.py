@@ -5,11 +5,10 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import SLICE_OPSET, is_onnx
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
-
-SLICE_OPSET = 10  # the first whose Slice takes its bounds as inputs
 
 
 def open_parts(model: Model, report: Report, options: ImportOptions) -> Model:  # noqa: ARG001
@@ -20,8 +19,8 @@ def open_parts(model: Model, report: Report, options: ImportOptions) -> Model:  
 def with_plain_movements(model: Model) -> Model:
     """The model with the nodes opened; itself where it has none."""
     editor = Editor(model)
-    for node in editor.nodes:
-        if node.domain not in ("", "ai.onnx") or model.is_constant(node.output[0]):
+    for node in model.nodes:
+        if not is_onnx(node) or model.is_constant(node.output[0]):
             continue
         if node.op_type == "Split":
             _open_split(editor, node)

@@ -12,13 +12,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.attributes import attribute, attributes_of
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import BYTES, dequantizer_axis, scales, zero_points
-from arrayloom.compiler.frontend.report import RefusalError, Report, node_name, operator_name
+from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 from arrayloom.compiler.frontend.rewriting.scaled_weights import ScaledWeights
 
@@ -118,7 +119,7 @@ class _Folding:
         """A function of a value counted in steps; a Clip leaves what saturation and integer bounds do not."""
         output = self.editor.fresh(f"{link.output[0]}_steps")
         if link.op_type != "Clip":
-            attributes = {given.name: onnx.helper.get_attribute_value(given) for given in link.attribute}
+            attributes = attributes_of(link)
             return self.editor.add(link.op_type, [value, *link.input[1:]], output, link, **attributes)
         if bounds_of(self._model, link)[0] == 0.0:
             return self.editor.add("Relu", [value], output, link)
@@ -133,7 +134,7 @@ class _Folding:
                 continue
             if any(other.op_type in ("LeakyRelu", "PRelu") for other in chain[: len(chain) - 1 - index]):
                 raise RefusalError(
-                    f"its scales differ between channels, and so do the bounds of Clip '{node_name(link)}'", _REMEDY
+                    f"its scales differ between channels, and so do the bounds of {described(link)}", _REMEDY
                 )
             low, high = bounds_of(self._model, link)
             limits = [np.float32(limit) / steps.scales for limit in (-np.inf if low == 0 else low, high)]
@@ -176,24 +177,28 @@ class _Folding:
                 grouped = steps.scales.reshape(int(attribute(reader, "group", 1)), -1)
                 if np.all(grouped == grouped[:, :1]):
                     continue
-                reason = f"Conv '{node_name(reader)}' adds up channels that are quantized with different scales"
+                reason = f"{described(reader)} adds up channels that are quantized with different scales"
             elif reader.op_type in _CHOICES:
                 self._check_readers(reader.output[0], steps)
                 continue
             elif reader.op_type == "QuantizeLinear" or (reader.op_type in FUNCTIONS and self._is_alone(reader, value)):
                 continue
             else:
-                reason = f"{operator_name(reader)} '{node_name(reader)}' reads activations quantized per channel"
+                reason = f"{described(reader)} reads activations quantized per channel"
             raise RefusalError(reason, "quantize activations per tensor, but before depthwise convolutions", f"'{value}'")
 
     def _is_alone(self, node: onnx.NodeProto, value: str) -> bool:
         """Whether the node is a function of the one value."""
-        for name in node.input:
-            producer = self._model.producers.get(name)
-            if name == value or not name or self._model.is_constant(name):
+        front, seen = list(node.input), {value, ""}
+        while front:
+            name = front.pop()
+            if name in seen or self._model.is_constant(name):
                 continue
-            if producer is None or producer.op_type not in FUNCTIONS or not self._is_alone(producer, value):
+            seen.add(name)
+            producer = self._model.producers.get(name)
+            if producer is None or producer.op_type not in FUNCTIONS:
                 return False
+            front.extend(producer.input)
         return True
 
     def _multiply(self, maker: onnx.NodeProto, counted: str, steps: Steps) -> None:
@@ -204,7 +209,7 @@ class _Folding:
             if reader.op_type == "Conv":
                 self._weights.multiply(reader, counted, steps.scales)
             elif reader.op_type in _CHOICES:
-                attributes = {given.name: onnx.helper.get_attribute_value(given) for given in reader.attribute}
+                attributes = attributes_of(reader)
                 chosen = self.editor.fresh(f"{reader.output[0]}_steps")
                 self.editor.add(reader.op_type, [counted, *reader.input[1:]], chosen, reader, **attributes)
                 self._multiply(reader, chosen, steps)
@@ -222,7 +227,7 @@ class _Folding:
             node = self._model.producers.get(operands[0])
         if node is not None and node.op_type != "DequantizeLinear":
             raise RefusalError(
-                f"the result of {operator_name(node)} '{node_name(node)}' is quantized per channel", _REMEDY,
+                f"the result of {described(node)} is quantized per channel", _REMEDY,
                 f"scale '{quantizer.input[1]}'",
             )
 

@@ -7,8 +7,7 @@ import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import of_quantizer
-from arrayloom.compiler.frontend.report import RefusalError
+from arrayloom.compiler.frontend.quantization import known_quantization
 from arrayloom.compiler.frontend.runtime import Array, Session, with_outputs
 
 SEED = 20
@@ -86,12 +85,8 @@ def _input_range(model: Model, value: onnx.ValueInfoProto) -> tuple[float, float
 
 
 def _quantized_range(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
-    try:
-        quantization = of_quantizer(model, node)
-    except RefusalError:
-        return _USUAL_RANGES[0]
-    info = np.iinfo(quantization.dtype)
-    return float(quantization.dequantize(info.min)), float(quantization.dequantize(info.max))
+    quantization = known_quantization(model, node)
+    return _USUAL_RANGES[0] if quantization is None else quantization.bounds
 
 
 def _best_range(model: Model) -> tuple[float, float]:

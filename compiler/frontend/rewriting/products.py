@@ -182,13 +182,11 @@ def _constants(editor: Editor, node: onnx.NodeProto, matrix: _Matrix, rank: int)
 
 def _bias_add(model: Model, node: onnx.NodeProto, channels: int) -> onnx.NodeProto | None:
     """The Add of a constant [M] after a MatMul, if that is all its result is used for."""
-    readers = model.consumers.get(node.output[0], [])
-    if len(readers) != 1 or readers[0].op_type != "Add" or node.output[0] in model.outputs:
+    reader = model.only_reader(node.output[0])
+    if reader is None or reader.op_type != "Add":
         return None
-    for name in readers[0].input:
-        if model.is_constant(name) and model.constants[name].size == channels == (model.shapes[name] or (0,))[-1]:
-            return readers[0]
-    return None
+    constants = [model.constants[name] for name in reader.input if model.is_constant(name)]
+    return reader if any(constant.size == channels == (constant.shape or (0,))[-1] for constant in constants) else None
 
 
 def _flat(editor: Editor, add: onnx.NodeProto, bias: str) -> str:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import is_interpolation
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, is_interpolation, moves
 from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
-from arrayloom.compiler.frontend.report import RefusalError
-from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, moves
+from arrayloom.compiler.frontend.quantization import Quantization, known_quantization
 from arrayloom.compiler.frontend.rewriting.pictures import observe
 
 #: So much wider than observed the ranges are made: what saturates costs more than coarser steps do.
@@ -41,42 +39,53 @@ class Range:
 
 
 class Ranges:
-    """The ranges of one model's values."""
+    """The ranges of one model's values: a range that no element leaves, and one outside of which elements have the effect
+    of the nearest bound, since everything behind saturates."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._possible: dict[str, Range] = {}
+        self._useful: dict[str, Range] = {}
+        for node in model.nodes:
+            possible = self._possible_of(node)
+            self._possible.update((value, possible) for value in node.output)
+        for node in reversed(model.nodes):
+            self._useful.update((value, self._useful_of(value)) for value in node.output)
 
     def of(self, values: Sequence[str]) -> dict[str, Range]:
         """For each value the range to quantize: what is observed and a margin, as far as it is possible and matters."""
         found = {}
         for value, (low, high) in observe(self._model, values).items():
             observed = Range(low * MARGIN, high * MARGIN)
-            narrowed = observed.within(self.possible(value)).within(self.useful(value))
+            narrowed = observed.within(self._possible[value]).within(self._useful[value])
             found[value] = narrowed if narrowed.low < narrowed.high else observed
         return found
 
-    def possible(self, value: str) -> Range:
-        """A range that no element leaves, from the quantizations that the value is computed of."""
-        node = self._model.producers.get(value)
-        if node is None or self._model.is_constant(value):
-            return self._constant(value)
+    def _possible_of(self, node: onnx.NodeProto) -> Range:
+        """The range of a node's result, from the quantizations that it is computed of."""
+        if self._model.is_constant(node.output[0]):
+            return Range()
         if node.op_type == "DequantizeLinear":
             return _representable(self._model, node)
-        if moves(node) or is_interpolation(node) or node.op_type in (*MAXIMA, *_AVERAGES):
-            inside = self.possible(node.input[0])
-            return inside.joined(Range(0, 0)) if node.op_type in ("Pad", *_AVERAGES) else inside
-        if node.op_type in ("Relu", "Clip"):
-            return self.possible(node.input[0]).clamped(*bounds_of(self._model, node))
+        operands = [self._operand(name) for name in node.input]
+        if node.op_type in (*MAXIMA, *_AVERAGES) or moves(node) or is_interpolation(node):
+            return operands[0].joined(Range(0, 0)) if node.op_type in ("Pad", *_AVERAGES) else operands[0]
+        if node.op_type in ACTIVATIONS:
+            return operands[0].clamped(*bounds_of(self._model, node))
         if node.op_type == "Add":
-            a, b = (self.possible(name) for name in node.input)
-            return Range(a.low + b.low, a.high + b.high)
+            return Range(operands[0].low + operands[1].low, operands[0].high + operands[1].high)
         if node.op_type == "Concat":
-            ranges = [self.possible(name) for name in node.input]
-            return Range(min(r.low for r in ranges), max(r.high for r in ranges))
+            return Range(min(r.low for r in operands), max(r.high for r in operands))
         return Range()
 
-    def useful(self, value: str) -> Range:
-        """A range outside of which an element has the effect of the nearest bound: behind it everything saturates."""
+    def _operand(self, value: str) -> Range:
+        """The possible range of an operand, of a constant its own."""
+        constant = self._model.constants.get(value)
+        if constant is not None and constant.size and constant.dtype.kind in "fiu":
+            return Range(float(constant.min()), float(constant.max()))
+        return self._possible.get(value, Range())
+
+    def _useful_of(self, value: str) -> Range:
         if value in self._model.outputs:
             return Range()
         ranges = [self._useful_to(reader, value) for reader in self._model.consumers.get(value, [])]
@@ -85,30 +94,21 @@ class Ranges:
     def _useful_to(self, reader: onnx.NodeProto, value: str) -> Range:
         if reader.op_type == "QuantizeLinear":
             return _representable(self._model, reader)
-        if moves(reader) or reader.op_type in MAXIMA:
-            return self.useful(reader.output[0]) if len(reader.output) == 1 else Range()
-        if reader.op_type in ("Relu", "Clip"):
-            low, high = bounds_of(self._model, reader)
-            return self.useful(reader.output[0]).clamped(low, high)
+        behind = self._useful.get(reader.output[0], Range())
+        if reader.op_type in MAXIMA or moves(reader):
+            return behind
+        if reader.op_type in ACTIVATIONS:
+            return behind.clamped(*bounds_of(self._model, reader))
         if reader.op_type == "Add" and list(reader.input).count(value) == 1:
-            other = self.possible(next(name for name in reader.input if name != value))
-            wanted = self.useful(reader.output[0])
-            return Range(wanted.low - other.high, wanted.high - other.low)
+            other = self._operand(next(name for name in reader.input if name != value))
+            return Range(behind.low - other.high, behind.high - other.low)
         return Range()
-
-    def _constant(self, value: str) -> Range:
-        given = self._model.constants.get(value)
-        return Range() if given is None else Range(float(given.min()), float(given.max()))
 
 
 def _representable(model: Model, node: onnx.NodeProto) -> Range:
     """The reals between the lowest and the highest byte of a QuantizeLinear or DequantizeLinear."""
-    try:
-        quantization = of_quantizer(model, node)
-    except RefusalError:
-        return Range()
-    info = np.iinfo(quantization.dtype)
-    return Range(float(quantization.dequantize(info.min)), float(quantization.dequantize(info.max)))
+    quantization = known_quantization(model, node)
+    return Range() if quantization is None else Range(*quantization.bounds)
 
 
 def quantization_of(found: Range, dtype: np.dtype) -> Quantization:

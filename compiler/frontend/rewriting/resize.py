@@ -9,21 +9,20 @@ from contextlib import suppress
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import interpolated_axes, is_interpolation
+from arrayloom.compiler.frontend.interpolation import interpolated_axes
+from arrayloom.compiler.frontend.kinds import is_interpolation
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import CLIP_OPSET, MICROSOFT
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.quantization import BYTES
 from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 
-MICROSOFT = "com.microsoft"
-CLIP_OPSET = 12  # the first whose Clip takes 8-bit integers
-
 
 def resize_integers(model: Model, report: Report, options: ImportOptions) -> Model:  # noqa: ARG001
     """Every linear Resize of bytes as Gathers and a QLinearConv; two of these for int8, since zero lies within."""
     editor = Editor(model)
-    for node in editor.nodes:
+    for node in model.nodes:
         if is_interpolation(node) and model.dtypes[node.output[0]] in BYTES and not model.is_constant(node.output[0]):
             with suppress(RefusalError):  # the rule of movements refuses what stays
                 _Replacement(editor, node).write()

@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.interpolation import is_interpolation
-from arrayloom.compiler.frontend.layers import WEIGHTED
-from arrayloom.compiler.frontend.lowering.bounds import ACTIVATIONS, bounds_of
+from arrayloom.compiler.frontend.kinds import ACTIVATIONS, MAXIMA, WEIGHTED, is_interpolation, moves
+from arrayloom.compiler.frontend.lowering.bounds import bounds_of
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.origin import origin_name
-from arrayloom.compiler.frontend.quantization import Quantization, of_quantizer
-from arrayloom.compiler.frontend.report import RefusalError, Report
+from arrayloom.compiler.frontend.quantization import Quantization, known_quantization
+from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
-from arrayloom.compiler.frontend.rewriting.float_values import MAXIMA, FloatValues, moves
+from arrayloom.compiler.frontend.rewriting.float_values import FloatValues
 from arrayloom.compiler.frontend.rewriting.pictures import COUNT
 from arrayloom.compiler.frontend.rewriting.ranges import Ranges, quantization_of
 from arrayloom.isa.host_parts import InsertedRounding
@@ -35,8 +34,10 @@ def quantize_float_values(model: Model, report: Report, options: ImportOptions) 
     """The model with quantized values between its integer layers; roundings stand in the report, with one notice."""
     visit = FloatValues(model)
     values = visit.find()
+    if not values:
+        return model
     grids = _Grids(model)
-    chosen = {value: grid for value in values if (grid := grids.add(value, rounded=options.insert_rounding)) is not None}
+    chosen = grids.choose(values, rounded=options.insert_rounding)
     if options.insert_rounding:
         open_values = [value for value in values if value not in chosen]
         ranges = Ranges(model).of(open_values) if open_values else {}
@@ -56,20 +57,25 @@ class _Grids:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._chosen: dict[str, _Grid] = {}
+        self._known: dict[str, _Grid | None] = {}  # of the values before the node in question
 
-    def add(self, value: str, rounded: bool) -> _Grid | None:
-        """The model's own quantization for a value, which stands for it from now on; None where there is none.
+    def choose(self, values: Sequence[str], rounded: bool) -> dict[str, _Grid]:
+        """The model's own quantizations for float values, which stand for them in those behind; none where it has none.
 
         Args:
-            value: the value.
-            rounded: whether it may round the value.
+            values: the values.
+            rounded: whether they may be rounded.
         """
-        found = self._of_node(value) or self._of_moved(value) or self._of_reader(value)
-        if found is None or not (found.exact or rounded):
-            return None
-        self._chosen[value] = found
-        return found
+        wanted, chosen = set(values), {}
+        for node in self._model.nodes:
+            for value in node.output:
+                own = self._of_node(node)
+                self._known[value] = own
+                found = (own or self._of_moved(value) or self._of_reader(value)) if value in wanted else None
+                if found is not None and (found.exact or rounded):
+                    chosen[value] = found
+                    self._known[value] = replace(found, exact=True)
+        return chosen
 
     def dtype(self, value: str) -> np.dtype:
         """The dtype of the integers that a value is computed of."""
@@ -79,41 +85,35 @@ class _Grids:
             node = self._model.producers[operands[0]]
         return self._model.dtypes[node.input[0]]
 
-    def _of(self, value: str) -> _Grid | None:
-        if value in self._chosen:
-            return _Grid(self._chosen[value].quantization, exact=True)
-        return self._of_node(value)
-
-    def _of_node(self, value: str) -> _Grid | None:
-        node = self._model.producers.get(value)
-        if node is None or self._model.is_constant(value):
+    def _of_node(self, node: onnx.NodeProto) -> _Grid | None:
+        """The quantization that the result of a node has by those of its operands."""
+        if self._model.is_constant(node.output[0]):
             return None
         if node.op_type == "DequantizeLinear":
             return self._of_quantizer(node, exact=True)
-        if (moves(node) or node.op_type in MAXIMA) and node.op_type != "Pad":
-            return self._of(node.input[0])
+        if node.op_type in MAXIMA or (moves(node) and node.op_type != "Pad"):
+            return self._known.get(node.input[0])
         if is_interpolation(node):
-            given = self._of(node.input[0])
+            given = self._known.get(node.input[0])
             return None if given is None else replace(given, exact=False)
         if node.op_type in ACTIVATIONS:
             return self._clipped(node)
         if node.op_type == "Concat":
-            grids = [self._of(name) for name in node.input]
-            return grids[0] if len(set(grids)) == 1 else None
+            grids = {self._known.get(name) for name in node.input}
+            return grids.pop() if len(grids) == 1 else None
         return None
 
     def _clipped(self, node: onnx.NodeProto) -> _Grid | None:
         """Bounds between two steps move to a step: only elements at the bound do."""
-        given = self._of(node.input[0])
+        given = self._known.get(node.input[0])
         if given is None:
             return None
         quantization = given.quantization
         exact = given.exact
         for bound in bounds_of(self._model, node):
-            byte = quantization.quantize(bound)
-            info = np.iinfo(quantization.dtype)
-            lowest, highest = quantization.dequantize(info.min), quantization.dequantize(info.max)
-            exact &= not lowest < bound < highest or float(quantization.dequantize(byte)) == bound
+            lowest, highest = quantization.bounds
+            on_grid = float(quantization.dequantize(quantization.quantize(bound))) == bound
+            exact &= on_grid or not lowest < bound < highest
         return _Grid(quantization, exact)
 
     def _of_moved(self, value: str) -> _Grid | None:
@@ -128,22 +128,23 @@ class _Grids:
 
     def _behind(self, value: str) -> Iterator[_Grid | None]:
         """The quantizations of all that reads a value, through what keeps the order; None for what reads it as it is."""
-        if value in self._model.outputs:
-            yield None
-        for reader in self._model.consumers.get(value, []):
-            if reader.op_type == "QuantizeLinear":
-                yield self._of_quantizer(reader, exact=True)
-            elif moves(reader) or reader.op_type in (*MAXIMA, *ACTIVATIONS, "Concat"):
-                for output in reader.output:
-                    yield from self._behind(output)
-            else:
+        stack, seen = [value], {value}
+        while stack:
+            value = stack.pop()
+            if value in self._model.outputs:
                 yield None
+            for reader in self._model.consumers.get(value, []):
+                if reader.op_type == "QuantizeLinear":
+                    yield self._of_quantizer(reader, exact=True)
+                elif reader.op_type in (*MAXIMA, *ACTIVATIONS, "Concat") or moves(reader):
+                    stack.extend(name for name in reader.output if name not in seen)
+                    seen.update(reader.output)
+                else:
+                    yield None
 
     def _of_quantizer(self, node: onnx.NodeProto, exact: bool) -> _Grid | None:
-        try:
-            return _Grid(of_quantizer(self._model, node), exact)
-        except RefusalError:
-            return None
+        found = known_quantization(self._model, node)
+        return None if found is None else _Grid(found, exact)
 
 
 def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
@@ -153,11 +154,10 @@ def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
     unrounded = editor.fresh(f"{value}_unrounded")
     quantizers = [reader for reader in readers if reader.op_type == "QuantizeLinear"]
     editor.replace_readers(value, unrounded, quantizers)
-    for node in editor.nodes:
-        node.output[:] = [unrounded if name == value else name for name in node.output]
+    editor.rename(value, unrounded)
     scale = editor.constant(f"{value}_scale", float(quantization.scale), np.float32)
     zero = editor.constant(f"{value}_zero_point", quantization.zero_point, quantization.dtype)
-    same = next((node for node in quantizers if _same(model, node, quantization)), None)
+    same = next((node for node in quantizers if known_quantization(model, node) == quantization), None)
     integer = same.output[0] if same is not None else editor.fresh(f"{value}_rounded")
     if same is None:
         editor.add("QuantizeLinear", [unrounded, scale, zero], integer, producer)
@@ -174,13 +174,6 @@ def _free_biases(editor: Editor, layers: Sequence[onnx.NodeProto]) -> None:
         producer = model.producers.get(node.input[2])
         if producer is not None and producer.op_type == "DequantizeLinear":
             node.input[2] = editor.constant(f"{node.input[2]}_float", model.constants[node.input[2]])
-
-
-def _same(model: Model, node: onnx.NodeProto, quantization: Quantization) -> bool:
-    try:
-        return of_quantizer(model, node) == quantization
-    except RefusalError:
-        return False
 
 
 def _tell(report: Report, model: Model, rounded: list[tuple[str, _Grid]], observed: int) -> None:

@@ -4,10 +4,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.attributes import attribute, attributes_of
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.quantization import dequantizer_axis
-from arrayloom.compiler.frontend.report import RefusalError, node_name
+from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 
 Factors = NDArray[np.float32]
@@ -23,6 +24,7 @@ class ScaledWeights:
         self._model = model
         self._editor = editor
         self._multiplied: dict[str, Factors] = {}
+        self._results: set[str] = set()
         self._divided: list[tuple[onnx.NodeProto, str, Factors]] = []
 
     def multiply(self, conv: onnx.NodeProto, x: str, scales: Factors) -> None:
@@ -31,7 +33,7 @@ class ScaledWeights:
         outputs = self._model.shapes[conv.output[0]][1]
         factors = np.repeat(scales.reshape(group, -1)[:, 0], outputs // group)
         self._multiplied[conv.output[0]] = factors
-        node = self._current(conv)
+        node = self._editor.maker(conv.output[0])
         node.input[0] = x
         node.input[1] = self._weight(conv, factors.astype(np.float64))
         self._editor.touch()
@@ -48,29 +50,28 @@ class ScaledWeights:
 
     def _add_divided(self, conv: onnx.NodeProto, result: str, scales: Factors) -> None:
         """Add, or add anew, a copy of the convolution as it is now with its scales divided."""
-        self._editor.remove([node for node in self._editor.nodes if result in node.output])
+        if result in self._results:
+            self._editor.remove([self._editor.maker(result)])
+        self._results.add(result)
         multiplied = self._multiplied.get(conv.output[0], np.ones_like(scales))
-        inputs = [self._current(conv).input[0], self._weight(conv, multiplied.astype(np.float64) / scales)]
+        inputs = [self._editor.maker(conv.output[0]).input[0], self._weight(conv, multiplied.astype(np.float64) / scales)]
         if len(conv.input) > 2 and conv.input[2]:
             inputs.append(self._bias(conv, scales))
-        attributes = {given.name: onnx.helper.get_attribute_value(given) for given in conv.attribute}
+        attributes = attributes_of(conv)
         self._editor.add("Conv", inputs, result, conv, **attributes)
-
-    def _current(self, conv: onnx.NodeProto) -> onnx.NodeProto:
-        return next(node for node in self._editor.nodes if list(node.output) == list(conv.output))
 
     def _weight(self, conv: onnx.NodeProto, factors: NDArray[np.float64]) -> str:
         """The dequantized weights of a convolution times factors [M], as a DequantizeLinear of the same integers."""
         node = self._model.producers.get(conv.input[1])
         if node is None or node.op_type != "DequantizeLinear" or not self._model.is_constant(conv.input[1]):
             raise RefusalError(
-                f"the weights of Conv '{node_name(conv)}' are not quantized, beside activations quantized per channel",
+                f"the weights of {described(conv)} are not quantized, beside activations quantized per channel",
                 "quantize the weights too, with DequantizeLinear behind them",
             )
         given = self._model.constants[node.input[1]]
         if given.size > 1 and dequantizer_axis(node, len(self._model.shapes[node.input[0]])) != 0:
             raise RefusalError(
-                f"the weights of Conv '{node_name(conv)}' are quantized along another axis than the output channels",
+                f"the weights of {described(conv)} are quantized along another axis than the output channels",
                 "quantize them per tensor or along axis 0",
             )
         scale = (np.broadcast_to(given.reshape(-1), factors.shape) * factors).astype(np.float32)

@@ -7,7 +7,7 @@ whose shapes they take, which then need not exist.
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.attributes import attribute, drop_attributes
 from arrayloom.compiler.frontend.kinds import MOVEMENTS
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import ImportOptions
@@ -49,7 +49,7 @@ def _settle(editor: Editor, node: onnx.NodeProto, place: int) -> None:
     value = model.constants[name]
     extents = list(model.shapes[node.output[0]])
     if node.op_type == "Reshape":
-        _drop(node, "allowzero")
+        drop_attributes(node, "allowzero")
         node.input[place] = editor.constant(f"{node.output[0]}_shape", np.array([0, *extents[1:]], np.int64))
     elif node.op_type == "Expand":
         target = [1, *value[1:]] if value.size == len(extents) else value
@@ -76,9 +76,3 @@ def _with_batch(editor: Editor, node: onnx.NodeProto, rest: str) -> str:
 def _slices_batch(model: Model, node: onnx.NodeProto) -> bool:
     axes = model.constant(node, 3)
     return axes is None or bool(np.any(axes % len(model.shapes[node.input[0]]) == 0))
-
-
-def _drop(node: onnx.NodeProto, name: str) -> None:
-    kept = [given for given in node.attribute if given.name != name]
-    del node.attribute[:]
-    node.attribute.extend(kept)

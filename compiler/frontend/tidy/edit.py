@@ -12,6 +12,13 @@ def copied(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
+def copied_node(node: onnx.NodeProto) -> onnx.NodeProto:
+    """A copy of a node that may be changed."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
 def rename_reads(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
     """Let a node, and the subgraphs in it, read other values."""
     for place, name in enumerate(node.input):

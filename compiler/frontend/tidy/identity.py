@@ -2,9 +2,8 @@
 
 import onnx
 
+from arrayloom.compiler.frontend.opsets import is_onnx
 from arrayloom.compiler.frontend.tidy.edit import copied, rename_reads
-
-_OWN = ("", "ai.onnx")
 
 
 def bypass_identities(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -12,7 +11,9 @@ def bypass_identities(model: onnx.ModelProto) -> onnx.ModelProto:
     found = {node.output[0]: node.input[0] for node in model.graph.node if _is_identity(node)}
     if not found:
         return model
-    names = {name: _origin(name, found) for name in found}
+    names: dict[str, str] = {}
+    for name, source in found.items():  # sorted, so that the source's own is known
+        names[name] = names.get(source, source)
     tidied = copied(model)
     graph = tidied.graph
     outputs = {value.name for value in graph.output}
@@ -25,10 +26,4 @@ def bypass_identities(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _is_identity(node: onnx.NodeProto) -> bool:
-    return node.op_type == "Identity" and node.domain in _OWN and len(node.input) == 1
-
-
-def _origin(name: str, found: dict[str, str]) -> str:
-    while name in found:
-        name = found[name]
-    return name
+    return node.op_type == "Identity" and is_onnx(node) and len(node.input) == 1

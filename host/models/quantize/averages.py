@@ -4,7 +4,7 @@ float one, unless the padding is not counted."""
 import numpy as np
 import onnx
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.attributes import attribute, drop_attributes
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 
@@ -36,7 +36,5 @@ def _mend(editor: Editor, node: onnx.NodeProto) -> None:
     if any(before) or any(after):
         amounts = editor.constant(f"{node.output[0]}_pads", np.array([0, 0, *before, 0, 0, *after]))
         node.input[0] = editor.add("Pad", [node.input[0], amounts], editor.fresh(f"{node.output[0]}_padded"), node)
-    kept = [attr for attr in node.attribute if attr.name not in ("count_include_pad", "pads")]
-    del node.attribute[:]
-    node.attribute.extend(kept)
+    drop_attributes(node, "count_include_pad", "pads")
     editor.touch()

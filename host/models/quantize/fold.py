@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from arrayloom.compiler.frontend.attributes import attribute
+from arrayloom.compiler.frontend.attributes import attribute, drop_attributes
 
 Floats = NDArray[np.float64]
 
@@ -148,9 +148,7 @@ def _fold_factor(graph: GraphEditor, node: onnx.NodeProto, index: int, name: str
     if factor == 1.0 or len(node.input) <= index or node.input[index] not in graph.constants:
         return
     node.input[index] = graph.add(f"{node.input[index]}_{name}", graph.array(node.input[index]) * factor)
-    kept = [given for given in node.attribute if given.name != name]
-    del node.attribute[:]
-    node.attribute.extend(kept)
+    drop_attributes(node, name)
 
 
 def _flatten_bias(graph: GraphEditor, node: onnx.NodeProto) -> None:

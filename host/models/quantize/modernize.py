@@ -10,6 +10,7 @@ from arrayloom.compiler.errors import SessionError
 from arrayloom.compiler.frontend.batch import free_batch, open_batch
 from arrayloom.compiler.frontend.lost_batch import regain_batch
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import ONNX_DOMAINS
 from arrayloom.compiler.frontend.origin import set_origin
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.host.models.errors import QuantizeError
@@ -33,7 +34,7 @@ def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
     model.graph.input.extend(inputs)
     prune(model)
     model.ir_version = max(model.ir_version, IR_VERSION)
-    version = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
+    version = max((entry.version for entry in model.opset_import if entry.domain in ONNX_DOMAINS), default=1)
     if version < OPSET:
         metadata = list(model.metadata_props)
         try:

@@ -22,6 +22,7 @@ from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
 from arrayloom.compiler.frontend.rewriting.parts import with_plain_movements
 from arrayloom.compiler.frontend.runtime import Session, model_inputs, quiet
 from arrayloom.compiler.frontend.schemes import check_schemes, is_quantized
+from arrayloom.compiler.frontend.tidy.edit import copied_node, unused
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.averages import with_counted_padding
 from arrayloom.host.models.quantize.calibration_files import Port
@@ -69,7 +70,7 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     """
     notes: list[str] = []
     given = load_float(source)
-    nodes = [_copy(node) for node in given.graph.node]
+    nodes = [copied_node(node) for node in given.graph.node]
     original = modernize(given)
     check_extents(original)
     _require_running(original)
@@ -131,12 +132,6 @@ def _require_running(model: onnx.ModelProto) -> None:
         raise QuantizeError(f"ONNX Runtime refuses the network: {error}; mend it, or export it again") from error
 
 
-def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    return copy
-
-
 def _name(kind: int) -> str:
     known = kind in onnx.TensorProto.DataType.values()
     return onnx.TensorProto.DataType.Name(kind).lower() if known else f"number {kind}"
@@ -189,14 +184,5 @@ def name_nodes(model: onnx.ModelProto) -> None:
     used: set[str] = set()
     for node in model.graph.node:
         if not node.name or node.name in used:
-            node.name = _unused(f"{node.op_type}_{next(name for name in node.output if name)}", used)
+            node.name = unused(f"{node.op_type}_{next(name for name in node.output if name)}", used)
         used.add(node.name)
-
-
-def _unused(name: str, used: set[str]) -> str:
-    count = 1
-    candidate = name
-    while candidate in used:
-        count += 1
-        candidate = f"{name}_{count}"
-    return candidate

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from interpreter import interpret
+from exact_graph import check, equal_values
 from networks import Network
 from numpy.typing import NDArray
+from qdq_network import QdqNetwork
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import HostPolicy, ImportedModel, ImportOptions, import_model
@@ -59,9 +60,7 @@ def _check(model: onnx.ModelProto, options: ImportOptions = PERMITTED) -> tuple[
     reference, original = Reference(graph.integer_model), Session(imported.middle, optimize=False)
     signal = error = 0.0
     for image in _images():
-        expected = reference.run_all(image)
-        for name, value in interpret(graph, image).items():
-            assert "spread for" in name or np.array_equal(expected[name].ravel(), value.ravel()), name
+        expected = equal_values(graph, image, reference)
         for name, value in original.run(image).items():
             signal += float(np.sum(np.square(value, dtype=np.float64)))
             error += float(np.sum(np.square(value.astype(np.float64) - expected[name])))
@@ -210,6 +209,18 @@ def test_a_value_that_also_leaves_the_model() -> None:
     assert _rounded(imported) == ["branch"]
     assert [output.name for output in imported.graph.outputs][1:] == ["branch"]
     assert ratio > 30
+
+
+def test_what_interpolation_makes_is_rounded_and_not_taken_for_its_operand() -> None:
+    network = QdqNetwork()
+    sizes = network.constant(np.array([1, 1, 2, 2], np.float32))
+    resized = network.node("Resize", [network.real, "", sizes], mode="linear", coordinate_transformation_mode="half_pixel")
+    model = network.finished(network.node("Conv", [resized, network.weight(4, 3, 3, 3)]), 3, 5, 6)
+    with pytest.raises(UnsupportedError, match="Resize"):
+        import_model(model)
+    imported = import_model(model, PERMITTED)
+    assert [entry.value for entry in imported.graph.inserted_roundings] == [resized]
+    check(imported)
 
 
 def test_last_layers_are_rounded_where_the_host_may_not_have_them() -> None:

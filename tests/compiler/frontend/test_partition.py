@@ -100,6 +100,8 @@ def test_an_integer_layer_behind_a_refused_one_joins_the_tail() -> None:
     net.node("Relu", [_convolution(net, order, (8, 2))], "y")
     imported = _check(net, ["y"], ANY)
     assert _parts(imported)[1] == ["CumSum", "Conv", "Relu"]
+    (note,) = [note for note in imported.graph.notes if note.startswith("the host computes CumSum ")]
+    assert note.endswith(" and what follows it: this operator is not supported")
     assert imported.graph.host.macs == 8 * 2 * 9 * 64
     assert imported.graph.host.share == pytest.approx(0.4)
 

@@ -70,6 +70,17 @@ def test_no_notice_where_products_are_exact() -> None:
     assert saturation_notice() is None
 
 
+@pytest.mark.parametrize(("dtype", "saturating", "told"), [
+    (np.int8, True, True), (np.int8, False, False), (np.uint8, True, False)])
+def test_a_model_without_exact_kernels_is_told_of_where_others_saturate(
+    monkeypatch: pytest.MonkeyPatch, dtype: Any, saturating: bool, told: bool
+) -> None:
+    monkeypatch.setattr(reference, "saturates", lambda _activations, exact: saturating and not exact)
+    note = Reference(_model(dtype)).saturation_note()
+    assert (note is not None) == told
+    assert note is None or "AVX2 without VNNI" in note
+
+
 def test_saturation_is_detected_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     class Saturating(reference.Session):
         def run(self, inputs: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import onnx
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import RESHAPES
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.opsets import MICROSOFT
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.layout.cost import cost_of
@@ -20,12 +21,13 @@ from arrayloom.compiler.frontend.rewriting.layout.shapes import matrix_product, 
 
 _ALL_RULES: dict[str, dict[str, Rule]] = {
     "": RULES | dict.fromkeys(RESHAPES, reshape) | dict.fromkeys(("MatMul", "Gemm", "QLinearMatMul"), matrix_product),
-    "com.microsoft": MICROSOFT_RULES | {"QGemm": matrix_product},
+    MICROSOFT: MICROSOFT_RULES | {"QGemm": matrix_product},
 }
 
 
 def arrange_dimensions(model: Model, _report: Report, _options: ImportOptions) -> Model:
-    """The model with fewer Transposes that mix channels with rows or columns; as it is where none can be saved."""
+    """The model with fewer Transposes that mix channels with rows or columns, or operators better placed; as it is where
+    that cannot be had, or takes more Transposes inside than it has: a new one may be more than the accelerator can do."""
     before = cost_of(model)
     if before == (0, 0):
         return model
@@ -33,9 +35,9 @@ def arrange_dimensions(model: Model, _report: Report, _options: ImportOptions) -
     for value in model.inputs:
         for order in _orders(model, value.name):
             trial = _propagated(model, orders | {value.name: order})
-            if trial.cost < best.cost:
+            if trial.cost < best.cost and trial.cost[1] <= before[1]:
                 best, orders = trial, orders | {value.name: order}
-    return best.finish() if best.cost < before else model
+    return best.finish() if best.cost < before and best.cost[1] <= before[1] else model
 
 
 def _propagated(model: Model, input_orders: dict[str, Order]) -> Propagation:

@@ -5,8 +5,9 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.lowering import reductions as lowering
 from arrayloom.compiler.frontend.model import Model
-from arrayloom.compiler.frontend.quantization import BYTES, Quantization, of_quantizer
+from arrayloom.compiler.frontend.quantization import BYTES, known_quantization
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.rewriting.layout.order import Layout
 
@@ -15,11 +16,11 @@ REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd",
 
 
 def reduced_axes(model: Model, node: onnx.NodeProto) -> list[int]:
-    """The dimensions over which a reduction goes, from 0; none where it names none."""
-    given = model.constant(node, 1)
-    axes = attribute(node, "axes", []) if given is None else given.ravel().tolist()
-    rank = len(model.shapes[node.input[0]])
-    return sorted(int(axis) % rank for axis in axes)
+    """The dimensions over which a reduction goes, from 0; none where that is refused."""
+    try:
+        return lowering.reduced_axes(model, node)
+    except RefusalError:
+        return []
 
 
 def placed_value(node: onnx.NodeProto) -> str:
@@ -75,16 +76,8 @@ def undone_dequantizer(model: Model, quantizer: onnx.NodeProto) -> onnx.NodeProt
         value = node.input[0]
     if value == quantizer.input[0] or node is None or node.op_type != "DequantizeLinear":
         return None
-    parameters = _parameters(model, quantizer)
-    return node if parameters is not None and parameters == _parameters(model, node) else None
-
-
-def _parameters(model: Model, node: onnx.NodeProto) -> Quantization | None:
-    """The quantization of a QuantizeLinear or a DequantizeLinear; None of one per channel or computed."""
-    try:
-        return of_quantizer(model, node)
-    except RefusalError:
-        return None
+    quantization = known_quantization(model, quantizer)
+    return node if quantization is not None and quantization == known_quantization(model, node) else None
 
 
 def _is_host_work(model: Model, node: onnx.NodeProto, quantized: bool) -> bool:

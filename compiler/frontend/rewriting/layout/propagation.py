@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.attributes import drop_attributes
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.origin import set_origin
 from arrayloom.compiler.frontend.rewriting.editor import Editor
@@ -43,7 +44,6 @@ class Propagation:
         self.model = model
         self.editor = Editor(model)
         self.constants = Constants(model, self.editor)
-        self._copies = dict(zip((tuple(node.output) for node in model.nodes), self.editor.nodes, strict=True))
         self._layouts: dict[str, Layout] = {}
         self._names: dict[str, str] = {}  # of values that are not stored as they are: under which name they are stored
         self._made: dict[tuple[str, Layout], str] = {}  # by what is transposed and how
@@ -116,18 +116,16 @@ class Propagation:
     def change(self, node: onnx.NodeProto, inputs: Sequence[str], layouts: Sequence[Layout], **attributes: Any) -> None:
         """Let `node` read `inputs` and make its outputs in `layouts`, with some attributes changed."""
         copy = self._read(node, inputs)
-        for index, (name, layout) in enumerate(zip(node.output, layouts, strict=True)):
+        for name, layout in zip(node.output, layouts, strict=True):
             if name and not layout.is_plain:
-                copy.output[index] = self._names[name] = self.editor.fresh(f"{name}_stored")
-                self._layouts[name] = layout
-        kept = [given for given in copy.attribute if given.name not in attributes]
-        del copy.attribute[:]
-        copy.attribute.extend(kept)
+                self._names[name], self._layouts[name] = self.editor.fresh(f"{name}_stored"), layout
+                self.editor.rename(name, self._names[name])
+        drop_attributes(copy, *attributes)
         copy.attribute.extend(onnx.helper.make_attribute(name, value) for name, value in attributes.items())
 
     def reshape(self, node: onnx.NodeProto, extents: Sequence[int], layout: Layout) -> None:
         """Let `node`, whose operand is moved, be a Reshape of what is stored for it to [N, *extents], made in `layout`."""
-        copy = self._copies[tuple(node.output)]
+        copy = self.editor.maker(node.output[0])
         copy.CopyFrom(onnx.helper.make_node("Reshape", [""], node.output, name=node.name))
         set_origin(copy, node)
         shape = self.editor.constant(f"{node.output[0]}_shape", np.array([0, *extents], np.int64))
@@ -161,7 +159,7 @@ class Propagation:
         self._forms[name].add(order)
 
     def _read(self, node: onnx.NodeProto, inputs: Sequence[str]) -> onnx.NodeProto:
-        copy = self._copies[tuple(node.output)]
+        copy = self.editor.maker(next(name for name in node.output if name))
         copy.input[:] = inputs
         self.editor.touch()
         return copy

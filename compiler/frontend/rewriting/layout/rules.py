@@ -10,14 +10,13 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, NOTHING
+from arrayloom.compiler.frontend.opsets import PAD_OPSET, SOFTMAX_OPSET
 from arrayloom.compiler.frontend.rewriting.layout.order import Layout, plain
 from arrayloom.compiler.frontend.rewriting.layout.placement import REDUCTIONS, reduced_axes
 from arrayloom.compiler.frontend.rewriting.layout.propagation import Propagation
 
 Rule = Callable[[Propagation, onnx.NodeProto], bool]
 
-SOFTMAX_OPSET = 13  # before it Softmax flattened its operand at `axis`
-PAD_OPSET = 11  # the first whose Pad takes its amounts as an input
 
 
 def common_layout(work: Propagation, node: onnx.NodeProto, operands: Sequence[str]) -> Layout | None:

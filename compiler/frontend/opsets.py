@@ -1,0 +1,18 @@
+"""Sets of operators: whose they are, and the first set of ONNX in which an operator does what some rule needs."""
+
+import onnx
+
+ONNX_DOMAINS = ("", "ai.onnx")
+MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
+
+SLICE_OPSET = 10         # Slice takes its bounds as inputs
+PAD_OPSET = 11           # Pad takes its amounts as an input, and integers
+CLIP_OPSET = 12          # Clip, Max and Min take 8-bit integers
+MAX_POOL_OPSET = 12      # MaxPool takes 8-bit integers
+DEQUANTIZER_OPSET = 13   # DequantizeLinear has a scale for each channel
+SOFTMAX_OPSET = 13       # Softmax works along one axis; before, it flattened its operand there
+
+
+def is_onnx(node: onnx.NodeProto) -> bool:
+    """Whether the operator is one of ONNX itself."""
+    return node.domain in ONNX_DOMAINS
