@@ -59,6 +59,8 @@ class _Gatherer:
         network = self.network
         if self.name in network.kept() or self.name in network.parts or not self.readers:
             return False
+        if any(self.name in members for members in network.virtual_concats.values()):
+            return False
         if not all(part in self.makers and part not in network.kept() for part in self.parts):
             return False
         _, height, width = network.shapes[self.name]

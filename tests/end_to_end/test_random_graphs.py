@@ -31,7 +31,7 @@ OPERATORS = {
     "QLinearConcat", "QLinearLeakyRelu", "QLinearSigmoid", "Relu", "Clip", "Max", "Min", "Flatten", "Reshape", "Squeeze",
     "Unsqueeze", "Identity", "Slice", "Pad", "Split", "Gather", "QuantizeLinear", "DequantizeLinear", "Softmax",
     "Sigmoid", "HardSigmoid", "HardSwish", "LeakyRelu", "Tanh", "Mul", "Add", "Sub", "BatchNormalization",
-    "QLinearMul", "QLinearSoftmax", "Transpose", "Resize",
+    "QLinearMul", "QLinearSoftmax", "Transpose", "Resize", "DepthToSpace", "SpaceToDepth",
 }
 
 
@@ -117,13 +117,13 @@ def test_shrinking_leaves_the_operator_at_fault(operator: str) -> None:
     smaller = shrink(model, has_operator)
     assert [node.op_type for node in smaller.graph.node] == [operator]
     inputs = random_inputs(smaller, 0)
-    assert all(value.size <= 2 for value in inputs.values())
+    assert all(value.size <= 3 for value in inputs.values())
     assert Reference(smaller).run(inputs)
 
 
 def test_shrinking_keeps_the_values_that_fail() -> None:
     """A failure that hangs on one byte deep inside the graph is still there when all before it is cut off."""
-    seed = next(seed for seed in range(100) if len(generate(seed).graph.node) > 9 and _odd_additions(generate(seed), seed))
+    seed = next(seed for seed in range(1000) if len(generate(seed).graph.node) > 9 and _odd_additions(generate(seed), seed))
     smaller = shrink(generate(seed), lambda model: _odd_additions(model, seed) > 0)
     assert len(smaller.graph.node) <= 2
     assert _odd_additions(smaller, seed) > 0

@@ -132,3 +132,15 @@ def test_an_enlarged_part_on_the_rtl() -> None:
     finally:
         device.close()
     assert verdict.report.backend == "rtl"
+
+
+def test_a_concatenation_that_is_a_member_of_another_is_stored() -> None:
+    """Tables alone read the other, which is not stored itself."""
+    net = Network()
+    twice = ["x", *_quantization(net, 0.02), "x", *_quantization(net)]
+    first = net.node("QLinearConcat", [*_quantization(net), *twice], axis=1)
+    y = _conv(net, first, 8, 2, kernel=3)
+    parts = [first, *_quantization(net), y, *_quantization(net, 0.2)]
+    both = net.node("QLinearConcat", [*_quantization(net, 0.1), *parts], axis=1)
+    net.quantize(net.node("Sigmoid", [net.dequantize(both, 0.1, ZERO)]), 1 / 256, 0, output="y")
+    assert_exact(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, ["y"]))

@@ -30,7 +30,7 @@ def program_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _measure(model: Path, config: str, image: Path, recipe: str) -> tuple[Program, Profile]:
     program = compile_model(model, config=config)
-    return program, measure(program, load_inputs(image, program.inputs, recipe))
+    return program, measure(program, load_inputs(image, program.model_inputs, recipe))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_bad_input_is_named(program_file: Path, arguments: list[str], message: s
 
 def test_of_a_batch_the_first_image(program_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = Program.load(program_file)
-    (batch,) = load_inputs(Path(IMAGE), program.inputs, "digits").values()
+    (batch,) = load_inputs(Path(IMAGE), program.model_inputs, "digits").values()
     np.save(tmp_path / "two.npy", np.concatenate([batch, batch]))
     assert main(["profile", str(program_file), "--input", str(tmp_path / "two.npy"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["macs"] == program.macs
