@@ -11,6 +11,9 @@ from arrayloom.compiler.frontend.options import SMALL_SHARE, HostPolicy
 from arrayloom.compiler.frontend.origin import origin_name, origin_operator
 from arrayloom.compiler.frontend.partition import Partition, counts
 
+#: What a remedy says that counts on the host.
+_HOST = ("host computes", "host does", "to the host")
+
 
 def not_permitted(parts: Partition, policy: HostPolicy) -> list[Unsupported]:
     """Those nodes of the head and tail that a model has by itself which make them more than the user permits."""
@@ -76,10 +79,15 @@ def _permitted(parts: Partition, policy: HostPolicy) -> bool:
 
 def advised(entry: Unsupported, parts: Partition, policy: HostPolicy) -> Unsupported:
     """The entry with the advice to leave the node and what depends on it to the host, where that leaves anything."""
-    if policy is not HostPolicy.SMALL or not parts.tail or not _leaves_work(parts):
+    if policy is HostPolicy.ANY or not parts.tail or not _leaves_work(parts):
         return entry
-    advice = f"or leave it and what follows to the host with --host-tail ({_percent(parts)} of the multiply-accumulates)"
-    return replace(entry, remedy=f"{entry.remedy}; {advice}")
+    share = f"({_percent(parts)} of the multiply-accumulates)"
+    if policy is HostPolicy.SMALL:
+        return replace(entry, remedy=f"{entry.remedy}; or leave it and what follows to the host with --host-tail {share}")
+    instead = "leave out --no-host" if parts.share <= SMALL_SHARE else "give --host-tail instead of --no-host"
+    advice = f"{instead}: the host then computes it and what follows {share}"
+    needs_host = any(word in entry.remedy for word in _HOST)
+    return replace(entry, remedy=advice if needs_host else f"{entry.remedy}; or {advice}")
 
 
 def _percent(parts: Partition) -> str:

@@ -6,7 +6,7 @@ from arrayloom.compiler.frontend.origin import operator_name, origin_operator
 from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.schemes import QUANTIZE
 
-_GENERAL = "replace it by supported operators, or cut the network before it and leave the rest to the host"
+_GENERAL = "replace it by supported operators"
 
 _REMEDIES = {
     "use BatchNormalization, whose statistics are fixed, and train or calibrate again": (
@@ -46,10 +46,7 @@ _REMEDIES = {
         "RNN",
     ),
     "use MaxPool or AveragePool": ("LpPool", "GlobalLpPool", "MaxUnpool"),
-    "take the mean over height and width, or sum channels with a 1x1 convolution of ones": (
-        "ReduceSum",
-        "ReduceMax",
-        "ReduceMin",
+    "use ReduceMean, ReduceSum, ReduceMax or ReduceMin over channels, height and width": (
         "ReduceProd",
         "ReduceL1",
         "ReduceL2",
@@ -58,8 +55,6 @@ _REMEDIES = {
         "CumSum",
     ),
     "use strided or transposed convolutions, or Resize with mode = nearest": (
-        "DepthToSpace",
-        "SpaceToDepth",
         "GridSample",
         "AffineGrid",
         "Col2Im",
