@@ -16,12 +16,13 @@ every node that a pass makes remembers (`origin`). Nodes that only the host can 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
-from arrayloom.compiler.errors import ModelError, SessionError, UnsupportedError
+from arrayloom.compiler.errors import CompileError, ModelError, SessionError, UnsupportedError
 from arrayloom.compiler.frontend.assemble import assemble
 from arrayloom.compiler.frontend.batch import free_batch
 from arrayloom.compiler.frontend.class_names import class_names
@@ -107,7 +108,7 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
     refused = not_permitted(parts, options.host)
     while parts.middle:
         try:
-            imported = _import_parts(parts, options, notes)
+            imported = _import_either_way(parts, options, notes)
         except UnsupportedError as error:
             parts, further = grow(parts, error, options.host)
             refused.extend(further)
@@ -131,7 +132,17 @@ def _partition(model: Model, options: ImportOptions) -> Partition:
     return parts
 
 
-def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]) -> ImportedModel:
+def _import_either_way(parts: Partition, options: ImportOptions, notes: Sequence[str]) -> ImportedModel:
+    """The model with its dimensions arranged for the accelerator, or as they are where only the arranged one is refused."""
+    try:
+        return _import_parts(parts, options, notes)
+    except UnsupportedError as refusal:
+        with suppress(CompileError):
+            return _import_parts(parts, options, notes, arranged=False)
+        raise refusal
+
+
+def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str], arranged: bool = True) -> ImportedModel:
     """The model with the accelerator's part of it as a graph."""
     whole = parts.model
     report = Report(may_round=options.insert_rounding)
@@ -140,7 +151,7 @@ def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str]
     middle = middle_model(parts)
     given = regain_batch(whole if middle is whole.proto else _analyse(middle))
     given.require_batch()
-    rewritten = rewrite(given, report, options)
+    rewritten = rewrite(given, report, options, arranged)
     report.notes.extend(f"{NOTICE_NOTE}{notice}" for notice in report.notices)
     lowered = lower(rewritten, report)
     integer = rewritten if lowered is rewritten.proto else _analyse(lowered)

@@ -38,8 +38,9 @@ PASSES: tuple[Pass, ...] = (
 )
 
 
-def rewrite(model: Model, report: Report, options: ImportOptions) -> Model:
-    """The model after every pass, in order."""
+def rewrite(model: Model, report: Report, options: ImportOptions, arranged: bool = True) -> Model:
+    """The model after every pass, in order; unless `arranged`, its dimensions stay as they are."""
     for run in PASSES:
-        model = run(model, report, options)
+        if arranged or run is not arrange_dimensions:
+            model = run(model, report, options)
     return model

@@ -123,3 +123,8 @@ def test_random_networks(first: int) -> None:
 def test_many_random_networks(first: int) -> None:
     for seed in range(first, first + 20):
         _check(seed)
+
+
+def test_a_network_that_runs_only_as_its_dimensions_are() -> None:
+    """Arranged for the accelerator, a function of two tensors would move one of them."""
+    _check(1087)
