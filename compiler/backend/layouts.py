@@ -31,8 +31,8 @@ def _pack(network: Network, step: Step, operation: Convolution, size: int) -> St
     plain, row, window = _packings(operation.taps, channels, size)
     if window < min(plain, row):
         return _pack_windows(network, step, operation)
-    words = _row_words(operation.taps, channels, size)
-    return None if words is None or row >= plain else _pack_rows(network, step, operation, words)
+    words = _row_words(operation.taps, channels, size) if row < plain else None
+    return None if words is None else _pack_rows(network, step, operation, words)
 
 
 def packed_tiles(taps: Taps, channels: int, size: int) -> int:
@@ -44,7 +44,7 @@ def _packings(taps: Taps, channels: int, size: int) -> tuple[int, int, int]:
     """Tiles for each block of the result: of words of one pixel, of several in a row, and of whole windows."""
     rows, columns = taps.kernel
     plain = rows * columns * -(-channels // size)
-    if taps.dilations != (1, 1):
+    if taps.dilations != (1, 1) or 0 in taps.strides:   # every output reads one pixel again and again
         return plain, plain, plain
     row = _row_words(taps, channels, size)
     return plain, plain if row is None else rows * row.words, -(-rows * columns * channels // size)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.attributes import attribute, drop_attributes
 from arrayloom.compiler.frontend.kinds import FUNCTIONS
 from arrayloom.compiler.frontend.opsets import is_onnx
@@ -51,7 +52,11 @@ class _Opening:
     @cached_property
     def _shapes(self) -> dict[str, list[int]]:
         """The shapes that ONNX infers, with the batch as it was fixed."""
-        graph = onnx.shape_inference.infer_shapes(self._model).graph
+        try:
+            graph = onnx.shape_inference.infer_shapes(self._model).graph
+        except onnx.shape_inference.InferenceError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"ONNX finds no shapes in the model: {reason}; export it again") from error
         values = [*graph.input, *graph.output, *graph.value_info]
         found = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values
                  if value.type.tensor_type.HasField("shape")}

@@ -17,6 +17,9 @@ CONSTANT_WEIGHTS = "make it a constant, or compute this product of two activatio
 _STATIC = f"quantize statically: {QUANTIZE}"
 BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 
+#: Products of a ratio and a byte stay finite below it.
+LARGEST_RATIO = 2.0**100
+
 
 @dataclass(frozen=True)
 class Quantization:
@@ -129,3 +132,13 @@ def dequantizer_axis(node: onnx.NodeProto, rank: int) -> int:
 
 def _flat(value: Array) -> Array:
     return value.reshape(()) if value.size == 1 else value.reshape(-1)
+
+
+def scale_ratio(given: Quantization, made: Quantization) -> np.float32:
+    """fl(given scale / made scale)."""
+    with np.errstate(over="ignore", under="ignore"):
+        ratio = np.float32(given.scale / made.scale)
+    if not 0 < ratio < LARGEST_RATIO:
+        raise RefusalError("the ratio of its scales is beyond what float32 computes with", "calibrate again",
+                           f"{given.scale:.9g} / {made.scale:.9g}")
+    return ratio

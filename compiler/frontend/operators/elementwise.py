@@ -11,14 +11,11 @@ from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.constants import constant_channels, constant_tensor
 from arrayloom.compiler.frontend.moved import image_shape
 from arrayloom.compiler.frontend.operators.joining import join
-from arrayloom.compiler.frontend.quantization import Quantization
+from arrayloom.compiler.frontend.quantization import Quantization, scale_ratio
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.tabulate import all_bytes, channels_of, differs_between_positions, tabulate
 from arrayloom.compiler.graph import Add, Concat, Lookup, Mul, Tensor
-
-#: Products of a ratio and a byte stay finite below it.
-LARGEST_RATIO = 2.0**100
 
 
 def add(builder: Builder, node: onnx.NodeProto) -> None:
@@ -31,7 +28,7 @@ def add(builder: Builder, node: onnx.NodeProto) -> None:
     if _takes_first_as_scalar(builder, node):
         # Then ONNX Runtime lets the operands swap roles.
         names, given = names[::-1], given[::-1]
-    a_ratio, b_ratio = (_ratio(quantization, made) for quantization in given)
+    a_ratio, b_ratio = (scale_ratio(quantization, made) for quantization in given)
     shift = fma(a_ratio, np.float32(given[0].zero_point), b_ratio * np.float32(given[1].zero_point))
     offset = np.float32(made.zero_point) - shift
     builder.add(Add, node, a=names[0], b=names[1], a_ratio=a_ratio, b_ratio=b_ratio, offset=offset)
@@ -145,16 +142,6 @@ def table(builder: Builder, node: onnx.NodeProto) -> None:
     x = builder.tensor(node.input[0])
     builder.declare(node.output[0], x.shape)
     builder.add(Lookup, node, x=x.name, table=tabulate(builder.model, [node], x, channels=1))
-
-
-def _ratio(given: Quantization, made: Quantization) -> np.float32:
-    """fl(given scale / made scale)."""
-    with np.errstate(over="ignore", under="ignore"):
-        ratio = np.float32(given.scale / made.scale)
-    if not 0 < ratio < LARGEST_RATIO:
-        raise RefusalError("the ratio of its scales is beyond what float32 computes with", "calibrate again",
-                           f"{given.scale:.9g} / {made.scale:.9g}")
-    return ratio
 
 
 def fma(a: np.float32, b: np.float32, c: np.float32) -> np.float32:

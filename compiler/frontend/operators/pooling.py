@@ -6,6 +6,7 @@ import onnx
 from arrayloom.compiler.frontend.attributes import attribute, pads, pair
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.origin import origin_name
+from arrayloom.compiler.frontend.quantization import scale_ratio
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.graph import AveragePool, MaxPool, Pads, Pair, SumPool, Tensor
 
@@ -37,6 +38,7 @@ def average_pool(builder: Builder, node: onnx.NodeProto) -> None:
         return
     _check_windows((x, y), kernel, strides, padding, (1, 1))
     given, made = builder.quantization(node, 1, x.name), builder.quantization(node, 3, y.name)
+    scale_ratio(given, made)    # refused where the quotient overflows
     builder.add(
         AveragePool,
         node,

@@ -67,7 +67,7 @@ def _dequantizers(
     return [
         (node, readers.get(node.output[0], []))
         for node in graph.node
-        if node.op_type == "DequantizeLinear" and _weight_places(node, tensors)
+        if node.op_type == "DequantizeLinear" and node.output and _weight_places(node, tensors)
     ]
 
 

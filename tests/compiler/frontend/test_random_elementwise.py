@@ -125,6 +125,11 @@ def test_many_random_networks(first: int) -> None:
         _check(seed)
 
 
+def test_an_operand_of_one_pixel_that_is_repeated() -> None:
+    """Its convolution's windows do not move."""
+    _check(1142)
+
+
 def test_a_network_that_runs_only_as_its_dimensions_are() -> None:
     """Arranged for the accelerator, a function of two tensors would move one of them."""
     _check(1087)
