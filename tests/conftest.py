@@ -23,9 +23,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks what uses the data, and leaves out what is slow unless it is asked for."""
-    slow = pytest.mark.skip(reason="slow: run with -m slow")
+    chosen = config.getoption("-m")
+    left_out = {name: pytest.mark.skip(reason=f"{name}: run with -m {name}") for name in ("slow", "synth")}
     for item in items:
         if "shared_data" in getattr(item, "fixturenames", ()):
             item.add_marker("data")
-        if "slow" in item.keywords and "slow" not in config.getoption("-m"):
-            item.add_marker(slow)
+        for name, skip in left_out.items():
+            if name in item.keywords and name not in chosen:
+                item.add_marker(skip)
