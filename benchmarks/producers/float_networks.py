@@ -4,7 +4,6 @@ Each is exported by the default exporter (`NAME.onnx`) and by TorchScript's (`NA
 beside it (`NAME.npz`, 16 of each input).
 """
 
-import argparse
 import logging
 import warnings
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.producers.arguments import chosen
 from benchmarks.producers.networks import NETWORKS, build, inputs
 
 
@@ -46,15 +46,11 @@ def write(name: str, folder: Path) -> None:
 
 def main() -> None:
     """Write all, or those that --only names."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", nargs="+", choices=sorted(NETWORKS), default=sorted(NETWORKS), metavar="NAME")
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
+    folder, names = chosen(__doc__, NETWORKS)
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    for name in given.only:
-        write(name, given.folder)
+    for name in names:
+        write(name, folder)
         print(name, flush=True)
 
 

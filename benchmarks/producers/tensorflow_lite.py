@@ -3,7 +3,6 @@
 Each is written with float inputs and outputs and with int8 ones; and in float, straight from Keras.
 """
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+
+from benchmarks.producers.arguments import chosen, write_each
 
 
 def conv(
@@ -173,18 +174,8 @@ def write(name: str, folder: Path) -> None:
 
 def main() -> None:
     """Write all, or those that --only names."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", nargs="+", choices=sorted(NETWORKS), default=sorted(NETWORKS), metavar="NAME")
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    for name in given.only:
-        try:
-            write(name, given.folder)
-        except Exception as error:  # whatever the producer cannot do is not ours to run
-            print(f"{name}: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}", flush=True)
-        else:
-            print(name, flush=True)
+    folder, names = chosen(__doc__, NETWORKS)
+    write_each(names, folder, write)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ yolox/data/data_augment.py). Both resample bilinearly with pixels' centres at a 
 INTER_LINEAR does, and round to whole numbers; OpenCV's fixed-point weights may differ from that by 1.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,8 @@ GREY = 114
 
 
 @dataclass(frozen=True)
-class Letterbox:
-    """To ``height`` x ``width``: as large as fits, in the middle, sides rounded; an odd pixel goes below or to the right."""
+class _Box(ABC):
+    """A picture in proportion in a frame of ``height`` x ``width``; ``place`` says where in it."""
 
     height: int
     width: int
@@ -26,31 +27,31 @@ class Letterbox:
     def __call__(self, image: Pixels) -> Pixels:
         return _framed(image, self.place(*image.shape[:2]))
 
+    @abstractmethod
     def place(self, height: int, width: int) -> Geometry:
-        scale = _scale(self, height, width)
+        """Where a picture of that size lies."""
+
+    def _scale(self, height: int, width: int) -> float:
+        return min(self.height / height, self.width / width)
+
+
+class Letterbox(_Box):
+    """To ``height`` x ``width``: as large as fits, in the middle, sides rounded; an odd pixel goes below or to the right."""
+
+    def place(self, height: int, width: int) -> Geometry:
+        scale = self._scale(height, width)
         inner = [max(1, round(side * scale)) for side in (height, width)]
         top, left = (round((outer - side) / 2 - 0.1) for outer, side in zip((self.height, self.width), inner, strict=True))
         return Geometry((self.height, self.width), top, left, inner[0], inner[1])
 
 
-@dataclass(frozen=True)
-class CornerLetterbox:
+class CornerLetterbox(_Box):
     """To ``height`` x ``width``: as large as fits, in the upper left corner, sides rounded down."""
 
-    height: int
-    width: int
-
-    def __call__(self, image: Pixels) -> Pixels:
-        return _framed(image, self.place(*image.shape[:2]))
-
     def place(self, height: int, width: int) -> Geometry:
-        scale = _scale(self, height, width)
+        scale = self._scale(height, width)
         inner = [max(1, int(side * scale)) for side in (height, width)]
         return Geometry((self.height, self.width), 0, 0, inner[0], inner[1])
-
-
-def _scale(box: Letterbox | CornerLetterbox, height: int, width: int) -> float:
-    return min(box.height / height, box.width / width)
 
 
 def _framed(image: Pixels, place: Geometry) -> Pixels:

@@ -121,7 +121,8 @@ def quantize(
         try:
             attempt = _integers(middle, ranges, prepared)
             check_scales(middle, attempt.quantized, ranges, len(calibration))
-            graph = import_model(join(parts, attempt.integer), options).graph
+            joined = join(parts, attempt.integer)
+            graph = import_model(joined, options).graph
             refused |= _left_to_the_host(prepared.model, graph)
             left = split(prepared.model, options.host, refused)
         except UnsupportedError as error:
@@ -133,8 +134,9 @@ def quantize(
             break
         parts, middle = left, _middle(left)
     best = _with_better_biases(prepared, parts, middle, attempt, ranges, calibration)
-    joined = join(parts, best.integer)
-    graph = import_model(joined, options).graph
+    if best is not attempt:
+        joined = join(parts, best.integer)
+        graph = import_model(joined, options).graph
     clear_origins(joined)
     notes = [*prepared.notes, *_notes(parts), *graph.notes]
     return Quantized(joined, prepared, calibration, scales_of(best.quantized), notes, graph.notices, graph.host,
@@ -181,9 +183,10 @@ def _with_better_biases(prepared: Prepared, parts: Partition, middle: Model, pla
 
 def _middle(parts: Partition) -> Model:
     """The part of the network that is quantized; raises `UnsupportedError` for operators that no rule knows."""
-    if unknown := unknown_nodes(middle_model(parts)):
+    proto = middle_model(parts)
+    if unknown := unknown_nodes(proto):
         raise UnsupportedError(unknown)
-    model = parts.model if parts.is_whole else Model(middle_model(parts))
+    model = parts.model if parts.is_whole else Model(proto)
     model.require_batch()
     annotate(model)
     return model
