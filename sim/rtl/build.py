@@ -10,10 +10,12 @@ from pathlib import Path
 
 from arrayloom.sim.rtl.cache import Cache, default_cache
 from arrayloom.sim.rtl.compile import LIBRARY, compile_library, library_digest
-from arrayloom.sim.rtl.design import FAST, Design, Variant, digest_files
+from arrayloom.sim.rtl.design import FAST, SLEEPLESS, Design, Variant, digest_files
+from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.islands.triggers import UnknownModelError
 from arrayloom.sim.rtl.process import Report, Stopwatch
 from arrayloom.sim.rtl.toolchain import converter_versions, find_toolchain
-from arrayloom.sim.rtl.verilog import write_fast_verilog, write_verilog
+from arrayloom.sim.rtl.verilog import write_fast_verilog, write_sleepless_verilog, write_verilog
 
 VERILOG = "design.v"
 
@@ -44,7 +46,15 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
 
     def make(folder: Path) -> None:
         report(f"build the {variant.name} simulator of {design.name}; this is done once")
-        compile_library(verilog, folder, design.word_bytes, variant, toolchain, store, report, workers)
+        try:
+            compile_library(verilog, folder, design.word_bytes, variant, toolchain, store, report, workers)
+        except UnknownModelError as error:
+            if variant.twin:
+                raise BuildError(f"{', '.join(toolchain.versions)}: {error}; there is nothing to compare") from error
+            report(f"notice: {toolchain.verilator_version} writes C++ of another form than is known here ({error}); building "
+                   "without sleeping registers, which runs at half the speed")
+            sleepless = produce_verilog(design, SLEEPLESS, store, report)
+            compile_library(sleepless, folder, design.word_bytes, SLEEPLESS, toolchain, store, report, workers)
 
     key = library_digest(verilog.read_text(), design.word_bytes, variant, toolchain)
     return Build(store.produce("simulator", key, make, report) / LIBRARY, verilog, design.word_bytes, variant)
@@ -54,11 +64,14 @@ def produce_verilog(design: Design, variant: Variant, store: Cache, report: Repo
     """The Verilog file of ``design`` for that variant, from the cache or made now."""
     def make(folder: Path) -> None:
         report(f"elaborate {design.name} and turn it into Verilog")
-        if variant.both_edges:
+        if variant.islands:
             write_fast_verilog(design.make(), folder / VERILOG)
+        elif variant.both_edges:
+            write_sleepless_verilog(design.make(), folder / VERILOG)
         else:
             write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=variant.waves is not None)
 
-    converter = sorted(Path(__file__).parent.glob("*.py"))
+    own = Path(__file__).parent
+    converter = [*sorted(own.glob("*.py")), *sorted((own / "islands").iterdir())]
     key = digest_files(converter, design.digest(), repr(variant), *converter_versions())
     return store.produce("verilog", key, make, report) / VERILOG

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from arrayloom.sim.rtl.cache import Cache
 from arrayloom.sim.rtl.design import Variant, WaveFormat, digest_files
+from arrayloom.sim.rtl.islands.model import prepare_islands
 from arrayloom.sim.rtl.process import Job, Report, default_workers, run_jobs, run_tool
 from arrayloom.sim.rtl.toolchain import FST_LIBRARIES, Toolchain, require_fst
 from arrayloom.sim.rtl.verilog import TOP
@@ -42,7 +43,8 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
                     report: Report, workers: int | None = None) -> None:
     """Makes ``folder / LIBRARY`` from the Verilog file, which is read from ``folder`` too.
 
-    Raises ``BuildError`` with a tool's message when it fails, ``ToolError`` when a library is missing.
+    Raises ``BuildError`` with a tool's message when it fails, ``ToolError`` when a library is missing, and
+    ``UnknownModelError`` when Verilator's C++ is not as the islands need it.
     """
     if variant.waves is WaveFormat.FST:
         require_fst()
@@ -51,7 +53,10 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
     report("verilate")
     command: list[str | Path] = [toolchain.verilator, *VERILATE, *variant.verilator_options, verilog]
     run_tool(command, "Verilator", folder, toolchain.environment())
-    definitions = (f"-DARRAYLOOM_WORD_BYTES={word_bytes}", f"-DARRAYLOOM_BOTH_EDGES={int(variant.both_edges)}")
+    if variant.islands:
+        prepare_islands(verilog.parent, folder / MODEL, variant.twin)
+    definitions = (f"-DARRAYLOOM_WORD_BYTES={word_bytes}", f"-DARRAYLOOM_BOTH_EDGES={int(variant.both_edges)}",
+                   f"-DARRAYLOOM_ISLANDS={int(variant.islands)}", f"-DARRAYLOOM_TWIN={int(variant.twin)}")
     sources = sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size) + _harness_units()
     jobs = _compilations(sources, folder, (*definitions, *_trace(variant)), toolchain)
     run_jobs(jobs, workers, folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
@@ -98,4 +103,5 @@ def _harness_units() -> list[Path]:
 
 
 def _own_sources() -> list[Path]:
-    return [Path(__file__), *sorted(HARNESS.iterdir()), *sorted(FST_HEADERS.iterdir())]
+    islands = sorted((Path(__file__).parent / "islands").glob("*.py"))
+    return [Path(__file__), *islands, *sorted(HARNESS.iterdir()), *sorted(FST_HEADERS.iterdir())]

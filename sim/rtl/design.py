@@ -75,13 +75,17 @@ class Variant:
         name: under which it is known.
         checks: assertions of the design fail the run, and what nothing initialises is random.
         waves: the format in which waveforms can be recorded, with the hierarchy of the design, or none.
+        islands: registers sleep in islands (sim/rtl/islands).
+        twin: a second model, in which every register is clocked in every cycle, must stay equal.
 
-    Any but the plain one finds a bus output that depends on a bus input within the cycle.
+    Any with checks or waves finds a bus output that depends on a bus input within the cycle.
     """
 
     name: str
-    checks: bool
-    waves: WaveFormat | None
+    checks: bool = False
+    waves: WaveFormat | None = None
+    islands: bool = False
+    twin: bool = False
 
     @property
     def both_edges(self) -> bool:
@@ -96,6 +100,8 @@ class Variant:
                 *((f"--trace-{self.waves}",) if self.waves else ()))
 
 
-FAST = Variant("fast", checks=False, waves=None)
-CHECKED = Variant("checked", checks=True, waves=None)
-WAVES = {waves: Variant(f"{waves} waves", checks=False, waves=waves) for waves in WaveFormat}
+FAST = Variant("fast", islands=True)
+SLEEPLESS = Variant("sleepless")
+TWIN = Variant("twin", islands=True, twin=True)
+CHECKED = Variant("checked", checks=True)
+WAVES = {waves: Variant(f"{waves} waves", waves=waves) for waves in WaveFormat}

@@ -12,17 +12,21 @@ from itertools import groupby
 Bit = tuple[str, int] | str
 """A bit of a wire, or a constant: ``0``, ``1``, ``x`` or ``z``."""
 
+PORTS_FROM = 1000
+"""Number from which ports that are added are counted, above those of any design."""
+
 _TOKEN = re.compile(r"[{}]|\d+'[01xzm-]*|\[\d+(?::\d+)?\]|-?\d+|[\\$]\S+")
 
 
 @dataclass
 class Cell:
-    """A cell; ``parameters`` are text, ``ports`` hold bits, lowest first."""
+    """A cell; ``parameters`` and ``attributes`` are text, ``ports`` hold bits, lowest first."""
 
     kind: str
     name: str
     parameters: dict[str, str] = field(default_factory=dict)
     ports: dict[str, list[Bit]] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
 
     def drives(self, port: str) -> bool:
         """Whether the cell is the source of that port's bits, rather than a reader."""
@@ -36,6 +40,7 @@ class Cell:
 
     def lines(self) -> Iterator[str]:
         """The cell as Yosys reads it."""
+        yield from (f"  attribute {name} {value}" for name, value in self.attributes.items())
         yield f"  cell {self.kind} {self.name}"
         yield from (f"    parameter {name} {value}" for name, value in self.parameters.items())
         yield from (f"    connect \\{port} {format_bits(bits)}" for port, bits in self.ports.items())
@@ -50,6 +55,7 @@ class Netlist:
         self.connections: list[tuple[list[Bit], list[Bit]]] = []
         self._head: list[str] = []
         self._widths: dict[str, int] = {}
+        self._inputs: list[str] = []
         self._outputs: list[str] = []
         self._attributes: list[str] = []
         lines = iter(text.splitlines())
@@ -68,6 +74,11 @@ class Netlist:
         for name in self._outputs:
             yield from self._bits_of(name)
 
+    def inputs(self) -> Iterator[tuple[str, list[Bit]]]:
+        """Name, without the backslash, and bits of each input of the module, in order."""
+        for name in self._inputs:
+            yield name.removeprefix("\\"), self._bits_of(name)
+
     def replace(self, bits: dict[Bit, Bit]) -> None:
         """Reads the new bit wherever an old one was read."""
         for cell in self.cells:
@@ -81,6 +92,14 @@ class Netlist:
         self._widths[name] = width
         return self._bits_of(name)
 
+    def add_port(self, direction: str, name: str) -> Bit:
+        """A new port of one bit, after those that there are; ``direction`` is ``input`` or ``output``."""
+        ports = self._inputs if direction == "input" else self._outputs
+        self._head.append(f"  wire {direction} {PORTS_FROM + len(self._inputs) + len(self._outputs)} \\{name}")
+        self._widths[f"\\{name}"] = 1
+        ports.append(f"\\{name}")
+        return (f"\\{name}", 0)
+
     def text(self) -> str:
         """The netlist as Yosys reads it."""
         lines = [*self._head, *(line for cell in self.cells for line in cell.lines())]
@@ -90,8 +109,9 @@ class Netlist:
     def _read(self, line: str, lines: Iterator[str]) -> None:
         words = line.split(None, 2)
         if line.startswith("  cell "):
-            self._attributes.clear()        # of cells, they say nothing about what a cell does
-            self.cells.append(self._read_cell(Cell(words[1], words[2]), lines))
+            attributes = dict((attribute.split(None, 2)[1:] for attribute in self._attributes))
+            self._attributes.clear()
+            self.cells.append(self._read_cell(Cell(words[1], words[2], attributes=attributes), lines))
         elif line.startswith("  connect "):
             bits = self._parse_pair(line[len("  connect "):])
             self.connections.append(bits)
@@ -109,6 +129,8 @@ class Netlist:
             return
         options, name = line.split()[1:-1], line.split()[-1]
         self._widths[name] = int(options[options.index("width") + 1]) if "width" in options else 1
+        if "input" in options:
+            self._inputs.append(name)
         if "output" in options:
             self._outputs.append(name)
 

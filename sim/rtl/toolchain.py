@@ -37,6 +37,11 @@ class Toolchain:
         """Folder of Verilator's headers and run-time sources."""
         return self.verilator_root / "include"
 
+    @property
+    def verilator_version(self) -> str:
+        """Name and version of the package that carries Verilator."""
+        return self.versions[1]
+
     def environment(self) -> dict[str, str]:
         """Environment in which Verilator's binary runs."""
         return {**os.environ, "VERILATOR_ROOT": str(self.verilator_root)}

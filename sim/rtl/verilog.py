@@ -12,6 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.islands.layout import order_clocks
+from arrayloom.sim.rtl.islands.partition import trained_partition
+from arrayloom.sim.rtl.islands.split import split
 from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.process import PYTHON, run_tool
 from arrayloom.sim.rtl.widen import widen
@@ -44,19 +47,39 @@ def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool =
 def write_fast_verilog(component: Any, path: Path, name: str = TOP) -> None:
     """Writes ``component`` as Verilog that simulates as fast as possible, and serves nothing else.
 
-    Arithmetic is in the processor's widths (sim/rtl/widen.py), and registers act on both edges of the clock: a
-    simulator then needs one evaluation a cycle. Raises ``BuildError`` with Yosys's message when it refuses the design,
-    and for a design that uses the falling edge itself.
+    Arithmetic is in the processor's widths (sim/rtl/widen.py), registers sleep in islands (sim/rtl/islands), whose layout is
+    written beside the Verilog, and act on both edges of their clocks. Raises ``BuildError`` with Yosys's message when it
+    refuses the design, and for a design that uses the falling edge itself.
     """
+    with _widened(component, name) as (folder, netlist):
+        islands = split(netlist, trained_partition())
+        text, layout = order_clocks(_to_verilog(netlist, folder), islands.names, islands.activity)
+        layout.write(path.parent)
+        path.write_text(text)
+
+
+def write_sleepless_verilog(component: Any, path: Path, name: str = TOP) -> None:
+    """Writes ``component`` as ``write_fast_verilog`` does, but on one clock that all registers act on in every cycle."""
+    with _widened(component, name) as (folder, netlist):
+        path.write_text(_to_verilog(netlist, folder))
+
+
+@contextmanager
+def _widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
+    """The flat netlist, and a folder to work in."""
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         _write_rtlil(component, name, folder)
         _yosys(folder, REMOVE_CHECKS, FLAT, "write_rtlil design.il")
         netlist = Netlist((folder / "design.il").read_text())
         widen(netlist)
-        (folder / "design.il").write_text(netlist.text())
-        _yosys(folder, "opt_clean -purge", WRITE)
-        path.write_text(_act_on_both_edges((folder / "design.v").read_text()))
+        yield folder, netlist
+
+
+def _to_verilog(netlist: Netlist, folder: Path) -> str:
+    (folder / "design.il").write_text(netlist.text())
+    _yosys(folder, "opt_clean -purge", WRITE)
+    return _act_on_both_edges((folder / "design.v").read_text())
 
 
 def _act_on_both_edges(text: str) -> str:
@@ -74,7 +97,20 @@ def _write_rtlil(component: Any, name: str, folder: Path) -> None:
     from amaranth.back import rtlil
 
     with _without_zeros():
-        (folder / "design.il").write_text(rtlil.convert(component, name=name, emit_src=False))
+        text = rtlil.convert(component, name=name, emit_src=False)
+    (folder / "design.il").write_text(_name_units(text, name))
+
+
+def _name_units(text: str, top: str) -> str:
+    """Gives each register and port of a memory its module's path, which flattening keeps, as the attribute ``unit``."""
+    lines, unit = [], ""
+    for line in text.splitlines():
+        if line.startswith("module "):
+            unit = line.split()[1].removeprefix("\\").removeprefix(top).removeprefix(".")
+        elif line.startswith(("  cell $dff ", "  cell $memrd_v2 ", "  cell $memwr_v2 ")):
+            lines.append(f'  attribute \\unit "{unit}"')
+        lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 // The verilated model and its clock.
 //
-// A fast build is verilated with registers that act on both edges (ARRAYLOOM_BOTH_EDGES), so that one evaluation is one clock
-// cycle. Evaluation then calls Verilator's own function for the top and skips the wrapper's locks.
+// A fast build has islands (ARRAYLOOM_ISLANDS): each has a clock of its own, and an edge fires the clocks of those that are
+// awake. Without them (ARRAYLOOM_BOTH_EDGES) registers act on both edges of one clock, so that one evaluation is one cycle.
+// Either way Verilator's own functions for the top are called, without the wrapper's locks.
 #pragma once
 
 #include <memory>
@@ -11,11 +12,22 @@
 #include "verilated.h"
 #include "waves.h"
 
+#if ARRAYLOOM_ISLANDS
+#include "awake.h"
+#endif
+#if ARRAYLOOM_TWIN
+#include "twin.h"
+#endif
+
 #if ARRAYLOOM_BOTH_EDGES
 void Vtop___024root___eval(Vtop___024root* root);
 #endif
 
 namespace arrayloom {
+
+#if !ARRAYLOOM_ISLANDS
+constexpr uint64_t kAllInputs = 0;
+#endif
 
 class Model {
   public:
@@ -26,9 +38,16 @@ class Model {
     Waves& waves() { return waves_; }
     Vtop& top() { return top_; }
 
-    // One rising edge: registers take the values that stood before it.
-    void edge(uint64_t cycle) {
-#if ARRAYLOOM_BOTH_EDGES
+    // One rising edge: registers take the values that stood before it. With islands the inputs are such registers, those of
+    // the islands in `inputs`, bits of awake.h, which are all whose pins may have changed since the edge before.
+    void edge(uint64_t cycle, [[maybe_unused]] uint64_t inputs) {
+#if ARRAYLOOM_ISLANDS
+        (void)cycle;
+        fire(pins(), islands_awake(pins()) | inputs);
+#if ARRAYLOOM_TWIN
+        twin_.edge(pins(), cycle);
+#endif
+#elif ARRAYLOOM_BOTH_EDGES
         (void)cycle;
         pins().clk ^= 1;
         Vtop___024root___eval(&pins());
@@ -39,9 +58,21 @@ class Model {
 #endif
     }
 
+#if ARRAYLOOM_ISLANDS
+    // Sets the registers of the inputs and no others.
+    void take_inputs() {
+        fire(pins(), kAllInputs);
+#if ARRAYLOOM_TWIN
+        twin_.take_inputs(pins());
+#endif
+    }
+#endif
+
     // Lets new inputs through the combinational logic, in the low half of the clock where there is one.
     void settle(uint64_t cycle) {
-#if ARRAYLOOM_BOTH_EDGES
+#if ARRAYLOOM_ISLANDS
+        (void)cycle;
+#elif ARRAYLOOM_BOTH_EDGES
         (void)cycle;
         Vtop___024root___eval(&pins());
 #else
@@ -63,6 +94,9 @@ class Model {
     VerilatedContext context_;
     Vtop top_;
     Waves waves_;
+#if ARRAYLOOM_TWIN
+    Twin twin_{context_};
+#endif
 };
 
 }  // namespace arrayloom

@@ -40,15 +40,19 @@ class ReadChannel {
         }
     }
 
-    // After the clock edge: what the memory says in cycle `now`.
-    void drive(Pins& pins, uint64_t now) {
-        pins.AXI(arready) = bursts_.count() < pace_.outstanding() && !pace_.stall();
-        if (presented_) return;
+    // After the clock edge: what the memory says in cycle `now`. True when a pin may have changed.
+    bool drive(Pins& pins, uint64_t now) {
+        const bool ready = bursts_.count() < pace_.outstanding() && !pace_.stall();
+        bool changed = ready != pins.AXI(arready);
+        pins.AXI(arready) = ready;
+        if (presented_) return changed;
         presented_ = !bursts_.empty() && now >= bursts_.front().due && now >= next_beat_ && !pace_.stall();
+        changed |= presented_ || pins.AXI(rvalid);
         pins.AXI(rvalid) = presented_;
-        if (!presented_) return;
+        if (!presented_) return changed;
         present(pins, bursts_.front());
         next_beat_ = now + pace_.beat_interval();
+        return true;
     }
 
   private:

@@ -43,8 +43,14 @@ void Simulation::reset(uint32_t cycles) {
     pins_.AXIL(awvalid) = pins_.AXIL(wvalid) = pins_.AXIL(bready) = pins_.AXIL(arvalid) = pins_.AXIL(rready) = 0;
     pins_.rst = 1;
     guard([&] {
+#if ARRAYLOOM_ISLANDS
+        model.take_inputs();    // else the first cycle of reset would not be one: a register holds each input
+#endif
         for (uint32_t index = 0; index < cycles; ++index) {
-            model.edge(cycle);
+#if ARRAYLOOM_ISLANDS
+            if (index + 1 == cycles) pins_.rst = 0;
+#endif
+            model.edge(cycle, kAllInputs);
             model.settle(cycle++);
         }
     });
@@ -52,13 +58,21 @@ void Simulation::reset(uint32_t cycles) {
     pins_.rst = 0;
 }
 
-template <bool Settle, typename Drive>
+template <bool Registers, typename Drive>
 inline void Simulation::step(Drive drive) {
     events.sample(pins_, statistics);
     read_.sample(pins_, cycle, statistics, watch);
     write_.sample(pins_, cycle, statistics, watch);
     recorder.sample(pins_);
-    model.edge(cycle);
+#if ARRAYLOOM_ISLANDS
+    uint64_t inputs = Registers ? kOtherInputs : 0;
+    ++cycle;
+    if (read_.drive(pins_, cycle)) inputs |= kReadInputs;
+    if (write_.drive(pins_, cycle)) inputs |= kWriteInputs;
+    drive();
+    model.edge(cycle - 1, inputs);
+#else
+    model.edge(cycle, kAllInputs);
     ++cycle;
 #if !ARRAYLOOM_BOTH_EDGES
     const Outputs before(pins_);
@@ -66,11 +80,12 @@ inline void Simulation::step(Drive drive) {
     read_.drive(pins_, cycle);
     write_.drive(pins_, cycle);
     drive();
-    if (Settle || !ARRAYLOOM_BOTH_EDGES) model.settle(cycle - 1);
+    if (Registers || !ARRAYLOOM_BOTH_EDGES) model.settle(cycle - 1);
 #if !ARRAYLOOM_BOTH_EDGES
     if (const char* name = before.difference(Outputs(pins_))) {
         watch.fail(cycle, std::string(name) + " depends on a bus input within the cycle; AXI4 forbids such a path");
     }
+#endif
 #endif
 }
 

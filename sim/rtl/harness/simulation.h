@@ -43,9 +43,10 @@ class Simulation {
   private:
     static constexpr uint32_t kRegisterTimeout = 10000;
 
-    // One clock cycle. Inputs change after the edge, those of AXI4-Lite by `drive`. Nothing that the accelerator says on AXI
-    // may depend on them before the next edge (AXI4 forbids such paths), so a fast build settles only when asked to.
-    template <bool Settle, typename Drive>
+    // One clock cycle. Inputs change after the edge, those of AXI4-Lite by `drive`, if any do (Registers). Nothing that the
+    // accelerator says on AXI may depend on them before the next edge (AXI4 forbids such paths), so a fast build need not
+    // settle for them. With islands an input is a register of the model, set at the edge to what is driven before it.
+    template <bool Registers, typename Drive>
     void step(Drive drive);
     // Runs `body` with Verilator's hooks set to this simulation.
     template <typename Body>

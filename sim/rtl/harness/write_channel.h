@@ -49,16 +49,21 @@ class WriteChannel {
         }
     }
 
-    // After the clock edge: what the memory says in cycle `now`.
-    void drive(Pins& pins, uint64_t now) {
-        pins.AXI(awready) = bursts_.count() < pace_.outstanding() && !pace_.stall();
-        pins.AXI(wready) = complete_ < bursts_.count() && now >= next_beat_ && !pace_.stall();
-        if (answering_) return;
+    // After the clock edge: what the memory says in cycle `now`. True when a pin may have changed.
+    bool drive(Pins& pins, uint64_t now) {
+        const bool address = bursts_.count() < pace_.outstanding() && !pace_.stall();
+        const bool data = complete_ < bursts_.count() && now >= next_beat_ && !pace_.stall();
+        bool changed = address != pins.AXI(awready) || data != pins.AXI(wready);
+        pins.AXI(awready) = address;
+        pins.AXI(wready) = data;
+        if (answering_) return changed;
         answering_ = complete_ && now >= bursts_.front().due && !pace_.stall();
+        changed |= answering_ || pins.AXI(bvalid);
         pins.AXI(bvalid) = answering_;
-        if (!answering_) return;
+        if (!answering_) return changed;
         pins.AXI(bid) = bursts_.front().id;
         pins.AXI(bresp) = commit(bursts_.front());
+        return true;
     }
 
   private:

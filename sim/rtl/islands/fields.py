@@ -1,0 +1,34 @@
+"""The members of Verilator's class for the top, by its header."""
+
+import re
+from collections.abc import Iterator
+
+from arrayloom.sim.rtl.islands.triggers import UnknownModelError
+
+_PORT = re.compile(r"\s+VL_(IN|OUT|INOUT)(?:8|16|64|W)?\(&?(\w+),")
+_SIGNAL = re.compile(r"\s+(?:[CSIQ]Data|VlWide<\d+>|VlUnpacked<.+>)(?:/\*[^*]*\*/)? (\w+);")
+_OWN = "__V"    # prefix of what Verilator keeps for itself
+
+
+def write_fields(header: str) -> str:
+    """C++ for the twin (twin.h): a table of every signal that the design has, and a function that copies its inputs.
+
+    ``header`` is the text of Vtop___024root.h. Raises ``UnknownModelError`` when it declares no signals.
+    """
+    ports, signals = list(_ports(header)), [name for name in _SIGNAL.findall(header) if not name.startswith(_OWN)]
+    inputs = [name for kind, name in ports if kind == "IN" and not name.startswith("clk")]
+    names = [name for kind, name in ports if kind == "OUT"] + signals
+    if not inputs or not signals:
+        raise UnknownModelError("Vtop___024root.h declares no signals")
+    lines = ["#pragma once", "", "#include <cstddef>", "#include <cstring>", "",
+             "namespace arrayloom {", "", "struct Field {", "    const char* name;", "    size_t offset, size;", "};", "",
+             "constexpr Field kFields[] = {"]
+    lines += [f'    {{"{name}", offsetof(Pins, {name}), sizeof(Pins::{name})}},' for name in names]
+    lines += ["};", "", "inline void copy_inputs(const Pins& from, Pins& to) {"]
+    lines += [f"    std::memcpy(&to.{name}, &from.{name}, sizeof to.{name});" for name in inputs]
+    return "\n".join([*lines, "}", "", "}  // namespace arrayloom", ""])
+
+
+def _ports(header: str) -> Iterator[tuple[str, str]]:
+    for kind, name in _PORT.findall(header):
+        yield kind, name
