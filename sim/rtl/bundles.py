@@ -1,6 +1,6 @@
-"""Source files compiled together, because each compilation reads the same headers, as long as 100 KB of what Verilator writes.
+"""Source files compiled together: each compilation reads the same headers, which takes as long as 100 KB of Verilator's files.
 
-Verilator's files are made to be included in one another (its option --output-groups does so).
+Those are made to be included in one another (its option --output-groups does so).
 """
 
 from collections.abc import Iterable, Sequence

@@ -33,7 +33,7 @@ class Cache:
 
         While another process makes the same entry, this one waits and reports what that one does; when it dies, this
         one makes the entry. What an interrupted process has left unfinished, the next one removes. Raises
-        ``BuildError`` when the cache cannot be written, ``Stopped`` when ``stop`` is set while it waits.
+        ``BuildError`` when the cache cannot be written, ``StoppedError`` when ``stop`` is set while it waits.
         """
         entry = self.root / kind / key
         if entry.is_dir():

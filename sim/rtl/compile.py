@@ -45,17 +45,18 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
     objects = [*sorted(folder.glob("*.o")), *sorted(run_time.glob("*.o"))]
     libraries = [f"-l:{name}" for name in FST_LIBRARIES] if variant.waves is WaveFormat.FST else []
     run_tool([toolchain.compiler, "-shared", "-o", LIBRARY, *objects, "-pthread", *libraries], "the linker", folder)
-    for file in folder.glob("*.o"):
+    for file in folder.glob("bundle_*"):
         file.unlink()
 
 
 def _compilations(folder: Path, definitions: tuple[str, ...], variant: Variant, toolchain: Toolchain) -> list[Job]:
     """What Verilator wrote for every cycle, then the harness, then what it wrote for construction and reset."""
+    written = set((folder / MODEL).glob("*.cpp"))
+    slow = {file for file in written if file.stem.endswith("__Slow")}
+    groups: list[tuple[tuple[str, ...], list[Path]]] = [
+        *(((*GENERATED, *HOT), group) for group in bundles(written - slow)),
+        ((*OURS, *HOT), sorted(HARNESS.glob("*.cpp"))),
+        *(((*GENERATED, *COLD), group) for group in bundles(slow))]
     model = (f"-I{folder / MODEL}", *definitions)
-    written = sorted((folder / MODEL).glob("*.cpp"))
-    slow = [file for file in written if file.stem.endswith("__Slow")]
-    groups: list[tuple[list[Path], tuple[str, ...]]] = [(group, (*GENERATED, *HOT)) for group in bundles(set(written) - set(slow))]
-    groups += [(sorted(HARNESS.glob("*.cpp")), (*OURS, *HOT))]
-    groups += [(group, (*GENERATED, *COLD)) for group in bundles(slow)]
-    return [compilation(write_bundle(folder / f"bundle_{index}.cpp", files), (*options, *model), variant, toolchain, title(files))
-            for index, (files, options) in enumerate(groups)]
+    return [compilation(write_bundle(folder / f"bundle_{index}.cpp", files), (*options, *model), variant, toolchain,
+                        title(files)) for index, (options, files) in enumerate(groups)]

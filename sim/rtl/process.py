@@ -23,7 +23,7 @@ Report = Callable[[str], None]
 """Called with one line of progress."""
 
 
-class Stopped(BuildError):
+class StoppedError(BuildError):
     """Work of a build was ended because the rest of the build has ended."""
 
 
@@ -54,7 +54,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, cwd: Path, started: Callable[[in
              env: Mapping[str, str] | None = None, stop: Event | None = None) -> None:
     """Runs the jobs in ``cwd``, at most ``workers`` at once, in order; ``started`` is called with index and job.
 
-    Raises ``BuildError`` for the first that fails, ``Stopped`` when ``stop`` is set. Whatever ends this call, no job is
+    Raises ``BuildError`` for the first that fails, ``StoppedError`` when ``stop`` is set. Whatever ends this call, no job is
     left running.
     """
     waiting = list(enumerate(jobs))[::-1]
@@ -68,7 +68,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, cwd: Path, started: Callable[[in
                 running.append(_Running(job, cwd, env))
             running = [one for one in running if not one.finished()]
             if (stop or Event()).wait(POLL_SECONDS):
-                raise Stopped
+                raise StoppedError
     finally:
         for one in running:
             one.kill()

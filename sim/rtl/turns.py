@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
-from arrayloom.sim.rtl.process import Report, Stopped
+from arrayloom.sim.rtl.process import Report, StoppedError
 
 POLL_SECONDS = 0.1
 
@@ -45,7 +45,7 @@ class Turn:
 def take_turn(lock: Path, name: str, report: Report, stop: Event | None = None) -> Iterator[Turn]:
     """Waits until no other process has the turn that the file ``lock`` stands for, and has it until the block ends.
 
-    ``report`` is told who makes the thing called ``name`` meanwhile, and each step of theirs. Raises ``Stopped`` when
+    ``report`` is told who makes the thing called ``name`` meanwhile, and each step of theirs. Raises ``StoppedError`` when
     ``stop`` is set while waiting.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
@@ -67,7 +67,7 @@ def _wait(descriptor: int, name: str, report: Report, stop: Event | None) -> Mak
             report(f"{maker}: {maker.line}")
             last = maker.line
         if (stop or Event()).wait(POLL_SECONDS):
-            raise Stopped
+            raise StoppedError
     return maker
 
 

@@ -13,7 +13,7 @@ from checkout import ROOT
 from interrupts import hear_interrupts
 
 from arrayloom.sim.rtl.cache import Cache
-from arrayloom.sim.rtl.process import Stopped
+from arrayloom.sim.rtl.process import StoppedError
 from arrayloom.sim.rtl.turns import take_turn
 
 MAKER = """
@@ -134,5 +134,5 @@ def test_what_a_maker_is_at_is_gone_when_it_ends(tmp_path):
 def test_waiting_ends_when_the_rest_of_the_build_does(start, tmp_path):
     _maker_and_waiter(start)
     stop = threading.Event()
-    with pytest.raises(Stopped):
-        Cache(tmp_path).produce("simulator", "key", lambda folder, report: None, lambda line: stop.set(), stop)
+    with pytest.raises(StoppedError):
+        Cache(tmp_path).produce("simulator", "key", lambda *_: None, lambda _: stop.set(), stop)
