@@ -1,4 +1,4 @@
-"""Source files compiled together: each compilation reads the same headers, which takes as long as 100 KB of Verilator's files.
+"""Source files compiled together: each compilation reads the same headers, as long as 100 KB of Verilator's files take.
 
 Those are made to be included in one another (its option --output-groups does so).
 """
