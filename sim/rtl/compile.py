@@ -1,107 +1,68 @@
-"""Verilog to a shared library: Verilator, then the C++ compiler on each file."""
+"""Verilog to a shared library: Verilator, then the C++ compiler on bundles of files."""
 
-import platform
-import re
+import shutil
 from pathlib import Path
 
-from arrayloom.sim.rtl.cache import Cache
+from arrayloom.sim.rtl.aside import Aside
+from arrayloom.sim.rtl.bundles import bundles, title, write_bundle
 from arrayloom.sim.rtl.design import Variant, WaveFormat, digest_files
+from arrayloom.sim.rtl.gcc import COLD, FST_HEADERS, GENERATED, HARNESS, HOT, OURS, compilation, processor
 from arrayloom.sim.rtl.islands.model import prepare_islands
 from arrayloom.sim.rtl.process import Job, Report, default_workers, run_jobs, run_tool
 from arrayloom.sim.rtl.toolchain import FST_LIBRARIES, Toolchain, require_fst
 from arrayloom.sim.rtl.verilog import TOP
 
 LIBRARY = "simulator.so"
-HARNESS = Path(__file__).parent / "harness"
-FST_HEADERS = Path(__file__).parent / "fst"
-
 MODEL = "model"
 VERILATE = ("--cc", "--no-timing", "-O3", "--prefix", "Vtop", "--top-module", TOP, "-Wno-lint", "-Wno-fatal",
             "--output-split", "10000", "--output-split-cfuncs", "5000", "--Mdir", MODEL)
-COMMON = ("-std=c++20", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-march=native", "-DVL_TIME_CONTEXT",
-          "-include", str(HARNESS / "hooks.h"))
-HOT = ("-O2",)
-"""As fast as -O3 on what Verilator writes, in half of the time to build."""
-COLD = ("-O0",)
-"""Construction and reset run once; optimising them takes longer than the rest of a build."""
 
 
 def library_digest(verilog: str, word_bytes: int, variant: Variant, toolchain: Toolchain) -> str:
     """Changes with anything that the library of that Verilog depends on, this processor included."""
-    return digest_files(_own_sources(), verilog, str(word_bytes), repr(variant), processor(), *toolchain.versions)
+    own = [Path(__file__), *(Path(__file__).with_name(name) for name in ("gcc.py", "bundles.py", "runtime.py")),
+           *sorted(HARNESS.iterdir()), *sorted(FST_HEADERS.iterdir())]
+    return digest_files(own, verilog, str(word_bytes), repr(variant), processor(), *toolchain.versions)
 
 
-def processor() -> str:
-    """What ``-march=native`` depends on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    found = sorted({line for line in lines if re.match(r"(model name|flags|Features|CPU part)\s*:", line)})
-    return "\n".join([platform.machine(), *found])
-
-
-def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Variant, toolchain: Toolchain, cache: Cache,
-                    report: Report, workers: int | None = None) -> None:
+def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Variant, toolchain: Toolchain,
+                    runtime: Aside[Path], report: Report, workers: int | None = None) -> None:
     """Makes ``folder / LIBRARY`` from the Verilog file, which is read from ``folder`` too.
 
-    Raises ``BuildError`` with a tool's message when it fails, ``ToolError`` when a library is missing, and
-    ``UnknownModelError`` when Verilator's C++ is not as the islands need it.
+    ``runtime`` gives the folder of Verilator's run time. Raises ``BuildError`` with a tool's message when it fails,
+    ``ToolError`` when a library is missing, and ``UnknownModelError`` when Verilator's C++ is not as the islands need it.
     """
     if variant.waves is WaveFormat.FST:
         require_fst()
-    workers = workers or default_workers()
-    runtime = _runtime(variant, toolchain, cache, report, workers)
+    runtime.start()
     report("verilate")
+    shutil.rmtree(folder / MODEL, ignore_errors=True)
     command: list[str | Path] = [toolchain.verilator, *VERILATE, *variant.verilator_options, verilog]
     run_tool(command, "Verilator", folder, toolchain.environment())
     if variant.islands:
         prepare_islands(verilog.parent, folder / MODEL, variant.twin)
+    run_time = runtime.result()
     definitions = (f"-DARRAYLOOM_WORD_BYTES={word_bytes}", f"-DARRAYLOOM_BOTH_EDGES={int(variant.both_edges)}",
                    f"-DARRAYLOOM_ISLANDS={int(variant.islands)}", f"-DARRAYLOOM_TWIN={int(variant.twin)}")
-    sources = sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size) + _harness_units()
-    jobs = _compilations(sources, folder, (*definitions, *_trace(variant)), toolchain)
-    run_jobs(jobs, workers, folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
+    jobs = _compilations(folder, definitions, variant, toolchain)
+    run_jobs(jobs, workers or default_workers(), folder,
+             lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
     report("link")
-    objects = [*sorted(folder.glob("*.o")), *sorted(runtime.glob("*.o"))]
+    objects = [*sorted(folder.glob("*.o")), *sorted(run_time.glob("*.o"))]
     libraries = [f"-l:{name}" for name in FST_LIBRARIES] if variant.waves is WaveFormat.FST else []
     run_tool([toolchain.compiler, "-shared", "-o", LIBRARY, *objects, "-pthread", *libraries], "the linker", folder)
-    for file in folder.glob("*.o"):
+    for file in folder.glob("bundle_*"):
         file.unlink()
 
 
-def _runtime(variant: Variant, toolchain: Toolchain, cache: Cache, report: Report, workers: int) -> Path:
-    """Objects of Verilator's run-time library, which every model of a variant shares."""
-    names = ["verilated.cpp", "verilated_threads.cpp", *([f"verilated_{variant.waves}_c.cpp"] if variant.waves else [])]
-
-    def make(folder: Path) -> None:
-        report("compile Verilator's run time")
-        run_jobs(_compilations([toolchain.include / name for name in names], folder, _trace(variant), toolchain),
-                 workers, folder)
-
-    key = digest_files(_own_sources(), *names, processor(), *toolchain.versions)
-    return cache.produce("runtime", key, make, report)
-
-
-def _compilations(sources: list[Path], folder: Path, definitions: tuple[str, ...], toolchain: Toolchain) -> list[Job]:
-    include: tuple[str | Path, ...] = (f"-I{folder / MODEL}", "-isystem", toolchain.include,
-                                       "-isystem", toolchain.include / "vltstd")
-    jobs = []
-    for source in sources:
-        level = COLD if source.stem.endswith("__Slow") else HOT
-        options = (*COMMON, *level, *definitions, *include)
-        jobs.append(Job(source.name, (toolchain.compiler, *options, "-c", source, "-o", f"{source.stem}.o")))
-    return jobs
-
-
-def _trace(variant: Variant) -> tuple[str, ...]:
-    formats = (f"-DVM_TRACE_{waves.upper()}={int(variant.waves is waves)}" for waves in WaveFormat)
-    headers = (f"-I{FST_HEADERS}",) if variant.waves is WaveFormat.FST else ()
-    return (f"-DVM_TRACE={int(variant.waves is not None)}", *formats, "-DVM_COVERAGE=0", "-DVM_SC=0", *headers)
-
-
-def _harness_units() -> list[Path]:
-    return sorted(HARNESS.glob("*.cpp"))
-
-
-def _own_sources() -> list[Path]:
-    islands = sorted((Path(__file__).parent / "islands").glob("*.py"))
-    return [Path(__file__), *islands, *sorted(HARNESS.iterdir()), *sorted(FST_HEADERS.iterdir())]
+def _compilations(folder: Path, definitions: tuple[str, ...], variant: Variant, toolchain: Toolchain) -> list[Job]:
+    """What Verilator wrote for every cycle, then the harness, then what it wrote for construction and reset."""
+    written = set((folder / MODEL).glob("*.cpp"))
+    slow = {file for file in written if file.stem.endswith("__Slow")}
+    groups: list[tuple[tuple[str, ...], list[Path]]] = [
+        *(((*GENERATED, *HOT), group) for group in bundles(written - slow)),
+        ((*OURS, *HOT), sorted(HARNESS.glob("*.cpp"))),
+        *(((*GENERATED, *COLD), group) for group in bundles(slow))]
+    model = (f"-I{folder / MODEL}", *definitions)
+    return [compilation(write_bundle(folder / f"bundle_{index}.cpp", files), (*options, *model), variant, toolchain,
+                        title(files)) for index, (options, files) in enumerate(groups)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from arrayloom.sim.rtl.errors import BuildError
 
@@ -20,6 +21,10 @@ SHOWN_LINES = 25
 
 Report = Callable[[str], None]
 """Called with one line of progress."""
+
+
+class StoppedError(BuildError):
+    """Work of a build was ended because the rest of the build has ended."""
 
 
 class Stopwatch:
@@ -46,10 +51,11 @@ def run_tool(command: Sequence[str | Path], name: str, cwd: Path, env: Mapping[s
 
 
 def run_jobs(jobs: Sequence[Job], workers: int, cwd: Path, started: Callable[[int, Job], None] | None = None,
-             env: Mapping[str, str] | None = None) -> None:
+             env: Mapping[str, str] | None = None, stop: Event | None = None) -> None:
     """Runs the jobs in ``cwd``, at most ``workers`` at once, in order; ``started`` is called with index and job.
 
-    Raises ``BuildError`` for the first that fails. Whatever ends this call, no job is left running.
+    Raises ``BuildError`` for the first that fails, ``StoppedError`` when ``stop`` is set. Whatever ends this call, no job is
+    left running.
     """
     waiting = list(enumerate(jobs))[::-1]
     running: list[_Running] = []
@@ -61,7 +67,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, cwd: Path, started: Callable[[in
                     started(index, job)
                 running.append(_Running(job, cwd, env))
             running = [one for one in running if not one.finished()]
-            time.sleep(POLL_SECONDS)
+            if (stop or Event()).wait(POLL_SECONDS):
+                raise StoppedError
     finally:
         for one in running:
             one.kill()

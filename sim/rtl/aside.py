@@ -1,0 +1,39 @@
+"""Work of a build that goes on beside the rest of it."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from types import TracebackType
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Aside(Generic[Result]):
+    """Runs ``work`` in a thread. A context manager: when its block ends, the work is told by its ``Event`` to end too."""
+
+    def __init__(self, work: Callable[[Event], Result]) -> None:
+        self._work, self._stop = work, Event()
+        self._threads = ThreadPoolExecutor(1)
+        self._future: Future[Result] | None = None
+
+    def start(self) -> None:
+        """Begins the work, unless it has begun."""
+        self._begun()
+
+    def result(self) -> Result:
+        """What the work returns, begun now if it was not; raises what it raises."""
+        return self._begun().result()
+
+    def _begun(self) -> Future[Result]:
+        if self._future is None:
+            self._future = self._threads.submit(self._work, self._stop)
+        return self._future
+
+    def __enter__(self) -> "Aside[Result]":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._threads.shutdown()
