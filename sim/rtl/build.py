@@ -55,8 +55,8 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
             except UnknownModelError as error:
                 if variant.twin:
                     raise BuildError(f"{', '.join(toolchain.versions)}: {error}; there is nothing to compare") from error
-                report(f"notice: {toolchain.verilator_version} writes C++ of another form than is known here ({error}); building "
-                       "without sleeping registers, which runs at half the speed")
+                report(f"notice: {toolchain.verilator_version} writes C++ of another form than is known here ({error}); "
+                       "building without sleeping registers, which runs at half the speed")
                 sleepless = produce_verilog(design, SLEEPLESS, store, report)
                 compile_library(sleepless, folder, design.word_bytes, SLEEPLESS, toolchain, runtime, report, workers)
 

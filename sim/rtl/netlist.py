@@ -5,7 +5,7 @@ writes it; whatever is neither a cell nor a connection is kept as it stands.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -74,6 +74,11 @@ class Netlist:
         for name in self._outputs:
             yield from self._bits_of(name)
 
+    def connections_to(self, targets: Collection[Bit]) -> Iterator[tuple[Bit, Bit]]:
+        """Each bit of ``targets`` that a connection drives, with its source."""
+        for target, source in self.connections:
+            yield from ((bit, origin) for bit, origin in zip(target, source, strict=True) if bit in targets)
+
     def inputs(self) -> Iterator[tuple[str, list[Bit]]]:
         """Name, without the backslash, and bits of each input of the module, in order."""
         for name in self._inputs:
@@ -109,7 +114,7 @@ class Netlist:
     def _read(self, line: str, lines: Iterator[str]) -> None:
         words = line.split(None, 2)
         if line.startswith("  cell "):
-            attributes = dict((attribute.split(None, 2)[1:] for attribute in self._attributes))
+            attributes = dict(attribute.split(None, 2)[1:] for attribute in self._attributes)
             self._attributes.clear()
             self.cells.append(self._read_cell(Cell(words[1], words[2], attributes=attributes), lines))
         elif line.startswith("  connect "):

@@ -17,8 +17,8 @@ from arrayloom.sim.rtl.islands.layout import order_clocks
 from arrayloom.sim.rtl.islands.partition import trained_partition
 from arrayloom.sim.rtl.islands.split import split
 from arrayloom.sim.rtl.netlist import Netlist
-from arrayloom.sim.rtl.process import PYTHON, run_tool
 from arrayloom.sim.rtl.widen import widen
+from arrayloom.sim.rtl.yosys import run_yosys
 
 TOP = "top"
 
@@ -28,7 +28,6 @@ FLAT = f"proc; flatten; {OPTIMIZE}; opt_clean -purge"
 HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
-YOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1], libyosys.Design())"
 WRITE = "write_verilog -norename -noattr design.v"
 
 
@@ -42,7 +41,7 @@ def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool =
     """
     with TemporaryDirectory() as folder:
         _write_rtlil(component, name, Path(folder))
-        _yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT, WRITE)
+        run_yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT, WRITE)
         shutil.copyfile(Path(folder) / "design.v", path)
 
 
@@ -53,7 +52,7 @@ def write_fast_verilog(component: Any, path: Path, name: str = TOP) -> None:
     written beside the Verilog, and act on both edges of their clocks. Raises ``BuildError`` with Yosys's message when it
     refuses the design, and for a design that uses the falling edge itself.
     """
-    with _widened(component, name) as (folder, netlist):
+    with widened(component, name) as (folder, netlist):
         islands = split(netlist, trained_partition())
         text, layout = order_clocks(_to_verilog(netlist, folder), islands.names, islands.activity)
         layout.write(path.parent)
@@ -62,17 +61,17 @@ def write_fast_verilog(component: Any, path: Path, name: str = TOP) -> None:
 
 def write_sleepless_verilog(component: Any, path: Path, name: str = TOP) -> None:
     """Writes ``component`` as ``write_fast_verilog`` does, but on one clock that all registers act on in every cycle."""
-    with _widened(component, name) as (folder, netlist):
+    with widened(component, name) as (folder, netlist):
         path.write_text(_to_verilog(netlist, folder))
 
 
 @contextmanager
-def _widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
-    """The flat netlist, and a folder to work in."""
+def widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
+    """A folder to work in, and the flat netlist of ``component`` with arithmetic in the processor's widths."""
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         _write_rtlil(component, name, folder)
-        _yosys(folder, REMOVE_CHECKS, FLAT, "write_rtlil design.il")
+        run_yosys(folder, REMOVE_CHECKS, FLAT, "write_rtlil design.il")
         netlist = Netlist((folder / "design.il").read_text())
         widen(netlist)
         yield folder, netlist
@@ -80,7 +79,7 @@ def _widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
 
 def _to_verilog(netlist: Netlist, folder: Path) -> str:
     (folder / "design.il").write_text(netlist.text())
-    _yosys(folder, "opt_clean -purge", WRITE)
+    run_yosys(folder, "opt_clean -purge", WRITE)
     return _act_on_both_edges((folder / "design.v").read_text())
 
 
@@ -88,11 +87,6 @@ def _act_on_both_edges(text: str) -> str:
     if "negedge" in text:
         raise BuildError("the design uses the falling edge of a clock: only rising edges can be simulated")
     return text.replace("@(posedge ", "@(edge ")
-
-
-def _yosys(folder: Path, *commands: str) -> None:
-    (folder / "script.ys").write_text("\n".join(["read_rtlil design.il", *commands]) + "\n")
-    run_tool([*PYTHON, "-c", YOSYS, "script.ys"], "Yosys", cwd=folder)
 
 
 def _write_rtlil(component: Any, name: str, folder: Path) -> None:

@@ -1,7 +1,6 @@
 """The members of Verilator's class for the top, by its header."""
 
 import re
-from collections.abc import Iterator
 
 from arrayloom.sim.rtl.islands.triggers import UnknownModelError
 
@@ -15,7 +14,7 @@ def write_fields(header: str) -> str:
 
     ``header`` is the text of Vtop___024root.h. Raises ``UnknownModelError`` when it declares no signals.
     """
-    ports, signals = list(_ports(header)), [name for name in _SIGNAL.findall(header) if not name.startswith(_OWN)]
+    ports, signals = _PORT.findall(header), [name for name in _SIGNAL.findall(header) if not name.startswith(_OWN)]
     inputs = [name for kind, name in ports if kind == "IN" and not name.startswith("clk")]
     names = [name for kind, name in ports if kind == "OUT"] + signals
     if not inputs or not signals:
@@ -28,7 +27,3 @@ def write_fields(header: str) -> str:
     lines += [f"    std::memcpy(&to.{name}, &from.{name}, sizeof to.{name});" for name in inputs]
     return "\n".join([*lines, "}", "", "}  // namespace arrayloom", ""])
 
-
-def _ports(header: str) -> Iterator[tuple[str, str]]:
-    for kind, name in _PORT.findall(header):
-        yield kind, name

@@ -36,8 +36,7 @@ class Layout:
         lines.append(f"constexpr size_t kFirstWake = offsetof(Pins, {WAKE_PORT}0);")
         lines += [f"static_assert(offsetof(Pins, {WAKE_PORT}{index}) == kFirstWake + {index});"
                   for index in range(1, len(self.names))]
-        names = ", ".join(f'"{name}"' for name in self.names)
-        return "\n".join([*lines, f"constexpr const char* kIslandNames[] = {{{names}}};", "", "}  // namespace arrayloom", ""])
+        return "\n".join([*lines, "", "}  // namespace arrayloom", ""])
 
 
 def read_layout(folder: Path) -> Layout:

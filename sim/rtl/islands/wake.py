@@ -7,6 +7,10 @@ from arrayloom.sim.rtl.islands.state import REGISTERS, State
 from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 
+OWN_CELLS = "$wake_cell$"
+"""How the names of all cells begin that are added here."""
+
+
 class Logic:
     """Adds combinational cells to a netlist. Equal cells are made once."""
 
@@ -49,7 +53,7 @@ class Logic:
         if key not in self._made:
             number = next(self._number)
             (result,) = self._netlist.add_wire(f"$wake${number}", 1)
-            cell = Cell(kind, f"$wake_cell${number}", {"\\Y_WIDTH": "1"})
+            cell = Cell(kind, f"{OWN_CELLS}{number}", {"\\Y_WIDTH": "1"})
             for port, bits in (("A", left), ("B", right)):
                 if bits is not None:
                     cell.parameters |= {f"\\{port}_SIGNED": "0", f"\\{port}_WIDTH": str(len(bits))}
