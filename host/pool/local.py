@@ -7,14 +7,12 @@ import threading
 from collections.abc import Iterable, Iterator, Sized
 from functools import partial
 
+from arrayloom.host.pool.drive import AHEAD, drive
 from arrayloom.host.pool.errors import PoolError, WorkerLostError
 from arrayloom.host.pool.meter import Meter
 from arrayloom.host.pool.outcome import Outcome, outcome
 from arrayloom.host.pool.process import WorkerEndedError, WorkerProcess
 from arrayloom.host.pool.task import ATTEMPTS, Done, Machine, Progress, Shared, Task
-
-AHEAD = 2
-"""How many tasks are made before they can begin."""
 
 
 class ThisProcess:
@@ -42,27 +40,8 @@ class LocalWorkers:
 
     def run(self, tasks: Iterable[Task], progress: Progress | None = None) -> Iterator[Done]:
         count = min(self.count, len(tasks)) if isinstance(tasks, Sized) else self.count
-        meter, waiting = Meter(progress), iter(enumerate(tasks))
-        crew = _Crew(count, meter)
-        try:
-            under_way, complete = 0, False
-            while not complete or under_way:
-                if under_way and (complete or under_way == count + AHEAD or crew.has_result()):
-                    done = crew.result()
-                    under_way -= 1
-                    yield done
-                elif (item := next(waiting, None)) is not None:
-                    meter.add(*item)
-                    crew.give(*item)
-                    under_way += 1
-                else:
-                    complete = True
-                    meter.close()
-        except BaseException:
-            crew.kill()
-            raise
-        finally:
-            crew.join()
+        meter = Meter(progress)
+        yield from drive(tasks, _Crew(count, meter), meter)
 
 
 class _Crew:
@@ -79,29 +58,28 @@ class _Crew:
         for thread in self._threads:
             thread.start()
 
+    def room(self) -> int:
+        return len(self._threads) + AHEAD
+
     def give(self, index: int, task: Task) -> None:
-        """For the first worker that is free."""
         self._tasks.put((index, task))
 
     def has_result(self) -> bool:
         return not self._results.empty()
 
     def result(self) -> Done:
-        """The next one that ends; raises what a task or a worker raised."""
         found = self._results.get()
         if isinstance(found, Done):
             return found
         raise found
 
     def kill(self) -> None:
-        """Ends all workers, whatever they are doing."""
         with self._lock:
             self._killed = True
             for process in self._processes.values():
                 process.kill()
 
     def join(self) -> None:
-        """Waits until all workers have ended: after their tasks, or at once when they were killed."""
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
@@ -137,6 +115,5 @@ class _Crew:
                 self._start(place)
             else:
                 value = result.result()
-                self._meter.end(index)
                 return Done(index, task, value, process.machine, result.seconds, attempt)
         raise AssertionError("unreachable")
