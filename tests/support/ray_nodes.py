@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -15,8 +14,14 @@ from pathlib import Path
 STORE_BYTES = 100_000_000       # of objects, in each node
 START_SECONDS = 120.0
 STARTED = "Ray runtime started"
-RAY = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus", "1", "--object-store-memory",
-       str(STORE_BYTES), "--disable-usage-stats"]
+WITH_PARENT = """
+import subprocess, sys
+with subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL) as node:
+    sys.stdin.read()        # to its end, which is that of the process which holds the other side
+    node.terminate()        # it ends what it has started
+"""
+RAY = [sys.executable, "-c", WITH_PARENT, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus", "1",
+       "--object-store-memory", str(STORE_BYTES), "--disable-usage-stats"]
 
 
 @contextmanager
@@ -36,12 +41,9 @@ def _node(folder: Path, name: str, *options: str) -> Iterator[str]:
     """A node; gives what it said when it started."""
     log = folder / f"{name}.log"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "RAY_USAGE_STATS_ENABLED": "0"}
-    with log.open("w") as output, subprocess.Popen([*RAY, *options], env=environment, stdin=subprocess.DEVNULL,
-                                                   stdout=output, stderr=output, start_new_session=True) as process:
-        try:
-            yield _wait_for_start(process, log)
-        finally:
-            process.send_signal(signal.SIGTERM)     # it ends what it has started
+    with log.open("w") as output, subprocess.Popen([*RAY, *options], env=environment, stdin=subprocess.PIPE, stdout=output,
+                                                   stderr=output, start_new_session=True) as process:
+        yield _wait_for_start(process, log)
 
 
 def _wait_for_start(process: "subprocess.Popen[bytes]", log: Path) -> str:

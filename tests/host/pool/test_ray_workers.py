@@ -109,8 +109,8 @@ def test_address_that_does_not_answer_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         silent = refused(f"127.0.0.1:{port}")       # takes the connection, and says nothing
+        server.accept()[0].close()
         threading.Thread(target=lambda: server.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")).start()
-        server.accept()[0].close()                  # the one from before
         other = refused(f"127.0.0.1:{port}")
     assert f"--ray 127.0.0.1:{port}: does not answer (timed out); start a cluster there with ray start --head" in silent
     assert "what answers is not Ray" in other
