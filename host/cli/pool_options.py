@@ -24,7 +24,10 @@ def workers_of(options: argparse.Namespace) -> Workers | None:
 
 
 def lines_of_tasks(tasks: Sequence[dict[str, Any]]) -> list[str]:
-    """``Done.figures`` of all tasks as lines for people: over what they were spread, and which were run again."""
+    """``Done.figures`` of all tasks as lines for people: over what they were spread, and which were run
+    again; nothing where there are none."""
+    if not tasks:
+        return []
     processes = {(task["host"], task["process"]) for task in tasks}
     nodes = {task["node"] or task["host"] for task in tasks}
     lines = [f"spread over  {_count(processes, 'process', 'es')} of {_count(nodes, 'machine')}"]

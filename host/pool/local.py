@@ -4,13 +4,14 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sized
 from functools import partial
 
 from arrayloom.host.pool.drive import AHEAD, drive
 from arrayloom.host.pool.errors import PoolError, WorkerLostError
 from arrayloom.host.pool.meter import Meter
-from arrayloom.host.pool.outcome import Outcome, outcome
+from arrayloom.host.pool.outcome import Outcome
 from arrayloom.host.pool.process import WorkerEndedError, WorkerProcess
 from arrayloom.host.pool.task import ATTEMPTS, Done, Machine, Progress, Shared, Task
 
@@ -23,10 +24,10 @@ class ThisProcess:
         for index, task in enumerate(tasks):
             meter.add(index, task)
             arguments = tuple(one.value if isinstance(one, Shared) else one for one in task.arguments)
-            result = outcome(task.name, task.function, arguments, partial(meter.move, index))
-            value = result.result()
+            begin = time.perf_counter()
+            value = task.function(*arguments, partial(meter.move, index))
             meter.end(index)
-            yield Done(index, task, value, machine, result.seconds, 1)
+            yield Done(index, task, value, machine, time.perf_counter() - begin, 1)
         meter.close()
 
 
