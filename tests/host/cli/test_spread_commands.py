@@ -66,13 +66,12 @@ def test_score_refuses_what_cannot_be_spread(tmp_path: Path, capsys: pytest.Capt
              "--workers", "2"], r"text\.png", capsys)
 
 
-def test_explore_on_the_rtl(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    twin = tmp_path / "twin.toml"
-    twin.write_text('base = "tiny"\n')      # the same hardware, which is built once
-    explore = ["explore", MODEL, "--configs", f"tiny,{twin}", "--rtl", "--input", IMAGE, "--preprocess", "digits"]
+@pytest.mark.parametrize("second", ["tiny", pytest.param("edge", marks=pytest.mark.slow)])
+def test_explore_on_the_rtl(second: str, capsys: pytest.CaptureFixture[str]) -> None:
+    explore = ["explore", MODEL, "--configs", f"tiny,{second}", "--rtl", "--input", IMAGE, "--preprocess", "digits"]
     alone = printed(explore, capsys)
     spread = printed([*explore, "--workers", "2"], capsys)
-    assert [task["task"] for task in spread.pop("tasks")] == ["tiny", "twin"]
+    assert [task["task"] for task in spread.pop("tasks")] == ["tiny", second]
     assert spread == alone and all(entry["rtl_cycles"] for entry in alone["configs"])
     refused(["explore", MODEL, "--configs", "tiny", "--workers", "2"], "the cost model takes no time", capsys)
 
