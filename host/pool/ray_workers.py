@@ -45,6 +45,7 @@ class _Crew:
         strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         here = strategy(ray.get_runtime_context().get_node_id(), soft=True)
         self._board = ray.remote(num_cpus=0)(on_node.Board).options(scheduling_strategy=here).remote()
+        ray.get(self._board.news.remote())      # so that no worker is lost before it can say that it begins
         self._over = threading.Event()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -62,8 +63,9 @@ class _Crew:
         keys = {position: one.key for position, one in shared.items()}
         begun = self._on_node.Begun(self._run, index, task.name, keys)
         # References inside of containers are not resolved by Ray before the task begins, but by it.
-        held = [self._put((task.function, arguments)), {key: self._lent[key] for key in keys.values()}, self._board]
-        self._waiting[self._begin.options(name=task.name).remote(tuple(begun), held)] = index, task
+        call = self._put((task.function, arguments)), {key: self._lent[key] for key in keys.values()}
+        reference = self._begin.options(name=task.name).remote(index, tuple(begun), call, self._board)
+        self._waiting[reference] = index, task
 
     def has_result(self) -> bool:
         return bool(self._ray.wait(list(self._waiting), timeout=0)[0])
@@ -113,14 +115,17 @@ def _checked_run(wanted: str) -> Callable[..., Any]:
     """A function for Ray that runs a task where the node has the Arrayloom that is ``wanted``: one may have joined late."""
     ask = asked_for_identity()
 
-    def task(begun: tuple[Any, ...], held: list[Any]) -> tuple[str, str, Any]:
+    def task(number: int, begun: tuple[Any, ...], call: tuple[Any, Any], board: Any) -> tuple[str, str, Any]:
         import socket
 
+        import ray
+
+        attempt = ray.get(board.begin.remote(number))   # first of all: a worker can be lost in the imports below
         found, node = ask(), socket.gethostname()
         if found != wanted:
             return found, node, None
         from arrayloom.host.pool.on_node import Begun, run
 
-        return found, node, run(Begun(*begun), *held)
+        return found, node, run(Begun(*begun), attempt, call[0], call[1], board)
 
     return task
