@@ -44,9 +44,9 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
 
     def make(folder: Path) -> None:
         report(f"build the {variant.name} simulator of {design.name}; this is done once")
-        compile_library(verilog, folder, design.word_bytes, variant, toolchain, store, report, workers)
+        compile_library(verilog, folder, design, variant, toolchain, store, report, workers)
 
-    key = library_digest(verilog.read_text(), design.word_bytes, variant, toolchain)
+    key = library_digest(verilog.read_text(), design, variant, toolchain)
     return Build(store.produce("simulator", key, make, report) / LIBRARY, verilog, design.word_bytes, variant)
 
 

@@ -23,6 +23,7 @@ class Design:
         parameters: text that changes with whatever ``make`` depends on other than ``sources``.
         sources: Python files, and folders of them, that describe the hardware.
         make: makes the Amaranth component. Called only when the Verilog is not in the cache.
+        banks: memories that together are its scratchpad, in order: names of instances and memory with dots between them.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Design:
     parameters: str
     sources: tuple[Path, ...]
     make: Callable[[], Any]
+    banks: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Hexadecimal digits that change with the parameters or the content of any source."""
@@ -57,7 +59,8 @@ def accelerator(config: Config) -> Design:
 
         return Accelerator(config)
 
-    return Design(f"accelerator {config.name}", config.size, config.digest, (ROOT / "isa", ROOT / "hdl"), make)
+    banks = tuple(f"memory.bank_{bank}" for bank in range(config.activation_banks))
+    return Design(f"accelerator {config.name}", config.size, config.digest, (ROOT / "isa", ROOT / "hdl"), make, banks)
 
 
 class WaveFormat(enum.StrEnum):

@@ -53,6 +53,10 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "arrayloom_record_events": (None, (HANDLE, _I32)),
     "arrayloom_clear_events": (None, (HANDLE,)),
     "arrayloom_events": (_U64, (HANDLE, ctypes.POINTER(WORDS))),
+    "arrayloom_running": (_I32, (HANDLE,)),
+    "arrayloom_banks": (_U32, ()),
+    "arrayloom_bank_words": (_U32, ()),
+    "arrayloom_bank": (HANDLE, (HANDLE, _U32)),
 }
 
 WAVE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {

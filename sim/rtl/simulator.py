@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.library import BYTES, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
+from arrayloom.sim.rtl.scratchpad import Scratchpad
 
 TIMING_LIMITS = {"latency": (1, 1 << 20), "outstanding": (1, 256), "beat_interval": (1, 1 << 20),
                  "stall_percent": (0, 99), "seed": (0, (1 << 64) - 1)}
@@ -228,6 +229,26 @@ class RtlSimulator:
         result = words.view(SEGMENT).copy()
         self._library.arrayloom_clear_events(self._simulation)
         return result
+
+    def read_scratchpad(self) -> NDArray[np.int8]:
+        """A copy of the activations on the chip: int8[activation_words, size].
+
+        Raises ``SimulationError`` for a design without a scratchpad.
+        """
+        return self._scratchpad().read()
+
+    def write_scratchpad(self, words: NDArray[np.int8]) -> None:
+        """Replaces the activations on the chip by ``words``: int8[activation_words, size].
+
+        Raises ``SimulationError`` while a program runs, for words of another shape, and for a design without a
+        scratchpad.
+        """
+        if self._library.arrayloom_running(self._simulation):
+            raise SimulationError("the scratchpad cannot be written while a program runs: run until the interrupt, or reset")
+        self._scratchpad().write(words)
+
+    def _scratchpad(self) -> Scratchpad:
+        return Scratchpad(self._library, self._simulation, self.build.word_bytes)
 
     def open_waves(self, path: Path, first: int, last: int) -> None:
         """Records cycles ``first`` to ``last`` of the next run, cycle 0 being the first that CYCLES counts.
