@@ -18,7 +18,7 @@ def write_banks(members: Members, banks: tuple[str, ...], word_bytes: int, folde
         if bank.width != 8 * word_bytes or bank.depth != found[0].depth:
             raise BuildError(f"bank {name!r} of the scratchpad has {bank.depth} words of {bank.width} bits: must have "
                              f"{found[0].depth} of {8 * word_bytes}, as its design says")
-    words = found[0].depth if found else 0
+    words = found[0].depth or 0 if found else 0
     uses = ", ".join(f"reinterpret_cast<uint8_t*>(&pins.{bank.name}[0])" for bank in found)
     checks = "".join(f"static_assert(sizeof(Vtop___024root::{bank.name}) == {words * word_bytes});\n" for bank in found)
     (folder / GENERATED).write_text(
