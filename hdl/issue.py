@@ -94,7 +94,7 @@ class Issue(Component):
         m.submodules.queue = queue = SyncFIFO(width=INSTRUCTION.width, depth=self.config.queue_depth)
         m.submodules.masks = masks = SyncFIFO(width=len(Unit), depth=IN_FLIGHT)
         head = Signal(instruction_layout(Instruction), reset_less=True)
-        filled, offered, legal = Signal(), Signal(), Signal()
+        filled, offered, legal = Signal(name="filled"), Signal(), Signal()
         accepted, satisfied, flying = Signal(), Signal(), Signal()
         unit, status = self.unit, self.status
         m.d.comb += [

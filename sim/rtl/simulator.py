@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.library import BYTES, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
+from arrayloom.sim.rtl.library import BYTES, POINT, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
 from arrayloom.sim.rtl.scratchpad import Scratchpad
 
 TIMING_LIMITS = {"latency": (1, 1 << 20), "outstanding": (1, 256), "beat_interval": (1, 1 << 20),
@@ -228,6 +228,31 @@ class RtlSimulator:
         words = np.ctypeslib.as_array(pointer, (count * SEGMENT.itemsize // 4,))
         result = words.view(SEGMENT).copy()
         self._library.arrayloom_clear_events(self._simulation)
+        return result
+
+    def record_control(self, on: bool = True) -> None:
+        """Starts or stops recording digests of the control state where the POST unit completes an instruction.
+
+        Raises ``SimulationError`` for a build without them: another design than the accelerator, or one for waveforms.
+        """
+        if not self._library.arrayloom_has_control():
+            raise SimulationError(f"digests of the control state: this {self.build.variant.name} build has none; only the "
+                                  "accelerator's fast and checked builds have")
+        self._library.arrayloom_record_control(self._simulation, on)
+
+    def take_control(self) -> NDArray[np.void]:
+        """The points recorded since the last call, in order: ``arrayloom.sim.rtl.library.POINT`` [n].
+
+        Where two runs have points of one digest, each goes on as the other from there, cycle for cycle, up to the first
+        of: its end, a write of a register, a cycle in which FETCH reads from memory what the other's does not hold. Bytes
+        that other units read may differ. A cycle in which a register is written has no point.
+        """
+        pointer = WORDS()
+        count = self._library.arrayloom_control(self._simulation, ctypes.byref(pointer))
+        if not count:
+            return np.zeros(0, POINT)
+        result = np.ctypeslib.as_array(pointer, (count * POINT.itemsize // 4,)).view(POINT).copy()
+        self._library.arrayloom_clear_control(self._simulation)
         return result
 
     def read_scratchpad(self) -> NDArray[np.int8]:

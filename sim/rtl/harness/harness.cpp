@@ -68,6 +68,18 @@ uint64_t arrayloom_events(Simulation* simulation, const arrayloom::Segment** seg
     return all.size();
 }
 
+int32_t arrayloom_has_control() { return arrayloom::kHasControl; }
+
+void arrayloom_record_control(Simulation* simulation, int32_t on) { simulation->control.enable(on); }
+
+void arrayloom_clear_control(Simulation* simulation) { simulation->control.clear(); }
+
+// As for arrayloom_recorded.
+uint64_t arrayloom_control(const Simulation* simulation, const arrayloom::Point** points) {
+    *points = simulation->control.points().data();
+    return simulation->control.points().size();
+}
+
 int32_t arrayloom_running(Simulation* simulation) { return simulation->model.pins().EVENTS(running); }
 
 // The banks of the scratchpad; none in a design without.
