@@ -36,13 +36,14 @@ class Rule:
 class Queue:
     """Memory ``instance.storage`` is a ring of which only the oldest words mean something.
 
-    ``level`` is a register with their number, or a pair of which the difference is, modulo their range. A word that was
-    read on a clock edge means something while ``output`` holds.
+    ``level`` is a register with their number, or a pair of which the difference is, modulo their range; then ``filled`` is
+    one that says whether there are any. A word that was read on a clock edge means something while ``output`` holds.
     """
 
     instance: str
     level: str | tuple[str, str]
     output: str | None = None
+    filled: str | None = None
 
 
 def _elastic(instance: str) -> tuple[Rule, ...]:
@@ -92,5 +93,6 @@ QUEUES: tuple[Queue, ...] = (
     *(Queue(f"{unit}_issue.{part}", "level") for unit in ("load", "array", "post", "store") for part in ("queue", "masks")),
     *(Queue(name, "inner_level", "r_rdy") for name in (
         "fetch.buffer", "load.records", "store.requests", "store.lengths", "store.answers", "post.gather.fifo")),
-    *(Queue(f"post.{name}_backlog", ("newest", "oldest")) for name in ("window", "region", "work", "residual")),
+    *(Queue(f"post.{name}_backlog", ("newest", "oldest"), filled="some")
+      for name in ("window", "region", "work", "residual")),
 )

@@ -3,13 +3,13 @@
 Read from a netlist with the rules of ``arrayloom.hdl.control_rules``. What no rule speaks of is compared as it is.
 """
 
-import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
 from arrayloom.hdl.control_rules import QUEUES, QUIET, RULES, RUNNING, Queue, Rule
+from arrayloom.sim.rtl.conditions import names_in, renamed
 from arrayloom.sim.rtl.control_state import ControlState, find_control_state, quiet_bits, require_inductive
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.form import Compared, Field, Form, Ring
@@ -69,25 +69,20 @@ class _Former:
 
     def _resolve(self, live: str, prefix: str) -> str | None:
         """The condition over terms, or None when a register in it is missing."""
-        names = [node.id for node in ast.walk(ast.parse(live, mode="eval")) if isinstance(node, ast.Name)]
         terms = {}
-        for name in names:
+        for name in names_in(live):
             bits = self._netlist.wire(prefix + name)
             field = self._field(bits) if bits and all(self._logic.is_register(bit) for bit in bits) else None
             if field is None:
                 return None
             known = next((term for term, each in self._terms.items() if each == field), f"t{len(self._terms)}")
             self._terms[known], terms[name] = field, known
-        tree = ast.parse(live, mode="eval")
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name):
-                node.id = terms[node.id]
-        return ast.unparse(tree)
+        return renamed(live, terms)
 
     def _ring(self, memory: str, columns: set[int]) -> Ring:
         mask = sum(1 << column for column in columns)
         queue = next((queue for queue in QUEUES if f"\\{queue.instance}.storage" == memory), None)
-        whole = Ring(memory, mask, None, ())
+        whole = Ring(memory, mask, None, (), None)
         if queue is None:
             self._missing.append(f"{memory[1:]} (queue)")
             return whole
@@ -101,13 +96,14 @@ class _Former:
         if queue.output and (live := self._resolve(queue.output, prefix)):
             self._conditions |= dict.fromkeys((bit[0] for bit in readers[0].ports["DATA"] if isinstance(bit, tuple)), live)
         first = self._field(readers[0].ports["ADDR"])
-        return Ring(memory, mask, first, tuple(level for level in levels if level))
+        filled = self._field(self._netlist.wire(prefix + queue.filled)) if queue.filled else None
+        return Ring(memory, mask, first, tuple(level for level in levels if level), filled)
 
     def _isolated(self, queue: Queue, ports: list[Any]) -> bool:
         """Whether the pointers decide nothing but places in the memory; if so they are left out of the comparison."""
         pointers = {bit[0] for port in ports for bit in port.ports["ADDR"] if isinstance(bit, tuple)}
         bits = [bit for wire in pointers for bit in self._netlist.wire(wire)]
-        allowed = pointers if isinstance(queue.level, str) else pointers | {f"\\{queue.instance}.some"}
+        allowed = pointers | ({f"\\{queue.instance}.{queue.filled}"} if queue.filled else set())
         if not all(self._logic.is_register(bit) for bit in bits) or not self._logic.reached(bits) <= allowed:
             return False
         self._free |= pointers

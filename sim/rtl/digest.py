@@ -1,10 +1,10 @@
 """The canonical form of the control state as C++ that the harness runs on Verilator's model."""
 
-import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from arrayloom.sim.rtl.conditions import interpret
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.form import Compared, Field, Form, Ring
 from arrayloom.sim.rtl.members import Member, Members
@@ -41,7 +41,7 @@ class _Writer:
     def statements(self) -> Iterator[str]:
         yield from (f"const uint64_t {term} = {self._value(field)};" for term, field in self._form.terms.items())
         lives = sorted({each.live for each in self._form.compared if each.live})
-        yield from (f"const bool live_{number} = {_expression(live)};" for number, live in enumerate(lives))
+        yield from (f"const bool live_{number} = {interpret(live, _Text())};" for number, live in enumerate(lives))
         names = {live: f"live_{number}" for number, live in enumerate(lives)}
         yield from _packed(part for each in self._form.compared for part in self._parts(each, names))
         for ring in self._form.rings:
@@ -69,16 +69,18 @@ class _Writer:
         for expression, width in _masked(f"r.{member.name}", member.width, compared.mask):
             yield (f"({lives[compared.live]} ? {expression} : 0)" if compared.live else expression), width
 
+    def _level(self, ring: Ring) -> str:
+        levels = [self._value(each) for each in ring.level]
+        return levels[0] if len(levels) == 1 else f"({levels[0]} - {levels[1]} & {(1 << ring.level[0].width) - 1}u)"
+
     def _ring(self, ring: Ring) -> Iterator[str]:
         member = self._members.memory(ring.memory.removeprefix("\\"))
-        if ring.first is None:
-            level, first = f"{member.depth}u", "0u"
-        else:
-            first, levels = self._value(ring.first), [self._value(each) for each in ring.level]
-            level = levels[0] if len(levels) == 1 else f"({levels[0]} - {levels[1]} & {(1 << ring.level[0].width) - 1}u)"
+        first, level = (self._value(ring.first), self._level(ring)) if ring.first else ("0u", f"{member.depth}u")
         yield "{"
         yield f"    uint64_t left = {level}, at = {first};"
         yield "    digest.add(left);"
+        if ring.filled:     # a difference that has come round to nothing is one of a full queue
+            yield f"    if (left == 0 && {self._value(ring.filled)}) left = {member.depth}u;"
         yield f"    if (left > {member.depth}u) left = {member.depth}u;"
         yield f"    for (; left; --left, at = at + 1 == {member.depth}u ? 0 : at + 1) {{"
         yield f"        const auto& word = r.{member.name}[at];"
@@ -112,22 +114,23 @@ def _packed(parts: Iterator[tuple[str, int]]) -> Iterator[str]:
         yield f"digest.add({' | '.join(word)});"
 
 
-def _expression(live: str) -> str:
-    """An expression over terms as C++ of truth values."""
-    def write(node: ast.expr) -> str:
-        match node:
-            case ast.Name():
-                return f"({node.id} != 0)"
-            case ast.UnaryOp(op=ast.Invert()):
-                return f"!{write(node.operand)}"
-            case ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
-                operator = "&&" if isinstance(node.op, ast.BitAnd) else "||"
-                return f"({write(node.left)} {operator} {write(node.right)})"
-            case ast.Compare(left=ast.Name(id=name), ops=[ast.Eq()], comparators=[ast.Constant(value=int(value))]):
-                return f"({name} == {value})"
-            case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=int(bit))):
-                return f"(({name} >> {bit} & 1) != 0)"
-            case _:
-                raise BuildError(f"condition {live!r} in hdl/control_rules.py: known are names, ~, &, |, == and an index")
+class _Text:
+    """A condition over terms as C++."""
 
-    return write(ast.parse(live, mode="eval").body)
+    def name(self, name: str) -> str:
+        return f"({name} != 0)"
+
+    def bit(self, name: str, index: int) -> str:
+        return f"(({name} >> {index} & 1) != 0)"
+
+    def equality(self, name: str, value: int) -> str:
+        return f"({name} == {value})"
+
+    def negation(self, operand: str) -> str:
+        return f"!{operand}"
+
+    def conjunction(self, left: str, right: str) -> str:
+        return f"({left} && {right})"
+
+    def disjunction(self, left: str, right: str) -> str:
+        return f"({left} || {right})"

@@ -30,13 +30,15 @@ class Compared:
 class Ring:
     """The columns of ``mask`` of the oldest ``level`` words of a memory, from ``first`` on, which may lie anywhere.
 
-    ``level`` is a field, or two of which the difference is. Without ``first`` the whole memory is compared in place.
+    ``level`` is a field, or two of which the difference is and ``filled`` says whether any is there. Without ``first`` the
+    whole memory is compared in place.
     """
 
     memory: str
     mask: int
     first: Field | None
     level: tuple[Field, ...]
+    filled: Field | None
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ def read_form(path: Path) -> Form | None:
     values = json.loads(path.read_text())
 
     def ring(value: dict[str, Any]) -> Ring:
-        first = value["first"] and Field(**value["first"])
-        return Ring(value["memory"], value["mask"], first, tuple(Field(**each) for each in value["level"]))
+        first, filled = (value[name] and Field(**value[name]) for name in ("first", "filled"))
+        return Ring(value["memory"], value["mask"], first, tuple(Field(**each) for each in value["level"]), filled)
 
     return Form(tuple(Compared(**each) for each in values["compared"]), tuple(ring(each) for each in values["rings"]),
                 tuple((Field(**field), value) for field, value in values["quiet"]),
