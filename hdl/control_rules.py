@@ -52,8 +52,8 @@ def _elastic(instance: str) -> tuple[Rule, ...]:
 
 
 def _bursts(instance: str) -> tuple[Rule, ...]:
-    """``arrayloom.hdl.bursts.Bursts``; states of its machine are numbered as they are described."""
-    size, offer = 2, 3
+    """``arrayloom.hdl.bursts.Bursts``; states of its machine are numbered in the order in which they are first named."""
+    size, offer = 3, 4
     return (Rule(instance, "current", "~region__ready"),
             Rule(instance, "address run chip chip_run chip_end left rows",
                  f"(fsm_state == {size}) | (fsm_state == {offer})"),

@@ -11,21 +11,26 @@ Leaf = Callable[[Bit], int]
 
 
 class Multipliers:
-    """Products as free results that are equal for equal factors: no proof here needs to know more of them."""
+    """Products as free results, whose lowest n bits are equal where those of the factors are: no proof here needs more."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._known: dict[str, list[tuple[list[int], list[int]]]] = {}
+        self._known: dict[str, list[tuple[list[list[int]], list[int]]]] = {}
 
-    def product(self, name: str, factors: list[int], width: int) -> list[int]:
+    def product(self, name: str, factors: list[list[int]], width: int) -> list[int]:
+        """Literals of the product of that name in one copy; each factor has its lowest bit first."""
         graph, known = self._graph, self._known.setdefault(name, [])
-        for others, result in known:
-            if others == factors:
-                return result
         result = graph.variables(width)
         for others, other in known:
-            unequal = graph.equal(others, factors) ^ 1
-            graph.assert_clause([unequal, graph.equal(other, result)])
+            equal = TRUE
+            for index in range(width):
+                for a, b in zip(factors, others, strict=True):
+                    if index < len(a):
+                        equal = graph.conjunction(equal, graph.difference(a[index], b[index]) ^ 1)
+                if equal == TRUE:
+                    result[index] = other[index]
+                else:
+                    graph.assert_clause([equal ^ 1, graph.difference(result[index], other[index]) ^ 1])
         known.append((factors, result))
         return result
 
@@ -98,8 +103,7 @@ class NetlistLogic:
                 result = [graph.choice(self.literal(select), b, a) for a, b in zip(result, chosen, strict=True)]
             return result
         if kind == "$mul":
-            factors = [literal for port in operands(cell) for literal in self.literals(ports[port])]
-            return self._multipliers.product(cell.name, factors, width)
+            return self._multipliers.product(cell.name, [self.literals(ports[port]) for port in operands(cell)], width)
         return _extended(self._operation(cell, width), width, signed=False)
 
     def _operation(self, cell: Cell, width: int) -> list[int]:
