@@ -34,8 +34,8 @@ INVARIANTS = (
     ("array.decoder", "planned | ~checked"), ("load", "pending_valid | ~bus__request__valid"),
 )
 """Instances, and what holds of them in every cycle: a state in which it does not need not be looked at."""
-RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired", "post_issue": "control.run.units__2__retired",
-           "store_issue": "store.unit__retired"}
+RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired",
+           "post_issue": "control.run.units__2__retired", "store_issue": "store.unit__retired"}
 """Where a unit says that it completes an instruction: taken for granted is that it has one (an assertion of Issue)."""
 IGNORED = ("\\axil__", "\\axi__wdata", "\\trace__data")
 
@@ -255,7 +255,7 @@ def queue_failures(subject: Subject) -> list[str]:
     """
     graph = Graph()
     side = NetlistLogic(graph, subject.logic, Multipliers(graph), lambda _: graph.variable())
-    depths = {name: int(depth) for depth, name in re.findall(r"memory width \d+ size (\d+) (\S+)", subject.netlist.text())}
+    depths = {name: int(depth) for depth, name in re.findall(r"memory (?:width \d+ )?size (\d+) (\S+)", subject.netlist.text())}
     obligations = {}
     for ring in subject.form.rings:
         prove = _Queue(subject, side, ring, depths[ring.memory])
@@ -280,7 +280,8 @@ class _Queue:
     def obligations(self) -> Iterator[tuple[str, int]]:
         graph, now, then = self.graph, self.now, self.then
         pop = graph.equal(then["first"], now["first"]) ^ 1
-        yield "the read pointer goes on by one", graph.disjunction(pop ^ 1, graph.equal(then["first"], self._up(now["first"])))
+        up = self._up(now["first"])
+        yield "the read pointer goes on by one", graph.disjunction(pop ^ 1, graph.equal(then["first"], up))
         moved = [graph.choice(self.push, a, b) for a, b in zip(self._up(now["behind"]), now["behind"], strict=True)]
         graph.assert_clause([self._consistent(now)])
         yield "the write pointer goes on by one with a word", graph.equal(then["behind"], moved)
