@@ -14,7 +14,9 @@ from arrayloom.sim.rtl.cache import Cache, default_cache
 from arrayloom.sim.rtl.compile import LIBRARY, compile_library, library_digest
 from arrayloom.sim.rtl.design import FAST, SLEEPLESS, Design, Variant, digest_files
 from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.form import FORM, write_form
 from arrayloom.sim.rtl.islands.triggers import UnknownModelError
+from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.process import Report, Stopwatch
 from arrayloom.sim.rtl.runtime import produce_runtime
 from arrayloom.sim.rtl.toolchain import converter_versions, find_toolchain
@@ -51,33 +53,43 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
         def make(folder: Path, report: Report) -> None:
             report(f"build the {variant.name} simulator of {design.name}; this is done once")
             try:
-                compile_library(verilog, folder, design.word_bytes, variant, toolchain, runtime, report, workers)
+                compile_library(verilog, folder, design, variant, toolchain, runtime, report, workers)
             except UnknownModelError as error:
                 if variant.twin:
                     raise BuildError(f"{', '.join(toolchain.versions)}: {error}; there is nothing to compare") from error
                 report(f"notice: {toolchain.verilator_version} writes C++ of another form than is known here ({error}); "
                        "building without sleeping registers, which runs at half the speed")
                 sleepless = produce_verilog(design, SLEEPLESS, store, report)
-                compile_library(sleepless, folder, design.word_bytes, SLEEPLESS, toolchain, runtime, report, workers)
+                compile_library(sleepless, folder, design, SLEEPLESS, toolchain, runtime, report, workers)
 
-        key = library_digest(verilog.read_text(), design.word_bytes, variant, toolchain)
+        key = library_digest(verilog, design, variant, toolchain)
         return Build(store.produce("simulator", key, make, report) / LIBRARY, verilog, design.word_bytes, variant)
 
 
 def produce_verilog(design: Design, variant: Variant, store: Cache, report: Report,
                     begun: Callable[[], None] = lambda: None) -> Path:
-    """The Verilog file of ``design`` for that variant, from the cache or made now; ``begun`` is called when it is made."""
+    """The Verilog file of ``design`` for that variant, from the cache or made now, with the form of its state beside it.
+
+    ``begun`` is called when it is made.
+    """
     def make(folder: Path, report: Report) -> None:
         report(f"elaborate {design.name} and turn it into Verilog")
         begun()
+
+        def look(netlist: Netlist) -> None:
+            from arrayloom.sim.rtl.canonical import canonical_form
+
+            write_form(canonical_form(netlist), folder / FORM)
+
+        looks = look if design.control and variant.flat else None
         if variant.islands:
-            write_fast_verilog(design.make(), folder / VERILOG)
+            write_fast_verilog(design.make(), folder / VERILOG, look=looks)
         elif variant.both_edges:
-            write_sleepless_verilog(design.make(), folder / VERILOG)
+            write_sleepless_verilog(design.make(), folder / VERILOG, look=looks)
         else:
-            write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=variant.waves is not None)
+            write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=not variant.flat, look=looks)
 
     own = Path(__file__).parent
     converter = [*sorted(own.glob("*.py")), *sorted((own / "islands").iterdir())]
-    key = digest_files(converter, design.digest(), repr(variant), *converter_versions())
+    key = digest_files(converter, design.digest(), str(design.control), repr(variant), *converter_versions())
     return store.produce("verilog", key, make, report) / VERILOG

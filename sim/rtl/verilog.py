@@ -6,7 +6,7 @@ into a clock enable, which a simulator skips; this alone is worth four times the
 
 import gc
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,24 +28,32 @@ FLAT = f"proc; flatten; {OPTIMIZE}; opt_clean -purge"
 HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
+WRITE_NETLIST = "write_rtlil design.il"
 WRITE = "write_verilog -norename -noattr design.v"
 
 
+Look = Callable[[Netlist], None]
+"""Called with a netlist whose registers have the names that they have in the Verilog."""
+
+
 def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool = False,
-                  hierarchy: bool = False) -> None:
+                  hierarchy: bool = False, look: Look | None = None) -> None:
     """Writes ``component`` as Verilog module ``name``.
 
     ``checks`` keeps the assertions and prints. ``hierarchy`` keeps modules and names, for waveforms, at some cost in
     speed. Memories stay memories; one that is all zero has no initial values, which would take minutes to compile.
-    Raises ``BuildError`` with Yosys's message when it refuses the design.
+    ``look`` is only for what is flat. Raises ``BuildError`` with Yosys's message when it refuses the design.
     """
     with TemporaryDirectory() as folder:
         _write_rtlil(component, name, Path(folder))
-        run_yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT, WRITE)
+        run_yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT, WRITE,
+                  *([REMOVE_CHECKS, WRITE_NETLIST] if look else []))
+        if look:
+            look(Netlist((Path(folder) / "design.il").read_text()))
         shutil.copyfile(Path(folder) / "design.v", path)
 
 
-def write_fast_verilog(component: Any, path: Path, name: str = TOP) -> None:
+def write_fast_verilog(component: Any, path: Path, name: str = TOP, look: Look | None = None) -> None:
     """Writes ``component`` as Verilog that simulates as fast as possible, and serves nothing else.
 
     Arithmetic is in the processor's widths (sim/rtl/widen.py), registers sleep in islands (sim/rtl/islands), whose layout is
@@ -53,15 +61,19 @@ def write_fast_verilog(component: Any, path: Path, name: str = TOP) -> None:
     refuses the design, and for a design that uses the falling edge itself.
     """
     with widened(component, name) as (folder, netlist):
+        if look:
+            look(netlist)
         islands = split(netlist, trained_partition())
         text, layout = order_clocks(_to_verilog(netlist, folder), islands.names, islands.activity)
         layout.write(path.parent)
         path.write_text(text)
 
 
-def write_sleepless_verilog(component: Any, path: Path, name: str = TOP) -> None:
+def write_sleepless_verilog(component: Any, path: Path, name: str = TOP, look: Look | None = None) -> None:
     """Writes ``component`` as ``write_fast_verilog`` does, but on one clock that all registers act on in every cycle."""
     with widened(component, name) as (folder, netlist):
+        if look:
+            look(netlist)
         path.write_text(_to_verilog(netlist, folder))
 
 
@@ -71,7 +83,7 @@ def widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         _write_rtlil(component, name, folder)
-        run_yosys(folder, REMOVE_CHECKS, FLAT, "write_rtlil design.il")
+        run_yosys(folder, REMOVE_CHECKS, FLAT, WRITE_NETLIST)
         netlist = Netlist((folder / "design.il").read_text())
         widen(netlist)
         yield folder, netlist
