@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.islands.layout import CLOCK_PORT, OTHER_INPUTS, READ_INPUTS, WAKE_PORT, WRITE_INPUTS
 from arrayloom.sim.rtl.islands.query import Query
 from arrayloom.sim.rtl.islands.state import READ, REGISTERS
@@ -36,7 +37,7 @@ def unproved(netlist: Netlist, names: Sequence[str]) -> list[str]:
     """What could change while its island is not awake, as ``island: register``; empty when all is well.
 
     ``netlist`` was split into the islands of these names. Of the islands of the inputs, which the harness fires by rules of
-    its own, the claim is that they hold nothing but registers of inputs. Raises ``ValueError`` for a cell on another clock.
+    its own, the claim is that they hold nothing but registers of inputs. Raises ``BuildError`` for a cell on another clock.
     """
     logic, subjects = Wake(netlist), defaultdict(set)
     for island, cells in _by_island(netlist).items():
@@ -73,9 +74,9 @@ def _by_island(netlist: Netlist) -> dict[int, list[Cell]]:
         if isinstance(clock, tuple) and clock[0].removeprefix(f"\\{CLOCK_PORT}").isdigit():
             found[int(clock[0].removeprefix(f"\\{CLOCK_PORT}"))].append(cell)
         elif "CLK" in cell.ports and not (cell.kind == READ and "1" not in cell.parameters["\\CLK_ENABLE"].partition("'")[2]):
-            raise ValueError(f"cell {cell.name} of kind {cell.kind} acts on {clock}, which is the clock of no island")
+            raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on {clock}, which is the clock of no island")
         elif "CLK" not in cell.ports and "ff" in cell.kind or "latch" in cell.kind:
-            raise ValueError(f"cell {cell.name} of kind {cell.kind} acts on no clock")
+            raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on no clock")
     return found
 
 

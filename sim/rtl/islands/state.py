@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 REGISTERS = {"$dff", "$dffe", "$sdff", "$sdffe", "$sdffce"}
 """Kinds of registers on one clock; of these alone, Yosys makes what Amaranth writes."""
 READ, WRITE = "$memrd_v2", "$memwr_v2"
+_OTHER_STATE = re.compile(r"(ff|latch|^\$_?sr|^\$fsm)")
+"""Names of kinds that keep state without a port CLK."""
 CLOCK = ("\\clk", 0)
 
 
@@ -35,20 +38,20 @@ class State:
 def find_state(netlist: Netlist) -> Iterator[State]:
     """Every cell of ``netlist`` that acts on the clock, in order.
 
-    Raises ``ValueError`` for one that acts in another way than on the rising edge of ``clk``, as a latch does.
+    Raises ``BuildError`` for one that acts in another way than on ``clk``, as a latch does; which edge it is, verilog.py sees.
     """
     for cell in netlist.cells:
         if cell.kind in REGISTERS:
             yield _state(cell, _wire_name(cell.ports["Q"][0]))
         elif cell.kind == WRITE or (cell.kind == READ and _number(cell.parameters["\\CLK_ENABLE"])):
             yield _state(cell, cell.parameters["\\MEMID"].strip('"').replace("\\\\", "\\"))
-        elif "CLK" in cell.ports and cell.kind != READ:
-            raise ValueError(f"cell {cell.name} of kind {cell.kind} acts on a clock in a way that is not known here")
+        elif cell.kind != READ and ("CLK" in cell.ports or _OTHER_STATE.search(cell.kind)):
+            raise BuildError(f"cell {cell.name} of kind {cell.kind} keeps state in a way that is not known here")
 
 
 def _state(cell: Cell, name: str) -> State:
     if cell.ports["CLK"] != [CLOCK]:
-        raise ValueError(f"cell {cell.name} acts on {cell.ports['CLK']}: there is one clock, clk")
+        raise BuildError(f"cell {cell.name} acts on {cell.ports['CLK']}: there is one clock, clk")
     unit = cell.attributes.get("\\unit", '""').strip('"')
     plain = name.removeprefix("\\").removeprefix("$flatten").replace("\\", "")
     return State(cell, unit, plain.removeprefix(f"{unit}."))
@@ -56,7 +59,7 @@ def _state(cell: Cell, name: str) -> State:
 
 def _wire_name(bit: Bit) -> str:
     if isinstance(bit, str):
-        raise ValueError("a register drives a constant")
+        raise BuildError("a register drives a constant")
     return bit[0]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from arrayloom.isa.config import PRESETS
 from arrayloom.sim.rtl.design import accelerator
+from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.islands import split as splitting
 from arrayloom.sim.rtl.islands import wake
 from arrayloom.sim.rtl.islands.partition import Partition, trained_partition
@@ -178,7 +179,7 @@ def test_a_clock_of_no_island_is_refused():
     netlist = netlist_of(register("$dff", "plain"))
     islands = split(netlist, Partition({}))
     netlist.cells[0].ports["CLK"] = wire("other")
-    with pytest.raises(ValueError, match=r"plain of kind \$dff acts on .*other.*, which is the clock of no island"):
+    with pytest.raises(BuildError, match=r"plain of kind \$dff acts on .*other.*, which is the clock of no island"):
         unproved(netlist, islands.names)
 
 
