@@ -53,7 +53,8 @@ def order_clocks(text: str, names: list[str], activity: Activity) -> tuple[str, 
     order = list(dict.fromkeys(int(number) for number in re.findall(rf"edge {CLOCK_PORT}(\d+)\)", text)))
     order += [number for number in range(len(names)) if number not in order]
     new = {old: number for number, old in enumerate(order)}
-    text = re.sub(rf"\b({CLOCK_PORT}|{WAKE_PORT})(\d+)\b", lambda match: f"{match[1]}{new[int(match[2])]}", text)
+    ports = rf"\b({CLOCK_PORT}|{WAKE_PORT})({'|'.join(map(str, new))})\b"
+    text = re.sub(ports, lambda match: f"{match[1]}{new[int(match[2])]}", text)
     head, separator, body = text.partition(");")
     head = _sorted(rf"\b{WAKE_PORT}\d+\b", head)
     body = _sorted(rf"(?m)^  output {WAKE_PORT}\d+;", body)

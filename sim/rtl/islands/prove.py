@@ -1,109 +1,183 @@
 """Proof that an island which is not awake keeps its state, whatever that state is.
 
-For each island Yosys's SAT solver is asked for values with which the island's ``wake`` is 0 and yet the next edge would change
-something in it. What the next edge does is written here from the meaning of Yosys's cells (its manual, "Internal cell
-library"), not from wake.py. Every value that the logic of ``wake`` reads from the design is left open, which only makes the
-claim stronger: it holds for any register with these inputs, and a proof takes seconds for any size of array. Of a memory's
-port the claim is that it is not enabled.
+Yosys's SAT solver is asked two things, each of small modules cut out of the netlist:
+
+- of each register, for values with which the bits of ``wake`` that stand for it are 0 and yet the next edge changes it. The
+  register in the module is the netlist's own cell, so that what an edge does is Yosys's word and not ours;
+- of each island, for values with which one of those bits is 1 and yet ``wake`` is 0.
+
+The logic of ``wake`` is in those modules, and every value that it reads from the design is left open, which only makes the
+claim stronger. The bits that stand for a register are the terms of its island that read nothing but the register's ports; the
+claim holds whichever they are. Registers whose modules are equal but for the names in them, as those of
+all lanes are, are asked about once. Of a memory's port the claim is that it is not enabled.
+
+An ``x`` is taken as 0, as Verilator takes it in a fast build. Not proved are that Yosys writes the Verilog of the netlist
+which is given, and that the harness fires the clocks that it should; a twin (harness/twin.h) watches those.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from arrayloom.sim.rtl.islands.layout import WAKE_PORT
-from arrayloom.sim.rtl.islands.split import Islands
-from arrayloom.sim.rtl.islands.state import REGISTERS
-from arrayloom.sim.rtl.islands.wake import OWN_CELLS, reset_value
-from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist, format_bits
+from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.islands.layout import CLOCK_PORT, OTHER_INPUTS, READ_INPUTS, WAKE_PORT, WRITE_INPUTS
+from arrayloom.sim.rtl.islands.query import Query
+from arrayloom.sim.rtl.islands.state import READ, REGISTERS
+from arrayloom.sim.rtl.islands.wake import OWN_CELLS
+from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 from arrayloom.sim.rtl.yosys import run_yosys
 
 SUCCESS = "SAT proof finished - no model found: SUCCESS!"
+ENABLES = ("EN", "ARST", "SRST")
+"""Inputs of a memory's clocked port of which one must be active for an edge to change anything."""
 
 
-def unproved(netlist: Netlist, islands: Islands) -> list[str]:
-    """Names of the islands of a split netlist that could change while they are not awake; none when all is well."""
+def unproved(netlist: Netlist, names: Sequence[str]) -> list[str]:
+    """What could change while its island is not awake, as ``island: register``; empty when all is well.
+
+    ``netlist`` was split into the islands of these names. Of the islands of the inputs, which the harness fires by rules of
+    its own, the claim is that they hold nothing but registers of inputs. Raises ``BuildError`` for a cell on another clock.
+    """
+    logic, subjects = Wake(netlist), defaultdict(set)
+    for island, cells in _by_island(netlist).items():
+        if names[island] in (READ_INPUTS, WRITE_INPUTS, OTHER_INPUTS):
+            inputs = {bit for _, bits in netlist.inputs() for bit in bits}
+            subjects[None].update(_title(names[island], cell) for cell in cells if not set(cell.ports.get("D", [])) <= inputs)
+            continue
+        leaves = logic.leaves((f"\\{WAKE_PORT}{island}", 0))
+        subjects[_island_query(logic, island, leaves)].add(f"{names[island]}: its own wake")
+        readers = logic.readers(leaves)
+        for cell in cells:
+            own = logic.leaves_of(cell, readers)
+            subjects[_cell_query(logic, cell, own)].add(_title(names[island], cell))
+    wrong = subjects.pop(None, set())
+    return sorted(wrong.union(*(subjects[query] for query in _refuted([query for query in subjects if query]))))
+
+
+def _refuted(queries: list[str]) -> list[str]:
+    """Modules, as text without their first line, whose output can be 0 in the second cycle."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "design.il").write_text("\n".join(_module(netlist, islands)) + "\n")
-        proofs = [f"tee -q -o {number}.log sat -prove \\changed_{number} 0" for number in range(len(islands.names))]
-        run_yosys(folder, *proofs)
-        return [island for number, island in enumerate(islands.names)
-                if SUCCESS not in (folder / f"{number}.log").read_text()]
+        modules = [f"module \\query{number}\n{query}" for number, query in enumerate(queries)]
+        (folder / "design.il").write_text("".join(modules))
+        run_yosys(folder, *(f"tee -q -o {number}.log sat -seq 2 -prove-skip 1 -prove \\ok 1 query{number}"
+                            for number in range(len(queries))))
+        return [query for number, query in enumerate(queries) if SUCCESS not in (folder / f"{number}.log").read_text()]
 
 
-def _module(netlist: Netlist, islands: Islands) -> Iterator[str]:
-    """A module of the logic of ``wake`` alone, with an output for each island that is 1 where it fails."""
-    cells = [cell for cell in netlist.cells if cell.name.startswith(OWN_CELLS)]
-    outputs = {bit for number in range(len(islands.names)) for bit in [(f"\\{WAKE_PORT}{number}", 0)]}
-    made = outputs | {bit for cell in cells for bit in cell.ports["Y"]}
-    wires = dict(netlist.connections_to(made | set(netlist.output_bits())))
-    proof = Proof(netlist)
-    for number in range(len(islands.names)):
-        proof.claim(number, [state.cell for state, island in islands.members if island == number])
-    yield "module \\proof"
-    yield from proof.wires([*cells, *proof.cells], wires)
-    for cell in [*cells, *proof.cells]:
-        yield from cell.lines()
-    yield from (f"  connect {format_bits([target])} {format_bits([source])}" for target, source in wires.items())
-    yield "end"
+def _by_island(netlist: Netlist) -> dict[int, list[Cell]]:
+    """Every cell that acts on a clock, by that clock's number."""
+    found = defaultdict(list)
+    for cell in netlist.cells:
+        clock = cell.ports.get("CLK", ["x"])[0]
+        if isinstance(clock, tuple) and clock[0].removeprefix(f"\\{CLOCK_PORT}").isdigit():
+            found[int(clock[0].removeprefix(f"\\{CLOCK_PORT}"))].append(cell)
+        elif "CLK" in cell.ports and not (cell.kind == READ and "1" not in cell.parameters["\\CLK_ENABLE"].partition("'")[2]):
+            raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on {clock}, which is the clock of no island")
+        elif "CLK" not in cell.ports and "ff" in cell.kind or "latch" in cell.kind:
+            raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on no clock")
+    return found
 
 
-class Proof:
-    """Cells that say whether the next edge changes an island that is not awake."""
+def _title(island: str, cell: Cell) -> str:
+    """Names the cell by what it drives, or by its memory."""
+    name = cell.ports["Q"][0][0] if cell.kind in REGISTERS else cell.parameters["\\MEMID"].strip('"').replace("\\\\", "\\")
+    return f"{island}: {name}"
+
+
+class Wake:
+    """The logic of ``wake`` in a split netlist."""
 
     def __init__(self, netlist: Netlist) -> None:
-        self.cells: list[Cell] = []
-        self._netlist, self._own = netlist, 0
+        self._drivers = {bit: cell for cell in netlist.cells if cell.name.startswith(OWN_CELLS) for bit in cell.ports["Y"]}
+        self._sources = dict(netlist.connections_to(set(netlist.output_bits())))
+        self._reads: dict[Bit, frozenset[Bit]] = {}
 
-    def claim(self, island: int, members: list[Cell]) -> None:
-        """Drives ``changed_<island>``."""
-        changes = [self._changes(cell) for cell in members]
-        some = self._cell("$reduce_or", {"A": changes}, 1)
-        asleep = self._cell("$not", {"A": [(f"\\{WAKE_PORT}{island}", 0)]}, 1)
-        self._cell("$and", {"A": some, "B": asleep}, 1, f"\\changed_{island}")
+    def driver(self, bit: Bit) -> Cell | None:
+        """The cell of the logic that drives ``bit``."""
+        return self._drivers.get(bit)
 
-    def wires(self, cells: list[Cell], connections: dict[Bit, Bit]) -> Iterator[str]:
-        """Declarations of every wire that the cells and connections name."""
-        bits = [bit for cell in cells for port in cell.ports.values() for bit in port]
-        bits += [bit for pair in connections.items() for bit in pair]
-        widths: dict[str, int] = {}
-        for bit in bits:
-            if isinstance(bit, tuple):
-                widths[bit[0]] = max(widths.get(bit[0], 0), bit[1] + 1)
-        for name, width in widths.items():
-            yield f"  wire width {width} {name}"
+    def source(self, bit: Bit) -> Bit:
+        """The bit that an output is connected to; any other bit is its own source."""
+        while bit in self._sources:
+            bit = self._sources[bit]
+        return bit
 
-    def _changes(self, cell: Cell) -> Bit:
-        if cell.kind not in REGISTERS:
-            return self._cell("$reduce_or", {"A": cell.ports["EN"]}, 1)[0]
-        value = cell.ports["Q"]
-        after = cell.ports["D"]
-        if cell.kind == "$sdffce":
-            after = self._enabled(cell, self._reset(cell, after))
-        else:
-            if "EN" in cell.ports:
-                after = self._enabled(cell, after)
-            if "SRST" in cell.ports:
-                after = self._reset(cell, after)
-        return self._cell("$ne", {"A": after, "B": value}, 1)[0]
+    def leaves(self, root: Bit) -> list[Bit]:
+        """The bits of which ``root`` is said to be the OR."""
+        found: dict[Bit, None] = {}
+        pending = [root]
+        while pending:
+            bit = self.source(pending.pop())
+            driver = self.driver(bit)
+            if driver and driver.kind == "$or":
+                pending += [*driver.ports["A"], *driver.ports["B"]]
+            else:
+                found[bit] = None
+        return list(found)
 
-    def _enabled(self, cell: Cell, after: list[Bit]) -> list[Bit]:
-        return self._choose(cell, "EN", after, cell.ports["Q"])
+    def reads(self, bit: Bit) -> frozenset[Bit]:
+        """Bits of the design on which ``bit`` depends."""
+        if bit not in self._reads:
+            driver = self.driver(bit)
+            if driver:
+                self._reads[bit] = frozenset().union(*(self.reads(self.source(read)) for read in driver.read_bits()))
+            else:
+                self._reads[bit] = frozenset([bit] if isinstance(bit, tuple) else [])
+        return self._reads[bit]
 
-    def _reset(self, cell: Cell, after: list[Bit]) -> list[Bit]:
-        return self._choose(cell, "SRST", reset_value(cell), after)
+    def readers(self, leaves: list[Bit]) -> dict[Bit, list[Bit]]:
+        """The leaves that depend on each bit of the design."""
+        found = defaultdict(list)
+        for leaf in leaves:
+            for bit in self.reads(leaf) or [leaf]:
+                found[bit].append(leaf)
+        return found
 
-    def _choose(self, cell: Cell, port: str, when_active: list[Bit], otherwise: list[Bit]) -> list[Bit]:
-        low, high = (otherwise, when_active) if cell.parameters[f"\\{port}_POLARITY"].endswith("1") else (when_active, otherwise)
-        return self._cell("$mux", {"A": low, "B": high, "S": cell.ports[port]}, len(low))
+    def leaves_of(self, cell: Cell, readers: dict[Bit, list[Bit]]) -> list[Bit]:
+        """The leaves that depend on nothing but bits of the cell's ports, and a constant one."""
+        bits = dict.fromkeys(self.source(bit) for port in cell.ports.values() for bit in port)
+        near = dict.fromkeys(leaf for bit in ["1", *bits] for leaf in readers.get(bit, []))
+        return [leaf for leaf in near if self.reads(leaf) <= bits.keys()]
 
-    def _cell(self, kind: str, ports: dict[str, list[Bit]], width: int, name: str | None = None) -> list[Bit]:
-        self._own += 1
-        output: list[Bit] = [(name or f"$proof${self._own}", bit) for bit in range(width)]
-        parameters = {"\\WIDTH": str(width)} if kind == "$mux" else {"\\Y_WIDTH": str(width)}
-        if kind != "$mux":
-            for port, bits in ports.items():
-                parameters |= {f"\\{port}_SIGNED": "0", f"\\{port}_WIDTH": str(len(bits))}
-        self.cells.append(Cell(kind, f"$proof_cell${self._own}", parameters, ports | {"Y": output}))
-        return output
+    def cells(self, roots: Iterable[Bit], stop: Iterable[Bit] = ()) -> list[Cell]:
+        """Cells that compute ``roots`` from the design, or from the bits of ``stop``; connections are left out."""
+        found: dict[int, Cell] = {}
+        pending, ends = list(roots), set(stop)
+        while pending:
+            bit = self.source(pending.pop())
+            driver = None if bit in ends else self.driver(bit)
+            if driver and id(driver) not in found:
+                found[id(driver)] = driver
+                pending += driver.read_bits()
+        return list(found.values())
+
+
+def _cell_query(logic: Wake, cell: Cell, leaves: list[Bit]) -> str:
+    """1 when a leaf was 1 in the cycle before, or the cell keeps what it had then."""
+    query = Query(logic.source)
+    if cell.kind in REGISTERS:
+        value = query.copy(cell, "Q")
+        changes = query.differ(value, query.before(value))
+        awake = query.before([_any(query, logic, leaves)])[0]
+    else:
+        changes = query.any(query.bit(bit) for port in ENABLES for bit in cell.ports.get(port, []))
+        awake = _any(query, logic, leaves)
+    return query.text(query.any([awake, query.invert(changes)]))
+
+
+def _island_query(logic: Wake, island: int, leaves: list[Bit]) -> str:
+    """1 when the island's ``wake`` is 1, or all of the leaves are 0."""
+    query = Query(logic.source)
+    root: Bit = (f"\\{WAKE_PORT}{island}", 0)
+    for maker in logic.cells([root], leaves):
+        query.copy(maker)
+    return query.text(query.any([query.bit(root), query.invert(query.any(map(query.bit, leaves)))]))
+
+
+def _any(query: Query, logic: Wake, leaves: list[Bit]) -> Bit:
+    """Whether a leaf is 1, with the logic that computes it."""
+    for maker in logic.cells(leaves):
+        query.copy(maker)
+    return query.any(map(query.bit, leaves))

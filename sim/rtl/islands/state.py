@@ -9,8 +9,9 @@ from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 REGISTERS = {"$dff", "$dffe", "$sdff", "$sdffe", "$sdffce"}
 """Kinds of registers on one clock; of these alone, Yosys makes what Amaranth writes."""
-LATCHES = {"$dlatch", "$adlatch", "$dlatchsr", "$sr", "$ff"}
 READ, WRITE = "$memrd_v2", "$memwr_v2"
+_OTHER_STATE = re.compile(r"(ff|latch|^\$_?sr|^\$fsm)")
+"""Names of kinds that keep state without a port CLK."""
 CLOCK = ("\\clk", 0)
 
 
@@ -44,7 +45,7 @@ def find_state(netlist: Netlist) -> Iterator[State]:
             yield _state(cell, _wire_name(cell.ports["Q"][0]))
         elif cell.kind == WRITE or (cell.kind == READ and _number(cell.parameters["\\CLK_ENABLE"])):
             yield _state(cell, cell.parameters["\\MEMID"].strip('"').replace("\\\\", "\\"))
-        elif ("CLK" in cell.ports or cell.kind in LATCHES) and cell.kind != READ:
+        elif cell.kind != READ and ("CLK" in cell.ports or _OTHER_STATE.search(cell.kind)):
             raise BuildError(f"the design has a {cell.kind} ({cell.name}): only registers on the rising edge of a clock can "
                              "be simulated")
 
@@ -62,7 +63,7 @@ def _state(cell: Cell, name: str) -> State:
 
 def _wire_name(bit: Bit) -> str:
     if isinstance(bit, str):
-        raise ValueError("a register drives a constant")
+        raise BuildError("a register drives a constant")
     return bit[0]
 
 

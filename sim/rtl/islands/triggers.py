@@ -64,7 +64,7 @@ def _parse(body: str) -> list[Block]:
     blocks = []
     for part in parts:
         guard = re.match(r"    if \(\((0x[0-9a-f]+|\d+)ULL\s*&\s*" + re.escape(TRIGGERS) + r"\)\) \{\n", part)
-        if guard is None or not part.endswith("    }\n") or re.search(r"(?m)^    \}\n(?=.)", part):
+        if guard is None or not part.endswith("    }\n") or part.count("\n    }") > 1:
             raise UnknownModelError(f"a block of eval_nba is {part[:120]!r}")
         blocks.append(Block(int(guard[1], 0), part[guard.end():-len("    }\n")]))
     return blocks
