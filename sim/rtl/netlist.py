@@ -105,6 +105,14 @@ class Netlist:
         ports.append(f"\\{name}")
         return (f"\\{name}", 0)
 
+    def add_output(self, name: str, source: list[Bit]) -> None:
+        """A new output, after the ports that there are, that shows the bits of ``source``."""
+        number = PORTS_FROM + len(self._inputs) + len(self._outputs)
+        self._head.append(f"  wire width {len(source)} output {number} \\{name}")
+        self._widths[f"\\{name}"] = len(source)
+        self._outputs.append(f"\\{name}")
+        self.connections.append((self._bits_of(f"\\{name}"), source))
+
     def text(self) -> str:
         """The netlist as Yosys reads it."""
         lines = [*self._head, *(line for cell in self.cells for line in cell.lines())]
