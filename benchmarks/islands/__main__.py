@@ -29,7 +29,6 @@ from benchmarks.output import deliver
 from benchmarks.prepared import prepared_memory
 
 PRESETS = ("tiny", "edge", "16x16", "32x32")
-"""For which the table says the digest of its registers."""
 
 
 def main() -> int:
@@ -38,7 +37,10 @@ def main() -> int:
     parser.add_argument("--network", default="resnet18", metavar="NAME", help="what runs (default %(default)s)")
     parser.add_argument("--cycles", type=int, metavar="N", help="so many cycles of it (default: all)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of networks and photographs")
-    parser.add_argument("--output", type=Path, default=TABLE, metavar="FILE", help="the table (default: that of the package)")
+    parser.add_argument("--output", type=Path, default=TABLE, metavar="FILE",
+                        help="the table (default: that of the package)")
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS),
+                        help="those for which the table says the digest of the registers (default: all)")
     parser.add_argument("--check", action="store_true", help="trains nothing: do the registers still have these names?")
     return run(parser, _action)
 
@@ -63,7 +65,7 @@ def _train(options: argparse.Namespace) -> int:
     if not len(samples):
         raise InputError(f"--cycles {options.cycles}: no sample was taken in so few; leave the option out, or give more")
     trained = train(netlist, states, by_key(states, samples))
-    made_for = {preset: digest_keys(_netlist(preset)[1]) for preset in PRESETS}
+    made_for = {preset: digest_keys(_netlist(preset)[1]) for preset in options.presets}
     options.output.write_text(table_text(trained, made_for))
     figures = {"network": network.title, "config": config.name, "samples": len(samples), "islands": len(trained.islands),
                "guards": trained.guards, "cost": trained.cost, "output": str(options.output)}
