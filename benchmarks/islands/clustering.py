@@ -6,7 +6,7 @@ that then stand for the same islands become one, which saves.
 
 import heapq
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from arrayloom.sim.rtl.islands.fan_in import Islands
@@ -54,9 +54,10 @@ class Clustering:
     def __init__(self, seen: Sequence[int], work: dict[Islands, float], samples: int) -> None:
         self.islands = {group: [group] for group in range(len(seen))}
         self._seen, self._work, self._samples = list(seen), dict(work), samples
-        self._awake: dict[Islands, int] = {}
+        self._awake = {mask: self._any(mask) for mask in work}
+        self._with: list[dict[Islands, None]] = [{} for _ in seen]      # sets that hold each island, in order
         for mask in work:
-            self._awake[mask] = self._any(mask)
+            self._index(mask)
 
     def cost(self) -> float:
         """Of an average cycle, without guards."""
@@ -98,36 +99,44 @@ class Clustering:
 
     def score(self, first: int, second: int) -> float:
         """What merging the two adds to the cost of a cycle, guards included."""
-        one, two = 1 << first, 1 << second
-        both, added, masks = one | two, 0.0, set()
-        touched = 0
-        for mask, cost in self._work.items():
-            found = mask & both
-            if not found:
-                continue
-            touched += 1
-            masks.add(mask | both)
-            if found != both:
+        both = 1 << first | 1 << second
+        added, joined = 0.0, set()
+        touched = self._with[first] | self._with[second]
+        for mask in touched:
+            joined.add(mask | both)
+            if mask & both != both:
                 awake = self._awake[mask]
-                more = awake | self._seen[second if found == one else first]
-                added += cost * (more.bit_count() - awake.bit_count())
-        return added / self._samples - GUARD * (touched - len(masks))
+                more = awake | self._seen[second if mask >> first & 1 else first]
+                added += self._work[mask] * (more.bit_count() - awake.bit_count())
+        return added / self._samples - GUARD * (len(touched) - len(joined))
 
     def merge(self, first: int, second: int) -> None:
         """Puts the groups of ``second`` into ``first``."""
         one, two = 1 << first, 1 << second
         self._seen[first] |= self._seen[second]
         self.islands[first] += self.islands.pop(second)
-        for mask in [mask for mask in self._work if mask & (one | two)]:
+        for mask in self._with[first] | self._with[second]:
             cost, awake = self._work.pop(mask), self._awake.pop(mask)
+            for island in _members(mask):
+                del self._with[island][mask]
             new = (mask | one) & ~two
             self._work[new] = self._work.get(new, 0.0) + cost
             self._awake[new] = self._awake.get(new, 0) | awake | self._seen[first]
+            self._index(new)
+
+    def _index(self, mask: Islands) -> None:
+        for island in _members(mask):
+            self._with[island][mask] = None
 
     def _any(self, mask: Islands) -> int:
         awake = 0
-        while mask:
-            low = mask & -mask
-            awake |= self._seen[low.bit_length() - 1]
-            mask ^= low
+        for island in _members(mask):
+            awake |= self._seen[island]
         return awake
+
+
+def _members(mask: Islands) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
