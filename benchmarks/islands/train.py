@@ -21,7 +21,7 @@ RARELY_ENABLED = 0.02
 ALWAYS = 0.9
 """Share of cycles from which on an island is awake always, and nothing is computed for it."""
 MOST_SETS = 300
-"""Sets of islands that the table keeps; they cover all but a few cycles."""
+"""Sets of islands that the table keeps: those of nine samples in ten on ResNet-18."""
 
 
 @dataclass(frozen=True)
