@@ -20,7 +20,7 @@ from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.process import Report, Stopwatch
 from arrayloom.sim.rtl.runtime import produce_runtime
 from arrayloom.sim.rtl.toolchain import converter_versions, find_toolchain
-from arrayloom.sim.rtl.verilog import write_fast_verilog, write_sleepless_verilog, write_verilog
+from arrayloom.sim.rtl.verilog import write_activity_verilog, write_fast_verilog, write_sleepless_verilog, write_verilog
 
 VERILOG = "design.v"
 
@@ -84,6 +84,8 @@ def produce_verilog(design: Design, variant: Variant, store: Cache, report: Repo
         looks = look if design.control and variant.flat else None
         if variant.islands:
             write_fast_verilog(design.make(), folder / VERILOG, look=looks)
+        elif variant.activity:
+            write_activity_verilog(design.make(), folder / VERILOG)
         elif variant.both_edges:
             write_sleepless_verilog(design.make(), folder / VERILOG, look=looks)
         else:

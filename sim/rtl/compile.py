@@ -10,7 +10,7 @@ from arrayloom.sim.rtl.design import Design, Variant, WaveFormat, digest_files
 from arrayloom.sim.rtl.digest import write_digest
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.form import FORM, read_form
-from arrayloom.sim.rtl.gcc import COLD, FST_HEADERS, GENERATED, HARNESS, HOT, OURS, compilation, processor
+from arrayloom.sim.rtl.gcc import COLD, FST_HEADERS, GENERATED, HARNESS, HOT, OURS, REFERENCE, compilation, processor
 from arrayloom.sim.rtl.islands.model import prepare_islands
 from arrayloom.sim.rtl.members import Members
 from arrayloom.sim.rtl.process import Job, Report, default_workers, run_jobs, run_tool
@@ -56,7 +56,8 @@ def compile_library(verilog: Path, folder: Path, design: Design, variant: Varian
     _write_digest(verilog, members, folder / MODEL, report)
     run_time = runtime.result()
     definitions = (f"-DARRAYLOOM_WORD_BYTES={design.word_bytes}", f"-DARRAYLOOM_BOTH_EDGES={int(variant.both_edges)}",
-                   f"-DARRAYLOOM_ISLANDS={int(variant.islands)}", f"-DARRAYLOOM_TWIN={int(variant.twin)}")
+                   f"-DARRAYLOOM_ISLANDS={int(variant.islands)}", f"-DARRAYLOOM_TWIN={int(variant.twin)}",
+                   f"-DARRAYLOOM_ACTIVITY={int(variant.activity)}")
     jobs = _compilations(folder, definitions, variant, toolchain)
     run_jobs(jobs, workers or default_workers(), folder,
              lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
@@ -81,10 +82,17 @@ def _compilations(folder: Path, definitions: tuple[str, ...], variant: Variant, 
     """What Verilator wrote for every cycle, then the harness, then what it wrote for construction and reset."""
     written = set((folder / MODEL).glob("*.cpp"))
     slow = {file for file in written if file.stem.endswith("__Slow")}
-    groups: list[tuple[tuple[str, ...], list[Path]]] = [
-        *(((*GENERATED, *HOT), group) for group in bundles(written - slow)),
-        ((*OURS, *HOT), sorted(HARNESS.glob("*.cpp"))),
-        *(((*GENERATED, *COLD), group) for group in bundles(slow))]
+    harness = sorted(HARNESS.glob("*.cpp"))
+    groups: list[tuple[tuple[str, ...], list[Path]]]
+    if variant.reference:
+        groups = [(REFERENCE, [file]) for file in [*sorted(written - slow, key=_larger_first), *harness]]
+    else:
+        groups = [*(((*GENERATED, *HOT), group) for group in bundles(written - slow)), ((*OURS, *HOT), harness)]
+    groups += [((*GENERATED, *COLD), group) for group in bundles(slow)]
     model = (f"-I{folder / MODEL}", *definitions)
     return [compilation(write_bundle(folder / f"bundle_{index}.cpp", files), (*options, *model), variant, toolchain,
                         title(files)) for index, (options, files) in enumerate(groups)]
+
+
+def _larger_first(file: Path) -> tuple[int, str]:
+    return -file.stat().st_size, file.name

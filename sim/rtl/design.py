@@ -83,6 +83,8 @@ class Variant:
         waves: the format in which waveforms can be recorded, with the hierarchy of the design, or none.
         islands: registers sleep in islands (sim/rtl/islands).
         twin: a second model, in which every register is clocked in every cycle, must stay equal.
+        activity: it can be asked which registers are enabled, and which change, at the next edge.
+        reference: compiled file by file, with the options of the build before there were islands, to measure against.
 
     Any with checks or waves finds a bus output that depends on a bus input within the cycle.
     """
@@ -92,6 +94,8 @@ class Variant:
     waves: WaveFormat | None = None
     islands: bool = False
     twin: bool = False
+    activity: bool = False
+    reference: bool = False
 
     @property
     def both_edges(self) -> bool:
@@ -112,7 +116,8 @@ class Variant:
 
 
 FAST = Variant("fast", islands=True)
-SLEEPLESS = Variant("sleepless")
+SLEEPLESS = Variant("sleepless", reference=True)
+ACTIVITY = Variant("activity", activity=True)
 TWIN = Variant("twin", islands=True, twin=True)
 CHECKED = Variant("checked", checks=True)
 WAVES = {waves: Variant(f"{waves} waves", waves=waves) for waves in WaveFormat}

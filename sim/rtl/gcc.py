@@ -19,6 +19,8 @@ OURS = ("-std=c++20",)
 HOT = ("-O2", "--param=sccvn-max-alias-queries-per-access=100", "--param=dse-max-alias-queries-per-store=32")
 """As fast as -O3 on what Verilator writes, in half of the time to build. The search for aliases, in functions of thousands
 of stores to one structure, is a fifth of the rest; with a tenth of the usual steps it finds as much."""
+REFERENCE = ("-std=c++20", "-O2")
+"""With which all that runs in each cycle was compiled before registers slept: what speed is measured against."""
 COLD = ("-O0",)
 """Construction, reset and messages run once; optimising them takes longer than the rest of a build."""
 

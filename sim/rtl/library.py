@@ -72,14 +72,19 @@ WAVE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "arrayloom_recording_waves": (_I32, (HANDLE,)),
 }
 
+ACTIVITY_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "arrayloom_activity": (_U64, (HANDLE, ctypes.POINTER(BYTES))),
+}
 
-def load(path: Path, waves: bool) -> ctypes.CDLL:
+
+def load(path: Path, waves: bool, activity: bool = False) -> ctypes.CDLL:
     """The library with the types of its functions set. Raises ``BuildError`` when the system refuses to load it."""
     try:
         library = ctypes.CDLL(str(path), mode=ctypes.RTLD_LOCAL)
     except OSError as error:
         raise BuildError(f"{path} cannot be loaded ({error}): delete its folder, and it is built again") from error
-    for name, (result, arguments) in (FUNCTIONS | (WAVE_FUNCTIONS if waves else {})).items():
+    functions = FUNCTIONS | (WAVE_FUNCTIONS if waves else {}) | (ACTIVITY_FUNCTIONS if activity else {})
+    for name, (result, arguments) in functions.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library

@@ -105,6 +105,14 @@ class Netlist:
         ports.append(f"\\{name}")
         return (f"\\{name}", 0)
 
+    def add_output(self, name: str, source: list[Bit]) -> None:
+        """A new output, after the ports that there are, that shows the bits of ``source``."""
+        number = PORTS_FROM + len(self._inputs) + len(self._outputs)
+        self._head.append(f"  wire width {len(source)} output {number} \\{name}")
+        self._widths[f"\\{name}"] = len(source)
+        self._outputs.append(f"\\{name}")
+        self.connections.append((self._bits_of(f"\\{name}"), source))
+
     def wire(self, name: str) -> list[Bit]:
         """The bits of a wire, lowest first; none where there is no such wire."""
         return self._bits_of(name) if name in self._widths else []

@@ -89,7 +89,7 @@ class RtlSimulator:
             raise SimulationError(f"memory of dtype {memory.dtype} and shape {memory.shape}: must be uint8, of one "
                                   "dimension, contiguous and writeable")
         self.build, self.memory, self.base = build, memory, base
-        self._library = load(build.library, build.variant.waves is not None)
+        self._library = load(build.library, build.variant.waves is not None, build.variant.activity)
         self._handle: int | None = self._library.arrayloom_create(memory.ctypes.data_as(BYTES), memory.size, base, seed)
         self.timing = timing or Timing()
         self.reset()
@@ -275,6 +275,19 @@ class RtlSimulator:
 
     def _scratchpad(self) -> Scratchpad:
         return Scratchpad(self._library, self._simulation, self.build.word_bytes)
+
+    def activity(self) -> NDArray[np.bool_]:
+        """What the registers do at the next edge, of a build that says so (``ACTIVITY``).
+
+        [state, 2], in the order of ``arrayloom.sim.rtl.islands.activity``: whether each is enabled, and whether it changes;
+        behind them up to 31 rows of False. Raises ``SimulationError`` for another build.
+        """
+        if not self.build.variant.activity:
+            raise SimulationError(f"activity: this is a {self.build.variant.name} build; build the variant activity")
+        data = BYTES()
+        size = self._library.arrayloom_activity(self._simulation, ctypes.byref(data))
+        bits = np.unpackbits(np.ctypeslib.as_array(data, (size,)), bitorder="little")
+        return bits.astype(np.bool_).reshape(-1, 2)
 
     def open_waves(self, path: Path, first: int, last: int) -> None:
         """Records cycles ``first`` to ``last`` of the next run, cycle 0 being the first that CYCLES counts.

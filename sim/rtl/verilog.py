@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.islands.activity import add_activity
 from arrayloom.sim.rtl.islands.layout import order_clocks
 from arrayloom.sim.rtl.islands.partition import trained_partition
 from arrayloom.sim.rtl.islands.split import split
@@ -74,6 +75,13 @@ def write_sleepless_verilog(component: Any, path: Path, name: str = TOP, look: L
     with widened(component, name) as (folder, netlist):
         if look:
             look(netlist)
+        path.write_text(_to_verilog(netlist, folder))
+
+
+def write_activity_verilog(component: Any, path: Path, name: str = TOP) -> None:
+    """Writes ``component`` as ``write_sleepless_verilog`` does, with an output that says which registers change."""
+    with widened(component, name) as (folder, netlist):
+        add_activity(netlist)
         path.write_text(_to_verilog(netlist, folder))
 
 

@@ -48,7 +48,23 @@ def test_one_process_and_several_in_turns() -> None:
     assert result["ratio"] == pytest.approx(min(result["seconds"]["1"]) / min(result["seconds"]["2"]))
 
 
+def test_speed_against_the_build_without_sleeping_registers(tmp_path: Path) -> None:
+    done = _run("simulation", "digits@tiny", "--rounds", "2", "--json", str(tmp_path / "speed.json"))
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "speed.json").read_text())["rows"]
+    sleepless, fast = row["builds"]["sleepless"], row["builds"]["fast"]
+    assert row["equal"] and sleepless["digest"] == fast["digest"] and sleepless["cycles"] == fast["cycles"] == row["cycles"]
+    for clock in ("wall", "cpu"):
+        assert 0 < fast[clock]["minimum"] <= fast[clock]["median"]
+        assert row["ratio"][clock]["minimum"] == sleepless[clock]["minimum"] / fast[clock]["minimum"]
+    head, rule, line = done.stdout.splitlines()
+    assert head.count("|") == rule.count("|") == line.count("|")
+    assert f"| `tiny` | {row['cycles']:,} |" in line and "| equal |" in line
+
+
 @pytest.mark.parametrize(("module", "arguments", "message"), [
+    ("simulation", ["digits@tiny", "--rounds", "0"], "--rounds 0: must be 1 or more"),
+    ("islands", ["--cycles", "-1", "--output", "absent.json"], "--cycles -1: must be 1 or more"),
     ("table", ["lenet@tiny"], "'lenet@tiny': must be NETWORK@CONFIG; the networks are digits"),
     ("table", ["resnet18@16x16", "--data", "/absent"], "give the folder of networks and photographs with --data"),
     ("network", NETWORK, "add --preprocess NAME"),

@@ -89,6 +89,16 @@ uint32_t arrayloom_bank_words() { return arrayloom::kBankWords; }
 
 uint8_t* arrayloom_bank(Simulation* simulation, uint32_t index) { return arrayloom::banks(simulation->model.pins())[index]; }
 
+#if ARRAYLOOM_ACTIVITY
+// The output `activity` (sim/rtl/islands/activity.py), whose size is returned, until the simulation goes on.
+uint64_t arrayloom_activity(Simulation* simulation, const uint8_t** bits) {
+    simulation->model.settle(simulation->cycle);    // the bus has changed since the last edge
+    const auto& activity = simulation->model.pins().activity;
+    *bits = reinterpret_cast<const uint8_t*>(&activity);
+    return sizeof activity;
+}
+#endif
+
 #if VM_TRACE
 int32_t arrayloom_open_waves(Simulation* simulation, const char* path, uint64_t first, uint64_t last) {
     return simulation->model.waves().open(simulation->model.top(), path, first, last);

@@ -2,12 +2,14 @@
 
 table.json is written by ``python -m benchmarks.islands``, from runs of a real network. One table serves every configuration,
 as its registers are named without the numbers of rows and lanes. A register that it does not know, such as that of a changed
-design, sleeps with the others of its unit: slower perhaps, and never wrong.
+design, sleeps with the others of its unit: slower perhaps, and never wrong. With the table stand digests of the registers'
+names for which it was made; ``python -m benchmarks.islands --check`` says whether it is to be made again.
 """
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +22,14 @@ MOST_ISLANDS = 61
 REST = "rest"
 WIDEST_COMPARED = 64
 """Bits above which comparing a register that the table does not know costs more than what it may save."""
+
+UNKNOWN_ALLOWED = 0.05
+"""Share of a preset's registers that the table need not know; above it the table is to be made again."""
+
+
+def digest_keys(states: Iterable[State]) -> str:
+    """Hexadecimal digits that change with the names of the registers and memories, and not with how many rows there are."""
+    return hashlib.sha256("\n".join(sorted({state.key for state in states})).encode()).hexdigest()
 
 
 class Partition:
@@ -36,10 +46,13 @@ class Partition:
     awake : sequence of (sequence of str, float)
         Sets of islands that were seen awake together, with the share of cycles; they decide how the logic of ``wake`` is
         laid out, and nothing else.
+    made_for : dict of str to str
+        ``digest_keys`` of each preset whose registers the table was made for.
     """
 
     def __init__(self, registers: dict[str, str], by_enable: Collection[str] = (), always: Collection[str] = (),
-                 awake: Sequence[tuple[Sequence[str], float]] = ()) -> None:
+                 awake: Sequence[tuple[Sequence[str], float]] = (), made_for: Mapping[str, str] | None = None) -> None:
+        self.made_for = dict(made_for or {})
         self._registers, self._by_enable, self._always, self._awake = registers, by_enable, always, awake
         units: dict[str, Counter[str]] = {}
         for key, island in registers.items():
@@ -58,6 +71,11 @@ class Partition:
     def knows(self, state: State) -> bool:
         """Whether the table names the register, so that its place was chosen and not guessed."""
         return state.key in self._registers
+
+    def unknown_share(self, states: Iterable[State]) -> float:
+        """Share of the different keys of ``states`` that the table does not know; there must be one."""
+        known = {state.key: self.knows(state) for state in states}
+        return 1 - sum(known.values()) / len(known)
 
     def exact(self, state: State) -> bool:
         """Whether the register counts as changing only when its value does."""
@@ -80,9 +98,14 @@ class Partition:
 @cache
 def trained_partition() -> Partition:
     """The partition of table.json."""
-    table = json.loads(TABLE.read_text())
+    return read_partition(TABLE)
+
+
+def read_partition(file: Path) -> Partition:
+    """The partition of a table as ``python -m benchmarks.islands`` writes it."""
+    table = json.loads(file.read_text())
     registers = {key: island for island, entry in table["islands"].items() for key in entry["registers"]}
     always = {island for island, entry in table["islands"].items() if entry["always"]}
     names, total = list(table["islands"]), sum(count for _, count in table["awake"])
     awake = [([names[number] for number in numbers], count / total) for numbers, count in table["awake"]]
-    return Partition(registers, set(table["by_enable"]), always, awake)
+    return Partition(registers, set(table["by_enable"]), always, awake, table["made_for"])

@@ -7,8 +7,8 @@ Yosys's SAT solver is asked two things, each of small modules cut out of the net
 - of each island, for values with which one of those bits is 1 and yet ``wake`` is 0.
 
 The logic of ``wake`` is in those modules, and every value that it reads from the design is left open, which only makes the
-claim stronger. The bits that stand for a register are the terms of its island that read nothing but the register's ports; the
-claim holds whichever they are. Registers whose modules are equal but for the names in them, as those of
+claim stronger. The bits that stand for a register are the terms of its island that read nothing but the register's ports;
+the claim holds whichever they are. Registers whose modules are equal but for the names in them, as those of
 all lanes are, are asked about once. Of a memory's port the claim is that it is not enabled.
 
 An ``x`` is taken as 0, as Verilator takes it in a fast build. Not proved are that Yosys writes the Verilog of the netlist
@@ -43,7 +43,8 @@ def unproved(netlist: Netlist, names: Sequence[str]) -> list[str]:
     for island, cells in _by_island(netlist).items():
         if names[island] in (READ_INPUTS, WRITE_INPUTS, OTHER_INPUTS):
             inputs = {bit for _, bits in netlist.inputs() for bit in bits}
-            subjects[None].update(_title(names[island], cell) for cell in cells if not set(cell.ports.get("D", [])) <= inputs)
+            subjects[None].update(_title(names[island], cell) for cell in cells
+                                  if not set(cell.ports.get("D", [])) <= inputs)
             continue
         leaves = logic.leaves((f"\\{WAKE_PORT}{island}", 0))
         subjects[_island_query(logic, island, leaves)].add(f"{names[island]}: its own wake")
@@ -73,9 +74,9 @@ def _by_island(netlist: Netlist) -> dict[int, list[Cell]]:
         clock = cell.ports.get("CLK", ["x"])[0]
         if isinstance(clock, tuple) and clock[0].removeprefix(f"\\{CLOCK_PORT}").isdigit():
             found[int(clock[0].removeprefix(f"\\{CLOCK_PORT}"))].append(cell)
-        elif "CLK" in cell.ports and not (cell.kind == READ and "1" not in cell.parameters["\\CLK_ENABLE"].partition("'")[2]):
+        elif "CLK" in cell.ports and (cell.kind != READ or "1" in cell.parameters["\\CLK_ENABLE"].partition("'")[2]):
             raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on {clock}, which is the clock of no island")
-        elif "CLK" not in cell.ports and "ff" in cell.kind or "latch" in cell.kind:
+        elif ("CLK" not in cell.ports and "ff" in cell.kind) or "latch" in cell.kind:
             raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on no clock")
     return found
 

@@ -51,7 +51,7 @@ def find_state(netlist: Netlist) -> Iterator[State]:
 
 
 def _state(cell: Cell, name: str) -> State:
-    if not cell.parameters["\\CLK_POLARITY"].endswith("1"):
+    if not cell.parameters.get("\\CLK_POLARITY", "1").endswith("1"):
         raise BuildError("the design uses the falling edge of a clock: only rising edges can be simulated")
     if cell.ports["CLK"] != [CLOCK]:
         clock = cell.ports["CLK"][0][0].removeprefix("\\")

@@ -1,0 +1,82 @@
+"""What the registers of a design were seen to do while it ran a network."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayloom.host.runtime.driver import Driver
+from arrayloom.isa.image import Memory
+from arrayloom.isa.program import Program
+from arrayloom.sim.rtl.build import build
+from arrayloom.sim.rtl.design import ACTIVITY, accelerator
+from arrayloom.sim.rtl.islands.state import State
+from arrayloom.sim.rtl.simulator import Stop, Timing
+
+Samples = NDArray[np.bool_]
+"""[sample, state, 2]: whether each state was enabled, and whether it changed, at the edge after each sample."""
+
+INTERVAL = 499
+"""Cycles from one sample to the next: a prime, so that samples do not keep step with the loops of a network."""
+ENOUGH = 4000
+"""Samples of which a partition is made; more change it little and take longer."""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What was seen of the registers of one key (``State.key``) together; element k is of ``keys[k]``.
+
+    Attributes:
+        keys: in order.
+        enabled: samples in which a register of the key was enabled, bit n for sample n.
+        changed: samples in which one changed.
+        samples: how many there are.
+    """
+
+    keys: list[str]
+    enabled: list[int]
+    changed: list[int]
+    samples: int
+
+    def share(self, seen: int) -> float:
+        """Share of all samples that ``seen`` holds."""
+        return seen.bit_count() / self.samples
+
+
+def record(program: Program, memory: Memory, states: int, cycles: int | None = None,
+           progress: Callable[[int], None] | None = None) -> Samples:
+    """Runs ``program`` on ``memory`` to its end, or for so many cycles, and samples its ``states``.
+
+    ``progress`` is called with the cycles so far. Raises ``BuildError`` where the simulator cannot be built.
+    """
+    driver = Driver(build(accelerator(program.configuration), ACTIVITY), program, memory, Timing())
+    simulator, taken = driver.simulator, []
+    driver.start()
+    begin = simulator.cycles
+    while (cycles is None or simulator.cycles - begin < cycles) and simulator.run(INTERVAL) is Stop.LIMIT:
+        taken.append(simulator.activity()[:states])
+        if progress is not None:
+            progress(simulator.cycles - begin)
+    driver.close()
+    return np.array(taken, np.bool_).reshape(-1, states, 2)
+
+
+def by_key(states: Sequence[State], samples: Samples) -> Activity:
+    """The activity of each key, from at most about ``ENOUGH`` of the samples, evenly chosen.
+
+    Raises ``ValueError`` when there is no sample, or one of other states.
+    """
+    if not len(samples) or samples.shape[1:] != (len(states), 2):
+        raise ValueError(f"samples of shape {samples.shape}: must be [1 or more, {len(states)}, 2]")
+    chosen = samples[::max(1, len(samples) // ENOUGH)]
+    members: dict[str, list[int]] = {}
+    for index, state in enumerate(states):
+        members.setdefault(state.key, []).append(index)
+    keys = sorted(members)
+    seen = [[_as_bits(chosen[:, members[key], kind].any(1)) for key in keys] for kind in (0, 1)]
+    return Activity(keys, *seen, len(chosen))
+
+
+def _as_bits(flags: NDArray[np.bool_]) -> int:
+    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
