@@ -7,13 +7,13 @@ from arrayloom.compiler.cost.machine import Fifo, Machine
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
-    THRESHOLDS,
     Drain,
     Pool,
     PoolKind,
     PostInstruction,
     ResidualInstruction,
 )
+from arrayloom.isa.supplies import Supply, used
 
 
 class Post:
@@ -125,11 +125,8 @@ class Post:
 
     def _parameters(self, instruction: PostInstruction) -> int:
         """Words of parameters that the instruction uses."""
-        beats = self.machine.config.parameter_beats
-        if isinstance(instruction, Pool) and instruction.kind == PoolKind.AVERAGE:
-            return THRESHOLDS * beats
-        uses = isinstance(instruction, Drain) or (isinstance(instruction, Pool) and instruction.kind == PoolKind.SUM)
-        return self.groups * beats if uses else 0
+        config = self.machine.config
+        return used(instruction, Supply.PARAMETERS, config) * config.parameter_beats
 
     def _constants(self, instruction: PostInstruction) -> Process:
         """The earliest group for which its parameters and its table are there."""
