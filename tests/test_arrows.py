@@ -36,13 +36,14 @@ ROOMS = {
         "": {".", "frontend", "backend", "passes"},
     },
     "host": {
-        "runtime": {"vision"},
+        "pool": set(),
+        "runtime": {"vision", "pool"},
         "vision": set(),
-        "models": {"runtime", "vision"},
+        "models": {"runtime", "vision", "pool"},
         "serving": {"runtime", "vision"},
-        "analysis": {"runtime"},
+        "analysis": {"runtime", "pool"},
         "workspace": {"runtime", "vision", "models", "serving"},
-        "cli": {"runtime", "vision", "models", "serving", "workspace", "analysis"},
+        "cli": {"runtime", "vision", "models", "serving", "workspace", "analysis", "pool"},
     },
 }
 """What each part of a package may import of the package's other parts: subpackages by name, ``.`` for the modules that

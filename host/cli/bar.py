@@ -1,4 +1,4 @@
-"""Progress drawn in the terminal: of a run with layer, cycles and rate, and of tasks in steps."""
+"""Progress drawn in the terminal: of a run with layer, cycles and rate, of tasks in steps, and of a pool's tasks."""
 
 import sys
 import time
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from arrayloom.host.pool.task import Standing
 from arrayloom.host.runtime.report import Progress, Snapshot
 
 
@@ -72,5 +73,27 @@ def step_progress(quiet: bool = False, unit: str = "images") -> Iterator[Callabl
             if title not in tasks:
                 tasks[title] = bar.add_task(title, total=None)
             bar.update(tasks[title], completed=done, total=count or None)
+
+        yield update
+
+
+@contextmanager
+def tasks_progress(title: str, quiet: bool = False, unit: str = "tasks", size: float | None = None
+                   ) -> Iterator[Callable[[Standing], None] | None]:
+    """Draws one bar for all tasks of a pool, on standard error if that is a terminal; gives None otherwise, and when
+    ``quiet``. ``size``: of all tasks together where it is known before they are; otherwise that of those known so far.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[figures]}"),
+               TimeElapsedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, figures="")
+
+        def update(standing: Standing) -> None:
+            known = size or (standing.size if standing.complete else None)
+            bar.update(task, completed=standing.done, total=known,
+                       figures=f"{standing.tasks_done:,} of {standing.tasks:,}{'' if standing.complete else '+'} {unit}")
 
         yield update

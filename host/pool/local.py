@@ -1,0 +1,142 @@
+"""Tasks in this process, and in processes of this machine."""
+
+import os
+import queue
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Sized
+from functools import partial
+
+from arrayloom.host.pool.errors import PoolError, WorkerLostError
+from arrayloom.host.pool.meter import Meter
+from arrayloom.host.pool.outcome import Outcome, outcome
+from arrayloom.host.pool.process import WorkerEndedError, WorkerProcess
+from arrayloom.host.pool.task import ATTEMPTS, Done, Machine, Progress, Shared, Task
+
+AHEAD = 2
+"""How many tasks are made before they can begin."""
+
+
+class ThisProcess:
+    """Tasks run here, one after the other, each when it is made."""
+
+    def run(self, tasks: Iterable[Task], progress: Progress | None = None) -> Iterator[Done]:
+        meter, machine = Meter(progress), Machine(socket.gethostname(), os.getpid())
+        for index, task in enumerate(tasks):
+            meter.add(index, task)
+            arguments = tuple(one.value if isinstance(one, Shared) else one for one in task.arguments)
+            result = outcome(task.name, task.function, arguments, partial(meter.move, index))
+            value = result.result()
+            meter.end(index)
+            yield Done(index, task, value, machine, result.seconds, 1)
+        meter.close()
+
+
+class LocalWorkers:
+    """``count`` processes of this machine."""
+
+    def __init__(self, count: int) -> None:
+        if count < 1:
+            raise PoolError(f"{count} workers: there must be at least 1; a machine runs about one for each processor")
+        self.count = count
+
+    def run(self, tasks: Iterable[Task], progress: Progress | None = None) -> Iterator[Done]:
+        count = min(self.count, len(tasks)) if isinstance(tasks, Sized) else self.count
+        meter, waiting = Meter(progress), iter(enumerate(tasks))
+        crew = _Crew(count, meter)
+        try:
+            under_way, complete = 0, False
+            while not complete or under_way:
+                if under_way and (complete or under_way == count + AHEAD or crew.has_result()):
+                    done = crew.result()
+                    under_way -= 1
+                    yield done
+                elif (item := next(waiting, None)) is not None:
+                    meter.add(*item)
+                    crew.give(*item)
+                    under_way += 1
+                else:
+                    complete = True
+                    meter.close()
+        except BaseException:
+            crew.kill()
+            raise
+        finally:
+            crew.join()
+
+
+class _Crew:
+    """Worker processes, each served by a thread that waits for it."""
+
+    def __init__(self, count: int, meter: Meter) -> None:
+        self._meter = meter
+        self._tasks = queue.SimpleQueue[tuple[int, Task] | None]()
+        self._results = queue.SimpleQueue[Done | BaseException]()
+        self._lock = threading.Lock()
+        self._killed = False
+        self._processes: dict[int, WorkerProcess] = {}
+        self._threads = [threading.Thread(target=self._serve, args=(place,), daemon=True) for place in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def give(self, index: int, task: Task) -> None:
+        """For the first worker that is free."""
+        self._tasks.put((index, task))
+
+    def has_result(self) -> bool:
+        return not self._results.empty()
+
+    def result(self) -> Done:
+        """The next one that ends; raises what a task or a worker raised."""
+        found = self._results.get()
+        if isinstance(found, Done):
+            return found
+        raise found
+
+    def kill(self) -> None:
+        """Ends all workers, whatever they are doing."""
+        with self._lock:
+            self._killed = True
+            for process in self._processes.values():
+                process.kill()
+
+    def join(self) -> None:
+        """Waits until all workers have ended: after their tasks, or at once when they were killed."""
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self, place: int) -> None:
+        """The thread of one worker, which is replaced when it ends during a task."""
+        try:
+            self._start(place)
+            while (item := self._tasks.get()) is not None and not self._killed:
+                self._results.put(self._run(place, *item))
+        except BaseException as error:
+            self._results.put(error)
+        finally:
+            if place in self._processes:
+                self._processes[place].leave()
+
+    def _start(self, place: int) -> None:
+        with self._lock:
+            if not self._killed:
+                self._processes[place] = WorkerProcess()
+
+    def _run(self, place: int, index: int, task: Task) -> Done:
+        for attempt in range(1, ATTEMPTS + 1):
+            process = self._processes[place]
+            try:
+                result: Outcome = process.run(task, partial(self._meter.move, index))
+            except WorkerEndedError as ended:
+                if self._killed or attempt == ATTEMPTS:
+                    raise WorkerLostError(f"{task.name}: its worker {ended}, {ATTEMPTS} times; fewer workers at once need "
+                                          "less memory") from None
+                self._meter.move(index, 0.0)
+                self._start(place)
+            else:
+                value = result.result()
+                self._meter.end(index)
+                return Done(index, task, value, process.machine, result.seconds, attempt)
+        raise AssertionError("unreachable")

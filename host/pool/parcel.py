@@ -1,0 +1,56 @@
+"""Values in files that have no name: written once, mapped by the reader, gone with their last holder."""
+
+import mmap
+import pickle
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from arrayloom.host.pool.errors import PoolError
+
+ALIGNMENT = 64      # of arrays, as numpy has them
+HEADER = struct.Struct("<Q")
+
+
+@contextmanager
+def packed(value: Any) -> Iterator[IO[bytes]]:
+    """The file of ``value``, as long as the context lasts. The bytes of arrays go into it as they are.
+
+    Raises ``PoolError`` where the folder of temporary files has no room.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    with tempfile.TemporaryFile() as file:
+        raw: list[memoryview] = [buffer.raw() for buffer in buffers]
+        lengths = [len(body), *(part.nbytes for part in raw)]
+        table = pickle.dumps(lengths)
+        try:
+            file.write(HEADER.pack(len(table)) + table)
+            for part in (memoryview(body), *raw):
+                file.seek(_aligned(file.tell()))
+                file.write(part)
+            file.flush()
+        except OSError as error:
+            raise PoolError(f"{sum(lengths):,} bytes for another process cannot be written to {tempfile.gettempdir()} "
+                            f"({error}): free some room, or set TMPDIR to a folder that has it") from error
+        yield file
+
+
+def unpacked(descriptor: int) -> Any:
+    """The value in that file. Its arrays are read-only, and lie in the file's own pages."""
+    mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    view = memoryview(mapped)
+    begin = HEADER.size + HEADER.unpack_from(view)[0]
+    lengths = pickle.loads(view[HEADER.size:begin])
+    parts = []
+    for length in lengths:
+        begin = _aligned(begin)
+        parts.append(view[begin:begin + length])
+        begin += length
+    return pickle.loads(parts[0], buffers=parts[1:])
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,103 @@
+"""A worker process, from the side of the process that starts it."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from arrayloom.host.pool.channel import Begin, Channel, Leave, Lend, Moved, taken
+from arrayloom.host.pool.outcome import Outcome
+from arrayloom.host.pool.sessions import kill_session
+from arrayloom.host.pool.task import Machine, Shared, Task
+from arrayloom.sim.rtl.process import PYTHON
+
+END_SECONDS = 5.0
+POLL_SECONDS = 0.005
+MAIN = "import sys; sys.path[:] = {path!r}; from arrayloom.host.pool.worker import main; main({descriptor})"
+
+
+@dataclass(frozen=True)
+class WorkerEndedError(Exception):
+    """The process has ended by itself; ``code`` as in ``subprocess``."""
+
+    code: int
+
+    def __str__(self) -> str:
+        if self.code == -signal.SIGKILL:
+            return "was killed (SIGKILL), as the system does when memory runs out"
+        return f"was ended by {signal.Signals(-self.code).name}" if self.code < 0 else f"ended with exit code {self.code}"
+
+
+class WorkerProcess:
+    """A new process that waits for tasks. It finds modules where this one does; what it prints goes to standard error.
+
+    It leads a session of its own: Ctrl-C in the terminal reaches only this process, which ends that one.
+    """
+
+    def __init__(self) -> None:
+        own, other = multiprocessing.Pipe()
+        with other:
+            command = MAIN.format(path=sys.path, descriptor=other.fileno())
+            self._process = subprocess.Popen([*PYTHON, "-c", command], pass_fds=[other.fileno()],
+                                             stdin=subprocess.DEVNULL, stdout=2, start_new_session=True)
+        self._channel = Channel(own)
+        self._lent: set[str] = set()
+        self._ending = threading.Lock()
+        self.machine = Machine(socket.gethostname(), self._process.pid)
+
+    def run(self, task: Task, moved: Callable[[float], None]) -> Outcome:
+        """Runs a task to its end; raises ``WorkerEndedError`` when the process ends before, and what pickling raises."""
+        try:
+            self._begin(task)
+            while True:
+                message, file = self._channel.receive()
+                if isinstance(message, Moved):
+                    moved(message.done)
+                elif file is not None:
+                    return taken(file)
+        except (EOFError, OSError):
+            raise WorkerEndedError(self._wait()) from None
+
+    def _begin(self, task: Task) -> None:
+        shared = {position: one for position, one in enumerate(task.arguments) if isinstance(one, Shared)}
+        for one in shared.values():
+            if one.key not in self._lent:
+                self._channel.send(Lend(one.key), one.value)
+                self._lent.add(one.key)
+        arguments = [None if position in shared else value for position, value in enumerate(task.arguments)]
+        keys = {position: one.key for position, one in shared.items()}
+        self._channel.send(Begin(task.name, keys), (task.function, arguments))
+
+    def leave(self) -> None:
+        """Ends the process, which has no task, and waits for its end."""
+        with suppress(OSError):     # it has ended already
+            self._channel.send(Leave())
+        self._wait()
+
+    def kill(self) -> None:
+        """Ends the process at once, with all that it started; for other threads than the one that runs tasks."""
+        with self._ending:
+            if self._process.returncode is None:
+                kill_session(self._process.pid)
+
+    def _wait(self) -> int:
+        """The exit code of the process, which ends now or is ended, with what is left of all that it started."""
+        deadline = time.monotonic() + END_SECONDS
+        while not self._has_ended() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        self.kill()
+        with self._ending:
+            self._channel.close()
+            return self._process.wait()
+
+    def _has_ended(self) -> bool:
+        """Without taking its number from it, by which others may still look for its session."""
+        return (self._process.returncode is not None
+                or os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None)

@@ -1,0 +1,75 @@
+"""A worker process: takes tasks from the process that started it, one after the other, and ends with it."""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from arrayloom.host.pool.channel import Begin, Channel, Ended, Leave, Lend, Message, Moved, taken
+from arrayloom.host.pool.outcome import Outcome, failure, outcome
+from arrayloom.host.pool.sessions import kill_session
+
+REPORT_SECONDS = 0.1
+
+_Inbox = queue.SimpleQueue[tuple[Message, int | None]]
+
+
+def main(descriptor: int) -> None:
+    """Runs until it is told to leave; ``descriptor``: this end of the channel. The process leads a session."""
+    channel, inbox = Channel(Connection(descriptor)), _Inbox()
+    threading.Thread(target=_listen, args=(channel, inbox), daemon=True).start()
+    lent: dict[str, int] = {}
+    values: dict[str, Any] = {}
+    while True:
+        message, file = inbox.get()
+        if isinstance(message, Leave):
+            return
+        if isinstance(message, Lend) and file is not None:
+            lent[message.key] = file
+        if isinstance(message, Begin) and file is not None:
+            result = _run(message, file, lent, values, channel)
+            _answer(channel, message.name, result)
+
+
+def _listen(channel: Channel, inbox: _Inbox) -> None:
+    """Ends this process and all that it started when the one that started it is gone, whatever a task is doing."""
+    try:
+        while True:
+            inbox.put(channel.receive())
+    except (EOFError, OSError):
+        kill_session(os.getpid())
+
+
+def _run(task: Begin, file: int, lent: dict[str, int], values: dict[str, Any], channel: Channel) -> Outcome:
+    try:
+        function, arguments = taken(file)
+        for position, key in task.shared.items():
+            if key not in values:
+                values[key] = taken(lent.pop(key))
+            arguments[position] = values[key]
+    except Exception as error:      # of what pickle imports here
+        return Outcome(0.0, failure=failure(task.name, error))
+    return outcome(task.name, function, tuple(arguments), _throttled(lambda done: channel.send(Moved(done))))
+
+
+def _throttled(send: Callable[[float], None]) -> Callable[[float], None]:
+    """``send``, but not more often than people can see."""
+    next_time = 0.0
+
+    def progress(done: float) -> None:
+        nonlocal next_time
+        if time.monotonic() >= next_time:
+            next_time = time.monotonic() + REPORT_SECONDS
+            send(done)
+
+    return progress
+
+
+def _answer(channel: Channel, name: str, result: Outcome) -> None:
+    try:
+        channel.send(Ended(), result)
+    except (TypeError, AttributeError, ValueError, ImportError) as error:   # what pickle raises for a value it cannot take
+        channel.send(Ended(), Outcome(result.seconds, failure=failure(name, error)))
