@@ -1,10 +1,11 @@
 """A part of a program as a program of its own.
 
-It begins with what lies in the FIFOs before its first instruction, which is loaded again, and ends with an end of its own.
-Waits for tokens that were given before it, and tokens that are taken after it, are left out. All that is to be put into an
-accelerator before it runs are the contents of the scratchpad and of memory.
+It begins with instructions that give the tokens which were given before it and not taken, and load again what lies in the
+FIFOs. It ends with instructions that take the tokens which are taken after it, and with an end of its own; what would be
+left in the FIFOs is not loaded. All that must be put into an accelerator before it runs are the contents of the scratchpad
+and of memory.
 
-Its first instruction keeps its address, so that what FETCH reads ahead is what it reads in the whole program.
+The instructions between keep their addresses, so that what FETCH reads ahead is what it reads in the whole program.
 """
 
 from dataclasses import dataclass, replace
@@ -14,11 +15,15 @@ from numpy.typing import NDArray
 
 from arrayloom.host.segments.errors import SegmentError
 from arrayloom.host.segments.flow import Flow
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
-from arrayloom.isa.instructions import End
+from arrayloom.host.segments.idle import Idle, count_giving
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.image import Memory, build_memory
+from arrayloom.isa.instructions import End, LoadActivations
 from arrayloom.isa.program import Layer, Program
 
 Code = NDArray[np.uint8]
+
+OWN = -1        # the place of an instruction that is not of the whole program
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,11 @@ class Segment:
         end: one more than its last instruction.
         instructions: uint8[n * 64], what the accelerator runs.
         code_address: where they lie in memory, which else is as the whole program has it.
-        layers: what instructions belong to; those at the beginning that fill the FIFOs belong to none.
-        places: int64[n], the instruction of the whole program that each is, or is a part of.
+        layers: what instructions belong to; those that only this segment has belong to none.
+        places: int64[n], the instruction of the whole program that each is, or is a part of; ``OWN`` for others.
+        posts: int64[p], those of ``places`` that the POST unit executes.
+        word: of the scratchpad, which instructions of its own read and write back.
+        scratch: address in memory of a word that only instructions of its own use.
     """
 
     number: int
@@ -44,21 +52,43 @@ class Segment:
     code_address: int
     layers: list[Layer]
     places: NDArray[np.int64]
+    posts: NDArray[np.int64]
+    word: int
+    scratch: int
 
     def __str__(self) -> str:
-        return f"segment {self.number} (instructions {self.first} to {self.end} of the program)"
+        return f"segment {self.number} (instructions {self.first} to {self.end - 1} of the program)"
+
+    @property
+    def own_posts(self) -> tuple[int, int]:
+        """Instructions of the POST unit that only this segment has, at its beginning and at its end."""
+        real = np.flatnonzero(self.posts != OWN)
+        return (int(real[0]), len(self.posts) - 1 - int(real[-1])) if len(real) else (len(self.posts), 0)
 
     def program(self, whole: Program) -> Program:
         """The segment as a program, cut from ``whole``."""
         return replace(whole, instructions=self.instructions, code_address=self.code_address, layers=self.layers, probes={})
 
+    def memory(self, whole: Program) -> Memory:
+        """A fresh memory in which it lies, with the other instructions and the constants of ``whole`` around it."""
+        memory = build_memory(whole)
+        memory[self.code_address:self.code_address + self.instructions.size] = self.instructions
+        return memory
 
-def fits(flow: Flow, first: int) -> bool:
-    """Whether a segment may begin at instruction ``first`` without a change of addresses."""
-    if not flow.quiet[first]:
-        return False
-    start = first - flow.held(first)
-    return start >= 0 and not _address(flow.program, start) % flow.program.configuration.size
+
+def begins(flow: Flow, first: int) -> bool:
+    """Whether a segment can begin at instruction ``first``: no sums are in the accumulators, and what comes before that
+    instruction fits before its address."""
+    if not first:
+        return True
+    start = first - flow.held(first) - count_giving(flow.tokens(first))
+    size = flow.program.configuration.size
+    return bool(flow.quiet[first]) and start * INSTRUCTION_BYTES >= size and not _address(flow.program, start) % size
+
+
+def ends(flow: Flow, end: int) -> bool:
+    """Whether a segment can end before instruction ``end``: neither sums nor parameters or tables in use are left."""
+    return end == flow.end or bool(flow.closed[end])
 
 
 def cut(flow: Flow, number: int, first: int, last: int, end: int) -> Segment:
@@ -66,12 +96,9 @@ def cut(flow: Flow, number: int, first: int, last: int, end: int) -> Segment:
 
     Raises ``SegmentError`` where a segment cannot begin or end there.
     """
-    if not 0 <= first < last <= end <= flow.end or not fits(flow, first):
-        raise SegmentError(f"a segment of instructions {first} to {end}: it cannot begin there, for sums are in the "
-                           "accumulators, or what is in the FIFOs takes more loads than there are instructions before")
-    if end != flow.end and not flow.closed[end]:
-        raise SegmentError(f"a segment of instructions {first} to {end}: it cannot end there, for sums are in the "
-                           "accumulators, or parameters or a lookup table in use")
+    if not (0 <= first < last <= end <= flow.end and begins(flow, first) and ends(flow, end)):
+        raise SegmentError(f"a segment of instructions {first} to {end} of {flow.end}: sums, parameters or lookup tables "
+                           "are in use where it begins or ends, or what is loaded again does not fit before it")
     return _Cutter(flow, first, end).segment(number, last)
 
 
@@ -82,53 +109,69 @@ def _address(program: Program, index: int) -> int:
 class _Cutter:
     def __init__(self, flow: Flow, first: int, end: int) -> None:
         self.flow, self.first, self.end = flow, first, end
+        self.config = flow.program.configuration
         loads = flow.loads(first, end)
-        self.before = [(load, replace(one, wait=0, signal=0)) for load, one in loads if load < first and one]
+        self.again = [(load, replace(one, wait=0, signal=0)) for load, one in loads if load < first and one]
         self.dropped = {load for load, one in loads if load >= first and not one}
-        self.changed: dict[int, Instruction] = {
-            load: one for load, one in loads if load >= first and one and one != flow.instructions[load]}
-        for load in self.dropped:
-            if flow.instructions[load].wait:
-                raise SegmentError(f"a segment of instructions {first} to {end}: it cannot end there, for {load} "
-                                   f"({flow.instructions[load]}) waits for others and loads nothing that is used before")
-        self._unpair()
+        self.changed = {load: one for load, one in loads if load >= first and one and one != flow.instructions[load]}
+        self._require_alone()
+        self.word = self._untouched()
+        given, left = flow.tokens(first), flow.tokens(end)
+        before = Idle(self.config, self.word, 0).giving(given)
+        self.start = first - len(before) - len(self.again)
+        self.scratch = max(0, _address(flow.program, self.start) - self.config.size)
+        idle = Idle(self.config, self.word, self.scratch)
+        self.before = idle.giving(given)
+        self.after = [*(idle.taking(left) if end != flow.end else ()), End()]
 
     def segment(self, number: int, last: int) -> Segment:
         kept = np.array([index for index in range(self.first, self.end) if index not in self.dropped], np.int64)
-        places = np.concatenate([np.array([load for load, _ in self.before], np.int64), kept, [self.end]])
-        address = _address(self.flow.program, self.first - len(self.before))
-        return Segment(number, self.first, last, self.end, self._code(kept), address, self._layers(kept), places)
+        places = np.concatenate([np.full(len(self.before), OWN), np.array([load for load, _ in self.again], np.int64), kept,
+                                 np.full(len(self.after), OWN)])
+        posts = [np.full(_posts(self.before), OWN), kept[self.flow.units[kept] == Unit.POST], np.full(_posts(self.after), OWN)]
+        return Segment(number, self.first, last, self.end, self._code(kept), _address(self.flow.program, self.start),
+                       self._layers(kept), places, np.concatenate(posts), self.word, self.scratch)
 
-    def _unpair(self) -> None:
-        """Takes the tokens out whose giver or taker is not in the segment."""
-        flow, gone = self.flow, np.array(sorted(self.dropped), np.int64)
-        given, taken = ((self.first <= side) & (side < self.end) & ~np.isin(side, gone) for side in (flow.giver, flow.taker))
-        for giver, taker in zip(flow.giver[given & ~taken], flow.taker[given & ~taken], strict=True):
-            one = self._current(int(giver))
-            self.changed[int(giver)] = replace(one, signal=one.signal & ~(1 << flow.unit(int(taker))))
-        for giver, taker in zip(flow.giver[taken & ~given], flow.taker[taken & ~given], strict=True):
-            one = self._current(int(taker))
-            self.changed[int(taker)] = replace(one, wait=one.wait & ~(1 << flow.unit(int(giver))))
+    def _require_alone(self) -> None:
+        """Raises ``SegmentError`` where a load that is left out orders others: they would no longer wait."""
+        for load in self.dropped:
+            one = self.flow.instructions[load]
+            if one.signal or one.wait & ~(1 << Unit.LOAD):
+                raise SegmentError(f"a segment of instructions {self.first} to {self.end}: it cannot end there, for others "
+                                   f"wait for instruction {load} ({one}), of which nothing is used before")
 
-    def _current(self, index: int) -> Instruction:
-        return self.changed.get(index, self.flow.instructions[index])
+    def _untouched(self) -> int:
+        """A word of the scratchpad that LOAD does not write."""
+        free = np.ones(self.config.activation_words, np.bool_)
+        for one in self.flow.instructions[self.first:self.end]:
+            if isinstance(one, LoadActivations):
+                for row in range(one.rows):
+                    begin = one.destination + row * one.chip_pitch
+                    free[begin:begin + one.words] = False
+        if not free.any():
+            raise SegmentError(f"a segment of instructions {self.first} to {self.end}: the whole scratchpad is loaded in it")
+        return int(np.argmax(free))
 
     def _code(self, kept: NDArray[np.int64]) -> Code:
         code = self.flow.program.instructions.reshape(-1, INSTRUCTION_BYTES)[kept]
         for index, one in self.changed.items():
             code[np.searchsorted(kept, index)] = _encoded(one)
-        parts = [*(_encoded(one) for _, one in self.before), code.ravel(), _encoded(End())]
-        return np.concatenate(parts)
+        before = [*self.before, *(one for _, one in self.again)]
+        return np.concatenate([*map(_encoded, before), code.ravel(), *map(_encoded, self.after)])
 
     def _layers(self, kept: NDArray[np.int64]) -> list[Layer]:
         """The layers of which any instruction is in the segment, as far as they are in it."""
         layers = []
         for layer in self.flow.program.layers:
-            bounds = np.searchsorted(kept, np.array(layer.runs)) + len(self.before)
+            bounds = np.searchsorted(kept, np.array(layer.runs)) + self.first - self.start
             runs = tuple((int(first), int(last)) for first, last in bounds if first < last)
             if runs:
                 layers.append(replace(layer, runs=runs))
         return layers
+
+
+def _posts(instructions: list[Instruction]) -> int:
+    return sum(one.UNIT is Unit.POST for one in instructions)
 
 
 def _encoded(instruction: Instruction) -> Code:
