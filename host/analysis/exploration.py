@@ -1,7 +1,7 @@
 """The same network on several accelerators: what each would take, and what it is made of."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from arrayloom.compiler.cost import Prediction, predict
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
+from arrayloom.host.pool.task import Progress, Task, Workers, run_tasks
 from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import ACCUMULATOR_BANKS, PARAMETER_BYTES, SUM_BYTES, Config
 from arrayloom.isa.errors import ConfigError
@@ -71,13 +72,33 @@ def compile_for(model: Path, configs: Sequence[Config], options: ImportOptions =
             raise ConfigError(f"configuration {config.name}: {error}") from None
 
 
-def weigh(program: Program, inputs: Mapping[str, Any] | None = None) -> Candidate:
-    """The candidate whose program this is; with ``inputs`` (one image) it is run on the RTL too."""
+def weigh(program: Program) -> Candidate:
+    """The candidate whose program this is."""
     config = program.configuration
-    prediction = predict(program, config)
-    notes, notices = tuple(program.notes), tuple(program.notices)
-    if inputs is None:
-        return Candidate(config, prediction, None, notes, notices)
-    with Session(program, config, backend="rtl") as session:
-        session.run(inputs)
-        return Candidate(config, prediction, session.report.cycles, notes, notices)
+    return Candidate(config, predict(program, config), None, tuple(program.notes), tuple(program.notices))
+
+
+def measure(programs: Iterable[Program], inputs_of: Callable[[Program], Mapping[str, Any]], where: Workers,
+            progress: Progress | None = None) -> tuple[list[Candidate], list[dict[str, Any]]]:
+    """The candidates of these programs with the cycles that each takes on the RTL, and ``Done.figures`` of each run.
+
+    ``inputs_of`` gives a program's inputs, one image. While workers simulate, later programs are compiled; the unit of
+    ``progress`` is a predicted cycle. Raises ``PoolError``; other errors as in ``Session``.
+    """
+    candidates: list[Candidate] = []
+
+    def tasks() -> Iterator[Task]:
+        for program in programs:
+            candidates.append(weigh(program))
+            yield Task(program.configuration.name, _rtl_cycles, (program, inputs_of(program)),
+                       candidates[-1].prediction.cycles)
+
+    found = {done.index: (done.value, done.figures()) for done in run_tasks(tasks(), where, progress)}
+    return ([replace(candidate, rtl_cycles=found[index][0]) for index, candidate in enumerate(candidates)],
+            [found[index][1] for index in sorted(found)])
+
+
+def _rtl_cycles(program: Program, inputs: Mapping[str, Any], progress: Callable[[float], None]) -> int | None:
+    with Session(program, backend="rtl") as session:
+        session.run(inputs, lambda snapshot: progress(snapshot.cycles or 0))
+        return session.report.cycles

@@ -2,12 +2,17 @@
 
 import argparse
 import math
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.analysis.exploration import Candidate, compile_for, weigh
+from arrayloom.host.analysis.exploration import Candidate, compile_for, measure, weigh
+from arrayloom.host.cli.bar import tasks_progress
 from arrayloom.host.cli.common import add_command, add_json, lines_of_notices, print_json
 from arrayloom.host.cli.import_options import add_import_options, import_options
+from arrayloom.host.cli.pool_options import add_workers, lines_of_tasks, workers_of
+from arrayloom.host.pool.local import ThisProcess
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.isa.config import PRESETS, load_config
@@ -27,6 +32,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--rtl", action="store_true", help="measure on the RTL too; needs --input")
     parser.add_argument("--input", type=Path, metavar="FILE", help="image, .npy or .npz for the RTL; one image")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
+    add_workers(parser)
     add_import_options(parser)
     add_json(parser)
 
@@ -35,16 +41,25 @@ def _run(options: argparse.Namespace) -> int:
     _check(options)
     configs = [load_config(name.strip()) for name in options.configs.split(",")]
     programs = compile_for(options.model, configs, import_options(options))
-    candidates = [weigh(program, _inputs(options, program)) for program in programs]
+    candidates, tasks = _measured(options, programs) if options.rtl else ([weigh(program) for program in programs], [])
     if options.json:
         print_json({"model": str(options.model), "clock_mhz": options.clock, "macs": candidates[0].prediction.macs,
                     "configs": [candidate.figures(options.clock) for candidate in candidates],
-                    "notes": list(candidates[0].notes), "notices": list(candidates[0].notices)})
+                    "notes": list(candidates[0].notes), "notices": list(candidates[0].notices)}
+                   | ({"tasks": tasks} if tasks else {}))
     else:
         _print_table(options, candidates)
-        for line in lines_of_notices(candidates[0].notices):
+        for line in [*lines_of_tasks(tasks), *lines_of_notices(candidates[0].notices)]:
             print(line)
     return 0
+
+
+def _measured(options: argparse.Namespace, programs: Iterable[Program]) -> tuple[list[Candidate], list[dict[str, Any]]]:
+    """The candidates with cycles of the RTL, and what workers did, where there are workers."""
+    where = workers_of(options)
+    with tasks_progress("measuring", options.json, "configurations") as progress:
+        candidates, tasks = measure(programs, partial(_inputs, options), where or ThisProcess(), progress)
+    return candidates, tasks if where else []
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -52,14 +67,14 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(f"--clock {options.clock:g}: must be a positive number of MHz")
     if options.rtl and options.input is None:
         raise InputError("--rtl: the RTL runs on an input; add --input FILE")
+    if not options.rtl and (options.workers is not None or options.ray is not None):
+        raise InputError("--workers, --ray: the cost model takes no time; leave them out, or add --rtl")
     if not options.rtl and (options.input is not None or options.preprocess is not None):
         raise InputError("--input, --preprocess: the cost model needs no input; leave them out, or add --rtl")
 
 
-def _inputs(options: argparse.Namespace, program: Program) -> dict[str, Any] | None:
+def _inputs(options: argparse.Namespace, program: Program) -> dict[str, Any]:
     """The first image, for the RTL."""
-    if not options.rtl:
-        return None
     batch = load_inputs(options.input, program.model_inputs, options.preprocess)
     return {name: values[:1] for name, values in batch.items()}
 

@@ -1,14 +1,14 @@
 """``arrayloom score``: classes and features of images."""
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.cli import score_detectors, score_service
-from arrayloom.host.cli.bar import run_progress
+from arrayloom.host.cli.bar import run_progress, tasks_progress
 from arrayloom.host.cli.common import (
     add_backend,
     add_command,
@@ -20,7 +20,8 @@ from arrayloom.host.cli.common import (
     require_writable,
 )
 from arrayloom.host.cli.import_options import add_import_options, import_options
-from arrayloom.host.cli.wave_options import add_waves, device_of
+from arrayloom.host.cli.pool_options import add_workers, lines_of_tasks, workers_of
+from arrayloom.host.cli.wave_options import add_waves, device_of, require_no_waves
 from arrayloom.host.models.heads import Head
 from arrayloom.host.models.scoring import (
     TOP_CLASSES,
@@ -32,24 +33,29 @@ from arrayloom.host.models.scoring import (
     score_by_reference,
     score_on_device,
 )
+from arrayloom.host.models.scoring_spread import score_spread
+from arrayloom.host.pool.task import Workers
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.outputs import save_features
 from arrayloom.host.runtime.session import load_program
+from arrayloom.host.vision import images_in
 from arrayloom.host.vision.classify import Located, Ranked, rank
 from arrayloom.host.vision.detection import Detector
 from arrayloom.isa.config import load_config
-from arrayloom.isa.program import is_program
+from arrayloom.isa.program import Program, is_program
 
-_Run = Callable[[Sequence[Batch]], Scores]
+_Scored = tuple[Scores, list[dict[str, Any]]]   # with ``Done.figures`` of the tasks, where workers did it
+_Run = Callable[[Iterable[Batch]], _Scored]
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "score", _run, "classify images, and write their features",
                          "arrayloom score resnet18_int8.onnx owl.jpg --preprocess imagenet --labels imagenet_classes.txt")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.loom")
-    images = parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    images = parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE",
+                                 help="a folder stands for the images in it")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for the images")
     parser.add_argument("--labels", type=Path, metavar=f"FILE|{score_detectors.COCO}", help="class names, one a line")
     parser.add_argument("--top", type=int, metavar="N", help="classes or boxes to print (default 5 classes, 300 boxes)")
@@ -59,6 +65,7 @@ def add_parser(commands: Any) -> None:
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
     add_waves(parser)
+    add_workers(parser)
     add_import_options(parser, takes_programs=True)
     add_json(parser)
     score_detectors.add_options(parser)
@@ -70,14 +77,15 @@ def _run(options: argparse.Namespace) -> int:
         require_writable(options.features)
     if options.top is not None and options.top < 1:
         raise InputError(f"--top {options.top}: must be at least 1")
-    score_detectors.check(options, options.images)
     if score_service.is_asked(options):
         return _by_service(options)
+    options.images = _files(options.images)
+    score_detectors.check(options, options.images)
     labels = score_detectors.labels_of(options.labels)
     head = _head(options)
-    network, run = _by_reference(options) if options.backend == "onnxruntime" else _on_device(options)
+    network, run = _chosen(options)
     detector = None if head else _detector(options, network)
-    scores = run([load_inputs(image, network.model_inputs, options.preprocess) for image in options.images])
+    scores, tasks = run(load_inputs(image, network.model_inputs, options.preprocess) for image in options.images)
     rankings = _rankings(options, network, scores, head, labels, detector)
     if options.features:
         files = [str(image) for image, each in zip(options.images, scores.features, strict=True) for _ in each.values]
@@ -86,18 +94,18 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"model": str(options.model), "backend": options.backend, "images": _figures(options.images, rankings),
                     "notes": scores.notes, "notices": scores.notices} | score_detectors.figures(detector)
-                   | figures_of_host(scores)
+                   | figures_of_host(scores) | ({"tasks": tasks} if tasks else {})
                    | (scores.report.figures() if scores.report else {}))
     else:
         print("\n".join(_lines(options.images, rankings)))
         of_run = lines_of_report(scores.report) if scores.report else ()
-        print("\n".join([*score_detectors.lines(detector), *lines_of_host(scores), *of_run,
+        print("\n".join([*score_detectors.lines(detector), *lines_of_host(scores), *of_run, *lines_of_tasks(tasks),
                          *lines_of_notices(scores.notices)]))
     return 0
 
 
 def _by_service(options: argparse.Namespace) -> int:
-    files = [options.model, *options.images]
+    files = _files([options.model, *options.images])
     score_detectors.check(options, files)
     rankings, detector = score_service.rank_files(options, files)
     score_detectors.draw(options.draw, files, rankings)
@@ -110,6 +118,11 @@ def _by_service(options: argparse.Namespace) -> int:
     return 0
 
 
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """The paths, with the images of a folder in its place; raises ``ImageError`` for a folder without."""
+    return [file for path in paths for file in (images_in(path) if path.is_dir() else [path])]
+
+
 def _head(options: argparse.Namespace) -> Head | None:
     for name, what in (("labels", "class names"), ("detector", "classes")):
         if options.head and getattr(options, name) is not None:
@@ -117,15 +130,33 @@ def _head(options: argparse.Namespace) -> Head | None:
     return Head(options.head) if options.head else None
 
 
-def _on_device(options: argparse.Namespace) -> tuple[Network, _Run]:
+def _chosen(options: argparse.Namespace) -> tuple[Network, _Run]:
+    """The network, and what scores batches with it; raises ``InputError`` for options that do not go together."""
+    where = workers_of(options)
+    if options.backend == "onnxruntime":
+        if where is not None:
+            raise InputError("--workers and --ray with --backend onnxruntime: it uses all processors by itself; leave "
+                             "them out")
+        return _by_reference(options)
     program = load_program(options.model, options.config, import_options(options))
+    return program, partial(_on_device, options, program) if where is None else partial(_spread, options, program, where)
 
-    def run(batches: Sequence[Batch]) -> Scores:
-        device = device_of(options, program.configuration)
-        with run_progress("scoring", options.json) as progress:
-            return score_on_device(program, batches, device, bool(options.features or options.head), progress)
 
-    return program, run
+def _on_device(options: argparse.Namespace, program: Program, batches: Iterable[Batch]) -> _Scored:
+    loaded, device = list(batches), device_of(options, program.configuration)
+    with run_progress("scoring", options.json) as progress:
+        return score_on_device(program, loaded, device, _with_features(options), progress), []
+
+
+def _spread(options: argparse.Namespace, program: Program, where: Workers, batches: Iterable[Batch]) -> _Scored:
+    require_no_waves(options, "they are of one run on this machine; leave out --workers and --ray")
+    named = zip(map(str, options.images), batches, strict=True)
+    with tasks_progress("scoring", options.json, "images") as progress:
+        return score_spread(program, named, where, options.backend, _with_features(options), progress)
+
+
+def _with_features(options: argparse.Namespace) -> bool:
+    return bool(options.features or options.head)
 
 
 def _by_reference(options: argparse.Namespace) -> tuple[Network, _Run]:
@@ -136,7 +167,7 @@ def _by_reference(options: argparse.Namespace) -> tuple[Network, _Run]:
     if options.config is not None:
         load_config(options.config)     # an unknown one is refused by every backend
     imported = import_model(options.model, import_options(options))
-    return imported.graph, partial(score_by_reference, imported)
+    return imported.graph, lambda batches: (score_by_reference(imported, batches), [])
 
 
 def _detector(options: argparse.Namespace, network: Network) -> Detector | None:

@@ -90,6 +90,8 @@ def _check(options: argparse.Namespace) -> None:
     unused = ("preprocess", "features", "config", "head", "waves")
     if given := [f"--{name}" for name in unused if getattr(options, name) is not None]:
         raise InputError(f"{given[0]}: a service has its own model and preprocessing; leave it out")
+    if options.workers is not None or options.ray is not None:
+        raise InputError("--workers, --ray: a service runs the images itself, on its replicas; leave them out")
     if import_options(options) != DEFAULT_OPTIONS:
         raise InputError("--no-host, --host-tail, --insert-rounding: a service's model is compiled already; leave them out")
 

@@ -27,10 +27,22 @@ def add_waves(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--waves-limit", type=float, default=4.0, metavar="GB", help="size at which to give up (default 4)")
 
 
+def require_no_waves(options: argparse.Namespace, why: str) -> None:
+    """Raises ``InputError`` with the reason where an option asks for waveforms, or bounds them."""
+    asked = ["--waves"] if options.waves is not None else [*_given(options), *(["--to"] if options.last is not None else [])]
+    if asked:
+        raise InputError(f"{asked[0]}: waveforms cannot be had: {why}")
+
+
+def _given(options: argparse.Namespace) -> dict[str, str]:
+    """The options that say where waveforms begin."""
+    return {name: text for name, text in (("--from", options.first), ("--layer", options.layer),
+                                          ("--instruction", options.instruction)) if text is not None}
+
+
 def device_of(options: argparse.Namespace, config: Config) -> Device:
     """The device that the options ask for; raises ``InputError`` naming the option that does not fit."""
-    given = {name: text for name, text in (("--from", options.first), ("--layer", options.layer),
-                                           ("--instruction", options.instruction)) if text is not None}
+    given = _given(options)
     if options.waves is None:
         bounds = [*given, *(["--to"] if options.last is not None else [])]
         if bounds:

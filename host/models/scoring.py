@@ -1,7 +1,7 @@
 """Images scored by a device or by ONNX Runtime alone: outputs, features, and the best classes or boxes of each image."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -62,24 +62,38 @@ class Scores(NamedTuple):
     inserted_roundings: list[InsertedRounding]
 
 
+class Scored(NamedTuple):
+    """What a model gave for one batch: outputs by name, features where they were asked for, and what the run cost."""
+
+    outputs: dict[str, NDArray[Any]]
+    features: Features | None
+    report: RunReport
+
+
+def score_batch(session: Session, batch: Batch, with_features: bool, progress: Progress | None = None) -> Scored:
+    """Errors as in ``Session``."""
+    if with_features:
+        outputs, features = session.score(batch, progress)
+        return Scored(outputs, features, session.report)
+    outputs = session.run(batch, progress)
+    return Scored(outputs, None, session.report)
+
+
 def score_on_device(program: Program, batches: Sequence[Batch], device: Device, with_features: bool = False,
                     progress: Progress | None = None) -> Scores:
     """Runs every batch on ``device``, and closes it. Errors as in ``Session``."""
-    outputs, features, reports = [], [], []
     with Session(program, device=device) as session:
-        for batch in batches:
-            if with_features:
-                found, feature = session.score(batch, progress)
-                features.append(feature)
-            else:
-                found = session.run(batch, progress)
-            outputs.append(found)
-            reports.append(session.report)
-    return Scores(outputs, features, program.notes, program.notices, total(reports), program.host,
+        return together(program, [score_batch(session, batch, with_features, progress) for batch in batches])
+
+
+def together(program: Program, scored: Sequence[Scored]) -> Scores:
+    """What ``program`` gave for several batches, in their order."""
+    return Scores([one.outputs for one in scored], [one.features for one in scored if one.features is not None],
+                  program.notes, program.notices, total([one.report for one in scored]), program.host,
                   program.inserted_roundings)
 
 
-def score_by_reference(imported: ImportedModel, batches: Sequence[Batch]) -> Scores:
+def score_by_reference(imported: ImportedModel, batches: Iterable[Batch]) -> Scores:
     """By ONNX Runtime alone: nothing is compiled, so the model may be one that no accelerator holds.
 
     Raises ``InputError`` for inputs that are not the model's.

@@ -4,17 +4,16 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sized
 from functools import partial
 
+from arrayloom.host.pool.drive import AHEAD, drive
 from arrayloom.host.pool.errors import PoolError, WorkerLostError
 from arrayloom.host.pool.meter import Meter
-from arrayloom.host.pool.outcome import Outcome, outcome
+from arrayloom.host.pool.outcome import Outcome
 from arrayloom.host.pool.process import WorkerEndedError, WorkerProcess
 from arrayloom.host.pool.task import ATTEMPTS, Done, Machine, Progress, Shared, Task
-
-AHEAD = 2
-"""How many tasks are made before they can begin."""
 
 
 class ThisProcess:
@@ -25,10 +24,10 @@ class ThisProcess:
         for index, task in enumerate(tasks):
             meter.add(index, task)
             arguments = tuple(one.value if isinstance(one, Shared) else one for one in task.arguments)
-            result = outcome(task.name, task.function, arguments, partial(meter.move, index))
-            value = result.result()
+            begin = time.perf_counter()
+            value = task.function(*arguments, partial(meter.move, index))
             meter.end(index)
-            yield Done(index, task, value, machine, result.seconds, 1)
+            yield Done(index, task, value, machine, time.perf_counter() - begin, 1)
         meter.close()
 
 
@@ -42,27 +41,8 @@ class LocalWorkers:
 
     def run(self, tasks: Iterable[Task], progress: Progress | None = None) -> Iterator[Done]:
         count = min(self.count, len(tasks)) if isinstance(tasks, Sized) else self.count
-        meter, waiting = Meter(progress), iter(enumerate(tasks))
-        crew = _Crew(count, meter)
-        try:
-            under_way, complete = 0, False
-            while not complete or under_way:
-                if under_way and (complete or under_way == count + AHEAD or crew.has_result()):
-                    done = crew.result()
-                    under_way -= 1
-                    yield done
-                elif (item := next(waiting, None)) is not None:
-                    meter.add(*item)
-                    crew.give(*item)
-                    under_way += 1
-                else:
-                    complete = True
-                    meter.close()
-        except BaseException:
-            crew.kill()
-            raise
-        finally:
-            crew.join()
+        meter = Meter(progress)
+        yield from drive(tasks, _Crew(count, meter), meter)
 
 
 class _Crew:
@@ -79,29 +59,28 @@ class _Crew:
         for thread in self._threads:
             thread.start()
 
+    def room(self) -> int:
+        return len(self._threads) + AHEAD
+
     def give(self, index: int, task: Task) -> None:
-        """For the first worker that is free."""
         self._tasks.put((index, task))
 
     def has_result(self) -> bool:
         return not self._results.empty()
 
     def result(self) -> Done:
-        """The next one that ends; raises what a task or a worker raised."""
         found = self._results.get()
         if isinstance(found, Done):
             return found
         raise found
 
     def kill(self) -> None:
-        """Ends all workers, whatever they are doing."""
         with self._lock:
             self._killed = True
             for process in self._processes.values():
                 process.kill()
 
     def join(self) -> None:
-        """Waits until all workers have ended: after their tasks, or at once when they were killed."""
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
@@ -137,6 +116,5 @@ class _Crew:
                 self._start(place)
             else:
                 value = result.result()
-                self._meter.end(index)
                 return Done(index, task, value, process.machine, result.seconds, attempt)
         raise AssertionError("unreachable")

@@ -1,4 +1,4 @@
-"""How a call ended in a worker: with a value, or with an exception that its caller shall see as the same."""
+"""How a call in a worker ends, with a value or an exception that its caller shall see as the same, and how far it is."""
 
 import pickle
 import time
@@ -9,6 +9,8 @@ from typing import Any
 
 from arrayloom.host.pool.errors import TaskError
 from arrayloom.isa.errors import ArrayloomError
+
+REPORT_SECONDS = 0.1
 
 
 class RemoteError(Exception):
@@ -76,3 +78,16 @@ def failure(name: str, error: Exception) -> Failure:
         pass        # its class is not importable, or holds what cannot be pickled
     said = error if isinstance(error, ArrayloomError) else f"{type(error).__name__}: {error}"
     return Failure(TaskError, (f"{name}: {said}",), {}, text)
+
+
+def throttled(send: Callable[[float], None]) -> Callable[[float], None]:
+    """``send``, but not more often than people can see."""
+    next_time = 0.0
+
+    def progress(done: float) -> None:
+        nonlocal next_time
+        if time.monotonic() >= next_time:
+            next_time = time.monotonic() + REPORT_SECONDS
+            send(done)
+
+    return progress

@@ -14,16 +14,21 @@ ALIGNMENT = 64      # of arrays, as numpy has them
 HEADER = struct.Struct("<Q")
 
 
+def flat(value: Any) -> tuple[bytes, list[memoryview]]:
+    """The pickle of a value, and the bytes of its arrays beside it, which are not copied."""
+    buffers: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    return body, [buffer.raw() for buffer in buffers]
+
+
 @contextmanager
 def packed(value: Any) -> Iterator[IO[bytes]]:
     """The file of ``value``, as long as the context lasts. The bytes of arrays go into it as they are.
 
     Raises ``PoolError`` where the folder of temporary files has no room.
     """
-    buffers: list[pickle.PickleBuffer] = []
-    body = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    body, raw = flat(value)
     with tempfile.TemporaryFile() as file:
-        raw: list[memoryview] = [buffer.raw() for buffer in buffers]
         lengths = [len(body), *(part.nbytes for part in raw)]
         table = pickle.dumps(lengths)
         try:

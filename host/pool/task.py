@@ -70,6 +70,11 @@ class Done:
     seconds: float
     attempts: int
 
+    def figures(self) -> dict[str, Any]:
+        """Where the task ran, how long and how often, under the names that ``--json`` gives them."""
+        return {"task": self.task.name, "host": self.machine.host, "process": self.machine.process,
+                "node": self.machine.node or None, "seconds": self.seconds, "attempts": self.attempts}
+
 
 @dataclass(frozen=True)
 class Standing:

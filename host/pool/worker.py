@@ -3,16 +3,12 @@
 import os
 import queue
 import threading
-import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from arrayloom.host.pool.channel import Begin, Channel, Ended, Leave, Lend, Message, Moved, taken
-from arrayloom.host.pool.outcome import Outcome, failure, outcome
+from arrayloom.host.pool.outcome import Outcome, failure, outcome, throttled
 from arrayloom.host.pool.sessions import kill_session
-
-REPORT_SECONDS = 0.1
 
 _Inbox = queue.SimpleQueue[tuple[Message, int | None]]
 
@@ -52,20 +48,7 @@ def _run(task: Begin, file: int, lent: dict[str, int], values: dict[str, Any], c
             arguments[position] = values[key]
     except Exception as error:      # of what pickle imports here
         return Outcome(0.0, failure=failure(task.name, error))
-    return outcome(task.name, function, tuple(arguments), _throttled(lambda done: channel.send(Moved(done))))
-
-
-def _throttled(send: Callable[[float], None]) -> Callable[[float], None]:
-    """``send``, but not more often than people can see."""
-    next_time = 0.0
-
-    def progress(done: float) -> None:
-        nonlocal next_time
-        if time.monotonic() >= next_time:
-            next_time = time.monotonic() + REPORT_SECONDS
-            send(done)
-
-    return progress
+    return outcome(task.name, function, tuple(arguments), throttled(lambda done: channel.send(Moved(done))))
 
 
 def _answer(channel: Channel, name: str, result: Outcome) -> None:

@@ -1,6 +1,6 @@
 """From an image file to the tensor that a network takes: decoding, and named recipes of resizing and normalization."""
 
-from arrayloom.host.vision.decode import MAX_PIXELS, ImageSource, load_image
+from arrayloom.host.vision.decode import MAX_PIXELS, ImageSource, images_in, load_image
 from arrayloom.host.vision.errors import ImageError, RecipeError
 from arrayloom.host.vision.known_recipes import recipe, recipes
 from arrayloom.host.vision.preprocessing import preprocess, preprocess_array
@@ -13,6 +13,7 @@ __all__ = [
     "ImageSource",
     "Recipe",
     "RecipeError",
+    "images_in",
     "input_size",
     "load_image",
     "preprocess",

@@ -23,6 +23,9 @@ MAX_PIXELS = 1 << 26
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "BMP": b"BM"}
 """The accepted formats, each with the bytes that its files begin with."""
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+"""Of their files, in small letters."""
+
 _LYING = (5, 6, 7, 8)   # EXIF orientations of pictures that are stored on their side
 
 # What Pillow's decoders raise on malformed data, apart from UnidentifiedImageError and the bomb check.
@@ -47,6 +50,18 @@ def load_image(source: ImageSource) -> Pixels:
     except (OSError, ValueError) as error:  # ValueError: the path holds a NUL or cannot be encoded
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageError(f"{name}: cannot be read ({reason}); check the path and its permissions") from error
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder and the folders in it, in the order of their paths.
+
+    Raises `ImageError` where there is none.
+    """
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    found = sorted(file for file in files if file.suffix.lower() in SUFFIXES)
+    if not found:
+        raise ImageError(f"{folder}: holds no image among {len(files)} files; put JPEG, PNG or BMP photographs there")
+    return found
 
 
 def image_size(source: ImageSource) -> tuple[int, int]:

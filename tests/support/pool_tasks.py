@@ -63,3 +63,9 @@ def hang(marks: Path, name: str, _: Progress) -> None:
 
 def make_lambda(_: Progress) -> object:
     return lambda: None
+
+
+def nap(seconds: float, progress: Progress) -> None:
+    for part in range(1, 10):
+        time.sleep(seconds / 10)
+        progress(part / 10)

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from arrayloom.host.models.errors import QuantizeError
-from arrayloom.host.vision import ImageError, Recipe, load_image, recipes
+from arrayloom.host.vision import ImageError, Recipe, images_in, load_image, recipes
 
 Array = NDArray[Any]
 
 FLOAT = np.dtype(np.float32)
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 _LISTED = 5  # names in a message before "and N more"
 _UNREADABLE = (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError)
@@ -147,10 +146,10 @@ class Folder:
         if not path.is_dir():
             raise QuantizeError(f"{path}: is not a folder; give a folder of photographs, or an .npz file")
         self._recipe = recipe
-        self.files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-        if not self.files:
-            found = sum(1 for file in path.rglob("*") if file.is_file())
-            raise QuantizeError(f"{path}: holds no image among {found} files; put JPEG, PNG or BMP photographs there")
+        try:
+            self.files = images_in(path)
+        except ImageError as error:
+            raise QuantizeError(str(error)) from None
         self.names = [str(file) for file in self.files]
         self._check_headers(path)
 

@@ -13,14 +13,15 @@ import numpy as np
 import pool_tasks
 import pytest
 from interrupts import hear_interrupts
+from processes import LONG, alive, hanging, wait_until_ended
 
 from arrayloom.compiler.errors import UnsupportedError
+from arrayloom.host.pool.drive import AHEAD
 from arrayloom.host.pool.errors import PoolError, TaskError, WorkerLostError
-from arrayloom.host.pool.local import AHEAD, LocalWorkers, ThisProcess
+from arrayloom.host.pool.local import LocalWorkers, ThisProcess
 from arrayloom.host.pool.task import ATTEMPTS, Shared, Standing, Task, Workers, run_tasks
 from arrayloom.isa.errors import ConfigError
 
-LONG = 60.0     # seconds after which a test gives up waiting
 HANGING = """
 import sys
 from pathlib import Path
@@ -32,32 +33,6 @@ list(run_tasks([Task(name, pool_tasks.hang, (marks, name)) for name in ("a", "b"
 """
 
 WHERE = pytest.mark.parametrize("where", [ThisProcess(), LocalWorkers(2)], ids=["here", "two"])
-
-
-def alive(process: int) -> bool:
-    """Whether it runs; what has ended and waits for its parent does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def wait_until_ended(processes: list[int]) -> None:
-    deadline = time.monotonic() + LONG
-    while left := [process for process in processes if alive(process)]:
-        assert time.monotonic() < deadline, f"processes {left} still run"
-        time.sleep(0.01)
-
-
-def hanging(marks: Path, *names: str) -> list[int]:
-    """The numbers of the processes of ``pool_tasks.hang``, as soon as all run."""
-    deadline = time.monotonic() + LONG
-    while not all((marks / name).exists() for name in names):
-        assert time.monotonic() < deadline, "the tasks did not begin"
-        time.sleep(0.01)
-    numbers = [int(number) for name in names for number in (marks / name).read_text().split()]
-    assert all(map(alive, numbers))
-    return numbers
 
 
 @WHERE
@@ -114,11 +89,16 @@ def test_errors_come_out_as_they_are(where: Workers) -> None:
     with pytest.raises(UnsupportedError, match=r"Conv 'conv': its kernel is too large; make it smaller$") as caught:
         list(run_tasks([Task("one", pool_tasks.refuse, ("with nodes",))], where))
     assert caught.value.nodes[0].node == "conv"
-    with pytest.raises(TaskError, match=r"^one: OwnError: of a class that only exists here$"):
-        list(run_tasks([Task("one", pool_tasks.refuse, ("local class",))], where))
-    with pytest.raises(ValueError, match=r"^of Python$") as other:
+    with pytest.raises(ValueError, match=r"^of Python$"):
         list(run_tasks([Task("one", pool_tasks.refuse, ("of Python",))], where))
+
+
+def test_errors_say_where_they_were_raised() -> None:
+    with pytest.raises(ValueError, match=r"^of Python$") as other:
+        list(run_tasks([Task("one", pool_tasks.refuse, ("of Python",))], LocalWorkers(1)))
     assert "in refuse" in str(other.value.__cause__)
+    with pytest.raises(TaskError, match=r"^one: OwnError: of a class that only exists here$"):
+        list(run_tasks([Task("one", pool_tasks.refuse, ("local class",))], LocalWorkers(1)))
 
 
 def test_what_cannot_be_sent_is_an_error_and_no_hang() -> None:

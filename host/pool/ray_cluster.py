@@ -1,0 +1,127 @@
+"""The connection to a Ray cluster: what can go wrong with it is found within seconds, and said."""
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
+
+from arrayloom.host.pool.errors import PoolError
+from arrayloom.host.pool.identity import identity
+
+ANSWER_SECONDS = 5.0
+CHECK_SECONDS = 60.0
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""How HTTP/2, and so gRPC, which Ray speaks, begins; the answer is a frame of settings, type 4."""
+SETTINGS_TYPE = (3, 4)      # offset and value in the answer
+NODE = "ray start --address=HEAD:PORT, after pip install 'arrayloom[ray]' there"
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """The module ``ray``, connected to the cluster at ``HOST:PORT``, or ``auto`` for the one that runs on this machine.
+
+    What Ray says goes to standard error. Raises ``PoolError`` where Ray is not installed, nobody answers, or a node has
+    another Arrayloom. A connection that is there already is used and left.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise PoolError(f"--ray needs the package ray ({error}): pip install 'arrayloom[ray]'") from None
+    if ray.is_initialized():
+        yield ray
+        return
+    if address != "auto":
+        _require_answer(address)
+    with redirect_stdout(_WithoutRay(sys.stdout)):
+        try:
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
+        except Exception as error:      # of many kinds, without a base
+            raise PoolError(f"--ray {address}: Ray cannot connect ({_first_line(error)}); the command must run on a machine "
+                            f"of the cluster, which joins it by {NODE}") from error
+        try:
+            _check_nodes(ray)
+            yield ray
+        finally:
+            with redirect_stdout(sys.stderr):   # what Ray has kept to say it once for all
+                ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and int(port) < 1 << 16) or "/" in host:
+        raise PoolError(f"--ray {address}: must be HOST:PORT, as ray start says it, or auto; from outside of a cluster, "
+                        "start the command as a job in it")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS) as connection:
+            if os.environ.get("RAY_USE_TLS") == "1":
+                return
+            connection.sendall(HELLO)
+            answer = connection.recv(len(HELLO))
+    except OSError as error:
+        raise PoolError(f"--ray {address}: does not answer ({error}); start a cluster there with ray start --head, or check "
+                        "host, port and firewall") from None
+    offset, settings = SETTINGS_TYPE
+    if answer[offset:offset + 1] != bytes([settings]):
+        raise PoolError(f"--ray {address}: what answers is not Ray; give the port of ray start --head, 6379 by default")
+
+
+def _check_nodes(ray: Any) -> None:
+    """Asks every node that can work which Arrayloom it has; raises ``PoolError`` for the first that differs."""
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+    if not nodes:
+        raise PoolError(f"--ray: the cluster has no processors to work with; add a node by {NODE}; one that grows by itself "
+                        "needs at least one worker from the start")
+    strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    ask = ray.remote(num_cpus=0)(asked_for_identity())
+    found = {ask.options(scheduling_strategy=strategy(node["NodeID"], soft=False)).remote(): node for node in nodes}
+    ready, waiting = ray.wait(list(found), num_returns=len(found), timeout=CHECK_SECONDS)
+    if waiting:
+        late = found[waiting[0]]
+        raise PoolError(f"--ray: node {_name(late)} does not begin a task within {CHECK_SECONDS:.0f} s; look at ray status, "
+                        "or stop that node")
+    for reference in ready:
+        require_same(ray.get(reference), _name(found[reference]))
+
+
+def require_same(found: str, node: str) -> None:
+    """Raises ``PoolError`` where ``found``, what ``asked_for_identity`` gave there, is not this Arrayloom."""
+    if found != identity():
+        raise PoolError(f"--ray: node {node} has {found}, and this machine has {identity()}; install the same package "
+                        "on both")
+
+
+def asked_for_identity() -> Callable[[], str]:
+    """A function for Ray that also runs where Arrayloom is missing: a local one is sent as its code, not by its name."""
+    def found() -> str:
+        try:
+            from arrayloom.host.pool.identity import identity as of_node
+        except ImportError as error:
+            return f"no arrayloom with a pool ({error})"
+        return of_node()
+
+    return found
+
+
+def _name(node: dict[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+class _WithoutRay:
+    """Standard output for all threads but Ray's own, which tell there of lost workers: that would stand amid results."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+
+    def write(self, text: str) -> int:
+        return (sys.stderr if threading.current_thread().name.startswith("ray_") else self._output).write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._output, name)

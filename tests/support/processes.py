@@ -1,0 +1,33 @@
+"""Whether processes that others have started still run."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+LONG = 60.0     # seconds after which a test gives up waiting
+
+
+def alive(process: int) -> bool:
+    """Whether it runs; what has ended and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_until_ended(processes: Iterable[int]) -> None:
+    deadline = time.monotonic() + LONG
+    while left := [process for process in processes if alive(process)]:
+        assert time.monotonic() < deadline, f"processes {left} still run"
+        time.sleep(0.01)
+
+
+def hanging(marks: Path, *names: str) -> list[int]:
+    """The numbers of the processes of ``pool_tasks.hang``, as soon as all run."""
+    deadline = time.monotonic() + LONG
+    while not all((marks / name).exists() for name in names):
+        assert time.monotonic() < deadline, "the tasks did not begin"
+        time.sleep(0.01)
+    numbers = [int(number) for name in names for number in (marks / name).read_text().split()]
+    assert all(map(alive, numbers))
+    return numbers
