@@ -1,5 +1,6 @@
 """Comparison of a segment's run with the emulator: every word that POST wrote, the scratchpad and memory in the end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from arrayloom.sim.compare import Comparison, Divergence, compare_writes, place_
 from arrayloom.sim.emulator import Capture
 
 Words = NDArray[np.int8]
+Place = tuple[int, str, str | None, tuple[int, int, int] | None]    # the first fields of ``Divergence``
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Judge:
                                    for state, count in ((start, before), (end, after))])
         unequal = words[places] != expected
         unequal |= (run.writes.addresses[places] != segment.word)[:, None]
-        return _found(unequal, expected, words[places], lambda index, lane: (
+        return _found(unequal, expected, words[places], lambda *_: (
             segment.end - 1, f"word {segment.word} of the scratchpad, read and written back by {segment}", None, None))
 
     def _scratchpad(self, segment: Segment, run: Run, end: State) -> Comparison:
@@ -64,7 +66,7 @@ class Judge:
         return _found(got != expected, expected, got, lambda index, lane: (
             segment.end - 1, f"memory at {int(places[index]) * size + lane:#x} after {segment}", None, None))
 
-    def _word(self, segment: Segment, word: int, lane: int) -> "Place":
+    def _word(self, segment: Segment, word: int, lane: int) -> Place:
         """What a byte of the scratchpad is in the end."""
         seen = f"word {word} of the scratchpad after {segment}"
         for instruction, addresses, _ in reversed(self.capture.writes):
@@ -74,10 +76,7 @@ class Judge:
         return segment.end - 1, seen, None, None
 
 
-Place = tuple[int, str, str | None, tuple[int, int, int] | None]
-
-
-def _found(unequal: NDArray[np.bool_], expected: Words, got: Words, place: "Callable[[int, int], Place]") -> Comparison:
+def _found(unequal: NDArray[np.bool_], expected: Words, got: Words, place: Callable[[int, int], Place]) -> Comparison:
     """The comparison of [n, size] bytes; ``place``: what the byte in a row and a column of these is."""
     if not unequal.any():
         return Comparison(unequal.size, 0, None)

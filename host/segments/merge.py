@@ -5,6 +5,7 @@ control state are equal at one of those, the first would go on as the second doe
 done up to there and the second from there on is what the whole program does.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,11 +27,11 @@ class Seam:
     """Where one segment's run is taken up by the next one's.
 
     Attributes:
-        instruction: of the program, after whose completion.
+        instruction: of the program, after whose completion; None where the segments have none of the POST unit in common.
         exact: whether the control states are equal there.
     """
 
-    instruction: int
+    instruction: int | None
     exact: bool
 
 
@@ -61,25 +62,24 @@ class Merged:
 
 def merge(segments: Sequence[Segment], runs: Sequence[Run]) -> Merged:
     """``segments`` in order, and what each one's run gave."""
+    parts = list(zip(segments, runs, strict=True))
     seams: list[Seam] = []
-    for before, after in zip(zip(segments, runs, strict=True), zip(segments[1:], runs[1:], strict=True), strict=False):
-        seams.append(_seam(*before, *after, seams[-1].instruction if seams else -1))
-    windows = []
-    for number, (segment, run) in enumerate(zip(segments, runs, strict=True)):
-        begin = _row(segment, run, seams[number - 1].instruction) + 1 if number else 0
-        end = _row(segment, run, seams[number].instruction) + 1 if number < len(seams) else len(run.events)
-        windows.append(run.events[begin:end])
+    for before, after in itertools.pairwise(parts):
+        seams.append(_seam(*before, *after, seams[-1].instruction if seams else None))
+    begins = [0, *(_row(*part, seam, 0) for part, seam in zip(parts[1:], seams, strict=True))]
+    ends = [*(_row(*part, seam, len(part[1].events)) for part, seam in zip(parts, seams, strict=False)),
+            len(runs[-1].events)]
+    windows = [run.events[begin:end] for run, begin, end in zip(runs, begins, ends, strict=True)]
     return Merged(np.concatenate(windows), tuple(seams))
 
 
-def _seam(before: Segment, ended: Run, after: Segment, begun: Run, seam: int) -> Seam:
-    """Where both are in the same state, after instruction ``seam``; where they never are, at the last place they share."""
+def _seam(before: Segment, ended: Run, after: Segment, begun: Run, earlier: int | None) -> Seam:
+    """Where both are in the same state, after instruction ``earlier``; where they never are, the last that they share."""
     first, second = _digests(before, ended), _digests(after, begun)
-    shared = [place for place in before.posts.tolist() if place > seam and place >= after.first]
+    shared = [place for place in before.posts.tolist()
+              if after.first <= place < after.end and (earlier is None or place > earlier)]
     same = next((place for place in shared if place in first and first[place] == second.get(place)), None)
-    if same is not None:
-        return Seam(same, True)
-    return Seam(max(place for place in shared if place < after.end), False)
+    return Seam(shared[-1] if shared else None, False) if same is None else Seam(same, True)
 
 
 def _digests(segment: Segment, run: Run) -> dict[int, tuple[int, ...]]:
@@ -89,7 +89,9 @@ def _digests(segment: Segment, run: Run) -> dict[int, tuple[int, ...]]:
             if place != OWN}
 
 
-def _row(segment: Segment, run: Run, instruction: int) -> int:
-    """The row of the run's events that ends when an instruction of the POST unit is complete."""
-    number = int(np.flatnonzero(segment.posts == instruction)[0])
-    return int(np.flatnonzero(run.events["retired"] >> Unit.POST & 1)[number])
+def _row(segment: Segment, run: Run, seam: Seam, otherwise: int) -> int:
+    """The row of the run's events that follows the completion of the seam's instruction."""
+    if seam.instruction is None:
+        return otherwise
+    number = int(np.flatnonzero(segment.posts == seam.instruction)[0])
+    return int(np.flatnonzero(run.events["retired"] >> Unit.POST & 1)[number]) + 1

@@ -128,7 +128,8 @@ class _Cutter:
         kept = np.array([index for index in range(self.first, self.end) if index not in self.dropped], np.int64)
         places = np.concatenate([np.full(len(self.before), OWN), np.array([load for load, _ in self.again], np.int64), kept,
                                  np.full(len(self.after), OWN)])
-        posts = [np.full(_posts(self.before), OWN), kept[self.flow.units[kept] == Unit.POST], np.full(_posts(self.after), OWN)]
+        posts = [np.full(_posts(self.before), OWN), kept[self.flow.units[kept] == Unit.POST],
+                 np.full(_posts(self.after), OWN)]
         return Segment(number, self.first, last, self.end, self._code(kept), _address(self.flow.program, self.start),
                        self._layers(kept), places, np.concatenate(posts), self.word, self.scratch)
 
