@@ -24,6 +24,7 @@ from arrayloom.host.runtime.model_reference import ModelReference
 from arrayloom.host.runtime.report import Progress, total
 from arrayloom.host.runtime.verdict import Verdict, add_comparison
 from arrayloom.isa.config import DEFAULT, Config, load_config
+from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import compare_writes
 
@@ -106,7 +107,7 @@ def _verify(imported: ImportedModel, batches: Sequence[Mapping[str, Array]], con
             opened: Callable[[Config], Device], progress: Progress | None) -> Verdict:
     """The verdict over all images of all batches."""
     program = compile_graph(imported.graph, config)
-    images = [image for batch in batches for image in _images(batch, program)]
+    images = [image for batch in batches for image in images_of(batch, program.model_inputs)]
     with closing(opened(config)) as device:
         verifier = Verifier(imported, program, device)
         verdict = verifier.verify(images[0], progress)
@@ -116,9 +117,9 @@ def _verify(imported: ImportedModel, batches: Sequence[Mapping[str, Array]], con
     return verdict
 
 
-def _images(batch: Mapping[str, Array], program: Program) -> list[dict[str, Array]]:
-    """The images of a batch, [1, ...] each, once all of it is known to fit the model; at least one."""
-    known = collect(batch, program.model_inputs)
+def images_of(batch: Mapping[str, Array], ports: Sequence[ModelPort]) -> list[dict[str, Array]]:
+    """The images of a batch, [1, ...] each, once all of it is known to fit the model's inputs; at least one."""
+    known = collect(batch, ports)
     count = len(next(iter(known.values())))
     return [{name: values[index:index + 1] for name, values in known.items()} for index in range(count)]
 

@@ -1,7 +1,6 @@
 """The emulator's run of a whole program, which leaves the states at which segments begin and end."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,19 +10,11 @@ from arrayloom.isa.program import Program
 from arrayloom.sim.emulator import Capture, Emulator
 
 
-@dataclass(frozen=True)
-class Golden:
-    """What the emulator computed, and memory in the end."""
-
-    capture: Capture
-    memory: Memory
-
-
-def emulate(program: Program, memory: Memory, wanted: Iterable[int], deliver: Callable[[State], None]) -> Golden:
+def emulate(program: Program, memory: Memory, wanted: Iterable[int], deliver: Callable[[State], None]) -> Capture:
     """Runs ``program`` on ``memory``, which has the inputs in it and then the results.
 
-    ``deliver`` gets the state before each of the ``wanted`` instructions as soon as the emulator has come there. What it
-    raises ends the run.
+    ``deliver`` gets the state before each of the ``wanted`` instructions as soon as the emulator has come there; what it
+    raises ends the run. Returns what the emulator computed.
 
     Raises ``EmulatorError`` for a program that breaks the ISA.
     """
@@ -39,4 +30,4 @@ def emulate(program: Program, memory: Memory, wanted: Iterable[int], deliver: Ca
     reach(0)
     emulator = Emulator(program, config)
     emulator.execute(memory, True, lambda done: reach(done + 1), scratchpad)
-    return Golden(emulator.capture, memory)
+    return emulator.capture

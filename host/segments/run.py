@@ -44,6 +44,11 @@ class Run:
     points: NDArray[np.void]
     seconds: float
 
+    @property
+    def cycles(self) -> int:
+        """From doorbell to interrupt."""
+        return int(self.events["cycles"].sum(dtype=np.int64))
+
 
 def prepare(config: Config, _: Moved) -> None:
     """Has the simulator ready in this process; it is built unless the cache has it."""
