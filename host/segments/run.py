@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ class Run:
         events: ``arrayloom.sim.rtl.library.SEGMENT`` [n], what every unit did.
         points: ``arrayloom.sim.rtl.library.POINT`` [n], digests of the control state.
         seconds: of the simulation alone.
+        library: of the simulator.
     """
 
     writes: Writes
@@ -43,6 +45,7 @@ class Run:
     events: NDArray[np.void]
     points: NDArray[np.void]
     seconds: float
+    library: Path
 
     @property
     def cycles(self) -> int:
@@ -50,9 +53,15 @@ class Run:
         return int(self.events["cycles"].sum(dtype=np.int64))
 
 
+@cache
+def simulator(config: Config) -> Build:
+    """The simulator of ``config``, which is built unless the cache has it; found once in a process."""
+    return build(accelerator(config), FAST)
+
+
 def prepare(config: Config, _: Moved) -> None:
-    """Has the simulator ready in this process; it is built unless the cache has it."""
-    _simulator(config)
+    """Has the simulator ready in this process."""
+    simulator(config)
 
 
 def run_segment(program: Program, segment: Segment, start: State, moved: Moved) -> Run:
@@ -64,22 +73,17 @@ def run_segment(program: Program, segment: Segment, start: State, moved: Moved) 
     memory = segment.memory(program)
     start.changes.apply(memory)
     before = memory.copy()
-    driver = Driver(_simulator(config), segment.program(program), memory, Timing())
+    driver = Driver(simulator(config), segment.program(program), memory, Timing())
     with closing(driver):
-        simulator = driver.simulator
-        simulator.write_scratchpad(start.scratchpad)
-        simulator.record()
-        simulator.record_events()
-        simulator.record_control()
-        begin, first = time.perf_counter(), simulator.cycles
-        status = driver.run(lambda: moved(simulator.cycles - first))
+        rtl = driver.simulator
+        rtl.write_scratchpad(start.scratchpad)
+        rtl.record()
+        rtl.record_events()
+        rtl.record_control()
+        begin, first = time.perf_counter(), rtl.cycles
+        status = driver.run(lambda: moved(rtl.cycles - first))
         seconds = time.perf_counter() - begin
         if not status.done:
             raise RunError(f"{segment}, numbered anew here: {describe(driver, status)}")
-        return Run(Writes(*simulator.take_trace()), simulator.read_scratchpad(),
-                   Changes.between(before, memory, config.size), simulator.take_events(), simulator.take_control(), seconds)
-
-
-@cache
-def _simulator(config: Config) -> Build:
-    return build(accelerator(config), FAST)
+        return Run(Writes(*rtl.take_trace()), rtl.read_scratchpad(), Changes.between(before, memory, config.size),
+                   rtl.take_events(), rtl.take_control(), seconds, driver.simulator.build.library)

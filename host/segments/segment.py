@@ -59,6 +59,11 @@ class Segment:
     def __str__(self) -> str:
         return f"segment {self.number} (instructions {self.first} to {self.end - 1} of the program)"
 
+    def figures(self) -> dict[str, int]:
+        """Its number and its instructions, the last of each included, under the names that ``--json`` gives them."""
+        return {"segment": self.number, "first_instruction": self.first, "last_instruction": self.last - 1,
+                "end_instruction": self.end - 1}
+
     @property
     def own_posts(self) -> tuple[int, int]:
         """Instructions of the POST unit that only this segment has, at its beginning and at its end."""

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import ImportedModel, import_model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
 from arrayloom.host.pool.task import Done, Progress, Shared, Standing, Task, Workers, run_tasks
-from arrayloom.host.runtime.examine import Examiner
+from arrayloom.host.runtime.examine import Examiner, Image
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.model_reference import ModelReference
 from arrayloom.host.runtime.report import total
@@ -23,19 +22,15 @@ from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import images_of
 from arrayloom.host.segments.assemble import assemble
 from arrayloom.host.segments.background import Emulation, References
-from arrayloom.host.segments.flow import Flow
 from arrayloom.host.segments.merge import Seam
-from arrayloom.host.segments.plan import Planner
 from arrayloom.host.segments.run import Run, prepare, run_segment
-from arrayloom.host.segments.segment import Segment, cut
+from arrayloom.host.segments.segment import Segment
+from arrayloom.host.segments.spread import Spread, segmented, spread
 from arrayloom.host.segments.whole import Whole, verify_image
 from arrayloom.isa.config import DEFAULT, Config, load_config
 
 Inputs = Sequence[Mapping[str, NDArray[Any]]]
 Load = Callable[[], tuple[ImportedModel, Inputs]]
-
-MOST_SEGMENTED = 4      # images: of more, each goes to one worker, for the emulator here could not keep pace
-
 
 class Job(NamedTuple):
     """What a task is for: an image, and which segment of its run; None for the whole."""
@@ -86,85 +81,83 @@ class Verification:
                  cuts: tuple[int, ...] | None = None) -> None:
         self._where, self._load, self._config, self._progress, self._cuts = where, load, config, progress, cuts
         self._jobs: list[Job | None] = []       # of each task; None where it only loads the simulator
-        self._size = 0.0                        # of all tasks, when that is known
-        self._begin = 0.0
+        self._work: _Work | None = None
         self._stop = ExitStack()
 
     def run(self) -> SpreadVerdict:
         """Raises as ``verify_files_over``."""
         with self._stop:
             done = {one.index: one for one in run_tasks(self._tasks(), self._where, self._progress and self._tell)}
-            seconds = time.perf_counter() - self._begin
-            jobs = {job: done[index] for index, job in enumerate(self._jobs) if job is not None}
-            return self._result(jobs, seconds)
+            assert self._work is not None
+            seconds = time.perf_counter() - self._work.begin
+            return self._work.result({job: done[index] for index, job in enumerate(self._jobs) if job}, seconds)
 
     def _tasks(self) -> Iterator[Task]:
         """Pulled while workers are at work."""
         count = self._where.count
         for number in range(count):
-            yield self._task(None, Task(f"simulator {number}", prepare, (self._config,), 0.0))
+            self._jobs.append(None)
+            yield Task(f"simulator {number}", prepare, (self._config,), 0.0)
         imported, batches = self._load()
         images = [image for batch in batches for image in images_of(batch, imported.graph.model_inputs)]
-        last_round = len(images) % count
-        self._whole = len(images) - (last_round if last_round <= MOST_SEGMENTED else 0)
         reference = ModelReference(imported)
-        references = self._stop.enter_context(closing(References(reference, images[self._whole:])))
+        whole = len(images) - segmented(len(images), count)
+        references = self._stop.enter_context(closing(References(reference, images[whole:])))
         program = compile_graph(imported.graph, self._config)
-        self._examiner = Examiner(imported, program, reference)
-        self._plan(Flow(program), count, len(images))
-        self._begin = time.perf_counter()
-        shared = Shared(Whole(imported, program))
-        for number, inputs in enumerate(images[:self._whole]):
-            task = Task(f"image {number}", verify_image, (shared, inputs), self._cycles)
-            yield self._task(Job(number), task)
-        yield from self._segment_tasks(Shared(program), images[self._whole:], references)
-
-    def _plan(self, flow: Flow, workers: int, images: int) -> None:
-        planner = Planner(flow)
-        if self._cuts is None:
-            spans = list(planner.spans(workers))
-        else:
-            spans = [planner.span(*bounds) for bounds in pairwise([0, *self._cuts, flow.end])]
-        self._segments = [cut(flow, number, span.first, span.last, span.end) for number, span in enumerate(spans)]
-        self._sizes = [span.cycles for span in spans]
-        self._cycles = int(planner.clock[flow.end])
-        self._size = self._whole * self._cycles + (images - self._whole) * sum(self._sizes)
-
-    def _segment_tasks(self, program: Shared, images: Inputs, references: References) -> Iterator[Task]:
-        self._images = [self._examiner.place(inputs) for inputs in images]
-        wanted = {index for segment in self._segments for index in (segment.first, segment.end)}
-        self._emulation = self._stop.enter_context(closing(Emulation(self._examiner, self._images, references, wanted)))
-        for number in range(len(images)):
-            for segment, size in zip(self._segments, self._sizes, strict=True):
-                name = f"image {self._whole + number}, segment {segment.number}"
-                task = Task(name, run_segment, (program, segment, self._emulation.state(number, segment.first)), size)
-                yield self._task(Job(self._whole + number, segment.number), task)
-
-    def _task(self, job: Job | None, task: Task) -> Task:
-        self._jobs.append(job)
-        return task
+        examiner = Examiner(imported, program, reference)
+        placed = [examiner.place(inputs) for inputs in images[whole:]]
+        plan = spread(program, len(images), count, self._cuts)
+        emulation = self._stop.enter_context(closing(Emulation(examiner, placed, references, plan.bounds)))
+        self._work = _Work(examiner, placed, plan, emulation, time.perf_counter())
+        for job, task in self._work.tasks(Whole(imported, program), images[:whole]):
+            self._jobs.append(job)
+            yield task
 
     def _tell(self, standing: Standing) -> None:
         """Without the tasks that only load the simulator; the size of all is known before they are made."""
         assert self._progress is not None
         loading = sum(job is None for job in self._jobs)
-        self._progress(replace(standing, size=max(standing.size, self._size), tasks=standing.tasks - loading,
-                               tasks_done=max(0, standing.tasks_done - loading), complete=self._size > 0))
+        size = self._work.plan.size if self._work else 0
+        self._progress(replace(standing, size=max(standing.size, size), tasks=standing.tasks - loading,
+                               tasks_done=max(0, standing.tasks_done - loading), complete=size > 0))
 
-    def _result(self, done: dict[Job, Done], seconds: float) -> SpreadVerdict:
-        verdicts: list[Verdict] = [done[Job(number)].value for number in range(self._whole)]
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done once the model is compiled; ``images``: those that are run in segments."""
+
+    examiner: Examiner
+    images: list[Image]
+    plan: Spread
+    emulation: Emulation
+    begin: float
+
+    def tasks(self, whole: Whole, images: Inputs) -> Iterator[tuple[Job, Task]]:
+        """``images``: those that are run as a whole."""
+        shared = Shared(whole)
+        for number, inputs in enumerate(images):
+            yield Job(number), Task(f"image {number}", verify_image, (shared, inputs), self.plan.cycles)
+        shared = Shared(whole.program)
+        for number in range(len(self.images)):
+            for segment, size in zip(self.plan.segments, self.plan.sizes, strict=True):
+                job = Job(self.plan.whole + number, segment.number)
+                start = self.emulation.state(number, segment.first)
+                yield job, Task(f"image {job.image}, segment {job.segment}", run_segment, (shared, segment, start), size)
+
+    def result(self, done: dict[Job, Done], seconds: float) -> SpreadVerdict:
+        verdicts: list[Verdict] = [done[Job(number)].value for number in range(self.plan.whole)]
         seams: dict[Job, Seam] = {}
-        for number, image in enumerate(self._images):
-            jobs = [Job(self._whole + number, segment.number) for segment in self._segments]
+        for number, image in enumerate(self.images):
+            jobs = [Job(self.plan.whole + number, segment.number) for segment in self.plan.segments]
             runs: list[Run] = [done[job].value for job in jobs]
-            verdict, merged = assemble(self._examiner, image, self._emulation, number, self._segments, runs)
+            verdict, merged = assemble(self.examiner, image, self.emulation, number, self.plan.segments, runs)
             verdicts.append(verdict)
             seams |= dict(zip(jobs, merged.seams, strict=False))
         verdict = verdicts[0]
         for other in verdicts[1:]:
             verdict = verdict.merge(other, total([verdict.report, other.report]))
         verdict.report = replace(verdict.report, wall_seconds=seconds + verdict.report.host_seconds)
-        figures = [_figures(job, one, self._segments, seams.get(job)) for job, one in done.items()]
+        figures = [_figures(job, one, self.plan.segments, seams.get(job)) for job, one in done.items()]
         return SpreadVerdict(verdict, all(seam.exact for seam in seams.values()), figures)
 
 
@@ -174,8 +167,5 @@ def _figures(job: Job, done: Done, segments: Sequence[Segment], seam: Seam | Non
     if job.segment is None:
         return found | {"cycles": done.value.report.cycles}
     segment, run = segments[job.segment], done.value
-    return found | {
-        "segment": job.segment, "first_instruction": segment.first, "last_instruction": segment.last - 1,
-        "end_instruction": segment.end - 1, "cycles": run.cycles, "simulation_seconds": run.seconds,
-        "joins_at": seam.instruction if seam and seam.exact else None,
-    }
+    return found | segment.figures() | {"cycles": run.cycles, "simulation_seconds": run.seconds,
+                                        "joins_at": seam.instruction if seam and seam.exact else None}
