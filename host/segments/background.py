@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from arrayloom.host.runtime.examine import Examiner, Image
 from arrayloom.host.runtime.model_reference import ModelReference, ReferenceValues
-from arrayloom.host.runtime.report import RunReport
+from arrayloom.host.runtime.report import RunReport, Stopwatch
 from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.segments.golden import emulate
 from arrayloom.host.segments.state import State
@@ -37,9 +37,10 @@ class References:
 
 @dataclass(frozen=True)
 class Examined:
-    """What the emulator computed for an image, and how that compares with ONNX Runtime."""
+    """What the emulator computed for an image, in how many seconds, and how that compares with ONNX Runtime."""
 
     capture: Capture
+    seconds: float
     expected: ReferenceValues
     verdict: Verdict
 
@@ -87,10 +88,12 @@ class Emulation:
                 raise _StoppedError
             self._states[number][state.index].set_result(state)
 
-        capture = emulate(program, memory, self._wanted, deliver)
+        clock = Stopwatch()
+        with clock:
+            capture = emulate(program, memory, self._wanted, deliver)
         expected = self._references.of(number)
-        report = RunReport("emulator", program.macs, program.configuration.multipliers, 0.0)
-        return Examined(capture, expected, self._examiner.compare(capture, memory, expected, report))
+        report = RunReport("emulator", program.macs, program.configuration.multipliers, clock.seconds)
+        return Examined(capture, clock.seconds, expected, self._examiner.compare(capture, memory, expected, report))
 
 
 class _StoppedError(Exception):

@@ -1,6 +1,6 @@
 """How a verification over workers is spread, and how long it takes, before it is begun."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from heapq import heapreplace
 from typing import Any
 
@@ -57,6 +57,17 @@ class Forecast:
     def seconds(self) -> float:
         """From the first task to the end of the last."""
         return max(part.end for part in self.parts)
+
+    @property
+    def alone(self) -> float:
+        """The same without workers: the emulator, then the RTL."""
+        return self.cycles / self.speed.emulated + self.cycles / self.speed.simulated
+
+    def figures(self) -> dict[str, Any]:
+        """Under the names that ``--json`` gives them."""
+        return {"workers": self.workers, "predicted_cycles": self.cycles, "simulated_cycles": self.simulated,
+                "predicted_seconds": self.seconds, "predicted_seconds_without_workers": self.alone,
+                "segments": [part.figures() for part in self.parts], "speed": asdict(self.speed)}
 
 
 def forecast(plan: Spread, workers: int, speed: Speed) -> Forecast:

@@ -1,5 +1,6 @@
 """Verification of a network over workers: images as a whole where there are many, and in segments where there are few."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -22,9 +23,11 @@ from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import images_of
 from arrayloom.host.segments.assemble import assemble
 from arrayloom.host.segments.background import Emulation, References
+from arrayloom.host.segments.forecast import Forecast, forecast
 from arrayloom.host.segments.merge import Seam
-from arrayloom.host.segments.run import Run, prepare, run_segment
+from arrayloom.host.segments.run import Run, prepare, run_segment, simulator
 from arrayloom.host.segments.segment import Segment
+from arrayloom.host.segments.speed import Speed, keep, kept, measure
 from arrayloom.host.segments.spread import Spread, segmented, spread
 from arrayloom.host.segments.whole import Whole, verify_image
 from arrayloom.isa.config import DEFAULT, Config, load_config
@@ -68,6 +71,25 @@ def verify_files_over(where: Workers, model: str | Path | onnx.ModelProto, files
         return imported, [load_inputs(file, imported.graph.model_inputs, recipe) for file in files]
 
     return Verification(where, load, chosen, progress).run()
+
+
+def forecast_files_over(where: Workers, model: str | Path | onnx.ModelProto, files: Sequence[Path], recipe: str | None = None,
+                        config: str | Config = DEFAULT, options: ImportOptions = DEFAULT_OPTIONS) -> Forecast:
+    """What to expect of ``verify_files_over`` with the same arguments.
+
+    How fast segments are simulated was measured before with the same simulator, or is measured now, on this machine. Raises
+    as ``verify_files_over``.
+    """
+    chosen = load_config(config)
+    imported = import_model(model, options)
+    images = sum(len(images_of(load_inputs(file, imported.graph.model_inputs, recipe), imported.graph.model_inputs))
+                 for file in files)
+    plan = spread(compile_graph(imported.graph, chosen), images, where.count)
+    library = simulator(chosen).library
+    speed = kept(library)
+    if speed is None:
+        keep(speed := measure(plan.planner), library)
+    return forecast(plan, where.count, speed)
 
 
 class Verification:
@@ -157,8 +179,18 @@ class _Work:
         for other in verdicts[1:]:
             verdict = verdict.merge(other, total([verdict.report, other.report]))
         verdict.report = replace(verdict.report, wall_seconds=seconds + verdict.report.host_seconds)
+        if self.images:
+            self._keep_speed(done, verdicts[-1].report.cycles or 0)
         figures = [_figures(job, one, self.plan.segments, seams.get(job)) for job, one in done.items()]
         return SpreadVerdict(verdict, all(seam.exact for seam in seams.values()), figures)
+
+
+    def _keep_speed(self, done: dict[Job, Done], cycles: int) -> None:
+        """Of segments on this machine, for later forecasts; ``cycles``: of one image."""
+        here = [one for job, one in done.items() if job.segment is not None and one.machine.host == socket.gethostname()]
+        if here and (seconds := self.emulation.examined(0).seconds):
+            simulated = sum(one.value.cycles for one in here) / sum(one.seconds for one in here)
+            keep(Speed(simulated, cycles / seconds, f"{len(here)} segments of an earlier verification"), here[0].value.library)
 
 
 def _figures(job: Job, done: Done, segments: Sequence[Segment], seam: Seam | None) -> dict[str, Any]:
