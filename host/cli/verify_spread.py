@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from arrayloom.host.cli.bar import tasks_progress
@@ -21,7 +22,7 @@ from arrayloom.host.segments.verify import forecast_files_over, verify_files_ove
 def run(options: argparse.Namespace, where: Workers) -> int:
     """Verifies, or says what is to be expected of it; the exit code."""
     if options.backend != "rtl":
-        raise InputError(f"--workers, --ray: the {options.backend} is not spread over workers; leave them out, or take the rtl")
+        raise InputError(f"--workers, --ray: the {options.backend} is not spread; leave them out, or take --backend rtl")
     require_no_waves(options, "the run is spread over workers; leave out --workers or --ray, and one process records them")
     arguments = options.model, options.input, options.preprocess, options.config
     if options.dry_run:
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace, where: Workers) -> int:
 
 def _estimate(tasks: list[dict[str, Any]]) -> str:
     """Which segments could not be joined."""
-    apart = [f"{task['segment']} and {task['segment'] + 1}" for task, following in zip(tasks, tasks[1:], strict=False)
+    apart = [f"{task['segment']} and {task['segment'] + 1}" for task, following in pairwise(tasks)
              if following.get("segment") and task["joins_at"] is None]
     return f"estimate     the cycles: segments {', '.join(apart)} did not come to the same state of the accelerator"
 

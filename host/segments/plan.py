@@ -72,14 +72,13 @@ class Planner:
         return None
 
     def _between(self, first: int, low: float, high: float) -> list[int]:
-        """Some of the cuts so many cycles after ``first``; none with which the segment before would run to the end."""
+        """Some of the cuts so many cycles after ``first``."""
         bounds = np.searchsorted(self.clock[self._starts], int(self.clock[first]) + np.array((low, high)))
         near = self._starts[slice(*bounds)]
         chosen = near[np.unique(np.linspace(0, len(near) - 1, CANDIDATES).astype(int))] if len(near) else near
-        return [cut for cut in chosen.tolist()
-                if cut > first and begins(self.flow, cut) and self.overlap.end(cut) < self.flow.end]
+        return [cut for cut in chosen.tolist() if self.clock[cut] > self.clock[first] and begins(self.flow, cut)]
 
     def _cost(self, first: int, cut: int, size: float) -> float:
-        """As a part of the cycles of a segment that ends there."""
-        span = self.span(first, cut)
-        return (span.cycles - span.own) / span.own + UNEVEN * abs(math.log(span.own / size))
+        """As a part of the cycles of the segment that ends there, or of all that is left after it if that is less."""
+        span, left = self.span(first, cut), int(self.clock[self.flow.end] - self.clock[cut])
+        return (span.cycles - span.own) / max(1, min(span.own, left)) + UNEVEN * abs(math.log(span.own / size))

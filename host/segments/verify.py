@@ -73,8 +73,9 @@ def verify_files_over(where: Workers, model: str | Path | onnx.ModelProto, files
     return Verification(where, load, chosen, progress).run()
 
 
-def forecast_files_over(where: Workers, model: str | Path | onnx.ModelProto, files: Sequence[Path], recipe: str | None = None,
-                        config: str | Config = DEFAULT, options: ImportOptions = DEFAULT_OPTIONS) -> Forecast:
+def forecast_files_over(where: Workers, model: str | Path | onnx.ModelProto, files: Sequence[Path],
+                        recipe: str | None = None, config: str | Config = DEFAULT,
+                        options: ImportOptions = DEFAULT_OPTIONS) -> Forecast:
     """What to expect of ``verify_files_over`` with the same arguments.
 
     How fast segments are simulated was measured before with the same simulator, or is measured now, on this machine. Raises
@@ -190,7 +191,8 @@ class _Work:
         here = [one for job, one in done.items() if job.segment is not None and one.machine.host == socket.gethostname()]
         if here and (seconds := self.emulation.examined(0).seconds):
             simulated = sum(one.value.cycles for one in here) / sum(one.seconds for one in here)
-            keep(Speed(simulated, cycles / seconds, f"{len(here)} segments of an earlier verification"), here[0].value.library)
+            measured = f"{len(here)} segments of an earlier verification"
+            keep(Speed(simulated, cycles / seconds, measured), here[0].value.library)
 
 
 def _figures(job: Job, done: Done, segments: Sequence[Segment], seam: Seam | None) -> dict[str, Any]:
