@@ -66,7 +66,7 @@ def test_what_never_comes_to_the_same_state_is_an_estimate() -> None:
     found, wanted = in_segments(network, some_cuts(network, 2)), unsegmented(network)
     assert not found.exact
     assert any(task["joins_at"] is None for task in found.tasks[:-1])
-    assert found.verdict.report.cycles == pytest.approx(wanted.report.cycles, rel=0.2)
+    assert found.verdict.report.cycles == pytest.approx(wanted.report.cycles, rel=0.5)
     assert found.verdict.report.cycles != wanted.report.cycles
     assert found.verdict.bytes_differing == 0
 
@@ -226,7 +226,7 @@ def test_seams_are_where_the_digests_say(runs: Runs) -> None:
     damaged = merge(runs.segments, [runs.runs[0], replace(runs.runs[1], points=points), runs.runs[2]])
     assert [seam.exact for seam in damaged.seams] == [False, False]
     later = runs.runs[1].points.copy()
-    later["digest"][:3] = 0
+    later["digest"][:8] = 0
     moved = merge(runs.segments, [runs.runs[0], replace(runs.runs[1], points=later), runs.runs[2]])
     assert moved.exact
     assert (moved.seams[0].instruction or 0) > (merged.seams[0].instruction or 0)
