@@ -15,7 +15,6 @@ from arrayloom.host.segments.state import State
 from arrayloom.isa.files import write_atomically
 from arrayloom.isa.image import build_memory
 
-FILE = "speed.json"
 SHORT = 400_000     # cycles of a segment that is run to be measured, about
 
 
@@ -34,16 +33,21 @@ class Speed:
     measured: str
 
 
+def place(library: Path) -> Path:
+    """Where the speed of a simulator is kept."""
+    return library.with_name("speed.json")
+
+
 def keep(speed: Speed, library: Path) -> None:
     """For later plans with that simulator. Without effect where its folder cannot be written: it is measured again then."""
-    with suppress(OSError), write_atomically(library.with_name(FILE)) as file:
+    with suppress(OSError), write_atomically(place(library)) as file:
         file.write(json.dumps(asdict(speed)).encode())
 
 
 def kept(library: Path) -> Speed | None:
     """What was kept last; None where there is nothing, or nothing that can be read."""
     try:
-        found: Any = json.loads(library.with_name(FILE).read_bytes())
+        found: Any = json.loads(place(library).read_bytes())
         return Speed(float(found["simulated"]), float(found["emulated"]), str(found["measured"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

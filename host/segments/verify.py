@@ -191,7 +191,7 @@ class _Work:
         here = [one for job, one in done.items() if job.segment is not None and one.machine.host == socket.gethostname()]
         if here and (seconds := self.emulation.examined(0).seconds):
             simulated = sum(one.value.cycles for one in here) / sum(one.seconds for one in here)
-            measured = f"{len(here)} segments of an earlier verification"
+            measured = f"{len(here)} segment{'s' * (len(here) > 1)} of an earlier verification"
             keep(Speed(simulated, cycles / seconds, measured), here[0].value.library)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import onnx
 import pytest
 from segments import digits_on
 
+from arrayloom.compiler import compile_model
 from arrayloom.compiler.cost import predict
 from arrayloom.compiler.frontend import import_model
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
-from arrayloom.host.pool.local import LocalWorkers
+from arrayloom.host.pool.local import LocalWorkers, ThisProcess
 from arrayloom.host.pool.task import Standing
+from arrayloom.host.segments import merge, speed, spread
 from arrayloom.host.segments.verify import Verification
 from arrayloom.isa.config import PRESETS
 
@@ -56,7 +59,7 @@ def test_segments_give_the_report_of_one_run(resnet8: list[str], capsys: pytest.
     assert len(found["segments"]) >= 2
     assert [task["segment"] for task in found["segments"]] == list(range(len(found["segments"])))
     assert len({task["process"] for task in found["segments"]}) == 2
-    for task, following in zip(found["segments"], found["segments"][1:], strict=False):
+    for task, following in pairwise(found["segments"]):
         assert task["last_instruction"] + 1 == following["first_instruction"]
         assert following["first_instruction"] <= task["joins_at"] <= task["end_instruction"]
         assert task["attempts"] == 1
@@ -83,15 +86,11 @@ def test_text_says_over_what_it_is_spread(capsys: pytest.CaptureFixture[str]) ->
 
 def test_an_estimate_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the digests are never equal."""
-    from arrayloom.host.pool.local import ThisProcess
-    from arrayloom.host.segments import merge, spread
-
     monkeypatch.setattr(ThisProcess, "count", 2)
-    monkeypatch.setattr("arrayloom.host.cli.pool_options.LocalWorkers", lambda count: ThisProcess())
-    monkeypatch.setattr(merge, "_digests", lambda segment, run: {})
-    planned = spread.spread
-    monkeypatch.setattr("arrayloom.host.segments.verify.spread", lambda program, images, workers, cuts: planned(
-        program, images, workers, tuple(digits_on("tiny").cuts()[60:61])))
+    monkeypatch.setattr("arrayloom.host.cli.pool_options.LocalWorkers", lambda _: ThisProcess())
+    monkeypatch.setattr(merge, "_digests", lambda *_: {})
+    cut, planned = digits_on("tiny").cuts()[60], spread.spread
+    monkeypatch.setattr("arrayloom.host.segments.verify.spread", lambda *given: planned(*given[:3], (cut,)))
     assert main([*DIGITS, "--input", IMAGES[0], "--workers", "2"]) == 0
     assert "estimate     the cycles: segments 0 and 1 did not come to the same state of the accelerator" in (
         capsys.readouterr().out.splitlines())
@@ -119,24 +118,20 @@ def test_a_dry_run_says_what_to_expect(resnet8: list[str], capsys: pytest.Captur
 
 
 def _program(arguments: list[str]) -> Any:
-    from arrayloom.compiler import compile_model
-
     return compile_model(Path(arguments[1]), "tiny")
 
 
 def test_a_dry_run_measures_where_nothing_was_measured(capsys: pytest.CaptureFixture[str],
                                                        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from arrayloom.host.segments import speed
-
-    monkeypatch.setattr(speed, "FILE", str(tmp_path / "speed.json"))
+    monkeypatch.setattr(speed, "place", lambda _: tmp_path / "speed.json")
     found = run(capsys, *DIGITS, "--input", *IMAGES[:2], "--workers", "2", "--dry-run")
     assert found["speed"]["measured"] == "the first 52,753 cycles, just now"
     assert [part.get("segment") for part in found["segments"]] == [None, None]
     (tmp_path / "speed.json").write_text("no JSON")
-    assert run(capsys, *DIGITS, "--input", IMAGES[0], "--workers", "2", "--dry-run")["speed"]["measured"].endswith("just now")
-    run(capsys, *DIGITS, "--input", IMAGES[0], "--workers", "2")
-    kept = run(capsys, *DIGITS, "--input", IMAGES[0], "--workers", "2", "--dry-run")["speed"]
-    assert kept["measured"] == "1 segments of an earlier verification"
+    image = [*DIGITS, "--input", IMAGES[0], "--workers", "2"]
+    assert run(capsys, *image, "--dry-run")["speed"]["measured"].endswith("just now")
+    run(capsys, *image)
+    assert run(capsys, *image, "--dry-run")["speed"]["measured"] == "1 segment of an earlier verification"
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -164,7 +159,7 @@ def test_a_lost_workers_segment_is_run_again(shared_data: Path) -> None:
 
     def kill_one(standing: Standing) -> None:
         if standing.done and not killed:
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            children = [child for file in Path("/proc/self/task").glob("*/children") for child in file.read_text().split()]
             killed.append(int(children[0]))
             os.kill(killed[0], signal.SIGKILL)
 
