@@ -69,7 +69,7 @@ class _Crew:
         begun = self._on_node.Begun(self._run, index, task.name, keys)
         # References inside of containers are not resolved by Ray before the task begins, but by it.
         held = [self._put((task.function, arguments)), {key: self._lent[key] for key in keys.values()}, self._board]
-        self._waiting[self._begin.remote(tuple(begun), held)] = index, task
+        self._waiting[self._begin.options(name=task.name).remote(tuple(begun), held)] = index, task
 
     def has_result(self) -> bool:
         return bool(self._ray.wait(list(self._waiting), timeout=0)[0])

@@ -2,6 +2,7 @@
 
 import traceback
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import onnx
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
+from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import Verifier
+from arrayloom.isa.config import load_config
 
 from .draw import Array
 from .generator import generate
@@ -47,6 +50,19 @@ def report(seed: int, device: Device, folder: Path) -> str | None:
     nodes = ", ".join(node.op_type for node in smaller.graph.node)
     return (f"seed {seed} on {device.name} {device.config.name}: {failure.text}\n"
             f"  shrunk to {path} ({nodes}): {shrunk.text if shrunk else 'passes when run again'}")
+
+
+def check_share(seed: int, config: str, share: int) -> Failure | None:
+    """The graph of a seed on the emulator of `config`; of `share` graphs one on the RTL, too, and none where it is 0."""
+    backends = ("emulator", "rtl") if share and seed % share == 0 else ("emulator",)
+    model = generate(seed)
+    failures = (check(model, seed, _device(backend, config)) for backend in backends)
+    return next((failure for failure in failures if failure is not None), None)
+
+
+@cache
+def _device(backend: str, config: str) -> Device:
+    return open_device(backend, load_config(config))
 
 
 def check(model: onnx.ModelProto, seed: int, device: Device) -> Failure | None:

@@ -97,10 +97,11 @@ async def finish(board: Accelerator) -> StatusWord:
     return word
 
 
-async def stop(board: Accelerator) -> None:
-    """Ends a run by RESET, which waits for what is under way on the bus: the run is neither done nor failed."""
+async def stop(board: Accelerator, patience: int = WATCHDOG_CYCLES) -> None:
+    """Ends a run by RESET, which waits for what is under way on the bus, at most ``patience`` cycles: the run is neither
+    done nor failed."""
     await board.write_register(Register.CONTROL, RESET)
-    for _ in range(WATCHDOG_CYCLES // 100):
+    for _ in range(patience // 100):
         await board.run(100)
         if not (await status(board)).busy:
             break

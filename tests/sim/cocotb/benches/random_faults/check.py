@@ -1,0 +1,60 @@
+"""One seed: a program, the memory's timing, and what disturbs the run."""
+
+import random
+import re
+import traceback
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from board_direct import DirectBoard, complete
+from board_programs import MEMORY_BYTES, small_program
+from board_runs import Accelerator, check_program
+
+from arrayloom.isa.config import load_config
+from arrayloom.sim.rtl.build import Build, build
+from arrayloom.sim.rtl.design import CHECKED, FAST, accelerator
+from arrayloom.sim.rtl.errors import SimulationError
+from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
+
+from .disturbances import DISTURBANCES
+
+BASE = 0x87_6543_2000
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a seed failed: `kind` is the same for failures of one sort, `text` says all."""
+
+    kind: str
+    text: str
+
+
+def check(seed: int, config: str = "tiny", checked: bool = False) -> Failure | None:
+    """None where the run ends as it must, and the next one too; `checked`: with the design's assertions."""
+    rng = random.Random(f"fault {seed}")
+    name = rng.choice(list(DISTURBANCES))
+    memory = np.random.default_rng(seed).integers(0, 256, MEMORY_BYTES, np.uint8)
+    with RtlSimulator(_build(config, checked), memory, BASE, _timing(rng), seed) as simulator:
+        try:
+            complete(_disturbed(DirectBoard(simulator, load_config(config)), name, rng))
+        except (AssertionError, SimulationError) as error:
+            first = next(iter(str(error).splitlines()), type(error).__name__)
+            return Failure(f"{name}: {re.sub('[0-9]+', 'n', first)[:120]}", "".join(traceback.format_exception(error)))
+    return None
+
+
+async def _disturbed(board: Accelerator, name: str, rng: random.Random) -> None:
+    await DISTURBANCES[name](board, rng)
+    await check_program(board, small_program(board.config, rng.randrange(1 << 30)))
+
+
+def _timing(rng: random.Random) -> Timing:
+    return Timing(latency=rng.choice([1, 2, 4, 17, 64, 150]), outstanding=rng.choice([1, 2, 4, 16]),
+                  beat_interval=rng.choice([1, 1, 2, 5]), stall_percent=rng.choice([0, 0, 10, 40, 80]),
+                  seed=rng.randrange(1 << 30))
+
+
+@cache
+def _build(config: str, checked: bool) -> Build:
+    return build(accelerator(load_config(config)), CHECKED if checked else FAST)

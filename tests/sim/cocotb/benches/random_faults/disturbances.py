@@ -1,0 +1,152 @@
+"""What can happen to a run, and how the run must end then."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from board_faults import FETCH
+from board_programs import CONSTANTS, RESULTS, Mixed, raw_program
+from board_runs import (
+    LONGEST,
+    START,
+    Accelerator,
+    begun,
+    check_program,
+    finish,
+    read_64,
+    refused,
+    start,
+    status,
+    stop,
+)
+
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit
+from arrayloom.isa.image import build_memory
+from arrayloom.isa.program import Program
+from arrayloom.isa.registers import REGISTER_ADDRESS_BITS, REGISTER_BYTES, Error, Register
+from arrayloom.sim.emulator import Emulator
+from arrayloom.sim.rtl.simulator import Stop
+
+MOST_ROUNDS = 3
+PAUSE = 500         # cycles between accesses to registers, at most
+ACCESSES = 20
+QUIET = 20_000      # cycles that the slowest memory takes for all that is under way
+SETTLED = 200       # cycles before its end in which a run may end while registers are written
+FLIPS = (1, 1, 1, 2, 3)
+
+Disturbance = Callable[[Accelerator, random.Random], Awaitable[None]]
+
+
+def _mixed(board: Accelerator, rng: random.Random) -> Mixed:
+    """A program in which all units are at work at once."""
+    return Mixed(board.config, rng.randrange(1 << 30), rng.randint(1, MOST_ROUNDS))
+
+
+async def nothing(board: Accelerator, rng: random.Random) -> None:
+    """The memory's timing alone."""
+    await check_program(board, _mixed(board, rng).program)
+
+
+async def registers(board: Accelerator, rng: random.Random) -> None:
+    """Reads of any register, and writes that must be refused, change nothing."""
+    program = _mixed(board, rng).program
+    await check_program(board, program)
+    cycles = await read_64(board, Register.CYCLES)
+    middle = cycles // 2        # until then it has not ended, so that it takes nothing that is written
+    expected = build_memory(program)
+    Emulator(program, board.config).execute(expected, False)
+    await start(board, program)
+    await begun(board, cycles)
+    while await read_64(board, Register.CYCLES) < middle:
+        await board.run(rng.randrange(1, PAUSE))
+        for _ in range(rng.randrange(1, ACCESSES)):
+            await refused(board.read_register(rng.randrange(0, 1 << REGISTER_ADDRESS_BITS, REGISTER_BYTES)))
+        if await read_64(board, Register.CYCLES) < middle:
+            for register in (Register.PROGRAM, Register.BASE_HIGH, Register.IDENTITY):
+                assert await refused(board.write_register(register, rng.randrange(1 << 32))), register.name
+            assert await refused(board.write_register(Register.CONTROL, START)), "a second START"
+    word = await finish(board)
+    assert word.done, word
+    assert (board.memory[:expected.size] == expected).all(), "other memory than the emulator's"
+
+
+async def abort(board: Accelerator, rng: random.Random) -> None:
+    """RESET at any point of a run."""
+    await _begin_until_somewhere(board, rng)
+    await stop(board, QUIET)
+
+
+async def hard_reset(board: Accelerator, rng: random.Random) -> None:
+    """The reset of the hardware at any point of a run."""
+    await _begin_until_somewhere(board, rng)
+    await board.reset()
+    assert not (await status(board)).busy and await read_64(board, Register.CYCLES) == 0
+
+
+async def _begin_until_somewhere(board: Accelerator, rng: random.Random) -> None:
+    program = _mixed(board, rng).program
+    await check_program(board, program)
+    cycles = await read_64(board, Register.CYCLES)
+    await start(board, program)
+    await board.run(rng.randrange(max(cycles - SETTLED, 1)))
+
+
+async def refused_word(board: Accelerator, rng: random.Random) -> None:
+    """The bus refuses a word of code, of constants or of results: the run ends with the unit that wanted it."""
+    mixed, size = _mixed(board, rng), board.config.size
+    program = mixed.program
+    first, end, error, unit = rng.choice([
+        (0, len(program.instructions), Error.BUS_READ, FETCH), (RESULTS, mixed.result, Error.BUS_WRITE, Unit.STORE),
+        (CONSTANTS, CONSTANTS + len(program.constants), Error.BUS_READ, Unit.LOAD)])
+    board.add_fault(board.base + rng.randrange(first, end, size), size)
+    await start(board, program)
+    word = await finish(board)
+    board.clear_faults()
+    assert (word.error, await board.read_register(Register.ERROR_UNIT)) == (error, unit), word
+
+
+async def lost_token(board: Accelerator, rng: random.Random) -> None:
+    """A token that is not given ends in the watchdog."""
+    await _changed(board, rng, lambda one: bool(one.signal), {"signal": 0}, Error.WATCHDOG)
+
+
+async def left_token(board: Accelerator, rng: random.Random) -> None:
+    """A token that nobody takes is left."""
+    await _changed(board, rng, lambda one: one.UNIT is not None and bool(one.wait & ~(1 << one.UNIT)), {"wait": 0},
+                   Error.TOKENS_LEFT)
+
+
+async def _changed(board: Accelerator, rng: random.Random, suits: Callable[..., bool], change: dict[str, int],
+                   error: Error) -> None:
+    """Fields of one instruction that suits are others; the run must end in the error."""
+    program = _mixed(board, rng).program
+    instructions = list(program)
+    index = rng.choice([number for number, one in enumerate(instructions) if suits(one)])
+    code = [one.encode() for one in instructions]
+    code[index] = replace(instructions[index], **change).encode()
+    await start(board, _with_code(board, program, b"".join(code)))
+    word = await finish(board)
+    assert word.error is error, (index, word)
+
+
+async def flipped_bits(board: Accelerator, rng: random.Random) -> None:
+    """Bits of an instruction are others: the run ends, for better or worse, or RESET ends it."""
+    program = _mixed(board, rng).program
+    code = bytearray(program.instructions.tobytes())
+    index = rng.randrange(len(code) // INSTRUCTION_BYTES)
+    for _ in range(rng.choice(FLIPS)):
+        bit = rng.randrange(8 * INSTRUCTION_BYTES)
+        code[index * INSTRUCTION_BYTES + bit // 8] ^= 1 << bit % 8
+    await start(board, _with_code(board, program, bytes(code)))
+    if await board.run(LONGEST) is Stop.IRQ:
+        await finish(board)
+    else:       # it may have become a very long one
+        await stop(board, QUIET)
+
+
+def _with_code(board: Accelerator, program: Program, code: bytes) -> Program:
+    return raw_program(board.config, code, program.constants.tobytes())
+
+
+DISTURBANCES: dict[str, Disturbance] = {disturbance.__name__: disturbance for disturbance in (
+    nothing, registers, abort, hard_reset, refused_word, lost_token, left_token, flipped_bits)}
