@@ -40,7 +40,7 @@ class Overlap:
                 busy[one.UNIT, index + 1] = busy_cycles(one, self.config)
         busy = np.cumsum(busy, axis=1)
         self.clock = _clock(busy)
-        self._spare = self.clock - busy[Unit.LOAD]
+        self._spare, self._posting = self.clock - busy[Unit.LOAD], busy[Unit.POST]
         self._own = {unit: np.flatnonzero(flow.units == unit) for unit in Unit}
         self._fills, self._drains = np.flatnonzero(np.diff(flow.filled)), np.flatnonzero(np.diff(flow.drained))
         self._closed = np.flatnonzero(flow.closed[:flow.end])
@@ -70,16 +70,20 @@ class Overlap:
         """The last instruction that FETCH can have read when ``post`` is complete: it stops at the first full queue."""
         begun = self._begun(post)
         full = int(self._weights.taken[begun]) + self.config.weight_words
-        held = self._weights.loads[np.searchsorted(self._weights.begins, full):]
+        held = self._weights.loads[np.searchsorted(self._weights.ends, full, "right"):]
         stops = [self._stop(Unit.POST, post + 1, timing.POST_IN_FLIGHT),
-                 self._stop(Unit.ARRAY, begun, timing.ARRAY_IN_FLIGHT)]
+                 self._stop(Unit.ARRAY, begun - 1, timing.ARRAY_IN_FLIGHT)]
         if len(held):
             stops.append(self._stop(Unit.LOAD, int(held[0]), timing.TRANSFER_IN_FLIGHT))
         return min(stops) + FETCH_BUFFER_BYTES // INSTRUCTION_BYTES
 
     def _begun(self, post: int) -> int:
-        """One more than the last Convolve that ARRAY can have begun when ``post`` is complete: banks follow in order."""
-        bank = int(np.searchsorted(self._drains, post, "right")) + ACCUMULATOR_BANKS
+        """One more than the last Convolve that ARRAY can have begun when ``post`` is complete: banks follow in order.
+
+        By then, POST may have released banks whose words are still in its lanes.
+        """
+        released = int(np.searchsorted(self._posting, self._posting[post + 1] + timing.LANES_LATENCY, "right")) - 1
+        bank = int(np.searchsorted(self._drains, max(post + 1, released))) + ACCUMULATOR_BANKS - 1
         return int(self._fills[bank]) + 1 if bank < len(self._fills) else self.flow.end
 
     def _stop(self, unit: Unit, waiting: int, in_flight: int) -> int:
