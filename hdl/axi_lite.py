@@ -64,7 +64,7 @@ class AxiLiteSlave(Component):
 
     def _write(self, m: Module) -> None:
         axi, port = self.axi, self.port
-        addressed, loaded = Signal(), Signal()
+        addressed, loaded = Signal(name="addressed"), Signal(name="loaded")
         m.d.comb += [axi.awready.eq(~addressed), axi.wready.eq(~loaded),
                      port.write.eq(addressed & loaded & ~axi.bvalid)]
         with m.If(axi.awvalid & axi.awready):

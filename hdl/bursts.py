@@ -82,7 +82,8 @@ class Bursts(Component):
         self.address, self.run = (Signal(word_address, reset_less=True, name=name) for name in ("address", "run"))
         self.chip, self.chip_run = (Signal(WORD_ADDRESS, reset_less=True, name=name) for name in ("chip", "chip_run"))
         self.chip_end = Signal(CHIP_END, reset_less=True)
-        self.left, self.rows = Signal(TRANSFER, reset_less=True), Signal(EXTENT, reset_less=True)
+        self.left, self.rows = (Signal(shape, reset_less=True, name=name) for name, shape in (
+            ("left", TRANSFER), ("rows", EXTENT)))
         self.words, self.ends_run, self.final = (Signal(shape, reset_less=True, name=name) for name, shape in (
             ("words", range(BURST_WORDS + 1)), ("ends_run", 1), ("final", 1)))
         burst = self.burst.payload

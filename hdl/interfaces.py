@@ -8,6 +8,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out, Signature
 from amaranth.utils import ceil_log2
 
+from arrayloom.hdl.interleave import bank_bits
 from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import INSTRUCTION_BITS, Instruction
@@ -70,13 +71,9 @@ def unit_signature() -> Signature:
 
 
 def bank_of(address: Value, config: Config) -> Value:
-    """The bank of a word of the scratchpad: every bank bit is the XOR of each ``log2(banks)``-th address bit.
-
-    So powers of two as strides spread over the banks, and the address bits above the lowest ``log2(banks)`` are the
-    place within the bank: with the bank they determine the address.
-    """
-    used, bits = address[:ceil_log2(config.activation_words)], ceil_log2(config.activation_banks)
-    return Cat(reduce(xor, used[bit::bits]) for bit in range(bits))
+    """The bank of a word of the scratchpad, by the rule of ``arrayloom.hdl.interleave``."""
+    bits = bank_bits(ceil_log2(config.activation_words), config.activation_banks)
+    return Cat(reduce(xor, address[chosen]) for chosen in bits)
 
 
 def read_port_signature(config: Config) -> Signature:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Assert, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature
@@ -94,7 +94,7 @@ class Issue(Component):
         m.submodules.queue = queue = SyncFIFO(width=INSTRUCTION.width, depth=self.config.queue_depth)
         m.submodules.masks = masks = SyncFIFO(width=len(Unit), depth=IN_FLIGHT)
         head = Signal(instruction_layout(Instruction), reset_less=True)
-        filled, offered, legal = Signal(), Signal(), Signal()
+        filled, offered, legal = Signal(name="filled"), Signal(), Signal()
         accepted, satisfied, flying = Signal(), Signal(), Signal()
         unit, status = self.unit, self.status
         m.d.comb += [
@@ -113,6 +113,8 @@ class Issue(Component):
             m.d.sync += [filled.eq(0), offered.eq(0)]
         with m.Elif(filled & satisfied & legal & masks.w_rdy & ~self.halt):
             m.d.sync += offered.eq(1)
+        # Relied on where states are compared (hdl/control_rules.py): a unit completes only what it has accepted.
+        m.d.sync += Assert(~unit.retired | masks.r_rdy)
         with m.If(accepted & ~unit.retired):
             m.d.sync += flying.eq(1)
         with m.Elif(unit.retired & ~accepted):

@@ -170,7 +170,7 @@ class Load(Component):
         beat, record = self.bus.beat, self.record
         enter, leave = self._written(m)
         word, spare = (Signal.like(beat.payload, reset_less=True, name=name) for name in ("word", "spare"))
-        spare_filled, first = Signal(), Signal(init=1)
+        spare_filled, first = Signal(name="spare_filled"), Signal(init=1, name="first")
         following = Signal(WORD_ADDRESS, reset_less=True)
         arrives, to_chip = Signal(), self.record.place == Place.ACTIVATIONS
         present, sent = self.filled & self.records.r_rdy, Signal()

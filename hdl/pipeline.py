@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from amaranth.hdl import Cat, Module, Signal, Value, ValueLike
 
 
-def data_register(m: Module, value: ValueLike, enable: Value) -> Signal:
+def data_register(m: Module, value: ValueLike, enable: Value, name: str | None = None) -> Signal:
     """One stage of data.
 
     Parameters
@@ -19,19 +19,21 @@ def data_register(m: Module, value: ValueLike, enable: Value) -> Signal:
         A value or a view; the register has its shape.
     enable : Value
         The register takes ``value`` in cycles in which this is set.
+    name : str or None
+        Of the register; without, it is like that of the value.
 
     Returns
     -------
     Signal
         ``value`` of the last cycle with ``enable``, from the next cycle on.
     """
-    register = Signal.like(value, reset_less=True)
+    register = Signal.like(value, name=name, reset_less=True)
     with m.If(enable):
         m.d.sync += register.eq(value)
     return register
 
 
-def data_line(m: Module, value: ValueLike, enables: Iterable[Value]) -> list[ValueLike]:
+def data_line(m: Module, value: ValueLike, enables: Iterable[Value], name: str | None = None) -> list[ValueLike]:
     """Data at every stage of a pipeline.
 
     Parameters
@@ -40,6 +42,8 @@ def data_line(m: Module, value: ValueLike, enables: Iterable[Value]) -> list[Val
     value : ValueLike
     enables : iterable of Value
         One for each stage: the flag of what is delayed by as many cycles as there are stages before it.
+    name : str or None
+        Of the registers, before the number of the stage.
 
     Returns
     -------
@@ -47,14 +51,14 @@ def data_line(m: Module, value: ValueLike, enables: Iterable[Value]) -> list[Val
         ``value`` delayed by 0, 1, ... stages: one entry more than there are ``enables``.
     """
     line = [value]
-    for enable in enables:
-        line.append(data_register(m, line[-1], enable))
+    for stage, enable in enumerate(enables):
+        line.append(data_register(m, line[-1], enable, name and f"{name}_{stage}"))
     return line
 
 
-def delay(m: Module, value: ValueLike, enables: Iterable[Value]) -> ValueLike:
+def delay(m: Module, value: ValueLike, enables: Iterable[Value], name: str | None = None) -> ValueLike:
     """Data at the end of a pipeline: the last entry of ``data_line``."""
-    return data_line(m, value, enables)[-1]
+    return data_line(m, value, enables, name)[-1]
 
 
 def flag_line(m: Module, flag: Value, cycles: int, name: str = "line") -> list[Value]:

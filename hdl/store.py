@@ -91,7 +91,8 @@ class Store(Component):
     def _read(self, m: Module) -> None:
         """Asks for the burst's words while the buffer has room; the last of them passes the burst on."""
         places, source, requests = self.places, self.next_burst.leave, self.requests
-        chip, left = Signal.like(self.burst.chip, reset_less=True), Signal.like(self.burst.words, reset_less=True)
+        chip, left = (Signal.like(field, name=name, reset_less=True)
+                      for name, field in (("chip", self.burst.chip), ("left", self.burst.words)))
         final = Signal(reset_less=True)     # this is the burst's last word, computed when counting
         accepted, last, beats = Signal(), Signal(), Signal(8)
         room = room_for(m, BUFFER_WORDS, accepted, self.sends) & room_for(m, REQUESTS, last, self.asks)

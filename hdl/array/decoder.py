@@ -50,7 +50,7 @@ class Decoder(Component):
         m = Module()
         fields = Signal(instruction_layout(Convolve), reset_less=True)
         holds = Signal()
-        planned, checked = Signal(), Signal()
+        planned, checked = Signal(name="planned"), Signal(name="checked")
         advance = Signal()
         failed = Signal()
         m.d.comb += [
@@ -87,7 +87,7 @@ class Decoder(Component):
         source = Signal.like(plan.address, reset_less=True)
         origin = Signal.like(plan.address, reset_less=True)
         pixels = Signal(len(fields.height) + len(fields.width), reset_less=True)
-        counted, fits = Signal(reset_less=True), Signal(reset_less=True)
+        counted, fits = (Signal(name=name, reset_less=True) for name in ("counted", "fits"))
         computed = {
             "row_step": fields.row_pitch * fields.stride_y,
             "tap_step": fields.row_pitch * fields.dilation_y,

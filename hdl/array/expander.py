@@ -41,7 +41,7 @@ class Expander(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         plan = Signal(plan_layout(), reset_less=True)
-        holds, settled, counting = Signal(), Signal(), Signal()
+        holds, settled, counting = (Signal(name=name) for name in ("holds", "settled", "counting"))
         counters = {name: Signal.like(getattr(plan, name), name=name, reset_less=True) for name in LOOPS}
         wraps = {name: Signal(name=f"{name}_wraps", reset_less=True) for name in LOOPS}
         fresh = Signal(reset_less=True)

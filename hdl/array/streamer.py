@@ -70,9 +70,10 @@ class Streamer(Component):
         step = Signal(step_layout(self.config), reset_less=True)
         working = Signal()
         start = Signal(reset_less=True)
-        rows, columns = Signal.like(step.height, reset_less=True), Signal.like(step.width, reset_less=True)
+        rows, columns = (Signal.like(extent, name=name, reset_less=True)
+                         for name, extent in (("rows", step.height), ("columns", step.width)))
         # Whether this is the last column, and the last row: computed a pixel earlier, as all that follows depends on them.
-        row_end, last_row = Signal(reset_less=True), Signal(reset_less=True)
+        row_end, last_row = (Signal(name=name, reset_less=True) for name in ("row_end", "last_row"))
         last = Signal()
         m.d.comb += [
             last.eq(row_end & last_row),
@@ -112,7 +113,7 @@ class Streamer(Component):
         """Source row, column and word of the pixel in raster order."""
         y = Signal.like(step.y, reset_less=True)
         x = Signal.like(step.x, reset_less=True)
-        address = Signal.like(step.address, reset_less=True)
+        address = Signal.like(step.address, name="word", reset_less=True)
         row = Signal.like(step.address, reset_less=True)
         new = self.step.payload
         with m.If(self.step.valid & self.step.ready):

@@ -168,7 +168,7 @@ class Gather(Component):
             taps.ready.eq(self.port.ready | ~tap.inside),
         ]
         valid = flag_line(m, taps.valid & taps.ready, MEMORY_LATENCY, "valid")
-        return delay(m, tap, valid[:-1]), valid[-1]
+        return delay(m, tap, valid[:-1], "tap"), valid[-1]
 
     def _maximum(self, m: Module, tap: data.View, valid: Value) -> Signal:
         """The word and its flags, a cycle later; taps of a window of BYTES leave the maximum so far."""

@@ -62,7 +62,7 @@ class Search(Component):
         m = Module()
         asks, first = self._ask(m)
         enables = flag_line(m, asks, self.LOOP - self.COMPARE, "enables")
-        answered = delay(m, first, enables[:-1])
+        answered = delay(m, first, enables[:-1], "probe")
         compare = enables[-1]
         m.d.comb += [self.read.eq(enables[1]), self.asked.eq(answered.group)]
         m.d.sync += self.done.eq(compare & answered.last)
@@ -73,7 +73,7 @@ class Search(Component):
     def _ask(self, m: Module) -> tuple[Value, data.View]:
         """For each bit, each group in turn: whether one is asked for now, and which."""
         groups = self.config.groups
-        busy, slot, bit = Signal(), Signal(range(self.slots)), Signal(self.BITS, reset_less=True)
+        busy, slot, bit = Signal(name="busy"), Signal(range(self.slots)), Signal(self.BITS, reset_less=True, name="bit")
         final = slot == self.slots - 1
         with m.If(self.start):
             m.d.sync += [busy.eq(1), slot.eq(0), bit.eq(1 << self.BITS - 1)]

@@ -77,14 +77,15 @@ class Sequencer(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        active, started, go, finish = Signal(), Signal(), Signal(), Signal()
+        active, started, go, finish = Signal(name="active"), Signal(), Signal(), Signal()
         now = Signal(WORK, reset_less=True)     # height and width count what is left, the present word not
         width = Signal.like(now.width, reset_less=True)
         pixel = Signal.like(self.pixel, reset_less=True)
         group, slot = Signal(range(self.config.groups)), Signal(range(IN_FLIGHT))
-        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # computed when counting
-        needs, launches = Signal(NEEDS, reset_less=True), Signal()
-        start_ok, word_ok = Signal(), Signal()
+        # Computed when counting.
+        last_row, last_word = (Signal(name=name, reset_less=True) for name in ("last_row", "last_word"))
+        needs, launches = Signal(NEEDS, reset_less=True, name="needs"), Signal(name="launches")
+        start_ok, word_ok = Signal(name="start_ok"), Signal()
         m.d.comb += [
             word_ok.eq(self.space & (self.residual | ~needs.residual) & ~(needs.origin & ~self.operand)[1:].any()),
             go.eq(active & (group.any() | (start_ok & word_ok))),

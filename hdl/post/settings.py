@@ -72,8 +72,8 @@ class Backlog(Component):
         m = Module()
         m.submodules.storage = storage = memory.Memory(shape=self.layout, depth=IN_FLIGHT, init=[])
         write, read = storage.write_port(), storage.read_port(domain="comb")
-        newest, oldest = Signal(range(2 * IN_FLIGHT)), Signal(range(2 * IN_FLIGHT))
-        some, taken = Signal(), Signal()    # the first: there is one, computed when counting
+        newest, oldest = (Signal(range(2 * IN_FLIGHT), name=name) for name in ("newest", "oldest"))
+        some, taken = Signal(name="some"), Signal()     # the first: there is one, computed when counting
         m.d.comb += [
             write.en.eq(self.push), write.addr.eq(newest), write.data.eq(self.record), taken.eq(some & self.out.ready),
             read.addr.eq(oldest), self.out.payload.eq(read.data), self.out.valid.eq(some),

@@ -109,7 +109,7 @@ class Post(Component):
         """Looks at an instruction in one cycle and hands its records out in the next; returns the pulse and the slot."""
         unit, decode = self.unit, self.decode
         inside, slot = Signal(range(IN_FLIGHT + 1)), Signal(range(IN_FLIGHT))
-        looked, legal = Signal(), Signal(reset_less=True)
+        looked, legal = Signal(name="looked"), Signal(reset_less=True, name="legal")
         looks, taken, accepted = Signal(), Signal(), Signal()
         m.d.sync += looked.eq(looks)
         with m.If(looks):

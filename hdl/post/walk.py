@@ -51,10 +51,12 @@ class RegionWalk(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        active, step = Signal(), Signal()
+        active, step = Signal(name="active"), Signal()
         now = Signal(REGION, reset_less=True)   # height and width count the rows and words left, the present one not
-        width, address = Signal(EXTENT, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
-        last_row, last_word = Signal(reset_less=True), Signal(reset_less=True)      # none left, computed when counting
+        width, address = (Signal(bits, name=name, reset_less=True)
+                          for name, bits in (("width", EXTENT), ("address", WORD_ADDRESS)))
+        # None left, computed when counting.
+        last_row, last_word = (Signal(name=name, reset_less=True) for name in ("last_row", "last_word"))
         last = last_row & last_word
         place = self.place
         m.d.comb += [
@@ -97,7 +99,7 @@ class WindowWalk(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        active, advance = Signal(), Signal()
+        active, advance = Signal(name="active"), Signal()
         shape = Signal(WINDOW, reset_less=True)
         left = Signal(_LEFT, reset_less=True)
         last = Signal(_LAST, reset_less=True)       # which of them are zero, computed when counting
@@ -151,8 +153,8 @@ class WindowWalk(Component):
                  shape: data.View, at: tuple[Value, Value], first: Value, last: Value) -> None:
         """Two stages: row times pitch together with source plus column, then their sum."""
         iy, ix = at
-        row, column = Signal(WORD_ADDRESS, reset_less=True), Signal(WORD_ADDRESS, reset_less=True)
-        held, out = Signal(_TAP, reset_less=True), Signal(_TAP, reset_less=True)
+        row, column = (Signal(WORD_ADDRESS, name=name, reset_less=True) for name in ("row", "column"))
+        held, out = (Signal(_TAP, name=name, reset_less=True) for name in ("held", "out"))
         working = Signal()
         inside = (iy >= 0) & (iy < shape.source_height) & (ix >= 0) & (ix < shape.source_width)
         with m.If(advance):

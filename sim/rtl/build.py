@@ -11,6 +11,8 @@ from pathlib import Path
 from arrayloom.sim.rtl.cache import Cache, default_cache
 from arrayloom.sim.rtl.compile import LIBRARY, compile_library, library_digest
 from arrayloom.sim.rtl.design import FAST, Design, Variant, digest_files
+from arrayloom.sim.rtl.form import FORM, write_form
+from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.process import Report, Stopwatch
 from arrayloom.sim.rtl.toolchain import converter_versions, find_toolchain
 from arrayloom.sim.rtl.verilog import write_fast_verilog, write_verilog
@@ -44,20 +46,27 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
 
     def make(folder: Path) -> None:
         report(f"build the {variant.name} simulator of {design.name}; this is done once")
-        compile_library(verilog, folder, design.word_bytes, variant, toolchain, store, report, workers)
+        compile_library(verilog, folder, design, variant, toolchain, store, report, workers)
 
-    key = library_digest(verilog.read_text(), design.word_bytes, variant, toolchain)
+    key = library_digest(verilog, design, variant, toolchain)
     return Build(store.produce("simulator", key, make, report) / LIBRARY, verilog, design.word_bytes, variant)
 
 
 def produce_verilog(design: Design, variant: Variant, store: Cache, report: Report) -> Path:
-    """The Verilog file of ``design`` for that variant, from the cache or made now."""
+    """The Verilog file of ``design`` for that variant, from the cache or made now; the form of its state beside it."""
     def make(folder: Path) -> None:
         report(f"elaborate {design.name} and turn it into Verilog")
+
+        def look(netlist: Netlist) -> None:
+            from arrayloom.sim.rtl.canonical import canonical_form
+
+            write_form(canonical_form(netlist), folder / FORM)
+
+        looks = look if design.control and variant.flat else None
         if variant.both_edges:
-            write_fast_verilog(design.make(), folder / VERILOG)
+            write_fast_verilog(design.make(), folder / VERILOG, look=looks)
         else:
-            write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=variant.waves is not None)
+            write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=not variant.flat, look=looks)
 
     converter = sorted(Path(__file__).parent.glob("*.py"))
     key = digest_files(converter, design.digest(), repr(variant), *converter_versions())

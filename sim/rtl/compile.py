@@ -4,8 +4,12 @@ import platform
 import re
 from pathlib import Path
 
+from arrayloom.sim.rtl.banks import write_banks
 from arrayloom.sim.rtl.cache import Cache
-from arrayloom.sim.rtl.design import Variant, WaveFormat, digest_files
+from arrayloom.sim.rtl.design import Design, Variant, WaveFormat, digest_files
+from arrayloom.sim.rtl.digest import write_digest
+from arrayloom.sim.rtl.form import FORM, read_form
+from arrayloom.sim.rtl.members import Members
 from arrayloom.sim.rtl.process import Job, Report, default_workers, run_jobs, run_tool
 from arrayloom.sim.rtl.toolchain import FST_LIBRARIES, Toolchain, require_fst
 from arrayloom.sim.rtl.verilog import TOP
@@ -25,9 +29,12 @@ COLD = ("-O0",)
 """Construction and reset run once; optimising them takes longer than the rest of a build."""
 
 
-def library_digest(verilog: str, word_bytes: int, variant: Variant, toolchain: Toolchain) -> str:
+def library_digest(verilog: Path, design: Design, variant: Variant, toolchain: Toolchain) -> str:
     """Changes with anything that the library of that Verilog depends on, this processor included."""
-    return digest_files(_own_sources(), verilog, str(word_bytes), repr(variant), processor(), *toolchain.versions)
+    form = verilog.with_name(FORM)
+    texts = (verilog.read_text(), form.read_text() if form.exists() else "")
+    return digest_files(_own_sources(), *texts, str(design.word_bytes), repr(design.banks), repr(variant), processor(),
+                        *toolchain.versions)
 
 
 def processor() -> str:
@@ -38,7 +45,7 @@ def processor() -> str:
     return "\n".join([platform.machine(), *found])
 
 
-def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Variant, toolchain: Toolchain, cache: Cache,
+def compile_library(verilog: Path, folder: Path, design: Design, variant: Variant, toolchain: Toolchain, cache: Cache,
                     report: Report, workers: int | None = None) -> None:
     """Makes ``folder / LIBRARY`` from the Verilog file, which is read from ``folder`` too.
 
@@ -51,7 +58,10 @@ def compile_library(verilog: Path, folder: Path, word_bytes: int, variant: Varia
     report("verilate")
     command: list[str | Path] = [toolchain.verilator, *VERILATE, *variant.verilator_options, verilog]
     run_tool(command, "Verilator", folder, toolchain.environment())
-    definitions = (f"-DARRAYLOOM_WORD_BYTES={word_bytes}", f"-DARRAYLOOM_BOTH_EDGES={int(variant.both_edges)}")
+    members = Members(folder / MODEL)
+    write_banks(members, design.banks, design.word_bytes, folder / MODEL)
+    write_digest(read_form(verilog.with_name(FORM)), members, verilog.read_text(), folder / MODEL)
+    definitions = (f"-DARRAYLOOM_WORD_BYTES={design.word_bytes}", f"-DARRAYLOOM_BOTH_EDGES={int(variant.both_edges)}")
     sources = sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size) + _harness_units()
     jobs = _compilations(sources, folder, (*definitions, *_trace(variant)), toolchain)
     run_jobs(jobs, workers, folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
@@ -98,4 +108,5 @@ def _harness_units() -> list[Path]:
 
 
 def _own_sources() -> list[Path]:
-    return [Path(__file__), *sorted(HARNESS.iterdir()), *sorted(FST_HEADERS.iterdir())]
+    generators = [Path(__file__).with_name(name) for name in ("members.py", "banks.py", "digest.py", "form.py")]
+    return [Path(__file__), *generators, *sorted(HARNESS.iterdir()), *sorted(FST_HEADERS.iterdir())]

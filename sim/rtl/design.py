@@ -23,6 +23,8 @@ class Design:
         parameters: text that changes with whatever ``make`` depends on other than ``sources``.
         sources: Python files, and folders of them, that describe the hardware.
         make: makes the Amaranth component. Called only when the Verilog is not in the cache.
+        control: there are rules for its control state in ``arrayloom.hdl.control_rules``.
+        banks: memories that together are its scratchpad, in order: names of instances and memory with dots between them.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Design:
     parameters: str
     sources: tuple[Path, ...]
     make: Callable[[], Any]
+    control: bool = False
+    banks: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Hexadecimal digits that change with the parameters or the content of any source."""
@@ -57,7 +61,9 @@ def accelerator(config: Config) -> Design:
 
         return Accelerator(config)
 
-    return Design(f"accelerator {config.name}", config.size, config.digest, (ROOT / "isa", ROOT / "hdl"), make)
+    banks = tuple(f"memory.bank_{bank}" for bank in range(config.activation_banks))
+    return Design(f"accelerator {config.name}", config.size, config.digest, (ROOT / "isa", ROOT / "hdl"), make, control=True,
+                  banks=banks)
 
 
 class WaveFormat(enum.StrEnum):
@@ -87,6 +93,11 @@ class Variant:
     def both_edges(self) -> bool:
         """Registers act on both clock edges, so that a cycle is one evaluation: only where speed is all."""
         return not self.checks and self.waves is None
+
+    @property
+    def flat(self) -> bool:
+        """Whether the hierarchy of the design is given up, and with it what only waveforms show."""
+        return self.waves is None
 
     @property
     def verilator_options(self) -> tuple[str, ...]:

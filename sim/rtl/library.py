@@ -29,6 +29,9 @@ class StatisticsStruct(ctypes.Structure):
 SEGMENT = np.dtype([(name, np.uint32) for name in ("cycles", "causes", "retired", "words_read", "words_written")])
 """``arrayloom::Segment`` of harness/settings.h."""
 
+POINT = np.dtype([("cycle", np.uint64), ("instruction", np.uint64), ("digest", np.uint64, (2,))])
+"""``arrayloom::Point`` of harness/settings.h."""
+
 _U32, _U64, _I32 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int32
 _P32 = ctypes.POINTER(_U32)
 
@@ -53,6 +56,14 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "arrayloom_record_events": (None, (HANDLE, _I32)),
     "arrayloom_clear_events": (None, (HANDLE,)),
     "arrayloom_events": (_U64, (HANDLE, ctypes.POINTER(WORDS))),
+    "arrayloom_has_control": (_I32, ()),
+    "arrayloom_record_control": (None, (HANDLE, _I32)),
+    "arrayloom_clear_control": (None, (HANDLE,)),
+    "arrayloom_control": (_U64, (HANDLE, ctypes.POINTER(WORDS))),
+    "arrayloom_running": (_I32, (HANDLE,)),
+    "arrayloom_banks": (_U32, ()),
+    "arrayloom_bank_words": (_U32, ()),
+    "arrayloom_bank": (HANDLE, (HANDLE, _U32)),
 }
 
 WAVE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {

@@ -81,6 +81,10 @@ class Netlist:
         self._widths[name] = width
         return self._bits_of(name)
 
+    def wire(self, name: str) -> list[Bit]:
+        """The bits of a wire, lowest first; none where there is no such wire."""
+        return self._bits_of(name) if name in self._widths else []
+
     def text(self) -> str:
         """The netlist as Yosys reads it."""
         lines = [*self._head, *(line for cell in self.cells for line in cell.lines())]

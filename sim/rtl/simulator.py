@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.library import BYTES, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
+from arrayloom.sim.rtl.library import BYTES, POINT, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
+from arrayloom.sim.rtl.scratchpad import Scratchpad
 
 TIMING_LIMITS = {"latency": (1, 1 << 20), "outstanding": (1, 256), "beat_interval": (1, 1 << 20),
                  "stall_percent": (0, 99), "seed": (0, (1 << 64) - 1)}
@@ -228,6 +229,51 @@ class RtlSimulator:
         result = words.view(SEGMENT).copy()
         self._library.arrayloom_clear_events(self._simulation)
         return result
+
+    def record_control(self, on: bool = True) -> None:
+        """Starts or stops recording digests of the control state where the POST unit completes an instruction.
+
+        Raises ``SimulationError`` for a build without them: another design than the accelerator, or one for waveforms.
+        """
+        if not self._library.arrayloom_has_control():
+            raise SimulationError(f"digests of the control state: this {self.build.variant.name} build has none; only the "
+                                  "accelerator's fast and checked builds have")
+        self._library.arrayloom_record_control(self._simulation, on)
+
+    def take_control(self) -> NDArray[np.void]:
+        """The points recorded since the last call, in order: ``arrayloom.sim.rtl.library.POINT`` [n].
+
+        Where two runs have points of one digest, each goes on as the other from there, cycle for cycle, up to the first
+        of: its end, a write of a register, a cycle in which FETCH reads from memory what the other's does not hold. Bytes
+        that other units read may differ. A cycle in which a register is written has no point.
+        """
+        pointer = WORDS()
+        count = self._library.arrayloom_control(self._simulation, ctypes.byref(pointer))
+        if not count:
+            return np.zeros(0, POINT)
+        result = np.ctypeslib.as_array(pointer, (count * POINT.itemsize // 4,)).view(POINT).copy()
+        self._library.arrayloom_clear_control(self._simulation)
+        return result
+
+    def read_scratchpad(self) -> NDArray[np.int8]:
+        """A copy of the activations on the chip: int8[activation_words, size].
+
+        Raises ``SimulationError`` for a design without a scratchpad.
+        """
+        return self._scratchpad().read()
+
+    def write_scratchpad(self, words: NDArray[np.int8]) -> None:
+        """Replaces the activations on the chip by ``words``: int8[activation_words, size].
+
+        Raises ``SimulationError`` while a program runs, for words of another shape, and for a design without a
+        scratchpad.
+        """
+        if self._library.arrayloom_running(self._simulation):
+            raise SimulationError("the scratchpad cannot be written while a program runs: run until the interrupt, or reset")
+        self._scratchpad().write(words)
+
+    def _scratchpad(self) -> Scratchpad:
+        return Scratchpad(self._library, self._simulation, self.build.word_bytes)
 
     def open_waves(self, path: Path, first: int, last: int) -> None:
         """Records cycles ``first`` to ``last`` of the next run, cycle 0 being the first that CYCLES counts.

@@ -5,7 +5,7 @@ into a clock enable, which a simulator skips; this alone is worth four times the
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,24 +24,32 @@ FLAT = f"proc; flatten; {OPTIMIZE}; opt_clean -purge"
 HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
+WRITE_NETLIST = "write_rtlil design.il"
 WRITE = "write_verilog -norename -noattr design.v"
 
 
+Look = Callable[[Netlist], None]
+"""Called with a netlist whose registers have the names that they have in the Verilog."""
+
+
 def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool = False,
-                  hierarchy: bool = False) -> None:
+                  hierarchy: bool = False, look: Look | None = None) -> None:
     """Writes ``component`` as Verilog module ``name``.
 
     ``checks`` keeps the assertions and prints. ``hierarchy`` keeps modules and names, for waveforms, at some cost in
     speed. Memories stay memories; one that is all zero has no initial values, which would take minutes to compile.
-    Raises ``BuildError`` with Yosys's message when it refuses the design.
+    ``look`` is only for what is flat. Raises ``BuildError`` with Yosys's message when it refuses the design.
     """
     with TemporaryDirectory() as folder:
         _write_rtlil(component, name, Path(folder))
-        _yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT, WRITE)
+        _yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT, WRITE,
+               *([REMOVE_CHECKS, WRITE_NETLIST] if look else []))
+        if look:
+            look(Netlist((Path(folder) / "design.il").read_text()))
         shutil.copyfile(Path(folder) / "design.v", path)
 
 
-def write_fast_verilog(component: Any, path: Path, name: str = TOP) -> None:
+def write_fast_verilog(component: Any, path: Path, name: str = TOP, look: Look | None = None) -> None:
     """Writes ``component`` as Verilog that simulates as fast as possible, and serves nothing else.
 
     Arithmetic is in the processor's widths (sim/rtl/widen.py), and registers act on both edges of the clock: a
@@ -51,9 +59,11 @@ def write_fast_verilog(component: Any, path: Path, name: str = TOP) -> None:
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         _write_rtlil(component, name, folder)
-        _yosys(folder, REMOVE_CHECKS, FLAT, "write_rtlil design.il")
+        _yosys(folder, REMOVE_CHECKS, FLAT, WRITE_NETLIST)
         netlist = Netlist((folder / "design.il").read_text())
         widen(netlist)
+        if look:
+            look(netlist)
         (folder / "design.il").write_text(netlist.text())
         _yosys(folder, "opt_clean -purge", WRITE)
         path.write_text(_act_on_both_edges((folder / "design.v").read_text()))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "burst.h"
+#include "digest.h"
 #include "pins.h"
 #include "settings.h"
 #include "watch.h"
@@ -37,6 +38,17 @@ class AddressChannel {
         bursts_[head_ % kMaxOutstanding] = {request.address, due, request.length + 1u, 0, head_, request.id};
         ++head_;
         return true;
+    }
+
+    // What is left of every burst; that a time has passed counts, not when it has.
+    void add_to(Digest& digest, uint64_t now) const {
+        digest.add(count());
+        for (uint32_t index = tail_; index != head_; ++index) {
+            const Burst& burst = bursts_[index % kMaxOutstanding];
+            digest.add(burst.address);
+            digest.add(burst.due > now ? burst.due - now : 0);
+            digest.add(uint64_t{burst.beats} << 32 | burst.done << 8 | burst.id);
+        }
     }
 
   private:

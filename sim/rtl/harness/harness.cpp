@@ -1,4 +1,5 @@
 // The C interface that sim/rtl/library.py binds. Every function takes the simulation that arrayloom_create returned.
+#include "scratchpad_banks.h"
 #include "settings.h"
 #include "simulation.h"
 
@@ -66,6 +67,27 @@ uint64_t arrayloom_events(Simulation* simulation, const arrayloom::Segment** seg
     *segments = all.data();
     return all.size();
 }
+
+int32_t arrayloom_has_control() { return arrayloom::kHasControl; }
+
+void arrayloom_record_control(Simulation* simulation, int32_t on) { simulation->control.enable(on); }
+
+void arrayloom_clear_control(Simulation* simulation) { simulation->control.clear(); }
+
+// As for arrayloom_recorded.
+uint64_t arrayloom_control(const Simulation* simulation, const arrayloom::Point** points) {
+    *points = simulation->control.points().data();
+    return simulation->control.points().size();
+}
+
+int32_t arrayloom_running(Simulation* simulation) { return simulation->model.pins().EVENTS(running); }
+
+// The banks of the scratchpad; none in a design without.
+uint32_t arrayloom_banks() { return arrayloom::kBanks; }
+
+uint32_t arrayloom_bank_words() { return arrayloom::kBankWords; }
+
+uint8_t* arrayloom_bank(Simulation* simulation, uint32_t index) { return arrayloom::banks(simulation->model.pins())[index]; }
 
 #if VM_TRACE
 int32_t arrayloom_open_waves(Simulation* simulation, const char* path, uint64_t first, uint64_t last) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "digest.h"
 #include "settings.h"
 
 namespace arrayloom {
@@ -28,6 +29,12 @@ class Pace {
         state_ ^= state_ >> 7;
         state_ ^= state_ << 17;
         return (state_ >> 32) < threshold_;
+    }
+
+    void add_to(Digest& digest) const {
+        digest.add(uint64_t{timing_.latency} << 32 | timing_.beat_interval);
+        digest.add(uint64_t{timing_.outstanding} << 32 | timing_.stall_percent);
+        if (threshold_) digest.add(state_);
     }
 
   private:

@@ -51,7 +51,24 @@ class ReadChannel {
         next_beat_ = now + pace_.beat_interval();
     }
 
+    // Everything of the channel that decides what it does in cycle `now` and later. What it reads is not its own; of a
+    // word that it presents, all that means something for the time is here, and the word too if it is an instruction's.
+    void add_to(Digest& digest, const Pins& pins, uint64_t now) const {
+        pace_.add_to(digest);
+        bursts_.add_to(digest, now);
+        digest.add(next_beat_ > now ? next_beat_ - now : 0);
+        digest.add(uint64_t{presented_} << 1 | pins.AXI(arready));
+        if (!presented_) return;
+        digest.add(uint64_t{pins.AXI(rid)} << 16 | pins.AXI(rresp) << 8 | pins.AXI(rlast));
+        if (pins.AXI(rid) != kFetchId) return;
+        uint64_t words[(kWordBytes + 7) / 8] = {};
+        std::memcpy(words, &pins.AXI(rdata), kWordBytes);
+        for (const uint64_t word : words) digest.add(word);
+    }
+
   private:
+    static constexpr uint8_t kFetchId = 0;  // FETCH_ID of hdl/axi.py
+
     void present(Pins& pins, const Burst& burst) {
         const uint64_t address = burst.address + uint64_t{burst.done} * kWordBytes;
         const Response response = memory_.response(address, kWordBytes);

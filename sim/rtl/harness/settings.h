@@ -32,6 +32,13 @@ struct Segment {
     uint32_t words_written;
 };
 
+// The control state at the beginning of a cycle of a run in which an instruction of POST has been completed.
+struct Point {
+    uint64_t cycle;        // 0 is the first of the run
+    uint64_t instruction;  // of POST, counted from 0
+    uint64_t digest_low, digest_high;
+};
+
 enum class Stop : int32_t { Limit = 0, Irq = 1, Failed = 2 };
 
 constexpr uint32_t kMaxOutstanding = 256;

@@ -55,6 +55,7 @@ void Simulation::reset(uint32_t cycles) {
 template <bool Settle, typename Drive>
 inline void Simulation::step(Drive drive) {
     events.sample(pins_, statistics);
+    control.sample(pins_, cycle, read_, write_);
     read_.sample(pins_, cycle, statistics, watch);
     write_.sample(pins_, cycle, statistics, watch);
     recorder.sample(pins_);

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "control.h"
 #include "events.h"
 #include "memory.h"
 #include "model.h"
@@ -36,6 +37,7 @@ class Simulation {
     Model model;
     Recorder recorder;
     Events events;
+    Control control;
     Statistics statistics{};
     Watch watch;
     uint64_t cycle = 0;

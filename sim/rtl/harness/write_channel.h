@@ -61,6 +61,15 @@ class WriteChannel {
         pins.AXI(bresp) = commit(bursts_.front());
     }
 
+    // As for the read channel; what is written decides nothing.
+    void add_to(Digest& digest, const Pins& pins, uint64_t now) const {
+        pace_.add_to(digest);
+        bursts_.add_to(digest, now);
+        digest.add(next_beat_ > now ? next_beat_ - now : 0);
+        digest.add(uint64_t{complete_} << 3 | uint64_t{answering_} << 2 | pins.AXI(awready) << 1 | pins.AXI(wready));
+        if (answering_) digest.add(pins.AXI(bresp));
+    }
+
   private:
     static constexpr uint32_t kMaxBeats = 256;
 

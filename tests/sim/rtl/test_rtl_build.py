@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,9 @@ def test_damaged_library(tmp_path):
     (tmp_path / "simulator.so").write_bytes(b"\x7fELF, but no more")
     with pytest.raises(BuildError, match=r"cannot be loaded .*delete its folder, and it is built again"):
         load(tmp_path / "simulator.so", waves=False)
+
+
+def test_a_bank_that_the_model_lacks_fails_the_build_by_its_name(copier, rtl_cache):
+    design = replace(copier.design(4), banks=("buffer.bank_0",))
+    with pytest.raises(BuildError, match=r"the memory 'buffer\.bank_0' is not a member"):
+        build(design, cache=rtl_cache, report=silent)

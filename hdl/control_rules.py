@@ -1,0 +1,98 @@
+"""What of the control state means nothing at times, so that two states that differ in nothing else behave the same.
+
+A register that another one declares empty is overwritten before anything depends on it; a queue is what lies between its
+pointers, wherever in its memory that is. The rules are proved on the netlist by tests/sim/rtl/test_rtl_control_proof.py:
+states that are equal under them are so forever, and say the same at every output. Names are those of the flat netlist. A
+rule that names what a netlist lacks is not applied there, which makes the comparison of states finer and no less true.
+"""
+
+from dataclasses import dataclass
+
+from arrayloom.hdl.run import State
+
+RUNNING = {"control.run.state": int(State.RUN)}
+"""The registers that end a run by changing."""
+QUIET = RUNNING | {
+    "control.slave.addressed": 0, "control.slave.loaded": 0, "control.begin": 0, "control.stop": 0,
+    "control.run.clear": 0, "control.run.resets": 0, "control.run.bus__halt": 0, "control.run.fetch__start": 0,
+}
+"""Registers that keep these values during a run in which no register is written over AXI4-Lite."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Below ``instance``, ``registers`` mean something only while ``live`` holds.
+
+    ``registers`` are separated by spaces; a name stands for its parts too (``now`` for ``now.width``). ``live`` is an
+    expression over registers of the instance, with ``~``, ``&``, ``|``, ``==`` and an index for a bit.
+    """
+
+    instance: str
+    registers: str
+    live: str
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Memory ``instance.storage`` is a ring of which only the oldest words mean something.
+
+    ``level`` is a register with their number, or a pair of which the difference is, modulo their range; then ``filled`` is
+    one that says whether there are any. A word that was read on a clock edge means something while ``output`` holds.
+    """
+
+    instance: str
+    level: str | tuple[str, str]
+    output: str | None = None
+    filled: str | None = None
+
+
+def _elastic(instance: str) -> tuple[Rule, ...]:
+    """``arrayloom.hdl.flow_control.Elastic``."""
+    return Rule(instance, "leave__payload", "leave__valid"), Rule(instance, "spare", "filled")
+
+
+def _bursts(instance: str) -> tuple[Rule, ...]:
+    """``arrayloom.hdl.bursts.Bursts``; states of its machine are numbered in the order in which they are first named."""
+    size, offer = 3, 4
+    return (Rule(instance, "current", "~region__ready"),
+            Rule(instance, "address run chip chip_run chip_end left rows",
+                 f"(fsm_state == {size}) | (fsm_state == {offer})"),
+            Rule(instance, "words ends_run final", f"fsm_state == {offer}"))
+
+
+def _walk(instance: str) -> tuple[Rule, ...]:
+    """``arrayloom.hdl.post.walk.RegionWalk``."""
+    return (Rule(instance, "now width address last_row last_word", "place__valid"),)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("", "axi__araddr axi__arid axi__arlen", "axi__arvalid"), Rule("", "axi__awaddr axi__awlen", "axi__awvalid"),
+    Rule("fetch", "bus__request__payload", "bus__request__valid"),
+    *(Rule(f"{unit}_issue", "unit__instruction__payload", "filled") for unit in ("load", "array", "post", "store")),
+    *_bursts("load.bursts"), *_bursts("store.bursts"),
+    Rule("load", "pending", "pending_valid"), Rule("load", "word", "filled"), Rule("load", "spare", "spare_filled"),
+    Rule("load", "following", "~first"), *_elastic("load.writing"),
+    Rule("array.decoder", "fields", "holds"), Rule("array.decoder", "plan__payload source origin pixels counted", "planned"),
+    Rule("array.decoder", "plan.address fits", "checked"),
+    Rule("array.expander", "plan repeats taps_x taps_y blocks x y tap row block", "holds"),
+    Rule("array.expander", "repeats_wraps taps_x_wraps taps_y_wraps blocks_wraps fresh", "holds & (settled | counting)"),
+    Rule("array.streamer", "step rows columns row_end last_row x y word row", "working"),
+    Rule("array.streamer", "bank", "read"),
+    Rule("post", "legal", "looked"), *_walk("post.places"), *_walk("post.destinations"),
+    Rule("post.sequencer", "now width last_row last_word needs start_ok", "active"),
+    Rule("post.windows", "shape left last ix iy base_x base_y", "active"),
+    Rule("post.windows", "row column held", "working"), Rule("post.windows", "out", "tap__valid"),
+    *_elastic("post.gather.requests"), *_elastic("post.residuals.requests"), *_elastic("post.writer.places"),
+    *(Rule("post.gather", f"tap_{stage}", f"valid[{stage}]") for stage in range(3)), Rule("post.gather", "word", "pushing"),
+    *(Rule("post.average*.search", f"probe_{stage}", f"enables[{stage}]") for stage in range(3)),
+    Rule("post.average*.search", "bit", "busy"),
+    Rule("store", "burst chip left final", "reading"), *_elastic("store.next_burst"), *_elastic("store.places"),
+)
+
+QUEUES: tuple[Queue, ...] = (
+    *(Queue(f"{unit}_issue.{part}", "level") for unit in ("load", "array", "post", "store") for part in ("queue", "masks")),
+    *(Queue(name, "inner_level", "r_rdy") for name in (
+        "fetch.buffer", "load.records", "store.requests", "store.lengths", "store.answers", "post.gather.fifo")),
+    *(Queue(f"post.{name}_backlog", ("newest", "oldest"), filled="some")
+      for name in ("window", "region", "work", "residual")),
+)

@@ -1,0 +1,149 @@
+"""The control state in a form that is equal where the behaviour is: which bits are compared, and when they mean anything.
+
+Read from a netlist with the rules of ``arrayloom.hdl.control_rules``. What no rule speaks of is compared as it is.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from arrayloom.hdl.control_rules import QUEUES, QUIET, RULES, RUNNING, Queue, Rule
+from arrayloom.sim.rtl.conditions import names_in, renamed
+from arrayloom.sim.rtl.control_state import ControlState, find_control_state, quiet_bits, require_inductive
+from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.form import Compared, Field, Form, Ring
+from arrayloom.sim.rtl.logic import REGISTERS, Logic, is_clocked_read, memory_name
+from arrayloom.sim.rtl.netlist import Bit, Netlist
+
+
+def canonical_form(netlist: Netlist) -> Form:
+    """The form for a flat netlist of the accelerator. Raises ``BuildError`` when a run would not keep ``QUIET``."""
+    quiet = quiet_bits(QUIET, netlist)
+    logic = Logic(netlist, quiet)
+    require_inductive(logic, quiet, RUNNING)
+    return _Former(netlist, logic, find_control_state(netlist, logic, RUNNING)).form()
+
+
+class _Former:
+    def __init__(self, netlist: Netlist, logic: Logic, state: ControlState) -> None:
+        self._netlist, self._logic, self._state = netlist, logic, state
+        self._places = variables(netlist)
+        self._terms: dict[str, Field] = {}
+        self._missing: list[str] = []
+        self._conditions: dict[str, str] = {}   # by wire
+        self._free: set[str] = set()            # wires of pointers, whose value does not matter
+
+    def form(self) -> Form:
+        rings = [self._ring(memory, columns) for memory, columns in sorted(self._state.memories.items())]
+        for rule in RULES:
+            self._apply(rule)
+        return Form(tuple(self._compared()), tuple(rings), tuple(self._quiet()), self._terms, tuple(self._missing))
+
+    def _quiet(self) -> Iterator[tuple[Field, int]]:
+        for name, value in QUIET.items():
+            field = self._field(self._netlist.wire("\\" + name))
+            if field is None:
+                raise BuildError(f"{name!r} in hdl/control_rules.py is not one register of the netlist")
+            yield field, value
+
+    def _apply(self, rule: Rule) -> None:
+        """Gives the rule's condition to each of its registers that matters."""
+        matters = self._state.registers
+        for instance in self._instances(rule.instance):
+            prefix = f"\\{instance}." if instance else "\\"
+            live = self._resolve(rule.live, prefix)
+            for name in rule.registers.split():
+                found = [wire for wire in matters if wire == prefix + name or wire.startswith(prefix + name + ".")]
+                if live is None or not found:
+                    self._missing.append(f"{prefix[1:]}{name}")
+                self._conditions |= dict.fromkeys(found if live else [], live or "")
+            if live is None:
+                self._missing.append(f"{prefix[1:]}({rule.live})")
+
+    def _instances(self, pattern: str) -> list[str]:
+        if "*" not in pattern:
+            return [pattern]
+        paths = {wire[1:].rpartition(".")[0] for wire in self._state.registers}
+        return sorted(path for path in paths if fnmatchcase(path, pattern)) or [pattern]
+
+    def _resolve(self, live: str, prefix: str) -> str | None:
+        """The condition over terms, or None when a register in it is missing."""
+        terms = {}
+        for name in names_in(live):
+            bits = self._netlist.wire(prefix + name)
+            field = self._field(bits) if bits and all(self._logic.is_register(bit) for bit in bits) else None
+            if field is None:
+                return None
+            known = next((term for term, each in self._terms.items() if each == field), f"t{len(self._terms)}")
+            self._terms[known], terms[name] = field, known
+        return renamed(live, terms)
+
+    def _ring(self, memory: str, columns: set[int]) -> Ring:
+        mask = sum(1 << column for column in columns)
+        queue = next((queue for queue in QUEUES if f"\\{queue.instance}.storage" == memory), None)
+        whole = Ring(memory, mask, None, (), None)
+        if queue is None:
+            self._missing.append(f"{memory[1:]} (queue)")
+            return whole
+        prefix = f"\\{queue.instance}."
+        names = (queue.level,) if isinstance(queue.level, str) else queue.level
+        writers, readers = self._logic.writers[memory], self._logic.readers[memory]
+        levels = tuple(self._field(self._netlist.wire(prefix + name)) for name in names)
+        if len(writers) != 1 or len(readers) != 1 or None in levels or not self._isolated(queue, writers + readers):
+            self._missing.append(f"{memory[1:]} (queue)")
+            return whole
+        if queue.output and (live := self._resolve(queue.output, prefix)):
+            self._conditions |= dict.fromkeys((bit[0] for bit in readers[0].ports["DATA"] if isinstance(bit, tuple)), live)
+        first = self._field(readers[0].ports["ADDR"])
+        filled = self._field(self._netlist.wire(prefix + queue.filled)) if queue.filled else None
+        return Ring(memory, mask, first, tuple(level for level in levels if level), filled)
+
+    def _isolated(self, queue: Queue, ports: list[Any]) -> bool:
+        """Whether the pointers decide nothing but places in the memory; if so they are left out of the comparison."""
+        pointers = {bit[0] for port in ports for bit in port.ports["ADDR"] if isinstance(bit, tuple)}
+        bits = [bit for wire in pointers for bit in self._netlist.wire(wire)]
+        allowed = pointers | ({f"\\{queue.instance}.{queue.filled}"} if queue.filled else set())
+        if not all(self._logic.is_register(bit) for bit in bits) or not self._logic.reached(bits) <= allowed:
+            return False
+        self._free |= pointers
+        return True
+
+    def _field(self, bits: list[Bit]) -> Field | None:
+        """The field that those bits of a register are, lowest first, if they lie in one."""
+        places = [self._places.get(bit) for bit in bits]
+        if not places or places[0] is None:
+            return None
+        variable, low = places[0]
+        return Field(variable, low, len(bits)) if places == [(variable, low + index) for index in range(len(bits))] else None
+
+    def _compared(self) -> list[Compared]:
+        masks: dict[tuple[str, str | None], int] = defaultdict(int)
+        for wire, indices in self._state.registers.items():
+            if wire not in self._free:
+                for index in indices:
+                    variable, place = self._places[wire, index]
+                    masks[variable, self._conditions.get(wire)] |= 1 << place
+        return [Compared(variable, mask, live) for (variable, live), mask in sorted(masks.items(), key=repr)]
+
+
+def variables(netlist: Netlist) -> dict[Bit, tuple[str, int]]:
+    """Where each bit of a register is kept in the Verilog that Yosys writes: the variable, and the place in it.
+
+    A wire that registers drive as a whole is a variable, and so is a register that drives part of a wire, under the
+    cell's name. What a clocked read port holds is called by the memory's name after an ``@``.
+    """
+    cells = [cell for cell in netlist.cells if cell.kind in REGISTERS]
+    driven = {bit for cell in cells for bit in cell.ports["Q"]}
+    places: dict[Bit, tuple[str, int]] = {}
+    for cell in cells:
+        wires = {bit[0] for bit in cell.ports["Q"]}
+        whole = len(wires) == 1 and driven.issuperset(netlist.wire(next(iter(wires))))
+        for index, bit in enumerate(cell.ports["Q"]):
+            if isinstance(bit, tuple):
+                places[bit] = (bit[0], bit[1]) if whole else (cell.name, index)
+    for cell in netlist.cells:
+        if is_clocked_read(cell):
+            places |= {bit: (f"@{memory_name(cell)}", index) for index, bit in enumerate(cell.ports["DATA"])
+                       if isinstance(bit, tuple)}
+    return places

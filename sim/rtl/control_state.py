@@ -1,0 +1,77 @@
+"""The state of a design that can influence *when* it does something: found in its netlist, not listed by hand."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.logic import Logic
+from arrayloom.sim.rtl.netlist import Bit, Netlist
+
+DATA_OUTPUTS = {"\\axi__wdata", "\\trace__data"}
+"""Outputs that say what is done, not when."""
+REGISTER_BUS = "\\axil__"
+
+
+@dataclass
+class ControlState:
+    """Bits of registers by wire, and columns of memories by name, that influence the timing; ``inputs`` likewise."""
+
+    registers: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    memories: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    inputs: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+def quiet_bits(quiet: dict[str, int], netlist: Netlist) -> dict[Bit, str]:
+    """What is constant during a run in which no register is written, as bits of registers and inputs."""
+    bits: dict[Bit, str] = {("\\rst", 0): "0", ("\\axil__awvalid", 0): "0", ("\\axil__wvalid", 0): "0"}
+    for name, value in quiet.items():
+        wire = netlist.wire("\\" + name)
+        if not wire:
+            raise BuildError(f"the netlist has no register {name!r}, which a run is to keep at {value}: name it in "
+                             "hdl/control_rules.py as the netlist does")
+        bits |= {bit: str(value >> index & 1) for index, bit in enumerate(wire)}
+    return bits
+
+
+def find_control_state(netlist: Netlist, logic: Logic, ending: dict[str, int]) -> ControlState:
+    """Everything from which a path leads to an output that says when something happens.
+
+    Outputs of the register bus are not among those: during a run the bus is at most read. ``logic`` assumes that the run
+    goes on; ``ending`` names the registers that end it by changing, so that what decides about that is included.
+    """
+    state = ControlState()
+    waiting: list[Bit] = [bit for bit in netlist.output_bits()
+                          if not bit[0].startswith(REGISTER_BUS) and bit[0] not in DATA_OUTPUTS]
+    for name in ending:
+        for bit in netlist.wire("\\" + name):
+            waiting += logic.sources(bit)
+    seen: set[Bit] = set()
+    columns: set[tuple[str, int]] = set()
+    while waiting:
+        bit = waiting.pop()
+        if bit in seen or logic.value(bit) is not None:
+            continue
+        seen.add(bit)
+        waiting += logic.sources(bit)
+        memory = logic.memory_of(bit)
+        if memory is not None:
+            column = (memory, logic.drivers[bit][1])
+            if column not in columns:
+                columns.add(column)
+                state.memories[memory].add(column[1])
+                waiting += logic.writing(*column)
+        if isinstance(bit, str):
+            continue
+        if logic.is_register(bit):
+            state.registers[bit[0]].add(bit[1])
+        elif bit not in logic.drivers and bit not in logic.aliases:
+            state.inputs[bit[0]].add(bit[1])
+    return state
+
+
+def require_inductive(logic: Logic, quiet: dict[Bit, str], ending: dict[str, int]) -> None:
+    """Raises ``BuildError`` when a register that is taken for constant is not, unless the run ends."""
+    for bit, value in quiet.items():
+        if logic.is_register(bit) and bit[0].removeprefix("\\") not in ending and logic.next_value(bit) != value:
+            raise BuildError(f"register {bit[0]} does not stay {value} during a run in which no register is written: "
+                             "correct hdl/control_rules.py")

@@ -1,0 +1,328 @@
+"""A proof about a netlist: two states that are equal in the canonical form behave the same, in this cycle and so forever.
+
+Two copies of the logic see the same inputs, as far as those mean anything, and begin in any two states, reachable or not,
+that are equal under the rules: a register that a rule declares dead, and where a queue lies in its memory, may differ.
+Shown is that outputs that say when something happens are equal, that the same words go into the queues, and that the next
+states are equal under the rules again. The words of a queue are taken for equal in order, which ``prove_queues`` founds.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bit_logic import FALSE, TRUE, Graph
+from netlist_logic import Multipliers, NetlistLogic
+
+from arrayloom.hdl.control_rules import QUIET, RUNNING
+from arrayloom.sim.rtl.canonical import canonical_form, variables
+from arrayloom.sim.rtl.conditions import interpret, names_in
+from arrayloom.sim.rtl.control_state import ControlState, find_control_state, quiet_bits
+from arrayloom.sim.rtl.form import Field, Form, Ring
+from arrayloom.sim.rtl.logic import Logic, is_clocked_read
+from arrayloom.sim.rtl.netlist import Bit, Netlist
+
+MEANT_WHILE = {
+    "\\axi__arvalid": ("\\axi__araddr", "\\axi__arid", "\\axi__arlen", "\\axi__arsize", "\\axi__arburst"),
+    "\\axi__awvalid": ("\\axi__awaddr", "\\axi__awid", "\\axi__awlen", "\\axi__awsize", "\\axi__awburst"),
+    "\\axi__wvalid": ("\\axi__wlast", "\\axi__wstrb"), "\\trace__valid": ("\\trace__address",),
+}
+"""Outputs, and others that mean something while they are set."""
+INVARIANTS = (
+    *((f"{unit}_issue", "filled | ~unit__instruction__valid") for unit in ("load", "array", "post", "store")),
+    *((f"{unit}.bursts", "(region__ready & (fsm_state == 0)) | (~region__ready & ~(fsm_state == 0))")
+      for unit in ("load", "store")),
+    ("array.decoder", "planned | ~checked"), ("load", "pending_valid | ~bus__request__valid"),
+)
+"""Instances, and what holds of them in every cycle: a state in which it does not need not be looked at."""
+RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired",
+           "post_issue": "control.run.units__2__retired", "store_issue": "store.unit__retired"}
+"""Where a unit says that it completes an instruction: taken for granted is that it has one (an assertion of Issue)."""
+IGNORED = ("\\axil__", "\\axi__wdata", "\\trace__data")
+
+
+@dataclass
+class Subject:
+    """A netlist with what was found of it."""
+
+    netlist: Netlist
+    logic: Logic
+    state: ControlState
+    form: Form
+    places: dict[tuple[str, int], Bit]      # of variables to bits of registers
+
+    @classmethod
+    def of(cls, netlist: Netlist) -> "Subject":
+        _name_undefined(netlist)
+        form, logic = canonical_form(netlist), Logic(netlist, quiet_bits(QUIET, netlist))
+        places = {place: bit for bit, place in variables(netlist).items()}
+        return cls(netlist, logic, find_control_state(netlist, logic, RUNNING), form, places)
+
+    def bits(self, field: Field) -> list[Bit]:
+        return [self.places[field.variable, field.low + index] for index in range(field.width)]
+
+
+def _name_undefined(netlist: Netlist) -> None:
+    """An undefined bit is some value, the same in every copy and cycle."""
+    number = 0
+    for cell in netlist.cells:
+        for port, bits in cell.ports.items():
+            for index, bit in enumerate(bits):
+                if bit == "x" and not cell.drives(port):
+                    bits[index] = ("$undefined", number)
+                    number += 1
+
+
+class Pair:
+    """Two copies of a subject's logic in states that are equal under its form."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject, self.graph = subject, Graph()
+        self._shared: dict[Bit, int] = {}
+        multipliers = Multipliers(self.graph)
+        self.first = NetlistLogic(self.graph, subject.logic, multipliers, self._leaf_of_first)
+        self.second = NetlistLogic(self.graph, subject.logic, multipliers, self._leaf_of_second)
+        self._rings = {ring.memory: ring for ring in subject.form.rings}
+        self._compared = {}
+        for compared in subject.form.compared:
+            for index in range(compared.mask.bit_length()):
+                if compared.mask >> index & 1:
+                    self._compared[subject.places[compared.variable, index]] = compared.live
+        self._relate_pointers()
+        for side in (self.first, self.second):
+            for instance, condition in INVARIANTS:
+                self.graph.assert_clause([self._invariant(instance, condition, side.literal)])
+
+            for issue, retired in RETIRES.items():
+                level = side.literals(subject.netlist.wire(f"\\{issue}.masks.level"))
+                self.graph.assert_clause([*level, side.literals(subject.netlist.wire(f"\\{retired}"))[0] ^ 1])
+
+    def _invariant(self, instance: str, condition: str, literal: Callable[[Bit], int]) -> int:
+        wires = {name: self.subject.netlist.wire(f"\\{instance}.{name}") for name in names_in(condition)}
+        terms = {name: [literal(bit) for bit in wire] for name, wire in wires.items()}
+        return interpret(condition, _Connectives(self.graph, terms))
+
+    def live(self, side: NetlistLogic, expression: str, literal: Callable[[Bit], int]) -> int:
+        """A condition over terms, of registers that ``literal`` gives the values of."""
+        terms = {term: [literal(bit) for bit in self.subject.bits(field)] for term, field in self.subject.form.terms.items()
+                 if term in expression}
+        return interpret(expression, _Connectives(self.graph, terms))
+
+    def failures(self) -> list[str]:
+        """What is not the same in both, at least of one input and one pair of states; nothing where the proof succeeds."""
+        obligations = dict(self._obligations())
+        if not self.graph.satisfiable(self.graph.some(obligations.values())):
+            return []
+        return [name for name, difference in obligations.items() if self.graph.value(difference)]
+
+    def _obligations(self) -> Iterator[tuple[str, int]]:
+        graph, first, second, netlist = self.graph, self.first, self.second, self.subject.netlist
+        conditions = {output: valid for valid, outputs in MEANT_WHILE.items() for output in outputs}
+        for bit in netlist.output_bits():
+            if not bit[0].startswith(IGNORED):
+                valid = first.literal((conditions[bit[0]], 0)) if bit[0] in conditions else TRUE
+                yield f"output {bit}", graph.conjunction(valid, graph.difference(first.literal(bit), second.literal(bit)))
+        for bit in (bit for name in RUNNING for bit in netlist.wire("\\" + name)):
+            yield f"next {bit}", graph.difference(first.next(bit), second.next(bit))
+        for bit, live in self._compared.items():
+            sides = [self._next(side, bit) for side in (first, second)]
+            lives = [self.live(side, live, lambda each, side=side: self._next(side, each)) if live else TRUE
+                     for side in (first, second)]
+            yield f"live {bit}", graph.difference(*lives)
+            yield f"next {bit}", graph.conjunction(lives[0], graph.difference(*sides))
+        for instance, condition in INVARIANTS:
+            holds = self._invariant(instance, condition, lambda bit: self._next(first, bit))
+            yield f"invariant of {instance}: {condition}", holds ^ 1
+        for ring in self.subject.form.rings:
+            yield from self._same_words(ring)
+
+    def _same_words(self, ring: Ring) -> Iterator[tuple[str, int]]:
+        graph, (cell,) = self.graph, self.subject.logic.writers[ring.memory]
+        enables = [side.literal(cell.ports["EN"][0]) for side in (self.first, self.second)]
+        yield f"write {ring.memory}", graph.difference(*enables)
+        for column, bit in enumerate(cell.ports["DATA"]):
+            if ring.mask >> column & 1:
+                different = graph.difference(self.first.literal(bit), self.second.literal(bit))
+                yield f"word {ring.memory} [{column}]", graph.conjunction(enables[0], different)
+        if len(ring.level) == 2:
+            levels = [self._level(ring, lambda bit, side=side: self._next(side, bit)) for side in (self.first, self.second)]
+            yield f"level {ring.memory}", graph.equal(*levels) ^ 1
+
+    def _next(self, side: NetlistLogic, bit: Bit) -> int:
+        cell, index = self.subject.logic.drivers[bit]
+        if not is_clocked_read(cell):
+            return side.next(bit)
+        front = self._front(side, cell.ports["DATA"][index], self._rings[self.subject.logic.memory_of(bit)], index)
+        return self.graph.choice(side.control(cell, "EN"), front, side.literal(bit))
+
+    def _level(self, ring: Ring, literal: Callable[[Bit], int]) -> list[int]:
+        levels = [[literal(bit) for bit in self.subject.bits(field)] for field in ring.level]
+        if len(levels) == 1:
+            return levels[0]
+        return self.graph.sum(levels[0], [bit ^ 1 for bit in levels[1]], TRUE)
+
+    def _filled(self, ring: Ring) -> int:
+        """Whether the queue holds anything: the same in both copies."""
+        gate = self.subject.bits(ring.filled) if ring.filled else None
+        return self.graph.some(self.first.literals(gate) if gate else self._level(ring, self.first.literal))
+
+    def _front(self, side: NetlistLogic, bit: Bit, ring: Ring, column: int) -> int:
+        """A bit of the queue's oldest word, which is the same in both if there is one."""
+        key = (f"front of {ring.memory}", column)
+        shared = self._shared.setdefault(key, self.graph.variable())
+        if side is self.first:
+            return shared
+        same = self._filled(ring) if ring.mask >> column & 1 else FALSE
+        other = self._shared.setdefault((f"other {key[0]}", column), self.graph.variable())
+        return self.graph.choice(same, shared, other)
+
+    def _relate_pointers(self) -> None:
+        for ring in self.subject.form.rings:
+            if len(ring.level) == 2:
+                levels = [self._level(ring, side.literal) for side in (self.first, self.second)]
+                self.graph.assert_clause([self.graph.equal(*levels)])
+
+    def _leaf_of_first(self, bit: Bit) -> int:
+        cell, index = self.subject.logic.drivers.get(bit, (None, 0))
+        memory = self.subject.logic.memory_of(bit)
+        if memory is not None and cell is not None and not is_clocked_read(cell):
+            return self._front(self.first, bit, self._rings[memory], index) if memory in self._rings else self._fresh(bit)
+        return self._fresh(bit)
+
+    def _fresh(self, bit: Bit) -> int:
+        return self._shared.setdefault(bit, self.graph.variable())
+
+    def _leaf_of_second(self, bit: Bit) -> int:
+        graph, logic = self.graph, self.subject.logic
+        cell, index = logic.drivers.get(bit, (None, 0))
+        memory = logic.memory_of(bit)
+        if cell is None:
+            return self._input_of_second(bit)
+        if memory is not None and not is_clocked_read(cell):
+            return self._front(self.second, bit, self._rings[memory], index) if memory in self._rings else graph.variable()
+        if bit not in self._compared:
+            return graph.variable()
+        live = self._compared[bit]
+        if live is None:
+            return self.first.literal(bit)
+        return graph.choice(self.live(self.first, live, self.first.literal), self.first.literal(bit), graph.variable())
+
+    def _input_of_second(self, bit: Bit) -> int:
+        """The same input, unless it means nothing; what a read brings means something to FETCH, whose number is 0."""
+        graph, first = self.graph, self.first
+        meant = TRUE
+        if bit[0] in ("\\axi__rid", "\\axi__rlast", "\\axi__rresp", "\\axi__rdata"):
+            meant = first.literal(("\\axi__rvalid", 0))
+        if bit[0] == "\\axi__rdata":
+            meant = graph.conjunction(meant, graph.some(first.literals([("\\axi__rid", 0), ("\\axi__rid", 1)])) ^ 1)
+        if bit[0] == "\\axi__bresp":
+            meant = first.literal(("\\axi__bvalid", 0))
+        return first.literal(bit) if meant == TRUE else graph.choice(meant, first.literal(bit), graph.variable())
+
+
+@dataclass
+class _Connectives:
+    """How ``interpret`` reads a condition as literals."""
+
+    graph: Graph
+    terms: dict[str, list[int]]
+
+    def name(self, term: str) -> int:
+        return self.graph.some(self.terms[term])
+
+    def negation(self, literal: int) -> int:
+        return literal ^ 1
+
+    def conjunction(self, a: int, b: int) -> int:
+        return self.graph.conjunction(a, b)
+
+    def disjunction(self, a: int, b: int) -> int:
+        return self.graph.disjunction(a, b)
+
+    def equality(self, term: str, value: int) -> int:
+        return self.graph.equal(self.terms[term], self.graph.number(value, len(self.terms[term])))
+
+    def bit(self, term: str, index: int) -> int:
+        return self.terms[term][index]
+
+
+def queue_failures(subject: Subject) -> list[str]:
+    """What does not hold of the queues, so that their words in order would not be the same in two runs.
+
+    A word is written behind the words that are there, and only the pointer and the level that belong to that change; the
+    read pointer goes on by one or stays. So a queue's words in order depend on what is written and on when it is read, and
+    not on where it lies. The level is the distance of the pointers; where it is not a register of its own, a queue that has
+    come to hold more than its memory is one whose whole memory is compared.
+    """
+    graph = Graph()
+    side = NetlistLogic(graph, subject.logic, Multipliers(graph), lambda _: graph.variable())
+    depths = {name: int(depth) for depth, name in re.findall(r"memory (?:width \d+ )?size (\d+) (\S+)", subject.netlist.text())}
+    obligations = {}
+    for ring in subject.form.rings:
+        prove = _Queue(subject, side, ring, depths[ring.memory])
+        obligations |= {f"{ring.memory}: {name}": holds ^ 1 for name, holds in prove.obligations()}
+    return [name for name, fails in obligations.items() if graph.satisfiable(fails)]
+
+
+class _Queue:
+    def __init__(self, subject: Subject, side: NetlistLogic, ring: Ring, depth: int) -> None:
+        (write,), (read,) = subject.logic.writers[ring.memory], subject.logic.readers[ring.memory]
+        self.graph, self.side, self.depth = side.graph, side, depth
+        self.push = side.literal(write.ports["EN"][0])
+        self.read = side.control(read, "EN") if is_clocked_read(read) else None
+        fields = [subject.bits(field) for field in ring.level]
+        self.level = fields[0] if len(fields) == 1 else None
+        self.filled = subject.bits(ring.filled)[0] if ring.filled else None
+        places = [read.ports["ADDR"], write.ports["ADDR"]] if self.level else [fields[1], fields[0]]
+        self.width = max(map(len, (*places, self.level or ()))) + 2 if self.level else len(places[0])
+        self.first, self.behind = places
+        self.now, self.then = (self._state(side.literal), self._state(side.next))
+
+    def obligations(self) -> Iterator[tuple[str, int]]:
+        graph, now, then = self.graph, self.now, self.then
+        pop = graph.equal(then["first"], now["first"]) ^ 1
+        up = self._up(now["first"])
+        yield "the read pointer goes on by one", graph.disjunction(pop ^ 1, graph.equal(then["first"], up))
+        moved = [graph.choice(self.push, a, b) for a, b in zip(self._up(now["behind"]), now["behind"], strict=True)]
+        graph.assert_clause([self._consistent(now)])
+        yield "the write pointer goes on by one with a word", graph.equal(then["behind"], moved)
+        yield "the pointers keep their distance", self._consistent(then)
+        if self.read is not None:
+            yield "a word is read when the pointer goes on", graph.difference(self.read, pop) ^ 1
+        if self.level:
+            none, all_ = (graph.equal(now["level"], graph.number(count, self.width)) for count in (0, self.depth))
+            yield "nothing is read from an empty queue", graph.conjunction(pop, none) ^ 1
+            yield "nothing is written to a full queue", graph.conjunction(self.push, all_) ^ 1
+        else:
+            some, one = self.side.literal(self.filled), self._distance_is(now, 1)
+            empties = graph.every([pop, self.push ^ 1, one])
+            yield "nothing is read from an empty queue", graph.conjunction(pop, some ^ 1) ^ 1
+            yield "the last word leaves nothing", graph.conjunction(empties, self.side.next(self.filled)) ^ 1
+
+    def _state(self, value: Callable[[Bit], int]) -> dict[str, list[int]]:
+        wide = {"first": self.first, "behind": self.behind, "level": self.level or []}
+        state = {name: [value(bit) for bit in bits] for name, bits in wide.items()}
+        state = {name: [*bits, *[FALSE] * (self.width - len(bits))] for name, bits in state.items()}
+        return state | {"filled": [value(self.filled)] if self.filled else []}
+
+    def _up(self, place: list[int]) -> list[int]:
+        graph = self.graph
+        more = graph.sum(place, graph.number(1, self.width))
+        if self.level is None:
+            return more
+        last = graph.equal(place, graph.number(self.depth - 1, self.width))
+        return [graph.conjunction(last ^ 1, bit) for bit in more]
+
+    def _distance_is(self, state: dict[str, list[int]], count: int) -> int:
+        return self.graph.equal(state["behind"], self.graph.sum(state["first"], self.graph.number(count, self.width)))
+
+    def _consistent(self, state: dict[str, list[int]]) -> int:
+        """The level is the distance of the pointers, which lie in the memory; or there is none when nothing is there."""
+        graph = self.graph
+        if self.level is None:
+            return graph.disjunction(state["filled"][0], self._distance_is(state, 0))
+        depth = graph.number(self.depth, self.width)
+        ahead = graph.sum(state["first"], state["level"])
+        around = graph.sum(ahead, [bit ^ 1 for bit in depth], TRUE)
+        place = [graph.choice(graph.less(ahead, depth), a, b) for a, b in zip(ahead, around, strict=True)]
+        return graph.every([graph.less(state["first"], depth), graph.less(state["behind"], depth),
+                            graph.less(depth, state["level"]) ^ 1, graph.equal(place, state["behind"])])
