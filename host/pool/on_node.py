@@ -70,9 +70,8 @@ def opened(carried: Parcel) -> Any:
     return pickle.loads(body, buffers=buffers)
 
 
-def run(begun: Begun, call: Any, lent: Mapping[str, Any], board: Any) -> Parcel:
+def run(begun: Begun, attempt: int, call: Any, lent: Mapping[str, Any], board: Any) -> Parcel:
     """Runs one task. ``call`` and ``lent``, by key, refer to parcels in Ray's store; ``board`` is the ``Board``."""
-    attempt = ray.get(board.begin.remote(begun.number))
     machine = Machine(socket.gethostname(), os.getpid(), ray.get_runtime_context().get_node_id())
     if attempt > ATTEMPTS:      # Ray begins those again without end that it stopped for want of memory
         return parcel(Answer(None, machine, ATTEMPTS))

@@ -39,7 +39,7 @@ def connected(address: str) -> Iterator[Any]:
         try:
             ray.init(address=address, log_to_driver=False, configure_logging=False)
         except Exception as error:      # of many kinds, without a base
-            raise PoolError(f"--ray {address}: Ray cannot connect ({_first_line(error)}); the command must run on a machine "
+            raise PoolError(f"--ray {address}: Ray cannot connect ({first_line(error)}); the command must run on a machine "
                             f"of the cluster, which joins it by {NODE}") from error
         try:
             _check_nodes(ray)
@@ -110,7 +110,8 @@ def _name(node: dict[str, Any]) -> str:
     return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of its text, or its type where it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 

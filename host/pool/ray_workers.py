@@ -7,13 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 from arrayloom.host.pool.drive import AHEAD, drive
-from arrayloom.host.pool.errors import TaskError, WorkerLostError
+from arrayloom.host.pool.errors import PoolError, TaskError, WorkerLostError
 from arrayloom.host.pool.identity import identity
 from arrayloom.host.pool.meter import Meter
-from arrayloom.host.pool.ray_cluster import asked_for_identity, connected, require_same
+from arrayloom.host.pool.ray_cluster import CHECK_SECONDS, asked_for_identity, connected, first_line, require_same
 from arrayloom.host.pool.task import ATTEMPTS, Done, Progress, Shared, Task
 
 NEWS_SECONDS = 0.25
+ANSWER_SECONDS = 10.0
 ROUNDS = 2
 """How many tasks are under way for each processor: one runs, and its successor is on its node already."""
 
@@ -48,9 +49,7 @@ class _Crew:
         self._lent: dict[str, Any] = {}
         self._waiting: dict[Any, tuple[int, Task]] = {}
         self._begin = ray.remote(max_retries=ATTEMPTS - 1)(_checked_run(identity()))
-        strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-        here = strategy(ray.get_runtime_context().get_node_id(), soft=True)
-        self._board = ray.remote(num_cpus=0)(on_node.Board).options(scheduling_strategy=here).remote()
+        self._board = _board(ray)
         self._over = threading.Event()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -68,8 +67,9 @@ class _Crew:
         keys = {position: one.key for position, one in shared.items()}
         begun = self._on_node.Begun(self._run, index, task.name, keys)
         # References inside of containers are not resolved by Ray before the task begins, but by it.
-        held = [self._put((task.function, arguments)), {key: self._lent[key] for key in keys.values()}, self._board]
-        self._waiting[self._begin.options(name=task.name).remote(tuple(begun), held)] = index, task
+        call = self._put((task.function, arguments)), {key: self._lent[key] for key in keys.values()}
+        reference = self._begin.options(name=task.name).remote(index, tuple(begun), call, self._board)
+        self._waiting[reference] = index, task
 
     def has_result(self) -> bool:
         return bool(self._ray.wait(list(self._waiting), timeout=0)[0])
@@ -101,9 +101,9 @@ class _Crew:
         except self._ray.exceptions.RayTaskError as error:
             raise TaskError(f"{task.name}: {type(error.cause).__name__}: {error.cause}") from error
         except self._ray.exceptions.RayError as error:
-            first = next(iter(str(error).splitlines()), "")
-            raise WorkerLostError(f"{task.name}: its worker was lost, {ATTEMPTS} times ({type(error).__name__}: {first}); "
-                                  "where memory ran out, use nodes with more of it, or with fewer processors") from error
+            raise WorkerLostError(f"{task.name}: its worker was lost, {ATTEMPTS} times ({type(error).__name__}: "
+                                  f"{first_line(error)}); where memory ran out, use nodes with more of it, or with fewer "
+                                  "processors") from error
         require_same(found, node)
         return self._on_node.opened(carried)
 
@@ -111,7 +111,7 @@ class _Crew:
         """Passes on what the board says, until all is over."""
         while not self._over.wait(NEWS_SECONDS):
             with suppress(self._ray.exceptions.RayError):       # the cluster has ended, which ``result`` says
-                for index, done in self._ray.get(self._board.news.remote()).items():
+                for index, done in self._ray.get(self._board.news.remote(), timeout=ANSWER_SECONDS).items():
                     self._meter.move(index, done)
 
 
@@ -119,18 +119,36 @@ def _processors(ray: Any) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
+def _board(ray: Any) -> Any:
+    """The ``Board``, on this machine; it answers, so that no worker is lost before it can say that it begins."""
+    from arrayloom.host.pool.on_node import Board
+
+    strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    here = strategy(ray.get_runtime_context().get_node_id(), soft=True)
+    board = ray.remote(num_cpus=0)(Board).options(scheduling_strategy=here).remote()
+    try:
+        ray.get(board.news.remote(), timeout=CHECK_SECONDS)
+    except ray.exceptions.RayError as error:
+        raise PoolError(f"--ray: no process can be started on this machine ({first_line(error)}); look at "
+                        "ray status") from error
+    return board
+
+
 def _checked_run(wanted: str) -> Callable[..., Any]:
     """A function for Ray that runs a task where the node has the Arrayloom that is ``wanted``: one may have joined late."""
     ask = asked_for_identity()
 
-    def task(begun: tuple[Any, ...], held: list[Any]) -> tuple[str, str, Any]:
+    def task(number: int, begun: tuple[Any, ...], call: tuple[Any, Any], board: Any) -> tuple[str, str, Any]:
         import socket
 
+        import ray
+
+        attempt = ray.get(board.begin.remote(number))   # first of all: a worker can be lost in the imports below
         found, node = ask(), socket.gethostname()
         if found != wanted:
             return found, node, None
         from arrayloom.host.pool.on_node import Begun, run
 
-        return found, node, run(Begun(*begun), *held)
+        return found, node, run(Begun(*begun), attempt, call[0], call[1], board)
 
     return task

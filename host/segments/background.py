@@ -66,7 +66,7 @@ class Emulation:
         return self._examined[image].result()
 
     def close(self) -> None:
-        """Ends the thread, at the next instruction at which a state is asked for."""
+        """Ends the thread, at the next instruction."""
         self._stopped.set()
         self._thread.join()
 
@@ -82,18 +82,16 @@ class Emulation:
 
     def _examine(self, number: int) -> Examined:
         program, memory = self._examiner.program, self._examiner.memory(self._images[number])
-
-        def deliver(state: State) -> None:
-            if self._stopped.is_set():
-                raise _StoppedError
-            self._states[number][state.index].set_result(state)
-
-        clock = Stopwatch()
+        states, clock = self._states[number], Stopwatch()
         with clock:
-            capture = emulate(program, memory, self._wanted, deliver)
+            capture = emulate(program, memory, self._wanted, lambda state: states[state.index].set_result(state), self._ask)
         expected = self._references.of(number)
         report = RunReport("emulator", program.macs, program.configuration.multipliers, clock.seconds)
         return Examined(capture, clock.seconds, expected, self._examiner.compare(capture, memory, expected, report))
+
+    def _ask(self) -> None:
+        if self._stopped.is_set():
+            raise _StoppedError
 
 
 class _StoppedError(Exception):

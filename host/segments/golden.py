@@ -10,11 +10,12 @@ from arrayloom.isa.program import Program
 from arrayloom.sim.emulator import Capture, Emulator
 
 
-def emulate(program: Program, memory: Memory, wanted: Iterable[int], deliver: Callable[[State], None]) -> Capture:
+def emulate(program: Program, memory: Memory, wanted: Iterable[int], deliver: Callable[[State], None],
+            ask: Callable[[], None] = lambda: None) -> Capture:
     """Runs ``program`` on ``memory``, which has the inputs in it and then the results.
 
-    ``deliver`` gets the state before each of the ``wanted`` instructions as soon as the emulator has come there; what it
-    raises ends the run. Returns what the emulator computed.
+    ``deliver`` gets the state before each of the ``wanted`` instructions as soon as the emulator has come there; ``ask`` is
+    called before each instruction. What they raise ends the run. Returns what the emulator computed.
 
     Raises ``EmulatorError`` for a program that breaks the ISA.
     """
@@ -23,6 +24,7 @@ def emulate(program: Program, memory: Memory, wanted: Iterable[int], deliver: Ca
     scratchpad = np.zeros((config.activation_words, config.size), np.int8)
 
     def reach(index: int) -> None:
+        ask()
         while left and left[-1] == index:
             left.pop()
             deliver(State(index, scratchpad.copy(), Changes.between(before, memory, config.size)))

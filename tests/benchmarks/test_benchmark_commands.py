@@ -39,11 +39,21 @@ def test_the_table_of_the_documents(tmp_path: Path) -> None:
     assert f"| `tiny` | 0.83 M | {row['cycles']:,} | {100 * row['utilization']:.1f} % |" in line
 
 
+def test_one_process_and_several_in_turns() -> None:
+    done = _run("spread", str(digits.MODEL), *map(str, sorted(digits.IMAGES.iterdir())[:2]), "--preprocess", "digits",
+                "--config", "tiny", "--workers", "2", "--rounds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["images"], result["same"]) == (2, True) and result["cycles"] > 0
+    assert result["ratio"] == pytest.approx(min(result["seconds"]["1"]) / min(result["seconds"]["2"]))
+
+
 @pytest.mark.parametrize(("module", "arguments", "message"), [
     ("table", ["lenet@tiny"], "'lenet@tiny': must be NETWORK@CONFIG; the networks are digits"),
     ("table", ["resnet18@16x16", "--data", "/absent"], "give the folder of networks and photographs with --data"),
     ("network", NETWORK, "add --preprocess NAME"),
     ("network", [*NETWORK, "--json", "/absent/file.json"], "/absent is not a folder"),
+    ("spread", [str(digits.MODEL), "/absent.png", "--preprocess", "digits", "--workers", "2"], "/absent.png"),
 ])
 def test_bad_input_is_named(module: str, arguments: list[str], message: str) -> None:
     done = _run(module, *arguments)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-LONG = 60.0     # seconds after which a test gives up waiting
+LONG = 300.0    # seconds after which a test gives up waiting
 
 
 def alive(process: int) -> bool:

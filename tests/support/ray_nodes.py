@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 STORE_BYTES = 100_000_000       # of objects, in each node
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 STARTED = "Ray runtime started"
 WITH_PARENT = """
 import subprocess, sys

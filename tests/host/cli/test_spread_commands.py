@@ -2,7 +2,11 @@
 
 import json
 import os
+import pty
 import re
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +86,21 @@ def test_score_with_a_refused_batch_in_a_worker(tmp_path: Path, capsys: pytest.C
     np.save(tmp_path / "wide.npy", np.zeros((1, 1, 9, 8), np.float32))
     refused(["score", MODEL, str(tmp_path / "wide.npy"), "--config", "tiny", "--backend", "emulator", "--workers", "1"],
             r"shape \[1, 1, 9, 8\] given", capsys)
+
+
+def test_one_bar_shows_all_images() -> None:
+    """On a terminal, which standard error is here."""
+    terminal, other = pty.openpty()
+    command = [sys.executable, "-m", "arrayloom", "score", MODEL, str(digits.IMAGES), "--preprocess", "digits", "--config",
+               "tiny", "--backend", "emulator", "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=other) as process:
+        os.close(other)
+        drawn = b""
+        with suppress(OSError):     # the end of a terminal
+            while part := os.read(terminal, 4096):
+                drawn += part
+        process.communicate()
+    os.close(terminal)
+    assert process.returncode == 0
+    assert re.search(rb"scoring .*\d+ of 10 images", drawn), drawn
+    assert b"%" in drawn

@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from interrupts import hear_interrupts
+from processes import LONG, wait_until_ended
+from ray_nodes import ray_cluster
 from segments import digits_on
 
 from arrayloom.compiler import compile_model
@@ -160,8 +166,7 @@ def test_a_lost_workers_segment_is_run_again(shared_data: Path) -> None:
     def kill_workers(standing: Standing) -> None:
         """All that there are, as soon as one is at work."""
         if standing.done and not killed:
-            children = (file.read_text() for file in Path("/proc/self/task").glob("*/children"))
-            killed.update(int(child) for text in children for child in text.split())
+            killed.update(_children(os.getpid()))
             for process in killed:
                 os.kill(process, signal.SIGKILL)
 
@@ -170,3 +175,33 @@ def test_a_lost_workers_segment_is_run_again(shared_data: Path) -> None:
     assert found.verdict.equal
     assert max(task["attempts"] for task in found.tasks) == 2
     assert not killed & {task["process"] for task in found.tasks}
+
+
+def test_an_interrupt_ends_all(resnet8: list[str]) -> None:
+    command = [sys.executable, "-m", "arrayloom", *resnet8, "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts)
+    deadline, workers = time.monotonic() + LONG, []
+    while len(workers) < 2 and process.poll() is None:
+        workers = _children(process.pid)
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=LONG)
+    assert process.returncode == 2
+    assert said.splitlines()[-1].startswith("arrayloom: interrupted")
+    wait_until_ended(workers)
+
+
+def _children(process: int) -> list[int]:
+    files = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
+
+
+@pytest.mark.slow
+def test_a_cluster_of_two_nodes_gives_the_same_report(resnet8: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with ray_cluster() as address:
+        found = run(capsys, *resnet8, "--ray", address)
+    same_without_workers(found, run(capsys, *resnet8))
+    assert found["cycles_exact"] is True
+    assert len({task["node"] for task in found["segments"]}) == 2

@@ -1,5 +1,6 @@
 """Tasks over a real Ray cluster of two nodes on this machine."""
 
+import json
 import os
 import signal
 import socket
@@ -8,8 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import campaign
+import campaign_checks
 import numpy as np
 import pool_tasks
 import pytest
@@ -18,12 +22,15 @@ from processes import LONG, hanging, wait_until_ended
 from ray_nodes import ray_cluster
 
 from arrayloom.compiler.errors import UnsupportedError
+from arrayloom.host.models import digits
 from arrayloom.host.pool import ray_cluster as connection
 from arrayloom.host.pool.errors import PoolError, WorkerLostError
 from arrayloom.host.pool.ray_workers import RayWorkers
 from arrayloom.host.pool.task import Shared, Standing, Task, run_tasks
+from arrayloom.host.vision import preprocess
 from arrayloom.isa.errors import ConfigError
 
+BOUNDED = 30.0      # seconds in which a refusal must come
 HANGING = """
 import sys
 from pathlib import Path
@@ -101,7 +108,7 @@ def refused(address: str) -> str:
     begin = time.monotonic()
     with pytest.raises(PoolError) as caught:
         list(run_tasks([Task("square", pool_tasks.square, (1,))], RayWorkers(address)))
-    assert time.monotonic() - begin < LONG / 2
+    assert time.monotonic() - begin < BOUNDED
     return str(caught.value)
 
 
@@ -126,3 +133,45 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 def test_missing_ray_is_refused_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     assert "pip install 'arrayloom[ray]'" in refused("127.0.0.1:6379")
+
+
+@pytest.mark.slow
+def test_campaign_reports_the_same_from_a_cluster(cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
+    reports = []
+    for more in ([], ["--ray", cluster]):
+        options = campaign.parser("here", "A campaign.", 90).parse_args(more)
+        assert campaign.run(options, campaign_checks.odd_ones_fail, (3,)) == campaign.FAILED
+        reports.append(capsys.readouterr().out)
+    assert reports[0] == reports[1] and "60 of 90 passed" in reports[0]
+
+
+def a_busy_worker(name: str) -> int:
+    """The process that runs a Ray task whose name begins so; Ray gives processes the names of their tasks."""
+    deadline = time.monotonic() + LONG
+    while time.monotonic() < deadline:
+        for folder in Path("/proc").iterdir():
+            with suppress(OSError):
+                if folder.name.isdigit() and (folder / "cmdline").read_bytes().startswith(f"ray::{name}".encode()):
+                    return int(folder.name)
+        time.sleep(0.02)
+    raise AssertionError("no worker took a task")
+
+
+@pytest.mark.slow
+def test_score_over_a_cluster_that_loses_a_worker(cluster: str, tmp_path: Path) -> None:
+    images = np.concatenate([preprocess(file, "digits") for file in sorted(digits.IMAGES.iterdir())])
+    for number in range(6):
+        np.save(tmp_path / f"batch_{number}.npy", np.roll(images, number, axis=0))
+    command = [sys.executable, "-m", "arrayloom", "score", str(digits.MODEL), *map(str, sorted(tmp_path.glob("*.npy"))),
+               "--config", "tiny", "--json"]
+    alone = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    with subprocess.Popen([*command, "--ray", cluster], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as spread:
+        worker = a_busy_worker(str(tmp_path))
+        time.sleep(0.3)     # until the task is counted; it takes seconds
+        os.kill(worker, signal.SIGKILL)
+        output, said = spread.communicate(timeout=2 * LONG)
+    assert spread.returncode == 0, said
+    result = json.loads(output)
+    assert result["images"] == alone["images"] and result["cycles"] == alone["cycles"]
+    assert sorted(task["attempts"] for task in result["tasks"]) == [1, 1, 1, 1, 1, 2]
+    assert len({task["node"] for task in result["tasks"]}) == 2
