@@ -48,6 +48,14 @@ def test_one_process_and_several_in_turns() -> None:
     assert result["ratio"] == pytest.approx(min(result["seconds"]["1"]) / min(result["seconds"]["2"]))
 
 
+def test_one_run_and_its_segments_in_turns() -> None:
+    done = _run("segments", *NETWORK, "--preprocess", "digits", "--workers", "2", "--rounds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["same"], result["bytes_differing"]) == (True, 0) and result["cycles"] > 0
+    assert set(result["seconds"]) == {"1", "2"}
+
+
 @pytest.mark.parametrize(("module", "arguments", "message"), [
     ("table", ["lenet@tiny"], "'lenet@tiny': must be NETWORK@CONFIG; the networks are digits"),
     ("table", ["resnet18@16x16", "--data", "/absent"], "give the folder of networks and photographs with --data"),
