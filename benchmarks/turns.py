@@ -39,8 +39,10 @@ def compare(options: argparse.Namespace, commands: Commands, of_time: Sequence[s
             results.append({key: value for key, value in result.items() if key not in of_time})
     one, several = (min(found) for found in seconds.values())
     same = all(result == results[0] for result in results)
-    if deliver(options, {"config": options.config, **figures(results[0]),
-                         "seconds": {str(count): found for count, found in seconds.items()}, "ratio": one / several, "load_before": before, "same": same}):
+    values = {"config": options.config, **figures(results[0]),
+              "seconds": {str(count): found for count, found in seconds.items()},
+              "ratio": one / several, "load_before": before, "same": same}
+    if deliver(options, values):
         for count, found in seconds.items():
             print(f"{count} process{'es' * (count > 1)}: {', '.join(f'{value:.2f}' for value in found)} s")
         print(f"the fastest of each: {one / several:.2f} times as fast; load before: {before:.2f}")
