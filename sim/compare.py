@@ -76,7 +76,7 @@ def _locate(program: Program, capture: Capture, index: int, expected: NDArray[np
     for instruction, addresses, _ in capture.writes:
         if index < start + len(addresses):
             lane = _lane(expected, got, index)
-            tensor, coordinate = _coordinate(program, capture, instruction, index - start, lane)
+            tensor, coordinate = place_of(program, capture, instruction, index - start, lane)
             value = int(got[index, lane]) if index < len(got) else None
             return Divergence(instruction, str(instructions[instruction]), tensor, coordinate,
                               int(expected[index, lane]), value)
@@ -91,8 +91,9 @@ def _lane(expected: NDArray[np.int8], got: NDArray[np.int8], index: int) -> int:
     return int(lanes[0]) if len(lanes) else 0
 
 
-def _coordinate(program: Program, capture: Capture, instruction: int, pixel: int,
-                lane: int) -> tuple[str | None, tuple[int, int, int] | None]:
+def place_of(program: Program, capture: Capture, instruction: int, pixel: int,
+             lane: int) -> tuple[str | None, tuple[int, int, int] | None]:
+    """The tensor and the coordinate of a byte that a POST instruction wrote, None where it is of no tensor of the graph."""
     results = capture.results[instruction]
     final = list(results)[-1]
     probe = next((probe for probe in program.probes.get(instruction, ()) if probe.stage == final), None)

@@ -42,8 +42,9 @@ ROOMS = {
         "models": {"runtime", "vision", "pool"},
         "serving": {"runtime", "vision"},
         "analysis": {"runtime", "pool"},
+        "segments": {"runtime", "pool"},
         "workspace": {"runtime", "vision", "models", "serving"},
-        "cli": {"runtime", "vision", "models", "serving", "workspace", "analysis", "pool"},
+        "cli": {"runtime", "vision", "models", "serving", "workspace", "analysis", "pool", "segments"},
     },
 }
 """What each part of a package may import of the package's other parts: subpackages by name, ``.`` for the modules that

@@ -1,6 +1,7 @@
 """ARRAY: tiles of weights from the FIFO, pixels through them, sums into accumulator banks."""
 
 from arrayloom.compiler.cost import timing
+from arrayloom.compiler.cost.busy import busy_cycles
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Machine
 from arrayloom.compiler.cost.timing import ArrayTiming
@@ -39,9 +40,8 @@ class Array:
             for _ in range(instruction.blocks * instruction.taps_y * instruction.taps_x * instruction.repeats - 1):
                 tile = yield from self._tile(taken + self.timing.reload)
                 taken = max(taken + pixels, tile)
-                queue.busy += pixels
             end = taken + pixels
-            queue.busy += pixels
+            queue.busy += busy_cycles(instruction, self.machine.config)
             self.spans[index] = begin, end
             queue.ready.post(taken + timing.ARRAY_FREE)
             queue.retire(instruction, end + timing.RETIRE_LATENCY)

@@ -1,18 +1,19 @@
 """POST: drains, elementwise instructions and pools."""
 
 from arrayloom.compiler.cost import timing
+from arrayloom.compiler.cost.busy import average_adds, average_search, busy_cycles
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Fifo, Machine
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
-    THRESHOLDS,
     Drain,
     Pool,
     PoolKind,
     PostInstruction,
     ResidualInstruction,
 )
+from arrayloom.isa.supplies import Supply, used
 
 
 class Post:
@@ -45,6 +46,7 @@ class Post:
                 if instruction.add:
                     start = max(start, turn + timing.DRAIN_RESIDUAL_REQUEST + timing.RESIDUAL_LATENCY)
             finished = self._work(instruction, accepted, start, finished)
+            queue.busy += busy_cycles(instruction, self.machine.config)
             self._release(instruction, finished)
             queue.ready.post(finished + timing.LANES_LATENCY + timing.POST_FREE)
             queue.retire(instruction, finished + timing.LANES_LATENCY)
@@ -52,18 +54,13 @@ class Post:
 
     def _work(self, instruction: PostInstruction, accepted: int, start: int, before: int) -> int:
         """The cycle in which the last group enters the lanes; ``before``: that of the instruction before this one."""
-        words = instruction.height * instruction.width
-        busy = words * self.groups
         if isinstance(instruction, Drain):
-            finished = start + busy - 1
-        elif isinstance(instruction, Pool) and instruction.kind == PoolKind.SUM:
-            finished, busy = self._sums(instruction, accepted, start)
-        elif isinstance(instruction, Pool) and instruction.kind == PoolKind.AVERAGE:
-            finished, busy = self._averages(instruction, accepted, max(start, before + timing.RELEASE_PARAMETERS))
-        else:
-            finished, busy = self._words(instruction, accepted, start)
-        self.machine.queues[Unit.POST].busy += busy
-        return finished
+            return start + instruction.height * instruction.width * self.groups - 1
+        if isinstance(instruction, Pool) and instruction.kind == PoolKind.SUM:
+            return self._sums(instruction, accepted, start)
+        if isinstance(instruction, Pool) and instruction.kind == PoolKind.AVERAGE:
+            return self._averages(instruction, accepted, max(start, before + timing.RELEASE_PARAMETERS))
+        return self._words(instruction, accepted, start)
 
     def _request(self, accepted: int) -> int:
         """The cycle of the first request of a word under a window."""
@@ -73,7 +70,7 @@ class Post:
         """The earliest request of the next word when no place is free: one is used every ``pace``, the last at ``used``."""
         return used + timing.GATHER_ROOM - (timing.GATHER_DEPTH - 1) * pace
 
-    def _words(self, instruction: PostInstruction, accepted: int, start: int) -> tuple[int, int]:
+    def _words(self, instruction: PostInstruction, accepted: int, start: int) -> int:
         """Words, or the largest bytes under windows; a residual is read through the same port, and first."""
         words = instruction.height * instruction.width
         reads = instruction.taps_y * instruction.taps_x if isinstance(instruction, Pool) else 1
@@ -93,10 +90,10 @@ class Post:
         self._summed = used + 1
         if shared > reads:
             self._residual = finished
-        return finished, words * pace
+        return finished
 
-    def _sums(self, pool: Pool, accepted: int, start: int) -> tuple[int, int]:
-        """Sums, window after window; the next begins when this one has entered the lanes. Last group, and busy cycles."""
+    def _sums(self, pool: Pool, accepted: int, start: int) -> int:
+        """Sums, window after window; the next begins when this one has entered the lanes."""
         taps, windows = pool.taps_y * pool.taps_x, pool.height * pool.width
         request = self._request(accepted)
         finished = start - 1
@@ -107,14 +104,13 @@ class Post:
             request = max(request, place)
             finished = max(finished + 1, summed) + self.groups - 1
             self._summed = finished + timing.WORD_USED + 1
-        return finished, windows * (taps + self.groups)
+        return finished
 
-    def _averages(self, pool: Pool, accepted: int, start: int) -> tuple[int, int]:
+    def _averages(self, pool: Pool, accepted: int, start: int) -> int:
         """Sums in order, each followed by a search among the thresholds, after which the next sum begins."""
         taps, windows = pool.taps_y * pool.taps_x, pool.height * pool.width
         slots = max(self.groups, timing.AVERAGE_SLOTS)
-        adds = (taps - 1) * slots + self.groups
-        search = (timing.SEARCH_STEPS - 1) * max(self.groups, timing.SEARCH_SLOTS) + self.groups + timing.SEARCH_LATENCY
+        adds, search = average_adds(taps, self.groups), average_search(self.groups)
         request = self._request(accepted)
         loaded = timing.AVERAGE_LOAD
         found = 0
@@ -125,15 +121,12 @@ class Post:
             request = max(request, place)
             found = max(begin + adds + timing.AVERAGE_LATENCY, start) + search
             self._summed = found
-        return found + self.groups - 1, windows * (adds + search + self.groups)
+        return found + self.groups - 1
 
     def _parameters(self, instruction: PostInstruction) -> int:
         """Words of parameters that the instruction uses."""
-        beats = self.machine.config.parameter_beats
-        if isinstance(instruction, Pool) and instruction.kind == PoolKind.AVERAGE:
-            return THRESHOLDS * beats
-        uses = isinstance(instruction, Drain) or (isinstance(instruction, Pool) and instruction.kind == PoolKind.SUM)
-        return self.groups * beats if uses else 0
+        config = self.machine.config
+        return used(instruction, Supply.PARAMETERS, config) * config.parameter_beats
 
     def _constants(self, instruction: PostInstruction) -> Process:
         """The earliest group for which its parameters and its table are there."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from arrayloom.compiler.cost import timing
+from arrayloom.compiler.cost.busy import busy_cycles
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Fifo, Machine
 from arrayloom.isa.bus import BURST_WORDS, PAGE_BYTES
@@ -63,8 +64,8 @@ class Load:
                     request = yield from self._room(fifo, words, request)
                 accepted, first = yield from bus.ask(request, words, urgent=False)
                 there = self._receive(fifo, first, words)
-                queue.busy += words
                 offer = taken + timing.BURST_INTERVAL
+            queue.busy += busy_cycles(instruction, self.machine.config)
             queue.ready.post(taken + timing.LAST_BURST)
             queue.retire(instruction, there + timing.RETIRE_LATENCY)
             count += 1
@@ -170,8 +171,8 @@ def store(machine: Machine) -> Process:
         for words in cut(instruction.address, instruction.words, instruction.rows, instruction.memory_pitch,
                          BURST_WORDS, machine.config.size):
             taken = write.burst(offer, words)
-            queue.busy += words
             offer = taken + timing.BURST_INTERVAL
+        queue.busy += busy_cycles(instruction, machine.config)
         queue.ready.post(taken + timing.LAST_BURST)
         queue.retire(instruction, write.answers[-1] + timing.RETIRE_LATENCY)
         count += 1

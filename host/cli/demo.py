@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.cli.common import add_backend, add_command, add_config, add_json, print_json
-from arrayloom.host.cli.verify import figures, lines_of_verdict, verify_watched
+from arrayloom.host.cli.verdict_report import figures, lines_of_verdict
+from arrayloom.host.cli.verify import verify_watched
 from arrayloom.host.models import digits
 from arrayloom.host.vision.classify import load_labels, rank
 

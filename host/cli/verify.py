@@ -7,20 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
+from arrayloom.host.cli import verify_spread
 from arrayloom.host.cli.bar import run_progress
-from arrayloom.host.cli.common import (
-    add_backend,
-    add_command,
-    add_config,
-    add_json,
-    lines_of_notices,
-    lines_of_report,
-    print_json,
-)
+from arrayloom.host.cli.common import add_backend, add_command, add_config, add_json
 from arrayloom.host.cli.import_options import add_import_options, import_options
+from arrayloom.host.cli.pool_options import add_workers, workers_of
+from arrayloom.host.cli.verdict_report import print_verdict
 from arrayloom.host.cli.wave_options import add_waves, device_of
 from arrayloom.host.runtime.device import Device
-from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.reference import saturation_notice
 from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import verify_files
@@ -36,19 +31,22 @@ def add_parser(commands: Any) -> None:
     add_config(parser)
     add_backend(parser)
     add_waves(parser)
+    add_workers(parser)
+    parser.add_argument("--dry-run", action="store_true",
+                        help="with --workers or --ray: print how the work would be spread and how long it would take")
     add_import_options(parser)
     add_json(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
+    where = workers_of(options)
+    if where is not None:
+        return verify_spread.run(options, where)
+    if options.dry_run:
+        raise InputError("--dry-run: says how workers would share the work; add --workers N or --ray HOST:PORT")
     verdict = verify_watched(options.model, options.input, options.preprocess, options.config, options.backend, options.json,
                              lambda config: device_of(options, config), import_options(options))
-    if options.json:
-        print_json({"model": str(options.model), "config": options.config, "backend": options.backend}
-                   | figures(verdict))
-    else:
-        print("\n".join(lines_of_verdict(verdict)))
-    return 0 if verdict.equal else 1
+    return print_verdict(options, verdict)
 
 
 def verify_watched(model: Path, files: Sequence[Path], recipe: str | None, config: str, backend: str, quiet: bool,
@@ -58,39 +56,3 @@ def verify_watched(model: Path, files: Sequence[Path], recipe: str | None, confi
         print(f"note: {notice}", file=sys.stderr)
     with run_progress("verifying", quiet) as progress:
         return verify_files(model, files, recipe, config, backend, progress, opened, allowed)
-
-
-def figures(verdict: Verdict) -> dict[str, Any]:
-    """The verdict under the names that ``--json`` gives it."""
-    values: dict[str, Any] = {"tensors_compared": verdict.tensors_compared, "bytes_compared": verdict.bytes_compared,
-              "bytes_differing": verdict.bytes_differing, "host_bytes_compared": verdict.host_bytes_compared,
-              "host_bytes_differing": verdict.host_bytes_differing, "first_difference": verdict.first_difference}
-    if verdict.original_top1_equal is not None:
-        values |= {"original_top1_equal": verdict.original_top1_equal,
-                   "original_max_abs_error": verdict.original_max_abs_error}
-    values |= figures_of_host(verdict)
-    return values | {"notes": verdict.notes, "notices": verdict.notices} | verdict.report.figures()
-
-
-def lines_of_verdict(verdict: Verdict) -> list[str]:
-    """The verdict as lines for people."""
-    lines = [f"compared     {verdict.bytes_compared:,} bytes of {verdict.tensors_compared} tensors with ONNX Runtime",
-             f"differing    {verdict.bytes_differing:,} bytes"]
-    if verdict.host_bytes_compared:
-        lines.append(f"on the host  {verdict.host_bytes_compared:,} bytes of head and tail compared, "
-                     f"{verdict.host_bytes_differing:,} differ")
-    if verdict.first_difference:
-        lines.append(f"first        {verdict.first_difference}")
-    if verdict.original_top1_equal is not None:
-        lines.append(f"unlowered    {_agreement(verdict)}")
-    return [*lines, *lines_of_host(verdict), *lines_of_report(verdict.report), *lines_of_notices(verdict.notices)]
-
-
-def _agreement(verdict: Verdict) -> str:
-    """How far the first output agrees with that of the model as given."""
-    if verdict.original_max_abs_error is None:
-        return "a first output of another shape"
-    first = next(iter(verdict.outputs.values()))
-    same = "the same" if verdict.original_top1_equal else "another"
-    top = f"{same} top class" if first.size == max(first.shape, default=1) else f"largest value at {same} place"
-    return f"{top}, largest difference {verdict.original_max_abs_error:.6g}"

@@ -19,6 +19,8 @@ from arrayloom.host.pool.task import ATTEMPTS, Done, Machine, Progress, Shared, 
 class ThisProcess:
     """Tasks run here, one after the other, each when it is made."""
 
+    count = 1
+
     def run(self, tasks: Iterable[Task], progress: Progress | None = None) -> Iterator[Done]:
         meter, machine = Meter(progress), Machine(socket.gethostname(), os.getpid())
         for index, task in enumerate(tasks):

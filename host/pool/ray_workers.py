@@ -28,6 +28,12 @@ class RayWorkers:
     def __init__(self, address: str) -> None:
         self.address = address
 
+    @property
+    def count(self) -> int:
+        """The processors that the cluster has now. Raises ``PoolError`` where it cannot be asked."""
+        with connected(self.address) as ray:
+            return _processors(ray)
+
     def run(self, tasks: Iterable[Task], progress: Progress | None = None) -> Iterator[Done]:
         meter = Meter(progress)
         with connected(self.address) as ray:
@@ -50,7 +56,7 @@ class _Crew:
 
     def room(self) -> int:
         """By the processors that the cluster has now: it may grow and shrink."""
-        return ROUNDS * int(self._ray.cluster_resources().get("CPU", 1)) + AHEAD
+        return ROUNDS * _processors(self._ray) + AHEAD
 
     def give(self, index: int, task: Task) -> None:
         shared = {position: one for position, one in enumerate(task.arguments) if isinstance(one, Shared)}
@@ -107,6 +113,10 @@ class _Crew:
             with suppress(self._ray.exceptions.RayError):       # the cluster has ended, which ``result`` says
                 for index, done in self._ray.get(self._board.news.remote(), timeout=ANSWER_SECONDS).items():
                     self._meter.move(index, done)
+
+
+def _processors(ray: Any) -> int:
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 def _board(ray: Any) -> Any:

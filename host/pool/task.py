@@ -102,6 +102,11 @@ Progress = Callable[[Standing], None]
 class Workers(Protocol):
     """Where tasks run."""
 
+    @property
+    def count(self) -> int:
+        """How many run at the same time."""
+        ...
+
     def run(self, tasks: Iterable[Task], progress: Progress | None) -> Iterator[Done]:
         """As ``run_tasks``."""
         ...

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.host_parts import HostWork, InsertedRounding
+from arrayloom.sim.compare import Comparison
 
 Array = NDArray[Any]
 
@@ -79,6 +80,13 @@ class Verdict:
             original_top1_equal=equal, original_max_abs_error=error,
             host_bytes_compared=self.host_bytes_compared + other.host_bytes_compared,
             host_bytes_differing=self.host_bytes_differing + other.host_bytes_differing)
+
+
+def add_comparison(verdict: Verdict, comparison: Comparison) -> None:
+    """Adds what the words differ in that the POST unit wrote to the scratchpad."""
+    verdict.bytes_differing += comparison.bytes_differing
+    if comparison.first and not verdict.first_difference:
+        verdict.first_difference = comparison.first.to_json()
 
 
 def compare_tensor(verdict: Verdict, name: str, expected: Array, got: Array) -> None:

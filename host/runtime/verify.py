@@ -4,35 +4,29 @@ The emulator is compared with ONNX Runtime tensor by tensor, also those that nev
 RTL is compared with the emulator at every word that the POST unit writes, and with ONNX Runtime at the outputs.
 """
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_graph
-from arrayloom.compiler.errors import SessionError
 from arrayloom.compiler.frontend import ImportedModel, import_model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
-from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.host.runtime.backends import EmulatorDevice, open_device
-from arrayloom.host.runtime.boundary import apply_tail, collect, device_inputs
+from arrayloom.host.runtime.boundary import collect
 from arrayloom.host.runtime.device import Device
-from arrayloom.host.runtime.host_parts import HostParts
+from arrayloom.host.runtime.examine import Examiner
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.model_reference import ModelReference
-from arrayloom.host.runtime.reference import Reference
-from arrayloom.host.runtime.report import Progress, RunReport, Stopwatch, total
-from arrayloom.host.runtime.verdict import Verdict, compare_host, compare_tensor
+from arrayloom.host.runtime.report import Progress, total
+from arrayloom.host.runtime.verdict import Verdict, add_comparison
 from arrayloom.isa.config import DEFAULT, Config, load_config
-from arrayloom.isa.image import build_memory, read_slot, write_inputs
+from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import compare_writes
-from arrayloom.sim.emulator import Capture
 
 Array = NDArray[Any]
 
@@ -113,7 +107,7 @@ def _verify(imported: ImportedModel, batches: Sequence[Mapping[str, Array]], con
             opened: Callable[[Config], Device], progress: Progress | None) -> Verdict:
     """The verdict over all images of all batches."""
     program = compile_graph(imported.graph, config)
-    images = [image for batch in batches for image in _images(batch, program)]
+    images = [image for batch in batches for image in images_of(batch, program.model_inputs)]
     with closing(opened(config)) as device:
         verifier = Verifier(imported, program, device)
         verdict = verifier.verify(images[0], progress)
@@ -123,9 +117,9 @@ def _verify(imported: ImportedModel, batches: Sequence[Mapping[str, Array]], con
     return verdict
 
 
-def _images(batch: Mapping[str, Array], program: Program) -> list[dict[str, Array]]:
-    """The images of a batch, [1, ...] each, once all of it is known to fit the model; at least one."""
-    known = collect(batch, program.model_inputs)
+def images_of(batch: Mapping[str, Array], ports: Sequence[ModelPort]) -> list[dict[str, Array]]:
+    """The images of a batch, [1, ...] each, once all of it is known to fit the model's inputs; at least one."""
+    known = collect(batch, ports)
     count = len(next(iter(known.values())))
     return [{name: values[index:index + 1] for name, values in known.items()} for index in range(count)]
 
@@ -136,84 +130,20 @@ class Verifier:
     def __init__(self, model: ImportedModel, program: Program, device: Device) -> None:
         self.program, self.device = program, device
         self.reference = ModelReference(model)
-        self.host = HostParts(program.host)
-        self.original = Reference(model.original) if model.is_lowered else None
-        self._given = model.original
+        self.examiner = Examiner(model, program, self.reference)
 
     def verify(self, inputs: Mapping[str, Array], progress: Progress | None = None) -> Verdict:
         """``inputs``: model inputs by name, [1, ...]."""
         expected = self.reference.run_all(inputs)
-        clock = Stopwatch()
-        with clock:
-            (given,) = self.host.before(collect(inputs, self.program.model_inputs))
-        integers = {name: values[0] for name, values in device_inputs(given, self.program.inputs).items()}
+        image = self.examiner.place(inputs)
         golden = EmulatorDevice(self.device.config, record=True)
-        memory = build_memory(self.program)
-        write_inputs(memory, self.program, integers)
+        memory = self.examiner.memory(image)
         report = golden.execute(self.program, memory, progress if self.device.name == "emulator" else None)
-        verdict = self._compare_tensors(golden.capture(), memory, expected.integer, report)
+        verdict = self.examiner.compare(golden.capture(), memory, expected, report)
         if self.device.name != "emulator":
-            self._compare_device(golden.capture(), integers, expected.integer, verdict, progress)
-        with clock:
-            values = self.host.tail(given | verdict.outputs)
-        for name, wanted in itertools.chain.from_iterable(part.items() for part in expected.host.values()):
-            compare_host(verdict, name, wanted, values[name])
-        verdict.outputs = {port.name: values[port.name] for port in self.program.model_outputs}
-        verdict.report = verdict.report.with_host(clock.seconds)
-        self._compare_original(inputs, verdict)
-        note = self.reference.saturation_note()
-        verdict.notes = [*self.program.notes, *([note] if note else [])]
-        verdict.notices = list(self.program.notices)
-        verdict.host, verdict.inserted_roundings = self.program.host, list(self.program.inserted_roundings)
+            memory = self.examiner.memory(image)
+            verdict.report = self.device.execute(self.program, memory, progress)
+            add_comparison(verdict, compare_writes(self.program, golden.capture(), *self.device.trace()))
+            self.examiner.compare_outputs(verdict, memory, expected)
+        self.examiner.finish(verdict, image, expected)
         return verdict
-
-    def _compare_tensors(self, capture: Capture, memory: Array, expected: dict[str, Array],
-                         report: RunReport) -> Verdict:
-        verdict = Verdict(0, 0, 0, None, report, {})
-        for name in self.program.layouts:
-            tensor = capture.tensor(self.program, name)
-            if tensor is not None and name in expected:
-                verdict.tensors_compared += 1
-                compare_tensor(verdict, name, expected[name], tensor)
-        self._compare_outputs(memory, expected, verdict)
-        return verdict
-
-    def _compare_outputs(self, memory: Array, expected: dict[str, Array], verdict: Verdict) -> None:
-        """The integers that the device stored, and its outputs after the host's steps."""
-        for port in self.program.outputs:
-            values = read_slot(memory, port.slot)
-            if port.slot.tensor in expected:
-                compare_tensor(verdict, port.slot.tensor, expected[port.slot.tensor], values)
-            verdict.outputs[port.name] = apply_tail(values[None], port)
-
-    def _compare_device(self, capture: Capture, integers: dict[str, Array], expected: dict[str, Array],
-                        verdict: Verdict, progress: Progress | None) -> None:
-        memory = build_memory(self.program)
-        write_inputs(memory, self.program, integers)
-        verdict.report = self.device.execute(self.program, memory, progress)
-        comparison = compare_writes(self.program, capture, *self.device.trace())
-        verdict.bytes_differing += comparison.bytes_differing
-        if comparison.first and not verdict.first_difference:
-            verdict.first_difference = comparison.first.to_json()
-        self._compare_outputs(memory, expected, verdict)
-
-    def _run_original(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The model as given; node by node where what ONNX Runtime fuses of it fails, as scales per channel do."""
-        assert self.original is not None
-        try:
-            return self.original.run(inputs)
-        except SessionError:
-            return Session(self._given, optimize=False).run(inputs)
-
-    def _compare_original(self, inputs: Mapping[str, Array], verdict: Verdict) -> None:
-        if self.original is None:
-            return
-        name = self.program.model_outputs[0].name
-        wanted = self._run_original(inputs)[name].astype(np.float64)
-        got = verdict.outputs[name].astype(np.float64)
-        if wanted.shape != got.shape or not wanted.size:    # such as a number of boxes that the picture decides
-            verdict.original_top1_equal = wanted.shape == got.shape
-            verdict.original_max_abs_error = 0.0 if wanted.shape == got.shape else None
-            return
-        verdict.original_top1_equal = bool(wanted.reshape(-1).argmax() == got.reshape(-1).argmax())
-        verdict.original_max_abs_error = float(np.abs(wanted - got).max())

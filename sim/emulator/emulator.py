@@ -73,9 +73,15 @@ class Emulator:
         self.execute(memory, capture)
         return {output.name: read_slot(memory, output.slot) for output in self.program.outputs}
 
-    def execute(self, memory: Memory, capture: bool, progress: Callable[[int], None] | None = None) -> None:
-        """Runs on a prepared memory and leaves the results in it; ``progress`` gets the instructions done."""
+    def execute(self, memory: Memory, capture: bool, progress: Callable[[int], None] | None = None,
+                scratchpad: NDArray[np.int8] | None = None) -> None:
+        """Runs on a prepared memory and leaves the results in it; ``progress`` gets the instructions done.
+
+        ``scratchpad``: int8[words, size], what it holds in the beginning (zeros where not given) and, from then on, holds.
+        """
         machine = Machine(self.config, memory)
+        if scratchpad is not None:
+            machine.activations = scratchpad
         poster, convolver = Poster(machine), Convolver(machine)
         actions = _actions(machine, poster, convolver)
         self.capture = Capture()

@@ -62,6 +62,14 @@ def test_speed_against_the_build_without_sleeping_registers(tmp_path: Path) -> N
     assert f"| `tiny` | {row['cycles']:,} |" in line and "| equal |" in line
 
 
+def test_one_run_and_its_segments_in_turns() -> None:
+    done = _run("segments", *NETWORK, "--preprocess", "digits", "--workers", "2", "--rounds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["same"], result["bytes_differing"]) == (True, 0) and result["cycles"] > 0
+    assert set(result["seconds"]) == {"1", "2"}
+
+
 @pytest.mark.parametrize(("module", "arguments", "message"), [
     ("simulation", ["digits@tiny", "--rounds", "0"], "--rounds 0: must be 1 or more"),
     ("islands", ["--cycles", "-1", "--output", "absent.json"], "--cycles -1: must be 1 or more"),

@@ -39,12 +39,12 @@ def unproved(netlist: Netlist, names: Sequence[str]) -> list[str]:
     ``netlist`` was split into the islands of these names. Of the islands of the inputs, which the harness fires by rules of
     its own, the claim is that they hold nothing but registers of inputs. Raises ``BuildError`` for a cell on another clock.
     """
-    logic, subjects = Wake(netlist), defaultdict(set)
+    logic, subjects = Wake(netlist), defaultdict[str, set[str]](set)
+    misplaced: set[str] = set()
     for island, cells in _by_island(netlist).items():
         if names[island] in (READ_INPUTS, WRITE_INPUTS, OTHER_INPUTS):
             inputs = {bit for _, bits in netlist.inputs() for bit in bits}
-            subjects[None].update(_title(names[island], cell) for cell in cells
-                                  if not set(cell.ports.get("D", [])) <= inputs)
+            misplaced.update(_title(names[island], cell) for cell in cells if not set(cell.ports.get("D", [])) <= inputs)
             continue
         leaves = logic.leaves((f"\\{WAKE_PORT}{island}", 0))
         subjects[_island_query(logic, island, leaves)].add(f"{names[island]}: its own wake")
@@ -52,8 +52,7 @@ def unproved(netlist: Netlist, names: Sequence[str]) -> list[str]:
         for cell in cells:
             own = logic.leaves_of(cell, readers)
             subjects[_cell_query(logic, cell, own)].add(_title(names[island], cell))
-    wrong = subjects.pop(None, set())
-    return sorted(wrong.union(*(subjects[query] for query in _refuted([query for query in subjects if query]))))
+    return sorted(misplaced.union(*(subjects[query] for query in _refuted(list(subjects)))))
 
 
 def _refuted(queries: list[str]) -> list[str]:

@@ -1,0 +1,98 @@
+"""What runs beside the workers in this process: ONNX Runtime and the emulator, image after image."""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from arrayloom.host.runtime.examine import Examiner, Image
+from arrayloom.host.runtime.model_reference import ModelReference, ReferenceValues
+from arrayloom.host.runtime.report import RunReport, Stopwatch
+from arrayloom.host.runtime.verdict import Verdict
+from arrayloom.host.segments.golden import emulate
+from arrayloom.host.segments.state import State
+from arrayloom.sim.emulator import Capture
+
+Array = NDArray[Any]
+
+
+class References:
+    """ONNX Runtime's values of all images, computed in a thread of its own from now on."""
+
+    def __init__(self, reference: ModelReference, images: Sequence[Mapping[str, Array]]) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._values = [self._pool.submit(reference.run_all, inputs) for inputs in images]
+
+    def of(self, image: int) -> ReferenceValues:
+        """Waits for it; raises what ONNX Runtime raised."""
+        return self._values[image].result()
+
+    def close(self) -> None:
+        """Ends the thread, after the image that it is at."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What the emulator computed for an image, in how many seconds, and how that compares with ONNX Runtime."""
+
+    capture: Capture
+    seconds: float
+    expected: ReferenceValues
+    verdict: Verdict
+
+
+class Emulation:
+    """The emulator on all images, in a thread of its own from now on; ``wanted``: where states are asked for."""
+
+    def __init__(self, examiner: Examiner, images: Sequence[Image], references: References, wanted: Iterable[int]) -> None:
+        self._examiner, self._images, self._references = examiner, images, references
+        self._wanted = sorted(set(wanted))
+        self._states = [{index: Future[State]() for index in self._wanted} for _ in images]
+        self._examined = [Future[Examined]() for _ in images]
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def state(self, image: int, index: int) -> State:
+        """Waits until the emulator has come to that instruction; raises what it raised."""
+        return self._states[image][index].result()
+
+    def examined(self, image: int) -> Examined:
+        """Waits until the image is done; raises what the emulator or ONNX Runtime raised."""
+        return self._examined[image].result()
+
+    def close(self) -> None:
+        """Ends the thread, at the next instruction."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for number in range(len(self._images)):
+                self._examined[number].set_result(self._examine(number))
+        except BaseException as error:      # whoever waits gets it
+            waited: list[Future[Any]] = [*self._examined, *(one for states in self._states for one in states.values())]
+            for future in waited:
+                if not future.done():
+                    future.set_exception(error)
+
+    def _examine(self, number: int) -> Examined:
+        program, memory = self._examiner.program, self._examiner.memory(self._images[number])
+        states, clock = self._states[number], Stopwatch()
+        with clock:
+            capture = emulate(program, memory, self._wanted, lambda state: states[state.index].set_result(state), self._ask)
+        expected = self._references.of(number)
+        report = RunReport("emulator", program.macs, program.configuration.multipliers, clock.seconds)
+        return Examined(capture, clock.seconds, expected, self._examiner.compare(capture, memory, expected, report))
+
+    def _ask(self) -> None:
+        if self._stopped.is_set():
+            raise _StoppedError
+
+
+class _StoppedError(Exception):
+    """Nobody waits for the emulator any more."""

@@ -1,0 +1,88 @@
+"""Instructions that change nothing, and give or take tokens.
+
+LOAD fills the weight FIFO for ARRAY, which convolves one pixel into an accumulator; POST replaces that by a word of the
+scratchpad, which it writes back where it was, as it does without ARRAY. STORE copies the word to a place in memory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.instructions import (
+    ADD_FRACTION,
+    Convolve,
+    Drain,
+    Elementwise,
+    LoadParameters,
+    LoadWeights,
+    Store,
+)
+
+Masks = list[int]
+
+
+@dataclass(frozen=True)
+class Idle:
+    """What such instructions may touch.
+
+    Attributes:
+        config: of the accelerator.
+        word: of the scratchpad. Nobody but POST may write it meanwhile.
+        address: in memory, of a word that nobody reads.
+    """
+
+    config: Config
+    word: int
+    address: int
+
+    def giving(self, tokens: dict[tuple[Unit, Unit], int]) -> list[Instruction]:
+        """Instructions after which so many tokens of each unit for each other one have been given."""
+        masks = {unit: _masks({pair[1]: count for pair, count in tokens.items() if pair[0] is unit}) for unit in Unit}
+        return list(self._instructions("signal", masks))
+
+    def taking(self, tokens: dict[tuple[Unit, Unit], int]) -> list[Instruction]:
+        """Instructions that take so many tokens of each unit for each other one."""
+        masks = {unit: _masks({pair[0]: count for pair, count in tokens.items() if pair[1] is unit}) for unit in Unit}
+        return list(self._instructions("wait", masks))
+
+    def _instructions(self, name: str, masks: dict[Unit, Masks]) -> Iterator[Instruction]:
+        """Of each unit as many as it has masks, and what these need; mask by mask, they have it as their ``name``."""
+        posts = iter(masks[Unit.POST])
+        if masks[Unit.LOAD] or masks[Unit.ARRAY]:
+            yield from self._sums(name, masks[Unit.LOAD] or [0], masks[Unit.ARRAY] or [0])
+            yield Drain(**self._place(), **{name: next(posts, 0)}, low=0, high=0, release_parameters=1, add=1, swap=1,
+                        ratio_a=1 << ADD_FRACTION, residual=self.word, residual_pitch=1)
+        for mask in posts:
+            yield Elementwise(**self._place(), **{name: mask}, source=self.word, source_pitch=1)
+        for mask in masks[Unit.STORE]:
+            yield Store(**{name: mask}, address=self.address, source=self.word, words=1, rows=1)
+
+    def _sums(self, name: str, loads: Masks, convolves: Masks) -> Iterator[Instruction]:
+        """A full accumulator bank of one pixel and parameters to drain it, whatever they hold; each tile is loaded once."""
+        size, tiles = self.config.size, max(len(loads), len(convolves))
+        for number, mask in enumerate(loads, 1):
+            count = 1 if number < len(loads) else tiles - len(loads) + 1
+            yield LoadWeights(**{name: mask}, address=0, words=count * size)
+        yield LoadParameters(address=0, entries=self.config.groups)
+        for number, mask in enumerate(convolves, 1):
+            count = 1 if number < len(convolves) else tiles - len(convolves) + 1
+            yield Convolve(**{name: mask}, source=self.word, row_pitch=1, source_height=1, source_width=1, height=1, width=1,
+                           blocks=count, first=number == 1, last=number == len(convolves))
+
+    def _place(self) -> dict[str, int]:
+        return {"destination": self.word, "destination_pitch": 1, "height": 1, "width": 1}
+
+
+def count_giving(tokens: dict[tuple[Unit, Unit], int]) -> int:
+    """How many instructions ``Idle.giving`` makes."""
+    loads, arrays, posts, stores = (max((count for pair, count in tokens.items() if pair[0] is unit), default=0)
+                                    for unit in Unit)
+    sums = max(1, loads) + max(1, arrays) + 1 if loads or arrays else 0
+    return sums + max(posts, bool(sums)) + stores
+
+
+def _masks(counts: dict[Unit, int]) -> Masks:
+    """Masks that name each unit so many times, as few as possible."""
+    return [sum(1 << unit for unit, count in counts.items() if count > number)
+            for number in range(max(counts.values(), default=0))]
