@@ -84,7 +84,11 @@ def _check_nodes(ray: Any) -> None:
         raise PoolError(f"--ray: node {_name(late)} does not begin a task within {CHECK_SECONDS:.0f} s; look at ray status, "
                         "or stop that node")
     for reference in ready:
-        require_same(ray.get(reference), _name(found[reference]))
+        try:
+            require_same(ray.get(reference), _name(found[reference]))
+        except ray.exceptions.RayError as error:
+            raise PoolError(f"--ray: node {_name(found[reference])} cannot run a task ({first_line(error)}); look at its "
+                            "logs, or stop it") from error
 
 
 def require_same(found: str, node: str) -> None:
