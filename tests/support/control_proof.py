@@ -1,10 +1,10 @@
 """A proof about a netlist: two states that are equal in the canonical form behave the same, in this cycle and so forever.
 
-Two copies of the logic see the same inputs, as far as those mean anything, and begin in any two states, reachable or not,
-that are equal under the rules: a register that a rule declares dead, and where a queue lies in its memory, may differ.
-Shown is that outputs that say when something happens are equal, that the same words go into the queues, and that the next
-states are equal under the rules again. That the words of a queue are
-equal in order then, ``queue_proof`` shows.
+Two copies of the logic see the same inputs, as far as those mean anything, and begin in any two states that are equal under
+the rules and in which ``INVARIANTS`` hold, which are proved along: a register that a rule declares dead, and where a queue
+lies in its memory, may differ. Shown is that outputs that say when something happens are equal, that the same words go into
+the queues, and that the next states are equal under the rules again. That a queue's words in order are equal if the same
+words went in, ``queue_proof`` shows. Taken for granted is that a unit retires only an instruction that it has (``RETIRES``).
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ INVARIANTS = (
       for unit in ("load", "store")),
     ("array.decoder", "planned | ~checked"), ("load", "pending_valid | ~bus__request__valid"),
 )
-"""Instances, and what holds of them in every cycle: a state in which it does not need not be looked at."""
+"""Instances, and what holds of their registers in every cycle."""
 RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired",
            "post_issue": "control.run.units__2__retired", "store_issue": "store.unit__retired"}
 """Where a unit says that it completes an instruction: taken for granted is that it has one (an assertion of Issue)."""
