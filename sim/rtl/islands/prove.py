@@ -75,7 +75,7 @@ def _by_island(netlist: Netlist) -> dict[int, list[Cell]]:
             found[int(clock[0].removeprefix(f"\\{CLOCK_PORT}"))].append(cell)
         elif "CLK" in cell.ports and not (cell.kind == READ and "1" not in cell.parameters["\\CLK_ENABLE"].partition("'")[2]):
             raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on {clock}, which is the clock of no island")
-        elif "CLK" not in cell.ports and "ff" in cell.kind or "latch" in cell.kind:
+        elif ("CLK" not in cell.ports and "ff" in cell.kind) or "latch" in cell.kind:
             raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on no clock")
     return found
 

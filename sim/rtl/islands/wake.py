@@ -6,7 +6,6 @@ from itertools import count
 from arrayloom.sim.rtl.islands.state import REGISTERS, State
 from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
-
 OWN_CELLS = "$wake_cell$"
 """How the names of all cells begin that are added here."""
 

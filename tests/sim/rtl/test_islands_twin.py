@@ -12,10 +12,10 @@ from arrayloom.host.runtime import backends
 from arrayloom.host.runtime.driver import Driver
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.registers import Control, Error, Register, StatusWord
+from arrayloom.sim.rtl import verilog
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.design import FAST, TWIN, accelerator
 from arrayloom.sim.rtl.errors import BuildError, SimulationError
-from arrayloom.sim.rtl import verilog
 from arrayloom.sim.rtl.islands import split, triggers
 from arrayloom.sim.rtl.islands.partition import Partition
 from arrayloom.sim.rtl.islands.wake import may_change
@@ -170,7 +170,8 @@ def test_the_watchdog_leaves_the_same(fast, twin):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
-def test_random_graphs_equal_onnx_runtime_on_the_twin(monkeypatch, twin, seed):
+@pytest.mark.usefixtures("twin")
+def test_random_graphs_equal_onnx_runtime_on_the_twin(monkeypatch, seed):
     monkeypatch.setattr(backends, "FAST", TWIN)
     device = backends.open_device("rtl", PRESETS["tiny"])
     failure = check(generate(seed), seed, device)
