@@ -108,18 +108,16 @@ def test_every_kind_is_proved(by_enable):
     assert proved(*CELLS, by_enable=by_enable) == []
 
 
-def test_a_dropped_term_is_found(monkeypatch):
-    for name in CELLS:
-        terms = len(may_change(State(CELLS[name](), "", name), Logic(netlist_of()), True))
-        for dropped in range(terms):
-            def fewer(state, logic, exact, name=name, dropped=dropped):
-                bits = may_change(state, logic, exact)
-                return bits[:dropped] + bits[dropped + 1:] if title(state) == name else bits
+@pytest.mark.parametrize("dropped", [0, 1])
+def test_a_dropped_term_is_found(monkeypatch, dropped):
+    def fewer(state, logic, exact):
+        bits = may_change(state, logic, exact)
+        return bits[:dropped] + bits[dropped + 1:]
 
-            with monkeypatch.context() as patch:
-                patch.setattr(splitting, "may_change", fewer)
-                (found,) = proved(*CELLS)
-            assert found.startswith(f"island of {name}: ")
+    having = {f"island of {name}" for name, make in CELLS.items()
+              if len(may_change(State(make(), "", name), Logic(netlist_of()), True)) > dropped}
+    monkeypatch.setattr(splitting, "may_change", fewer)
+    assert {found.partition(":")[0] for found in proved(*CELLS)} == having
 
 
 @pytest.mark.parametrize("port", ["EN", "SRST"])
@@ -155,13 +153,13 @@ def test_a_wrong_reset_value_is_found(monkeypatch):
 
 
 def test_a_missing_input_of_an_or_is_found(copier):
-    """Each input of each OR of the copier's wake in turn would take a minute: every tenth."""
+    """Of the copier's wake; each input of each OR in turn would take a minute."""
     with widened(copier.design(4).make(), "top") as (_, netlist):
         islands = split(netlist, trained_partition())
     assert unproved(netlist, islands.names) == []
     gates = [cell for cell in netlist.cells if cell.name.startswith(OWN_CELLS) and cell.kind == "$or"]
     assert len(gates) > 20
-    for gate in gates[::10]:
+    for gate in gates[::len(gates) // 3]:
         kept = gate.ports["B"]
         gate.ports["B"] = ["0"]
         assert unproved(netlist, islands.names)
