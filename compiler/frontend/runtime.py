@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from arrayloom.compiler.errors import SessionError
+from arrayloom.compiler.frontend.unsigned_weights import with_unsigned_weights
 
 Array = NDArray[Any]
 
@@ -28,7 +29,8 @@ class Session:
     Args:
         model: the model.
         optimize: default graph optimizations, as the reference runs; without, every node runs as it stands.
-        exact: whether to ask for the kernels that cannot saturate; models run without where ONNX Runtime fails with them.
+        exact: whether products must not saturate: int8 weights beside uint8 activations are raised to uint8, and ONNX
+            Runtime is asked to do so too in what it fuses; models run without the latter where it fails with that.
 
     Raises:
         SessionError: ONNX Runtime refuses the model; the first line of its reason is in the message.
@@ -42,7 +44,7 @@ class Session:
     """
 
     def __init__(self, model: onnx.ModelProto, optimize: bool = True, exact: bool = True) -> None:
-        serialized = model.SerializeToString()
+        serialized = (with_unsigned_weights(model) if exact else model).SerializeToString()
         with _named_failures("load"):
             self._session, self.exact_kernels = _load_somehow(serialized, optimize, exact)
         self.inputs = [given.name for given in self._session.get_inputs()]

@@ -1,0 +1,47 @@
+"""Products in ONNX Runtime that are exact on every CPU: int8 weights beside uint8 activations become uint8 ones.
+
+A weight and its zero point are both raised by 128, which changes no product. On CPUs with AVX2 and without VNNI, ONNX
+Runtime adds pairs of uint8 by int8 products in 16 bits, which saturate; its kernels for uint8 by uint8 add in 32 bits. Its
+own option for this (``session.x64quantprecision``) leaves out QLinearMatMul, and fails on some models.
+"""
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+#: Operator to the places of its weight, the weight's zero point and the activation's zero point.
+_PLACES = {"QLinearConv": (3, 5, 2), "QLinearMatMul": (3, 5, 2), "QGemm": (3, 5, 2)}
+_SUFFIX = "/unsigned"
+
+
+def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with such weights raised; the same object where it has none. The model that was given stays as it is."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    found = [(index, place) for index, node in enumerate(model.graph.node)
+             if (place := _PLACES.get(node.op_type)) and _is_mixed(node, place, constants)]
+    if not found:
+        return model
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    raised: dict[str, str] = {}
+    for index, (weight, zero_point, _) in found:
+        node = result.graph.node[index]
+        for place in (weight, zero_point):
+            name = node.input[place]
+            if name not in raised:
+                raised[name] = name + _SUFFIX
+                values = numpy_helper.to_array(constants[name]).astype(np.int16) + 128
+                result.graph.initializer.append(numpy_helper.from_array(values.astype(np.uint8), raised[name]))
+            node.input[place] = raised[name]
+    return result
+
+
+def _is_mixed(node: onnx.NodeProto, places: tuple[int, int, int], constants: dict[str, onnx.TensorProto]) -> bool:
+    if max(places) >= len(node.input) or any(node.input[place] not in constants for place in places):
+        return False
+    weight, zero_point, activation = (constants[node.input[place]] for place in places)
+    if (weight.data_type, zero_point.data_type, activation.data_type) != (
+            onnx.TensorProto.INT8, onnx.TensorProto.INT8, onnx.TensorProto.UINT8):
+        return False
+    # ONNX Runtime's kernels for uint8 weights have one zero point for all channels.
+    return len(np.unique(numpy_helper.to_array(zero_point))) == 1

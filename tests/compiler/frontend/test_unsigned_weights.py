@@ -1,0 +1,35 @@
+"""Products of uint8 activations and int8 weights are ONNX Runtime's exact ones on every CPU."""
+
+import numpy as np
+import onnx
+import pytest
+from networks import Network
+
+from arrayloom.compiler.frontend.runtime import Session
+from arrayloom.compiler.frontend.unsigned_weights import with_unsigned_weights
+
+DEPTH = 64
+
+
+def _product(columns: int, zero_points: np.ndarray, activations: str = "uint8") -> tuple[onnx.ModelProto, np.ndarray]:
+    """A matrix product whose pairs of products do not fit 16 bits, and its weights."""
+    net = Network()
+    weights = np.random.default_rng(columns).integers(100, 128, (DEPTH, columns)).astype(np.int8)
+    one, scale = net.constant(np.float32(1)), net.constant(np.float32(DEPTH * 127 * 4))
+    zero = net.constant(np.zeros((), activations))
+    net.node("QLinearMatMul", ["x", one, zero, net.constant(weights), one, net.constant(zero_points), scale, zero], "y")
+    return net.model({"x": (np.dtype(activations), [1, DEPTH])}, ["y"]), weights
+
+
+@pytest.mark.parametrize("columns", [1, 3, 16, 17])
+def test_products_do_not_saturate(columns: int) -> None:
+    model, weights = _product(columns, np.zeros((), np.int8))
+    expected = np.rint(np.float32(255) * weights.astype(np.float32).sum(0) / np.float32(DEPTH * 127 * 4))
+    assert np.array_equal(Session(model).run({"x": np.full((1, DEPTH), 255, np.uint8)})["y"][0], expected)
+
+
+@pytest.mark.parametrize(("zero_points", "activations"), [
+    (np.arange(3, dtype=np.int8), "uint8"), (np.zeros((), np.int8), "int8")])
+def test_other_products_stay_as_they_are(zero_points: np.ndarray, activations: str) -> None:
+    model, _ = _product(3, zero_points, activations)
+    assert with_unsigned_weights(model) is model
