@@ -34,8 +34,8 @@ class Partition:
     always : set of str
         Islands that change in nearly every cycle: nothing is computed for them, they are always awake.
     awake : sequence of (sequence of str, float)
-        Sets of islands that were seen awake together, with the share of cycles; they decide how the logic of ``wake`` is laid
-        out, and nothing else.
+        Sets of islands that were seen awake together, with the share of cycles; they decide how the logic of ``wake`` is
+        laid out, and nothing else.
     """
 
     def __init__(self, registers: dict[str, str], by_enable: Collection[str] = (), always: Collection[str] = (),

@@ -7,9 +7,9 @@ Yosys's SAT solver is asked two things, each of small modules cut out of the net
 - of each island, for values with which one of those bits is 1 and yet ``wake`` is 0.
 
 The logic of ``wake`` is in those modules, and every value that it reads from the design is left open, which only makes the
-claim stronger. The bits that stand for a register are the terms of its island that read nothing but the register's ports; the
-claim holds whichever they are. Registers whose modules are equal but for the names in them, as those of
-all lanes are, are asked about once. Of a memory's port the claim is that it is not enabled.
+claim stronger. The bits that stand for a register are the terms of its island that read only the register's ports; the claim
+holds whichever they are. Registers whose modules are equal but for the names in them, as those of all lanes are, are asked
+about once. Of a memory's port the claim is that it is not enabled.
 
 An ``x`` is taken as 0, as Verilator takes it in a fast build. Not proved are that Yosys writes the Verilog of the netlist
 which is given, and that the harness fires the clocks that it should; a twin (harness/twin.h) watches those.
@@ -39,11 +39,14 @@ def unproved(netlist: Netlist, names: Sequence[str]) -> list[str]:
     ``netlist`` was split into the islands of these names. Of the islands of the inputs, which the harness fires by rules of
     its own, the claim is that they hold nothing but registers of inputs. Raises ``BuildError`` for a cell on another clock.
     """
-    logic, subjects = Wake(netlist), defaultdict(set)
+    logic = Wake(netlist)
+    inputs = {bit for _, bits in netlist.inputs() for bit in bits}
+    wrong: set[str] = set()
+    subjects: dict[str, set[str]] = defaultdict(set)
     for island, cells in _by_island(netlist).items():
         if names[island] in (READ_INPUTS, WRITE_INPUTS, OTHER_INPUTS):
-            inputs = {bit for _, bits in netlist.inputs() for bit in bits}
-            subjects[None].update(_title(names[island], cell) for cell in cells if not set(cell.ports.get("D", [])) <= inputs)
+            wrong |= {_title(names[island], cell) for cell in cells
+                      if cell.kind != "$dff" or not set(cell.ports["D"]) <= inputs}
             continue
         leaves = logic.leaves((f"\\{WAKE_PORT}{island}", 0))
         subjects[_island_query(logic, island, leaves)].add(f"{names[island]}: its own wake")
@@ -51,8 +54,7 @@ def unproved(netlist: Netlist, names: Sequence[str]) -> list[str]:
         for cell in cells:
             own = logic.leaves_of(cell, readers)
             subjects[_cell_query(logic, cell, own)].add(_title(names[island], cell))
-    wrong = subjects.pop(None, set())
-    return sorted(wrong.union(*(subjects[query] for query in _refuted([query for query in subjects if query]))))
+    return sorted(wrong.union(*(subjects[query] for query in _refuted(list(subjects)))))
 
 
 def _refuted(queries: list[str]) -> list[str]:
@@ -68,12 +70,13 @@ def _refuted(queries: list[str]) -> list[str]:
 
 def _by_island(netlist: Netlist) -> dict[int, list[Cell]]:
     """Every cell that acts on a clock, by that clock's number."""
-    found = defaultdict(list)
+    found: dict[int, list[Cell]] = defaultdict(list)
     for cell in netlist.cells:
+        unclocked = cell.kind == READ and cell.parameters["\\CLK_ENABLE"] in ("0", "1'0")
         clock = cell.ports.get("CLK", ["x"])[0]
         if isinstance(clock, tuple) and clock[0].removeprefix(f"\\{CLOCK_PORT}").isdigit():
             found[int(clock[0].removeprefix(f"\\{CLOCK_PORT}"))].append(cell)
-        elif "CLK" in cell.ports and not (cell.kind == READ and "1" not in cell.parameters["\\CLK_ENABLE"].partition("'")[2]):
+        elif "CLK" in cell.ports and not unclocked:
             raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on {clock}, which is the clock of no island")
         elif ("CLK" not in cell.ports and "ff" in cell.kind) or "latch" in cell.kind:
             raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on no clock")
@@ -129,7 +132,7 @@ class Wake:
 
     def readers(self, leaves: list[Bit]) -> dict[Bit, list[Bit]]:
         """The leaves that depend on each bit of the design."""
-        found = defaultdict(list)
+        found: dict[Bit, list[Bit]] = defaultdict(list)
         for leaf in leaves:
             for bit in self.reads(leaf) or [leaf]:
                 found[bit].append(leaf)

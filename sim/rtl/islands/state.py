@@ -38,7 +38,8 @@ class State:
 def find_state(netlist: Netlist) -> Iterator[State]:
     """Every cell of ``netlist`` that acts on the clock, in order.
 
-    Raises ``BuildError`` for one that acts in another way than on ``clk``, as a latch does; which edge it is, verilog.py sees.
+    Raises ``BuildError`` for one that keeps state in another way than on ``clk``, as a latch does.
+    Which edge it is, verilog.py sees.
     """
     for cell in netlist.cells:
         if cell.kind in REGISTERS:

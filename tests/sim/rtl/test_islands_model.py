@@ -3,6 +3,7 @@ table of fields; and how the harness gathers which islands are awake."""
 
 import re
 import subprocess
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -67,11 +68,13 @@ UNKNOWN = {
                             "a block of eval_nba is"),
     "an else": (model_text().replace("    }\n    if", "    } else {\n        ++vlSelfRef.count;\n    }\n    if", 1), CLOCKS,
                 "a block of eval_nba is"),
-    "another word of triggers": (model_text().replace("Triggered[0U]", "Triggered[1U]", 1), CLOCKS, "a block of eval_nba is"),
+    "another word of triggers": (model_text().replace("Triggered[0U]", "Triggered[1U]", 1), CLOCKS,
+                                 "a block of eval_nba is"),
     "another test": (model_text().replace("(0x2ULL &", "(0x2ULL | ", 1), CLOCKS, "a block of eval_nba is"),
     "another end": (model_text().replace("}\n\nvoid behind", "    ++vlSelfRef.count;\n}\n\nvoid behind"), CLOCKS,
                     "a block of eval_nba is"),
-    "clocks in another order": (model_text(), CLOCKS.replace("clk_1", "clk_9").replace("clk_2", "clk_1"), "have other numbers"),
+    "clocks in another order": (model_text(), CLOCKS.replace("clk_1", "clk_9").replace("clk_2", "clk_1"),
+                                "have other numbers"),
     "a clock too many": (model_text(), CLOCKS + CLOCKS.replace("index 0", "index 3"), "have other numbers"),
     "a clock too few": (model_text(), CLOCKS.partition("\n")[2], "have other numbers"),
     "another comment": (model_text(), CLOCKS.replace("(edge", "(posedge"), "have other numbers"),
@@ -101,7 +104,7 @@ def test_groups_cover_all_and_cost_least():
     for _ in range(5):
         masks = [int(mask) for mask in random.choice([0b001, 0b010, 0b100, 0b011], 8)]
         cuts = [[0, *(place for place in range(1, 8) if chosen >> place & 1), 8] for chosen in range(0, 256, 2)]
-        best = min(cost(list(zip(cut, cut[1:], strict=False))) for cut in cuts)
+        best = min(cost(list(pairwise(cut))) for cut in cuts)
         groups = group_blocks(masks, ACTIVITY)
         assert [begin for begin, _ in groups] == [0, *(end for _, end in groups[:-1])] and groups[-1][1] == 8
         assert cost(groups) == pytest.approx(best)
@@ -169,8 +172,8 @@ def test_every_byte_becomes_its_bit(tmp_path, options):
     for name, text in (("main.cpp", GATHER), ("pins.h", PINS), ("islands.h", ISLANDS)):
         (tmp_path / name).write_text(text)
     (tmp_path / "awake.h").write_text((HARNESS / "awake.h").read_text())
-    subprocess.run([find_toolchain().compiler, "-std=c++20", "-O0", *options, "-I.", "main.cpp", "-o", "gather"], cwd=tmp_path,
-                   check=True)
+    subprocess.run([find_toolchain().compiler, "-std=c++20", "-O0", *options, "-I.", "main.cpp", "-o", "gather"],
+                   cwd=tmp_path, check=True)
     bytes_ = np.random.default_rng(4).integers(0, 2, (500, 64), np.uint8)
     bytes_[:64] = np.eye(64, dtype=np.uint8)
     bytes_[64:66] = [[0], [1]]

@@ -25,7 +25,8 @@ def gate(name, inputs, output):
 
 
 def flip_flop(name, data, value, **ports):
-    return Cell("$dff", name, {"\\CLK_POLARITY": "1'1"}, {"CLK": [("\\clk", 0)], "D": [(data, 0)], "Q": [(value, 0)], **ports})
+    return Cell("$dff", name, {"\\CLK_POLARITY": "1'1"},
+                {"CLK": [("\\clk", 0)], "D": [(data, 0)], "Q": [(value, 0)], **ports})
 
 
 def empty():
@@ -110,7 +111,8 @@ def test_state_has_its_unit_and_one_key_for_all_lanes():
     (Cell("$adff", "$a", {}, {"CLK": [("\\clk", 0)], "Q": [("\\q", 0)]}), r"cell \$a of kind \$adff keeps state in a way"),
     (Cell("$dlatch", "$l", {}, {"EN": [("\\e", 0)], "D": [("\\d", 0)], "Q": [("\\q", 0)]}), r"cell \$l of kind \$dlatch "),
     (Cell("$aldff", "$l", {}, {"CLK": [("\\clk", 0)], "Q": [("\\q", 0)]}), r"cell \$l of kind \$aldff "),
-    (Cell("$dff", "$o", {}, {"CLK": [("\\other", 0)], "Q": [("\\q", 0)]}), r"cell \$o acts on .*other.*there is one clock, clk"),
+    (Cell("$dff", "$o", {}, {"CLK": [("\\other", 0)], "Q": [("\\q", 0)]}),
+     r"cell \$o acts on .*other.*there is one clock, clk"),
 ])
 def test_other_state_is_refused(cell, message):
     netlist = empty()
@@ -124,8 +126,8 @@ def state_of(unit, name):
 
 
 def test_an_unknown_register_sleeps_with_most_of_its_unit():
-    partition = Partition({"array.lanes_*/sum": "one", "array.lanes_*/count": "two", "array.lanes_*/line": "two", "post/word": "three"},
-                          by_enable={"post/word"})
+    partition = Partition({"array.lanes_*/sum": "one", "array.lanes_*/count": "two", "array.lanes_*/line": "two",
+                           "post/word": "three"}, by_enable={"post/word"})
     assert partition.island(state_of("array.lanes_4", "sum")) == "one"
     assert partition.knows(state_of("array.lanes_4", "sum")) and not partition.knows(state_of("array.lanes_4", "new"))
     assert partition.island(state_of("post", "new")) == "three"
@@ -186,5 +188,6 @@ def test_the_header_has_masks_by_number():
     layout = Layout(["a", "inputs.write", "inputs.other", "b", "inputs.read"], [])
     header = layout.header()
     masks = dict(re.findall(r"constexpr uint64_t (\w+) = (0x[0-9a-f]+)u;", header))
-    assert masks == {"kReadInputs": "0x10", "kWriteInputs": "0x2", "kOtherInputs": "0x4", "kAllInputs": "0x16", "kAllIslands": "0x1f"}
+    assert masks == {"kReadInputs": "0x10", "kWriteInputs": "0x2", "kOtherInputs": "0x4", "kAllInputs": "0x16",
+                     "kAllIslands": "0x1f"}
     assert header.count("static_assert(offsetof(Pins, wake_") == 4

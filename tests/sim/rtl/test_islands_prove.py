@@ -79,8 +79,8 @@ def netlist_of(*cells: Cell) -> Netlist:
         widths[bit[0]] = max(widths.get(bit[0], 0), bit[1] + 1)
     lines = [f"  wire width {width} {'' if (name, 0) in driven else f'input {number} '}{name}"
              for number, (name, width) in enumerate(widths.items(), 1)]
-    netlist = Netlist("\n".join(["module \\top", *lines, *(f"  memory width 4 size 4 \\{name}" for name in ("memory", "table")),
-                                 "end"]))
+    memories = [f"  memory width 4 size 4 \\{name}" for name in ("memory", "table")]
+    netlist = Netlist("\n".join(["module \\top", *lines, *memories, "end"]))
     netlist.cells += cells
     return netlist
 
@@ -128,7 +128,8 @@ def test_a_wrong_polarity_is_found(monkeypatch, port):
 
     level = wake._level
     monkeypatch.setattr(wake, "_level", wrong)
-    having = {f"island of {name}" for name, make in CELLS.items() if port in make().ports and (port == "EN" or name != "read")}
+    having = {f"island of {name}" for name, make in CELLS.items()
+              if port in make().ports and (port == "EN" or name != "read")}
     assert {found.partition(":")[0] for found in proved(*CELLS)} == having
 
 
@@ -146,7 +147,7 @@ def test_a_forgotten_reset_is_found(monkeypatch):
 
 
 def test_a_wrong_reset_value_is_found(monkeypatch):
-    monkeypatch.setattr(wake, "reset_value", lambda cell: ["1"] * WIDTH)
+    monkeypatch.setattr(wake, "reset_value", lambda _: ["1"] * WIDTH)
     assert {found.partition(":")[0] for found in proved(*CELLS)} == {
         f"island of {name}" for name in CELLS if name.startswith(("cleared", "both"))}
 
