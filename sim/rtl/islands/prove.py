@@ -68,8 +68,9 @@ def _refuted(queries: list[str]) -> list[str]:
 
 def _by_island(netlist: Netlist) -> dict[int, list[Cell]]:
     """Every cell that acts on a clock, by that clock's number."""
-    found = defaultdict(list)
+    found: dict[int, list[Cell]] = defaultdict(list)
     for cell in netlist.cells:
+        unclocked = cell.kind == READ and cell.parameters["\\CLK_ENABLE"] in ("0", "1'0")
         clock = cell.ports.get("CLK", ["x"])[0]
         if isinstance(clock, tuple) and clock[0].removeprefix(f"\\{CLOCK_PORT}").isdigit():
             found[int(clock[0].removeprefix(f"\\{CLOCK_PORT}"))].append(cell)
@@ -129,7 +130,7 @@ class Wake:
 
     def readers(self, leaves: list[Bit]) -> dict[Bit, list[Bit]]:
         """The leaves that depend on each bit of the design."""
-        found = defaultdict(list)
+        found: dict[Bit, list[Bit]] = defaultdict(list)
         for leaf in leaves:
             for bit in self.reads(leaf) or [leaf]:
                 found[bit].append(leaf)

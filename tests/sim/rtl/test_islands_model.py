@@ -4,6 +4,7 @@ table of fields; and how the harness gathers which islands are awake."""
 import itertools
 import re
 import subprocess
+from itertools import pairwise
 
 import numpy as np
 import pytest

@@ -28,7 +28,7 @@ TARGET = 1 << 17
 @pytest.fixture
 def fresh_cache(build_copier, rtl_cache, tmp_path):
     """A cache that holds nothing but Verilator's run time, for builds of which others must not have the result."""
-    build_copier()
+    build_copier(4)
     shutil.copytree(rtl_cache / "runtime", tmp_path / "cache" / "runtime")
     return tmp_path / "cache"
 
