@@ -69,5 +69,5 @@ def produce_verilog(design: Design, variant: Variant, store: Cache, report: Repo
             write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=not variant.flat, look=looks)
 
     converter = sorted(Path(__file__).parent.glob("*.py"))
-    key = digest_files(converter, design.digest(), repr(variant), *converter_versions())
+    key = digest_files(converter, design.digest(), str(design.control), repr(variant), *converter_versions())
     return store.produce("verilog", key, make, report) / VERILOG

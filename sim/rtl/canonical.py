@@ -33,11 +33,15 @@ class _Former:
         self._missing: list[str] = []
         self._conditions: dict[str, str] = {}   # by wire
         self._free: set[str] = set()            # wires of pointers, whose value does not matter
+        self._conditional: set[str] = set()     # wires that conditions are over
 
     def form(self) -> Form:
         rings = [self._ring(memory, columns) for memory, columns in sorted(self._state.memories.items())]
         for rule in RULES:
             self._apply(rule)
+        if nested := self._conditional & (self._conditions.keys() | self._free):
+            raise BuildError(f"{min(nested)!r}: a condition in hdl/control_rules.py is over a register that is not always "
+                             "compared itself")
         return Form(tuple(self._compared()), tuple(rings), tuple(self._quiet()), self._terms, tuple(self._missing))
 
     def _quiet(self) -> Iterator[tuple[Field, int]]:
@@ -72,9 +76,11 @@ class _Former:
         terms = {}
         for name in names_in(live):
             bits = self._netlist.wire(prefix + name)
-            field = self._field(bits) if bits and all(self._logic.is_register(bit) for bit in bits) else None
-            if field is None:
+            field = self._field(bits)
+            # Compared itself, so that a register means something in both of two equal states, or in neither.
+            if field is None or len(self._state.registers.get(prefix + name, ())) != len(bits):
                 return None
+            self._conditional.add(prefix + name)
             known = next((term for term, each in self._terms.items() if each == field), f"t{len(self._terms)}")
             self._terms[known], terms[name] = field, known
         return renamed(live, terms)

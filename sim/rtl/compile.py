@@ -8,6 +8,7 @@ from arrayloom.sim.rtl.banks import write_banks
 from arrayloom.sim.rtl.cache import Cache
 from arrayloom.sim.rtl.design import Design, Variant, WaveFormat, digest_files
 from arrayloom.sim.rtl.digest import write_digest
+from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.form import FORM, read_form
 from arrayloom.sim.rtl.members import Members
 from arrayloom.sim.rtl.process import Job, Report, default_workers, run_jobs, run_tool
@@ -60,7 +61,7 @@ def compile_library(verilog: Path, folder: Path, design: Design, variant: Varian
     run_tool(command, "Verilator", folder, toolchain.environment())
     members = Members(folder / MODEL)
     write_banks(members, design.banks, design.word_bytes, folder / MODEL)
-    write_digest(read_form(verilog.with_name(FORM)), members, verilog.read_text(), folder / MODEL)
+    _write_digest(verilog, members, folder / MODEL, report)
     definitions = (f"-DARRAYLOOM_WORD_BYTES={design.word_bytes}", f"-DARRAYLOOM_BOTH_EDGES={int(variant.both_edges)}")
     sources = sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size) + _harness_units()
     jobs = _compilations(sources, folder, (*definitions, *_trace(variant)), toolchain)
@@ -71,6 +72,15 @@ def compile_library(verilog: Path, folder: Path, design: Design, variant: Varian
     run_tool([toolchain.compiler, "-shared", "-o", LIBRARY, *objects, "-pthread", *libraries], "the linker", folder)
     for file in folder.glob("*.o"):
         file.unlink()
+
+
+def _write_digest(verilog: Path, members: Members, folder: Path, report: Report) -> None:
+    """The digest, which simulations do without when another Verilator names registers in another way."""
+    try:
+        write_digest(read_form(verilog.with_name(FORM)), members, verilog.read_text(), folder)
+    except BuildError as error:
+        report(f"without digests of the control state, so that segments of a run are not joined exactly: {error}")
+        write_digest(None, members, "", folder)
 
 
 def _runtime(variant: Variant, toolchain: Toolchain, cache: Cache, report: Report, workers: int) -> Path:

@@ -13,7 +13,7 @@ GENERATED = "control_digest.h"
 WORD = 64
 PART = 32       # bits of a part of what is wider than a word
 
-_READ_DATA = re.compile(r"^\s*(_\d+_) <= (\\\S+) \[", re.MULTILINE)
+READ_DATA = re.compile(r"^\s*(_\d+_) <= (\\\S+) \[", re.MULTILINE)
 
 
 def write_digest(form: Form | None, members: Members, verilog: str, folder: Path) -> None:
@@ -21,7 +21,7 @@ def write_digest(form: Form | None, members: Members, verilog: str, folder: Path
 
     Raises ``BuildError`` when a register of the form is not a member of Verilator's class.
     """
-    body = _Writer(form, members, {memory: name for name, memory in _READ_DATA.findall(verilog)}) if form else None
+    body = _Writer(form, members, {memory: name for name, memory in READ_DATA.findall(verilog)}) if form else None
     lines = ["#pragma once", '#include "Vtop___024root.h"', "namespace arrayloom {", "class Digest;",
              f"constexpr bool kHasControl = {'true' if body else 'false'};",
              "inline bool quiet([[maybe_unused]] const Vtop___024root& r) {",

@@ -233,11 +233,12 @@ class RtlSimulator:
     def record_control(self, on: bool = True) -> None:
         """Starts or stops recording digests of the control state where the POST unit completes an instruction.
 
-        Raises ``SimulationError`` for a build without them: another design than the accelerator, or one for waveforms.
+        Raises ``SimulationError`` for a build without them: another design than the accelerator, one for waveforms, or one
+        by a Verilator that names registers in another way.
         """
         if not self._library.arrayloom_has_control():
-            raise SimulationError(f"digests of the control state: this {self.build.variant.name} build has none; only the "
-                                  "accelerator's fast and checked builds have")
+            raise SimulationError(f"digests of the control state: this {self.build.variant.name} build has none; the "
+                                  "accelerator's fast and checked builds have, where Verilator is the one of pyproject.toml")
         self._library.arrayloom_record_control(self._simulation, on)
 
     def take_control(self) -> NDArray[np.void]:

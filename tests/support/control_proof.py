@@ -1,12 +1,12 @@
 """A proof about a netlist: two states that are equal in the canonical form behave the same, in this cycle and so forever.
 
-Two copies of the logic see the same inputs, as far as those mean anything, and begin in any two states, reachable or not,
-that are equal under the rules: a register that a rule declares dead, and where a queue lies in its memory, may differ.
-Shown is that outputs that say when something happens are equal, that the same words go into the queues, and that the next
-states are equal under the rules again. The words of a queue are taken for equal in order, which ``prove_queues`` founds.
+Two copies of the logic see the same inputs, as far as those mean anything, and begin in any two states that are equal under
+the rules and in which ``INVARIANTS`` hold, which are proved along: a register that a rule declares dead, and where a queue
+lies in its memory, may differ. Shown is that outputs that say when something happens are equal, that the same words go into
+the queues, and that the next states are equal under the rules again. That a queue's words in order are equal if the same
+words went in, ``queue_proof`` shows. Taken for granted is that a unit retires only an instruction that it has (``RETIRES``).
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from arrayloom.sim.rtl.canonical import canonical_form, variables
 from arrayloom.sim.rtl.conditions import interpret, names_in
 from arrayloom.sim.rtl.control_state import ControlState, find_control_state, quiet_bits
 from arrayloom.sim.rtl.form import Field, Form, Ring
-from arrayloom.sim.rtl.logic import Logic, is_clocked_read
+from arrayloom.sim.rtl.logic import Logic, is_clocked_read, parameter_bits
 from arrayloom.sim.rtl.netlist import Bit, Netlist
 
 MEANT_WHILE = {
@@ -33,7 +33,7 @@ INVARIANTS = (
       for unit in ("load", "store")),
     ("array.decoder", "planned | ~checked"), ("load", "pending_valid | ~bus__request__valid"),
 )
-"""Instances, and what holds of them in every cycle: a state in which it does not need not be looked at."""
+"""Instances, and what holds of their registers in every cycle."""
 RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired",
            "post_issue": "control.run.units__2__retired", "store_issue": "store.unit__retired"}
 """Where a unit says that it completes an instruction: taken for granted is that it has one (an assertion of Issue)."""
@@ -97,9 +97,7 @@ class Pair:
                 self.graph.assert_clause([*level, side.literals(subject.netlist.wire(f"\\{retired}"))[0] ^ 1])
 
     def _invariant(self, instance: str, condition: str, literal: Callable[[Bit], int]) -> int:
-        wires = {name: self.subject.netlist.wire(f"\\{instance}.{name}") for name in names_in(condition)}
-        terms = {name: [literal(bit) for bit in wire] for name, wire in wires.items()}
-        return interpret(condition, _Connectives(self.graph, terms))
+        return _condition(self.graph, self.subject, instance, condition, literal)
 
     def live(self, side: NetlistLogic, expression: str, literal: Callable[[Bit], int]) -> int:
         """A condition over terms, of registers that ``literal`` gives the values of."""
@@ -245,84 +243,17 @@ class _Connectives:
         return self.terms[term][index]
 
 
-def queue_failures(subject: Subject) -> list[str]:
-    """What does not hold of the queues, so that their words in order would not be the same in two runs.
-
-    A word is written behind the words that are there, and only the pointer and the level that belong to that change; the
-    read pointer goes on by one or stays. So a queue's words in order depend on what is written and on when it is read, and
-    not on where it lies. The level is the distance of the pointers; where it is not a register of its own, a queue that has
-    come to hold more than its memory is one whose whole memory is compared.
-    """
+def invariants_hold_at_reset(subject: Subject) -> bool:
+    """Whether ``INVARIANTS`` hold of what reset makes of the registers in them."""
     graph = Graph()
-    side = NetlistLogic(graph, subject.logic, Multipliers(graph), lambda _: graph.variable())
-    depths = {name: int(depth) for depth, name in re.findall(r"memory (?:width \d+ )?size (\d+) (\S+)", subject.netlist.text())}
-    obligations = {}
-    for ring in subject.form.rings:
-        prove = _Queue(subject, side, ring, depths[ring.memory])
-        obligations |= {f"{ring.memory}: {name}": holds ^ 1 for name, holds in prove.obligations()}
-    return [name for name, fails in obligations.items() if graph.satisfiable(fails)]
+
+    def value(bit: Bit) -> int:
+        cell, index = subject.logic.drivers[bit]
+        return TRUE if parameter_bits(cell, "\\SRST_VALUE")[index] == "1" else FALSE
+
+    return all(_condition(graph, subject, instance, condition, value) == TRUE for instance, condition in INVARIANTS)
 
 
-class _Queue:
-    def __init__(self, subject: Subject, side: NetlistLogic, ring: Ring, depth: int) -> None:
-        (write,), (read,) = subject.logic.writers[ring.memory], subject.logic.readers[ring.memory]
-        self.graph, self.side, self.depth = side.graph, side, depth
-        self.push = side.literal(write.ports["EN"][0])
-        self.read = side.control(read, "EN") if is_clocked_read(read) else None
-        fields = [subject.bits(field) for field in ring.level]
-        self.level = fields[0] if len(fields) == 1 else None
-        self.filled = subject.bits(ring.filled)[0] if ring.filled else None
-        places = [read.ports["ADDR"], write.ports["ADDR"]] if self.level else [fields[1], fields[0]]
-        self.width = max(map(len, (*places, self.level or ()))) + 2 if self.level else len(places[0])
-        self.first, self.behind = places
-        self.now, self.then = (self._state(side.literal), self._state(side.next))
-
-    def obligations(self) -> Iterator[tuple[str, int]]:
-        graph, now, then = self.graph, self.now, self.then
-        pop = graph.equal(then["first"], now["first"]) ^ 1
-        up = self._up(now["first"])
-        yield "the read pointer goes on by one", graph.disjunction(pop ^ 1, graph.equal(then["first"], up))
-        moved = [graph.choice(self.push, a, b) for a, b in zip(self._up(now["behind"]), now["behind"], strict=True)]
-        graph.assert_clause([self._consistent(now)])
-        yield "the write pointer goes on by one with a word", graph.equal(then["behind"], moved)
-        yield "the pointers keep their distance", self._consistent(then)
-        if self.read is not None:
-            yield "a word is read when the pointer goes on", graph.difference(self.read, pop) ^ 1
-        if self.level:
-            none, all_ = (graph.equal(now["level"], graph.number(count, self.width)) for count in (0, self.depth))
-            yield "nothing is read from an empty queue", graph.conjunction(pop, none) ^ 1
-            yield "nothing is written to a full queue", graph.conjunction(self.push, all_) ^ 1
-        else:
-            some, one = self.side.literal(self.filled), self._distance_is(now, 1)
-            empties = graph.every([pop, self.push ^ 1, one])
-            yield "nothing is read from an empty queue", graph.conjunction(pop, some ^ 1) ^ 1
-            yield "the last word leaves nothing", graph.conjunction(empties, self.side.next(self.filled)) ^ 1
-
-    def _state(self, value: Callable[[Bit], int]) -> dict[str, list[int]]:
-        wide = {"first": self.first, "behind": self.behind, "level": self.level or []}
-        state = {name: [value(bit) for bit in bits] for name, bits in wide.items()}
-        state = {name: [*bits, *[FALSE] * (self.width - len(bits))] for name, bits in state.items()}
-        return state | {"filled": [value(self.filled)] if self.filled else []}
-
-    def _up(self, place: list[int]) -> list[int]:
-        graph = self.graph
-        more = graph.sum(place, graph.number(1, self.width))
-        if self.level is None:
-            return more
-        last = graph.equal(place, graph.number(self.depth - 1, self.width))
-        return [graph.conjunction(last ^ 1, bit) for bit in more]
-
-    def _distance_is(self, state: dict[str, list[int]], count: int) -> int:
-        return self.graph.equal(state["behind"], self.graph.sum(state["first"], self.graph.number(count, self.width)))
-
-    def _consistent(self, state: dict[str, list[int]]) -> int:
-        """The level is the distance of the pointers, which lie in the memory; or there is none when nothing is there."""
-        graph = self.graph
-        if self.level is None:
-            return graph.disjunction(state["filled"][0], self._distance_is(state, 0))
-        depth = graph.number(self.depth, self.width)
-        ahead = graph.sum(state["first"], state["level"])
-        around = graph.sum(ahead, [bit ^ 1 for bit in depth], TRUE)
-        place = [graph.choice(graph.less(ahead, depth), a, b) for a, b in zip(ahead, around, strict=True)]
-        return graph.every([graph.less(state["first"], depth), graph.less(state["behind"], depth),
-                            graph.less(depth, state["level"]) ^ 1, graph.equal(place, state["behind"])])
+def _condition(graph: Graph, subject: Subject, instance: str, condition: str, value: Callable[[Bit], int]) -> int:
+    wires = {name: subject.netlist.wire(f"\\{instance}.{name}") for name in names_in(condition)}
+    return interpret(condition, _Connectives(graph, {name: [value(bit) for bit in wire] for name, wire in wires.items()}))

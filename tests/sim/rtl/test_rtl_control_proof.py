@@ -1,0 +1,83 @@
+"""The canonical form of the control state is proved on the netlist: states that it calls equal behave the same for ever."""
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from control_proof import Pair, Subject, invariants_hold_at_reset
+from queue_proof import queue_failures
+
+from arrayloom.hdl import control_rules
+from arrayloom.hdl.control_rules import QUEUES, Rule
+from arrayloom.isa.config import PRESETS
+from arrayloom.sim.rtl import canonical
+from arrayloom.sim.rtl.design import accelerator
+from arrayloom.sim.rtl.netlist import Netlist
+from arrayloom.sim.rtl.verilog import write_fast_verilog
+
+PARAMETRIZED = ["tiny", *(pytest.param(preset, marks=pytest.mark.slow) for preset in ("edge", "16x16"))]
+WRONG = {
+    "an earlier state": Rule("load.bursts", "words ends_run final", "fsm_state == 3"),
+    "another flag": Rule("array.streamer", "x", "read"),
+    "what is always needed": Rule("store", "sent", "reading"),
+}
+DATA = ("\\memory.", "\\array.block_", "\\array.systolic", "\\array.accumulators_0.", "\\post.lanes.",
+        "\\post.parameter_fifo.bias", "\\control.cycles", "\\control.retired", "\\control.counters_", "\\control.program")
+
+
+@pytest.fixture(autouse=True)
+def deep_recursion() -> Iterator[None]:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@cache
+def netlist_text(preset: str) -> str:
+    """The netlist that the fast build is made of."""
+    texts: list[str] = []
+    with TemporaryDirectory() as folder:
+        write_fast_verilog(accelerator(PRESETS[preset]).make(), Path(folder) / "design.v",
+                           look=lambda netlist: texts.append(netlist.text()))
+    return texts[0]
+
+
+@pytest.fixture
+def subject_of() -> Callable[[str], Subject]:
+    return lambda preset: Subject.of(Netlist(netlist_text(preset)))
+
+
+@pytest.mark.parametrize("preset", PARAMETRIZED)
+def test_states_that_are_equal_under_the_rules_stay_so_and_say_the_same(subject_of, preset):
+    subject = subject_of(preset)
+    assert Pair(subject).failures() == []
+    assert invariants_hold_at_reset(subject)
+
+
+@pytest.mark.parametrize("preset", PARAMETRIZED)
+def test_the_words_of_a_queue_do_not_depend_on_where_they_lie(subject_of, preset):
+    assert queue_failures(subject_of(preset)) == []
+
+
+@pytest.mark.parametrize("preset", PARAMETRIZED)
+def test_every_rule_names_what_the_netlist_has(subject_of, preset):
+    assert subject_of(preset).form.missing == ()
+
+
+def test_what_is_data_decides_nothing(subject_of):
+    state = subject_of("tiny").state
+    assert set(state.memories) == {f"\\{queue.instance}.storage" for queue in QUEUES}
+    assert [wire for wire in state.registers if wire.startswith(DATA)] == []
+    assert not any(name.startswith("\\axil__") for name in state.inputs)
+    assert all(len(state.registers[wire]) == 1 for wire in ("\\load.word", "\\load.spare"))    # which word is a burst's last
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_a_wrong_rule_is_found(subject_of, monkeypatch, wrong):
+    monkeypatch.setattr(canonical, "RULES", (*control_rules.RULES, wrong))
+    failures = Pair(subject_of("tiny")).failures()
+    assert any(f"\\{wrong.instance}." in failure.replace("\\\\", "\\") for failure in failures), failures
