@@ -13,7 +13,7 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, metavar="N", help="spread the work over N processes of this machine")
     where.add_argument("--ray", metavar="HOST:PORT|auto",
-                       help="spread the work over a Ray cluster; needs the extra arrayloom[ray]")
+                       help="spread the work over a Ray cluster; needs the extra ray")
 
 
 def workers_of(options: argparse.Namespace) -> Workers | None:

@@ -112,8 +112,7 @@ class _Crew:
                 result: Outcome = process.run(task, partial(self._meter.move, index))
             except WorkerEndedError as ended:
                 if self._killed or attempt == ATTEMPTS:
-                    raise WorkerLostError(f"{task.name}: its worker {ended}, {ATTEMPTS} times; fewer workers at once need "
-                                          "less memory") from None
+                    raise WorkerLostError(f"{task.name}: its worker {ended}, {attempt} times; {ended.remedy}") from None
                 self._meter.move(index, 0.0)
                 self._start(place)
             else:

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from arrayloom.host.pool.channel import Begin, Channel, Leave, Lend, Moved, taken
 from arrayloom.host.pool.outcome import Outcome
@@ -23,16 +22,17 @@ POLL_SECONDS = 0.005
 MAIN = "import sys; sys.path[:] = {path!r}; from arrayloom.host.pool.worker import main; main({descriptor})"
 
 
-@dataclass(frozen=True)
 class WorkerEndedError(Exception):
-    """The process has ended by itself; ``code`` as in ``subprocess``."""
+    """The process has ended by itself, with an exit code as in ``subprocess``. ``remedy``: what can be done about it."""
 
-    code: int
-
-    def __str__(self) -> str:
-        if self.code == -signal.SIGKILL:
-            return "was killed (SIGKILL), as the system does when memory runs out"
-        return f"was ended by {signal.Signals(-self.code).name}" if self.code < 0 else f"ended with exit code {self.code}"
+    def __init__(self, code: int) -> None:
+        if code == -signal.SIGKILL:
+            said = "was killed (SIGKILL), as the system does when memory runs out"
+            self.remedy = "fewer workers at once need less memory"
+        else:
+            said = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            self.remedy = "run it without workers to see more of it"
+        super().__init__(said)
 
 
 class WorkerProcess:

@@ -16,7 +16,7 @@ CHECK_SECONDS = 60.0
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """How HTTP/2, and so gRPC, which Ray speaks, begins; the answer is a frame of settings, type 4."""
 SETTINGS_TYPE = (3, 4)      # offset and value in the answer
-NODE = "ray start --address=HEAD:PORT, after pip install 'arrayloom[ray]' there"
+NODE = "ray start --address=HEAD:PORT, after pip install '.[ray]' there"
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def connected(address: str) -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        raise PoolError(f"--ray needs the package ray ({error}): pip install 'arrayloom[ray]'") from None
+        raise PoolError(f"--ray needs the package ray ({error}): pip install '.[ray]'") from None
     if ray.is_initialized():
         yield ray
         return
@@ -84,7 +84,11 @@ def _check_nodes(ray: Any) -> None:
         raise PoolError(f"--ray: node {_name(late)} does not begin a task within {CHECK_SECONDS:.0f} s; look at ray status, "
                         "or stop that node")
     for reference in ready:
-        require_same(ray.get(reference), _name(found[reference]))
+        try:
+            require_same(ray.get(reference), _name(found[reference]))
+        except ray.exceptions.RayError as error:
+            raise PoolError(f"--ray: node {_name(found[reference])} cannot run a task ({first_line(error)}); look at its "
+                            "logs, or stop it") from error
 
 
 def require_same(found: str, node: str) -> None:

@@ -11,7 +11,7 @@ from checkout import ROOT
 from installing import LEFT_BY_RUNS, PACKAGES, copy_checkout, install, make_environment, run
 
 HEAVY = ("numpy", "onnx", "onnxruntime", "amaranth", "grpc", "asyncio", "typing")
-EXTRAS = ("grpc", "aiohttp", "prometheus_client", "torch", "sklearn")
+EXTRAS = ("grpc", "aiohttp", "prometheus_client", "torch", "sklearn", "ray")
 WITHOUT_EXTRAS = f"""
 import sys
 class Absent:
@@ -72,6 +72,20 @@ def test_a_checkout_is_whole_where_another_or_a_wheel_is_installed(installed: Pa
         assert run([python, "-m", "arrayloom", "--help"], second).startswith("usage: arrayloom")
     assert run([editable, "-c", asked], tmp_path).split()[0] == str(first / "arrayloom" / "__init__.py")
     assert not run([installed, "-c", asked], tmp_path).startswith(str(tmp_path))
+
+
+def test_a_wheel_and_its_checkout_are_the_same_to_a_cluster(installed: Path, tmp_path: Path) -> None:
+    """Machines that share work must have the same code, however it was installed; another line makes it another."""
+    asked = "from arrayloom.host.pool.identity import identity; print(identity())"
+    of_wheel = run([installed, "-c", asked], tmp_path)
+    checkout = copy_checkout(tmp_path / "checkout")
+    editable = make_environment(tmp_path / "venv")
+    install(editable, "-e", checkout)
+    assert run([editable, "-c", asked], tmp_path) == of_wheel
+    with (checkout / "isa" / "bus.py").open("a") as file:
+        file.write("# another line\n")
+    changed = run([editable, "-c", asked], tmp_path)
+    assert changed != of_wheel and changed.split()[:2] == of_wheel.split()[:2]
 
 
 def test_importing_is_lazy() -> None:

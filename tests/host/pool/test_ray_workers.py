@@ -132,7 +132,7 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 def test_missing_ray_is_refused_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert "pip install 'arrayloom[ray]'" in refused("127.0.0.1:6379")
+    assert "pip install '.[ray]'" in refused("127.0.0.1:6379")
 
 
 @pytest.mark.slow
