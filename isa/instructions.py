@@ -141,6 +141,11 @@ class Convolve(Instruction):
     first: int = bits(1, "takes an empty accumulator bank and starts from zero; otherwise adds to the bank in use")
     last: int = bits(1, "gives the bank to the POST unit; otherwise the next instruction goes on with it")
 
+    @property
+    def tiles(self) -> int:
+        """Weight tiles, through each of which every pixel goes."""
+        return self.blocks * self.taps_y * self.taps_x * self.repeats
+
 
 @dataclass(frozen=True, kw_only=True)
 class PostInstruction(Instruction):

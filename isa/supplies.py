@@ -41,8 +41,8 @@ def supplied(instruction: Instruction) -> tuple[Supply, int] | None:
 def used(instruction: Instruction, supply: Supply, config: Config) -> int:
     """How much of what is at the FIFO's head the instruction needs."""
     match supply, instruction:
-        case Supply.WEIGHTS, Convolve(blocks=blocks, taps_y=taps_y, taps_x=taps_x, repeats=repeats):
-            return blocks * taps_y * taps_x * repeats * config.size
+        case Supply.WEIGHTS, Convolve(tiles=tiles):
+            return tiles * config.size
         case Supply.PARAMETERS, Pool(kind=PoolKind.AVERAGE):
             return THRESHOLDS
         case Supply.PARAMETERS, Drain() | Pool(kind=PoolKind.SUM):

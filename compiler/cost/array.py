@@ -37,7 +37,7 @@ class Array:
             if instruction.first:
                 taken = max(taken, (yield from self.machine.empty_banks.take()))
             begin = taken + timing.TAKE
-            for _ in range(instruction.blocks * instruction.taps_y * instruction.taps_x * instruction.repeats - 1):
+            for _ in range(instruction.tiles - 1):
                 tile = yield from self._tile(taken + self.timing.reload)
                 taken = max(taken + pixels, tile)
             end = taken + pixels

@@ -21,8 +21,8 @@ from arrayloom.isa.instructions import (
 def busy_cycles(instruction: Instruction, config: Config) -> int:
     """Cycles of the unit that executes ``instruction``; those of LOAD, ARRAY and STORE are exact."""
     match instruction:
-        case Convolve(height=height, width=width, blocks=blocks, repeats=repeats):
-            return height * width * blocks * instruction.taps_y * instruction.taps_x * repeats
+        case Convolve(height=height, width=width, tiles=tiles):
+            return height * width * tiles
         case LoadWeights(words=words):
             return words
         case LoadParameters(entries=entries):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from arrayloom.compiler.cost.busy import busy_cycles
 from arrayloom.isa.fields import Unit
+from arrayloom.isa.instructions import Convolve
 from arrayloom.isa.program import Program
 
 
@@ -131,7 +131,7 @@ class ProgressModel:
         self.layers = layers_of(program)
         listed = list(program)
         self.instructions = {unit: [index for index, one in enumerate(listed) if one.UNIT is unit] for unit in Unit}
-        work = [busy_cycles(one, program.configuration) for one in listed if one.UNIT is Unit.ARRAY]
+        work = [one.height * one.width * one.tiles for one in listed if isinstance(one, Convolve)]
         self._work_until = np.concatenate([[0], np.cumsum(work)])
 
     def snapshot(self, retired: Mapping[Unit, int], cycles: int) -> Snapshot:

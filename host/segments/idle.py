@@ -1,7 +1,8 @@
 """Instructions that change nothing, and give or take tokens.
 
-LOAD fills the weight FIFO for ARRAY, which convolves one pixel into an accumulator; POST replaces that by a word of the
-scratchpad, which it writes back where it was, as it does without ARRAY. STORE copies the word to a place in memory.
+LOAD fills the weight FIFO for ARRAY with tiles from the beginning of memory, whatever lies there; ARRAY convolves one pixel
+into an accumulator; POST replaces that by a word of the scratchpad, which it writes back where it was, as it does without
+ARRAY. STORE copies the word to a place in memory.
 """
 
 from collections.abc import Iterator
@@ -59,11 +60,10 @@ class Idle:
             yield Store(**{name: mask}, address=self.address, source=self.word, words=1, rows=1)
 
     def _sums(self, name: str, loads: Masks, convolves: Masks) -> Iterator[Instruction]:
-        """A full accumulator bank of one pixel and parameters to drain it, whatever they hold; each tile is loaded once."""
-        size, tiles = self.config.size, max(len(loads), len(convolves))
-        for number, mask in enumerate(loads, 1):
-            count = 1 if number < len(loads) else tiles - len(loads) + 1
-            yield LoadWeights(**{name: mask}, address=0, words=count * size)
+        """A full accumulator bank of one pixel and parameters to drain it, whatever they hold; each tile is loaded alone."""
+        tiles = max(len(loads), len(convolves))
+        for mask in [*loads, *[0] * (tiles - len(loads))]:
+            yield LoadWeights(**{name: mask}, address=0, words=self.config.size)
         yield LoadParameters(address=0, entries=self.config.groups)
         for number, mask in enumerate(convolves, 1):
             count = 1 if number < len(convolves) else tiles - len(convolves) + 1
@@ -78,7 +78,7 @@ def count_giving(tokens: dict[tuple[Unit, Unit], int]) -> int:
     """How many instructions ``Idle.giving`` makes."""
     loads, arrays, posts, stores = (max((count for pair, count in tokens.items() if pair[0] is unit), default=0)
                                     for unit in Unit)
-    sums = max(1, loads) + max(1, arrays) + 1 if loads or arrays else 0
+    sums = max(1, loads, arrays) + max(1, arrays) + 1 if loads or arrays else 0
     return sums + max(posts, bool(sums)) + stores
 
 

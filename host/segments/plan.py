@@ -11,8 +11,8 @@ from arrayloom.host.segments.flow import Flow
 from arrayloom.host.segments.overlap import Overlap
 from arrayloom.host.segments.segment import begins
 
-SHARE = 2           # a segment is this part of each worker's share of what is left ...
-SMALLEST = 5        # ... but at least this part of its share of the whole
+SHARE = 1.5         # segments into which each worker's share of what is left would be cut ...
+SMALLEST = 12       # ... but its share of the whole into no more than so many
 NEAR = (0.5, 2.0)   # as a factor of that, how long a segment may be, so that its end costs less
 CANDIDATES = 24     # places that are looked at for each cut
 UNEVEN = 0.08       # what a segment of another length costs, for each power of e, as a part of its cycles

@@ -88,12 +88,13 @@ def begins(flow: Flow, first: int) -> bool:
         return True
     start = first - flow.held(first) - count_giving(flow.tokens(first))
     size = flow.program.configuration.size
-    return bool(flow.quiet[first]) and start * INSTRUCTION_BYTES >= size and not _address(flow.program, start) % size
+    return (bool(flow.quiet[first]) and start * INSTRUCTION_BYTES >= size and not _address(flow.program, start) % size
+            and _has_tile(flow.program))
 
 
 def ends(flow: Flow, end: int) -> bool:
     """Whether a segment can end before instruction ``end``: neither sums nor parameters or tables in use are left."""
-    return end == flow.end or bool(flow.closed[end])
+    return end == flow.end or (bool(flow.closed[end]) and _has_tile(flow.program))
 
 
 def cut(flow: Flow, number: int, first: int, last: int, end: int) -> Segment:
@@ -105,6 +106,11 @@ def cut(flow: Flow, number: int, first: int, last: int, end: int) -> Segment:
         raise SegmentError(f"a segment of instructions {first} to {end} of {flow.end}: sums, parameters or lookup tables "
                            "are in use where it begins or ends, or what is loaded again does not fit before it")
     return _Cutter(flow, first, end).segment(number, last)
+
+
+def _has_tile(program: Program) -> bool:
+    """Whether memory has room for a tile of weights, which instructions that give tokens load."""
+    return program.memory_bytes >= program.configuration.size**2
 
 
 def _address(program: Program, index: int) -> int:
