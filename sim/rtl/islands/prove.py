@@ -74,7 +74,7 @@ def _by_island(netlist: Netlist) -> dict[int, list[Cell]]:
         clock = cell.ports.get("CLK", ["x"])[0]
         if isinstance(clock, tuple) and clock[0].removeprefix(f"\\{CLOCK_PORT}").isdigit():
             found[int(clock[0].removeprefix(f"\\{CLOCK_PORT}"))].append(cell)
-        elif "CLK" in cell.ports and (cell.kind != READ or "1" in cell.parameters["\\CLK_ENABLE"].partition("'")[2]):
+        elif "CLK" in cell.ports and not unclocked:
             raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on {clock}, which is the clock of no island")
         elif ("CLK" not in cell.ports and "ff" in cell.kind) or "latch" in cell.kind:
             raise BuildError(f"cell {cell.name} of kind {cell.kind} acts on no clock")

@@ -1,7 +1,6 @@
 """What is done to Verilator's C++: guards put under common ones, and nothing at all when the text is not as expected; the
 table of fields; and how the harness gathers which islands are awake."""
 
-import itertools
 import re
 import subprocess
 from itertools import pairwise
@@ -105,7 +104,7 @@ def test_groups_cover_all_and_cost_least():
     for _ in range(5):
         masks = [int(mask) for mask in random.choice([0b001, 0b010, 0b100, 0b011], 8)]
         cuts = [[0, *(place for place in range(1, 8) if chosen >> place & 1), 8] for chosen in range(0, 256, 2)]
-        best = min(cost(list(itertools.pairwise(cut))) for cut in cuts)
+        best = min(cost(list(pairwise(cut))) for cut in cuts)
         groups = group_blocks(masks, ACTIVITY)
         assert [begin for begin, _ in groups] == [0, *(end for _, end in groups[:-1])] and groups[-1][1] == 8
         assert cost(groups) == pytest.approx(best)
