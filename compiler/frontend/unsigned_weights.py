@@ -26,13 +26,13 @@ def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     raised: dict[str, str] = {}
     for index, (weight, zero_point, _) in found:
         node = result.graph.node[index]
-        for place in (weight, zero_point):
-            name = node.input[place]
+        for position in (weight, zero_point):
+            name = node.input[position]
             if name not in raised:
                 raised[name] = name + _SUFFIX
                 values = numpy_helper.to_array(constants[name]).astype(np.int16) + 128
                 result.graph.initializer.append(numpy_helper.from_array(values.astype(np.uint8), raised[name]))
-            node.input[place] = raised[name]
+            node.input[position] = raised[name]
     return result
 
 
