@@ -137,12 +137,14 @@ class Verification:
             yield task
 
     def _tell(self, standing: Standing) -> None:
-        """Without the tasks that only load the simulator; the size of all is known before they are made."""
+        """Without the tasks that only load the simulator; how many there are of the others is known before they are made."""
         assert self._progress is not None
-        loading = sum(job is None for job in self._jobs)
-        size = self._work.plan.size if self._work else 0
-        self._progress(replace(standing, size=max(standing.size, size), tasks=standing.tasks - loading,
-                               tasks_done=max(0, standing.tasks_done - loading), complete=size > 0))
+        done = max(0, standing.tasks_done - sum(job is None for job in self._jobs))
+        if self._work is None:
+            self._progress(replace(standing, tasks=0, tasks_done=0))
+        else:
+            plan = self._work.plan
+            self._progress(Standing(standing.done, max(standing.size, plan.size), done, plan.tasks, True))
 
 
 @dataclass(frozen=True)
