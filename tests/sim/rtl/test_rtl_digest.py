@@ -233,4 +233,10 @@ def test_a_state_is_quiet_only_while_a_run_goes_on_and_no_register_is_written(mo
 def test_a_register_that_the_model_lacks_fails_the_build_by_its_name(model, tmp_path):
     form = Form((Compared("\\load.nothing", 1, None),), (), (), {}, ())
     with pytest.raises(BuildError, match=r"the register 'load\.nothing' is not a member"):
-        write_digest(form, model.members, "", tmp_path)
+        write_digest(form, model.members, "  reg [3:0] \\load.nothing ;\n", tmp_path)
+
+
+def test_a_wire_is_not_taken_for_a_register(model, tmp_path):
+    form = Form((Compared("\\load.asks", 1, None),), (), (), {}, ())
+    with pytest.raises(BuildError, match=r"load\.asks is no register"):
+        write_digest(form, model.members, "  wire \\load.asks ;\n", tmp_path)
