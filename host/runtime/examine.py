@@ -8,13 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.errors import SessionError
-from arrayloom.compiler.frontend import ImportedModel
-from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.host.runtime.boundary import apply_tail, collect, device_inputs
 from arrayloom.host.runtime.host_parts import HostParts
-from arrayloom.host.runtime.model_reference import ModelReference, ReferenceValues
-from arrayloom.host.runtime.reference import Reference
+from arrayloom.host.runtime.model_reference import ReferenceValues
 from arrayloom.host.runtime.report import RunReport, Stopwatch
 from arrayloom.host.runtime.verdict import Verdict, compare_host, compare_tensor
 from arrayloom.isa.image import Memory, build_memory, read_slot, write_inputs
@@ -29,26 +25,22 @@ class Image:
     """One image on its way to the accelerator.
 
     Attributes:
-        inputs: of the model by name, [1, ...].
-        given: those and what the host's head makes of them.
+        given: the model's inputs by name, [1, ...], and what the host's head makes of them.
         integers: the accelerator's inputs by name, [C, H, W].
         seconds: that the host's head took.
     """
 
-    inputs: Mapping[str, Array]
     given: dict[str, Array]
     integers: dict[str, Array]
     seconds: float
 
 
 class Examiner:
-    """Compares runs of ``program``, which was compiled from the imported ``model``, with its ``reference``."""
+    """Compares runs of ``program`` with what ONNX Runtime gives for the model that it was compiled from."""
 
-    def __init__(self, model: ImportedModel, program: Program, reference: ModelReference) -> None:
-        self.program, self.reference = program, reference
+    def __init__(self, program: Program) -> None:
+        self.program = program
         self._host = HostParts(program.host)
-        self._original = Reference(model.original) if model.is_lowered else None
-        self._given = model.original
 
     def place(self, inputs: Mapping[str, Array]) -> Image:
         """``inputs``: model inputs by name, [1, ...]."""
@@ -56,7 +48,7 @@ class Examiner:
         with clock:
             (given,) = self._host.before(collect(inputs, self.program.model_inputs))
         integers = {name: values[0] for name, values in device_inputs(given, self.program.inputs).items()}
-        return Image(inputs, given, integers, clock.seconds)
+        return Image(given, integers, clock.seconds)
 
     def memory(self, image: Image) -> Memory:
         """A fresh memory with the program and the image."""
@@ -83,8 +75,8 @@ class Examiner:
                 compare_tensor(verdict, port.slot.tensor, expected.integer[port.slot.tensor], values)
             verdict.outputs[port.name] = apply_tail(values[None], port)
 
-    def finish(self, verdict: Verdict, image: Image, expected: ReferenceValues) -> None:
-        """Adds what the host computes, the model as given, and what the program tells."""
+    def finish(self, verdict: Verdict, image: Image, expected: ReferenceValues, note: str | None) -> None:
+        """Adds what the host computes, the model as given, what the program tells, and the reference's ``note``."""
         clock = Stopwatch()
         with clock:
             values = self._host.tail(image.given | verdict.outputs)
@@ -92,24 +84,16 @@ class Examiner:
             compare_host(verdict, name, wanted, values[name])
         verdict.outputs = {port.name: values[port.name] for port in self.program.model_outputs}
         verdict.report = verdict.report.with_host(image.seconds + clock.seconds)
-        self._compare_original(image.inputs, verdict)
-        note = self.reference.saturation_note()
+        self._compare_original(verdict, expected)
         verdict.notes = [*self.program.notes, *([note] if note else [])]
         verdict.notices = list(self.program.notices)
         verdict.host, verdict.inserted_roundings = self.program.host, list(self.program.inserted_roundings)
 
-    def _run_original(self, original: Reference, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The model as given; node by node where what ONNX Runtime fuses of it fails, as scales per channel do."""
-        try:
-            return original.run(inputs)
-        except SessionError:
-            return Session(self._given, optimize=False).run(inputs)
-
-    def _compare_original(self, inputs: Mapping[str, Array], verdict: Verdict) -> None:
-        if self._original is None:
+    def _compare_original(self, verdict: Verdict, expected: ReferenceValues) -> None:
+        if expected.original is None:
             return
         name = self.program.model_outputs[0].name
-        wanted = self._run_original(self._original, inputs)[name].astype(np.float64)
+        wanted = expected.original[name].astype(np.float64)
         got = verdict.outputs[name].astype(np.float64)
         if wanted.shape != got.shape or not wanted.size:    # such as a number of boxes that the picture decides
             verdict.original_top1_equal = wanted.shape == got.shape

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import onnx
 from numpy.typing import NDArray
 
+from arrayloom.compiler.errors import SessionError
 from arrayloom.compiler.frontend import ImportedModel
+from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.host.runtime.host_parts import Values, join_images, run_part
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.isa.host_parts import HostPart
@@ -22,10 +25,12 @@ class ReferenceValues:
     Attributes:
         integer: every 8-bit value and all outputs of the integer model.
         host: what head and tail make, by `head` and `tail`.
+        original: the outputs of the model as given; None when the import lowered nothing, and where it was not asked for.
     """
 
     integer: Values
     host: Mapping[str, Values]
+    original: Values | None
 
 
 class ModelReference:
@@ -40,6 +45,7 @@ class ModelReference:
         self._wanted = model.graph.model_outputs
         self._integer = Reference(model.lowered)
         self._head, self._tail = _reference(host.head), _reference(host.tail)
+        self._given = model.original if model.is_lowered else None
 
     def saturation_note(self) -> str | None:
         """As `Reference.saturation_note`, of the integer model."""
@@ -54,13 +60,27 @@ class ModelReference:
         images = [self._run_one({name: values[i:i + 1] for name, values in inputs.items()}) for i in range(count)]
         return join_images(images, self._wanted)
 
-    def run_all(self, inputs: Mapping[str, Array]) -> ReferenceValues:
-        """Every value that can be compared, for one image, [1, ...] by name."""
+    def run_all(self, inputs: Mapping[str, Array], original: bool = False) -> ReferenceValues:
+        """Every value that can be compared, for one image, [1, ...] by name; with ``original`` the model as given, too."""
         head = run_part(self._head, dict(inputs))
         given = dict(inputs) | head
         integer = self._integer.run_all({name: given[name] for name in self._integer.inputs})
         tail = run_part(self._tail, given | integer)
-        return ReferenceValues(integer, {"head": head, "tail": tail})
+        return ReferenceValues(integer, {"head": head, "tail": tail}, self._run_original(inputs) if original else None)
+
+    @cached_property
+    def _original(self) -> Reference:
+        assert self._given is not None
+        return Reference(self._given)
+
+    def _run_original(self, inputs: Mapping[str, Array]) -> Values | None:
+        """The model as given; node by node where what ONNX Runtime fuses of it fails, as scales per channel do."""
+        if self._given is None:
+            return None
+        try:
+            return self._original.run(inputs)
+        except SessionError:
+            return Session(self._given, optimize=False).run(inputs)
 
     def _run_one(self, values: Values) -> Values:
         for part in (self._head, self._integer, self._tail):

@@ -130,11 +130,11 @@ class Verifier:
     def __init__(self, model: ImportedModel, program: Program, device: Device) -> None:
         self.program, self.device = program, device
         self.reference = ModelReference(model)
-        self.examiner = Examiner(model, program, self.reference)
+        self.examiner = Examiner(program)
 
     def verify(self, inputs: Mapping[str, Array], progress: Progress | None = None) -> Verdict:
         """``inputs``: model inputs by name, [1, ...]."""
-        expected = self.reference.run_all(inputs)
+        expected = self.reference.run_all(inputs, original=True)
         image = self.examiner.place(inputs)
         golden = EmulatorDevice(self.device.config, record=True)
         memory = self.examiner.memory(image)
@@ -145,5 +145,5 @@ class Verifier:
             verdict.report = self.device.execute(self.program, memory, progress)
             add_comparison(verdict, compare_writes(self.program, golden.capture(), *self.device.trace()))
             self.examiner.compare_outputs(verdict, memory, expected)
-        self.examiner.finish(verdict, image, expected)
+        self.examiner.finish(verdict, image, expected, self.reference.saturation_note())
         return verdict

@@ -24,5 +24,5 @@ def assemble(examiner: Examiner, image: Image, emulation: Emulation, number: int
     merged = merge(segments, runs)
     verdict.report = merged.report(examiner.program, sum(run.seconds for run in runs))
     examiner.compare_outputs(verdict, memory, examined.expected)
-    examiner.finish(verdict, image, examined.expected)
+    examiner.finish(verdict, image, examined.expected, examined.note)
     return verdict, merged

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from arrayloom.compiler.frontend import ImportedModel
 from arrayloom.host.runtime.examine import Examiner, Image
 from arrayloom.host.runtime.model_reference import ModelReference, ReferenceValues
 from arrayloom.host.runtime.report import RunReport, Stopwatch
@@ -20,29 +21,43 @@ Array = NDArray[Any]
 
 
 class References:
-    """ONNX Runtime's values of all images, computed in a thread of its own from now on."""
+    """ONNX Runtime's values of all images for a model, computed in a thread of its own from now on."""
 
-    def __init__(self, reference: ModelReference, images: Sequence[Mapping[str, Array]]) -> None:
+    def __init__(self, model: ImportedModel, images: Sequence[Mapping[str, Array]]) -> None:
         self._pool = ThreadPoolExecutor(1)
-        self._values = [self._pool.submit(reference.run_all, inputs) for inputs in images]
+        self._reference = self._pool.submit(ModelReference, model) if images else None
+        self._values = [self._pool.submit(self._run, inputs) for inputs in images]
 
     def of(self, image: int) -> ReferenceValues:
         """Waits for it; raises what ONNX Runtime raised."""
         return self._values[image].result()
 
+    def note(self) -> str | None:
+        """As ``ModelReference.saturation_note``; there are images."""
+        assert self._reference is not None
+        return self._reference.result().saturation_note()
+
     def close(self) -> None:
         """Ends the thread, after the image that it is at."""
         self._pool.shutdown(cancel_futures=True)
 
+    def _run(self, inputs: Mapping[str, Array]) -> ReferenceValues:
+        assert self._reference is not None
+        return self._reference.result().run_all(inputs, original=True)
+
 
 @dataclass(frozen=True)
 class Examined:
-    """What the emulator computed for an image, in how many seconds, and how that compares with ONNX Runtime."""
+    """What the emulator computed for an image, in how many seconds, and how that compares with ONNX Runtime.
+
+    ``note``: of the reference, that it may err on this machine.
+    """
 
     capture: Capture
     seconds: float
     expected: ReferenceValues
     verdict: Verdict
+    note: str | None
 
 
 class Emulation:
@@ -87,7 +102,8 @@ class Emulation:
             capture = emulate(program, memory, self._wanted, lambda state: states[state.index].set_result(state), self._ask)
         expected = self._references.of(number)
         report = RunReport("emulator", program.macs, program.configuration.multipliers, clock.seconds)
-        return Examined(capture, clock.seconds, expected, self._examiner.compare(capture, memory, expected, report))
+        verdict = self._examiner.compare(capture, memory, expected, report)
+        return Examined(capture, clock.seconds, expected, verdict, self._references.note())
 
     def _ask(self) -> None:
         if self._stopped.is_set():

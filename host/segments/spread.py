@@ -40,6 +40,11 @@ class Spread:
         return {index for segment in self.segments for index in (segment.first, segment.end)}
 
     @property
+    def tasks(self) -> int:
+        """How many there are."""
+        return self.whole + self.segmented * len(self.segments)
+
+    @property
     def size(self) -> int:
         """Cycles of all tasks, about."""
         return self.whole * self.cycles + self.segmented * sum(self.sizes)

@@ -17,7 +17,6 @@ from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
 from arrayloom.host.pool.task import Done, Progress, Shared, Standing, Task, Workers, run_tasks
 from arrayloom.host.runtime.examine import Examiner, Image
 from arrayloom.host.runtime.inputs import load_inputs
-from arrayloom.host.runtime.model_reference import ModelReference
 from arrayloom.host.runtime.report import total
 from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import images_of
@@ -123,11 +122,10 @@ class Verification:
             yield Task(f"simulator {number}", prepare, (self._config,), 0.0)
         imported, batches = self._load()
         images = [image for batch in batches for image in images_of(batch, imported.graph.model_inputs)]
-        reference = ModelReference(imported)
         whole = len(images) - segmented(len(images), count)
-        references = self._stop.enter_context(closing(References(reference, images[whole:])))
+        references = self._stop.enter_context(closing(References(imported, images[whole:])))
         program = compile_graph(imported.graph, self._config)
-        examiner = Examiner(imported, program, reference)
+        examiner = Examiner(program)
         placed = [examiner.place(inputs) for inputs in images[whole:]]
         plan = spread(program, len(images), count, self._cuts)
         emulation = self._stop.enter_context(closing(Emulation(examiner, placed, references, plan.bounds)))
@@ -137,12 +135,14 @@ class Verification:
             yield task
 
     def _tell(self, standing: Standing) -> None:
-        """Without the tasks that only load the simulator; the size of all is known before they are made."""
+        """Without the tasks that only load the simulator; how many there are of the others is known before they are made."""
         assert self._progress is not None
-        loading = sum(job is None for job in self._jobs)
-        size = self._work.plan.size if self._work else 0
-        self._progress(replace(standing, size=max(standing.size, size), tasks=standing.tasks - loading,
-                               tasks_done=max(0, standing.tasks_done - loading), complete=size > 0))
+        done = max(0, standing.tasks_done - sum(job is None for job in self._jobs))
+        if self._work is None:
+            self._progress(replace(standing, tasks=0, tasks_done=0))
+        else:
+            plan = self._work.plan
+            self._progress(Standing(standing.done, max(standing.size, plan.size), done, plan.tasks, True))
 
 
 @dataclass(frozen=True)

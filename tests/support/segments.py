@@ -14,7 +14,6 @@ from arrayloom.compiler.frontend import ImportedModel, import_model
 from arrayloom.host.models import digits
 from arrayloom.host.pool.local import ThisProcess
 from arrayloom.host.runtime.examine import Examiner
-from arrayloom.host.runtime.model_reference import ModelReference
 from arrayloom.host.segments.flow import Flow
 from arrayloom.host.segments.golden import emulate
 from arrayloom.host.segments.segment import begins, ends
@@ -45,7 +44,7 @@ class Network:
 
     def memory(self) -> Memory:
         """The program and the image."""
-        examiner = Examiner(self.imported, self.program, ModelReference(self.imported))
+        examiner = Examiner(self.program)
         return examiner.memory(examiner.place(self.inputs))
 
     def cuts(self) -> list[int]:
