@@ -9,9 +9,8 @@ from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 REGISTERS = {"$dff", "$dffe", "$sdff", "$sdffe", "$sdffce"}
 """Kinds of registers on one clock; of these alone, Yosys makes what Amaranth writes."""
+LATCHES = {"$dlatch", "$adlatch", "$dlatchsr", "$sr", "$ff"}
 READ, WRITE = "$memrd_v2", "$memwr_v2"
-_OTHER_STATE = re.compile(r"(ff|latch|^\$_?sr|^\$fsm)")
-"""Names of kinds that keep state without a port CLK."""
 CLOCK = ("\\clk", 0)
 
 
@@ -38,21 +37,24 @@ class State:
 def find_state(netlist: Netlist) -> Iterator[State]:
     """Every cell of ``netlist`` that acts on the clock, in order.
 
-    Raises ``BuildError`` for one that keeps state in another way than on ``clk``, as a latch does.
-    Which edge it is, verilog.py sees.
+    Raises ``BuildError`` for one that acts in another way than on the rising edge of ``clk``, as a latch does.
     """
     for cell in netlist.cells:
         if cell.kind in REGISTERS:
             yield _state(cell, _wire_name(cell.ports["Q"][0]))
         elif cell.kind == WRITE or (cell.kind == READ and _number(cell.parameters["\\CLK_ENABLE"])):
             yield _state(cell, cell.parameters["\\MEMID"].strip('"').replace("\\\\", "\\"))
-        elif cell.kind != READ and ("CLK" in cell.ports or _OTHER_STATE.search(cell.kind)):
-            raise BuildError(f"cell {cell.name} of kind {cell.kind} keeps state in a way that is not known here")
+        elif ("CLK" in cell.ports or cell.kind in LATCHES) and cell.kind != READ:
+            raise BuildError(f"the design has a {cell.kind} ({cell.name}): only registers on the rising edge of a clock can "
+                             "be simulated")
 
 
 def _state(cell: Cell, name: str) -> State:
+    if not cell.parameters["\\CLK_POLARITY"].endswith("1"):
+        raise BuildError("the design uses the falling edge of a clock: only rising edges can be simulated")
     if cell.ports["CLK"] != [CLOCK]:
-        raise BuildError(f"cell {cell.name} acts on {cell.ports['CLK']}: there is one clock, clk")
+        clock = cell.ports["CLK"][0][0].removeprefix("\\")
+        raise BuildError(f"{name} acts on the clock {clock}: only designs of one clock, clk, can be simulated")
     unit = cell.attributes.get("\\unit", '""').strip('"')
     plain = name.removeprefix("\\").removeprefix("$flatten").replace("\\", "")
     return State(cell, unit, plain.removeprefix(f"{unit}."))
@@ -60,7 +62,7 @@ def _state(cell: Cell, name: str) -> State:
 
 def _wire_name(bit: Bit) -> str:
     if isinstance(bit, str):
-        raise BuildError("a register drives a constant")
+        raise ValueError("a register drives a constant")
     return bit[0]
 
 

@@ -107,12 +107,17 @@ def test_state_has_its_unit_and_one_key_for_all_lanes():
     assert (state.unit, state.name, state.key) == ("array.lane_3", "sum_12$4", "array.lane_*/sum_*$4")
 
 
+RISING = {"\\CLK_POLARITY": "1'1"}
+
+
 @pytest.mark.parametrize(("cell", "message"), [
-    (Cell("$adff", "$a", {}, {"CLK": [("\\clk", 0)], "Q": [("\\q", 0)]}), r"cell \$a of kind \$adff keeps state in a way"),
-    (Cell("$dlatch", "$l", {}, {"EN": [("\\e", 0)], "D": [("\\d", 0)], "Q": [("\\q", 0)]}), r"cell \$l of kind \$dlatch "),
-    (Cell("$aldff", "$l", {}, {"CLK": [("\\clk", 0)], "Q": [("\\q", 0)]}), r"cell \$l of kind \$aldff "),
-    (Cell("$dff", "$o", {}, {"CLK": [("\\other", 0)], "Q": [("\\q", 0)]}),
-     r"cell \$o acts on .*other.*there is one clock, clk"),
+    (Cell("$adff", "$a", RISING, {"CLK": [("\\clk", 0)], "Q": [("\\q", 0)]}),
+     r"the design has a \$adff \(\$a\): only registers"),
+    (Cell("$dlatch", "$l", {}, {"EN": [("\\e", 0)], "Q": [("\\q", 0)]}), r"the design has a \$dlatch \(\$l\)"),
+    (Cell("$aldff", "$l", RISING, {"CLK": [("\\clk", 0)], "Q": [("\\q", 0)]}), r"the design has a \$aldff \(\$l\)"),
+    (Cell("$dff", "$f", {"\\CLK_POLARITY": "1'0"}, {"CLK": [("\\clk", 0)], "Q": [("\\q", 0)]}), r"uses the falling edge"),
+    (Cell("$dff", "$o", RISING, {"CLK": [("\\other", 0)], "Q": [("\\q", 0)]}),
+     r"acts on the clock other: only designs of one"),
 ])
 def test_other_state_is_refused(cell, message):
     netlist = empty()

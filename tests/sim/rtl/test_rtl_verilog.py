@@ -9,7 +9,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from arrayloom.sim.rtl.errors import BuildError
-from arrayloom.sim.rtl.verilog import write_fast_verilog, write_verilog
+from arrayloom.sim.rtl.verilog import write_fast_verilog, write_sleepless_verilog, write_verilog
 
 
 class Store(wiring.Component):
@@ -60,9 +60,10 @@ def test_checks_and_hierarchy_stay_when_asked_for(tmp_path):
 
 
 def test_fast_verilog_acts_on_both_edges(tmp_path):
-    write_fast_verilog(Store(), tmp_path / "fast.v")
-    text = (tmp_path / "fast.v").read_text()
-    assert "@(edge clk)" in text and "posedge" not in text and "assert" not in text
+    for write, clock in ((write_sleepless_verilog, "clk"), (write_fast_verilog, "clk_0")):
+        write(Store(), tmp_path / "fast.v")
+        text = (tmp_path / "fast.v").read_text()
+        assert f"@(edge {clock})" in text and "posedge" not in text and "assert (" not in text
 
 
 def test_falling_edges_are_refused(tmp_path):
