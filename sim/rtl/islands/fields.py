@@ -16,7 +16,7 @@ def write_fields(header: str) -> str:
     """
     ports, signals = _PORT.findall(header), [name for name in _SIGNAL.findall(header) if not name.startswith(_OWN)]
     inputs = [name for kind, name in ports if kind == "IN" and not name.startswith("clk")]
-    names = [name for kind, name in ports if kind == "OUT"] + signals
+    names = signals + [name for kind, name in ports if kind == "OUT"]     # what follows from a signal comes after it
     if not inputs or not signals:
         raise UnknownModelError("Vtop___024root.h declares no signals")
     lines = ["#pragma once", "", "#include <cstddef>", "#include <cstring>", "",

@@ -134,7 +134,7 @@ HEADER = """class alignas(VL_CACHE_LINE_BYTES) Vtop___024root final {
 
 def test_fields_are_what_the_design_declares():
     text = write_fields(HEADER)
-    assert re.findall(r'\{"(\w+)", offsetof', text) == ["irq", "axi__araddr", "held", "word", "memory"]
+    assert re.findall(r'\{"(\w+)", offsetof', text) == ["held", "word", "memory", "irq", "axi__araddr"]
     assert re.findall(r"memcpy\(&to\.(\w+), &from\.\1, sizeof to\.\1\);", text) == ["rst", "axi__rdata"]
 
 

@@ -107,6 +107,9 @@ def test_state_has_its_unit_and_one_key_for_all_lanes():
     assert (state.unit, state.name, state.key) == ("array.lane_3", "sum_12$4", "array.lane_*/sum_*$4")
 
 
+RISING = {"\\CLK_POLARITY": "1'1"}
+
+
 @pytest.mark.parametrize(("cell", "message"), [
     (Cell("$adff", "$a", {}, {"CLK": [("\\clk", 0)], "Q": [("\\q", 0)]}), r"the design has a \$adff \(\$a\)"),
     (Cell("$dlatch", "$l", {}, {"EN": [("\\e", 0)], "D": [("\\d", 0)], "Q": [("\\q", 0)]}),

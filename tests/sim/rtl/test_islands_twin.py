@@ -67,7 +67,7 @@ def test_a_forgotten_register_is_found(monkeypatch, copier, fresh_cache, open_be
     monkeypatch.setattr(verilog, "trained_partition", lambda: table)
     made = build(copier.design(4), TWIN, fresh_cache, report=lambda _: None)
     with (open_bench(made) as bench,
-          pytest.raises(SimulationError, match=r"cycle \d+: word changed in an island that was not awake")):
+          pytest.raises(SimulationError, match=r"cycle \d+: \w+ changed in an island that was not awake")):
         bench.copy(40)
 
 
