@@ -31,7 +31,11 @@ def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto:
             if name not in raised:
                 raised[name] = name + _SUFFIX
                 values = numpy_helper.to_array(constants[name]).astype(np.int16) + 128
-                result.graph.initializer.append(numpy_helper.from_array(values.astype(np.uint8), raised[name]))
+                constant = numpy_helper.from_array(values.astype(np.uint8), raised[name])
+                result.graph.initializer.append(constant)
+                if model.ir_version < 4:    # before which every constant is an input, too
+                    result.graph.input.append(
+                        onnx.helper.make_tensor_value_info(constant.name, constant.data_type, constant.dims))
             node.input[position] = raised[name]
     return result
 

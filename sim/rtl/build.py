@@ -92,6 +92,6 @@ def produce_verilog(design: Design, variant: Variant, store: Cache, report: Repo
             write_verilog(design.make(), folder / VERILOG, checks=variant.checks, hierarchy=not variant.flat, look=looks)
 
     own = Path(__file__).parent
-    converter = [*sorted(own.glob("*.py")), *sorted((own / "islands").iterdir())]
+    converter = [*sorted(own.glob("*.py")), *sorted((own / "islands").glob("*.[jp]*"))]
     key = digest_files(converter, design.digest(), str(design.control), repr(variant), *converter_versions())
     return store.produce("verilog", key, make, report) / VERILOG
