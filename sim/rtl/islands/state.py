@@ -10,6 +10,8 @@ from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 REGISTERS = {"$dff", "$dffe", "$sdff", "$sdffe", "$sdffce"}
 """Kinds of registers on one clock; of these alone, Yosys makes what Amaranth writes."""
 READ, WRITE = "$memrd_v2", "$memwr_v2"
+_OTHER_STATE = re.compile(r"(ff|latch|^\$_?sr|^\$fsm)")
+"""Names of kinds that keep state without a port CLK."""
 CLOCK = ("\\clk", 0)
 
 
@@ -61,7 +63,7 @@ def _state(cell: Cell, name: str) -> State:
 
 def _wire_name(bit: Bit) -> str:
     if isinstance(bit, str):
-        raise ValueError("a register drives a constant")
+        raise BuildError("a register drives a constant")
     return bit[0]
 
 
