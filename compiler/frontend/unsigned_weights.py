@@ -11,6 +11,8 @@ from onnx import numpy_helper
 
 #: Operator to the places of its weight, the weight's zero point and the activation's zero point.
 _PLACES = {"QLinearConv": (3, 5, 2), "QLinearMatMul": (3, 5, 2), "QGemm": (3, 5, 2)}
+FIRST_WITH_CONSTANTS = 4
+"""Version of ONNX's files from which a constant need not be an input, too."""
 _SUFFIX = "/unsigned"
 
 
@@ -23,6 +25,7 @@ def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     result = onnx.ModelProto()
     result.CopyFrom(model)
+    result.ir_version = max(model.ir_version, FIRST_WITH_CONSTANTS)
     raised: dict[str, str] = {}
     for index, (weight, zero_point, _) in found:
         node = result.graph.node[index]
@@ -31,11 +34,7 @@ def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto:
             if name not in raised:
                 raised[name] = name + _SUFFIX
                 values = numpy_helper.to_array(constants[name]).astype(np.int16) + 128
-                constant = numpy_helper.from_array(values.astype(np.uint8), raised[name])
-                result.graph.initializer.append(constant)
-                if model.ir_version < 4:    # before which every constant is an input, too
-                    result.graph.input.append(
-                        onnx.helper.make_tensor_value_info(constant.name, constant.data_type, constant.dims))
+                result.graph.initializer.append(numpy_helper.from_array(values.astype(np.uint8), raised[name]))
             node.input[position] = raised[name]
     return result
 
