@@ -1,6 +1,5 @@
 """A worker process, from the side of the process that starts it."""
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -10,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.connection import Pipe
 
 from arrayloom.host.pool.channel import Begin, Channel, Leave, Lend, Moved, taken
 from arrayloom.host.pool.outcome import Outcome
@@ -42,7 +42,7 @@ class WorkerProcess:
     """
 
     def __init__(self) -> None:
-        own, other = multiprocessing.Pipe()
+        own, other = Pipe()
         with other:
             command = MAIN.format(path=sys.path, descriptor=other.fileno())
             self._process = subprocess.Popen([*PYTHON, "-c", command], pass_fds=[other.fileno()],

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+import onnx
 from numpy.typing import NDArray
 
+from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.host.models.digits import FLOAT_MODEL, MODEL
 from arrayloom.host.vision import recipe
 from arrayloom.isa.errors import ArrayloomError
@@ -56,8 +57,8 @@ def _split(pixels: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArra
 
 def correct(model: Path, images: Split) -> int:
     """Return how many of `images` the ONNX model classifies correctly in ONNX Runtime."""
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    (logits,) = session.run(None, {session.get_inputs()[0].name: images.inputs})
+    session = Session(onnx.load(model))
+    (logits,) = session.run({session.inputs[0]: images.inputs}).values()
     return int(np.count_nonzero(np.asarray(logits).argmax(axis=1) == images.labels))
 
 

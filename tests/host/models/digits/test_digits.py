@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 from sklearn.datasets import load_digits
 
+from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.host.models.digits import FLOAT_MODEL, IMAGES, LABELS, MODEL
 from arrayloom.host.models.digits.evaluate import correct, load_splits, main
 from arrayloom.host.models.digits.export_onnx import to_onnx
@@ -86,11 +87,11 @@ def test_shipped_image_is_held_out_and_comes_back_as_trained(path, splits):
 
 
 def test_every_digit_is_shipped_once_and_recognized():
-    session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
+    session = Session(onnx.load(MODEL))
     named, predicted = [], []
     for path in PICTURES:
         named.append(int(path.stem.split("_")[1]))
-        predicted.append(int(np.argmax(session.run(None, {"image": preprocess(path, "digits")})[0])))
+        predicted.append(int(np.argmax(session.run({"image": preprocess(path, "digits")})["logits"])))
     assert named == predicted == list(range(10))
 
 
