@@ -54,7 +54,7 @@ class WeightLoader(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         timing = Timing(self.config)
-        row = Signal(range(self.config.size))
+        row = Signal(range(self.config.size), name="reading")
         shadow_free = Signal(init=1)
         begin, enable = Signal(), Signal()
         m.d.comb += [
@@ -70,7 +70,7 @@ class WeightLoader(Component):
             m.d.sync += self.ready.eq(1)
         with m.Elif(self.taken):
             m.d.sync += self.ready.eq(0)
-        taken = flag_line(m, self.taken, timing.reload - 1)
+        taken = flag_line(m, self.taken, timing.reload - 1, "taken_line")
         with m.If(begin):
             m.d.sync += shadow_free.eq(0)
         with m.Elif(taken[-1]):
@@ -80,7 +80,7 @@ class WeightLoader(Component):
 
     def _pass_on(self, m: Module, enable: Value, row: Value) -> None:
         """Row and word to the shadow plane, ``LOAD`` cycles after the read."""
-        enables = flag_line(m, enable, LOAD)
+        enables = flag_line(m, enable, LOAD, "enable_line")
         for column in range(self.config.size):
             weight = Signal(WEIGHT, name=f"weight_{column:03}", reset_less=True)
             with m.If(enables[WEIGHT_LATENCY]):
@@ -88,5 +88,5 @@ class WeightLoader(Component):
             m.d.comb += self.word[column].eq(weight)
         m.d.comb += [
             self.write.eq(enables[-1]),
-            self.row.eq(delay(m, row, enables[:-1])),
+            self.row.eq(delay(m, row, enables[:-1], "read_row")),
         ]

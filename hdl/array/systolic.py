@@ -57,8 +57,8 @@ class SystolicArray(Component):
         m = Module()
         timing = Timing(self.config)
         skew = timing.row_stages - 1 + timing.column_groups - 1
-        valid = flag_line(m, self.valid, skew + ACTIVATION + MULTIPLY)
-        start = flag_line(m, self.start, skew)
+        valid = flag_line(m, self.valid, skew + ACTIVATION + MULTIPLY, "valid_line")
+        start = flag_line(m, self.start, skew, "start_line")
         loads = self._weight_bus(m, timing)
         above: list[Value] = [Const(0, SUM)] * self.config.size
         for stage in range(timing.row_stages):
@@ -71,7 +71,7 @@ class SystolicArray(Component):
         enables = Signal(self.config.size)
         m.d.comb += enables.eq(self.write << self.row)
         groups, columns = timing.column_groups, self.config.column_stage
-        writes = flag_line(m, self.write, groups - 1)
+        writes = flag_line(m, self.write, groups - 1, "write_line")
         weights = [self.weights[column] for column in range(self.config.size)]
         result = []
         for group in range(groups):
@@ -79,7 +79,8 @@ class SystolicArray(Component):
                 late = Signal.like(enables, name=f"enables_{group}")
                 m.d.sync += late.eq(enables)
                 enables = late
-                weights = [data_register(m, weight, writes[group - 1]) for weight in weights[columns:]]
+                weights = [data_register(m, weight, writes[group - 1], f"weight_{group}_{column}")
+                           for column, weight in enumerate(weights[columns:], group * columns)]
             result.append((enables, weights[:columns]))
         return result
 
@@ -89,7 +90,7 @@ class SystolicArray(Component):
         rows, columns = self.config.row_stage, self.config.column_stage
         valid, start = flags
         entering = Cat(self.word[row] for row in range(stage * rows, (stage + 1) * rows))
-        entering = delay(m, entering, valid[:stage])
+        entering = delay(m, entering, valid[:stage], f"entering_{stage}")
         sums = []
         for group, (enables, weights) in enumerate(loads):
             m.submodules[f"block_{stage}_{group}"] = block = ProcessingBlock(self.config)

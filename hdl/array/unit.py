@@ -93,7 +93,7 @@ class ArrayUnit(Component):
         """The streamer's pixel delayed by 0, 1, ... cycles, up to the tag of the last column group."""
         timing = Timing(self.config)
         cycles = WORD - REQUEST + timing.tag + timing.column_groups - 1
-        lines = {name: flag_line(m, getattr(streamer.pixel, name), cycles) for name, _ in PIXEL}
+        lines = {name: flag_line(m, getattr(streamer.pixel, name), cycles, f"{name}_line") for name, _ in PIXEL}
         pixels = [Signal(PIXEL, name=f"pixel_{stage}") for stage in range(cycles + 1)]
         for stage, pixel in enumerate(pixels):
             m.d.comb += [getattr(pixel, name).eq(line[stage]) for name, line in lines.items()]
@@ -101,9 +101,9 @@ class ArrayUnit(Component):
 
     def _multiply(self, m: Module, streamer: Streamer, loader: WeightLoader, pixel: data.View) -> data.View:
         m.submodules.systolic = systolic = SystolicArray(self.config)
-        valid = flag_line(m, streamer.pixel.valid, MEMORY_LATENCY)[:-1]
-        outside = delay(m, streamer.outside, valid)
-        padding = delay(m, streamer.padding, valid)
+        valid = flag_line(m, streamer.pixel.valid, MEMORY_LATENCY, "reading")[:-1]
+        outside = delay(m, streamer.outside, valid, "outside")
+        padding = delay(m, streamer.padding, valid, "padding")
         padded = Cat(padding for _ in range(self.config.size))
         m.d.comb += [
             systolic.word.as_value().eq(Mux(outside, padded, self.read.data)),

@@ -67,7 +67,8 @@ class ParameterHalf(Component):
         m = Module()
         config, read = self.config, self.read.payload
         head = Signal(range(config.parameter_entries))
-        fetched, searched, unit = Signal(), Signal(), Signal(reset_less=True)
+        fetched, searched = Signal(name="fetched"), Signal(name="searched")
+        unit = Signal(name="uses_unit", reset_less=True)
         with m.If(self.read.valid & read.release):
             m.d.sync += head.eq(head + Mux(read.thresholds, THRESHOLDS, config.groups))
         m.d.sync += [fetched.eq(self.read.valid), searched.eq(self.search)]

@@ -90,7 +90,7 @@ class Search(Component):
             shape=self.BITS, depth=max(self.config.groups, 2), init=[])
         ask, answer, show = (found.read_port(domain="comb") for _ in range(3))
         write = found.write_port()
-        offset = delay(m, Mux(asked.bit[-1], 0, ask.data) | asked.bit, [asks])
+        offset = delay(m, Mux(asked.bit[-1], 0, ask.data) | asked.bit, [asks], f"offset_{lane}")
         reached = Mux(self.totals[lane] >= self.thresholds[lane], answered.bit, 0)
         m.d.comb += [
             ask.addr.eq(asked.group), self.offsets[lane].eq(offset),

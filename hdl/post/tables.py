@@ -69,7 +69,7 @@ class LookupTables(Component):
         release = self.enables[0] & self.release
         with m.If(release):
             m.d.sync += head.eq(head + 1)
-        use, group = (delay(m, signal, [self.enables[0]]) for signal in (self.use, self.group))
+        use, group = (delay(m, getattr(self, name), [self.enables[0]], name) for name in ("use", "group"))
         for lane in range(config.lanes):
             m.submodules[f"lane_{lane}"] = storage = memory.Memory(
                 shape=8 * config.groups, depth=LOOKUP_TABLE_WORDS * config.table_pages, init=[])
@@ -81,10 +81,10 @@ class LookupTables(Component):
                 write.data.eq(Cat(self.sink.data.word_select(channel, 8) for channel in channels)),
                 read.en.eq(self.enables[0] & self.use), read.addr.eq(Cat(value[:7], ~value[7], head)),
             ]
-            untouched = delay(m, value, [self.enables[0]])
+            untouched = delay(m, value, [self.enables[0]], f"untouched_{lane}")
             row_bytes = [read.data.word_select(index, 8) for index in range(config.groups)]
             found = Mux(use, choose(group, row_bytes), untouched)
-            m.d.comb += self.result[lane].eq(delay(m, found[:8].as_signed(), [self.enables[1]]))
+            m.d.comb += self.result[lane].eq(delay(m, found[:8].as_signed(), [self.enables[1]], f"found_{lane}"))
         self._count(m, self.sink.valid & row.all(), release)
         return m
 

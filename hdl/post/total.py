@@ -41,7 +41,7 @@ class Total(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        holding, fresh, step = Signal(), Signal(init=1), Signal()
+        holding, fresh, step = Signal(name="holding"), Signal(name="fresh", init=1), Signal()
         word = self.word.payload
         m.d.comb += [
             self.word.ready.eq(~holding & (word.origin == Origin.SUM)), step.eq(self.word.valid & self.word.ready),

@@ -10,7 +10,6 @@ from arrayloom.sim.rtl.netlist import Cell
 from arrayloom.sim.rtl.verilog import TOP, widened
 
 
-@pytest.mark.xfail(strict=True, reason="registers were given names since the table was made: train again")
 @pytest.mark.parametrize("preset", ["tiny", "edge"])
 def test_the_registers_are_those_of_the_table(preset: str) -> None:
     with widened(Accelerator(load_config(preset)), TOP) as (_, netlist):
