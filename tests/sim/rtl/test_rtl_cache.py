@@ -115,6 +115,7 @@ def test_who_comes_third_is_told_of_the_second(start):
     maker, second = _maker_and_waiter(start)
     assert "waiting for it" in second.line() and second.line().endswith(": elaborate")
     maker.process.kill()
+    assert "this process makes the simulator now" in second.line()      # else the third may be the one to take over
     second.say("verilate")
     third = start("by the third")
     assert f"process {second.pid}, for " in third.line()
