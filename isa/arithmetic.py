@@ -41,19 +41,24 @@ def split_float(value: float) -> tuple[int, int]:
 
 
 def encode_scale(value: float) -> Scale:
-    """A non-negative, finite float32 scale for ``requantize``.
+    """A non-negative, finite float32 scale for ``requantize``; see ``encode_scales``."""
+    word = int(encode_scales(np.array([value], np.float32))[0])
+    return Scale(word & ((1 << SIGNIFICANT) - 1), word >> SIGNIFICANT)
+
+
+def encode_scales(values: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """The word (``Scale.word``) of each of these scales.
 
     Scales too small to move any 32-bit integer to one half become zero, scales from 2**10 up saturate either way.
-    Raises ``EncodingError`` when the value is negative or not finite.
+    Raises ``EncodingError`` when a value is negative or not finite.
     """
-    if not np.isfinite(value) or value < 0:
-        raise EncodingError(f"scale = {value}: must be finite and not negative")
-    if value == 0:
-        return Scale(0, MIN_SHIFT)
-    integer, exponent = split_float(value)
-    if -exponent > MAX_SHIFT:
-        return Scale(0, MIN_SHIFT)
-    return Scale(integer, max(-exponent, MIN_SHIFT))
+    wrong = values[~np.isfinite(values) | (values < 0)]
+    if wrong.size:
+        raise EncodingError(f"scale = {wrong[0]}: must be finite and not negative")
+    mantissa, exponent = np.frexp(values)
+    shift = SIGNIFICANT - exponent.astype(np.int64)
+    multiplier = np.where(shift > MAX_SHIFT, 0, np.ldexp(mantissa.astype(np.float64), SIGNIFICANT)).astype(np.int64)
+    return (multiplier | np.where(multiplier == 0, MIN_SHIFT, np.maximum(shift, MIN_SHIFT)) << SIGNIFICANT).astype(np.uint32)
 
 
 def bit_length(values: Ints) -> Ints:

@@ -1,14 +1,21 @@
 """Instructions as descriptors: a field knows its width, its range and its meaning; the rest is derived."""
 
 import dataclasses
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from arrayloom.isa.errors import EncodingError
 
 INSTRUCTION_BYTES = 64
 INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
+_WORD = np.dtype("<u8")
+_WORD_BITS = 8 * _WORD.itemsize
 
 
 class Unit(IntEnum):
@@ -105,6 +112,19 @@ class Instruction:
                 raise EncodingError(f"{self.mnemonic()}: {error}") from None
         return word.to_bytes(INSTRUCTION_BYTES, "little")
 
+    def changed(self, **values: int) -> Self:
+        """The instruction with these fields in place of its own: ``dataclasses.replace`` in a fifth of the time.
+
+        Raises ``TypeError`` for a name that no field has.
+        """
+        own = self.__dict__
+        for name in values:
+            if name not in own:
+                raise TypeError(f"{self.mnemonic()} has no field {name}")
+        result = object.__new__(type(self))
+        result.__dict__.update(own, **values)
+        return result
+
     @classmethod
     def from_word(cls, word: int) -> Self:
         specs = cls.specs()
@@ -123,6 +143,33 @@ class Instruction:
             elif value:
                 parts.append(f"{spec.name}={int(value)}")
         return " ".join(parts)
+
+
+def encode_all(instructions: Sequence[Instruction]) -> NDArray[np.uint8]:
+    """The bytes of ``instructions`` one after the other, as their ``encode`` gives them; raises what it raises."""
+    words = np.zeros((len(instructions), INSTRUCTION_BYTES // _WORD.itemsize), _WORD)
+    places: dict[type[Instruction], list[int]] = {}
+    for place, instruction in enumerate(instructions):
+        places.setdefault(type(instruction), []).append(place)
+    for kind, rows in places.items():
+        specs = kind.specs()
+        values_of = operator.attrgetter(*(spec.name for spec in specs))
+        values = np.array([values_of(instructions[row]) for row in rows], np.int64).T
+        for spec, column in zip(specs, values, strict=True):
+            outside = (column < spec.low) | (column > spec.high)
+            if outside.any():
+                instructions[rows[int(outside.argmax())]].encode()
+            _insert(words, rows, spec, column)
+    return words.view(np.uint8).ravel()
+
+
+def _insert(words: NDArray[np.uint64], rows: list[int], spec: FieldSpec, column: NDArray[np.int64]) -> None:
+    """Puts the values of a field, which fit it, into the words of their instructions."""
+    index, shift = divmod(spec.offset, _WORD_BITS)
+    raw = column.view(np.uint64) & np.uint64((1 << spec.width) - 1)
+    words[rows, index] |= raw << np.uint64(shift)
+    if shift + spec.width > _WORD_BITS:
+        words[rows, index + 1] |= raw >> np.uint64(_WORD_BITS - shift)
 
 
 def _lay_out(cls: type[Instruction]) -> tuple[FieldSpec, ...]:

@@ -48,7 +48,7 @@ class HazardTracker:
 
     def before_read(self, span: Span) -> dict[Unit, int]:
         """The last instruction of each unit that wrote there."""
-        return {unit: int(_view(words, span).max()) for unit, words in self.written.items()}
+        return {unit: _latest(words, span) for unit, words in self.written.items()}
 
     def before_write(self, unit: Unit, span: Span) -> dict[Unit, int]:
         """The last instruction of each other unit that wrote or read there; a unit keeps its own order."""
@@ -56,7 +56,7 @@ class HazardTracker:
         for history in (self.written, self.read):
             for other, words in history.items():
                 if other is not unit:
-                    last[other] = max(last.get(other, NEVER), int(_view(words, span).max()))
+                    last[other] = max(last.get(other, NEVER), _latest(words, span))
         return last
 
     def last_writes(self, unit: Unit, span: Span) -> Indices:
@@ -69,6 +69,10 @@ class HazardTracker:
         if unit not in history:
             history[unit] = np.full(self.words, NEVER, np.int32)
         _view(history[unit], span)[...] = index
+
+
+def _latest(words: Indices, span: Span) -> int:
+    return int(np.maximum.reduce(_view(words, span), axis=None))
 
 
 def _view(words: Indices, span: Span) -> Indices:

@@ -2,15 +2,13 @@
 
 import itertools
 
-import numpy as np
-
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.features import feature_output
 from arrayloom.compiler.backend.image import MemoryMap, Section, Transfer
 from arrayloom.compiler.backend.layouts import unfolded
 from arrayloom.compiler.backend.stream import Draft
 from arrayloom.compiler.graph import Conv, Graph, GraphOutput, Op
-from arrayloom.isa.fields import INSTRUCTION_BYTES
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, encode_all
 from arrayloom.isa.layout import Layout
 from arrayloom.isa.ports import Input, Output, Slot
 from arrayloom.isa.program import Layer, Probe, Program
@@ -21,12 +19,12 @@ def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str
     constants = context.constants.data()
     size = context.config.size
     memory = MemoryMap.of(len(drafts) * INSTRUCTION_BYTES, constants.size, context.placement.memory_words * size)
-    code = b"".join(_encode(draft, memory) for draft in drafts)
+    code = encode_all([_located(draft, memory) for draft in drafts])
     layers = _layers(graph, context, drafts)
     ports = _Ports(graph, context, memory)
     return Program(
         configuration=context.config, model=model,
-        instructions=np.frombuffer(code, np.uint8), constants=constants, code_address=memory.code,
+        instructions=code, constants=constants, code_address=memory.code,
         constants_address=memory.constants, memory_bytes=memory.size, inputs=ports.inputs(), outputs=ports.outputs(),
         features=ports.features(), layers=layers, probes=_probes(drafts), layouts=_layouts(graph, context),
         dtypes=context.network.dtypes, macs=sum(layer.macs for layer in layers), notes=list(graph.notes),
@@ -35,12 +33,12 @@ def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str
         host=graph.host, inserted_roundings=list(graph.inserted_roundings))
 
 
-def _encode(draft: Draft, memory: MemoryMap) -> bytes:
-    """The bytes of an instruction, its address resolved; raises ``EncodingError`` where a value does not fit its field."""
+def _located(draft: Draft, memory: MemoryMap) -> Instruction:
+    """The instruction with its address in memory, if it has one."""
     instruction = draft.instruction
     if draft.section is not None and isinstance(instruction, Transfer):
-        instruction = memory.relocate(instruction, draft.section)
-    return instruction.encode()
+        return memory.relocate(instruction, draft.section)
+    return instruction
 
 
 def _probes(drafts: list[Draft]) -> dict[int, tuple[Probe, ...]]:

@@ -1,7 +1,7 @@
 """The memory of a program: its sections, its constants with equal ones once, and the map of the whole."""
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -67,7 +67,7 @@ class MemoryMap:
 
     def relocate(self, instruction: Transfer, section: Section) -> Transfer:
         """The instruction with its address, so far an offset in ``section``, in the program's memory."""
-        return replace(instruction, address=self.address(section, instruction.address))
+        return instruction.changed(address=self.address(section, instruction.address))
 
 
 def _page(value: int) -> int:

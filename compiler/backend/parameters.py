@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.operations import Average
-from arrayloom.isa.arithmetic import encode_scale, split_float
+from arrayloom.isa.arithmetic import encode_scales, split_float
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import SIGNIFICANT, THRESHOLDS
 
@@ -16,10 +16,8 @@ def channel_entries(bias: NDArray[np.int32], scale: NDArray[np.float32], slots: 
                     config: Config) -> NDArray[np.uint8]:
     """The entries of ``blocks`` blocks, block by block; ``slots``: where each channel's result goes, gaps get zeros."""
     words = np.zeros((2, blocks * config.size), np.uint32)
-    values, index = np.unique(scale, return_inverse=True)
-    encoded = np.array([encode_scale(float(value)).word for value in values], np.uint32)
     words[0, slots] = bias.view(np.uint32)
-    words[1, slots] = encoded[index]
+    words[1, slots] = encode_scales(scale)
     return _interleave(words, config.lanes)
 
 

@@ -1,7 +1,7 @@
 """The program being written: drafts of instructions in order, with their dependencies resolved as they come."""
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from arrayloom.compiler.backend.area import Span
 from arrayloom.compiler.backend.dependencies import NEVER, HazardTracker, Indices, Tokens
@@ -25,6 +25,10 @@ class Draft:
     step: int
     section: Section | None = None
     probes: tuple[Probe, ...] = ()
+
+    def of(self, instruction: Instruction) -> "Draft":
+        """The draft with another instruction."""
+        return Draft(instruction, self.step, self.section, self.probes)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Stream:
         """Has the POST instruction at ``index``, the last that uses a lookup table, drop it."""
         draft = self.drafts[index]
         assert isinstance(draft.instruction, PostInstruction), draft
-        self.drafts[index] = replace(draft, instruction=replace(draft.instruction, release_lookup_table=1))
+        self.drafts[index] = draft.of(draft.instruction.changed(release_lookup_table=1))
 
     def in_flight(self, span: Span) -> Indices:
         """int32[blocks]: for each block of a span, the POST instruction that last wrote it; ``NEVER`` where that will
@@ -76,8 +80,9 @@ class Stream:
 
     def finish(self) -> list[Draft]:
         """All drafts, their instructions with wait and signal masks."""
-        return [replace(draft, instruction=replace(draft.instruction, wait=wait, signal=signal))
-                for draft, wait, signal in zip(self.drafts, self._tokens.wait, self._tokens.signal, strict=True)]
+        masks = zip(self.drafts, self._tokens.wait, self._tokens.signal, strict=True)
+        return [draft.of(draft.instruction.changed(wait=wait, signal=signal)) if wait or signal else draft
+                for draft, wait, signal in masks]
 
     def _needs(self, unit: Unit, effects: Effects) -> dict[Unit, int]:
         found = [self.chip.before_read(span) for span in effects.reads]
@@ -131,10 +136,10 @@ def _join(first: Draft, second: Draft, config: Config) -> Draft | None:
     if isinstance(one, LoadWeights) and isinstance(two, LoadWeights):
         words = one.words + two.words
         if two.address == one.address + one.words * config.size and words <= config.weight_words // 2:
-            return replace(first, instruction=replace(one, words=words))
+            return first.of(one.changed(words=words))
     if isinstance(one, LoadParameters) and isinstance(two, LoadParameters):
         entries = one.entries + two.entries
         end = one.address + one.entries * PARAMETER_BYTES * config.lanes
         if two.address == end and entries <= config.parameter_entries // 4:
-            return replace(first, instruction=replace(one, entries=entries))
+            return first.of(one.changed(entries=entries))
     return None

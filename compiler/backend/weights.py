@@ -75,11 +75,12 @@ def arrange(operation: Convolution, inputs: NDArray[np.int64], outputs: NDArray[
 
 def _needed(tiles: Tiles, first: int) -> Iterator[tuple[Tiles, int, Range, Range]]:
     """Tiles of runs of input blocks with the first block of each, its rows and columns of taps."""
-    boxes = [(block, *box) for block, box in enumerate(_box(used) for used in np.asarray(tiles.any(axis=(3, 4, 5)))) if box]
-    whole = ((0, tiles.shape[1]), (0, tiles.shape[2]))
-    if len(boxes) == len(tiles) and all(box[1:] == whole for box in boxes):
-        yield tiles, first, *whole
+    used = np.asarray(tiles.any(axis=(3, 4, 5)))
+    if all(np.asarray(used.any(axis=axis))[:, [0, -1]].all() for axis in (1, 2)):
+        # Each block has weights at every edge of the kernel.
+        yield tiles, first, (0, tiles.shape[1]), (0, tiles.shape[2])
         return
+    boxes = [(block, *box) for block, box in enumerate(map(_box, used)) if box]
     runs: list[list[tuple[int, Range, Range]]] = []
     for box in boxes or [(0, (0, 1), (0, 1))]:
         if runs and runs[-1][-1] == (box[0] - 1, *box[1:]):

@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from arrayloom.compiler.frontend.reads import reads
+
 #: Operator to the places of its weight, the weight's zero point and the activation's zero point.
 _PLACES = {"QLinearConv": (3, 5, 2), "QLinearMatMul": (3, 5, 2), "QGemm": (3, 5, 2)}
 FIRST_WITH_CONSTANTS = 4
@@ -33,10 +35,20 @@ def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto:
             name = node.input[position]
             if name not in raised:
                 raised[name] = name + _SUFFIX
-                values = numpy_helper.to_array(constants[name]).astype(np.int16) + 128
-                result.graph.initializer.append(numpy_helper.from_array(values.astype(np.uint8), raised[name]))
+                values = numpy_helper.to_array(constants[name]).view(np.uint8) ^ np.uint8(128)     # the value plus 128
+                result.graph.initializer.append(numpy_helper.from_array(values, raised[name]))
             node.input[position] = raised[name]
+    _drop_unread(result.graph, set(raised))
     return result
+
+
+def _drop_unread(graph: onnx.GraphProto, names: set[str]) -> None:
+    """Takes those of the constants out that nothing reads any more; inputs, whose default value they are, keep theirs."""
+    unread = names.difference((name for node in graph.node for name in reads(node)),
+                              (value.name for value in (*graph.input, *graph.output)))
+    kept = [tensor for tensor in graph.initializer if tensor.name not in unread]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _is_mixed(node: onnx.NodeProto, places: tuple[int, int, int], constants: dict[str, onnx.TensorProto]) -> bool:

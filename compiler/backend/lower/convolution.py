@@ -1,7 +1,7 @@
 """Convolutions: weights, parameters, Convolve and Drain of each piece, region by region and block by block."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 from arrayloom.compiler.backend.area import Area, Streamed
@@ -119,8 +119,8 @@ class Convolver(Writer):
         index = NEVER
         for start, count in cuts:
             block = x.block + start
-            convolve = replace(
-                view, source=word + start * x.plane, plane_pitch=x.plane, blocks=count,
+            convolve = view.changed(
+                source=word + start * x.plane, plane_pitch=x.plane, blocks=count,
                 origin_y=view.origin_y + run.rows[0] * view.dilation_y, taps_y=run.rows[1] - run.rows[0],
                 origin_x=view.origin_x + run.columns[0] * view.dilation_x, taps_x=run.columns[1] - run.columns[0],
                 repeats=self.weights.repeats, padding=self.operation.padding,
@@ -158,6 +158,6 @@ def _seen(x: Area, window: Window) -> tuple[Convolve, int]:
     """
     if x.scale == (1, 1):
         return window.view, x.word(x.block, window.row, window.column)
-    view = replace(window.view, row_pitch=1, source_height=x.columns, source_width=1, origin_y=0, origin_x=0,
-                   height=x.columns, width=x.scale[1], stride_y=1, stride_x=0)
+    view = window.view.changed(row_pitch=1, source_height=x.columns, source_width=1, origin_y=0,
+                               origin_x=0, height=x.columns, width=x.scale[1], stride_y=1, stride_x=0)
     return view, x.word(x.block, window.low // x.scale[0])

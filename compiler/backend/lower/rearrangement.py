@@ -5,7 +5,7 @@ itself again where its columns do not advance (repetition), or padding where the
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Rearranger(Convolver):
             origin_y=max(run.source, 0) - (x.top if swapped else 0), origin_x=-(run.phase or 0), stride_y=run.step,
             stride_x=0 if run.phase is None else 1, height=run.count, width=run.period)
         if run.source < 0 or source < 0:
-            view = replace(view, origin_x=OUTSIDE, origin_y=0, stride_y=0)
+            view = view.changed(origin_x=OUTSIDE, origin_y=0, stride_y=0)
         return Window(low, high, begin, source if swapped and source >= 0 else 0, view)
 
 
@@ -82,7 +82,7 @@ class PixelRearranger(Convolver):
             row_pitch=1, source_height=(run.count - 1) * run.step + 1, source_width=1, origin_x=-(run.phase or 0),
             stride_y=run.step, stride_x=0 if run.phase is None else 1, height=run.count, width=run.period)
         if run.source < 0:
-            return Window(low, high, x.top, 0, replace(view, origin_x=OUTSIDE, stride_y=0))
+            return Window(low, high, x.top, 0, view.changed(origin_x=OUTSIDE, stride_y=0))
         return Window(low, high, *divmod(run.source, self.rearrangement.source_width), view)
 
 

@@ -1,7 +1,6 @@
 """Steps that the POST unit does alone: copies and pools."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -55,10 +54,10 @@ class Pooler(Writer):
     def _own(self, window: Pool) -> Pool:
         """The pool with its kind; a sum gets its parameters."""
         if not isinstance(self.operation, Sum):
-            return replace(window, kind=PoolKind.MAXIMUM)
+            return window.changed(kind=PoolKind.MAXIMUM)
         entries = uniform_entries(self.operation.bias, self.operation.scale, self.context.config)
         self.load_parameters(self.context.constants.add(entries), self.context.config.groups)
-        return replace(window, kind=PoolKind.SUM, zero_point=self.operation.zero_point, release_parameters=1)
+        return window.changed(kind=PoolKind.SUM, zero_point=self.operation.zero_point, release_parameters=1)
 
 
 class Averager(Writer):
@@ -85,9 +84,9 @@ class Averager(Writer):
         height = self.context.network.layouts[self.step.x].height
         low, high = self.operation.taps.source_rows(piece.y, piece.y + piece.height, height)
         self.context.fetch(self.step.x, high)
-        own = replace(
-            _window(self.operation.taps, operands.x, piece), kind=PoolKind.AVERAGE, multiplier=multiplier(self.operation),
-            source_zero=self.operation.x_zero, release_parameters=int(release))
+        own = _window(self.operation.taps, operands.x, piece).changed(
+            kind=PoolKind.AVERAGE, multiplier=multiplier(self.operation), source_zero=self.operation.x_zero,
+            release_parameters=int(release))
         self.add_post(own, operands, piece, _window_reads(operands.x, piece.block, low, high))
 
     def _rectangles(self, columns: int, first: int, last: int) -> list[tuple[int, Rectangle]]:

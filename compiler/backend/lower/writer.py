@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -126,8 +126,8 @@ class Writer(ABC):
 
     def _placed(self, own: PostInstruction, y: Area, piece: Piece) -> PostInstruction:
         epilogue = self.step.epilogue
-        return replace(
-            own, destination=y.word(piece.block, piece.y, piece.x), destination_pitch=y.columns, height=piece.height,
+        return own.changed(
+            destination=y.word(piece.block, piece.y, piece.x), destination_pitch=y.columns, height=piece.height,
             width=piece.width, low=epilogue.low, high=epilogue.high, lookup_table=int(epilogue.lookup_table is not None))
 
 
@@ -135,8 +135,8 @@ def _adding(instruction: PostInstruction, residual: Residual, area: Area, piece:
     """The instruction with the residual of the epilogue, which lies in ``area``."""
     assert isinstance(instruction, ResidualInstruction), instruction    # fusion gives none to pools
     constants = residual.constants
-    return replace(
-        instruction, add=1, swap=int(residual.swap), residual=area.word(piece.block, piece.y, piece.x),
+    return instruction.changed(
+        add=1, swap=int(residual.swap), residual=area.word(piece.block, piece.y, piece.x),
         residual_pitch=area.columns, ratio_a=constants.ratio_a, ratio_b=constants.ratio_b,
         add_offset=constants.add_offset, a_offset=constants.a_offset, b_offset=constants.b_offset,
         multiply=constants.multiply, product_zero=constants.product_zero, sum_offset=constants.sum_offset,

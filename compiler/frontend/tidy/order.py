@@ -1,11 +1,10 @@
 """Nodes in topological order; ONNX Runtime itself takes them in any."""
 
-from collections.abc import Iterator
-
 import onnx
 
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.origin import node_name
+from arrayloom.compiler.frontend.reads import reads
 
 
 def sort_model(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
@@ -37,16 +36,6 @@ def sort_model(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
     del arranged.graph.node[:]
     arranged.graph.node.extend(nodes)
     return arranged
-
-
-def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """The values that a node reads, those that its subgraphs take from outside included."""
-    yield from node.input
-    for attribute in node.attribute:
-        for graph in [attribute.g, *attribute.graphs] if attribute.HasField("g") or attribute.graphs else []:
-            inside = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-            inside.update(name for inner in graph.node for name in inner.output)
-            yield from (name for inner in graph.node for name in reads(inner) if name not in inside)
 
 
 def _producers(graph: onnx.GraphProto, label: str) -> dict[str, onnx.NodeProto]:

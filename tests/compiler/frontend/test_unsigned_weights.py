@@ -28,6 +28,18 @@ def test_products_do_not_saturate(columns: int) -> None:
     assert np.array_equal(Session(model).run({"x": np.full((1, DEPTH), 255, np.uint8)})["y"][0], expected)
 
 
+@pytest.mark.parametrize("read_elsewhere", [False, True])
+def test_weights_that_nothing_else_reads_are_left_out(read_elsewhere: bool) -> None:
+    model, weights = _product(3, np.zeros((), np.int8))
+    (name,) = {t.name for t in model.graph.initializer if list(t.dims) == list(weights.shape)}
+    if read_elsewhere:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, weights.shape))
+    raised = with_unsigned_weights(model)
+    held = {t.name: onnx.numpy_helper.to_array(t) for t in raised.graph.initializer if list(t.dims) == list(weights.shape)}
+    assert np.array_equal(held.pop(f"{name}/unsigned").astype(int), weights.astype(int) + 128)
+    assert set(held) == ({name} if read_elsewhere else set())
+
+
 @pytest.mark.parametrize(("zero_points", "activations"), [
     (np.arange(3, dtype=np.int8), "uint8"), (np.zeros((), np.int8), "int8")])
 def test_other_products_stay_as_they_are(zero_points: np.ndarray, activations: str) -> None:
