@@ -93,7 +93,8 @@ class SystolicArray(Component):
         entering = delay(m, entering, valid[:stage], f"entering_{stage}")
         sums = []
         for group, (enables, weights) in enumerate(loads):
-            m.submodules[f"block_{stage}_{group}"] = block = ProcessingBlock(self.config)
+            # In numerical order by name, too: a simulator keeps blocks next to each other that it computes together.
+            m.submodules[f"block_{stage:02}_{group:02}"] = block = ProcessingBlock(self.config)
             late = stage + group
             m.d.comb += [
                 block.valid.eq(valid[late]), block.start.eq(start[late]),

@@ -17,8 +17,8 @@ GENERATED = ("-std=c++17",)
 """What Verilator writes needs no more, and of C++20 the headers alone take a quarter longer."""
 OURS = ("-std=c++20",)
 HOT = ("-O2", "--param=dse-max-alias-queries-per-store=32")
-"""As fast as -O3 on what Verilator writes, in half of the time to build. Dead stores are searched for in an eighth of the usual
-steps, in functions of thousands of stores to one structure, where there are none. The like limit for loads
+"""As fast as -O3 on what Verilator writes, in half of the time to build. Dead stores, of which there are none, are searched
+for in an eighth of the usual steps, in functions of thousands of stores to one structure. The like limit for loads
 (sccvn-max-alias-queries-per-access) must stay: with fewer steps the array's products are not vectorized."""
 REFERENCE = ("-std=c++20", "-O2")
 """With which all that runs in each cycle was compiled before registers slept: what speed is measured against."""
