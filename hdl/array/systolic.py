@@ -89,8 +89,8 @@ class SystolicArray(Component):
         """One row of blocks; returns their sums, a column each."""
         rows, columns = self.config.row_stage, self.config.column_stage
         valid, start = flags
-        entering = Cat(self.word[row] for row in range(stage * rows, (stage + 1) * rows))
-        entering = delay(m, entering, valid[:stage], f"entering_{stage}")
+        entering = [delay(m, self.word[row], valid[:stage], f"entering_{row:03}")
+                    for row in range(stage * rows, (stage + 1) * rows)]
         sums = []
         for group, (enables, weights) in enumerate(loads):
             # In numerical order by name, too: a simulator keeps blocks next to each other that it computes together.
@@ -100,12 +100,12 @@ class SystolicArray(Component):
                 block.valid.eq(valid[late]), block.start.eq(start[late]),
                 block.multiply.eq(valid[late + ACTIVATION]),
                 block.add.eq(valid[late + ACTIVATION + MULTIPLY]),
-                block.activations.as_value().eq(entering),
+                block.activations.as_value().eq(Cat(entering)),
                 block.load.eq(enables[stage * rows:(stage + 1) * rows]),
             ]
             for column in range(columns):
                 m.d.comb += block.sums_in[column].eq(above[group * columns + column])
                 m.d.comb += block.weights[column].eq(weights[column])
                 sums.append(block.sums[column])
-            entering = block.activations_out.as_value()
+            entering = [block.activations_out[row] for row in range(rows)]
         return sums
