@@ -4,9 +4,9 @@ import onnx
 
 from arrayloom.compiler.errors import ModelError
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.reads import reads
 from arrayloom.compiler.frontend.runtime import model_inputs
 from arrayloom.compiler.frontend.tidy.edit import copied, rename_reads, unused, used_names
-from arrayloom.compiler.frontend.tidy.order import reads
 
 _BYTES = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
 
