@@ -1,9 +1,12 @@
 """What all tests share: the networks and photographs, and how many tests used them."""
 
+import os
 from pathlib import Path
 
 import pytest
 from checkout import SHARED
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # before NumPy is imported: several tests run at once as it is
 
 
 @pytest.fixture(scope="session")

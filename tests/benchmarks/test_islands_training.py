@@ -137,6 +137,7 @@ def test_no_more_islands_than_allowed() -> None:
     assert len(clustering.islands) <= 4
 
 
+@pytest.mark.slow
 def test_the_command_trains_on_a_network(tmp_path: Path) -> None:
     file = tmp_path / "table.json"
     done = subprocess.run([sys.executable, "-m", "benchmarks.islands", "--network", "digits", "--config", "tiny", "--cycles",
