@@ -19,6 +19,13 @@ OURS = ("-std=c++20",)
 HOT = ("-O2", "--param=sccvn-max-alias-queries-per-access=100", "--param=dse-max-alias-queries-per-store=32")
 """As fast as -O3 on what Verilator writes, in half of the time to build. The search for aliases, in functions of thousands
 of stores to one structure, is a fifth of the rest; with a tenth of the usual steps it finds as much."""
+INSTRUMENTED = ("-O2", "-fprofile-generate", "-fprofile-update=single", "-DARRAYLOOM_PROFILE")
+"""Counts how often each branch is taken; ``single``: one thread runs the model, so that a count is an ordinary sum."""
+OPTIMIZED = ("-O2", "-fprofile-use", "-fno-tracer")
+"""Reads what was counted, which fits only what was compiled with the same level of optimization. With counts the whole
+search for aliases is cheap, since little of the code is worth it, and finds what is worth 2 % of speed. Copies of what
+follows a branch, which ``-fprofile-use`` would make, lose as much: what runs in a cycle is as large as the instruction
+cache."""
 REFERENCE = ("-std=c++20", "-O2")
 """With which all that runs in each cycle was compiled before registers slept: what speed is measured against."""
 COLD = ("-O0",)
