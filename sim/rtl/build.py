@@ -49,8 +49,9 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
           workers: int | None = None, workload: str | None = None) -> Build:
     """The simulator of ``design``, from the cache or made now.
 
-    Where the cache has one that was optimized (optimize.py) for the ``workload`` of that digest, it is that one. ``cache`` is a folder (default ``default_cache()``), ``report`` takes lines of progress (default stderr, with the
-    time), ``workers`` is the number of compilers at once (default one a processor).
+    Where the cache has one that was optimized (optimize.py) for the ``workload`` of that digest, it is that one. ``cache``
+    is a folder (default ``default_cache()``), ``report`` takes lines of progress (default stderr, with the time),
+    ``workers`` is the number of compilers at once (default one a processor).
 
     Raises ``ToolError`` when a tool is missing and ``BuildError`` when one fails or the cache cannot be written.
     """

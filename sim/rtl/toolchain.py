@@ -74,13 +74,12 @@ def find_toolchain() -> Toolchain:
 
 def require_gcc(toolchain: Toolchain) -> None:
     """Raises ``ToolError`` when the compiler is not GCC, whose counters an optimized build reads."""
-    command = [toolchain.compiler, "-E", "-dM", "-x", "c++", os.devnull]
+    command = [str(toolchain.compiler), "-E", "-dM", "-x", "c++", os.devnull]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     macros = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("#define ")}
     if "__GNUC__" not in macros or "__clang__" in macros:
-        raise ToolError(f"{toolchain.compiler} is not GCC: an optimized build counts branches with GCC's own library, and other "
-                        "compilers count in another way. Put GCC's g++ first on PATH, for example after 'apt-get install "
-                        "g++', or build without optimizing")
+        raise ToolError(f"{toolchain.compiler} is not GCC, whose run time counts branches for an optimized build: put GCC's "
+                        "g++ first on PATH, after 'apt-get install g++' for example, or build without optimizing")
 
 
 def converter_versions() -> tuple[str, ...]:
