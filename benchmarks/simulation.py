@@ -1,8 +1,9 @@
 """Speed of the fast simulation against the same without sleeping registers, in one process, run by run in turn.
 
 Without sleeping registers is the build as it was before there were islands: the same commands of Verilator and g++, the same
-options. With --pgo the optimized build, that of `arrayloom simulator --optimize`, runs as a third. Memory, every word that the
-POST unit writes, counters and cycles are compared after each run; exit code 1 when anything differs. Times are those of the run from the doorbell to the interrupt.
+options. With --pgo the optimized build, that of `arrayloom simulator --optimize`, runs as a third. Memory, every word that
+the POST unit writes, counters and cycles are compared after each run; exit code 1 when anything differs. Times are those of
+the run from the doorbell to the interrupt.
 """
 
 import argparse

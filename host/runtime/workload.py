@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from arrayloom.compiler import compile_model
-from arrayloom.compiler.errors import CompileError
 from arrayloom.host.runtime.driver import Driver
 from arrayloom.host.runtime.errors import DeviceError, RunError
 from arrayloom.host.runtime.simulator import workload_digest
@@ -72,14 +71,9 @@ class _Comparison:
 
 def _prepare(config: Config) -> tuple[Program, Memory]:
     """The network's program, and its memory with an image of random pixels."""
-    try:
-        program = compile_model(workload_network(config), config)
-    except CompileError as error:
-        raise DeviceError(f"configuration {config.name}: the network that simulators are optimized for cannot be compiled "
-                          f"for it: {error}; build without optimizing") from error
+    program = compile_model(workload_network(config), config)
     memory = build_memory(program)
-    (port,) = program.inputs
-    layout = port.slot.layout
+    layout = program.inputs[0].slot.layout
     shape = layout.channels, layout.height, layout.width
     write_inputs(memory, program, {INPUT: np.random.default_rng(SEED).integers(0, 256, shape, np.uint8)})
     return program, memory
