@@ -25,6 +25,7 @@ COMMANDS = {
     "info": ("arrayloom.host.cli.programs", "add_info"),
     "explore": ("arrayloom.host.cli.explore", "add_parser"),
     "profile": ("arrayloom.host.cli.profile", "add_parser"),
+    "simulator": ("arrayloom.host.cli.simulator", "add_parser"),
     "verilog": ("arrayloom.host.cli.hardware", "add_verilog"),
     "synth": ("arrayloom.host.cli.hardware", "add_synth"),
     "network": ("arrayloom.host.cli.network", "add_network"),

@@ -7,6 +7,7 @@ from arrayloom.host.runtime.device import Device, Writes
 from arrayloom.host.runtime.driver import Driver
 from arrayloom.host.runtime.errors import DeviceError, RunError
 from arrayloom.host.runtime.report import Progress, ProgressModel, RunReport, Snapshot, layers_of
+from arrayloom.host.runtime.simulator import simulator_of
 from arrayloom.host.runtime.stall import describe
 from arrayloom.host.runtime.waves import Waves
 from arrayloom.isa.config import Config
@@ -15,8 +16,6 @@ from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Register
 from arrayloom.sim.compare import written_words
 from arrayloom.sim.emulator import Capture, Emulator
-from arrayloom.sim.rtl.build import build
-from arrayloom.sim.rtl.design import FAST, accelerator
 from arrayloom.sim.rtl.simulator import Timing
 from arrayloom.sim.rtl.timeline import Timeline, make_timeline
 
@@ -86,7 +85,7 @@ class RtlDevice:
         self.timeline: Timeline | None = None
         self._timing, self._waves = timing or Timing(), waves
         self._records_events = timeline or waves is not None
-        self._build = build(accelerator(config), FAST)
+        self._build = simulator_of(config)
         self._driver: Driver | None = None
         self._trace: Writes | None = None
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from arrayloom.host.runtime.device import Writes
 from arrayloom.host.runtime.driver import Driver
 from arrayloom.host.runtime.errors import RunError
+from arrayloom.host.runtime.simulator import simulator_of
 from arrayloom.host.runtime.stall import describe
 from arrayloom.host.segments.segment import Segment
 from arrayloom.host.segments.state import Changes, State
 from arrayloom.isa.config import Config
 from arrayloom.isa.program import Program
-from arrayloom.sim.rtl.build import Build, build
-from arrayloom.sim.rtl.design import FAST, accelerator
+from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.simulator import Timing
 
 Moved = Callable[[float], None]
@@ -56,7 +56,7 @@ class Run:
 @cache
 def simulator(config: Config) -> Build:
     """The simulator of ``config``, which is built unless the cache has it; found once in a process."""
-    return build(accelerator(config), FAST)
+    return simulator_of(config)
 
 
 def prepare(config: Config, _: Moved) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from arrayloom.sim.rtl.aside import Aside
 from arrayloom.sim.rtl.cache import Cache, default_cache
-from arrayloom.sim.rtl.compile import LIBRARY, compile_library, library_digest
+from arrayloom.sim.rtl.compile import LIBRARY, compile_library, library_digest, optimized_digest
 from arrayloom.sim.rtl.design import FAST, SLEEPLESS, Design, Variant, digest_files
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.form import FORM, write_form
@@ -23,24 +23,35 @@ from arrayloom.sim.rtl.toolchain import converter_versions, find_toolchain
 from arrayloom.sim.rtl.verilog import write_activity_verilog, write_fast_verilog, write_sleepless_verilog, write_verilog
 
 VERILOG = "design.v"
+OPTIMIZED_KIND = "optimized-simulator"      # in the cache, what optimize.py makes
 
 
 @dataclass(frozen=True)
 class Build:
-    """A simulator ready to load: the shared ``library``, the ``verilog`` it was made from, and the variant."""
+    """A simulator ready to load.
+
+    Attributes:
+        library: the shared library.
+        verilog: the file it was made from.
+        word_bytes: of the design.
+        variant: of the build.
+        optimized: for what was counted while a program ran (optimize.py).
+    """
 
     library: Path
     verilog: Path
     word_bytes: int
     variant: Variant
+    optimized: bool = False
 
 
 def build(design: Design, variant: Variant = FAST, cache: Path | None = None, report: Report | None = None,
-          workers: int | None = None) -> Build:
+          workers: int | None = None, workload: str | None = None) -> Build:
     """The simulator of ``design``, from the cache or made now.
 
-    ``cache`` is a folder (default ``default_cache()``), ``report`` takes lines of progress (default stderr, with the
-    time), ``workers`` is the number of compilers at once (default one a processor).
+    Where the cache has one that was optimized (optimize.py) for the ``workload`` of that digest, it is that one. ``cache``
+    is a folder (default ``default_cache()``), ``report`` takes lines of progress (default stderr, with the time),
+    ``workers`` is the number of compilers at once (default one a processor).
 
     Raises ``ToolError`` when a tool is missing and ``BuildError`` when one fails or the cache cannot be written.
     """
@@ -63,6 +74,8 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
                 compile_library(sleepless, folder, design, SLEEPLESS, toolchain, runtime, report, workers)
 
         key = library_digest(verilog, design, variant, toolchain)
+        if workload is not None and (optimized := store.find(OPTIMIZED_KIND, optimized_digest(key, workload))):
+            return Build(optimized / LIBRARY, verilog, design.word_bytes, variant, optimized=True)
         return Build(store.produce("simulator", key, make, report) / LIBRARY, verilog, design.word_bytes, variant)
 
 

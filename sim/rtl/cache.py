@@ -28,6 +28,11 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def find(self, kind: str, key: str) -> Path | None:
+        """The folder of the entry, if there is one."""
+        entry = self.root / kind / key
+        return entry if entry.is_dir() else None
+
     def produce(self, kind: str, key: str, make: Make, report: Report, stop: Event | None = None) -> Path:
         """The folder of the entry, after ``make`` has filled an empty one when there was none.
 
@@ -35,9 +40,9 @@ class Cache:
         one makes the entry. What an interrupted process has left unfinished, the next one removes. Raises
         ``BuildError`` when the cache cannot be written, ``StoppedError`` when ``stop`` is set while it waits.
         """
+        if found := self.find(kind, key):
+            return found
         entry = self.root / kind / key
-        if entry.is_dir():
-            return entry
         with self._writable():
             entry.parent.mkdir(parents=True, exist_ok=True)
             with take_turn(entry.with_name(f"{key}.lock"), kind, report, stop) as turn:

@@ -1,6 +1,8 @@
 """Verilog to a shared library: Verilator, then the C++ compiler on bundles of files."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from arrayloom.sim.rtl.aside import Aside
@@ -19,6 +21,7 @@ from arrayloom.sim.rtl.verilog import TOP
 
 LIBRARY = "simulator.so"
 MODEL = "model"
+BUNDLE = "bundle_"
 VERILATE = ("--cc", "--no-timing", "-O3", "--prefix", "Vtop", "--top-module", TOP, "-Wno-lint", "-Wno-fatal",
             "--output-split", "10000", "--output-split-cfuncs", "5000", "--Mdir", MODEL)
 
@@ -35,6 +38,91 @@ def library_digest(verilog: Path, design: Design, variant: Variant, toolchain: T
                         *toolchain.versions)
 
 
+def optimized_digest(library: str, workload: str) -> str:
+    """Changes with anything that the optimized library depends on.
+
+    ``library`` is the digest of the one without, ``workload`` that of what is run to find what to optimize.
+    """
+    return digest_files([Path(__file__).with_name("optimize.py")], library, workload)
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """Makes a library from C++, step by step.
+
+    Attributes:
+        folder: where everything is made.
+        workers: compilers at once; None: one a processor.
+    """
+
+    folder: Path
+    design: Design
+    variant: Variant
+    toolchain: Toolchain
+    report: Report
+    workers: int | None = None
+
+    def write_model(self, verilog: Path) -> None:
+        """Fills ``folder / MODEL`` with Verilator's C++ of the Verilog file and with what the harness includes of it.
+
+        Raises ``BuildError`` with Verilator's message when it fails, and ``UnknownModelError`` when its C++ is not as the
+        islands need it.
+        """
+        self.report("verilate")
+        model = self.folder / MODEL
+        shutil.rmtree(model, ignore_errors=True)
+        command: list[str | Path] = [self.toolchain.verilator, *VERILATE, *self.variant.verilator_options, verilog]
+        run_tool(command, "Verilator", self.folder, self.toolchain.environment())
+        if self.variant.islands:
+            prepare_islands(verilog.parent, model, self.variant.twin)
+        members = Members(model)
+        write_banks(members, self.design.banks, self.design.word_bytes, model)
+        _write_digest(verilog, members, model, self.report)
+
+    def hot(self, options: tuple[str, ...] = HOT) -> list[Job]:
+        """Compilations, by ``options``, of what runs in every cycle: what Verilator wrote for it, then the harness."""
+        written, harness = self._written(slow=False), sorted(HARNESS.glob("*.cpp"))
+        groups: list[tuple[tuple[str, ...], list[Path]]]
+        if self.variant.reference:
+            groups = [(REFERENCE, [file]) for file in [*sorted(written, key=_larger_first), *harness]]
+        else:
+            groups = [*(((*GENERATED, *options), group) for group in bundles(written)), ((*OURS, *options), harness)]
+        return self._jobs("hot", groups)
+
+    def cold(self) -> list[Job]:
+        """Compilations of what Verilator wrote for construction and reset."""
+        return self._jobs("cold", [((*GENERATED, *COLD), group) for group in bundles(self._written(slow=True))])
+
+    def compile(self, jobs: Sequence[Job]) -> None:
+        """Runs the jobs; each leaves an object in the folder. Raises ``BuildError`` when one fails."""
+        run_jobs(jobs, self.workers or default_workers(), self.folder,
+                 lambda index, job: self.report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
+
+    def link(self, run_time: Path, library: str = LIBRARY, options: tuple[str, ...] = ()) -> None:
+        """Makes the library in the folder from the objects there and those in ``run_time``, of Verilator's run time."""
+        self.report("link")
+        objects = [*sorted(self.folder.glob("*.o")), *sorted(run_time.glob("*.o"))]
+        libraries = [f"-l:{name}" for name in FST_LIBRARIES] if self.variant.waves is WaveFormat.FST else []
+        run_tool([self.toolchain.compiler, "-shared", *options, "-o", library, *objects, "-pthread", *libraries],
+                 "the linker", self.folder)
+
+    def clean(self) -> None:
+        """Removes the bundles, and what was made of them."""
+        for file in self.folder.glob(f"{BUNDLE}*"):
+            file.unlink()
+
+    def _written(self, slow: bool) -> set[Path]:
+        return {file for file in (self.folder / MODEL).glob("*.cpp") if file.stem.endswith("__Slow") is slow}
+
+    def _jobs(self, kind: str, groups: Sequence[tuple[tuple[str, ...], list[Path]]]) -> list[Job]:
+        flags = {"BOTH_EDGES": self.variant.both_edges, "ISLANDS": self.variant.islands, "TWIN": self.variant.twin,
+                 "ACTIVITY": self.variant.activity}
+        model = (f"-I{self.folder / MODEL}", f"-DARRAYLOOM_WORD_BYTES={self.design.word_bytes}",
+                 *(f"-DARRAYLOOM_{name}={int(value)}" for name, value in flags.items()))
+        return [compilation(write_bundle(self.folder / f"{BUNDLE}{kind}_{index}.cpp", files), (*options, *model),
+                            self.variant, self.toolchain, title(files)) for index, (options, files) in enumerate(groups)]
+
+
 def compile_library(verilog: Path, folder: Path, design: Design, variant: Variant, toolchain: Toolchain,
                     runtime: Aside[Path], report: Report, workers: int | None = None) -> None:
     """Makes ``folder / LIBRARY`` from the Verilog file, which is read from ``folder`` too.
@@ -45,28 +133,12 @@ def compile_library(verilog: Path, folder: Path, design: Design, variant: Varian
     if variant.waves is WaveFormat.FST:
         require_fst()
     runtime.start()
-    report("verilate")
-    shutil.rmtree(folder / MODEL, ignore_errors=True)
-    command: list[str | Path] = [toolchain.verilator, *VERILATE, *variant.verilator_options, verilog]
-    run_tool(command, "Verilator", folder, toolchain.environment())
-    if variant.islands:
-        prepare_islands(verilog.parent, folder / MODEL, variant.twin)
-    members = Members(folder / MODEL)
-    write_banks(members, design.banks, design.word_bytes, folder / MODEL)
-    _write_digest(verilog, members, folder / MODEL, report)
+    work = Compilation(folder, design, variant, toolchain, report, workers)
+    work.write_model(verilog)
     run_time = runtime.result()
-    definitions = (f"-DARRAYLOOM_WORD_BYTES={design.word_bytes}", f"-DARRAYLOOM_BOTH_EDGES={int(variant.both_edges)}",
-                   f"-DARRAYLOOM_ISLANDS={int(variant.islands)}", f"-DARRAYLOOM_TWIN={int(variant.twin)}",
-                   f"-DARRAYLOOM_ACTIVITY={int(variant.activity)}")
-    jobs = _compilations(folder, definitions, variant, toolchain)
-    run_jobs(jobs, workers or default_workers(), folder,
-             lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
-    report("link")
-    objects = [*sorted(folder.glob("*.o")), *sorted(run_time.glob("*.o"))]
-    libraries = [f"-l:{name}" for name in FST_LIBRARIES] if variant.waves is WaveFormat.FST else []
-    run_tool([toolchain.compiler, "-shared", "-o", LIBRARY, *objects, "-pthread", *libraries], "the linker", folder)
-    for file in folder.glob("bundle_*"):
-        file.unlink()
+    work.compile([*work.hot(), *work.cold()])
+    work.link(run_time)
+    work.clean()
 
 
 def _write_digest(verilog: Path, members: Members, folder: Path, report: Report) -> None:
@@ -76,22 +148,6 @@ def _write_digest(verilog: Path, members: Members, folder: Path, report: Report)
     except BuildError as error:
         report(f"without digests of the control state, so that segments of a run are not joined exactly: {error}")
         write_digest(None, members, "", folder)
-
-
-def _compilations(folder: Path, definitions: tuple[str, ...], variant: Variant, toolchain: Toolchain) -> list[Job]:
-    """What Verilator wrote for every cycle, then the harness, then what it wrote for construction and reset."""
-    written = set((folder / MODEL).glob("*.cpp"))
-    slow = {file for file in written if file.stem.endswith("__Slow")}
-    harness = sorted(HARNESS.glob("*.cpp"))
-    groups: list[tuple[tuple[str, ...], list[Path]]]
-    if variant.reference:
-        groups = [(REFERENCE, [file]) for file in [*sorted(written - slow, key=_larger_first), *harness]]
-    else:
-        groups = [*(((*GENERATED, *HOT), group) for group in bundles(written - slow)), ((*OURS, *HOT), harness)]
-    groups += [((*GENERATED, *COLD), group) for group in bundles(slow)]
-    model = (f"-I{folder / MODEL}", *definitions)
-    return [compilation(write_bundle(folder / f"bundle_{index}.cpp", files), (*options, *model), variant, toolchain,
-                        title(files)) for index, (options, files) in enumerate(groups)]
 
 
 def _larger_first(file: Path) -> tuple[int, str]:

@@ -20,6 +20,11 @@ HOT = ("-O2", "--param=dse-max-alias-queries-per-store=32")
 """As fast as -O3 on what Verilator writes, in half of the time to build. Dead stores, of which there are none, are searched
 for in an eighth of the usual steps, in functions of thousands of stores to one structure. The like limit for loads
 (sccvn-max-alias-queries-per-access) must stay: with fewer steps the array's products are not vectorized."""
+INSTRUMENTED = ("-O2", "-fprofile-generate", "-fprofile-update=single", "-DARRAYLOOM_PROFILE")
+"""Counts how often each branch is taken; ``single``: one thread runs the model, so that a count is an ordinary sum."""
+OPTIMIZED = ("-O2", "-fprofile-use", "-fno-tracer")
+"""Reads what was counted, which fits only what was compiled with the same level of optimization. Copies of what follows a
+branch, which ``-fprofile-use`` would make, cost 2 % of speed: what runs in a cycle is as large as the instruction cache."""
 REFERENCE = ("-std=c++20", "-O2")
 """With which all that runs in each cycle was compiled before registers slept: what speed is measured against."""
 COLD = ("-O0",)

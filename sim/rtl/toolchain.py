@@ -72,6 +72,16 @@ def find_toolchain() -> Toolchain:
     return Toolchain(compiler, root / "bin" / "verilator_bin", root, versions)
 
 
+def require_gcc(toolchain: Toolchain) -> None:
+    """Raises ``ToolError`` when the compiler is not GCC, whose counters an optimized build reads."""
+    command = [str(toolchain.compiler), "-E", "-dM", "-x", "c++", os.devnull]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    macros = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("#define ")}
+    if "__GNUC__" not in macros or "__clang__" in macros:
+        raise ToolError(f"{toolchain.compiler} is not GCC, whose run time counts branches for an optimized build: put GCC's "
+                        "g++ first on PATH, after 'apt-get install g++' for example, or build without optimizing")
+
+
 def converter_versions() -> tuple[str, ...]:
     """Versions of the packages that turn Amaranth into Verilog. Raises ``ToolError`` when one is not installed."""
     return tuple(f"{name} {_package_version(name)}" for name in ("amaranth", "pyosys"))

@@ -99,6 +99,13 @@ uint64_t arrayloom_activity(Simulation* simulation, const uint8_t** bits) {
 }
 #endif
 
+#if defined(ARRAYLOOM_PROFILE)
+// GCC's run time writes what its code has counted so far, now and not when the process ends.
+void __gcov_dump();
+
+void arrayloom_dump_profile() { __gcov_dump(); }
+#endif
+
 #if VM_TRACE
 int32_t arrayloom_open_waves(Simulation* simulation, const char* path, uint64_t first, uint64_t last) {
     return simulation->model.waves().open(simulation->model.top(), path, first, last);

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,26 @@ def build_copier(copier: ModuleType, rtl_cache: Path) -> Callable[..., Build]:
     """Makes the build of the copier with words of so many bytes."""
     def make(word_bytes: int = 16, variant: Variant = FAST) -> Build:
         return build(copier.design(word_bytes), variant, rtl_cache, report=lambda _: None)
+
+    return make
+
+
+@pytest.fixture
+def fresh_cache(build_copier: Callable[..., Build], rtl_cache: Path, tmp_path: Path) -> Path:
+    """A cache that holds nothing but Verilator's run time."""
+    build_copier()
+    shutil.copytree(rtl_cache / "runtime", tmp_path / "cache" / "runtime")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def fake_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Makes a g++ that comes first on PATH and runs shell commands."""
+    def make(commands: str) -> None:
+        path = tmp_path / "g++"
+        path.write_text(f"#!/bin/sh\n{commands}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
     return make
 

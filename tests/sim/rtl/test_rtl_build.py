@@ -31,14 +31,6 @@ def python(code: str, **options) -> subprocess.Popen:
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear_interrupts, **options)
 
 
-@pytest.fixture
-def fresh_cache(build_copier, rtl_cache, tmp_path):
-    """A cache that holds nothing but Verilator's run time."""
-    build_copier()
-    shutil.copytree(rtl_cache / "runtime", tmp_path / "cache" / "runtime")
-    return tmp_path / "cache"
-
-
 def silent(text: str) -> None:
     """Progress that no one wants."""
 
@@ -175,9 +167,8 @@ def test_missing_compiler(monkeypatch, tmp_path):
         find_toolchain()
 
 
-def test_compiler_that_does_not_run(monkeypatch, tmp_path):
-    fake_compiler(tmp_path, "exit 3")
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def test_compiler_that_does_not_run(fake_compiler):
+    fake_compiler("exit 3")
     with pytest.raises(ToolError, match=r"g\+\+ does not run .*exit status 3"):
         find_toolchain()
 
@@ -203,24 +194,15 @@ def test_verilator_without_its_binary(monkeypatch, tmp_path):
         find_toolchain()
 
 
-def fake_compiler(folder: Path, commands: str) -> None:
-    """A g++ in ``folder`` that runs shell commands."""
-    path = folder / "g++"
-    path.write_text(f"#!/bin/sh\n{commands}\n")
-    path.chmod(0o755)
-
-
-def test_failing_compiler_is_quoted(monkeypatch, copier, fresh_cache, tmp_path):
-    fake_compiler(tmp_path, 'case "$1" in -dump*) echo 1.2.3;; *) echo "internal compiler error: tired" >&2; exit 4;; esac')
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def test_failing_compiler_is_quoted(fake_compiler, copier, fresh_cache):
+    fake_compiler('case "$1" in -dump*) echo 1.2.3;; *) echo "internal compiler error: tired" >&2; exit 4;; esac')
     with pytest.raises(BuildError, match=r"verilated_threads.cpp failed: exit code 4\ninternal compiler error: tired"):
         build(copier.design(4), cache=fresh_cache, report=silent)
     assert len(entries(fresh_cache)) == 1       # the Verilog alone
 
 
-def test_killed_compiler_hints_at_memory(monkeypatch, copier, fresh_cache, tmp_path):
-    fake_compiler(tmp_path, 'case "$1" in -dump*) echo 1.2.3;; *) kill -KILL $$;; esac')
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def test_killed_compiler_hints_at_memory(fake_compiler, copier, fresh_cache):
+    fake_compiler('case "$1" in -dump*) echo 1.2.3;; *) kill -KILL $$;; esac')
     with pytest.raises(BuildError, match="killed, as the system does when memory runs out"):
         build(copier.design(4), cache=fresh_cache, report=silent)
 

@@ -1,0 +1,62 @@
+"""``arrayloom simulator``: a configuration's simulator, built before the first run needs it, and optimized."""
+
+import argparse
+import time
+from typing import Any
+
+from arrayloom.host.cli.common import add_command, add_config, add_json, print_json
+from arrayloom.host.runtime.simulator import simulator_of
+from arrayloom.isa.config import Config, load_config
+from arrayloom.sim.rtl.build import build
+from arrayloom.sim.rtl.design import FAST, accelerator
+from arrayloom.sim.rtl.process import Stopwatch
+
+STEPS = ("build", "counting_build", "workload", "optimized_build")
+
+
+def add_parser(commands: Any) -> None:
+    parser = add_command(commands, "simulator", _run, "build the simulator of an accelerator before the first run needs it",
+                         "arrayloom simulator --config 16x16 --optimize")
+    add_config(parser)
+    parser.add_argument("--optimize", action="store_true", help="build it a second time, for how often each branch is taken "
+                        "while a network runs; from then on it is the one that runs")
+    add_json(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load_config(options.config)
+    seconds = _make(config, options.optimize)
+    made = simulator_of(config)
+    if options.json:
+        print_json({"config": config.name, "library": str(made.library), "optimized": made.optimized}
+                   | {f"{step}_seconds": seconds.get(step) for step in STEPS})
+        return 0
+    for step in STEPS if options.optimize else STEPS[:1]:
+        print(f"{step.replace('_', ' '):<16} {f'{seconds[step]:.1f} s' if step in seconds else 'in the cache'}")
+    print(f"{'runs on':<16} {'the optimized' if made.optimized else 'the'} build, {made.library}")
+    return 0
+
+
+def _make(config: Config, optimized: bool) -> dict[str, float]:
+    """Seconds of the steps that were done; of others the cache has the result."""
+    report = _Report()
+    begin = time.perf_counter()
+    build(accelerator(config), FAST, report=report)
+    seconds = {"build": time.perf_counter() - begin} if report.called else {}
+    if not optimized:
+        return seconds
+    from arrayloom.host.runtime.workload import workload_of
+    from arrayloom.sim.rtl.optimize import optimize
+
+    taken = optimize(accelerator(config), workload_of(config), report=report).seconds
+    return seconds | ({} if taken is None else vars(taken))
+
+
+class _Report(Stopwatch):
+    """Knows whether there was anything to report, which there is when something is made."""
+
+    called = False
+
+    def __call__(self, text: str) -> None:
+        self.called = True
+        super().__call__(text)
