@@ -10,6 +10,7 @@ from arrayloom.isa.config import Config, load_config
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.design import FAST, accelerator
 from arrayloom.sim.rtl.process import Stopwatch
+from arrayloom.sim.rtl.toolchain import find_toolchain, require_gcc
 
 STEPS = ("build", "counting_build", "workload", "optimized_build")
 
@@ -39,6 +40,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _make(config: Config, optimized: bool) -> dict[str, float]:
     """Seconds of the steps that were done; of others the cache has the result."""
+    if optimized:
+        require_gcc(find_toolchain())       # before minutes of building
     report = _Report()
     begin = time.perf_counter()
     build(accelerator(config), FAST, report=report)

@@ -17,11 +17,11 @@ from arrayloom.isa.config import Config
 SEED = 1
 INPUT = "image"
 LARGEST_SIDE = 28       # of the first layer's result, in pixels
-SHARE = 20              # of the scratchpad's words, what one channel of that result per row of the array may take
+WORDS_A_PIXEL = 20      # of the scratchpad, for every pixel of that result: more than the widest block takes
 IMAGE_CHANNELS = 3
 CLASSES = 10
 WEIGHT_DEVIATION = 73   # of int8 weights that are all alike likely
-SUM_SCALE = 1.5         # of a sum of two activations
+SUM_SCALE, PRODUCT_SCALE = 1.5, 128     # of two activations
 OPSET, IR_VERSION = 13, 8
 
 _MICROSOFT = "com.microsoft"
@@ -35,7 +35,7 @@ def workload_network(config: Config) -> onnx.ModelProto:
     """
     net = _Writer()
     narrow, wide = 2 * config.size, 4 * config.size
-    side = max(2, min(LARGEST_SIDE, math.isqrt(config.activation_words // SHARE)))
+    side = max(2, min(LARGEST_SIDE, math.isqrt(config.activation_words // WORDS_A_PIXEL)))
     x = net.conv(INPUT, IMAGE_CHANNELS, narrow, 7, stride=2)
     x = net.add(x, net.conv(net.conv(x, narrow, narrow, 3), narrow, narrow, 3))
     inner = net.conv(net.conv(x, narrow, narrow, 1), narrow, narrow, 3)
@@ -71,7 +71,7 @@ class _Writer:
         return self._pair("QLinearAdd", left, right, SUM_SCALE)
 
     def multiply(self, left: str, right: str) -> str:
-        return self._pair("QLinearMul", left, right, 128)
+        return self._pair("QLinearMul", left, right, PRODUCT_SCALE)
 
     def sigmoid(self, x: str) -> str:
         scale = self._constant(np.float32(1 / 32))

@@ -1,8 +1,8 @@
 """A build optimized for what is seen while a program runs on it: GCC counts branches, and compiles again.
 
-A library is made that counts, a workload runs on it, and the code of every cycle is compiled a second time with the counts:
-what is executed lies together, in the order in which it is. The result computes the same. It lies in the cache beside the
-build without, and ``build`` prefers it for the same workload.
+A library is made that counts, a workload runs on it, and what runs in each cycle is compiled a second time with the counts,
+so that what is executed lies together. The result computes the same. It lies in the cache beside the build without, and
+``build`` prefers it for the same workload.
 """
 
 import time

@@ -9,6 +9,11 @@ import pytest
 from checkout import ROOT
 
 from arrayloom.host.models import digits
+from arrayloom.host.runtime.simulator import workload_digest
+from arrayloom.sim.rtl.build import build
+from arrayloom.sim.rtl.design import FAST, Design
+from arrayloom.sim.rtl.optimize import Optimized, Workload
+from benchmarks import simulation
 
 NETWORK = [str(digits.MODEL), "--config", "tiny", "--input", str(digits.IMAGES / "digit_3_0705.png")]
 
@@ -57,9 +62,31 @@ def test_speed_against_the_build_without_sleeping_registers(tmp_path: Path) -> N
     for clock in ("wall", "cpu"):
         assert 0 < fast[clock]["minimum"] <= fast[clock]["median"]
         assert row["ratio"][clock]["minimum"] == sleepless[clock]["minimum"] / fast[clock]["minimum"]
+    assert row["ratios"] == {"fast": row["ratio"]}
     head, rule, line = done.stdout.splitlines()
     assert head.count("|") == rule.count("|") == line.count("|")
     assert f"| `tiny` | {row['cycles']:,} |" in line and "| equal |" in line
+
+
+def test_the_optimized_build_is_a_third(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                        capsys: pytest.CaptureFixture[str]) -> None:
+    """Another build stands for it, which takes no time to make."""
+    def optimize(design: Design, workload: Workload) -> Optimized:
+        assert (design.name, workload.digest) == ("accelerator tiny", workload_digest())
+        return Optimized(build(design, FAST), None)
+
+    monkeypatch.setattr(simulation, "optimize", optimize)
+    file = tmp_path / "speed.json"
+    monkeypatch.setattr(sys, "argv", ["simulation", "digits@tiny", "--rounds", "1", "--pgo", "--json", str(file)])
+    assert simulation.main() == 0
+    (row,) = json.loads(file.read_text())["rows"]
+    first, *others = row["builds"]
+    assert (first, others) == ("sleepless", ["fast", "optimized"]) and row["ratio"] == row["ratios"]["fast"]
+    seconds = {name: figures["cpu"]["median"] for name, figures in row["builds"].items()}
+    assert all(row["ratios"][name]["cpu"]["median"] == seconds[first] / seconds[name] for name in others)
+    head, rule, line = capsys.readouterr().out.splitlines()
+    assert head.count("|") == rule.count("|") == line.count("|")
+    assert "| fast, best run | optimized, best run | ratio, best run |" in head and "| optimized: ratio, best run |" in head
 
 
 def test_one_run_and_its_segments_in_turns() -> None:

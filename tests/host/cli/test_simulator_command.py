@@ -112,3 +112,16 @@ def test_the_workload_changes_with_its_sources(tmp_path: Path, monkeypatch: pyte
 def test_an_unknown_configuration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulator", "--config", "9x9"]) == 2
     assert "configuration '9x9': unknown; the presets are tiny" in capsys.readouterr().err
+
+
+def test_another_compiler_is_refused_before_anything_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                              capsys: pytest.CaptureFixture[str]) -> None:
+    compiler = tmp_path / "g++"
+    compiler.write_text('#!/bin/sh\ncase "$1" in -E) echo "#define __clang__ 1";; *) echo 14.0.6;; esac\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(["simulator", "--config", "tiny", "--optimize"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "g++ is not GCC" in said.err and "or build without optimizing" in said.err
+    assert not (tmp_path / "cache").exists()
