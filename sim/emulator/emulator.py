@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
@@ -82,6 +83,11 @@ class Emulator:
         machine = Machine(self.config, memory)
         if scratchpad is not None:
             machine.activations = scratchpad
+        # The products are too small for several threads of BLAS, which wait in loops and take other processes' time.
+        with threadpool_limits(1, "blas"):
+            self._execute(machine, capture, progress)
+
+    def _execute(self, machine: Machine, capture: bool, progress: Callable[[int], None] | None) -> None:
         poster, convolver = Poster(machine), Convolver(machine)
         actions = _actions(machine, poster, convolver)
         self.capture = Capture()
