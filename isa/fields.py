@@ -154,7 +154,12 @@ def encode_all(instructions: Sequence[Instruction]) -> NDArray[np.uint8]:
     for kind, rows in places.items():
         specs = kind.specs()
         values_of = operator.attrgetter(*(spec.name for spec in specs))
-        values = np.array([values_of(instructions[row]) for row in rows], np.int64).T
+        try:
+            values = np.array([values_of(instructions[row]) for row in rows], np.int64).T
+        except OverflowError:       # a value wider than every field: the instruction that has it names it
+            for row in rows:
+                instructions[row].encode()
+            raise
         for spec, column in zip(specs, values, strict=True):
             outside = (column < spec.low) | (column > spec.high)
             if outside.any():

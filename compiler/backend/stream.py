@@ -26,7 +26,7 @@ class Draft:
     section: Section | None = None
     probes: tuple[Probe, ...] = ()
 
-    def of(self, instruction: Instruction) -> "Draft":
+    def with_instruction(self, instruction: Instruction) -> "Draft":
         """The draft with another instruction."""
         return Draft(instruction, self.step, self.section, self.probes)
 
@@ -68,7 +68,7 @@ class Stream:
         """Has the POST instruction at ``index``, the last that uses a lookup table, drop it."""
         draft = self.drafts[index]
         assert isinstance(draft.instruction, PostInstruction), draft
-        self.drafts[index] = draft.of(draft.instruction.changed(release_lookup_table=1))
+        self.drafts[index] = draft.with_instruction(draft.instruction.changed(release_lookup_table=1))
 
     def in_flight(self, span: Span) -> Indices:
         """int32[blocks]: for each block of a span, the POST instruction that last wrote it; ``NEVER`` where that will
@@ -81,7 +81,7 @@ class Stream:
     def finish(self) -> list[Draft]:
         """All drafts, their instructions with wait and signal masks."""
         masks = zip(self.drafts, self._tokens.wait, self._tokens.signal, strict=True)
-        return [draft.of(draft.instruction.changed(wait=wait, signal=signal)) if wait or signal else draft
+        return [draft.with_instruction(draft.instruction.changed(wait=wait, signal=signal)) if wait or signal else draft
                 for draft, wait, signal in masks]
 
     def _needs(self, unit: Unit, effects: Effects) -> dict[Unit, int]:
@@ -136,10 +136,10 @@ def _join(first: Draft, second: Draft, config: Config) -> Draft | None:
     if isinstance(one, LoadWeights) and isinstance(two, LoadWeights):
         words = one.words + two.words
         if two.address == one.address + one.words * config.size and words <= config.weight_words // 2:
-            return first.of(one.changed(words=words))
+            return first.with_instruction(one.changed(words=words))
     if isinstance(one, LoadParameters) and isinstance(two, LoadParameters):
         entries = one.entries + two.entries
         end = one.address + one.entries * PARAMETER_BYTES * config.lanes
         if two.address == end and entries <= config.parameter_entries // 4:
-            return first.of(one.changed(entries=entries))
+            return first.with_instruction(one.changed(entries=entries))
     return None

@@ -13,3 +13,4 @@ def reads(node: onnx.NodeProto) -> Iterator[str]:
             inside = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
             inside.update(name for inner in graph.node for name in inner.output)
             yield from (name for inner in graph.node for name in reads(inner) if name not in inside)
+            yield from (value.name for value in graph.output if value.name not in inside)

@@ -46,9 +46,9 @@ def _drop_unread(graph: onnx.GraphProto, names: set[str]) -> None:
     """Takes those of the constants out that nothing reads any more; inputs, whose default value they are, keep theirs."""
     unread = names.difference((name for node in graph.node for name in reads(node)),
                               (value.name for value in (*graph.input, *graph.output)))
-    kept = [tensor for tensor in graph.initializer if tensor.name not in unread]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    for place in reversed(range(len(graph.initializer))):
+        if graph.initializer[place].name in unread:
+            del graph.initializer[place]
 
 
 def _is_mixed(node: onnx.NodeProto, places: tuple[int, int, int], constants: dict[str, onnx.TensorProto]) -> bool:

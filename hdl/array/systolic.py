@@ -89,11 +89,13 @@ class SystolicArray(Component):
         """One row of blocks; returns their sums, a column each."""
         rows, columns = self.config.row_stage, self.config.column_stage
         valid, start = flags
+        # One register for each byte. In the simulator, registers of 32 bits would share a group of loads with the blocks'
+        # values, and g++ does not vectorize a group whose loads lie that far apart.
         entering = [delay(m, self.word[row], valid[:stage], f"entering_{row:03}")
                     for row in range(stage * rows, (stage + 1) * rows)]
         sums = []
         for group, (enables, weights) in enumerate(loads):
-            # In numerical order by name, too: a simulator keeps blocks next to each other that it computes together.
+            # The order of the names is that of the numbers, by which a simulator lays out what it computes together.
             m.submodules[f"block_{stage:02}_{group:02}"] = block = ProcessingBlock(self.config)
             late = stage + group
             m.d.comb += [

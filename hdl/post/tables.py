@@ -69,7 +69,8 @@ class LookupTables(Component):
         release = self.enables[0] & self.release
         with m.If(release):
             m.d.sync += head.eq(head + 1)
-        use, group = (delay(m, getattr(self, name), [self.enables[0]], name) for name in ("use", "group"))
+        use = delay(m, self.use, [self.enables[0]], "use")
+        group = delay(m, self.group, [self.enables[0]], "group")
         for lane in range(config.lanes):
             m.submodules[f"lane_{lane}"] = storage = memory.Memory(
                 shape=8 * config.groups, depth=LOOKUP_TABLE_WORDS * config.table_pages, init=[])

@@ -1,8 +1,8 @@
-"""A build optimized for what is seen while a program runs on it: GCC counts branches, and compiles again.
+"""Profile-guided optimization of the fast build.
 
-A library is made that counts, a workload runs on it, and what runs in each cycle is compiled a second time with the counts,
-so that what is executed lies together. The result computes the same. It lies in the cache beside the build without, and
-``build`` prefers it for the same workload.
+GCC compiles a library that counts how often each branch is taken. A workload runs on it. Then GCC compiles the code of each
+cycle again with the counts, and places the code that is executed often together. Results stay the same. The cache keeps the
+optimized library next to the plain one, and ``build`` takes it when it is asked for the same workload.
 """
 
 import time
@@ -24,7 +24,7 @@ from arrayloom.sim.rtl.runtime import produce_runtime
 from arrayloom.sim.rtl.toolchain import find_toolchain, require_gcc
 
 COUNTING = "counting.so"
-COUNTS = ".gcda"        # GCC's file of counts beside an object
+COUNTS = ".gcda"        # suffix of the files in which GCC stores the counts, one for each object
 
 
 @dataclass(frozen=True)

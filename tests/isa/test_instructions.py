@@ -1,11 +1,12 @@
 """Instructions encode, decode, print and parse; values out of range are refused by name."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from arrayloom.isa.errors import EncodingError
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit, encode_all
 from arrayloom.isa.instructions import BY_OPCODE, INSTRUCTIONS, Convolve, LoadWeights, decode, parse
 
 
@@ -29,6 +30,29 @@ def test_every_field_is_range_checked(cls: type[Instruction]) -> None:
         for value in (spec.low - 1, spec.high + 1):
             with pytest.raises(EncodingError, match=rf"{cls.mnemonic()}: {spec.name} = {value}: must be from"):
                 cls(**{spec.name: value}).encode()
+
+
+def test_all_at_once_are_encoded_as_one_by_one() -> None:
+    rng = random.Random(2)
+    instructions = [_random(cls, rng) for _ in range(50) for cls in INSTRUCTIONS]
+    rng.shuffle(instructions)
+    assert encode_all(instructions).tobytes() == b"".join(one.encode() for one in instructions)
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 40, 1 << 70])
+def test_all_at_once_are_range_checked(value: int) -> None:
+    with pytest.raises(EncodingError, match=f"load_weights: words = {value}: must be from"):
+        encode_all([Convolve(), LoadWeights(words=1), LoadWeights(words=value)])
+
+
+@pytest.mark.parametrize("cls", INSTRUCTIONS)
+def test_a_changed_instruction_is_another_one(cls: type[Instruction]) -> None:
+    before = _random(cls, random.Random(3))
+    text = str(before)
+    assert before.changed(wait=3, signal=5) == replace(before, wait=3, signal=5)
+    assert str(before) == text
+    with pytest.raises(TypeError, match=f"{cls.mnemonic()} has no field speed"):
+        before.changed(speed=1)
 
 
 def test_opcodes_are_distinct_and_every_unit_has_work() -> None:

@@ -28,12 +28,16 @@ def test_products_do_not_saturate(columns: int) -> None:
     assert np.array_equal(Session(model).run({"x": np.full((1, DEPTH), 255, np.uint8)})["y"][0], expected)
 
 
-@pytest.mark.parametrize("read_elsewhere", [False, True])
-def test_weights_that_nothing_else_reads_are_left_out(read_elsewhere: bool) -> None:
+@pytest.mark.parametrize("read_elsewhere", ["", "by the model's output", "by a branch's output"])
+def test_weights_that_nothing_else_reads_are_left_out(read_elsewhere: str) -> None:
     model, weights = _product(3, np.zeros((), np.int8))
     (name,) = {t.name for t in model.graph.initializer if list(t.dims) == list(weights.shape)}
-    if read_elsewhere:
-        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, weights.shape))
+    value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, weights.shape)
+    if read_elsewhere == "by the model's output":
+        model.graph.output.append(value)
+    elif read_elsewhere:
+        branch = onnx.helper.make_graph([], "branch", [], [value])
+        model.graph.node.append(onnx.helper.make_node("If", ["x"], ["z"], then_branch=branch, else_branch=branch))
     raised = with_unsigned_weights(model)
     held = {t.name: onnx.numpy_helper.to_array(t) for t in raised.graph.initializer if list(t.dims) == list(weights.shape)}
     assert np.array_equal(held.pop(f"{name}/unsigned").astype(int), weights.astype(int) + 128)
