@@ -1,7 +1,6 @@
 """Running tools, several at a time, so that none outlives an interruption, and lines that say what a build is doing."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +15,9 @@ from arrayloom.sim.rtl.errors import BuildError
 
 PYTHON = (sys.executable, "-P")
 """How a child process starts Python: the current folder, which is the user's, is not on its path."""
+DEEP_STACK = ("/bin/sh", "-c", 'ulimit -S -s "$(ulimit -H -s)"; exec "$@"', "sh")
+"""Before a command: Verilator and the compiler recurse deeply on large designs. A ``preexec_fn`` would run Python's handlers
+of a fork, in which a Ctrl-C that comes at that moment is lost."""
 POLL_SECONDS = 0.01
 SHOWN_LINES = 25
 
@@ -79,7 +81,7 @@ class _Running:
         self._job = job
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process, and no pipe that could fill up
         # A group of its own: a compiler has children, which outlive it when it alone is killed.
-        self._process = subprocess.Popen([str(part) for part in job.command], cwd=cwd, env=env, preexec_fn=_deep_stack,
+        self._process = subprocess.Popen([*DEEP_STACK, *(str(part) for part in job.command)], cwd=cwd, env=env,
                                          stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
                                          process_group=0)
 
@@ -110,12 +112,6 @@ def _describe(code: int) -> str:
     if code == -signal.SIGKILL:
         return "killed, as the system does when memory runs out; free some, or build with fewer jobs"
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _deep_stack() -> None:
-    """Verilator and the compiler recurse deeply on large designs."""
-    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
 
 
 def default_workers() -> int:

@@ -1,6 +1,7 @@
 """Processes that are started: none imports from the current folder, which is the user's."""
 
 import ast
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def test_python_is_started_in_one_way_alone() -> None:
             if used := set(_names(ast.parse(path.read_text(encoding="utf-8")))) & STARTS_PYTHON:
                 found[str(path.relative_to(ROOT))] = used
     assert found == ALLOWED
+
+
+def test_a_tool_has_all_the_stack_there_is(tmp_path: Path) -> None:
+    run_tool(["/bin/sh", "-c", 'test "$(ulimit -S -s)" = "$(ulimit -H -s)"'], "the tool", tmp_path)
+
+
+def test_a_tool_is_started_without_handlers_of_forks(tmp_path: Path) -> None:
+    """Python ignores exceptions in them: an interrupt that came at that moment would be lost."""
+    code = ("import os; from pathlib import Path; from arrayloom.sim.rtl.process import run_tool\n"
+            "os.register_at_fork(before=lambda: print('before a fork'), after_in_parent=lambda: print('after it'))\n"
+            "run_tool(['true'], 'the tool', Path.cwd()); print('done')")
+    done = subprocess.run([*PYTHON, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "done\n"
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
