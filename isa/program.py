@@ -131,6 +131,8 @@ class Program:
     inserted_roundings: list[InsertedRounding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        # Bytes of instructions and, by index, those of them that were decoded: emulator, planner and reports read them all.
+        self._decoded: tuple[bytes, dict[int, Instruction]] = b"", {}
         self.model_inputs = self.model_inputs or ports_of_inputs(self.inputs)
         self.model_outputs = self.model_outputs or ports_of_outputs(self.outputs)
 
@@ -149,8 +151,17 @@ class Program:
 
     def __iter__(self) -> Iterator[Instruction]:
         data = self.instructions.tobytes()
-        for start in range(0, len(data), INSTRUCTION_BYTES):
-            yield decode(data[start:start + INSTRUCTION_BYTES])
+        if self._decoded[0] != data:
+            self._decoded = data, {}
+        _, known = self._decoded
+        for index, start in enumerate(range(0, len(data), INSTRUCTION_BYTES)):
+            if index not in known:
+                known[index] = decode(data[start:start + INSTRUCTION_BYTES])
+            yield known[index]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was decoded, which is soon decoded again."""
+        return self.__dict__ | {"_decoded": (b"", {})}
 
     def require(self, config: Config) -> None:
         """Raises ``ProgramError`` when the program was compiled for another configuration."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from arrayloom.host.segments.run import Run
 from arrayloom.host.segments.segment import Segment
-from arrayloom.host.segments.state import State
+from arrayloom.host.segments.state import State, distinct
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import Comparison, Divergence, compare_writes, place_of
 from arrayloom.sim.emulator import Capture
@@ -58,8 +58,9 @@ class Judge:
 
     def _memory(self, segment: Segment, run: Run, start: State, end: State) -> Comparison:
         size = self.program.configuration.size
-        places = np.setdiff1d(np.union1d(np.union1d(start.changes.places, end.changes.places), run.changes.places),
-                              [segment.scratch // size])
+        changed = [changes.places for changes in (start.changes, end.changes, run.changes)]
+        places = distinct(np.sort(np.concatenate(changed)))
+        places = places[places != segment.scratch // size]
         fresh = segment.memory(self.program).view(np.int8).reshape(-1, size)[places]
         expected = end.changes.at(places, fresh)
         got = run.changes.at(places, start.changes.at(places, fresh))

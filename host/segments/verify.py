@@ -160,7 +160,7 @@ class _Work:
         shared = Shared(whole)
         for number, inputs in enumerate(images):
             yield Job(number), Task(f"image {number}", verify_image, (shared, inputs), self.plan.cycles)
-        shared = Shared(whole.program)
+        shared = Shared(replace(whole.program, layers=[], probes={}, layouts={}))     # a segment has no use for those
         for number in range(len(self.images)):
             for segment, size in zip(self.plan.segments, self.plan.sizes, strict=True):
                 job = Job(self.plan.whole + number, segment.number)
