@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
 
@@ -13,7 +14,11 @@ from arrayloom.isa.config import Config
 
 FETCH_ID, LOAD_ID = 0, 1
 INCREMENTING = 1    # AxBURST
+BUFFERABLE = 0b0011     # AxCACHE: normal memory, not cached by the interconnect
+UNPRIVILEGED = 0b000    # AxPROT: data, secure
+WRITE_ID = 0
 OUTSTANDING = 8     # bits of the counters of outstanding bursts
+READER_BURSTS = 32  # of one reader that are under way; LOAD has 16 at most, FETCH asks for no more than its buffer holds
 
 
 def request_layout() -> data.StructLayout:
@@ -83,15 +88,19 @@ def bus_status_signature() -> Signature:
         A word is read in this cycle.
     written : Out(1)
         A word is written in this cycle.
+    broken : Out(1)
+        Memory answered what was not asked, or ended a burst of reads elsewhere than asked, one cycle ago.
     """
     return Signature({"halt": In(1), "reads": Out(OUTSTANDING), "writes": Out(OUTSTANDING), "quiet": Out(1),
-                      "read": Out(1), "written": Out(1)})
+                      "read": Out(1), "written": Out(1), "broken": Out(1)})
 
 
 class Bus(Component):
     """The AXI4 master: a stream of bursts each for ``fetch`` and ``load``, fetch first, and one for ``store``.
 
-    Takes a burst every other cycle. Each reader has one identifier, so its words come in the order of its requests.
+    Takes a burst every other cycle. Each reader has one identifier, so its words come in the order of its requests. A
+    burst of reads ends with the last word that was asked for, whatever RLAST says; words and answers that nobody asked for
+    are dropped.
 
     Parameters
     ----------
@@ -124,7 +133,10 @@ class Bus(Component):
         axi = self.axi
         for channel in ("ar", "aw"):
             m.d.comb += [getattr(axi, channel + "size").eq(exact_log2(self.config.size)),
-                         getattr(axi, channel + "burst").eq(INCREMENTING)]
+                         getattr(axi, channel + "burst").eq(INCREMENTING),
+                         getattr(axi, channel + "cache").eq(BUFFERABLE),
+                         getattr(axi, channel + "prot").eq(UNPRIVILEGED)]
+        m.d.comb += axi.awid.eq(WRITE_ID)
         self._read_addresses(m)
         self._read_data(m)
         self._write(m)
@@ -149,19 +161,31 @@ class Bus(Component):
 
     def _read_data(self, m: Module) -> None:
         axi = self.axi
-        moves = axi.rvalid & axi.rready
+        self.moves, self.ends, self.strays = axi.rvalid & axi.rready, [], []
+        asked = [self._expected(m, "fetch", self.fetch, FETCH_ID), self._expected(m, "load", self.load, LOAD_ID)]
         m.d.comb += [
             axi.rready.eq(self.load.beat.ready),
-            self.fetch.beat.valid.eq(moves & (axi.rid == FETCH_ID)),
-            self.load.beat.valid.eq(axi.rvalid & (axi.rid == LOAD_ID)),
-            self.status.read.eq(moves),
+            self.fetch.beat.valid.eq(self.moves & asked[0]), self.load.beat.valid.eq(axi.rvalid & asked[1]),
+            self.status.read.eq(self.moves),
         ]
-        for reader in (self.fetch, self.load):
-            m.d.comb += [
-                reader.beat.payload.data.eq(axi.rdata),
-                reader.beat.payload.error.eq(axi.rresp[1]),
-                reader.beat.payload.last.eq(axi.rlast),
-            ]
+        self.strays.append(self.moves & ~(asked[0] | asked[1]))
+
+    def _expected(self, m: Module, name: str, reader: Any, identifier: int) -> Value:
+        """Whether the word on the bus is of a burst of this reader; counts the words of its bursts."""
+        axi, beat = self.axi, reader.beat.payload
+        m.submodules[f"{name}_lengths"] = lengths = SyncFIFO(width=8, depth=READER_BURSTS)
+        count, asked, last = Signal(8, name=f"{name}_count"), Signal(), Signal()
+        m.d.comb += [
+            lengths.w_en.eq(reader.request.valid & reader.request.ready), lengths.w_data.eq(reader.request.payload.beats),
+            asked.eq((axi.rid == identifier) & lengths.r_rdy), last.eq(count == lengths.r_data),
+            lengths.r_en.eq(self.moves & asked & last),
+            beat.data.eq(axi.rdata), beat.error.eq(axi.rresp[1]), beat.last.eq(last),
+        ]
+        with m.If(self.moves & asked):
+            m.d.sync += count.eq(Mux(last, 0, count + 1))
+        self.ends.append(lengths.r_en)
+        self.strays.append(self.moves & asked & (axi.rlast != last))
+        return asked
 
     def _write(self, m: Module) -> None:
         axi, store = self.axi, self.store
@@ -173,7 +197,7 @@ class Bus(Component):
             axi.wstrb.eq(~0),
             store.beat.ready.eq(axi.wready),
             axi.bready.eq(1),
-            store.answered.eq(axi.bvalid),
+            store.answered.eq(axi.bvalid & (axi.bid == WRITE_ID) & (self.status.writes != 0)),
             store.error.eq(axi.bresp[1]),
             self.status.written.eq(axi.wvalid & axi.wready),
         ]
@@ -187,8 +211,9 @@ class Bus(Component):
         axi = self.axi
         fetch, load, store = (port.request.valid & port.request.ready for port in (self.fetch, self.load, self.store))
         status = self.status
-        self._outstanding(m, status.reads, fetch | load, axi.rvalid & axi.rready & axi.rlast)
-        self._outstanding(m, status.writes, store, axi.bvalid)
+        self._outstanding(m, status.reads, fetch | load, Cat(self.ends).any())
+        self._outstanding(m, status.writes, store, self.store.answered)
+        m.d.sync += status.broken.eq(Cat(self.strays, axi.bvalid & ~self.store.answered).any())
         none = Signal(init=1)
         m.d.sync += none.eq((status.reads == 0) & (status.writes == 0))
         # The register misses a burst that was begun in the cycle before; its address is still there.

@@ -8,6 +8,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
 
+from arrayloom.hdl.windows import window_signature
 from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import ADDRESS, EXTENT, MEMORY_PITCH, TRANSFER, WORD_ADDRESS
@@ -57,10 +58,16 @@ class Bursts(Component):
     -------
     base : In(ADDRESS_BITS)
         Byte address that is added to the address of every region.
+    window : In(window_signature(config))
+        What of memory may be accessed.
     region : In(stream.Signature(region_layout()))
     burst : Out(stream.Signature(burst_layout()))
     illegal : Out(1)
         The region is empty, not made of whole words, or leaves the scratchpad; no burst is offered from then on until reset.
+    outside : Out(1)
+        A run of the region leaves the window; no burst of it is offered, nor any other until reset.
+    outside_address : Out(ADDRESS_BITS)
+        With ``outside``: byte address of that run.
     """
 
     def __init__(self, config: Config, longest: int = BURST_WORDS) -> None:
@@ -69,9 +76,12 @@ class Bursts(Component):
         self.config, self.longest = config, longest
         super().__init__({
             "base": In(ADDRESS_BITS),
+            "window": In(window_signature(config)),
             "region": In(stream.Signature(region_layout())),
             "burst": Out(stream.Signature(burst_layout())),
             "illegal": Out(1),
+            "outside": Out(1),
+            "outside_address": Out(ADDRESS_BITS),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -82,6 +92,8 @@ class Bursts(Component):
         self.address, self.run = (Signal(word_address, reset_less=True, name=name) for name in ("address", "run"))
         self.chip, self.chip_run = (Signal(WORD_ADDRESS, reset_less=True, name=name) for name in ("chip", "chip_run"))
         self.chip_end = Signal(CHIP_END, reset_less=True)
+        # The word after a run, from the base. A run that is checked ends within the window, the next a pitch further.
+        self.memory_end = Signal(word_address + 1, reset_less=True)
         self.left, self.rows = (Signal(shape, reset_less=True, name=name) for name, shape in (
             ("left", TRANSFER), ("rows", EXTENT)))
         self.words, self.ends_run, self.final = (Signal(shape, reset_less=True, name=name) for name, shape in (
@@ -90,6 +102,7 @@ class Bursts(Component):
         m.d.comb += [
             burst.address.eq(Cat(Const(0, self.shift), self.address)), burst.chip.eq(self.chip),
             burst.words.eq(self.words), burst.final.eq(self.final), burst.place.eq(self.current.place),
+            self.outside_address.eq(Cat(Const(0, self.shift), self.run)),
         ]
         self.idle = Signal(init=1)
         m.d.comb += self.region.ready.eq(self.idle)
@@ -112,6 +125,8 @@ class Bursts(Component):
                     self._advance(m)
             with m.State("ILLEGAL"):
                 m.d.comb += self.illegal.eq(1)
+            with m.State("OUTSIDE"):
+                m.d.comb += self.outside.eq(1)
 
     def _begin(self, m: Module) -> None:
         current = self.current
@@ -121,10 +136,13 @@ class Bursts(Component):
             self.address.eq(absolute[self.shift:]), self.run.eq(absolute[self.shift:]),
             self.chip.eq(current.chip), self.chip_run.eq(current.chip), self.chip_end.eq(current.chip + current.words),
             self.left.eq(current.words), self.rows.eq(current.rows),
+            self.memory_end.eq(current.address[self.shift:] + current.words),
         ]
         misaligned = (current.address[:self.shift] | self.base[:self.shift]).any()
         with m.If((current.words == 0) | (current.rows == 0) | misaligned):
             m.next = "ILLEGAL"
+        with m.Elif(current.address[self.shift:] < self.window.low):
+            m.next = "OUTSIDE"
         with m.Else():
             m.next = "SIZE"
 
@@ -149,6 +167,8 @@ class Bursts(Component):
         outside = self.chip_end[top + 1:].any() | (self.chip_end[top] & self.chip_end[:top].any())
         with m.If(outside & (self.current.place == Place.ACTIVATIONS)):
             m.next = "ILLEGAL"
+        with m.Elif(self.memory_end > self.window.high):
+            m.next = "OUTSIDE"
         with m.Else():
             m.next = "OFFER"
 
@@ -162,7 +182,8 @@ class Bursts(Component):
         m.d.sync += [self.address.eq(address), self.chip.eq(chip), self.left.eq(self.left - self.words)]
         with m.If(self.ends_run):
             m.d.sync += [self.run.eq(address), self.chip_run.eq(chip), self.left.eq(self.current.words),
-                         self.chip_end.eq(self.chip_end + self.current.chip_pitch), self.rows.eq(self.rows - 1)]
+                         self.chip_end.eq(self.chip_end + self.current.chip_pitch), self.rows.eq(self.rows - 1),
+                         self.memory_end.eq(self.memory_end + self.current.memory_pitch)]
         with m.If(self.final):
             m.d.sync += self.idle.eq(1)
             m.next = "IDLE"

@@ -5,11 +5,11 @@ from typing import Any
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
-from amaranth.utils import ceil_log2, exact_log2
+from amaranth.utils import exact_log2
 
 from arrayloom.hdl.axi import bus_status_signature
 from arrayloom.hdl.axi_lite import AxiLiteSlave
-from arrayloom.hdl.counters import COUNTER_BITS, CauseCounters
+from arrayloom.hdl.counters import CauseCounters
 from arrayloom.hdl.fetch import control_signature
 from arrayloom.hdl.interfaces import axi_lite_signature, events_signature, levels_signature
 from arrayloom.hdl.issue import status_signature
@@ -19,9 +19,12 @@ from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import (
+    BLOCK_SLOTS,
     CAUSE_BITS,
+    CYCLE_BITS,
     IDENTITY_VALUE,
     REGISTER_BYTES,
+    RESET_VALUES,
     VERSION_VALUE,
     Block,
     Cause,
@@ -40,20 +43,24 @@ def _counter_bit(block: int, cause: int) -> int:
 
 # Where block and cause lie in the number of a counter's register; what lies above is the same in all.
 CAUSE = slice(_counter_bit(0, 1), _counter_bit(0, 1) + CAUSE_BITS)
-BLOCK = slice(_counter_bit(1, 0), _counter_bit(1, 0) + ceil_log2(len(Block)))
+BLOCK = slice(_counter_bit(1, 0), _counter_bit(1, 0) + exact_log2(BLOCK_SLOTS))
 COUNTED = slice(BLOCK.stop, None)
 GROUP_WORDS = 8     # registers among which one cycle chooses
-STORED = {Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32, Register.PROGRAM: 32, Register.BASE: 32,
-          Register.PROGRAM_HIGH: ADDRESS_BITS - 32, Register.BASE_HIGH: ADDRESS_BITS - 32}
-FIXED_IN_RUN = (Register.PROGRAM, Register.PROGRAM_HIGH, Register.BASE, Register.BASE_HIGH)
+ADDRESSES = (Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT)
+WIDE = dict.fromkeys(ADDRESSES, ADDRESS_BITS) | {Register.CYCLE_LIMIT: CYCLE_BITS}    # in two registers
+NARROW = {Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32}
+COUNTED_HERE = (Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN)     # counters of 64 bits, besides those of causes
+FIXED_IN_RUN = {high for low in ADDRESSES for high in (low, low + REGISTER_BYTES)}
 
 
 class Control(Component):
     """The registers of ``arrayloom.isa.registers`` on AXI4-Lite, the counters, and the run they control.
 
-    A write to an address that has no writable register, to PROGRAM or BASE during a run, and a START during a run are
-    refused with SLVERR, as are reads where there is no register. START waits until the bus is quiet. The counters of each
-    block sum to CYCLES: both count from the first cycle of FETCH to the run's last.
+    A write to an address that has no writable register or of bits that it does not have, to an address of memory during a
+    run, and a START during a run or while the bus is stuck are refused with SLVERR, as are reads where there is no register.
+    START waits until the bus is quiet. The counters of each block sum to CYCLES: both count from the first cycle of FETCH to
+    the run's last. Reading the lower half of a counter keeps its upper half for the next read of that, so that both are of
+    one moment.
 
     Parameters
     ----------
@@ -69,7 +76,11 @@ class Control(Component):
     program : Out(ADDRESS_BITS)
         Byte address of the first instruction.
     base : Out(ADDRESS_BITS)
-        Byte address that instructions' memory addresses are added to.
+        Byte address that instructions' memory addresses are added to, and the first that may be read.
+    limit : Out(ADDRESS_BITS)
+        The end of what may be read.
+    write_base, write_limit : Out(ADDRESS_BITS)
+        The first byte that may be written, and the end.
     halt : Out(1)
         No unit may be offered an instruction; see ``arrayloom.hdl.run.Run`` for this and the next two.
     clear : Out(1)
@@ -83,6 +94,10 @@ class Control(Component):
         The bus answered a read of LOAD with an error.
     store_error : In(1)
         The bus answered a write of STORE with an error.
+    load_outside, store_outside : In(1)
+        LOAD or STORE would leave what of memory it may access.
+    load_address, store_address : In(ADDRESS_BITS)
+        Where, with these.
     data_left : In(1)
         A FIFO or an accumulator bank is not empty.
     levels : In(levels_signature(config))
@@ -93,12 +108,14 @@ class Control(Component):
         self.config = config
         super().__init__({
             "axi": Out(axi_lite_signature()), "irq": Out(1),
-            "program": Out(ADDRESS_BITS), "base": Out(ADDRESS_BITS), "halt": Out(1), "clear": Out(1),
+            **{name: Out(ADDRESS_BITS) for name in ("program", "base", "limit", "write_base", "write_limit")},
+            "halt": Out(1), "clear": Out(1),
             "resets": Out(len(Unit)),
             "units": In(status_signature()).array(len(Unit)),
             "fetch": In(control_signature()),
             "bus": In(bus_status_signature()),
-            "load_error": In(1), "store_error": In(1), "data_left": In(1),
+            "load_error": In(1), "store_error": In(1), "data_left": In(1), "load_outside": In(1), "store_outside": In(1),
+            "load_address": In(ADDRESS_BITS), "store_address": In(ADDRESS_BITS),
             "levels": In(levels_signature(config)), "events": Out(events_signature()),
         })
 
@@ -109,13 +126,7 @@ class Control(Component):
         self.port = slave.port
         connect(m, slave.axi, flipped(self.axi))
         self._wire_run(m)
-        self.stored = {register: Signal(width, name=register.name.lower()) for register, width in STORED.items()}
-        stored = self.stored
-        m.d.comb += [
-            self.program.eq(Cat(stored[Register.PROGRAM], stored[Register.PROGRAM_HIGH])),
-            self.base.eq(Cat(stored[Register.BASE], stored[Register.BASE_HIGH])),
-            self.run.watchdog.eq(stored[Register.WATCHDOG]),
-        ]
+        self._keep(m)
         self.pending = Signal()
         self.begins = Signal()  # a START is written that is not refused
         self._interrupt(m)
@@ -132,8 +143,21 @@ class Control(Component):
             connect(m, theirs, flipped(ours))
         m.d.comb += [
             run.load_error.eq(self.load_error), run.store_error.eq(self.store_error), run.data_left.eq(self.data_left),
+            run.load_outside.eq(self.load_outside), run.store_outside.eq(self.store_outside),
+            run.load_address.eq(self.load_address), run.store_address.eq(self.store_address),
             self.clear.eq(run.clear), self.resets.eq(run.resets), self.halt.eq(run.halt),
         ]
+
+    def _keep(self, m: Module) -> None:
+        """The registers that can be written: whole, and their parts by address."""
+        self.stored = {register: Signal(width, name=register.name.lower(), init=RESET_VALUES.get(register, 0))
+                       for register, width in (NARROW | WIDE).items()}
+        self.parts = {int(register): self.stored[register] for register in NARROW} | {
+            register + REGISTER_BYTES * half: self.stored[register][half * REGISTER_BITS:(half + 1) * REGISTER_BITS]
+            for register in WIDE for half in range(2)}
+        m.d.comb += [getattr(self, register.name.lower()).eq(self.stored[register]) for register in ADDRESSES]
+        self.over = Signal()
+        m.d.comb += [self.run.watchdog.eq(self.stored[Register.WATCHDOG]), self.run.over.eq(self.over)]
 
     def _interrupt(self, m: Module) -> None:
         port = self.port
@@ -145,11 +169,13 @@ class Control(Component):
 
     def _report(self, m: Module) -> None:
         events = self.events
-        self.causes = [*(unit.cause for unit in self.units), self.fetch.cause]
+        self.causes = {Block(unit): status.cause for unit, status in zip(Unit, self.units, strict=True)}
+        self.causes[Block.FETCH] = self.fetch.cause
         # A cause is that of the cycle before, a pulse that of its own cycle.
-        m.d.sync += events.retired.eq(Cat([unit.retired for unit in self.units], self.fetch.fetched))
+        m.d.sync += [events.retired[unit].eq(status.retired) for unit, status in zip(Unit, self.units, strict=True)]
+        m.d.sync += events.retired[Block.FETCH].eq(self.fetch.fetched)
         m.d.comb += events.running.eq(self.run.running)
-        m.d.comb += [event.eq(cause) for event, cause in zip(events.causes, self.causes, strict=True)]
+        m.d.comb += [events.causes[block].eq(cause) for block, cause in self.causes.items()]
 
     def _written(self, register: Register) -> Value:
         return self.port.write & (self.port.write_word == register >> 2)
@@ -161,20 +187,26 @@ class Control(Component):
         start = control & orders[ControlBit.START] & ~orders[ControlBit.RESET]
         # The next write comes two cycles later at the earliest, when the run has seen this one.
         m.d.sync += [run.stop.eq(control & orders[ControlBit.RESET]), run.begin.eq(self.begins)]
-        m.d.comb += [self.begins.eq(start & ~run.busy), port.write_error.eq(1)]
+        refuses = run.busy | run.stuck
+        m.d.comb += [self.begins.eq(start & ~refuses), port.write_error.eq(1)]
         with m.Switch(port.write_word):
             with m.Case(Register.CONTROL >> 2):
-                m.d.comb += port.write_error.eq(start & run.busy)
+                m.d.comb += port.write_error.eq(start & refuses)
             with m.Case(Register.INTERRUPT >> 2):
                 m.d.comb += port.write_error.eq(0)
-            for register, signal in self.stored.items():
-                with m.Case(register >> 2):
-                    refused = run.busy if register in FIXED_IN_RUN else Const(0)
+            for address, part in self.parts.items():
+                with m.Case(address >> 2):
+                    refused = self._excess(len(part)) | (run.busy if address in FIXED_IN_RUN else 0)
                     m.d.comb += port.write_error.eq(refused)
                     with m.If(port.write & ~refused):
-                        self._store(m, signal)
+                        self._store(m, part)
 
-    def _store(self, m: Module, signal: Signal) -> None:
+    def _excess(self, width: int) -> Value:
+        """Whether bits are written that a register of ``width`` bits does not have."""
+        strobes = Cat(strobe.replicate(8) for strobe in self.port.write_strobe)
+        return (self.port.write_data & strobes)[width:].any()
+
+    def _store(self, m: Module, signal: Value) -> None:
         for byte in range(0, len(signal), 8):
             part = signal[byte:byte + 8]
             with m.If(self.port.write_strobe[byte // 8]):
@@ -183,18 +215,22 @@ class Control(Component):
     def _plain(self, m: Module) -> dict[int, Value]:
         """Every register but the counters of causes, as byte address to value of up to 64 bits."""
         run, fetch, bus, levels = self.run, self.fetch, self.bus, self.levels
+        cycles, limit = self._count(m, "cycles", CYCLE_BITS, run.running), self.stored[Register.CYCLE_LIMIT]
+        m.d.sync += self.over.eq((cycles >= limit) & (limit != 0))
         values: dict[int, Value] = {
             Register.IDENTITY: Const(IDENTITY_VALUE, 32),
             Register.VERSION: Const(VERSION_VALUE, 32),
             Register.CONFIG: Const(self.config.digest_word, 32),
             Register.CONTROL: Const(0, 32),
-            Register.STATUS: Cat(run.busy, run.done, run.failed, Const(0, Status.ERROR - 3), run.error),
+            Register.STATUS: Cat(run.busy, run.done, run.failed, run.stuck, Const(0, Status.ERROR - Status.BUS_STUCK - 1),
+                                 run.error),
             Register.INTERRUPT: self.pending,
-            Register.CYCLES: self._count(m, "cycles", COUNTER_BITS, run.running),
+            Register.CYCLES: cycles,
             Register.ERROR_UNIT: run.error_unit,
+            Register.ERROR_ADDRESS: run.error_address,
             Register.FETCHED: self._count_pulses(m, "fetched", REGISTER_BITS, fetch.fetched),
-            Register.BEATS_READ: self._count_pulses(m, "beats_read", COUNTER_BITS, bus.read),
-            Register.BEATS_WRITTEN: self._count_pulses(m, "beats_written", COUNTER_BITS, bus.written),
+            Register.BEATS_READ: self._count_pulses(m, "beats_read", CYCLE_BITS, bus.read),
+            Register.BEATS_WRITTEN: self._count_pulses(m, "beats_written", CYCLE_BITS, bus.written),
             Register.FETCH_STATE: _state(0, 0, fetch.cause, 0),
             Register.WEIGHTS_HELD: levels.weights,
             Register.PARAMETERS_HELD: levels.parameters,
@@ -207,9 +243,9 @@ class Control(Component):
             values |= {
                 Register.RETIRED + 4 * number: retired,
                 Register.STATE + 4 * number: _state(unit.waiting, unit.in_flight, unit.cause, unit.missing),
-                Register.TOKENS + 4 * number: unit.tokens.as_value(),
+                Register.TOKENS + 8 * number: Cat(unit.tokens.as_value(), Const(0, 1)),    # 64 bits: units to come are above
             }
-        return values | self.stored
+        return values | {int(register): signal for register, signal in self.stored.items()}
 
     def _count(self, m: Module, name: str, width: int, enable: Value) -> Signal:
         count = Signal(width, name=name)
@@ -223,45 +259,58 @@ class Control(Component):
         """Counts a pulse of another unit, a cycle after it."""
         return self._count(m, name, width, flag_line(m, pulse & self.run.running, 1)[1])
 
-    def _counters(self, m: Module) -> list[tuple[Value, Value]]:
-        """For each block, the part of its counter that is read, and whether the counter is more than zero."""
-        values = []
+    def _counters(self, m: Module) -> dict[Block, tuple[Value, Value]]:
+        """For each block, its counter of the cause that is read, and whether the counter is more than zero."""
+        values = {}
         for block in Block:
             m.submodules[f"counters_{block.name.lower()}"] = counters = CauseCounters()
             m.d.comb += [
                 counters.cause.eq(self.causes[block]), counters.enable.eq(self.run.running),
                 counters.clear.eq(self.run.clear), counters.select.eq(self.port.read_word[CAUSE]),
             ]
-            half = Mux(self.port.read_word[0], counters.value[REGISTER_BITS:], counters.value[:REGISTER_BITS])
-            values.append((half, counters.counted))
+            values[block] = counters.value, counters.counted
         return values
 
-    def _read(self, m: Module, values: dict[int, Value], counters: list[tuple[Value, Value]]) -> None:
+    def _read(self, m: Module, values: dict[int, Value], counters: dict[Block, tuple[Value, Value]]) -> None:
         """In one cycle each block and each group of registers finds its value, in the next one of them is chosen."""
         port, word = self.port, self.port.read_word
-        words = {}
+        words, uppers = {}, {}      # by number of the register; the upper half of what begins in a register
         for address, value in values.items():
             words[address >> 2] = value[:REGISTER_BITS]
             if len(value) > REGISTER_BITS:
-                words[(address >> 2) + 1] = value[REGISTER_BITS:]
+                (uppers if address in COUNTED_HERE else words)[(address >> 2) + (address not in COUNTED_HERE)] = (
+                    value[REGISTER_BITS:])
         groups = max(words) // GROUP_WORDS + 1
-        found = Signal(data.ArrayLayout(REGISTER_BITS, len(Block) + groups), reset_less=True)
-        number = Signal(range(len(Block) + groups), reset_less=True)
-        known, counted = Signal(reset_less=True), Signal(len(Block) + groups, reset_less=True)
-        counter = word[COUNTED] == Register.COUNTERS >> 2 + COUNTED.start
+        found = Signal(data.ArrayLayout(REGISTER_BITS, BLOCK_SLOTS + groups), reset_less=True)
+        upper = Signal(data.ArrayLayout(REGISTER_BITS, BLOCK_SLOTS + groups), reset_less=True)
+        number, counted = Signal(range(BLOCK_SLOTS + groups), reset_less=True), Signal(BLOCK_SLOTS + groups, reset_less=True)
+        known, counter = Signal(reset_less=True), word[COUNTED] == Register.COUNTERS >> 2 + COUNTED.start
+        high, wide = Signal(reset_less=True), Signal(reset_less=True)
+        blocks = Cat(counters[Block(block)][1] if block in counters else 0 for block in range(BLOCK_SLOTS))
+        low = Cat(Const(0, 1), word[1:])    # the register with the lower half, if this one has the upper
         with m.If(port.read):
-            m.d.sync += counted.eq(Cat(*(counted for _, counted in counters), ~Const(0, groups)))
-            m.d.sync += [found[block].eq(counters[block][0]) for block in Block]
+            m.d.sync += counted.eq(Cat(blocks, ~Const(0, groups)))
+            for block, (value, _) in counters.items():
+                m.d.sync += [found[block].eq(value[:REGISTER_BITS]), upper[block].eq(value[REGISTER_BITS:])]
             for group in range(groups):
-                members = [words.get(group * GROUP_WORDS + low, Const(0)) for low in range(GROUP_WORDS)]
-                m.d.sync += found[len(Block) + group].eq(Array(members)[word[:exact_log2(GROUP_WORDS)]])
+                for target, given in ((found, words), (upper, uppers)):
+                    members = [given.get(group * GROUP_WORDS + place, Const(0)) for place in range(GROUP_WORDS)]
+                    m.d.sync += target[BLOCK_SLOTS + group].eq(Array(members)[word[:exact_log2(GROUP_WORDS)]])
             with m.If(counter):
-                m.d.sync += [number.eq(word[BLOCK]), known.eq((word[BLOCK] < len(Block)) & (word[CAUSE] < len(Cause)))]
+                exists = Cat(word[BLOCK] == block for block in Block).any()
+                m.d.sync += [number.eq(word[BLOCK]), known.eq(exists & (word[CAUSE] < len(Cause))),
+                             high.eq(word[0]), wide.eq(~word[0])]
             with m.Else():
-                m.d.sync += [number.eq(len(Block) + (word >> exact_log2(GROUP_WORDS))),
-                             known.eq(Cat(word == each for each in words).any())]
-        m.d.comb += [port.read_data.eq(Mux(counted.bit_select(number, 1), Array(found)[number], 0)),
-                     port.read_error.eq(~known)]
+                is_upper, is_lower = (Cat(place == each for each in uppers).any() for place in (low, word))
+                m.d.sync += [number.eq(BLOCK_SLOTS + (word >> exact_log2(GROUP_WORDS))), wide.eq(is_lower),
+                             high.eq(word[0] & is_upper),
+                             known.eq(Cat(word == each for each in words).any() | (word[0] & is_upper))]
+        kept, there = Signal(REGISTER_BITS, reset_less=True), counted.bit_select(number, 1)
+        read = Signal()
+        m.d.sync += read.eq(port.read)
+        with m.If(read & wide):
+            m.d.sync += kept.eq(Mux(there, Array(upper)[number], 0))
+        m.d.comb += [port.read_data.eq(Mux(high, kept, Mux(there, Array(found)[number], 0))), port.read_error.eq(~known)]
 
 
 def _bytes(*values: Value) -> Value:

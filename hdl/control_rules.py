@@ -53,9 +53,9 @@ def _elastic(instance: str) -> tuple[Rule, ...]:
 
 def _bursts(instance: str) -> tuple[Rule, ...]:
     """``arrayloom.hdl.bursts.Bursts``; states of its machine are numbered in the order in which they are first named."""
-    size, offer = 3, 4
+    size, offer = 4, 5
     return (Rule(instance, "current", "~region__ready"),
-            Rule(instance, "address run chip chip_run chip_end left rows",
+            Rule(instance, "address run chip chip_run chip_end memory_end left rows",
                  f"(fsm_state == {size}) | (fsm_state == {offer})"),
             Rule(instance, "words ends_run final", f"fsm_state == {offer}"))
 

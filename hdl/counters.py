@@ -6,9 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.isa.registers import CAUSE_BITS
-
-COUNTER_BITS = 48
+from arrayloom.isa.registers import CAUSE_BITS, CYCLE_BITS
 
 
 class CauseCounters(Component):
@@ -24,7 +22,7 @@ class CauseCounters(Component):
         Sets all counters to zero. Not in a cycle with ``enable`` nor in the next.
     select : In(CAUSE_BITS)
         The counter that is in ``value`` in the same cycle.
-    value : Out(COUNTER_BITS)
+    value : Out(CYCLE_BITS)
         Without meaning unless ``counted``.
     counted : Out(1)
         The selected counter is not zero.
@@ -34,12 +32,12 @@ class CauseCounters(Component):
     enable: In(1)
     clear: In(1)
     select: In(CAUSE_BITS)
-    value: Out(COUNTER_BITS)
+    value: Out(CYCLE_BITS)
     counted: Out(1)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(shape=COUNTER_BITS, depth=1 << CAUSE_BITS, init=[])
+        m.submodules.memory = memory = Memory(shape=CYCLE_BITS, depth=1 << CAUSE_BITS, init=[])
         counting, reading = memory.read_port(domain="comb"), memory.read_port(domain="comb")
         writing = memory.write_port()
         # A memory cannot be cleared at once: a counter holds nothing until it has counted.

@@ -9,15 +9,16 @@ from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
 
 from arrayloom.hdl.axi import read_signature
+from arrayloom.hdl.crc import START, crc_step
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
 from arrayloom.isa.bus import ADDRESS_BITS, FETCH_BUFFER_BYTES, FETCH_BURST_BYTES
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.fields import CHECK_BITS, FIELD_BITS, INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
 from arrayloom.isa.instructions import INSTRUCTIONS
 from arrayloom.isa.registers import CAUSE_BITS, Cause
 
 PART_BITS = 64          # of an instruction that are checked together
-PARTS = INSTRUCTION_BITS // PART_BITS
+PARTS = -(-FIELD_BITS // PART_BITS)
 
 
 def control_signature() -> Signature:
@@ -32,22 +33,28 @@ def control_signature() -> Signature:
     finished : Out(1)
         A pulse: End is reached and all is done.
     illegal : Out(1)
-        An instruction or the program's address is illegal: nothing more is fetched. A register.
+        An instruction or the program's address is illegal: nothing more is fetched. A register, as the next three.
+    damaged : Out(1)
+        The check of an instruction does not fit: nothing more is fetched.
+    outside : Out(1)
+        The program begins before ``base``, or does not end before ``limit``: nothing more is fetched.
+    address : Out(ADDRESS_BITS)
+        With ``outside``: of the first byte that is outside.
     bus_error : Out(1)
-        The bus answered an instruction with an error: nothing more is fetched. A register.
+        The bus answered an instruction with an error: nothing more is fetched.
     cause : Out(CAUSE_BITS)
         What FETCH did one cycle ago.
     """
-    return Signature({"start": In(1), "fetched": Out(1), "finished": Out(1), "illegal": Out(1), "bus_error": Out(1),
-                      "cause": Out(CAUSE_BITS)})
+    return Signature({"start": In(1), "fetched": Out(1), "finished": Out(1), "illegal": Out(1), "damaged": Out(1),
+                      "outside": Out(1), "address": Out(ADDRESS_BITS), "bus_error": Out(1), "cause": Out(CAUSE_BITS)})
 
 
 class Fetch(Component):
     """Fetches instructions ahead, in order, up to End.
 
-    Reads ahead up to ``FETCH_BUFFER_BYTES`` beyond End; what the bus answers there is ignored. An opcode that is unknown,
-    reserved bits that are set, an End with tokens, and a program that does not start at a multiple of an instruction
-    and of a word are illegal.
+    Reads ahead up to ``FETCH_BUFFER_BYTES`` beyond End, and never beyond ``limit``; what the bus answers after End is
+    ignored. An opcode that is unknown, reserved bits that are set, an End with tokens, and a program that does not start at
+    a multiple of an instruction and of a word are illegal.
 
     Parameters
     ----------
@@ -57,7 +64,12 @@ class Fetch(Component):
     Members
     -------
     program : In(ADDRESS_BITS)
-        Byte address of the first instruction, taken at the start.
+        Byte address of the first instruction, taken at the start. It and the next two stay the same during a run and in
+        the cycle before.
+    base : In(ADDRESS_BITS)
+        First byte that may be read.
+    limit : In(ADDRESS_BITS)
+        First byte after it that may not be read; a word that it lies in may not either.
     bus : Out(read_signature(config, always_ready=True))
     queues : Out(stream.Signature(INSTRUCTION)) for each unit
     idle : In(1)
@@ -68,7 +80,7 @@ class Fetch(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({
-            "program": In(ADDRESS_BITS),
+            "program": In(ADDRESS_BITS), "base": In(ADDRESS_BITS), "limit": In(ADDRESS_BITS),
             "bus": Out(read_signature(config, always_ready=True)),
             "queues": Out(stream.Signature(INSTRUCTION)).array(len(Unit)),
             "idle": In(1),
@@ -85,31 +97,48 @@ class Fetch(Component):
         self.full = Signal()        # the storage holds instructions
         self.emptied = Signal()     # its last instruction is dispatched
         self.reading = Signal()
+        self.index = Signal(CHECK_BITS)                     # of the instruction that is dispatched next
+        self.check = Signal(CHECK_BITS, reset_less=True)    # the state of the CRC after what is looked at of an instruction
         beat = self.bus.beat
         m.d.comb += [self.buffer.w_en.eq(beat.valid), self.buffer.w_data.eq(Cat(beat.payload.data, beat.payload.error))]
-        m.d.sync += [control.illegal.eq(0), control.bus_error.eq(0)]
+        m.d.sync += [control.illegal.eq(0), control.damaged.eq(0), control.outside.eq(0), control.bus_error.eq(0)]
         self._request(m)
         self._assemble(m)
         self._dispatch(m)
         misaligned = self.program[:exact_log2(max(size, INSTRUCTION_BYTES))].any()
+        before = Signal(reset_less=True)
+        m.d.sync += before.eq(self.program < self.base)
         with m.If(control.start):
-            m.d.sync += [self.reading.eq(~misaligned), control.illegal.eq(misaligned)]
+            m.d.sync += [self.reading.eq(~misaligned & ~before), control.illegal.eq(misaligned),
+                         control.outside.eq(before & ~misaligned), control.address.eq(self.program)]
         return m
 
     def _request(self, m: Module) -> None:
-        """Asks for burst after burst while the buffer has room for a whole one."""
+        """Asks for burst after burst while the buffer has room for a whole one, up to ``limit``."""
         size, request = self.config.size, self.bus.request
         chunk = FETCH_BURST_BYTES // size
         next_word = Signal(ADDRESS_BITS - exact_log2(size), reset_less=True)
         room = Signal(range(self.buffer.depth + 1), init=self.buffer.depth)
-        length = Signal(range(chunk + 1))
+        length, whole = Signal(range(chunk + 1)), Signal(range(chunk + 1))
         asks, takes = Signal(), self.buffer.r_rdy & self.buffer.r_en
+        # Words up to the limit: from the program's first, and from the next on.
+        span, left = (Signal.like(next_word, name=name) for name in ("span", "left"))
+        words = slice(exact_log2(size), None)
+        few, no_more = ~left[exact_log2(chunk):].any(), left == 0
+        m.d.sync += span.eq(Mux(self.limit > self.program, self.limit[words] - self.program[words], 0))
         m.d.comb += [
-            length.eq(chunk - next_word[:exact_log2(chunk)]),
-            asks.eq(self.reading & ~request.valid & (room >= chunk)),
+            whole.eq(chunk - next_word[:exact_log2(chunk)]),
+            length.eq(Mux(few & (left[:exact_log2(chunk)] < whole), left[:exact_log2(chunk)], whole)),
+            asks.eq(self.reading & ~request.valid & (room >= chunk) & ~no_more),
         ]
+        with m.If(asks):
+            m.d.sync += left.eq(left - length)
+        # All was read and nothing is on its way, and the instruction that is needed is not whole.
+        with m.If(self.reading & no_more & ~request.valid & (room == self.buffer.depth) & ~self.full):
+            m.d.sync += [self.reading.eq(0), self.control.outside.eq(1),
+                         self.control.address.eq(next_word << exact_log2(size))]
         with m.If(self.control.start):
-            m.d.sync += next_word.eq(self.program[exact_log2(size):])
+            m.d.sync += [next_word.eq(self.program[words]), left.eq(span)]
         with m.Elif(asks):
             m.d.sync += [
                 request.valid.eq(1), request.payload.address.eq(next_word << exact_log2(size)),
@@ -125,6 +154,12 @@ class Fetch(Component):
         index, last = _counter(words)
         buffer = self.buffer
         m.d.comb += buffer.r_en.eq(~self.full)
+        if words > 1:
+            # The last of its words ends with the instruction's check, in the place of which its index is checked.
+            word, state = buffer.r_data[:self.config.word_bits], Mux(index == 0, START, self.check)
+            sealed = Cat(word[:-CHECK_BITS], Mux(last, self.index, word[-CHECK_BITS:]))
+            with m.If(~self.full & buffer.r_rdy):
+                m.d.sync += self.check.eq(crc_step(state, sealed))
         with m.If(~self.full & buffer.r_rdy):
             m.d.sync += [
                 self.storage.word_select(index, self.config.word_bits).eq(buffer.r_data[:-1]),
@@ -138,21 +173,23 @@ class Fetch(Component):
     def _dispatch(self, m: Module) -> None:
         control = self.control
         part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
-        current = Signal(INSTRUCTION)
+        current = Signal(INSTRUCTION_BITS)
         target, ends, legal = Signal(len(Unit)), Signal(), Signal()
-        self.excess = Signal(PARTS + 1)     # parts of the instruction with bits that must not be set; above, those of End
+        self.excess = Signal(PARTS + 1)     # parts of the instruction with bits that must not be set; above, its masks
         m.d.comb += [current.eq(self.storage.word_select(part, INSTRUCTION_BITS)), legal.eq(~self.excess.any())]
         m.d.comb += self.emptied.eq(control.fetched & last)
         with m.If(control.fetched):
-            m.d.sync += _advance(part, last)
+            m.d.sync += [self.index.eq(self.index + 1), *_advance(part, last)]
         for queue in self.queues:
-            m.d.comb += queue.payload.eq(current)
+            m.d.comb += queue.payload.eq(current[:FIELD_BITS])
         with m.FSM() as states:
             with m.State("DECODE"), m.If(self.full):
-                self._decode(m, current, target, ends)
+                self._decode(m, current[:FIELD_BITS], target, ends)
+                if self.config.word_bits >= INSTRUCTION_BITS:
+                    m.d.sync += self.check.eq(crc_step(Const(START, CHECK_BITS), Cat(current[:FIELD_BITS], self.index)))
                 m.next = "CHECK"
             with m.State("CHECK"):
-                self._check(m, ends, legal)
+                self._check(m, ends, legal, current[FIELD_BITS:] != ~self.check)
             with m.State("PUSH"):
                 for unit in Unit:
                     m.d.comb += self.queues[unit].valid.eq(target[unit])
@@ -186,20 +223,23 @@ class Fetch(Component):
         with m.Switch(data.View(instruction_layout(Instruction), current).opcode):
             for cls in INSTRUCTIONS:
                 view = data.View(instruction_layout(cls), current)
-                reserved = INSTRUCTION_BITS - len(view.reserved)
+                reserved = FIELD_BITS - len(view.reserved)
                 parts = [current[max(start, reserved):max(start + PART_BITS, reserved)].any()
-                         for start in range(0, INSTRUCTION_BITS, PART_BITS)]
+                         for start in range(0, FIELD_BITS, PART_BITS)]
+                units = Cat(view.wait[len(Unit):], view.signal[len(Unit):]).any()
                 with m.Case(cls.OPCODE):
                     if cls.UNIT is not None:
-                        m.d.sync += [target.eq(1 << cls.UNIT), self.excess.eq(Cat(parts))]
+                        m.d.sync += [target.eq(1 << cls.UNIT), self.excess.eq(Cat(*parts, units))]
                     else:
                         m.d.sync += [ends.eq(1), self.excess.eq(Cat(*parts, Cat(view.wait, view.signal).any()))]
 
-    def _check(self, m: Module, ends: Value, legal: Value) -> None:
+    def _check(self, m: Module, ends: Value, legal: Value, damaged: Value) -> None:
         control = self.control
         m.next = "STOPPED"
         with m.If(self.fault):
             m.d.sync += control.bus_error.eq(1)
+        with m.Elif(damaged):
+            m.d.sync += control.damaged.eq(1)
         with m.Elif(~legal):
             m.d.sync += control.illegal.eq(1)
         with m.Elif(ends):

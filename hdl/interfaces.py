@@ -11,19 +11,19 @@ from amaranth.utils import ceil_log2
 from arrayloom.hdl.interleave import bank_bits
 from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
-from arrayloom.isa.fields import INSTRUCTION_BITS, Instruction
+from arrayloom.isa.fields import FIELD_BITS, Instruction
 from arrayloom.isa.instructions import WORD_ADDRESS, Convolve, Pool
-from arrayloom.isa.registers import CAUSE_BITS, REGISTER_ADDRESS_BITS, Block
+from arrayloom.isa.registers import BLOCK_SLOTS, CAUSE_BITS, REGISTER_ADDRESS_BITS
 
 MEMORY_LATENCY = 3      # cycles from an accepted request to its data, scratchpad and accumulators alike
-INSTRUCTION = unsigned(INSTRUCTION_BITS)
+INSTRUCTION = unsigned(FIELD_BITS)  # without its check
 
 
 def instruction_layout(cls: type[Instruction]) -> data.StructLayout:
     """The fields of an instruction as an Amaranth layout, derived from the ISA's description of it."""
     fields = {spec.name: signed(spec.width) if spec.signed else unsigned(spec.width) for spec in cls.specs()}
     end = cls.specs()[-1].offset + cls.specs()[-1].width
-    fields["reserved"] = unsigned(INSTRUCTION_BITS - end)
+    fields["reserved"] = unsigned(FIELD_BITS - end)
     return data.StructLayout(fields)
 
 
@@ -167,7 +167,7 @@ def sink_signature(config: Config) -> Signature:
 
 def axi_signature(config: Config) -> Signature:
     """AXI4 master port: addresses of ``ADDRESS_BITS``, 2-bit identifiers, a bus of one word."""
-    address = {"id": 2, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2}
+    address = {"id": 2, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2, "prot": 3, "cache": 4, "qos": 4}
     members: dict[str, Member] = {}
     for channel in ("ar", "aw"):
         members |= {channel + name: Out(width) for name, width in address.items()}
@@ -211,13 +211,13 @@ def events_signature() -> Signature:
     -------
     running : Out(1)
         In each cycle that CYCLES counts.
-    retired : Out(len(Block))
+    retired : Out(BLOCK_SLOTS)
         Bit ``block``: its oldest instruction ends with this cycle.
-    causes : Out(ArrayLayout(CAUSE_BITS, len(Block)))
+    causes : Out(ArrayLayout(CAUSE_BITS, BLOCK_SLOTS))
         The cause of each block that counts for this cycle.
     """
-    return Signature({"running": Out(1), "retired": Out(len(Block)),
-                      "causes": Out(data.ArrayLayout(CAUSE_BITS, len(Block)))})
+    return Signature({"running": Out(1), "retired": Out(BLOCK_SLOTS),
+                      "causes": Out(data.ArrayLayout(CAUSE_BITS, BLOCK_SLOTS))})
 
 
 def levels_signature(config: Config) -> Signature:

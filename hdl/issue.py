@@ -102,7 +102,7 @@ class Issue(Component):
             queue.r_en.eq(~filled),
             unit.instruction.payload.eq(head), unit.instruction.valid.eq(offered),
             accepted.eq(offered & unit.instruction.ready),
-            masks.w_data.eq(head.signal), masks.w_en.eq(accepted), masks.r_en.eq(unit.retired),
+            masks.w_data.eq(head.signal[:len(Unit)]), masks.w_en.eq(accepted), masks.r_en.eq(unit.retired),
             self.signal.eq(Mux(unit.retired, masks.r_data, 0)),
             legal.eq(~head.signal[self.number]),
         ]
@@ -120,7 +120,7 @@ class Issue(Component):
         with m.Elif(unit.retired & ~accepted):
             m.d.sync += flying.eq(masks.level != 1)
         there = Cat(~flying if each == self.number else self._tokens(m, each, head, accepted) for each in Unit)
-        lacks = head.wait & ~there
+        lacks = head.wait[:len(Unit)] & ~there
         m.d.comb += satisfied.eq(~lacks.any())
         m.d.comb += [
             status.waiting.eq(queue.level + filled), status.in_flight.eq(masks.level), status.retired.eq(unit.retired),

@@ -12,6 +12,7 @@ from arrayloom.hdl.axi import read_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
 from arrayloom.hdl.flow_control import Elastic
 from arrayloom.hdl.interfaces import bank_of, instruction_layout, sink_signature, unit_signature, write_port_signature
+from arrayloom.hdl.windows import window_signature
 from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
@@ -50,6 +51,8 @@ class Load(Component):
     bus : Out(read_signature(config))
     base : In(ADDRESS_BITS)
         Byte address that memory addresses are relative to.
+    window : In(window_signature(config))
+        What of memory may be accessed.
     weights : Out(sink_signature(config))
         The weight FIFO; its ``free`` may lag one cycle after a word, as in the next two.
     parameters : Out(sink_signature(config))
@@ -60,6 +63,9 @@ class Load(Component):
         A port of the scratchpad.
     bus_error : Out(1)
         A pulse: the bus answered with an error.
+    outside : Out(1)
+        An instruction leaves the window; as long as that is, with ``outside_address``.
+    outside_address : Out(ADDRESS_BITS)
     """
 
     def __init__(self, config: Config) -> None:
@@ -68,11 +74,14 @@ class Load(Component):
             "unit": Out(unit_signature()),
             "bus": Out(read_signature(config)),
             "base": In(ADDRESS_BITS),
+            "window": In(window_signature(config)),
             "weights": Out(sink_signature(config)),
             "parameters": Out(sink_signature(config)),
             "tables": Out(sink_signature(config)),
             "write": Out(write_port_signature(config)),
             "bus_error": Out(1),
+            "outside": Out(1),
+            "outside_address": Out(ADDRESS_BITS),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -91,7 +100,9 @@ class Load(Component):
         self.moves = Signal()   # it goes on
         self.writes = Signal()  # an activation is to be written
         self.placed = Signal()  # a word goes where it belongs
-        m.d.comb += self.bursts.base.eq(self.base)
+        m.d.comb += [self.bursts.base.eq(self.base), self.bursts.window.low.eq(self.window.low),
+                     self.bursts.window.high.eq(self.window.high), self.outside.eq(self.bursts.outside),
+                     self.outside_address.eq(self.bursts.outside_address)]
         self._decode(m)
         self._request(m)
         self._receive(m)

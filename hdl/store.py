@@ -12,6 +12,7 @@ from arrayloom.hdl.bursts import Bursts, Place, burst_layout
 from arrayloom.hdl.flow_control import Elastic, room_for
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
 from arrayloom.hdl.pipeline import flag_line
+from arrayloom.hdl.windows import window_signature
 from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS
@@ -37,10 +38,15 @@ class Store(Component):
     bus : Out(write_signature(config))
     base : In(ADDRESS_BITS)
         Byte address that memory addresses are relative to.
+    window : In(window_signature(config))
+        What of memory may be accessed.
     read : Out(read_port_signature(config))
         A port of the scratchpad.
     bus_error : Out(1)
         A pulse: the bus answered with an error.
+    outside : Out(1)
+        An instruction leaves the window; as long as that is, with ``outside_address``.
+    outside_address : Out(ADDRESS_BITS)
     """
 
     def __init__(self, config: Config) -> None:
@@ -49,8 +55,11 @@ class Store(Component):
             "unit": Out(unit_signature()),
             "bus": Out(write_signature(config)),
             "base": In(ADDRESS_BITS),
+            "window": In(window_signature(config)),
             "read": Out(read_port_signature(config)),
             "bus_error": Out(1),
+            "outside": Out(1),
+            "outside_address": Out(ADDRESS_BITS),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -69,7 +78,9 @@ class Store(Component):
         self.reading = Signal()     # words of the burst are yet to be read
         self.asks = Signal()        # a request goes to the bus
         self.sends = Signal()       # a word goes to the bus
-        m.d.comb += self.bursts.base.eq(self.base)
+        m.d.comb += [self.bursts.base.eq(self.base), self.bursts.window.low.eq(self.window.low),
+                     self.bursts.window.high.eq(self.window.high), self.outside.eq(self.bursts.outside),
+                     self.outside_address.eq(self.bursts.outside_address)]
         self._decode(m)
         self._read(m)
         self._send(m)

@@ -16,6 +16,7 @@ from arrayloom.hdl.post.unit import Post
 from arrayloom.hdl.scratchpad import Scratchpad
 from arrayloom.hdl.store import Store
 from arrayloom.hdl.weight_fifo import WeightFifo
+from arrayloom.hdl.windows import Windows
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 
@@ -55,7 +56,7 @@ class Accelerator(Component):
         m = Module()
         config = self.config
         self.control, self.bus, self.memory = Control(config), Bus(config), Scratchpad(config)
-        self.fetch, self.weights = Fetch(config), WeightFifo(config)
+        self.fetch, self.weights, self.windows = Fetch(config), WeightFifo(config), Windows(config)
         self.units: dict[Unit, Component] = {Unit.LOAD: Load(config), Unit.ARRAY: ArrayUnit(config), Unit.POST: Post(config),
                       Unit.STORE: Store(config)}
         self.issues = {unit: Issue(config, unit) for unit in Unit}
@@ -70,6 +71,7 @@ class Accelerator(Component):
     def _place(self, m: Module) -> None:
         """A new run resets everything but the registers and the bus, whose bursts must end."""
         m.submodules.control, m.submodules.bus, m.submodules.memory = self.control, self.bus, self.memory
+        m.submodules.windows = self.windows
         reset = ResetInserter(self.control.clear)
         m.submodules.fetch, m.submodules.weights = reset(self.fetch), reset(self.weights)
         for unit in Unit:
@@ -91,9 +93,15 @@ class Accelerator(Component):
         connect(m, store.bus, self.bus.store)
         connect(m, self.bus.status, self.control.bus)
         connect(m, self.fetch.control, self.control.fetch)
+        connect(m, self.windows.load, load.window)
+        connect(m, self.windows.store, store.window)
+        m.d.comb += [getattr(self.windows, name).eq(getattr(self.control, name))
+                     for name in ("base", "limit", "write_base", "write_limit")]
+        m.d.comb += [getattr(self.fetch, name).eq(getattr(self.control, name)) for name in ("program", "base", "limit")]
         m.d.comb += [
-            self.fetch.program.eq(self.control.program),
             load.base.eq(self.control.base), store.base.eq(self.control.base),
+            self.control.load_outside.eq(load.outside), self.control.store_outside.eq(store.outside),
+            self.control.load_address.eq(load.outside_address), self.control.store_address.eq(store.outside_address),
             self.control.load_error.eq(load.bus_error), self.control.store_error.eq(store.bus_error),
         ]
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import operator
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
@@ -14,6 +15,10 @@ from arrayloom.isa.errors import EncodingError
 
 INSTRUCTION_BYTES = 64
 INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
+CHECK_BITS = 32         # of an instruction: its highest
+FIELD_BITS = INSTRUCTION_BITS - CHECK_BITS
+FIELD_BYTES = FIELD_BITS // 8
+UNIT_SLOTS = 6          # bits in a mask of units, of which the highest are for units to come
 _WORD = np.dtype("<u8")
 _WORD_BITS = 8 * _WORD.itemsize
 
@@ -36,14 +41,17 @@ class Units(IntFlag):
     STORE = 1 << Unit.STORE
 
 
+ALL_UNITS = sum(Units)
+
+
 def units_in(mask: int) -> tuple[Unit, ...]:
     """The units that a ``wait`` or ``signal`` mask names, in the order of their bits."""
     return tuple(unit for unit in Unit if mask >> unit & 1)
 
 
-def bits(width: int, doc: str, *, signed: bool = False, default: int = 0) -> Any:
-    """A field of ``width`` bits; two's complement when ``signed``."""
-    return dataclasses.field(default=default, metadata={"width": width, "signed": signed, "doc": doc})
+def bits(width: int, doc: str, *, signed: bool = False, default: int = 0, most: int | None = None) -> Any:
+    """A field of ``width`` bits; two's complement when ``signed``; ``most``: the highest legal value, if not all ones."""
+    return dataclasses.field(default=default, metadata={"width": width, "signed": signed, "doc": doc, "most": most})
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class FieldSpec:
     width: int
     signed: bool
     doc: str
+    most: int | None = None
 
     @property
     def low(self) -> int:
@@ -62,7 +71,7 @@ class FieldSpec:
 
     @property
     def high(self) -> int:
-        return (1 << (self.width - self.signed)) - 1
+        return (1 << (self.width - self.signed)) - 1 if self.most is None else self.most
 
     def insert(self, value: int) -> int:
         """``value`` at its place; raises ``EncodingError`` when it does not fit."""
@@ -71,22 +80,30 @@ class FieldSpec:
         return (value & ((1 << self.width) - 1)) << self.offset
 
     def extract(self, word: int) -> int:
+        """The value in an instruction; raises ``EncodingError`` when it is not legal."""
         value = (word >> self.offset) & ((1 << self.width) - 1)
-        return value - (1 << self.width) if self.signed and value > self.high else value
+        if self.signed and value > self.high:
+            return value - (1 << self.width)
+        if value > self.high:
+            raise EncodingError(f"{self.name} = {value}: must be from {self.low} to {self.high}")
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Instruction:
-    """One instruction of 64 bytes. Subclasses add fields, an ``OPCODE`` and the ``UNIT`` that executes them."""
+    """One instruction of 64 bytes. Subclasses add fields, an ``OPCODE`` and the ``UNIT`` that executes them.
+
+    Its highest 32 bits hold ``check_of`` the others.
+    """
 
     OPCODE: ClassVar[int]
     UNIT: ClassVar[Unit | None]
     _specs: ClassVar[tuple[FieldSpec, ...]]
 
     opcode: int = bits(6, "which instruction this is")
-    wait: int = bits(4, "units from each of which one token is taken before starting; "
-                        "the unit's own bit: all its earlier instructions are complete")
-    signal: int = bits(4, "units to each of which one token is given when every effect is visible")
+    wait: int = bits(UNIT_SLOTS, "units from each of which one token is taken before starting; "
+                                 "the unit's own bit: all its earlier instructions are complete", most=ALL_UNITS)
+    signal: int = bits(UNIT_SLOTS, "units to each of which one token is given when every effect is visible", most=ALL_UNITS)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "opcode", self.OPCODE)
@@ -102,15 +119,19 @@ class Instruction:
     def mnemonic(cls) -> str:
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
 
-    def encode(self) -> bytes:
-        """The 64 bytes; raises ``EncodingError`` naming instruction and field when a value does not fit."""
+    def encode(self, index: int = 0) -> bytes:
+        """The 64 bytes as instruction ``index`` of a program.
+
+        Raises ``EncodingError`` naming instruction and field when a value does not fit.
+        """
         word = 0
         for spec in self.specs():
             try:
                 word |= spec.insert(int(getattr(self, spec.name)))
             except EncodingError as error:
                 raise EncodingError(f"{self.mnemonic()}: {error}") from None
-        return word.to_bytes(INSTRUCTION_BYTES, "little")
+        fields = word.to_bytes(FIELD_BYTES, "little")
+        return fields + check_of(fields, index)
 
     def changed(self, **values: int) -> Self:
         """The instruction with these fields in place of its own: ``dataclasses.replace`` in a fifth of the time.
@@ -127,11 +148,15 @@ class Instruction:
 
     @classmethod
     def from_word(cls, word: int) -> Self:
+        """The instruction with these ``FIELD_BITS`` bits of fields; raises ``EncodingError`` for illegal ones."""
         specs = cls.specs()
         end = specs[-1].offset + specs[-1].width
         if word >> end:
-            raise EncodingError(f"{cls.mnemonic()}: bits {end} and above must be zero")
-        return cls(**{spec.name: spec.extract(word) for spec in specs})
+            raise EncodingError(f"{cls.mnemonic()}: bits {end} to {FIELD_BITS - 1} must be zero")
+        try:
+            return cls(**{spec.name: spec.extract(word) for spec in specs})
+        except EncodingError as error:
+            raise EncodingError(f"{cls.mnemonic()}: {error}") from None
 
     def __str__(self) -> str:
         parts = [self.mnemonic()]
@@ -145,8 +170,24 @@ class Instruction:
         return " ".join(parts)
 
 
+def check_of(fields: bytes, index: int) -> bytes:
+    """What instruction ``index`` of a program ends with: the CRC-32 of its fields and, in four bytes, of ``index``.
+
+    CRC-32 is that of IEEE 802.3 and of ``zlib``; numbers are little-endian.
+    """
+    return zlib.crc32(fields + index.to_bytes(4, "little")).to_bytes(CHECK_BITS // 8, "little")
+
+
+def seal(code: NDArray[np.uint8]) -> None:
+    """Gives every instruction of a program's ``code``, uint8[n * 64], its check."""
+    data = code.tobytes()
+    checks = b"".join(check_of(data[start:start + FIELD_BYTES], index)
+                      for index, start in enumerate(range(0, len(data), INSTRUCTION_BYTES)))
+    code.reshape(-1, INSTRUCTION_BYTES)[:, FIELD_BYTES:] = np.frombuffer(checks, np.uint8).reshape(-1, CHECK_BITS // 8)
+
+
 def encode_all(instructions: Sequence[Instruction]) -> NDArray[np.uint8]:
-    """The bytes of ``instructions`` one after the other, as their ``encode`` gives them; raises what it raises."""
+    """The bytes of a program's ``instructions``, as their ``encode`` gives them; raises what it raises."""
     words = np.zeros((len(instructions), INSTRUCTION_BYTES // _WORD.itemsize), _WORD)
     places: dict[type[Instruction], list[int]] = {}
     for place, instruction in enumerate(instructions):
@@ -165,7 +206,9 @@ def encode_all(instructions: Sequence[Instruction]) -> NDArray[np.uint8]:
             if outside.any():
                 instructions[rows[int(outside.argmax())]].encode()
             _insert(words, rows, spec, column)
-    return words.view(np.uint8).ravel()
+    code = words.view(np.uint8).ravel()
+    seal(code)
+    return code
 
 
 def _insert(words: NDArray[np.uint64], rows: list[int], spec: FieldSpec, column: NDArray[np.int64]) -> None:
@@ -181,8 +224,8 @@ def _lay_out(cls: type[Instruction]) -> tuple[FieldSpec, ...]:
     specs, offset = [], 0
     for item in dataclasses.fields(cls):
         meta = item.metadata
-        specs.append(FieldSpec(item.name, offset, meta["width"], meta["signed"], meta["doc"]))
+        specs.append(FieldSpec(item.name, offset, meta["width"], meta["signed"], meta["doc"], meta["most"]))
         offset += meta["width"]
-    if offset > INSTRUCTION_BITS:
-        raise EncodingError(f"{cls.__name__}: {offset} bits of fields do not fit {INSTRUCTION_BITS}")
+    if offset > FIELD_BITS:
+        raise EncodingError(f"{cls.__name__}: {offset} bits of fields do not fit {FIELD_BITS}")
     return tuple(specs)

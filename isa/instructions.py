@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from arrayloom.isa.errors import EncodingError
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit, bits
+from arrayloom.isa.fields import FIELD_BYTES, INSTRUCTION_BYTES, Instruction, Unit, bits, check_of
 
 ADDRESS = 36        # bits in a byte address of memory
 WORD_ADDRESS = 20   # bits in a word address of the scratchpad
@@ -251,11 +251,17 @@ BY_OPCODE = {cls.OPCODE: cls for cls in INSTRUCTIONS}
 BY_MNEMONIC = {cls.mnemonic(): cls for cls in INSTRUCTIONS}
 
 
-def decode(data: bytes) -> Instruction:
-    """The instruction in 64 bytes; raises ``EncodingError`` for an unknown opcode or nonzero reserved bits."""
+def decode(data: bytes, index: int = 0) -> Instruction:
+    """Instruction ``index`` of a program, from its 64 bytes.
+
+    Raises ``EncodingError`` for a check that does not fit, an unknown opcode, nonzero reserved bits or an illegal mask.
+    """
     if len(data) != INSTRUCTION_BYTES:
         raise EncodingError(f"an instruction is {INSTRUCTION_BYTES} bytes, not {len(data)}")
-    word = int.from_bytes(data, "little")
+    fields = data[:FIELD_BYTES]
+    if data[FIELD_BYTES:] != check_of(fields, index):
+        raise EncodingError(f"the check of instruction {index} does not fit it: it is damaged, or belongs elsewhere")
+    word = int.from_bytes(fields, "little")
     opcode = Instruction.specs()[0].extract(word)
     cls = BY_OPCODE.get(opcode)
     if cls is None:

@@ -27,16 +27,17 @@ from arrayloom.isa.layout import Layout
 from arrayloom.isa.model_ports import check_model_ports, ports_of_inputs, ports_of_outputs
 from arrayloom.isa.ports import Input, Output
 from arrayloom.isa.records import BytesType, mapping, read, record
+from arrayloom.isa.registers import CYCLE_BITS, RESET_VALUES, Register
 
 MAGIC = b"LOOM\x00prog"
 FORMER_MAGIC = b"WEFT\x00prog"      # of format versions up to 3
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 SUFFIX = ".loom"                    # of program files
 DIGEST_BYTES = 32
 NOTICE_NOTE = "notice: "            # how a note begins that repeats one of the notices
 LENGTH = struct.Struct("<I")
 # Attributes that are in JSON as they are.
-PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "macs", "notes", "notices", "labels", "dtypes")
+PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "write_base", "cycle_limit", "macs", "notes", "notices", "labels", "dtypes")
 
 
 class ProgramError(ArrayloomError):
@@ -98,7 +99,8 @@ class Program:
     """A compiled network for one configuration, ``configuration``, which the file holds whole.
 
     ``instructions``: uint8[n * 64], placed at memory offset ``code_address``; ``constants``: uint8, placed at
-    ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096.
+    ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096. It stores
+    nothing before offset ``write_base``. ``cycle_limit``: cycles that no run of it takes, or 0.
     ``probes``: by the index of a POST instruction, what it shows of tensors; ``layouts`` and ``dtypes`` of all tensors by
     name, for probes. ``notes``: sentences about what the compiler decided; ``notices``: what every output about the model
     must repeat, such as that its weights are random; ``labels``: names of the classes that the model's file holds, perhaps
@@ -129,6 +131,8 @@ class Program:
     model_outputs: list[ModelPort] = field(default_factory=list)
     host: HostWork = field(default_factory=HostWork)
     inserted_roundings: list[InsertedRounding] = field(default_factory=list)
+    write_base: int = 0
+    cycle_limit: int = RESET_VALUES[Register.CYCLE_LIMIT]
 
     def __post_init__(self) -> None:
         # Bytes of instructions and, by index, those of them that were decoded: emulator, planner and reports read them all.
@@ -156,7 +160,7 @@ class Program:
         _, known = self._decoded
         for index, start in enumerate(range(0, len(data), INSTRUCTION_BYTES)):
             if index not in known:
-                known[index] = decode(data[start:start + INSTRUCTION_BYTES])
+                known[index] = decode(data[start:start + INSTRUCTION_BYTES], index)
             yield known[index]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -233,6 +237,10 @@ class Program:
         """Raises ``EncodingError`` where ports, layers and probes do not fit one another, the instructions or the memory."""
         if not 0 <= self.memory_bytes <= 1 << ADDRESS:
             raise EncodingError(f"memory_bytes = {self.memory_bytes}: must be from 0 to 2**{ADDRESS}")
+        if not 0 <= self.write_base <= self.memory_bytes or self.write_base % self.configuration.size:
+            raise EncodingError(f"write_base = {self.write_base}: must be a word's address from 0 to {self.memory_bytes}")
+        if not 0 <= self.cycle_limit < 1 << CYCLE_BITS:
+            raise EncodingError(f"cycle_limit = {self.cycle_limit}: must be from 0 to {(1 << CYCLE_BITS) - 1}")
         self._check_place("the instructions", self.code_address, self.instructions.size)
         self._check_place("the constants", self.constants_address, self.constants.size)
         for names in ([port.name for port in self.inputs], [port.name for port in self.outputs]):

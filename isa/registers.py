@@ -6,23 +6,24 @@ from enum import IntEnum
 from arrayloom.isa.fields import Unit, Units
 
 IDENTITY_VALUE = 0x4D4F4F4C     # "LOOM" in memory order
-VERSION_VALUE = 1
+VERSION_VALUE = 2
 REGISTER_ADDRESS_BITS = 12      # bits in the byte address of a register
 REGISTER_BYTES = 4
+BLOCK_SLOTS = 8     # places for registers of blocks; those after the units' are for units to come
 
 
 class Block(IntEnum):
-    """What registers describe one by one: the units that execute instructions, and FETCH."""
+    """What registers describe one by one: the units that execute instructions, and FETCH, which has the last place."""
 
     LOAD = Unit.LOAD
     ARRAY = Unit.ARRAY
     POST = Unit.POST
     STORE = Unit.STORE
-    FETCH = len(Unit)
+    FETCH = BLOCK_SLOTS - 1
 
 
 class Register(IntEnum):
-    """Byte addresses."""
+    """Byte addresses. Reading the lower half of a counter of 64 bits keeps the upper one for the next read of that."""
 
     IDENTITY = 0x00         # read: IDENTITY_VALUE
     VERSION = 0x04          # read: VERSION_VALUE
@@ -36,24 +37,38 @@ class Register(IntEnum):
     PROGRAM_HIGH = 0x24
     BASE = 0x28             # read, write: byte address that instructions' memory addresses are added to; 64 bits
     BASE_HIGH = 0x2C
-    CYCLES = 0x30           # read: cycles from start to the end of the run; 64 bits
-    CYCLES_HIGH = 0x34
-    ERROR_UNIT = 0x38       # read: Block at fault
-    FETCHED = 0x3C          # read: instructions fetched
-    RETIRED = 0x40          # read: instructions completed, one register a unit
-    STATE = 0x50            # read: one register a unit, see StateWord
-    TOKENS = 0x60           # read: one register a consumer: eight bits of tokens for each producer
-    BEATS_READ = 0x70       # read: words read from memory; 64 bits
-    BEATS_READ_HIGH = 0x74
-    BEATS_WRITTEN = 0x78    # read: words written to memory; 64 bits
-    BEATS_WRITTEN_HIGH = 0x7C
-    FETCH_STATE = 0x80      # read: STATE of FETCH, of which only the cause is not zero
-    WEIGHTS_HELD = 0x84     # read: words in the weight FIFO
-    PARAMETERS_HELD = 0x88  # read: entries in the parameter FIFO
-    LOOKUP_TABLES_HELD = 0x8C      # read: whole pages in the lookup table FIFO
-    ACCUMULATOR_BANKS = 0x90    # read: accumulator banks that are not empty in bits 0-7, full ones in 8-15
-    BURSTS = 0x94           # read: bursts under way on the bus: reads in bits 0-7, writes in 8-15
+    LIMIT = 0x30            # read, write: end of what may be read from BASE on, instructions among it; 64 bits
+    LIMIT_HIGH = 0x34
+    WRITE_BASE = 0x38       # read, write: first byte that may be written; 64 bits
+    WRITE_BASE_HIGH = 0x3C
+    WRITE_LIMIT = 0x40      # read, write: end of what may be written; 64 bits
+    WRITE_LIMIT_HIGH = 0x44
+    CYCLE_LIMIT = 0x48      # read, write: cycles that end a run; 0 never; 64 bits
+    CYCLE_LIMIT_HIGH = 0x4C
+    CYCLES = 0x50           # read: cycles from start to the end of the run; 64 bits
+    CYCLES_HIGH = 0x54
+    ERROR_UNIT = 0x58       # read: Block at fault
+    ERROR_ADDRESS = 0x60    # read: byte address outside its limits that ended the run, else 0; 64 bits
+    ERROR_ADDRESS_HIGH = 0x64
+    BEATS_READ = 0x68       # read: words read from memory; 64 bits
+    BEATS_READ_HIGH = 0x6C
+    BEATS_WRITTEN = 0x70    # read: words written to memory; 64 bits
+    BEATS_WRITTEN_HIGH = 0x74
+    RETIRED = 0x80          # read: instructions completed, one register a block; of FETCH, those fetched
+    FETCHED = 0x9C
+    STATE = 0xA0            # read: one register a block, see StateWord; of FETCH, only the cause is not zero
+    FETCH_STATE = 0xBC
+    TOKENS = 0xC0           # read: 64 bits a consumer: eight bits of tokens for each producer
+    WEIGHTS_HELD = 0x100    # read: words in the weight FIFO
+    PARAMETERS_HELD = 0x104  # read: entries in the parameter FIFO
+    LOOKUP_TABLES_HELD = 0x108      # read: whole pages in the lookup table FIFO
+    ACCUMULATOR_BANKS = 0x10C   # read: accumulator banks that are not empty in bits 0-7, full ones in 8-15
+    BURSTS = 0x110          # read: bursts under way on the bus: reads in bits 0-7, writes in 8-15
     COUNTERS = 0x400        # read: 64-bit counters, COUNTERS + 128 * block + 8 * cause
+
+
+RESET_VALUES = {Register.WATCHDOG: 1 << 20, Register.CYCLE_LIMIT: 1 << 36}
+"""What registers that can be written hold after a reset; all others 0, so that nothing may be read or written."""
 
 
 class Control(IntEnum):
@@ -69,6 +84,7 @@ class Status(IntEnum):
     BUSY = 0
     DONE = 1
     FAILED = 2
+    BUS_STUCK = 3   # memory left a burst without an answer: START is refused until core and interconnect are reset
     ERROR = 8   # lowest of eight bits
 
 
@@ -83,6 +99,12 @@ class Error(IntEnum):
     TOKENS_LEFT = 5
     DATA_LEFT = 6
     WATCHDOG = 7
+    READ_OUTSIDE = 8
+    WRITE_OUTSIDE = 9
+    DAMAGED_INSTRUCTION = 10
+    CYCLE_LIMIT = 11
+    BUS_STUCK = 12
+    BUS_BROKEN = 13
 
 
 ERROR_TEXT = {
@@ -93,6 +115,12 @@ ERROR_TEXT = {
     Error.TOKENS_LEFT: "misordered tokens: the program ended with tokens that nobody took",
     Error.DATA_LEFT: "the program ended with weights, parameters, tables or sums that nobody took",
     Error.WATCHDOG: "watchdog: no unit made progress",
+    Error.READ_OUTSIDE: "a read outside the memory that registers BASE and LIMIT allow",
+    Error.WRITE_OUTSIDE: "a write outside the memory that registers WRITE_BASE and WRITE_LIMIT allow",
+    Error.DAMAGED_INSTRUCTION: "damaged instruction: its CRC-32 does not fit it and its place in the program",
+    Error.CYCLE_LIMIT: "the run took more cycles than register CYCLE_LIMIT allows",
+    Error.BUS_STUCK: "the bus left a burst without an answer: reset the accelerator together with its interconnect",
+    Error.BUS_BROKEN: "the bus answered what was not asked, or ended a burst elsewhere than asked",
 }
 
 
@@ -112,6 +140,7 @@ class Cause(IntEnum):
 
 
 CAUSE_BITS = 4
+CYCLE_BITS = 48     # of counters of cycles, and of CYCLE_LIMIT
 TOKEN_BITS = 8
 
 
@@ -128,12 +157,13 @@ class StatusWord:
     done: bool
     failed: bool
     error: Error
+    bus_stuck: bool = False
 
     @classmethod
     def decode(cls, value: int) -> "StatusWord":
         error = value >> Status.ERROR & 0xFF
         return cls(bool(value >> Status.BUSY & 1), bool(value >> Status.DONE & 1), bool(value >> Status.FAILED & 1),
-                   Error(error))
+                   Error(error), bool(value >> Status.BUS_STUCK & 1))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ ROOMS = {
     "compiler": {
         ".": set(),
         "frontend": {"."},
-        "backend": {"."},
+        "backend": {".", "cost"},
         "cost": {"."},
         "passes": {".", "backend"},
         "": {".", "frontend", "backend", "passes"},

@@ -7,6 +7,7 @@ from arrayloom.compiler.backend.features import feature_output
 from arrayloom.compiler.backend.image import MemoryMap, Section, Transfer
 from arrayloom.compiler.backend.layouts import unfolded
 from arrayloom.compiler.backend.stream import Draft
+from arrayloom.compiler.cost.busy import cycle_limit
 from arrayloom.compiler.graph import Conv, Graph, GraphOutput, Op
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, encode_all
 from arrayloom.isa.layout import Layout
@@ -19,7 +20,8 @@ def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str
     constants = context.constants.data()
     size = context.config.size
     memory = MemoryMap.of(len(drafts) * INSTRUCTION_BYTES, constants.size, context.placement.memory_words * size)
-    code = encode_all([_located(draft, memory) for draft in drafts])
+    instructions = [_located(draft, memory) for draft in drafts]
+    code = encode_all(instructions)
     layers = _layers(graph, context, drafts)
     ports = _Ports(graph, context, memory)
     return Program(
@@ -30,7 +32,8 @@ def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str
         dtypes=context.network.dtypes, macs=sum(layer.macs for layer in layers), notes=list(graph.notes),
         notices=list(graph.notices), labels=list(graph.labels),
         model_inputs=list(graph.model_inputs), model_outputs=list(graph.model_outputs),
-        host=graph.host, inserted_roundings=list(graph.inserted_roundings))
+        host=graph.host, inserted_roundings=list(graph.inserted_roundings),
+        write_base=memory.data, cycle_limit=cycle_limit(instructions, context.config))
 
 
 def _located(draft: Draft, memory: MemoryMap) -> Instruction:

@@ -1,5 +1,7 @@
 """Cycles in which a unit computes or transfers for an instruction, whatever it may have to wait for."""
 
+from collections.abc import Iterable
+
 from arrayloom.compiler.cost import timing
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
@@ -16,6 +18,10 @@ from arrayloom.isa.instructions import (
     ResidualInstruction,
     Store,
 )
+
+SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
+INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
+START_CYCLES = 1_000_000    # until the bus answers
 
 
 def busy_cycles(instruction: Instruction, config: Config) -> int:
@@ -34,6 +40,11 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0
+
+
+def cycle_limit(instructions: Iterable[Instruction], config: Config) -> int:
+    """Cycles that no run takes which goes on, even if its units work one after the other and memory is very slow."""
+    return START_CYCLES + SLOWNESS * sum(INSTRUCTION_CYCLES + busy_cycles(one, config) for one in instructions)
 
 
 def average_adds(taps: int, groups: int) -> int:

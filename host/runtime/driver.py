@@ -40,7 +40,11 @@ class Driver:
         if self.read(Register.CONFIG) != config.digest_word:
             raise DeviceError(f"the device is not of configuration {config.name}")
         write = self.simulator.write_register
-        for register, value in ((Register.PROGRAM, BASE + self.program.code_address), (Register.BASE, BASE)):
+        program = self.program
+        end = BASE + program.memory_bytes
+        for register, value in ((Register.PROGRAM, BASE + program.code_address), (Register.BASE, BASE), (Register.LIMIT, end),
+                                (Register.WRITE_BASE, BASE + program.write_base), (Register.WRITE_LIMIT, end),
+                                (Register.CYCLE_LIMIT, program.cycle_limit)):
             write(register, value & LOW)
             write(register + 4, value >> 32)
         write(Register.WATCHDOG, WATCHDOG_CYCLES)

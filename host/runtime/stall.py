@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import BASE, Driver
 from arrayloom.host.runtime.report import ProgressModel
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import Unit, units_in
@@ -39,6 +39,8 @@ class _Report:
         block = Block(self.read(Register.ERROR_UNIT))
         cycles = self.driver.read_64(Register.CYCLES)
         yield f"the run failed in {block.name} at cycle {cycles:,}: {ERROR_TEXT.get(status.error, status.error.name)}"
+        if address := self.driver.read_64(Register.ERROR_ADDRESS):
+            yield f"  at byte {address - BASE:#x} from the program's memory base"
         yield self._fetch()
         for unit in Unit:
             yield from self._unit(unit)
@@ -64,7 +66,7 @@ class _Report:
                 yield f"    lacks {self._missing(unit, giver, own[head])}"
 
     def _tokens(self, unit: Unit) -> str:
-        word, mask = self.read(Register.TOKENS + 4 * unit), (1 << TOKEN_BITS) - 1
+        word, mask = self.driver.read_64(Register.TOKENS + 8 * unit), (1 << TOKEN_BITS) - 1
         held = {other.name: word >> TOKEN_BITS * other & mask for other in Unit}
         return ", ".join(f"{count} of {name}" for name, count in held.items() if count) or "none"
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from arrayloom.host.segments.errors import SegmentError
 from arrayloom.host.segments.flow import Flow
 from arrayloom.host.segments.idle import Idle, count_giving
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit, seal
 from arrayloom.isa.image import Memory, build_memory
 from arrayloom.isa.instructions import End, LoadActivations
 from arrayloom.isa.program import Layer, Program
@@ -72,7 +72,8 @@ class Segment:
 
     def program(self, whole: Program) -> Program:
         """The segment as a program, cut from ``whole``."""
-        return replace(whole, instructions=self.instructions, code_address=self.code_address, layers=self.layers, probes={})
+        return replace(whole, instructions=self.instructions, code_address=self.code_address, layers=self.layers, probes={},
+                       write_base=min(whole.write_base, self.scratch))
 
     def memory(self, whole: Program) -> Memory:
         """A fresh memory in which it lies, with the other instructions and the constants of ``whole`` around it."""
@@ -169,7 +170,9 @@ class _Cutter:
         for index, one in self.changed.items():
             code[np.searchsorted(kept, index)] = _encoded(one)
         before = [*self.before, *(one for _, one in self.again)]
-        return np.concatenate([*map(_encoded, before), code.ravel(), *map(_encoded, self.after)])
+        code = np.concatenate([*map(_encoded, before), code.ravel(), *map(_encoded, self.after)])
+        seal(code)
+        return code
 
     def _layers(self, kept: NDArray[np.int64]) -> list[Layer]:
         """The layers of which any instruction is in the segment, as far as they are in it."""

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
@@ -180,7 +181,7 @@ class Logic:
             chosen = inputs["A"] if place is None else inputs["B"][place:place + len(outs)]
             yield from ((out, value) for out, value in zip(outs, chosen, strict=True) if value is not None)
         else:
-            value = _reduced(cell.kind, inputs)
+            value = _reduced(cell, inputs)
             if value is not None:
                 yield outs[0], value
                 yield from ((out, "0") for out in outs[1:])
@@ -227,9 +228,9 @@ def _bitwise(kind: str, values: list[str | None]) -> str | None:
     return str(int((values[0] == values[1]) ^ (kind == "$xor")))
 
 
-def _reduced(kind: str, inputs: dict[str, list[str | None]]) -> str | None:
+def _reduced(cell: Cell, inputs: dict[str, list[str | None]]) -> str | None:
     """The one bit that a reduction or comparison yields."""
-    a = inputs.get("A", [])
+    kind, a = cell.kind, inputs.get("A", [])
     if kind in ("$reduce_or", "$reduce_bool", "$logic_not"):
         found = "1" if "1" in a else None if None in a else "0"
         return found if kind != "$logic_not" or found is None else str(1 - int(found))
@@ -237,9 +238,9 @@ def _reduced(kind: str, inputs: dict[str, list[str | None]]) -> str | None:
         return "0" if "0" in a else None if None in a else "1"
     if kind in ("$eq", "$ne"):
         b = inputs["B"]
-        if len(a) != len(b):
+        if len(a) != len(b) and parameter_bits(cell, "\\A_SIGNED")[0] == "1":
             return None
-        pairs = list(zip(a, b, strict=True))
+        pairs = list(zip_longest(a, b, fillvalue="0"))
         if any(None not in pair and pair[0] != pair[1] for pair in pairs):
             return "0" if kind == "$eq" else "1"
         if any(None in pair for pair in pairs):
