@@ -11,7 +11,7 @@ from types import FunctionType
 from arrayloom.isa import arithmetic, host_steps, instructions, layout, registers
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.errors import EncodingError
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.fields import FIELD_BITS, INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
 
 PATH = Path(__file__).parents[1] / "docs" / "isa.md"
 
@@ -33,7 +33,9 @@ def _head() -> Iterator[str]:
            "zero; the form does not depend on the configuration. FETCH hands instructions to the queue of their unit, units "
            "work through their queues in order and independently, ordered by tokens: for each ordered pair of units a "
            "counter, taken from by `wait` and given to by `signal`. "
-           f"Bits of both masks: {', '.join(f'{unit.value} {unit.name}' for unit in Unit)}. Accumulator banks and the "
+           f"Bits of both masks: {', '.join(f'{unit.value} {unit.name}' for unit in Unit)}; the others are for units to "
+           f"come, and zero. Bits {INSTRUCTION_BITS - 1}:{FIELD_BITS} hold a check: the CRC-32 (of IEEE 802.3) of the bytes "
+           "before it and of the instruction's index in the program, from 0, as four bytes. Accumulator banks and the "
            "FIFOs of weights, parameters and lookup tables need no tokens. All bytes are signed: unsigned tensors are held "
            "with their top bit flipped and zero points less 128.\n")
 
@@ -78,6 +80,8 @@ def _registers() -> Iterator[str]:
     yield "|---|---|---|"
     for register, comment in _commented(registers.Register):
         yield f"| {register.value:#05x} | `{register.name}` | {comment} |"
+    yield "\nAfter a reset, registers that can be written hold 0, but for " + ", ".join(
+        f"`{register.name}`: {value:,}" for register, value in registers.RESET_VALUES.items()) + "."
     for enum in (registers.Block, registers.Control, registers.Status, registers.Error, registers.Cause):
         yield f"\n`{enum.__name__}`: {_doc(enum)}\n"
         for member, comment in _commented(enum):

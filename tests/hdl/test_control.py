@@ -2,10 +2,12 @@
 
 import random
 
+from amaranth.hdl import Module, Signal, Value
 from control_host import REFUSED, START, Host, begin, scripted
 
+from arrayloom.hdl.control import FIXED_IN_RUN, Control
 from arrayloom.isa.fields import Unit, Units
-from arrayloom.isa.registers import IDENTITY_VALUE, VERSION_VALUE, Block, Cause, Register, StateWord, counter_address
+from arrayloom.isa.registers import IDENTITY_VALUE, RESET_VALUES, VERSION_VALUE, Block, Cause, Register, StateWord, counter_address
 
 
 @scripted(stall=0.5)
@@ -13,17 +15,42 @@ async def test_constants_and_stored_registers(host: Host) -> None:
     assert await host.read(Register.IDENTITY) == IDENTITY_VALUE
     assert await host.read(Register.VERSION) == VERSION_VALUE
     assert await host.read(Register.CONFIG) == host.config.digest_word
-    widths: dict[int, int] = {
-        Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32, Register.PROGRAM: 32, Register.PROGRAM_HIGH: 8,
-        Register.BASE: 32, Register.BASE_HIGH: 8}
-    values = {register: random.Random(register).getrandbits(32) | 1 for register in widths}
+    values = {register: random.Random(register).getrandbits(width) | 1 for register, width in WIDTHS.items()}
     for register, value in values.items():
         await host.write(register, value)
         assert not host.refused
     for register, value in values.items():
-        assert await host.read(register) == value & (1 << widths[register]) - 1
-    ports = host.ctx.get(host.control.program), host.ctx.get(host.control.base)
-    assert ports == tuple(values[low] | (values[low + 4] & 0xFF) << 32 for low in (Register.PROGRAM, Register.BASE))
+        assert await host.read(register) == value
+    for low in (Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT):
+        assert host.ctx.get(getattr(host.control, low.name.lower())) == values[low] | values[low + 4] << 32
+
+
+WIDTHS: dict[int, int] = {
+    Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32, Register.CYCLE_LIMIT: 32, Register.CYCLE_LIMIT_HIGH: 16,
+    **dict.fromkeys((Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT), 32),
+    **dict.fromkeys((Register.PROGRAM_HIGH, Register.BASE_HIGH, Register.LIMIT_HIGH, Register.WRITE_BASE_HIGH,
+                     Register.WRITE_LIMIT_HIGH), 8)}
+
+
+@scripted()
+async def test_reset_values(host: Host) -> None:
+    """Nothing may be read or written, and no run goes on for ever, before software says otherwise."""
+    for register in WIDTHS:
+        name = Register(register).name
+        value = RESET_VALUES.get(Register[name.removesuffix("_HIGH")], 0)
+        assert await host.read(register) == (value >> 32 if name.endswith("_HIGH") else value & (1 << 32) - 1), name
+    assert RESET_VALUES[Register.WATCHDOG] and RESET_VALUES[Register.CYCLE_LIMIT] >> 32
+
+
+@scripted()
+async def test_bits_that_a_register_does_not_have_are_refused(host: Host) -> None:
+    for register, width in WIDTHS.items():
+        if width < 32:
+            before = await host.read(register)
+            await host.write(register, 1 << width)
+            assert host.refused and await host.read(register) == before
+            await host.write(register, 1 << 31, strobe=0b0111)      # that byte is not written
+            assert not host.refused
 
 
 @scripted()
@@ -58,7 +85,7 @@ async def test_accesses_where_there_is_no_register_are_refused(host: Host) -> No
         await host.write(address, 1)
         assert host.refused, hex(address)
     last = counter_address(Block.FETCH, list(Cause)[-1]) + 4
-    for address in (0x98, 0xFC, 0x3FC, 0xFFC, last + 4, counter_address(Block.FETCH, Cause.IDLE) + 0x80):
+    for address in (0x5C, 0x90, 0x98, 0xB0, 0xE0, 0xFC, 0x114, 0x3FC, counter_address(Block.STORE, Cause.IDLE) + 0x80, 0xFFC, last + 4):
         await host.read(address)
         assert host.refused, hex(address)
     assert await host.read(last) == 0
@@ -69,7 +96,7 @@ async def test_accesses_where_there_is_no_register_are_refused(host: Host) -> No
 async def test_the_counters_of_each_unit_sum_to_the_cycles(host: Host) -> None:
     rng = random.Random(6)
     for length in (200, 77):
-        host.counted = [[0] * len(Cause) for _ in Block]
+        host.counted = {block: [0] * len(Cause) for block in Block}
         await begin(host)
         for _ in range(length):
             for cause in host.causes():
@@ -103,7 +130,7 @@ async def test_an_interrupt_that_is_not_enabled_is_only_pending(host: Host) -> N
 async def test_what_a_run_uses_cannot_change_during_it(host: Host) -> None:
     await host.write(Register.PROGRAM, 0x1000)
     await begin(host)
-    for register in (Register.PROGRAM, Register.PROGRAM_HIGH, Register.BASE, Register.BASE_HIGH):
+    for register in sorted(FIXED_IN_RUN):
         await host.write(register, 0x77)
         assert host.refused
     await host.write(Register.CONTROL, START)
@@ -151,3 +178,25 @@ async def test_events_say_what_counts_and_when_instructions_end(host: Host) -> N
         await host.pulse(signal)
         assert ctx.get(control.events.retired) == 1 << block
         await host.wait(1)
+
+
+class NearlyFull(Control):
+    """Its counters of pulses and cycles begin where their lower half is nearly full."""
+
+    def _count(self, m: Module, name: str, width: int, enable: Value) -> Signal:
+        count = Signal(width, name=name)
+        with m.If(self.run.clear):
+            m.d.sync += count.eq((1 << 32) - 60)
+        with m.Elif(enable):
+            m.d.sync += count.eq(count + 1)
+        return count
+
+
+@scripted(control=NearlyFull)
+async def test_both_halves_of_a_counter_are_of_one_moment(host: Host) -> None:
+    await begin(host)
+    low = await host.read(Register.CYCLES)
+    assert low > 1 << 31
+    await host.wait(100)
+    assert await host.read(Register.CYCLES_HIGH) == 0
+    assert await host.read_wide(Register.CYCLES) > 1 << 32

@@ -4,14 +4,14 @@ import random
 from typing import Any
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import connect
 
 from arrayloom.hdl.axi import Bus
 from arrayloom.hdl.fetch import Fetch
 from arrayloom.isa.bus import FETCH_BUFFER_BYTES
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.fields import FIELD_BYTES, INSTRUCTION_BYTES, Instruction, Unit, check_of, encode_all
 from arrayloom.isa.instructions import Convolve, Drain, Elementwise, End, LoadLookupTable, LoadWeights, Pool, Store
 from arrayloom.isa.registers import Cause
 
@@ -22,7 +22,8 @@ class System:
     """FETCH, the bus, a memory with a program, and queues that are full with probability ``full``."""
 
     def __init__(self, bench: Any, config: Config, code: bytes, *, program: int = 0x1000, full: float = 0.0,
-                 idle_after: int = 0, **memory: Any) -> None:
+                 idle_after: int = 0, base: int = 0, limit: int = 0, **memory: Any) -> None:
+        """``limit``: 0 is the end of memory."""
         self.bench, self.config, self.full, self.idle_after = bench, config, full, idle_after
         self.fetch, self.bus = Fetch(config), Bus(config)
         self.design = Module()
@@ -34,18 +35,21 @@ class System:
         # What follows the program must not matter.
         data += random.Random(4).randbytes(4096)
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(data), **memory)
+        self.base, self.limit = base, limit or len(data) // config.size * config.size
         self.pushed: list[tuple[Unit, int]] = []
         self.causes: list[int] = []
-        self.events: dict[str, list[int]] = {"fetched": [], "finished": [], "illegal": [], "bus_error": []}
+        self.events: dict[str, list[int]] = {"fetched": [], "finished": [], "illegal": [], "bus_error": [], "damaged": [],
+                                            "outside": []}
+        self.outside_at = None
         self.cycle = 0
 
     async def start(self, ctx: Any) -> None:
+        for name in ("program", "base", "limit"):
+            ctx.set(getattr(self.fetch, name), getattr(self, name))
         await ctx.tick().repeat(3)
-        ctx.set(self.fetch.program, self.program)
         ctx.set(self.fetch.control.start, 1)
         await ctx.tick()
         ctx.set(self.fetch.control.start, 0)
-        ctx.set(self.fetch.program, 0)
 
     async def queues(self, ctx: Any) -> None:
         rng = random.Random(5)
@@ -63,11 +67,13 @@ class System:
     async def watch(self, ctx: Any) -> None:
         control = self.fetch.control
         while True:
-            *_, fetched, finished, illegal, error, cause = await ctx.tick().sample(
-                control.fetched, control.finished, control.illegal, control.bus_error, control.cause)
+            *_, cause, address, pulses = await ctx.tick().sample(
+                control.cause, control.address, Cat(getattr(control, name) for name in self.events))
             self.causes.append(cause)
-            for name, pulse in zip(self.events, (fetched, finished, illegal, error), strict=True):
-                self.events[name] += [self.cycle] * pulse
+            for place, name in enumerate(self.events):
+                self.events[name] += [self.cycle] * (pulses >> place & 1)
+            if pulses >> list(self.events).index("outside") & 1:
+                self.outside_at = address
             self.cycle += 1
 
     def run(self, event: str = "finished", extra: int = 300) -> None:
@@ -86,11 +92,17 @@ def make_program(seed: int, count: int) -> list[Instruction]:
 
 
 def encode(instructions: list[Instruction]) -> bytes:
-    return b"".join(instruction.encode() for instruction in instructions)
+    return encode_all(instructions).tobytes()
 
 
 def expected(instructions: list[Instruction]) -> list[tuple[Unit | None, int]]:
-    return [(i.UNIT, int.from_bytes(i.encode(), "little")) for i in instructions]
+    return [(i.UNIT, int.from_bytes(i.encode()[:FIELD_BYTES], "little")) for i in instructions]
+
+
+def raw(word: int, index: int) -> bytes:
+    """What is no instruction, with the check of one."""
+    fields = word.to_bytes(FIELD_BYTES, "little")
+    return fields + check_of(fields, index)
 
 
 @pytest.mark.parametrize(("name", "seed"), [("tiny", 0), ("tiny", 1), ("16x16", 2), ("64x64", 3)])
@@ -158,23 +170,68 @@ def test_an_error_before_end_stops_the_program(bench: Any, offset: int) -> None:
 
 LAST = LoadLookupTable.specs()[-1]
 BAD = {
-    "unknown opcode": (63).to_bytes(64, "little"),
-    "opcode 0": bytes(64),
-    "reserved bit": (LoadLookupTable.OPCODE | 1 << 511).to_bytes(64, "little"),
-    "lowest reserved bit": (LoadLookupTable.OPCODE | 1 << LAST.offset + LAST.width).to_bytes(64, "little"),
-    "end that waits": End(wait=1).encode(),
-    "end that signals": End(signal=2).encode(),
+    "unknown opcode": 63,
+    "opcode 0": 0,
+    "reserved bit": LoadLookupTable.OPCODE | 1 << 479,
+    "lowest reserved bit": LoadLookupTable.OPCODE | 1 << LAST.offset + LAST.width,
+    "waits for a unit to come": LoadLookupTable.OPCODE | 1 << 6 + len(Unit),
+    "signals the last unit to come": LoadLookupTable.OPCODE | 1 << 17,
+    "end that waits": End.OPCODE | 1 << 6,
+    "end that signals": End.OPCODE | 2 << 12,
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_what_is_no_instruction_is_illegal_and_dispatched_nowhere(bench: Any, case: str) -> None:
     instructions = make_program(3, 3)
-    system = System(bench, bench.config("16x16"), encode(instructions) + BAD[case] + encode([LoadLookupTable(), End()]))
+    code = encode(instructions) + raw(BAD[case], 3) + encode([LoadLookupTable(), End()])
+    system = System(bench, bench.config("16x16"), code)
     system.run("illegal")
     assert system.pushed == expected(instructions)
     assert len(system.events["illegal"]) == 1
     assert not system.events["finished"]
+
+
+@pytest.mark.parametrize("size", [4, 16, 64, 128])
+def test_a_flipped_bit_or_another_place_is_damage(bench: Any, size: int) -> None:
+    """Every bit of an instruction counts, its check included; so does its place in the program."""
+    config = Config(name="any", size=size, lanes=size // 2, column_stage=size, row_stage=4, accumulator_depth=64,
+                    activation_bytes=1 << 20, weight_words=256)
+    instructions, rng = [*make_program(9, 4), End()], random.Random(size)
+    code = encode(instructions)
+    for bit in [rng.randrange(512) for _ in range(6)] + [479, 480, 511]:
+        bad = bytearray(code)
+        bad[2 * INSTRUCTION_BYTES + bit // 8] ^= 1 << bit % 8
+        system = System(bench, config, bytes(bad), program=0x1000)
+        system.run("damaged", extra=30)
+        assert system.pushed == expected(instructions[:2])
+        assert not system.events["finished"] and not system.events["illegal"]
+    swapped = code[:64] + code[128:192] + code[64:128] + code[192:]
+    system = System(bench, config, swapped)
+    system.run("damaged", extra=30)
+    assert system.pushed == expected(instructions[:1])
+
+
+@pytest.mark.parametrize("name", ["tiny", "16x16", "64x64"])
+def test_nothing_is_read_beyond_the_limit(bench: Any, name: str) -> None:
+    """A program that ends there runs; one that does not is outside, where the next instruction would be."""
+    instructions, config = make_program(5, 9), bench.config(name)
+    code = encode([*instructions, End()])
+    system = System(bench, config, code, limit=0x1000 + len(code))
+    system.run()
+    assert system.pushed == expected(instructions) and not system.events["outside"]
+    assert max(burst.address + burst.beats * config.size for burst in system.memory.reads) == 0x1000 + len(code)
+    system = System(bench, config, code, limit=0x1000 + 3 * INSTRUCTION_BYTES)
+    system.run("outside")
+    assert system.pushed == expected(instructions[:3]) and system.outside_at == 0x1000 + 3 * INSTRUCTION_BYTES
+    assert len(system.events["outside"]) == 1 and not system.events["finished"]
+
+
+@pytest.mark.parametrize(("base", "limit"), [(0x1040, 0), (0, 0x1000), (0, 0x800), (0x2000, 0x1000)])
+def test_a_program_outside_its_memory_is_not_read(bench: Any, base: int, limit: int) -> None:
+    system = System(bench, bench.config(), encode([End()]), base=base, limit=limit)
+    system.run("outside")
+    assert not system.memory.reads and system.outside_at == 0x1000
 
 
 def test_a_misaligned_program_is_illegal(bench: Any) -> None:

@@ -73,13 +73,15 @@ class System:
     """LOAD, the bus, a memory of random bytes, three FIFOs and a port."""
 
     def __init__(self, bench: Any, config: Config, instructions: Sequence[Instruction], *, rate: float = 1.0,
-                 gap: float = 0.0, opens: int = 0, port_stall: float = 0.0, lag: bool = False, **memory: Any) -> None:
+                 gap: float = 0.0, opens: int = 0, port_stall: float = 0.0, lag: bool = False, low: int = 0,
+                 high: int = MEMORY, **memory: Any) -> None:
         self.bench, self.config = bench, config
         self.load, self.bus = Load(config), Bus(config)
         self.design = Module()
         self.design.submodules += [self.load, self.bus]
         connect(self.design, self.load.bus, self.bus.load)
-        self.design.d.comb += self.load.base.eq(BASE)
+        self.design.d.comb += [self.load.base.eq(BASE), self.load.window.low.eq(low // config.size),
+                               self.load.window.high.eq((high - BASE) // config.size)]
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(random.Random(1).randbytes(MEMORY)), **memory)
         self.driver = bench.UnitDriver(self.load.unit, instructions, gap=gap)
         depths = {LoadWeights: (self.load.weights, config.weight_words),
@@ -88,11 +90,14 @@ class System:
         self.sinks = {cls: Sink(port, depth, rate, opens, lag) for cls, (port, depth) in depths.items()}
         self.port = ChipPort(self.load.write, port_stall)
         self.errors = 0
+        self.outside: list[int] = []
 
     async def count_errors(self, ctx: Any) -> None:
         while True:
-            *_, error = await ctx.tick().sample(self.load.bus_error)
+            *_, error, outside, address = await ctx.tick().sample(
+                self.load.bus_error, self.load.outside, self.load.outside_address)
             self.errors += error
+            self.outside += [address] * outside
 
     def run(self, done: Any = None) -> int:
         processes = [self.memory.serve_reads, self.driver.offer, self.driver.watch, self.port.serve, self.count_errors,
@@ -268,6 +273,40 @@ def test_the_last_word_of_the_chip_is_legal(bench: Any) -> None:
     system.run()
     system.check()
     assert not system.driver.illegal
+
+
+OUTSIDE: dict[str, tuple[Instruction, int]] = {
+    "begins at the limit": (LoadWeights(address=0x400, words=4), 0x400),
+    "ends a word beyond": (LoadParameters(address=0x3F8, entries=1), 0x3F8),
+    "a long run": (LoadWeights(address=0x200, words=1 << 12), 0x200),
+    "the third row": (LoadActivations(address=0x100, words=4, rows=4, memory_pitch=0x60, chip_pitch=4), 0x100 + 2 * 0x180),
+    "the farthest address": (LoadWeights(address=(1 << 36) - 16, words=4), (1 << 36) - 16),
+    "the longest pitch": (LoadActivations(words=1, rows=2, memory_pitch=(1 << 28) - 1, chip_pitch=1), 4 * ((1 << 28) - 1)),
+    "the longest run": (LoadWeights(address=0, words=(1 << 24) - 4), 0),
+}
+
+
+@pytest.mark.parametrize("case", OUTSIDE)
+def test_nothing_outside_the_window_is_read(bench: Any, case: str) -> None:
+    instruction, address = OUTSIDE[case]
+    system = System(bench, bench.config(), [instruction, LoadWeights(address=0, words=4)], high=BASE + 0x400)
+    system.run(lambda: bool(system.outside))
+    assert system.outside[0] == BASE + address
+    assert all(BASE <= burst.address and burst.address + 4 * burst.beats <= BASE + 0x400 for burst in system.memory.reads)
+    assert not system.driver.illegal and not system.driver.retired
+
+
+@pytest.mark.parametrize("instruction", [
+    LoadWeights(address=0x3F0, words=4), LoadParameters(address=0x3F0, entries=1),
+    LoadActivations(address=0x100, words=4, rows=3, memory_pitch=0xB0 // 4, chip_pitch=4)])
+def test_the_last_word_of_the_window_is_read(bench: Any, instruction: Instruction) -> None:
+    end = {LoadActivations: 0x100 + 2 * 0xB0 + 16}.get(type(instruction), 0x400)
+    if isinstance(instruction, LoadParameters):
+        end = 0x3F0 + 4 * bench.config().parameter_beats
+    system = System(bench, bench.config(), [instruction], high=BASE + end)
+    system.run()
+    system.check()
+    assert not system.outside
 
 
 def test_bus_errors_are_reported(bench: Any) -> None:

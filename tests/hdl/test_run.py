@@ -85,6 +85,11 @@ async def test_reset_ends_a_run_once_the_bus_is_quiet(host: Host) -> None:
 SOURCES: dict[str, tuple[Callable[[Control], Any], Error, int]] = {
     "illegal in a unit": (lambda c: c.units[Unit.POST].illegal, Error.ILLEGAL_INSTRUCTION, Unit.POST),
     "illegal in fetch": (lambda c: c.fetch.illegal, Error.ILLEGAL_INSTRUCTION, Block.FETCH),
+    "damage": (lambda c: c.fetch.damaged, Error.DAMAGED_INSTRUCTION, Block.FETCH),
+    "read outside": (lambda c: c.load_outside, Error.READ_OUTSIDE, Unit.LOAD),
+    "write outside": (lambda c: c.store_outside, Error.WRITE_OUTSIDE, Unit.STORE),
+    "program outside": (lambda c: c.fetch.outside, Error.READ_OUTSIDE, Block.FETCH),
+    "broken bus": (lambda c: c.bus.broken, Error.BUS_BROKEN, Block.FETCH),
     "read of load": (lambda c: c.load_error, Error.BUS_READ, Unit.LOAD),
     "read of fetch": (lambda c: c.fetch.bus_error, Error.BUS_READ, Block.FETCH),
     "write": (lambda c: c.store_error, Error.BUS_WRITE, Unit.STORE),
@@ -144,10 +149,10 @@ async def test_tokens_left_name_their_consumer(host: Host) -> None:
     await begin(host)
     host.ctx.set(host.control.units[Unit.POST].tokens[Unit.LOAD], 1)
     await host.pulse(host.control.fetch.finished)
-    await host.wait(3)
+    await host.wait(5)
     assert (await host.status()) == StatusWord(False, False, True, Error.TOKENS_LEFT)
     assert await host.read(Register.ERROR_UNIT) == Unit.POST
-    assert await host.read(Register.TOKENS + 4 * Unit.POST) == 1 << TOKEN_BITS * Unit.LOAD
+    assert await host.read(Register.TOKENS + 8 * Unit.POST) == 1 << TOKEN_BITS * Unit.LOAD
 
 
 @scripted()
@@ -187,17 +192,121 @@ def test_the_watchdog_ends_a_run_without_progress(bench: Any, case: str) -> None
 
 
 @scripted()
-async def test_the_watchdog_also_ends_waiting_for_the_bus(host: Host) -> None:
+async def test_a_run_fails_only_when_its_bus_is_quiet(host: Host) -> None:
+    await host.write(Register.INTERRUPT_ENABLE, 1)
+    await begin(host)
     host.ctx.set(host.control.bus.quiet, 0)
-    await host.write(Register.WATCHDOG, 30)
-    for order in (START, RESET):
-        await host.write(Register.CONTROL, order)
+    await host.pulse(host.control.load_error)
+    await host.wait(40)
+    assert (await host.status()) == StatusWord(True, False, False, Error.BUS_READ)
+    assert not host.ctx.get(host.control.irq) and host.ctx.get(host.control.halt)
+    cycles = await host.read_wide(Register.CYCLES)
+    await host.write(Register.CONTROL, START)
+    assert host.refused
+    host.ctx.set(host.control.bus.quiet, 1)
+    await host.wait(3)
+    assert (await host.status()) == StatusWord(False, False, True, Error.BUS_READ)
+    assert host.ctx.get(host.control.irq) and await host.read_wide(Register.CYCLES) == cycles
+
+
+@pytest.mark.parametrize("orders", [[START], [START, RESET]], ids=["begins", "is reset"])
+def test_a_bus_that_never_becomes_quiet_is_stuck_until_reset(bench: Any, orders: list[int]) -> None:
+    async def script(host: Host) -> None:
+        host.ctx.set(host.control.bus.quiet, 0)
+        await host.write(Register.WATCHDOG, 30)
+        await host.write(Register.INTERRUPT_ENABLE, 1)
+        for order in orders:
+            await host.write(Register.CONTROL, order)
         await host.wait(40)
-        assert (await host.status()) == StatusWord(False, False, True, Error.WATCHDOG)
+        assert (await host.status()) == StatusWord(False, False, True, Error.BUS_STUCK, bus_stuck=True)
+        assert host.ctx.get(host.control.irq)
+        host.ctx.set(host.control.bus.quiet, 1)
+        await host.write(Register.CONTROL, RESET)
+        await host.wait(5)
+        await host.write(Register.CONTROL, START)
+        assert host.refused
+        assert (await host.status()) == StatusWord(False, False, False, Error.NONE, bus_stuck=True)
+
+    Host(bench).run(script)
+
+
+@pytest.mark.parametrize("source", ["load_error", "watchdog"])
+def test_a_failed_run_waits_a_second_time_for_the_bus(bench: Any, source: str) -> None:
+    """The second wait has time of its own, whatever ended the run."""
+    async def script(host: Host) -> None:
+        await host.write(Register.WATCHDOG, 100)
+        await begin(host)
+        host.ctx.set(host.control.bus.quiet, 0)
+        if source == "watchdog":
+            await host.wait(102)
+        else:
+            await host.pulse(host.control.load_error)
+        await host.wait(60)
+        assert (await host.status()).busy
+        await host.pulse(host.control.bus.written)
+        await host.wait(70)
+        assert (await host.status()).busy
+        await host.wait(40)
+        assert (await host.status()) == StatusWord(False, False, True, Error.BUS_STUCK, bus_stuck=True)
+
+    Host(bench).run(script)
+
+
+@scripted()
+async def test_a_run_ends_at_its_limit_of_cycles(host: Host) -> None:
+    """Work is progress, which the watchdog lets go on for ever."""
+    await host.write(Register.CYCLE_LIMIT, 200)
+    await host.write(Register.CYCLE_LIMIT_HIGH, 0)
+    await begin(host)
+    host.ctx.set(host.control.units[Unit.POST].cause, Cause.COMPUTING)
+    host.ctx.set(host.control.units[Unit.POST].idle, 0)
+    await host.wait(150)
+    assert (await host.status()).busy
+    await host.wait(60)
+    assert (await host.status()) == StatusWord(False, False, True, Error.CYCLE_LIMIT)
+    assert await host.read(Register.ERROR_UNIT) == Unit.POST
+    assert 200 <= await host.read_wide(Register.CYCLES) <= 204
+
+
+@pytest.mark.parametrize(("present", "place"), [("load_outside", "load_address"), ("store_outside", "store_address")])
+def test_the_address_outside_is_kept(bench: Any, present: str, place: str) -> None:
+    async def script(host: Host) -> None:
+        await begin(host)
+        host.ctx.set(getattr(host.control, place), 0x87_6543_2100)
+        await host.pulse(getattr(host.control, present))
+        host.ctx.set(getattr(host.control, place), 5)
+        await host.wait(5)
+        assert await host.read_wide(Register.ERROR_ADDRESS) == 0x87_6543_2100
+        await begin(host)
+        assert await host.read_wide(Register.ERROR_ADDRESS) == 0
+
+    Host(bench).run(script)
+
+
+@pytest.mark.parametrize("before", range(8))
+def test_an_interrupt_is_not_lost_while_an_earlier_one_is_cleared(bench: Any, before: int) -> None:
+    async def script(host: Host) -> None:
+        await host.write(Register.INTERRUPT_ENABLE, 1)
+        await begin(host)
+        axi, ctx = host.control.axi, host.ctx
+        for signal, value in ((axi.awaddr, Register.INTERRUPT), (axi.wdata, 1), (axi.wstrb, 15), (axi.bready, 1),
+                              (axi.awvalid, 1), (axi.wvalid, 1)):
+            ctx.set(signal, value)
+        for cycle in range(12):
+            ctx.set(host.control.fetch.finished, cycle == before)
+            await ctx.tick()
+            ctx.set(axi.awvalid, 0)
+            ctx.set(axi.wvalid, 0)
+        assert (await host.status()).done
+        ended, cleared = before + 2, 1     # the cycle of the end, and of the write
+        assert await host.read(Register.INTERRUPT) == (ended >= cleared)
+
+    Host(bench).run(script)
 
 
 @scripted()
 async def test_without_a_watchdog_a_run_may_stand_still(host: Host) -> None:
+    await host.write(Register.WATCHDOG, 0)
     await begin(host)
     await host.wait(300)
     assert (await host.status()).busy

@@ -23,17 +23,19 @@ class System:
     """STORE, the bus, a memory of zeros, and an scratchpad that refuses with probability ``port_stall``."""
 
     def __init__(self, bench: Any, config: Config, instructions: list[StoreInstruction], *, gap: float = 0.0,
-                 port_stall: float = 0.0, **memory: Any) -> None:
+                 port_stall: float = 0.0, low: int = 0, high: int = MEMORY, **memory: Any) -> None:
         self.bench, self.config, self.port_stall = bench, config, port_stall
         self.store, self.bus = Store(config), Bus(config)
         self.design = Module()
         self.design.submodules += [self.store, self.bus]
         connect(self.design, self.store.bus, self.bus.store)
         self.halted = False
-        self.design.d.comb += self.store.base.eq(BASE)
+        self.design.d.comb += [self.store.base.eq(BASE), self.store.window.low.eq(low // config.size),
+                               self.store.window.high.eq((high - BASE) // config.size)]
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(MEMORY), **memory)
         self.driver = bench.UnitDriver(self.store.unit, instructions, gap=gap)
         self.errors = 0
+        self.outside: list[int] = []
         self.quiet: list[bool] = []
 
     def word(self, address: int) -> int:
@@ -53,8 +55,10 @@ class System:
     async def watch(self, ctx: Any) -> None:
         while True:
             ctx.set(self.bus.status.halt, self.halted)
-            *_, error, quiet = await ctx.tick().sample(self.store.bus_error, self.bus.status.quiet)
+            *_, error, quiet, outside, address = await ctx.tick().sample(
+                self.store.bus_error, self.bus.status.quiet, self.store.outside, self.store.outside_address)
             self.errors += error
+            self.outside += [address] * outside
             self.quiet.append(bool(quiet))
 
     def run(self, done: Any = None) -> int:
@@ -179,6 +183,38 @@ def test_fields_out_of_range_are_illegal(bench: Any, fields: dict[str, int]) -> 
     system = System(bench, bench.config(), [StoreInstruction(**plain | fields)])
     system.run(lambda: bool(system.driver.illegal))
     assert not system.memory.writes
+
+
+OUTSIDE = {     # fields, and the run that lies outside a window of words 0x100 to 0x1FF
+    "begins a word before": ({"address": 0x3FC}, 0),
+    "begins at the base": ({"address": 0}, 0),
+    "ends a word beyond": ({"address": 0x7F4}, 0),
+    "begins at the limit": ({"address": 0x800}, 0),
+    "the second row": ({"address": 0x400, "rows": 3, "memory_pitch": 0x100}, 1),
+    "the farthest address": ({"address": (1 << 36) - 16}, 0),
+    "the longest pitch": ({"address": 0x400, "rows": 2, "memory_pitch": (1 << 28) - 1}, 1),
+}
+
+
+@pytest.mark.parametrize("case", OUTSIDE)
+def test_nothing_outside_the_window_is_written(bench: Any, case: str) -> None:
+    fields, row = OUTSIDE[case]
+    plain = {"address": 0x400, "source": 0, "words": 4, "rows": 1, "memory_pitch": 4, "chip_pitch": 4}
+    store = StoreInstruction(**plain | fields)
+    system = System(bench, bench.config(), [store, StoreInstruction(**plain)], low=0x400, high=BASE + 0x800)
+    system.run(lambda: bool(system.outside))
+    assert system.outside[0] == BASE + store.address + 4 * row * store.memory_pitch
+    assert all(BASE + 0x400 <= burst.address and burst.address + 4 * burst.beats <= BASE + 0x800
+               for burst in system.memory.writes)
+    assert not system.driver.illegal and not system.driver.retired
+
+
+def test_the_whole_window_may_be_written(bench: Any) -> None:
+    store = StoreInstruction(address=0x400, source=0, words=0x80, rows=2, memory_pitch=0x80, chip_pitch=0x80)
+    system = System(bench, bench.config(), [store], low=0x400, high=BASE + 0x800)
+    system.run()
+    system.check()
+    assert not system.outside
 
 
 def test_bus_errors_are_reported(bench: Any) -> None:

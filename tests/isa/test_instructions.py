@@ -1,12 +1,13 @@
 """Instructions encode, decode, print and parse; values out of range are refused by name."""
 
 import random
+import zlib
 from dataclasses import replace
 
 import pytest
 
 from arrayloom.isa.errors import EncodingError
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit, encode_all
+from arrayloom.isa.fields import FIELD_BYTES, INSTRUCTION_BYTES, Instruction, Unit, check_of, encode_all
 from arrayloom.isa.instructions import BY_OPCODE, INSTRUCTIONS, Convolve, LoadWeights, decode, parse
 
 
@@ -20,7 +21,8 @@ def test_binary_and_text_forms_round_trip(cls: type[Instruction]) -> None:
     rng = random.Random(1)
     for _ in range(200):
         instruction = _random(cls, rng)
-        assert decode(instruction.encode()) == instruction
+        index = rng.randrange(1 << 32)
+        assert decode(instruction.encode(index), index) == instruction
         assert parse(str(instruction)) == instruction
 
 
@@ -36,7 +38,7 @@ def test_all_at_once_are_encoded_as_one_by_one() -> None:
     rng = random.Random(2)
     instructions = [_random(cls, rng) for _ in range(50) for cls in INSTRUCTIONS]
     rng.shuffle(instructions)
-    assert encode_all(instructions).tobytes() == b"".join(one.encode() for one in instructions)
+    assert encode_all(instructions).tobytes() == b"".join(one.encode(index) for index, one in enumerate(instructions))
 
 
 @pytest.mark.parametrize("value", [-1, 1 << 40, 1 << 70])
@@ -60,14 +62,40 @@ def test_opcodes_are_distinct_and_every_unit_has_work() -> None:
     assert {cls.UNIT for cls in INSTRUCTIONS} == {None, *Unit}
 
 
+def _sealed(fields: bytes, index: int = 0) -> bytes:
+    """Any fields with a check that fits."""
+    return fields + check_of(fields, index)
+
+
 def test_unknown_opcode_is_refused() -> None:
     with pytest.raises(EncodingError, match="opcode 63: unknown"):
-        decode(b"\x3f" + bytes(INSTRUCTION_BYTES - 1))
+        decode(_sealed(b"\x3f" + bytes(FIELD_BYTES - 1)))
 
 
 def test_reserved_bits_are_refused() -> None:
-    with pytest.raises(EncodingError, match="load_weights: bits 74 and above must be zero"):
-        decode(LoadWeights().encode()[:-1] + b"\x80")
+    with pytest.raises(EncodingError, match="load_weights: bits 78 to 479 must be zero"):
+        decode(_sealed(LoadWeights().encode()[:FIELD_BYTES - 1] + b"\x80"))
+
+
+@pytest.mark.parametrize(("bit", "field"), [(6 + len(Unit), "wait"), (11, "wait"), (12 + len(Unit), "signal"), (17, "signal")])
+def test_units_to_come_are_refused(bit: int, field: str) -> None:
+    word = int.from_bytes(LoadWeights().encode()[:FIELD_BYTES], "little") | 1 << bit
+    with pytest.raises(EncodingError, match=f"load_weights: {field} = {1 << (bit - 6) % 6}: must be from 0 to 15"):
+        decode(_sealed(word.to_bytes(FIELD_BYTES, "little")))
+
+
+def test_the_check_covers_every_bit_and_the_index() -> None:
+    """Its value is that of ``zlib.crc32``, so that other tools can make programs."""
+    instruction = Convolve(height=3, width=5, first=1)
+    code = instruction.encode(7)
+    assert code[FIELD_BYTES:] == zlib.crc32(code[:FIELD_BYTES] + bytes([7, 0, 0, 0])).to_bytes(4, "little")
+    with pytest.raises(EncodingError, match="the check of instruction 8 does not fit it"):
+        decode(code, 8)
+    for bit in range(8 * INSTRUCTION_BYTES):
+        flipped = bytearray(code)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(EncodingError, match="the check of instruction 7 does not fit it"):
+            decode(bytes(flipped), 7)
 
 
 def test_wrong_length_is_refused() -> None:

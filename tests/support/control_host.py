@@ -18,17 +18,17 @@ Script = Callable[["Host"], Awaitable[None]]
 class Host:
     """A master on the AXI4-Lite port of a control unit, with everything else of the accelerator in its hands."""
 
-    def __init__(self, bench: Any, stall: float = 0.0) -> None:
+    def __init__(self, bench: Any, stall: float = 0.0, control: type[Control] = Control) -> None:
         self.bench = bench
         self.config = bench.config()
-        self.control = Control(self.config)
+        self.control = control(self.config)
         self.rng, self.stall = random.Random(11), stall
         self.ctx: Any = None
         self.refused = False
         self.answered = 0
         self.resets: list[Any] = []     # what ``clear`` sets to zero
         self.pulses: dict[str, int] = {"start": 0, "clear": 0}
-        self.counted = [[0] * len(Cause) for _ in Block]
+        self.counted = {block: [0] * len(Cause) for block in Block}
 
     def run(self, script: Script) -> None:
         finished = []
@@ -46,7 +46,7 @@ class Host:
             while True:
                 *_, start, clear, running, load, array, post, store, fetch = await ctx.tick().sample(
                     self.control.fetch.start, self.control.clear, self.control.events.running, *self.causes())
-                for counters, cause in zip(self.counted, (load, array, post, store, fetch), strict=True):
+                for counters, cause in zip(self.counted.values(), (load, array, post, store, fetch), strict=True):
                     counters[cause] += running
                 for signal in self.resets if clear else ():
                     ctx.set(signal, 0)

@@ -9,6 +9,7 @@ from amaranth.back import rtlil
 from arrayloom.hdl.post import Post
 from arrayloom.hdl.post.stages import RESULT
 from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.fields import FIELD_BYTES
 from arrayloom.isa.instructions import Drain, Elementwise, Pool, PoolKind
 from arrayloom.isa.registers import Cause
 
@@ -105,8 +106,8 @@ def test_illegal_instructions_are_refused(bench, job, instruction) -> None:
 @pytest.mark.parametrize("kind", [Drain, Elementwise, Pool])
 def test_reserved_bits_are_refused(bench, job, kind) -> None:
     class Reserved(kind):
-        def encode(self) -> bytes:
-            return super().encode()[:-1] + b"\x80"
+        def encode(self, index: int = 0) -> bytes:
+            return super().encode(index)[:FIELD_BYTES - 1] + b"\x80"
 
     run = bench(TINY, [job(Reserved(**_GOOD))], _activations(TINY)).run()
     assert (run.illegal, run.retired) == (1, [])

@@ -1,0 +1,135 @@
+"""The bus master before a memory that breaks the rules: what it did not ask for is dropped, and told."""
+
+import random
+
+import pytest
+
+from arrayloom.hdl.axi import FETCH_ID, LOAD_ID, Bus
+
+BEATS = 5
+
+
+class Master:
+    """The bus and its readers and writer, in the hands of a script; ``words`` that each reader got, with ``last``."""
+
+    def __init__(self, bench):
+        self.bench, self.bus = bench, Bus(bench.config())
+        self.words = {"fetch": [], "load": []}
+        self.broken = self.answered = 0
+
+    def run(self, script):
+        done = []
+
+        async def play(ctx):
+            ctx.set(self.bus.axi.arready, 1)
+            ctx.set(self.bus.axi.awready, 1)
+            ctx.set(self.bus.load.beat.ready, 1)
+            await script(self, ctx)
+            await ctx.tick().repeat(3)
+            done.append(True)
+
+        async def watch(ctx):
+            fetch, load = self.bus.fetch.beat, self.bus.load.beat
+            while True:
+                *_, first, word, last, second, other, end, broken, answered = await ctx.tick().sample(
+                    fetch.valid, fetch.payload.data, fetch.payload.last, load.valid, load.payload.data, load.payload.last,
+                    self.bus.status.broken, self.bus.store.answered)
+                self.words["fetch"] += [(word, last)] * first
+                self.words["load"] += [(other, end)] * second
+                self.broken += broken
+                self.answered += answered
+
+        self.bench.run(self.bus, [play, watch], lambda: bool(done))
+
+    async def ask(self, ctx, name, beats=BEATS):
+        port = getattr(self.bus, name)
+        ctx.set(port.request.payload.beats, beats - 1)
+        ctx.set(port.request.valid, 1)
+        await ctx.tick().until(port.request.ready)
+        ctx.set(port.request.valid, 0)
+        await ctx.tick().repeat(2)
+
+    async def beat(self, ctx, word, identifier, last):
+        axi = self.bus.axi
+        for signal, value in ((axi.rvalid, 1), (axi.rdata, word), (axi.rid, identifier), (axi.rlast, last)):
+            ctx.set(signal, value)
+        await ctx.tick()
+        ctx.set(axi.rvalid, 0)
+
+    async def answer(self, ctx, identifier=0):
+        ctx.set(self.bus.axi.bid, identifier)
+        ctx.set(self.bus.axi.bvalid, 1)
+        await ctx.tick()
+        ctx.set(self.bus.axi.bvalid, 0)
+
+
+def reads(ctx, master):
+    return ctx.get(master.bus.status.reads)
+
+
+@pytest.mark.parametrize(("name", "identifier"), [("fetch", FETCH_ID), ("load", LOAD_ID)])
+@pytest.mark.parametrize("place", [0, 2, BEATS - 1, None])
+def test_a_burst_ends_where_it_was_asked_to(bench, name, identifier, place):
+    """RLAST is where it should be, too early, or missing; the reader sees the same in each case."""
+    async def script(master, ctx):
+        await master.ask(ctx, name)
+        for number in range(BEATS):
+            assert reads(ctx, master) == 1
+            await master.beat(ctx, number, identifier, number == place)
+        await ctx.tick()
+        assert reads(ctx, master) == 0 and ctx.get(master.bus.status.quiet)
+
+    master = Master(bench)
+    master.run(script)
+    assert master.words[name] == [(number, number == BEATS - 1) for number in range(BEATS)]
+    assert master.broken == {BEATS - 1: 0, None: 1}.get(place, 2)
+
+
+@pytest.mark.parametrize("identifier", range(4))
+def test_words_that_nobody_asked_for_are_dropped(bench, identifier):
+    async def script(master, ctx):
+        await master.beat(ctx, 7, identifier, 1)
+        await master.beat(ctx, 8, identifier, 0)
+        await ctx.tick()
+        assert reads(ctx, master) == 0 and ctx.get(master.bus.status.quiet)
+
+    master = Master(bench)
+    master.run(script)
+    assert master.broken == 2 and master.words == {"fetch": [], "load": []}
+
+
+def test_readers_are_told_apart(bench):
+    """Words of both readers' bursts, mixed; each reader's come in its order."""
+    async def script(master, ctx):
+        rng, left = random.Random(4), {"fetch": [3, 1, 4], "load": [5, 2]}
+        for name, lengths in left.items():
+            for beats in lengths:
+                await master.ask(ctx, name, beats)
+        waiting = {name: [(beats, beat == beats - 1) for beats in lengths for beat in range(beats)]
+                   for name, lengths in left.items()}
+        for number in range(15):
+            name = rng.choice([name for name, beats in waiting.items() if beats])
+            _, last = waiting[name].pop(0)
+            await master.beat(ctx, number, {"fetch": FETCH_ID, "load": LOAD_ID}[name], last)
+        await ctx.tick()
+        assert reads(ctx, master) == 0
+
+    master = Master(bench)
+    master.run(script)
+    assert not master.broken
+    assert [last for _, last in master.words["fetch"]] == [0, 0, 1, 1, 0, 0, 0, 1]
+    assert [last for _, last in master.words["load"]] == [0, 0, 0, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(("answers", "taken", "broken"), [([0], 1, 0), ([0, 0], 1, 1), ([1], 0, 1), ([2, 0], 1, 1)])
+def test_answers_that_nobody_waits_for_are_dropped(bench, answers, taken, broken):
+    async def script(master, ctx):
+        await master.ask(ctx, "store")
+        for identifier in answers:
+            await master.answer(ctx, identifier)
+        await ctx.tick()
+        assert ctx.get(master.bus.status.writes) == 1 - taken
+
+    master = Master(bench)
+    master.run(script)
+    assert (master.answered, master.broken) == (taken, broken)
