@@ -49,7 +49,7 @@ GROUP_WORDS = 8     # registers among which one cycle chooses
 ADDRESSES = (Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT)
 WIDE = dict.fromkeys(ADDRESSES, ADDRESS_BITS) | {Register.CYCLE_LIMIT: CYCLE_BITS}    # in two registers
 NARROW = {Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32}
-COUNTED_HERE = (Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN)     # counters of 64 bits, besides those of causes
+COUNTED_HERE = (Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN)   # 64-bit counters besides those of causes
 FIXED_IN_RUN = {high for low in ADDRESSES for high in (low, low + REGISTER_BYTES)}
 
 

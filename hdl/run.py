@@ -31,7 +31,9 @@ class Run(Component):
     """The state of a run. The first error ends it, and its counters stand still from then on.
 
     A run has ``failed`` only when the bus is quiet: nothing changes in memory after that. Where the bus does not become
-    quiet, ``stuck`` is set, and stays so until reset. ``begin`` waits until the bus is quiet, then resets FETCH with ``clear`` and one unit after the other with ``resets``
+    quiet, ``stuck`` is set, and stays so until reset.
+
+    ``begin`` waits until the bus is quiet, then resets FETCH with ``clear`` and one unit after the other with ``resets``
     until all are in reset, and starts FETCH in the next cycle, the first of ``running``. After an error the units are
     halted; the next ``begin`` makes them work again. ``stop`` ends a run that stays neither done nor failed.
 

@@ -37,7 +37,8 @@ DIGEST_BYTES = 32
 NOTICE_NOTE = "notice: "            # how a note begins that repeats one of the notices
 LENGTH = struct.Struct("<I")
 # Attributes that are in JSON as they are.
-PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "write_base", "cycle_limit", "macs", "notes", "notices", "labels", "dtypes")
+PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "write_base", "cycle_limit", "macs", "notes",
+         "notices", "labels", "dtypes")
 
 
 class ProgramError(ArrayloomError):

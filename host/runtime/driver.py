@@ -42,9 +42,10 @@ class Driver:
         write = self.simulator.write_register
         program = self.program
         end = BASE + program.memory_bytes
-        for register, value in ((Register.PROGRAM, BASE + program.code_address), (Register.BASE, BASE), (Register.LIMIT, end),
-                                (Register.WRITE_BASE, BASE + program.write_base), (Register.WRITE_LIMIT, end),
-                                (Register.CYCLE_LIMIT, program.cycle_limit)):
+        values = {Register.PROGRAM: BASE + program.code_address, Register.BASE: BASE, Register.LIMIT: end,
+                  Register.WRITE_BASE: BASE + program.write_base, Register.WRITE_LIMIT: end,
+                  Register.CYCLE_LIMIT: program.cycle_limit}
+        for register, value in values.items():
             write(register, value & LOW)
             write(register + 4, value >> 32)
         write(Register.WATCHDOG, WATCHDOG_CYCLES)

@@ -7,7 +7,16 @@ from control_host import REFUSED, START, Host, begin, scripted
 
 from arrayloom.hdl.control import FIXED_IN_RUN, Control
 from arrayloom.isa.fields import Unit, Units
-from arrayloom.isa.registers import IDENTITY_VALUE, RESET_VALUES, VERSION_VALUE, Block, Cause, Register, StateWord, counter_address
+from arrayloom.isa.registers import (
+    IDENTITY_VALUE,
+    RESET_VALUES,
+    VERSION_VALUE,
+    Block,
+    Cause,
+    Register,
+    StateWord,
+    counter_address,
+)
 
 
 @scripted(stall=0.5)
@@ -85,7 +94,8 @@ async def test_accesses_where_there_is_no_register_are_refused(host: Host) -> No
         await host.write(address, 1)
         assert host.refused, hex(address)
     last = counter_address(Block.FETCH, list(Cause)[-1]) + 4
-    for address in (0x5C, 0x90, 0x98, 0xB0, 0xE0, 0xFC, 0x114, 0x3FC, counter_address(Block.STORE, Cause.IDLE) + 0x80, 0xFFC, last + 4):
+    beyond = counter_address(Block.STORE, Cause.IDLE) + 0x80
+    for address in (0x5C, 0x90, 0x98, 0xB0, 0xE0, 0xFC, 0x114, 0x3FC, beyond, 0xFFC, last + 4):
         await host.read(address)
         assert host.refused, hex(address)
     assert await host.read(last) == 0

@@ -204,7 +204,7 @@ def test_nothing_outside_the_window_is_written(bench: Any, case: str) -> None:
     system = System(bench, bench.config(), [store, StoreInstruction(**plain)], low=0x400, high=BASE + 0x800)
     system.run(lambda: bool(system.outside))
     assert system.outside[0] == BASE + store.address + 4 * row * store.memory_pitch
-    assert all(BASE + 0x400 <= burst.address and burst.address + 4 * burst.beats <= BASE + 0x800
+    assert all(burst.address >= BASE + 0x400 and burst.address + 4 * burst.beats <= BASE + 0x800
                for burst in system.memory.writes)
     assert not system.driver.illegal and not system.driver.retired
 

@@ -19,6 +19,7 @@ from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import Config, ConfigError, load_config
+from arrayloom.isa.fields import encode_all
 from arrayloom.isa.instructions import Convolve, Elementwise, LoadActivations, Pool, Store
 from arrayloom.isa.program import Program
 
@@ -94,7 +95,7 @@ def test_a_missing_token_is_a_race_that_the_check_finds() -> None:
     instructions = list(program)
     index, reader = next((n, i) for n, i in enumerate(instructions) if isinstance(i, Convolve) and i.wait)
     instructions[index] = replace(reader, wait=0)
-    code = np.frombuffer(b"".join(i.encode() for i in instructions), np.uint8)
+    code = encode_all(list(instructions))
     cut = replace(program, instructions=code)
     assert any(find_race(cut, config, speeds) for speeds in range(8))
 

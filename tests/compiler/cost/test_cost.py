@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from random_graphs.generator import generate
 
@@ -18,7 +17,7 @@ from arrayloom.host.runtime.backends import RtlDevice
 from arrayloom.host.runtime.report import RunReport
 from arrayloom.isa.bus import FETCH_BUFFER_BYTES
 from arrayloom.isa.config import PRESETS, Config
-from arrayloom.isa.fields import Units
+from arrayloom.isa.fields import Units, encode_all
 from arrayloom.isa.image import build_memory
 from arrayloom.isa.instructions import Convolve, End
 from arrayloom.isa.program import Program, ProgramError
@@ -97,9 +96,9 @@ def test_another_configuration_is_refused() -> None:
 
 def test_a_program_that_waits_for_ever_is_refused() -> None:
     program = compile_model(digits.MODEL, "tiny")
-    code = b"".join(one.encode() for one in (Convolve(wait=Units.LOAD, height=1, width=1, first=1, last=1), End()))
+    code = encode_all([Convolve(wait=Units.LOAD, height=1, width=1, first=1, last=1), End()])
     with pytest.raises(CompileError, match="wait for each other"):
-        predict(replace(program, instructions=np.frombuffer(code, np.uint8), layers=[]), PRESETS["tiny"])
+        predict(replace(program, instructions=code, layers=[]), PRESETS["tiny"])
 
 
 def test_bursts_end_at_pages_and_rows() -> None:

@@ -25,7 +25,7 @@ from arrayloom.host.runtime.errors import DeviceError, RunError
 from arrayloom.host.runtime.report import Snapshot
 from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.fields import Instruction, Units
+from arrayloom.isa.fields import Instruction, Units, encode_all
 from arrayloom.isa.image import build_memory
 from arrayloom.isa.instructions import Convolve, Elementwise, End, LoadActivations, LoadWeights, Store
 from arrayloom.isa.program import Layer, Program
@@ -38,7 +38,7 @@ CONVOLVE = {"height": 1, "width": 1, "source_height": 1, "source_width": 1, "fir
 
 
 def by_hand(*instructions: Instruction, layers: tuple[Layer, ...] = ()) -> Program:
-    code = np.frombuffer(b"".join(one.encode() for one in instructions), np.uint8)
+    code = encode_all(list(instructions))
     nothing = np.zeros(0, np.uint8)
     return Program(TINY, "by hand", code, nothing, 0, DATA, 2 * DATA, [], [], None, list(layers), [], {}, {}, 0)
 

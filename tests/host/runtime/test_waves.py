@@ -11,6 +11,7 @@ from arrayloom.host.models import digits
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.waves import MARGIN, Point, Window
 from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import encode_all
 from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights
 from arrayloom.isa.program import Layer, Program
 from arrayloom.isa.registers import Cause
@@ -29,8 +30,7 @@ def track(*segments: tuple[int, int, int]) -> Track:
 @pytest.fixture
 def program() -> Program:
     """Weights far ahead, a layer of Convolve and Drain, another of weights alone, and the end."""
-    code = np.frombuffer(b"".join(one.encode() for one in (
-        LoadWeights(words=4), Convolve(), Drain(), LoadWeights(words=4), End())), np.uint8)
+    code = encode_all([LoadWeights(words=4), Convolve(), Drain(), LoadWeights(words=4), End()])
     layers = [Layer("/conv1", "Conv", ((0, 3),), 0), Layer("/conv2", "Conv", ((3, 4),), 0)]
     return Program(PRESETS["tiny"], "made", code, np.zeros(0, np.uint8), 0, 0, 4096, [], [], None, layers, [], {}, {}, 0)
 

@@ -114,7 +114,7 @@ def runs() -> Runs:
 def changed(segment: Segment, index: int, **fields: int) -> Segment:
     """The segment with other fields in its instruction ``index``."""
     code = segment.instructions.copy().reshape(-1, INSTRUCTION_BYTES)
-    code[index] = np.frombuffer(replace(decode(code[index].tobytes()), **fields).encode(), np.uint8)
+    code[index] = np.frombuffer(replace(decode(code[index].tobytes(), index), **fields).encode(index), np.uint8)
     return replace(segment, instructions=code.ravel())
 
 
@@ -122,7 +122,7 @@ def place(segment: Segment, kind: type[Instruction], again: bool = False) -> int
     """The index of the segment's first instruction of a kind; ``again``: of those that fill the FIFOs as they were."""
     code = segment.instructions.reshape(-1, INSTRUCTION_BYTES)
     return next(index for index, place in enumerate(segment.places.tolist())
-                if isinstance(decode(code[index].tobytes()), kind) and (0 <= place < segment.first if again else
+                if isinstance(decode(code[index].tobytes(), index), kind) and (0 <= place < segment.first if again else
                                                                         segment.first <= place < segment.last))
 
 
@@ -130,7 +130,7 @@ def with_instruction(program: Program, index: int, **fields: int) -> Program:
     """The program with other fields in one instruction."""
     one = replace(list(program)[index], **fields)
     code = program.instructions.copy()
-    code[index * INSTRUCTION_BYTES:][:INSTRUCTION_BYTES] = np.frombuffer(one.encode(), np.uint8)
+    code[index * INSTRUCTION_BYTES:][:INSTRUCTION_BYTES] = np.frombuffer(one.encode(index), np.uint8)
     return replace(program, instructions=code)
 
 

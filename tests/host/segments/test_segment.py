@@ -12,7 +12,7 @@ from arrayloom.host.segments.idle import Idle, count_giving
 from arrayloom.host.segments.segment import OWN, cut
 from arrayloom.host.segments.state import Changes
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit, encode_all
 from arrayloom.isa.instructions import End
 from arrayloom.sim.emulator import Emulator
 
@@ -119,7 +119,7 @@ def test_idle_instructions_give_and_take_tokens_and_change_nothing(config: str,
     assert len(giving) == count_giving(tokens)
     code = [*giving, *idle.taking(tokens), End()]
     program = replace(program, configuration=chosen, memory_bytes=1 << 17, constants=program.constants[:0], layers=[],
-                      instructions=np.frombuffer(b"".join(one.encode() for one in code), np.uint8))
+                      instructions=encode_all(list(code)))
     rng = np.random.default_rng(3)
     scratchpad = rng.integers(-128, 128, (chosen.activation_words, chosen.size)).astype(np.int8)
     memory = rng.integers(0, 256, 1 << 17).astype(np.uint8)

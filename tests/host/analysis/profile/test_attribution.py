@@ -25,7 +25,7 @@ from arrayloom.host.analysis.profile.run_profile import ARRAY, PARTIAL, Profile
 from arrayloom.host.analysis.profile.trace_events import coalesce
 from arrayloom.host.models import digits
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.fields import Unit, Units
+from arrayloom.isa.fields import Unit, Units, encode_all
 from arrayloom.isa.instructions import Convolve, Drain, End, LoadActivations, LoadWeights
 from arrayloom.isa.program import Layer, Program
 from arrayloom.isa.registers import Cause
@@ -144,7 +144,7 @@ def test_the_producer_that_came_last_is_named(post_ends: int, expected: str) -> 
     assert producers[3] == -1
     layer = Layer("one", "Conv", ((0, 7),), 10)
     program = replace(compile_model(digits.MODEL, "tiny"), layers=[layer],
-                      instructions=np.frombuffer(b"".join(one.encode() for one in instructions), np.uint8))
+                      instructions=encode_all(list(instructions)))
     waits = attribute(timeline, Rows(program), instructions)["ARRAY"].producers[0]
     both = {"LOAD": 7, expected: 70} if expected != "LOAD" else {"LOAD": 77}
     assert {unit: count for unit, count in zip(units, waits, strict=True) if count} == both

@@ -14,7 +14,7 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.isa.image import read_slot
 from arrayloom.isa.instructions import End
 from arrayloom.isa.program import Program
-from arrayloom.isa.registers import Error, Register
+from arrayloom.isa.registers import RESET_VALUES, Error, Register
 from arrayloom.sim.cocotb.board import Board
 from arrayloom.sim.cocotb.memory import Traffic
 from arrayloom.sim.cocotb.runner import read_settings
@@ -72,7 +72,8 @@ async def registers(dut: Any) -> None:
     board = await open_board(dut)
     rng = random.Random(read_settings()["traffic"]["seed"])
     identity = CONFIG.digest_word
-    kept = {Register.PROGRAM: bytearray(4), Register.BASE: bytearray(4), Register.WATCHDOG: bytearray(4)}
+    kept = {register: bytearray(RESET_VALUES.get(register, 0).to_bytes(4, "little"))
+            for register in (Register.PROGRAM, Register.BASE, Register.WATCHDOG)}
 
     async def write() -> None:
         for _ in range(100):
@@ -95,17 +96,17 @@ async def registers(dut: Any) -> None:
 
 @cocotb.test()
 async def dead_memory(dut: Any) -> None:
-    """When memory stops to answer, the watchdog ends the run, and every further one until memory answers again."""
+    """When memory stops to answer, a run fails, and none begins until accelerator and memory are reset."""
     board = await open_board(dut)
     fetches, loads, stores = End(), load_words(0, 0, 500), store_words(1 << 16, 0, 500)
     for delay, instruction in ((0, fetches), (150, loads), (150, stores)):
         await runs.start(board, raw_program(CONFIG, instruction.encode() + End().encode()))
         await board.run(delay + 1)
         board.bus.freeze()
-        for _ in range(2):
-            word = await runs.finish(board)
-            assert word.failed and word.error is Error.WATCHDOG, (delay, word)
-            await board.write_register(Register.CONTROL, runs.START)
+        word = await runs.finish(board)
+        assert word.failed and word.error is Error.BUS_STUCK and word.bus_stuck, (delay, word)
         board.bus.thaw()
-        await runs.stop(board)
+        await board.run(2000)       # in which memory answers what it was asked
+        assert await runs.refused(board.write_register(Register.CONTROL, runs.START))
+        await board.reset()
         await checks.works(board)

@@ -9,7 +9,7 @@ import numpy as np
 from cocotb.triggers import ClockCycles, First, RisingEdge
 
 from arrayloom.isa.config import PRESETS, Config
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.fields import FIELD_BYTES, INSTRUCTION_BYTES, Instruction, Unit, encode_all
 from arrayloom.isa.instructions import (
     INSTRUCTIONS,
     End,
@@ -49,7 +49,7 @@ class Queue:
     async def execute(self, instructions: list[Instruction]) -> None:
         end = self.retired + len(instructions)
         for instruction in instructions:
-            self.payload.value = int.from_bytes(instruction.encode(), "little")
+            self.payload.value = int.from_bytes(instruction.encode()[:FIELD_BYTES], "little")
             self.valid.value = 1
             await self.edge
             while not self.ready.value:
@@ -90,7 +90,7 @@ async def fetch(dut: Any, rng: random.Random) -> list[list[int]]:
     got: list[list[int]] = [[] for _ in Unit]
     queues = [tuple(getattr(dut, f"queues__{unit}__{part}") for part in ("payload", "valid", "ready")) for unit in Unit]
     edge = RisingEdge(dut.clk)
-    dut.code.value, dut.fetch__start.value, dut.idle.value = BASE + CODE, 1, 1
+    dut.fetch__start.value, dut.idle.value = 1, 1
     await edge
     dut.fetch__start.value = 0
     while not dut.fetch__finished.value:
@@ -158,7 +158,7 @@ async def transfers(dut: Any) -> None:
     rng = random.Random(settings["traffic"]["seed"])
     memory = np.frombuffer(rng.randbytes(MEMORY_BYTES), np.uint8).copy()
     program = random_program(rng, 60)
-    code = b"".join(instruction.encode() for instruction in program)
+    code = encode_all(program).tobytes()
     memory[CODE:CODE + len(code)] = np.frombuffer(code, np.uint8)
     machine = Machine(config, memory.copy())
 
@@ -166,7 +166,8 @@ async def transfers(dut: Any) -> None:
     connect_memory(dut, "axi_", bus)
     load, store = Queue(dut, "load"), Queue(dut, "store")
     sinks = {name: Sink(dut, name, rng) for name in SINK_WORDS}
-    dut.base.value, dut.fetch__start.value, dut.status__halt.value = BASE, 0, 0
+    dut.base.value, dut.limit.value, dut.code.value = BASE, BASE + MEMORY_BYTES, BASE + CODE
+    dut.fetch__start.value, dut.status__halt.value = 0, 0
     await start_clock(dut)
     fetching = cocotb.start_soon(fetch(dut, rng))
 
@@ -190,7 +191,7 @@ async def transfers(dut: Any) -> None:
     expected = {"weights": machine.weights, "parameters": machine.parameters, "tables": machine.tables}
     for name, parts in expected.items():
         assert packed(sinks[name].words, config.size) == b"".join(part.tobytes() for part in parts), name
-    words = [int.from_bytes(code[start:start + INSTRUCTION_BYTES], "little")
+    words = [int.from_bytes(code[start:start + FIELD_BYTES], "little")
              for start in range(0, len(code), INSTRUCTION_BYTES)]
     for unit, got in zip(Unit, fetching.result(), strict=True):
         assert got == [word for word, one in zip(words, program, strict=True) if one.UNIT is unit], unit.name
@@ -207,7 +208,8 @@ async def refusals(dut: Any) -> None:
     load, store = Queue(dut, "load"), Queue(dut, "store")
     for name in SINK_WORDS:
         Sink(dut, name, rng)
-    dut.base.value, dut.fetch__start.value, dut.status__halt.value = BASE, 0, 0
+    dut.base.value, dut.limit.value, dut.code.value = BASE, BASE + MEMORY_BYTES, BASE + CODE
+    dut.fetch__start.value, dut.status__halt.value = 0, 0
     await start_clock(dut)
     errors = {"load": 0, "store": 0}
 

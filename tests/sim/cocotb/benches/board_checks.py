@@ -29,11 +29,12 @@ from board_runs import (
     write_64,
 )
 
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit, Units
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit, Units, encode_all
 from arrayloom.isa.instructions import End
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import (
     IDENTITY_VALUE,
+    RESET_VALUES,
     VERSION_VALUE,
     Cause,
     Error,
@@ -64,7 +65,9 @@ async def check_fault(board: Accelerator, fault: Fault) -> None:
         assert fault.missing is None or state.missing == fault.missing
     if fault.tokens is not None:
         consumer, producer, count = fault.tokens
-        assert await board.read_register(Register.TOKENS + 4 * consumer) == count << 8 * producer
+        assert await read_64(board, Register.TOKENS + 8 * consumer) == count << 8 * producer
+    address = board.base + fault.address if fault.address is not None else 0
+    assert await read_64(board, Register.ERROR_ADDRESS) == address
     board.clear_faults()
 
 
@@ -97,13 +100,13 @@ async def identity(board: Accelerator) -> None:
     assert await board.read_register(Register.IDENTITY) == IDENTITY_VALUE
     assert await board.read_register(Register.VERSION) == VERSION_VALUE
     assert await board.read_register(Register.CONFIG) == board.config.digest_word
-    for address in (0x98, 0xFC, 0x3FC, 0xFFC):
+    for address in (0x98, 0xE0, 0x114, 0x3FC, 0xFFC):
         assert await refused(board.read_register(address)), hex(address)
         assert await refused(board.write_register(address, 1)), hex(address)
     for register in (Register.IDENTITY, Register.VERSION, Register.CONFIG, Register.STATUS, Register.CYCLES,
                      Register.ERROR_UNIT, Register.COUNTERS):
         assert await refused(board.write_register(register, 1)), register.name
-    for register in (Register.PROGRAM, Register.BASE):
+    for register in (Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT):
         await write_64(board, register, 0x9A_1234_5678)
         assert await read_64(board, register) == 0x9A_1234_5678
     await works(board)
@@ -215,7 +218,7 @@ async def watchdog(board: Accelerator) -> None:
 
 async def edges(board: Accelerator) -> None:
     """A program at the very end of memory runs, though FETCH reads on; one between instructions is illegal."""
-    code = load_words(0, 0, 16).encode() + End().encode()
+    code = encode_all([load_words(0, 0, 16), End()]).tobytes()
     await start(board, raw_program(board.config, code))
     await finish(board)
     address = MEMORY_BYTES - len(code)
@@ -237,9 +240,9 @@ async def hard_reset(board: Accelerator) -> None:
     await board.run(500)
     assert (await status(board)).busy
     await board.reset()
-    for register in (Register.STATUS, Register.WATCHDOG, Register.PROGRAM, Register.BASE_HIGH, Register.FETCHED,
-                     Register.INTERRUPT, Register.INTERRUPT_ENABLE):
-        assert await board.read_register(register) == 0, register.name
+    for register in (Register.STATUS, Register.WATCHDOG, Register.PROGRAM, Register.BASE_HIGH, Register.LIMIT,
+                     Register.WRITE_LIMIT, Register.FETCHED, Register.INTERRUPT, Register.INTERRUPT_ENABLE):
+        assert await board.read_register(register) == RESET_VALUES.get(register, 0), register.name
     assert await read_64(board, Register.CYCLES) == 0
     for unit in Unit:
         assert await read_64(board, counter_address(unit, Cause.IDLE)) == 0

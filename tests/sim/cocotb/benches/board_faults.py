@@ -7,7 +7,7 @@ from typing import Any
 from board_programs import MEMORY_BYTES, RESULTS, load_words, raw_program, store_words
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit, Units
+from arrayloom.isa.fields import FIELD_BITS, INSTRUCTION_BYTES, UNIT_SLOTS, Instruction, Unit, Units
 from arrayloom.isa.instructions import (
     INSTRUCTIONS,
     Convolve,
@@ -23,9 +23,9 @@ from arrayloom.isa.instructions import (
     Store,
 )
 from arrayloom.isa.program import Program
-from arrayloom.isa.registers import TOKEN_BITS, Cause, Error
+from arrayloom.isa.registers import TOKEN_BITS, Block, Cause, Error
 
-FETCH = len(Unit)       # ERROR_UNIT of FETCH and of the program as a whole
+FETCH = Block.FETCH     # ERROR_UNIT of FETCH and of the program as a whole
 DATA = RESULTS          # addresses of memory that hold no code
 BEYOND = MEMORY_BYTES   # where there is no memory
 
@@ -35,7 +35,8 @@ class Fault:
     """A program, ``error`` and ``unit`` that it must end with, and what else must be seen then.
 
     ``bad``: byte addresses, from the base, that the bus refuses. ``tokens``: (consumer, producer, count) that are left.
-    ``cause``: what the unit at fault says it waits for; ``missing``: whose token its next instruction lacks.
+    ``cause``: what the unit at fault says it waits for; ``missing``: whose token its next instruction lacks. ``address``:
+    from the base, of the access outside its limits.
     """
 
     make: Callable[[Config], Program]
@@ -45,6 +46,7 @@ class Fault:
     tokens: tuple[Unit, Unit, int] | None = None
     cause: Cause | None = None
     missing: Units | None = None
+    address: int | None = None
 
 
 def _program(*instructions: Instruction | bytes) -> Callable[[Config], Program]:
@@ -72,9 +74,14 @@ def _fetched() -> Iterator[tuple[str, Fault]]:
     for opcode in (0, 11, 63):
         yield f"opcode {opcode}", _illegal(FETCH, _word(opcode))
     for cls in INSTRUCTIONS:
-        yield f"reserved bit of {cls.mnemonic()}", _illegal(FETCH, _word(cls.OPCODE | 1 << INSTRUCTION_BITS - 1))
+        yield f"reserved bit of {cls.mnemonic()}", _illegal(FETCH, _word(cls.OPCODE | 1 << FIELD_BITS - 1))
     yield "end that waits", _illegal(FETCH, _word(End.OPCODE | Units.LOAD << 6))
-    yield "no end", Fault(_program(load_words(DATA, 0, 1)), Error.ILLEGAL_INSTRUCTION, FETCH)
+    for unit in range(len(Unit), UNIT_SLOTS):
+        yield f"wait for unit {unit}", _illegal(FETCH, _word(LoadWeights.OPCODE | 1 << 6 + unit))
+        yield f"signal to unit {unit}", _illegal(FETCH, _word(LoadWeights.OPCODE | 1 << 6 + UNIT_SLOTS + unit))
+    yield "no end", Fault(_program(load_words(DATA, 0, 1)), Error.DAMAGED_INSTRUCTION, FETCH)
+    yield "another check", Fault(lambda config: raw_program(config, End().encode(1), sealed=False),
+                                 Error.DAMAGED_INSTRUCTION, FETCH)
 
 
 def _fields() -> Iterator[tuple[str, Fault]]:
@@ -115,8 +122,11 @@ def _refused() -> Iterator[tuple[str, Fault]]:
     yield "read of the bus", Fault(load, Error.BUS_READ, Unit.LOAD, range(DATA + 200, DATA + 204))
     yield "fetch of the bus", Fault(load, Error.BUS_READ, FETCH, range(INSTRUCTION_BYTES, INSTRUCTION_BYTES + 4))
     yield "write of the bus", Fault(store, Error.BUS_WRITE, Unit.STORE, range(DATA + 300, DATA + 304))
-    yield "read beyond memory", Fault(_program(load_words(BEYOND, 0, 1), End()), Error.BUS_READ, Unit.LOAD)
-    yield "write beyond memory", Fault(_program(store_words(BEYOND, 0, 1), End()), Error.BUS_WRITE, Unit.STORE)
+    yield "read beyond memory", Fault(_program(load_words(BEYOND, 0, 1), End()), Error.READ_OUTSIDE, Unit.LOAD,
+                                      address=BEYOND)
+    yield "write beyond memory", Fault(_program(store_words(BEYOND - 8, 0, 3), End()), Error.WRITE_OUTSIDE, Unit.STORE,
+                                       address=BEYOND - 8)
+    yield "write over the program", Fault(_program(store_words(0, 0, 1), End()), Error.WRITE_OUTSIDE, Unit.STORE, address=0)
 
 
 def _waiting() -> Iterator[tuple[str, Fault]]:

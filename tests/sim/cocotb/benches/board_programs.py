@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from arrayloom.isa.arithmetic import encode_add, encode_scale
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Instruction, Units
+from arrayloom.isa.fields import Instruction, Units, seal
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
     THRESHOLDS,
@@ -53,13 +53,16 @@ class Assembler:
         return raw_program(self.config, b"".join(one.encode() for one in self.instructions), bytes(self.constants))
 
 
-def raw_program(config: Config, code: bytes, constants: bytes = b"") -> Program:
-    """A program of any bytes at all."""
+def raw_program(config: Config, code: bytes, constants: bytes = b"", sealed: bool = True) -> Program:
+    """A program of any bytes at all; ``sealed``: every instruction gets the check that fits."""
+    instructions = np.frombuffer(code, np.uint8).copy()
+    if sealed:
+        seal(instructions)
     return Program(
-        configuration=config, model="by hand", instructions=np.frombuffer(code, np.uint8),
+        configuration=config, model="by hand", instructions=instructions,
         constants=np.frombuffer(constants, np.uint8), code_address=0, constants_address=CONSTANTS,
         memory_bytes=MEMORY_BYTES, inputs=[], outputs=[], features=None, layers=[], probes=[], layouts={}, dtypes={},
-        macs=0)
+        macs=0, write_base=RESULTS)
 
 
 def load_words(address: int, destination: int, words: int, **more: int) -> LoadActivations:

@@ -70,8 +70,11 @@ async def start(board: Accelerator, program: Program, inputs: Inputs | None = No
     image = build_memory(program)
     write_inputs(image, program, inputs or {})
     board.memory[:image.size] = image
-    await write_64(board, Register.PROGRAM, board.base + program.code_address)
-    await write_64(board, Register.BASE, board.base)
+    end = board.base + program.memory_bytes
+    for register, value in ((Register.PROGRAM, board.base + program.code_address), (Register.BASE, board.base),
+                            (Register.LIMIT, end), (Register.WRITE_BASE, board.base + program.write_base),
+                            (Register.WRITE_LIMIT, end)):
+        await write_64(board, register, value)
     await board.write_register(Register.WATCHDOG, watchdog)
     await board.write_register(Register.INTERRUPT_ENABLE, interrupt)
     await board.write_register(Register.CONTROL, START)
@@ -138,4 +141,4 @@ async def check_program(board: Accelerator, program: Program, inputs: Inputs | N
         count = sum(instruction.UNIT is unit for instruction in instructions)
         assert await board.read_register(Register.RETIRED + 4 * unit) == count, unit.name
         assert await board.read_register(Register.STATE + 4 * unit) == 0, unit.name
-        assert await board.read_register(Register.TOKENS + 4 * unit) == 0, unit.name
+        assert await read_64(board, Register.TOKENS + 8 * unit) == 0, unit.name

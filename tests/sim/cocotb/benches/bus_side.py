@@ -10,6 +10,7 @@ from arrayloom.hdl.interfaces import INSTRUCTION, axi_signature, sink_signature,
 from arrayloom.hdl.load import Load
 from arrayloom.hdl.scratchpad import Scratchpad
 from arrayloom.hdl.store import Store
+from arrayloom.hdl.windows import Windows
 from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
@@ -21,8 +22,8 @@ class BusSide(Component):
     Members
     -------
     axi : Out(axi_signature)
-    base, code : In(40)
-        Bus addresses: what transfers are relative to, and the program.
+    base, limit, code : In(40)
+        Bus addresses: what transfers are relative to, the end of what may be accessed, and the program.
     load, store : Out(unit_signature)
         Take instructions whose tokens are there.
     weights, parameters, tables : Out(sink_signature)
@@ -37,7 +38,8 @@ class BusSide(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({
-            "axi": Out(axi_signature(config)), "base": In(ADDRESS_BITS), "code": In(ADDRESS_BITS),
+            "axi": Out(axi_signature(config)), "base": In(ADDRESS_BITS),
+            "limit": In(ADDRESS_BITS), "code": In(ADDRESS_BITS),
             "load": Out(unit_signature()), "store": Out(unit_signature()),
             **{name: Out(sink_signature(config)) for name in ("weights", "parameters", "tables")},
             "queues": Out(stream.Signature(INSTRUCTION)).array(len(Unit)),
@@ -53,6 +55,9 @@ class BusSide(Component):
             Fetch(config), Load(config), Store(config))
         for unit, port in ((fetch, bus.fetch), (load, bus.load), (store, bus.store)):
             connect(m, unit.bus, port)
+        m.submodules.windows = windows = Windows(config)
+        connect(m, windows.load, load.window)
+        connect(m, windows.store, store.window)
         connect(m, load.write, memory.load)
         connect(m, store.read, memory.store)
         for inner, outer in ((bus.axi, self.axi), (bus.status, self.status), (fetch.control, self.fetch),
@@ -61,7 +66,9 @@ class BusSide(Component):
                              *zip(fetch.queues, self.queues, strict=True)):
             connect(m, inner, flipped(outer))
         m.d.comb += [
-            load.base.eq(self.base), store.base.eq(self.base), fetch.program.eq(self.code),
+            load.base.eq(self.base), store.base.eq(self.base), fetch.program.eq(self.code), fetch.base.eq(self.base),
+            fetch.limit.eq(self.limit), windows.base.eq(self.base), windows.limit.eq(self.limit),
+            windows.write_base.eq(self.base), windows.write_limit.eq(self.limit),
             fetch.idle.eq(self.idle & bus.status.quiet),
             self.load_error.eq(load.bus_error), self.store_error.eq(store.bus_error),
         ]

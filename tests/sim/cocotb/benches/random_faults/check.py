@@ -20,6 +20,7 @@ from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
 from .disturbances import DISTURBANCES
 
 BASE = 0x87_6543_2000
+GUARD = 1 << 17     # bytes after a program's memory that no run may write
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def check(seed: int, config: str = "tiny", checked: bool = False) -> Failure | N
     """None where the run ends as it must, and the next one too; `checked`: with the design's assertions."""
     rng = random.Random(f"fault {seed}")
     name = rng.choice(list(DISTURBANCES))
-    memory = np.random.default_rng(seed).integers(0, 256, MEMORY_BYTES, np.uint8)
+    memory = np.random.default_rng(seed).integers(0, 256, MEMORY_BYTES + GUARD, np.uint8)
     with RtlSimulator(_build(config, checked), memory, BASE, _timing(rng), seed) as simulator:
         try:
             complete(_disturbed(DirectBoard(simulator, load_config(config)), name, rng))

@@ -62,7 +62,7 @@ async def registers(board: Accelerator, rng: random.Random) -> None:
         for _ in range(rng.randrange(1, ACCESSES)):
             await refused(board.read_register(rng.randrange(0, 1 << REGISTER_ADDRESS_BITS, REGISTER_BYTES)))
         if await read_64(board, Register.CYCLES) < middle:
-            for register in (Register.PROGRAM, Register.BASE_HIGH, Register.IDENTITY):
+            for register in (Register.PROGRAM, Register.BASE_HIGH, Register.WRITE_LIMIT, Register.IDENTITY):
                 assert await refused(board.write_register(register, rng.randrange(1 << 32))), register.name
             assert await refused(board.write_register(Register.CONTROL, START)), "a second START"
     word = await finish(board)
@@ -101,8 +101,11 @@ async def refused_word(board: Accelerator, rng: random.Random) -> None:
     board.add_fault(board.base + rng.randrange(first, end, size), size)
     await start(board, program)
     word = await finish(board)
+    after = board.memory.copy()
     board.clear_faults()
     assert (word.error, await board.read_register(Register.ERROR_UNIT)) == (error, unit), word
+    await board.run(QUIET)
+    assert (board.memory == after).all(), "written after the end of the run"
 
 
 async def lost_token(board: Accelerator, rng: random.Random) -> None:
@@ -130,18 +133,42 @@ async def _changed(board: Accelerator, rng: random.Random, suits: Callable[..., 
 
 
 async def flipped_bits(board: Accelerator, rng: random.Random) -> None:
-    """Bits of an instruction are others: the run ends, for better or worse, or RESET ends it."""
+    """Bits of an instruction are others: it is not executed."""
     program = _mixed(board, rng).program
+    changed = _flipped(program, rng)
+    await start(board, raw_program(board.config, changed, program.constants.tobytes(), sealed=False))
+    word = await finish(board)
+    if changed == program.instructions.tobytes():       # the same bit was flipped twice
+        assert word.done
+    else:
+        assert (word.error, await board.read_register(Register.ERROR_UNIT)) == (Error.DAMAGED_INSTRUCTION, FETCH), word
+
+
+async def wild(board: Accelerator, rng: random.Random) -> None:
+    """An instruction is another one, with a check that fits: the run ends, or RESET ends it, and nothing is written
+    outside what may be."""
+    program = _mixed(board, rng).program
+    changed = _with_code(board, program, _flipped(program, rng))
+    await start(board, changed)
+    before = board.memory.copy()
+    if await board.run(LONGEST) is Stop.IRQ:
+        await finish(board)
+    else:       # it may have become a very long one
+        await stop(board, QUIET)
+    after = board.memory.copy()
+    assert (after[:changed.write_base] == before[:changed.write_base]).all(), "written before WRITE_BASE"
+    assert (after[changed.memory_bytes:] == before[changed.memory_bytes:]).all(), "written beyond WRITE_LIMIT"
+    await board.run(QUIET)
+    assert (board.memory == after).all(), "written after the end of the run"
+
+
+def _flipped(program: Program, rng: random.Random) -> bytes:
     code = bytearray(program.instructions.tobytes())
     index = rng.randrange(len(code) // INSTRUCTION_BYTES)
     for _ in range(rng.choice(FLIPS)):
         bit = rng.randrange(8 * INSTRUCTION_BYTES)
         code[index * INSTRUCTION_BYTES + bit // 8] ^= 1 << bit % 8
-    await start(board, _with_code(board, program, bytes(code)))
-    if await board.run(LONGEST) is Stop.IRQ:
-        await finish(board)
-    else:       # it may have become a very long one
-        await stop(board, QUIET)
+    return bytes(code)
 
 
 def _with_code(board: Accelerator, program: Program, code: bytes) -> Program:
@@ -149,4 +176,4 @@ def _with_code(board: Accelerator, program: Program, code: bytes) -> Program:
 
 
 DISTURBANCES: dict[str, Disturbance] = {disturbance.__name__: disturbance for disturbance in (
-    nothing, registers, abort, hard_reset, refused_word, lost_token, left_token, flipped_bits)}
+    nothing, registers, abort, hard_reset, refused_word, lost_token, left_token, flipped_bits, wild)}
