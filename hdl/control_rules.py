@@ -12,7 +12,9 @@ from arrayloom.hdl.run import State
 
 RUNNING = {"control.run.state": int(State.RUN)}
 """The registers that end a run by changing."""
-QUIET = RUNNING | {
+BOUNDED = {"control.over": 0}
+"""A register that ends a run at its limit of cycles: runs are compared only as long as they do not come to that."""
+QUIET = RUNNING | BOUNDED | {
     "control.slave.addressed": 0, "control.slave.loaded": 0, "control.begin": 0, "control.stop": 0,
     "control.run.clear": 0, "control.run.resets": 0, "control.run.bus__halt": 0, "control.run.fetch__start": 0,
 }
@@ -93,6 +95,7 @@ QUEUES: tuple[Queue, ...] = (
     *(Queue(f"{unit}_issue.{part}", "level") for unit in ("load", "array", "post", "store") for part in ("queue", "masks")),
     *(Queue(name, "inner_level", "r_rdy") for name in (
         "fetch.buffer", "load.records", "store.requests", "store.lengths", "store.answers", "post.gather.fifo")),
+    *(Queue(f"bus.{reader}_lengths", "level") for reader in ("fetch", "load")),
     *(Queue(f"post.{name}_backlog", ("newest", "oldest"), filled="some")
       for name in ("window", "region", "work", "residual")),
 )

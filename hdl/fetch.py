@@ -97,7 +97,7 @@ class Fetch(Component):
         self.full = Signal()        # the storage holds instructions
         self.emptied = Signal()     # its last instruction is dispatched
         self.reading = Signal()
-        self.index = Signal(CHECK_BITS)                     # of the instruction that is dispatched next
+        self.index = Signal(CHECK_BITS)                     # of the instruction that is dispatched next, from ``base``
         self.check = Signal(CHECK_BITS, reset_less=True)    # the state of the CRC after what is looked at of an instruction
         beat = self.bus.beat
         m.d.comb += [self.buffer.w_en.eq(beat.valid), self.buffer.w_data.eq(Cat(beat.payload.data, beat.payload.error))]
@@ -106,11 +106,13 @@ class Fetch(Component):
         self._assemble(m)
         self._dispatch(m)
         misaligned = self.program[:exact_log2(max(size, INSTRUCTION_BYTES))].any()
-        before = Signal(reset_less=True)
-        m.d.sync += before.eq(self.program < self.base)
+        before, first = Signal(reset_less=True), Signal(CHECK_BITS, reset_less=True)
+        m.d.sync += [before.eq(self.program < self.base),
+                     first.eq((self.program - self.base)[exact_log2(INSTRUCTION_BYTES):])]
         with m.If(control.start):
             m.d.sync += [self.reading.eq(~misaligned & ~before), control.illegal.eq(misaligned),
-                         control.outside.eq(before & ~misaligned), control.address.eq(self.program)]
+                         control.outside.eq(before & ~misaligned), control.address.eq(self.program),
+                         self.index.eq(first)]
         return m
 
     def _request(self, m: Module) -> None:

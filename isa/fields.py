@@ -120,7 +120,7 @@ class Instruction:
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
 
     def encode(self, index: int = 0) -> bytes:
-        """The 64 bytes as instruction ``index`` of a program.
+        """The 64 bytes as those of instruction ``index``, counted from a program's memory base.
 
         Raises ``EncodingError`` naming instruction and field when a value does not fit.
         """
@@ -171,23 +171,24 @@ class Instruction:
 
 
 def check_of(fields: bytes, index: int) -> bytes:
-    """What instruction ``index`` of a program ends with: the CRC-32 of its fields and, in four bytes, of ``index``.
+    """What an instruction ends with: the CRC-32 of its fields and, in four bytes, of ``index``, its place in memory.
 
+    ``index`` is its offset from the program's memory base in instructions, so that one that lies elsewhere does not run.
     CRC-32 is that of IEEE 802.3 and of ``zlib``; numbers are little-endian.
     """
     return zlib.crc32(fields + index.to_bytes(4, "little")).to_bytes(CHECK_BITS // 8, "little")
 
 
-def seal(code: NDArray[np.uint8]) -> None:
-    """Gives every instruction of a program's ``code``, uint8[n * 64], its check."""
+def seal(code: NDArray[np.uint8], first: int = 0) -> None:
+    """Gives every instruction of ``code``, uint8[n * 64], its check; ``first``: the index of its first instruction."""
     data = code.tobytes()
     checks = b"".join(check_of(data[start:start + FIELD_BYTES], index)
-                      for index, start in enumerate(range(0, len(data), INSTRUCTION_BYTES)))
+                      for index, start in enumerate(range(0, len(data), INSTRUCTION_BYTES), first))
     code.reshape(-1, INSTRUCTION_BYTES)[:, FIELD_BYTES:] = np.frombuffer(checks, np.uint8).reshape(-1, CHECK_BITS // 8)
 
 
-def encode_all(instructions: Sequence[Instruction]) -> NDArray[np.uint8]:
-    """The bytes of a program's ``instructions``, as their ``encode`` gives them; raises what it raises."""
+def encode_all(instructions: Sequence[Instruction], first: int = 0) -> NDArray[np.uint8]:
+    """The bytes of ``instructions`` from index ``first`` on, as their ``encode`` gives them; raises what it raises."""
     words = np.zeros((len(instructions), INSTRUCTION_BYTES // _WORD.itemsize), _WORD)
     places: dict[type[Instruction], list[int]] = {}
     for place, instruction in enumerate(instructions):
@@ -207,7 +208,7 @@ def encode_all(instructions: Sequence[Instruction]) -> NDArray[np.uint8]:
                 instructions[rows[int(outside.argmax())]].encode()
             _insert(words, rows, spec, column)
     code = words.view(np.uint8).ravel()
-    seal(code)
+    seal(code, first)
     return code
 
 

@@ -252,7 +252,7 @@ BY_MNEMONIC = {cls.mnemonic(): cls for cls in INSTRUCTIONS}
 
 
 def decode(data: bytes, index: int = 0) -> Instruction:
-    """Instruction ``index`` of a program, from its 64 bytes.
+    """The instruction in 64 bytes at place ``index`` from a program's memory base.
 
     Raises ``EncodingError`` for a check that does not fit, an unknown opcode, nonzero reserved bits or an illegal mask.
     """

@@ -151,6 +151,11 @@ class Program:
         """The configuration's digest."""
         return self.configuration.digest
 
+    @property
+    def first_index(self) -> int:
+        """The place of its first instruction in memory, in instructions."""
+        return self.code_address // INSTRUCTION_BYTES
+
     def __len__(self) -> int:
         return len(self.instructions) // INSTRUCTION_BYTES
 
@@ -161,7 +166,7 @@ class Program:
         _, known = self._decoded
         for index, start in enumerate(range(0, len(data), INSTRUCTION_BYTES)):
             if index not in known:
-                known[index] = decode(data[start:start + INSTRUCTION_BYTES], index)
+                known[index] = decode(data[start:start + INSTRUCTION_BYTES], self.first_index + index)
             yield known[index]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -238,12 +243,9 @@ class Program:
         """Raises ``EncodingError`` where ports, layers and probes do not fit one another, the instructions or the memory."""
         if not 0 <= self.memory_bytes <= 1 << ADDRESS:
             raise EncodingError(f"memory_bytes = {self.memory_bytes}: must be from 0 to 2**{ADDRESS}")
-        if not 0 <= self.write_base <= self.memory_bytes or self.write_base % self.configuration.size:
-            raise EncodingError(f"write_base = {self.write_base}: must be a word's address from 0 to {self.memory_bytes}")
-        if not 0 <= self.cycle_limit < 1 << CYCLE_BITS:
-            raise EncodingError(f"cycle_limit = {self.cycle_limit}: must be from 0 to {(1 << CYCLE_BITS) - 1}")
         self._check_place("the instructions", self.code_address, self.instructions.size)
         self._check_place("the constants", self.constants_address, self.constants.size)
+        self._check_limits()
         for names in ([port.name for port in self.inputs], [port.name for port in self.outputs]):
             if not names or len(set(names)) < len(names):
                 raise EncodingError(f"inputs or outputs {names}: there must be one at least, each with its own name")
@@ -256,6 +258,12 @@ class Program:
                 raise EncodingError(f"{type(port).__name__.lower()} {port.name!r}: {error}") from None
         self._check_tensors()
         check_model_ports(self.model_inputs, self.model_outputs, self.inputs, self.outputs, self.host)
+
+    def _check_limits(self) -> None:
+        if not 0 <= self.write_base <= self.memory_bytes or self.write_base % self.configuration.size:
+            raise EncodingError(f"write_base = {self.write_base}: must be a word's address from 0 to {self.memory_bytes}")
+        if not 0 <= self.cycle_limit < 1 << CYCLE_BITS:
+            raise EncodingError(f"cycle_limit = {self.cycle_limit}: must be from 0 to {(1 << CYCLE_BITS) - 1}")
 
     def _check_place(self, what: str, address: int, count: int) -> None:
         if address < 0 or address % self.configuration.size or address + count > self.memory_bytes:

@@ -21,7 +21,7 @@ def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str
     size = context.config.size
     memory = MemoryMap.of(len(drafts) * INSTRUCTION_BYTES, constants.size, context.placement.memory_words * size)
     instructions = [_located(draft, memory) for draft in drafts]
-    code = encode_all(instructions)
+    code = encode_all(instructions, memory.code // INSTRUCTION_BYTES)
     layers = _layers(graph, context, drafts)
     ports = _Ports(graph, context, memory)
     return Program(

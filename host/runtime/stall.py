@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from arrayloom.host.runtime.driver import BASE, Driver
 from arrayloom.host.runtime.report import ProgressModel
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
+from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import Unit, units_in
 from arrayloom.isa.registers import ERROR_TEXT, TOKEN_BITS, Block, Cause, Register, StateWord, StatusWord
 from arrayloom.isa.tokens import NO_GIVER, token_givers
@@ -24,8 +25,12 @@ MEANING = {
 
 
 def describe(driver: Driver, status: StatusWord) -> str:
-    """The report of a failed run, several lines; reads registers only."""
-    return "\n".join(_Report(driver).lines(status))
+    """The report of a failed run, several lines; reads registers only. Of a damaged program, which instruction is."""
+    try:
+        report = _Report(driver)
+    except EncodingError as error:
+        return f"the run failed: {ERROR_TEXT.get(status.error, status.error.name)}; {error}"
+    return "\n".join(report.lines(status))
 
 
 class _Report:

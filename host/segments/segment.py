@@ -73,7 +73,7 @@ class Segment:
     def program(self, whole: Program) -> Program:
         """The segment as a program, cut from ``whole``."""
         return replace(whole, instructions=self.instructions, code_address=self.code_address, layers=self.layers, probes={},
-                       write_base=min(whole.write_base, self.scratch))
+                       write_base=0)
 
     def memory(self, whole: Program) -> Memory:
         """A fresh memory in which it lies, with the other instructions and the constants of ``whole`` around it."""
@@ -171,7 +171,7 @@ class _Cutter:
             code[np.searchsorted(kept, index)] = _encoded(one)
         before = [*self.before, *(one for _, one in self.again)]
         code = np.concatenate([*map(_encoded, before), code.ravel(), *map(_encoded, self.after)])
-        seal(code)
+        seal(code, _address(self.flow.program, self.start) // INSTRUCTION_BYTES)
         return code
 
     def _layers(self, kept: NDArray[np.int64]) -> list[Layer]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from arrayloom.hdl.control_rules import QUEUES, QUIET, RULES, RUNNING, Queue, Rule
+from arrayloom.hdl.control_rules import BOUNDED, QUEUES, QUIET, RULES, RUNNING, Queue, Rule
 from arrayloom.sim.rtl.conditions import names_in, renamed
 from arrayloom.sim.rtl.control_state import ControlState, find_control_state, quiet_bits, require_inductive
 from arrayloom.sim.rtl.errors import BuildError
@@ -21,7 +21,7 @@ def canonical_form(netlist: Netlist) -> Form:
     """The form for a flat netlist of the accelerator. Raises ``BuildError`` when a run would not keep ``QUIET``."""
     quiet = quiet_bits(QUIET, netlist)
     logic = Logic(netlist, quiet)
-    require_inductive(logic, quiet, RUNNING)
+    require_inductive(logic, quiet, RUNNING | BOUNDED)
     return _Former(netlist, logic, find_control_state(netlist, logic, RUNNING)).form()
 
 

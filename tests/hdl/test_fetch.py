@@ -22,8 +22,8 @@ class System:
     """FETCH, the bus, a memory with a program, and queues that are full with probability ``full``."""
 
     def __init__(self, bench: Any, config: Config, code: bytes, *, program: int = 0x1000, full: float = 0.0,
-                 idle_after: int = 0, base: int = 0, limit: int = 0, **memory: Any) -> None:
-        """``limit``: 0 is the end of memory."""
+                 idle_after: int = 0, base: int | None = None, limit: int = 0, **memory: Any) -> None:
+        """``base``: None is where the program begins; ``limit``: 0 is the end of memory."""
         self.bench, self.config, self.full, self.idle_after = bench, config, full, idle_after
         self.fetch, self.bus = Fetch(config), Bus(config)
         self.design = Module()
@@ -35,7 +35,7 @@ class System:
         # What follows the program must not matter.
         data += random.Random(4).randbytes(4096)
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(data), **memory)
-        self.base, self.limit = base, limit or len(data) // config.size * config.size
+        self.base, self.limit = program if base is None else base, limit or len(data) // config.size * config.size
         self.pushed: list[tuple[Unit, int]] = []
         self.causes: list[int] = []
         self.events: dict[str, list[int]] = {"fetched": [], "finished": [], "illegal": [], "bus_error": [], "damaged": [],
@@ -206,6 +206,9 @@ def test_a_flipped_bit_or_another_place_is_damage(bench: Any, size: int) -> None
         system.run("damaged", extra=30)
         assert system.pushed == expected(instructions[:2])
         assert not system.events["finished"] and not system.events["illegal"]
+    elsewhere = System(bench, config, code, base=0x1000 - INSTRUCTION_BYTES)
+    elsewhere.run("damaged", extra=30)
+    assert not elsewhere.pushed
     swapped = code[:64] + code[128:192] + code[64:128] + code[192:]
     system = System(bench, config, swapped)
     system.run("damaged", extra=30)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Instruction, Units, encode_all
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Units, encode_all
 from arrayloom.isa.instructions import (
     THRESHOLDS,
     Convolve,
@@ -33,8 +33,8 @@ Instructions = list[Instruction]
 
 def program_of(config: Config, instructions: Instructions) -> Program:
     """A program of these instructions and End, without a network."""
-    return Program(config, "latencies", encode_all([*instructions, End()]), np.zeros(0, np.uint8), CODE, 0, MEMORY_BYTES, [], [],
-                   None, [], [], {}, {}, 0)
+    code = encode_all([*instructions, End()], CODE // INSTRUCTION_BYTES)
+    return Program(config, "latencies", code, np.zeros(0, np.uint8), CODE, 0, MEMORY_BYTES, [], [], None, [], [], {}, {}, 0)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The combinational logic of a netlist as literals of a ``Graph``, over whatever literals registers and inputs are given."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 from bit_logic import FALSE, TRUE, Graph
 
@@ -122,6 +123,8 @@ class NetlistLogic:
                 return [graph.disjunction(a, b) for a, b in zip(*wide, strict=True)]
             case "$xor":
                 return [graph.difference(a, b) for a, b in zip(*wide, strict=True)]
+            case "$reduce_xor":
+                return [reduce(graph.difference, own[0])]
             case "$reduce_and":
                 return [graph.every(own[0])]
             case "$reduce_or" | "$reduce_bool":

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,16 @@ from arrayloom.host.vision import preprocess
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Instruction, Units, encode_all
 from arrayloom.isa.image import build_memory
-from arrayloom.isa.instructions import Convolve, Elementwise, End, LoadActivations, LoadWeights, Store
+from arrayloom.isa.instructions import (
+    Convolve,
+    Elementwise,
+    End,
+    LoadActivations,
+    LoadWeights,
+    Pool,
+    PoolKind,
+    Store,
+)
 from arrayloom.isa.program import Layer, Program
 
 TINY = PRESETS["tiny"]
@@ -99,6 +110,35 @@ def test_full_stores_and_queues_are_shown() -> None:
     assert "; next instruction " in line_of(report, "FETCH")
     assert line_of(report, "weight FIFO") == (
         "weight FIFO: 0 of 256 words; parameter FIFO: 0 of 512 entries; tables: 0 of 2 pages")
+
+
+def test_a_store_before_what_may_be_written_is_refused_with_its_address() -> None:
+    program = replace(by_hand(load(signal=Units.STORE), store(wait=Units.LOAD), End()), write_base=DATA + 128)
+    memory = build_memory(program)
+    before = memory.copy()
+    with closing(RtlDevice(TINY)) as device, pytest.raises(RunError) as raised:
+        device.execute(program, memory)
+    report = str(raised.value).splitlines()
+    assert "the run failed in STORE" in report[0] and "a write outside the memory" in report[0]
+    assert line_of(report, "at byte") == f"at byte {DATA + 64:#x} from the program's memory base"
+    assert np.array_equal(memory, before)
+
+
+def test_a_run_that_only_computes_ends_at_its_limit() -> None:
+    """65,535 rows and columns of windows of 1023 by 1023: work for longer than the universe is old."""
+    endless = Pool(kind=PoolKind.MAXIMUM, height=65535, width=65535, taps_y=1023, taps_x=1023, source_height=4,
+                   source_width=4, row_pitch=4)
+    program = replace(by_hand(endless, End()), cycle_limit=5000)
+    report = stall(program)
+    assert re.match(r"the run failed in POST at cycle 5,00\d: the run took more cycles than register CYCLE_LIMIT", report[0])
+
+
+def test_a_damaged_instruction_is_named() -> None:
+    program = by_hand(load(), End())
+    program.instructions = program.instructions.copy()
+    program.instructions[7] ^= 4
+    report = stall(program)
+    assert "damaged instruction" in report[0] and "the check of instruction 0 does not fit it" in report[0]
 
 
 def test_progress_knows_layer_cycles_and_share() -> None:

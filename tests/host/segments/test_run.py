@@ -18,7 +18,7 @@ from arrayloom.host.segments.run import Run, run_segment
 from arrayloom.host.segments.segment import Segment, cut
 from arrayloom.host.segments.state import Changes, State
 from arrayloom.host.segments.verify import SpreadVerdict, Verification
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction
+from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, seal
 from arrayloom.isa.instructions import Convolve, LoadParameters, LoadWeights, Store, decode
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import Comparison, Divergence, compare_writes
@@ -114,23 +114,24 @@ def runs() -> Runs:
 def changed(segment: Segment, index: int, **fields: int) -> Segment:
     """The segment with other fields in its instruction ``index``."""
     code = segment.instructions.copy().reshape(-1, INSTRUCTION_BYTES)
-    code[index] = np.frombuffer(replace(decode(code[index].tobytes(), index), **fields).encode(index), np.uint8)
+    number = segment.code_address // INSTRUCTION_BYTES + index
+    code[index] = np.frombuffer(replace(decode(code[index].tobytes(), number), **fields).encode(number), np.uint8)
     return replace(segment, instructions=code.ravel())
 
 
 def place(segment: Segment, kind: type[Instruction], again: bool = False) -> int:
     """The index of the segment's first instruction of a kind; ``again``: of those that fill the FIFOs as they were."""
-    code = segment.instructions.reshape(-1, INSTRUCTION_BYTES)
+    code, first = segment.instructions.reshape(-1, INSTRUCTION_BYTES), segment.code_address // INSTRUCTION_BYTES
+    low, high = (0, segment.first) if again else (segment.first, segment.last)
     return next(index for index, place in enumerate(segment.places.tolist())
-                if isinstance(decode(code[index].tobytes(), index), kind) and (0 <= place < segment.first if again else
-                                                                        segment.first <= place < segment.last))
+                if low <= place < high and isinstance(decode(code[index].tobytes(), first + index), kind))
 
 
 def with_instruction(program: Program, index: int, **fields: int) -> Program:
     """The program with other fields in one instruction."""
     one = replace(list(program)[index], **fields)
     code = program.instructions.copy()
-    code[index * INSTRUCTION_BYTES:][:INSTRUCTION_BYTES] = np.frombuffer(one.encode(index), np.uint8)
+    code[index * INSTRUCTION_BYTES:][:INSTRUCTION_BYTES] = np.frombuffer(one.encode(program.first_index + index), np.uint8)
     return replace(program, instructions=code)
 
 
@@ -172,6 +173,7 @@ def test_a_load_that_is_missing_at_the_beginning_is_found(runs: Runs) -> None:
     segment = runs.segments[1]
     index = place(segment, LoadWeights, again=True)
     code = np.delete(segment.instructions.reshape(-1, INSTRUCTION_BYTES), index, 0).ravel()
+    seal(code, segment.code_address // INSTRUCTION_BYTES)
     with pytest.raises(RunError, match=rf"segment 1 \(instructions {segment.first} to {segment.end - 1} of the program\).*"
                                        "watchdog: no unit made progress"):
         runs.compare(1, replace(segment, instructions=code))

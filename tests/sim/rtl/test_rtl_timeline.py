@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import encode_all
 from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Block, Cause
@@ -35,7 +36,7 @@ def test_segments_hold_each_cycle_and_each_word(build_copier, open_bench, timing
 
 
 def program_of(*instructions) -> Program:
-    code = np.frombuffer(b"".join(one.encode() for one in instructions), np.uint8)
+    code = encode_all(list(instructions))
     return Program(PRESETS["tiny"], "made", code, np.zeros(0, np.uint8), 0, 0, 4096, [], [], None, [], [], {}, {}, 0)
 
 

@@ -158,7 +158,7 @@ async def transfers(dut: Any) -> None:
     rng = random.Random(settings["traffic"]["seed"])
     memory = np.frombuffer(rng.randbytes(MEMORY_BYTES), np.uint8).copy()
     program = random_program(rng, 60)
-    code = encode_all(program).tobytes()
+    code = encode_all(program, CODE // INSTRUCTION_BYTES).tobytes()
     memory[CODE:CODE + len(code)] = np.frombuffer(code, np.uint8)
     machine = Machine(config, memory.copy())
 

@@ -218,10 +218,11 @@ async def watchdog(board: Accelerator) -> None:
 
 async def edges(board: Accelerator) -> None:
     """A program at the very end of memory runs, though FETCH reads on; one between instructions is illegal."""
-    code = encode_all([load_words(0, 0, 16), End()]).tobytes()
-    await start(board, raw_program(board.config, code))
+    instructions = [load_words(0, 0, 16), End()]
+    address = MEMORY_BYTES - len(instructions) * INSTRUCTION_BYTES
+    await start(board, raw_program(board.config, encode_all(instructions).tobytes()))
     await finish(board)
-    address = MEMORY_BYTES - len(code)
+    code = encode_all(instructions, address // INSTRUCTION_BYTES).tobytes()
     board.memory[address:] = np.frombuffer(code, np.uint8)
     await write_64(board, Register.PROGRAM, board.base + address)
     await board.write_register(Register.CONTROL, START)
