@@ -35,9 +35,9 @@ def _head() -> Iterator[str]:
            "counter, taken from by `wait` and given to by `signal`. "
            f"Bits of both masks: {', '.join(f'{unit.value} {unit.name}' for unit in Unit)}; the others are for units to "
            f"come, and zero. Bits {INSTRUCTION_BITS - 1}:{FIELD_BITS} hold a check: the CRC-32 (of IEEE 802.3) of the bytes "
-           "before it and of the instruction's offset from the memory base in instructions, as four bytes. Accumulator banks "
-           "and the FIFOs of weights, parameters and lookup tables need no tokens. All bytes are signed: unsigned tensors are "
-           "held with their top bit flipped and zero points less 128.\n")
+           "before it and of the instruction's offset from the memory base in instructions, as four bytes. Accumulator "
+           "banks and the FIFOs of weights, parameters and lookup tables need no tokens. All bytes are signed: unsigned "
+           "tensors are held with their top bit flipped and zero points less 128.\n")
 
 
 def _presets() -> Iterator[str]:
