@@ -64,7 +64,7 @@ def _bursts(instance: str) -> tuple[Rule, ...]:
 
 def _walk(instance: str) -> tuple[Rule, ...]:
     """``arrayloom.hdl.post.walk.RegionWalk``."""
-    return (Rule(instance, "now width address last_row last_word", "place__valid"),)
+    return (Rule(instance, "now width address over last_row last_word", "active"),)
 
 
 RULES: tuple[Rule, ...] = (
@@ -75,7 +75,7 @@ RULES: tuple[Rule, ...] = (
     Rule("load", "pending", "pending_valid"), Rule("load", "word", "filled"), Rule("load", "spare", "spare_filled"),
     Rule("load", "following", "~first"), *_elastic("load.writing"),
     Rule("array.decoder", "fields", "holds"), Rule("array.decoder", "plan__payload source origin pixels counted", "planned"),
-    Rule("array.decoder", "plan.address fits", "checked"),
+    Rule("array.decoder", "plan.address fits as_begun", "checked"),
     Rule("array.expander", "plan repeats taps_x taps_y blocks x y tap row block", "holds"),
     Rule("array.expander", "repeats_wraps taps_x_wraps taps_y_wraps blocks_wraps fresh", "holds & (settled | counting)"),
     Rule("array.streamer", "step rows columns row_end last_row x y word row", "working"),
@@ -83,7 +83,7 @@ RULES: tuple[Rule, ...] = (
     Rule("post", "legal", "looked"), *_walk("post.places"), *_walk("post.destinations"),
     Rule("post.sequencer", "now width last_row last_word needs start_ok", "active"),
     Rule("post.windows", "shape left last ix iy base_x base_y", "active"),
-    Rule("post.windows", "row column held", "working"), Rule("post.windows", "out", "tap__valid"),
+    Rule("post.windows", "row column held", "working"), Rule("post.windows", "out total far", "tap__valid"),
     *_elastic("post.gather.requests"), *_elastic("post.residuals.requests"), *_elastic("post.writer.places"),
     *(Rule("post.gather", f"tap_{stage}", f"valid[{stage}]") for stage in range(3)), Rule("post.gather", "word", "pushing"),
     *(Rule("post.average*.search", f"probe_{stage}", f"enables[{stage}]") for stage in range(3)),

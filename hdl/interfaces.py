@@ -6,7 +6,7 @@ from operator import xor
 from amaranth.hdl import Cat, Shape, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out, Signature
-from amaranth.utils import ceil_log2
+from amaranth.utils import ceil_log2, exact_log2
 
 from arrayloom.hdl.interleave import bank_bits
 from arrayloom.isa.bus import ADDRESS_BITS
@@ -25,6 +25,11 @@ def instruction_layout(cls: type[Instruction]) -> data.StructLayout:
     end = cls.specs()[-1].offset + cls.specs()[-1].width
     fields["reserved"] = unsigned(FIELD_BITS - end)
     return data.StructLayout(fields)
+
+
+def leaves_scratchpad(address: Value, config: Config) -> Value:
+    """Whether a word address, which may have more bits than ``WORD_ADDRESS``, lies beyond the scratchpad's end."""
+    return address[exact_log2(config.activation_words):].any()
 
 
 def coordinate(cls: type[Convolve | Pool], outputs: int) -> Shape:
@@ -130,6 +135,8 @@ def accumulator_read_signature(config: Config) -> Signature:
     -------
     available : In(1)
         A bank is full.
+    last : In(range(accumulator_depth))
+        The number of its last pixel, until the bank is given back.
     enable : Out(1)
         Read the sums of pixel ``address``.
     address : Out(range(accumulator_depth))
@@ -140,6 +147,7 @@ def accumulator_read_signature(config: Config) -> Signature:
     """
     return Signature({
         "available": In(1),
+        "last": In(ceil_log2(config.accumulator_depth)),
         "enable": Out(1),
         "address": Out(ceil_log2(config.accumulator_depth)),
         "data": In(data.ArrayLayout(signed(32), config.size)),

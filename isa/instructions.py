@@ -23,6 +23,7 @@ SIGNIFICANT = 24    # bits of a float32 significand
 ADD_FRACTION = 38   # fraction bits of the constants of the residual add
 RATIO = 44          # bits in a ratio of the residual add
 OFFSET = 54         # bits in the offset of the residual add
+PRODUCT_OFFSETS = -127, 128     # least and largest a_offset and b_offset of a product: minus a zero point of signed bytes
 BYTE_VALUES = 256   # values of a byte
 LOOKUP_TABLE_WORDS = BYTE_VALUES   # words in a page of the lookup table FIFO: one for each value of a byte
 THRESHOLDS = BYTE_VALUES    # parameter entries that an average uses: one for each value of its result
@@ -116,6 +117,7 @@ class Convolve(Instruction):
     pixel of the region, in raster order, goes through it. Pixel (y, x) at tap (i, j) of block b reads the word
     ``source + b * plane_pitch + iy * row_pitch + ix`` with ``iy = origin_y + y * stride_y + i * dilation_y`` and
     ``ix`` likewise, or ``padding`` in every channel when iy is not in [0, source_height) or ix not in [0, source_width).
+    No word that is read lies outside the scratchpad. An instruction without ``first`` has as many pixels as the one before.
     """
 
     OPCODE = 7
@@ -151,9 +153,11 @@ class Convolve(Instruction):
 class PostInstruction(Instruction):
     """What the instructions of the POST unit share: where results go and what is done to each byte at the end.
 
-    After its own operation, a byte is clamped to [low, high]; with ``add`` the residual byte is added by
-    ``arrayloom.isa.arithmetic.residual_add``; with ``lookup_table`` the result goes through the
-    lookup table at the head of its FIFO.
+    No word that is read or written lies outside the scratchpad.
+
+    After its own operation, a byte is clamped to [low, high], where low is not above high; with ``add`` the residual byte is
+    added by ``arrayloom.isa.arithmetic.residual_add``; with ``lookup_table`` the result goes through the lookup table at the
+    head of its FIFO.
     """
 
     destination: int = bits(WORD_ADDRESS, "word that the first pixel is written to")
@@ -174,8 +178,8 @@ class ResidualInstruction(PostInstruction):
 
     The operand that is multiplied by ``ratio_a`` is the residual when ``swap`` is set and the unit's own byte otherwise.
     With ``multiply``, operand b of the add is the product of both, each with its offset, and operand a is
-    ``product_zero``: with ``ratio_a`` = 1 and no offset that is rne(fl(fl(product * ratio_b) + product_zero)), provided
-    that ``ratio_b`` is less than 1.
+    ``product_zero``: with ``ratio_a`` = 1 that is rne(fl(fl(product * ratio_b) + product_zero)). ``ratio_b`` is then less
+    than 1, ``add_offset`` zero, and ``a_offset`` and ``b_offset`` from -127 to 128. ``add_low`` is not above ``add_high``.
     """
 
     add: int = bits(1, "add the residual")
@@ -197,7 +201,7 @@ class ResidualInstruction(PostInstruction):
 
 @dataclass(frozen=True, kw_only=True)
 class Drain(ResidualInstruction):
-    """Requantizes the oldest full accumulator bank, pixel by pixel, and empties it.
+    """Requantizes the oldest full accumulator bank, pixel by pixel, and empties it; it has as many pixels as the bank.
 
     Uses size / lanes entries at the head of the parameter FIFO: group g, lane l is channel g * lanes + l. Reads nothing
     before its bank is full: what the Convolve that filled it had to wait for is complete.

@@ -32,6 +32,8 @@ class AccumulatorGroup(Component):
         The pixel whose sums come ``SUM_READ + SUM_SELECT`` cycles later.
     sums : In(ArrayLayout(SUM, column_stage))
         Its sums from the systolic array.
+    position : Out(range(accumulator_depth))
+        With ``pixel``: its number in the bank.
     written : Out(1)
         A pulse: the sum of a ``done`` pixel, the last of a bank, is being written.
     enable : In(1)
@@ -50,6 +52,7 @@ class AccumulatorGroup(Component):
         super().__init__({
             "pixel": In(PIXEL),
             "sums": In(self._sums),
+            "position": Out(ceil_log2(config.accumulator_depth)),
             "written": Out(1),
             "enable": In(1),
             "bank": In(1),
@@ -93,7 +96,7 @@ class AccumulatorGroup(Component):
                 m.d.sync += totals[column].eq(self.sums[column] + before[column])
         drained = data_register(m, Mux(read_bank, outputs[1].as_value(), outputs[0].as_value()), enable[2])
         done = flag_line(m, self.pixel.valid & self.pixel.done, UPDATE - 1)
-        m.d.comb += [self.data.as_value().eq(drained), self.written.eq(done[-1])]
+        m.d.comb += [self.data.as_value().eq(drained), self.position.eq(index), self.written.eq(done[-1])]
         return m
 
     def _index(self, m: Module) -> Signal:

@@ -2,14 +2,20 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import ceil_log2
 
-from arrayloom.isa.config import ACCUMULATOR_BANKS
+from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 
 
 class AccumulatorBanks(Component):
     """Counts banks; they are used in turn, so counts determine which bank is in which state.
+
+    Parameters
+    ----------
+    config : Config
+        ``accumulator_depth`` pixels fit in a bank.
 
     Members
     -------
@@ -17,12 +23,18 @@ class AccumulatorBanks(Component):
         A bank is empty.
     taken : In(1)
         A pulse: the sequencer takes an empty bank.
+    ended : In(1)
+        A pulse, before ``written``: ``position`` is the last pixel of the oldest bank that was taken.
+    position : In(range(accumulator_depth))
+        Its number.
     written : In(1)
         A pulse: the oldest bank that was taken is complete.
     available : Out(1)
         A complete bank is there.
     drain : Out(1)
         The number of the bank to drain.
+    last : Out(range(accumulator_depth))
+        The number of that bank's last pixel.
     release : In(1)
         A pulse: that bank is empty again.
     used : Out(range(ACCUMULATOR_BANKS + 1))
@@ -31,14 +43,12 @@ class AccumulatorBanks(Component):
         Banks that are complete.
     """
 
-    free: Out(1)
-    taken: In(1)
-    written: In(1)
-    available: Out(1)
-    drain: Out(1)
-    release: In(1)
-    used: Out(range(ACCUMULATOR_BANKS + 1))
-    full: Out(range(ACCUMULATOR_BANKS + 1))
+    def __init__(self, config: Config) -> None:
+        pixel, count = ceil_log2(config.accumulator_depth), range(ACCUMULATOR_BANKS + 1)
+        super().__init__({
+            "free": Out(1), "taken": In(1), "ended": In(1), "position": In(pixel), "written": In(1), "available": Out(1),
+            "drain": Out(1), "last": Out(pixel), "release": In(1), "used": Out(count), "full": Out(count),
+        })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -50,8 +60,15 @@ class AccumulatorBanks(Component):
                          self.available.eq(self.written | (full[1] & self.release))]
         with m.If(self.release):
             m.d.sync += drain.eq(~drain)
+        ending, lasts = Signal(), [Signal.like(self.last, name=f"last_{bank}", reset_less=True)
+                                   for bank in range(ACCUMULATOR_BANKS)]
+        with m.If(self.ended):
+            m.d.sync += ending.eq(~ending)
+        for bank, last in enumerate(lasts):
+            with m.If(self.ended & (ending == bank)):
+                m.d.sync += last.eq(self.position)
         m.d.comb += [
             self.free.eq(used != ACCUMULATOR_BANKS),
-            self.drain.eq(drain),
+            self.drain.eq(drain), self.last.eq(Mux(drain, lasts[1], lasts[0])),
         ]
         return m

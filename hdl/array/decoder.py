@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.signatures import plan_layout
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import Convolve
+from arrayloom.isa.instructions import WORD_ADDRESS, Convolve
 
 COUNTS = ("height", "width", "taps_y", "taps_x", "blocks", "repeats")   # fields that must not be zero
 
@@ -17,8 +17,8 @@ COUNTS = ("height", "width", "taps_y", "taps_x", "blocks", "repeats")   # fields
 class Decoder(Component):
     """Three stages: hold the instruction, hold its products, then hold its plan, whose legality is known.
 
-    An instruction is illegal when a count is zero, its region exceeds an accumulator bank, reserved bits are set, or
-    ``first`` contradicts whether a bank is in use.
+    An instruction is illegal when a count is zero, its region exceeds an accumulator bank, reserved bits are set,
+    ``first`` contradicts whether a bank is in use, or it goes on with a bank that was begun with another number of pixels.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Decoder(Component):
             m.d.sync += [fields.eq(self.instruction.payload), holds.eq(1)]
         with m.Elif(advance):
             m.d.sync += holds.eq(0)
-        fits = self._plan(m, fields, advance & holds)
+        fits, as_begun = self._plan(m, fields, advance & holds)
         with m.If(advance):
             m.d.sync += [planned.eq(holds), checked.eq(0)]
         with m.Else():
@@ -71,7 +71,7 @@ class Decoder(Component):
         bank_in_use = Signal()
         legal = Signal()
         m.d.comb += [
-            legal.eq(fits & (self.plan.payload.first != bank_in_use)),
+            legal.eq(fits & (self.plan.payload.first != bank_in_use) & (self.plan.payload.first | as_begun)),
             self.plan.valid.eq(checked & legal & ~failed),
             self.illegal.eq(checked & ~legal & ~failed),
         ]
@@ -81,13 +81,18 @@ class Decoder(Component):
             m.d.sync += bank_in_use.eq(~self.plan.payload.last)
         return m
 
-    def _plan(self, m: Module, fields: data.View, enable: Value) -> Signal:
-        """Fills the plan's register; returns whether the fields it came from are in range, a cycle later."""
+    def _plan(self, m: Module, fields: data.View, enable: Value) -> tuple[Signal, Signal]:
+        """Fills the plan's register.
+
+        Returns, a cycle later, whether the fields it came from are in range, and whether it has as many pixels as the plan
+        that was taken last.
+        """
         plan = Signal(plan_layout(), reset_less=True)
-        source = Signal.like(plan.address, reset_less=True)
-        origin = Signal.like(plan.address, reset_less=True)
+        source = Signal(signed(WORD_ADDRESS + 2), reset_less=True)
+        origin = Signal(signed(len(fields.origin_y) + len(fields.row_pitch)), reset_less=True)
         pixels = Signal(len(fields.height) + len(fields.width), reset_less=True)
-        counted, fits = (Signal(name=name, reset_less=True) for name in ("counted", "fits"))
+        begun = Signal.like(pixels, reset_less=True)
+        counted, fits, as_begun = (Signal(name=name, reset_less=True) for name in ("counted", "fits", "as_begun"))
         computed = {
             "row_step": fields.row_pitch * fields.stride_y,
             "tap_step": fields.row_pitch * fields.dilation_y,
@@ -104,7 +109,9 @@ class Decoder(Component):
             ]
         m.d.sync += [
             plan.address.eq(source + origin),
-            fits.eq(counted & (pixels <= self.config.accumulator_depth)),
+            fits.eq(counted & (pixels <= self.config.accumulator_depth)), as_begun.eq(pixels == begun),
         ]
+        with m.If(self.plan.valid & self.plan.ready):
+            m.d.sync += begun.eq(pixels)
         m.d.comb += self.plan.payload.eq(plan)
-        return fits
+        return fits, as_begun

@@ -2,12 +2,19 @@
 
 from amaranth.hdl import unsigned
 from amaranth.lib import data
+from amaranth.utils import bits_for
 
 from arrayloom.hdl.interfaces import coordinate, instruction_layout
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import WORD_ADDRESS, Convolve
+from arrayloom.isa.instructions import Convolve
 
 SHAPES = {name: field.shape for name, field in instruction_layout(Convolve)}
+_HIGH = {spec.name: spec.high for spec in Convolve.specs()}
+# Bits that hold the address of every pixel inside the source, within the scratchpad or beyond it. Only these are looked at:
+# those of pixels outside the source, and what leads there, may be taken modulo this width.
+SOURCE_ADDRESS = bits_for(_HIGH["source"] + _HIGH["blocks"] * _HIGH["plane_pitch"]
+                          + _HIGH["source_height"] * _HIGH["row_pitch"] + _HIGH["source_width"])
+_STEP = max(SHAPES["row_pitch"].width + SHAPES[name].width for name in ("stride_y", "dilation_y"))
 
 
 def _take(*names: str) -> dict[str, object]:
@@ -23,10 +30,10 @@ def plan_layout() -> data.StructLayout:
     ``address`` is the word of pixel (0, 0) at tap (0, 0) of block 0, ``row_step`` the distance of output rows and
     ``tap_step`` that of tap rows; addresses are modulo their width, as only those of pixels inside the source are used.
     """
-    address = unsigned(WORD_ADDRESS)
+    step = unsigned(_STEP)
     return data.StructLayout(REGION | _take("plane_pitch", "origin_y", "origin_x", "dilation_y", "dilation_x", "taps_y",
                                             "taps_x", "blocks", "repeats", "first")
-                             | {"address": address, "row_step": address, "tap_step": address})
+                             | {"address": unsigned(SOURCE_ADDRESS), "row_step": step, "tap_step": step})
 
 
 def step_layout(config: Config) -> data.StructLayout:
@@ -36,7 +43,7 @@ def step_layout(config: Config) -> data.StructLayout:
     instruction with ``first``; ``final``: the last step of its instruction.
     """
     position = coordinate(Convolve, config.accumulator_depth)
-    return data.StructLayout(REGION | {"row_step": unsigned(WORD_ADDRESS), "address": unsigned(WORD_ADDRESS),
+    return data.StructLayout(REGION | {"row_step": unsigned(_STEP), "address": unsigned(SOURCE_ADDRESS),
                                        "y": position, "x": position, "fresh": unsigned(1), "final": unsigned(1)})
 
 

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.array.signatures import PIXEL, step_layout
-from arrayloom.hdl.interfaces import bank_of
+from arrayloom.hdl.interfaces import bank_of, leaves_scratchpad
 from arrayloom.hdl.pipeline import data_register
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS
@@ -39,6 +39,8 @@ class Streamer(Component):
         Its word in the scratchpad.
     bank : Out(range(activation_banks))
         The bank of that word.
+    beyond : Out(1)
+        With ``read``: the word lies beyond the scratchpad's end.
     outside : Out(1)
         The pixel lies outside the source: every channel is ``padding``.
     padding : Out(8)
@@ -59,6 +61,7 @@ class Streamer(Component):
             "read": Out(1),
             "address": Out(WORD_ADDRESS),
             "bank": Out(range(config.activation_banks)),
+            "beyond": Out(1),
             "outside": Out(1),
             "padding": Out(8),
             "pixel": Out(PIXEL),
@@ -99,8 +102,9 @@ class Streamer(Component):
             done.eq(working & last & step.final & step.last),
             self.retired.eq(working & last & step.final),
         ]
+        held = data_register(m, address, working)
         m.d.comb += [
-            self.address.eq(data_register(m, address, working)),
+            self.address.eq(held), self.beyond.eq(self.read & leaves_scratchpad(held, self.config)),
             self.bank.eq(data_register(m, bank_of(address, self.config), working)),
             self.outside.eq(data_register(m, ~inside, working)),
             self.padding.eq(data_register(m, step.padding, working)),

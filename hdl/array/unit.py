@@ -67,7 +67,7 @@ class ArrayUnit(Component):
         m.submodules.expander = expander = Expander(self.config)
         m.submodules.streamer = streamer = Streamer(self.config)
         m.submodules.loader = loader = WeightLoader(self.config)
-        m.submodules.banks = banks = AccumulatorBanks()
+        m.submodules.banks = banks = AccumulatorBanks(self.config)
         connect(m, decoder.plan, expander.plan)
         connect(m, expander.step, streamer.step)
         connect(m, flipped(self.unit.instruction), decoder.instruction)
@@ -77,11 +77,12 @@ class ArrayUnit(Component):
             streamer.tile_ready.eq(loader.ready), streamer.bank_free.eq(banks.free),
             loader.taken.eq(taken), banks.taken.eq(taken & streamer.step.payload.fresh),
             banks.release.eq(self.accumulator.release),
-            self.accumulator.available.eq(banks.available), self.data_left.eq((banks.used != 0) | loader.holds),
+            self.accumulator.available.eq(banks.available), self.accumulator.last.eq(banks.last),
+            self.data_left.eq((banks.used != 0) | loader.holds),
             self.used.eq(banks.used), self.full.eq(banks.full),
             self.read.valid.eq(streamer.read), self.read.address.eq(streamer.address),
             self.read.bank.eq(streamer.bank),
-            self.unit.retired.eq(streamer.retired), self.unit.illegal.eq(decoder.illegal),
+            self.unit.retired.eq(streamer.retired), self.unit.illegal.eq(decoder.illegal | streamer.beyond),
         ]
         pixels = self._pixels(m, streamer)
         sums = self._multiply(m, streamer, loader, pixels[WORD - REQUEST])
@@ -126,7 +127,9 @@ class ArrayUnit(Component):
             for column in range(columns):
                 m.d.comb += [group.sums[column].eq(sums[index * columns + column]),
                              self.accumulator.data[index * columns + column].eq(group.data[column])]
-        m.d.comb += banks.written.eq(group.written)
+        # The sums of the last group come last.
+        done = group.pixel.valid & group.pixel.done
+        m.d.comb += [banks.written.eq(group.written), banks.ended.eq(done), banks.position.eq(group.position)]
 
     def _report(self, m: Module, streamer: Streamer, loader: WeightLoader,
                 banks: AccumulatorBanks, decoder: Decoder) -> None:

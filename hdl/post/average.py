@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.pipeline import data_line, delay, flag_line
 from arrayloom.hdl.post.fetch import gathered_layout
-from arrayloom.hdl.post.records import TERM, TOTAL, Origin, byte_word
+from arrayloom.hdl.post.records import TERM, TERM_BITS, TOTAL, Origin, byte_word
 from arrayloom.hdl.post.rounding import excess, magnitude, round_to_24_bits, thermometer
 from arrayloom.hdl.post.search import Search
 from arrayloom.hdl.post.settings import Backlog
@@ -81,10 +81,10 @@ class AverageLane(Component):
         enables, half = self.enables, SIGNIFICANT // 2
         difference = delay(m, Mux(self.inside, self.byte - self.term.source_zero, 0), enables[0:1])
         negative = delay(m, difference[-1], enables[1:self.ADD_AT])
-        distance = delay(m, magnitude(difference)[:8], enables[1:2])
+        distance = delay(m, magnitude(difference)[:TERM_BITS - SIGNIFICANT], enables[1:2])
         low, high = (delay(m, distance * self.term.multiplier.word_select(index, half), enables[2:3])
                      for index in range(2))
-        size = delay(m, (low + (high << half))[:8 + SIGNIFICANT], enables[3:4])
+        size = delay(m, (low + (high << half))[:TERM_BITS], enables[3:4])
         held, mask = (delay(m, value, enables[4:5]) for value in (size, thermometer(size[SIGNIFICANT:])))
         term = delay(m, round_to_24_bits(held, mask), enables[5:6])
         return Mux(negative, -term, term)

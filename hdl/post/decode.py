@@ -26,7 +26,7 @@ from arrayloom.hdl.post.records import (
     Origin,
 )
 from arrayloom.hdl.post.tokens import choose
-from arrayloom.isa.instructions import Drain, Elementwise, Pool, PoolKind
+from arrayloom.isa.instructions import ADD_FRACTION, PRODUCT_OFFSETS, Drain, Elementwise, Pool, PoolKind
 
 _ORIGINS: dict[int, Origin] = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 
@@ -39,7 +39,9 @@ class Decode(Component):
     instruction : In(INSTRUCTION)
         A raw instruction.
     legal : Out(1)
-        It is a POST instruction, no extent and no number of taps is zero, no reserved bit is set, the pool kind exists.
+        It is a POST instruction, no extent and no number of taps is zero, no reserved bit is set, the pool kind exists, no
+        lower clamp is above its upper one, and the constants of a product are those of one. That its words lie within the
+        scratchpad, and that a Drain has the pixels of its bank, is looked at while it works.
     reads : Out(1)
         It reads windows.
     averages : Out(1)
@@ -103,9 +105,17 @@ class Decode(Component):
         self._window(m, elementwise, pool, is_pool)
         m.d.comb += [self.term[name].eq(pool[name]) for name in TERM.members]
         m.d.comb += self.legal.eq(
-            drain.height.any() & drain.width.any() & Mux(is_pool, self._sane_pool(pool), Mux(
+            drain.height.any() & drain.width.any() & (drain.low <= drain.high)
+            & (~self.adds | self._sane_add(drain)) & Mux(is_pool, self._sane_pool(pool), Mux(
                 is_elementwise, ~elementwise.reserved.any(), (drain.opcode == Drain.OPCODE) & ~drain.reserved.any())))
         return m
+
+    @staticmethod
+    def _sane_add(drain: data.View) -> Value:
+        ranges = Cat((offset >= PRODUCT_OFFSETS[0]) & (offset <= PRODUCT_OFFSETS[1])
+                     for offset in (drain.a_offset, drain.b_offset)).all()
+        product = ranges & ~drain.ratio_b[ADD_FRACTION:].any() & ~drain.add_offset.any()
+        return (drain.add_low <= drain.add_high) & (~drain.multiply | product)
 
     @staticmethod
     def _sane_pool(pool: data.View) -> Value:

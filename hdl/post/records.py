@@ -4,13 +4,19 @@ from enum import IntEnum
 
 from amaranth.hdl import signed
 from amaranth.lib import data
+from amaranth.utils import exact_log2
 
 from arrayloom.hdl.interfaces import instruction_layout
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
-from arrayloom.isa.instructions import Drain, Pool
+from arrayloom.isa.instructions import BYTE_VALUES, SIGNIFICANT, TAPS, Drain, Pool
 
-TOTAL = signed(48)      # the running sum of an average
+TERM_BITS = exact_log2(BYTE_VALUES) + SIGNIFICANT   # in the magnitude of one term of an average
+# The running sum of an average. A term is 2**TERM_BITS at most once it is rounded. n terms of just that add up to
+# n * 2**TERM_BITS without rounding, as n has no more than SIGNIFICANT bits; rounding keeps the order of values, so no sum
+# of n terms is larger.
+TOTAL = signed(2 * TAPS + TERM_BITS + 1)
+assert 2 * TAPS <= SIGNIFICANT, "sums of the largest terms must be exact"
 IN_FLIGHT = 4   # instructions inside the unit, from the prefetch of their operands to their last write
 
 

@@ -4,17 +4,24 @@ from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value, ValueLike, signed
 from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import bits_for
 
 from arrayloom.hdl.pipeline import delay
 from arrayloom.hdl.post.records import ADD_OFFSET, FACTORS, OPERANDS, RATIO_A, RATIO_B, SUM_CLAMP, SUM_OFFSET
 from arrayloom.hdl.post.rounding import WHOLE, RoundWithTies, clamp, excess, magnitude, round_to_24_bits
 from arrayloom.isa.arithmetic import FRACTION
-from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO, ZERO_POINT
+from arrayloom.isa.instructions import ADD_FRACTION, BYTE_VALUES, OFFSET, PRODUCT_OFFSETS, RATIO, ZERO_POINT
 
-_OPERAND = signed(ZERO_POINT + 1)   # a byte plus an offset
-_FACTOR = signed(2 * ZERO_POINT)    # an operand, or the product of two that fit the bits of a zero point
+_BYTE = BYTE_VALUES // 2
+_LARGEST = _BYTE + (1 << ZERO_POINT - 1)            # magnitude of a byte plus an offset
+_LARGEST_FACTOR = _BYTE - PRODUCT_OFFSETS[0]        # and in a product, where offsets are minus a zero point
+_OPERAND = signed(ZERO_POINT + 1)
+_FACTOR = signed(bits_for(_LARGEST_FACTOR ** 2) + 1)    # an operand, or the product of two
 _PRODUCT = signed(OFFSET + 1)       # operand b's product plus the offset; a's is narrower
-_TOTAL = signed(OFFSET + 2)
+_TOTAL = signed(OFFSET + 2)         # that rounded, plus a's
+assert _LARGEST < 1 << ZERO_POINT and _LARGEST < _LARGEST_FACTOR ** 2
+# A product's ratio is below one and it has no offset. Rounding keeps the order of values: none leaves the bits.
+assert max((_LARGEST << RATIO) + (1 << OFFSET - 1), _LARGEST_FACTOR ** 2 << ADD_FRACTION) < 1 << OFFSET
 _SLICE = 15                         # bits of a ratio that one multiplier takes
 
 

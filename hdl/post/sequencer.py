@@ -35,6 +35,8 @@ class Sequencer(Component):
         Those of an average are there.
     lookup_table : In(1)
         A lookup table is there.
+    last : In(range(accumulator_depth))
+        The number of the last pixel of the accumulator bank that a Drain works on.
     bank : In(1)
         A full accumulator bank is there that is not being released.
     operand : In(len(Origin))
@@ -58,6 +60,8 @@ class Sequencer(Component):
     launch : Out(1)
         A pulse: the residual of the Drain whose turn it is may be read. A Drain reads nothing before its bank is full,
         so that whatever the bank had to wait for is complete.
+    mismatch : Out(1)
+        A pulse after a word of a Drain that ends before or after its bank.
     cause : Out(CAUSE_BITS)
         Why a group enters or not, or IDLE without an instruction.
     """
@@ -68,11 +72,12 @@ class Sequencer(Component):
         super().__init__({
             "work": In(stream.Signature(WORK)),
             "parameters": In(1), "thresholds": In(1), "lookup_table": In(1),
-            "bank": In(1), "operand": In(len(Origin)), "residual": In(1), "space": In(1), "gathering": In(1),
+            "last": In(ceil_log2(config.accumulator_depth)), "bank": In(1),
+            "operand": In(len(Origin)), "residual": In(1), "space": In(1), "gathering": In(1),
             "group": Out(stream.Signature(self.token, always_ready=True)), "word": Out(1),
             "takes": Out(len(Origin)),
             "pixel": Out(ceil_log2(config.accumulator_depth)), "averaging": Out(1), "launch": Out(1),
-            "cause": Out(CAUSE_BITS),
+            "mismatch": Out(1), "cause": Out(CAUSE_BITS),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -98,6 +103,7 @@ class Sequencer(Component):
         final = group == self.config.groups - 1
         closing = last_row & last_word
         m.d.comb += finish.eq(go & final & closing)
+        m.d.sync += self.mismatch.eq(self.word & needs.origin[Origin.ACCUMULATOR] & ((pixel == self.last) != closing))
         self._token(m, now, go, started, group, final, closing)
         m.d.comb += self.group.payload.slot.eq(slot)
         with m.If(finish):

@@ -85,6 +85,7 @@ class Post(Component):
         config = self.config
         groups = config.groups
         self.space = words_between(ISSUED, RESULT + WRITE, groups)
+        self.beyond = Signal(name="beyond")    # an instruction leaves the scratchpad
         m.submodules.decode = self.decode = Decode()
         m.submodules.sequencer = self.sequencer = Sequencer(config)
         m.submodules.tokens = self.tokens = Tokens(config, RESULT + 1)
@@ -118,7 +119,7 @@ class Post(Component):
             decode.instruction.eq(unit.instruction.payload), unit.instruction.ready.eq(looked),
             looks.eq(unit.instruction.valid & ~looked & (inside != IN_FLIGHT)),
             taken.eq(unit.instruction.valid & looked), accepted.eq(taken & legal),
-            unit.illegal.eq(taken & ~legal), unit.retired.eq(self.writer.retired),
+            unit.illegal.eq((taken & ~legal) | self.sequencer.mismatch | self.beyond), unit.retired.eq(self.writer.retired),
         ]
         with m.If(accepted):
             m.d.sync += slot.eq(slot + 1)
@@ -151,6 +152,7 @@ class Post(Component):
             places.region.payload.eq(residuals.payload.region), places.region.valid.eq(residuals.valid & may_read),
             residuals.ready.eq(places.region.ready & may_read),
         ]
+        m.d.comb += self.beyond.eq(windows.beyond | places.beyond | destinations.beyond)
         connect(m, windows.tap, self.gather.tap)
         connect(m, places.place, self.residuals.place)
         connect(m, destinations.place, self.writer.place)
@@ -187,6 +189,7 @@ class Post(Component):
             sequencer.operand[Origin.AVERAGE].eq(self.average.complete),
             self.total.take.eq(takes[Origin.SUM]), self.average.take.eq(takes[Origin.AVERAGE]),
             sequencer.bank.eq(self.accumulator.available & ~self.accumulator.release),
+            sequencer.last.eq(self.accumulator.last),
             sequencer.gathering.eq(self.gather.busy | self.average.busy),
             sequencer.parameters.eq(self.parameter_fifo.word), sequencer.thresholds.eq(self.parameter_fifo.thresholds),
             sequencer.lookup_table.eq(self.table_fifo.some),

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.interfaces import bank_of, coordinate
+from arrayloom.hdl.interfaces import bank_of, coordinate, leaves_scratchpad
 from arrayloom.hdl.post.records import REGION, WINDOW, Origin
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import EXTENT, WORD_ADDRESS, Pool
 
 _COORDINATE = coordinate(Pool, (1 << EXTENT) - 1)
 
-_TAP = data.StructLayout({"address": WORD_ADDRESS, "origin": Origin, "inside": 1, "first": 1, "last": 1})
+_TAP = data.StructLayout({"origin": Origin, "inside": 1, "first": 1, "last": 1})
 _COUNTS = ("height", "width", "taps_y", "taps_x")
 _LEFT = data.StructLayout({name: WINDOW[name].shape for name in _COUNTS})
 _LAST = data.StructLayout(dict.fromkeys(_COUNTS, 1))
@@ -29,11 +29,13 @@ def tap_layout(config: Config) -> data.StructLayout:
 
     ``inside``: there is a word at the address; ``first`` tap of the instruction; ``last`` tap of its output.
     """
-    return data.StructLayout(dict(_TAP.members) | {"bank": range(config.activation_banks)})
+    return data.StructLayout({"address": WORD_ADDRESS} | dict(_TAP.members) | {"bank": range(config.activation_banks)})
 
 
 class RegionWalk(Component):
     """The addresses of regions, with a gap of one cycle between two, so that little depends on the end of one.
+
+    A region that leaves the scratchpad gets no further than its end; from there on no place is offered until reset.
 
     Parameters
     ----------
@@ -43,39 +45,48 @@ class RegionWalk(Component):
     -------
     region : In(stream.Signature(REGION))
     place : Out(stream.Signature(place_layout(config)))
+    beyond : Out(1)
+        A region has left the scratchpad.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        super().__init__({"region": In(stream.Signature(REGION)), "place": Out(stream.Signature(place_layout(config)))})
+        super().__init__({"region": In(stream.Signature(REGION)), "place": Out(stream.Signature(place_layout(config))),
+                          "beyond": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         active, step = Signal(name="active"), Signal()
         now = Signal(REGION, reset_less=True)   # height and width count the rows and words left, the present one not
-        width, address = (Signal(bits, name=name, reset_less=True)
-                          for name, bits in (("width", EXTENT), ("address", WORD_ADDRESS)))
+        # With one bit more than an address has, as the first word beyond the scratchpad is less than a row pitch above one
+        # within, and a row pitch has fewer bits.
+        width, address, over = (Signal(bits, name=name, reset_less=True)
+                                for name, bits in (("width", EXTENT), ("address", WORD_ADDRESS), ("over", 1)))
+        reached = Cat(address, over)
         # None left, computed when counting.
         last_row, last_word = (Signal(name=name, reset_less=True) for name in ("last_row", "last_word"))
         last = last_row & last_word
-        place = self.place
+        place, outside = self.place, leaves_scratchpad(reached, self.config)
+        with m.If(active & outside):
+            m.d.sync += self.beyond.eq(1)
         m.d.comb += [
-            place.valid.eq(active), place.payload.address.eq(address), place.payload.bank.eq(bank_of(address, self.config)),
+            place.valid.eq(active & ~outside & ~self.beyond), place.payload.address.eq(address),
+            place.payload.bank.eq(bank_of(address, self.config)),
             place.payload.last.eq(last),
             step.eq(active & place.ready), self.region.ready.eq(~active),
         ]
         fresh = self.region.payload
         with m.If(~active):
-            m.d.sync += [active.eq(self.region.valid), now.eq(fresh), address.eq(fresh.start), width.eq(fresh.width - 1),
+            m.d.sync += [active.eq(self.region.valid), now.eq(fresh), reached.eq(fresh.start), width.eq(fresh.width - 1),
                          now.width.eq(fresh.width - 1), now.height.eq(fresh.height - 1),
                          last_word.eq(fresh.width == 1), last_row.eq(fresh.height == 1)]
         with m.Elif(step & last):
             m.d.sync += active.eq(0)
         with m.Elif(step & ~last_word):
-            m.d.sync += [address.eq(address + 1), now.width.eq(now.width - 1), last_word.eq(now.width == 1)]
+            m.d.sync += [reached.eq(address + 1), now.width.eq(now.width - 1), last_word.eq(now.width == 1)]
         with m.Elif(step):
             row = now.start + now.pitch
-            m.d.sync += [address.eq(row), now.start.eq(row), now.width.eq(width), last_word.eq(width == 0),
+            m.d.sync += [reached.eq(row), now.start.eq(row), now.width.eq(width), last_word.eq(width == 0),
                          now.height.eq(now.height - 1), last_row.eq(now.height == 1)]
         return m
 
@@ -91,11 +102,14 @@ class WindowWalk(Component):
     -------
     window : In(stream.Signature(WINDOW))
     tap : Out(stream.Signature(tap_layout(config)))
+    beyond : Out(1)
+        A pulse after a tap whose word lies inside the source and beyond the scratchpad's end.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        super().__init__({"window": In(stream.Signature(WINDOW)), "tap": Out(stream.Signature(tap_layout(config)))})
+        super().__init__({"window": In(stream.Signature(WINDOW)), "tap": Out(stream.Signature(tap_layout(config))),
+                          "beyond": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -151,10 +165,16 @@ class WindowWalk(Component):
 
     def _address(self, m: Module, tap: stream.Interface, active: Value, advance: Value,
                  shape: data.View, at: tuple[Value, Value], first: Value, last: Value) -> None:
-        """Two stages: row times pitch together with source plus column, then their sum."""
+        """Two stages: row times pitch together with source plus column, then their sum; what is too large is noticed later.
+
+        Of an address inside the source no part is negative, so that none is smaller than what its bits above those of
+        ``WORD_ADDRESS`` say.
+        """
         iy, ix = at
-        row, column = (Signal(WORD_ADDRESS, name=name, reset_less=True) for name in ("row", "column"))
+        row, column = (Signal(bits, name=name, reset_less=True) for name, bits in (
+            ("row", EXTENT + len(shape.row_pitch)), ("column", WORD_ADDRESS + 1)))
         held, out = (Signal(_TAP, name=name, reset_less=True) for name in ("held", "out"))
+        total, far = Signal(WORD_ADDRESS + 1, name="total", reset_less=True), Signal(name="far", reset_less=True)
         working = Signal()
         inside = (iy >= 0) & (iy < shape.source_height) & (ix >= 0) & (ix < shape.source_width)
         with m.If(advance):
@@ -165,6 +185,8 @@ class WindowWalk(Component):
                 held.inside.eq(inside), held.first.eq(first), held.last.eq(last),
             ]
         with m.If(advance & working):
-            m.d.sync += [out.eq(held), out.address.eq(row + column)]
+            m.d.sync += [out.eq(held), total.eq(row[:WORD_ADDRESS] + column[:WORD_ADDRESS]),
+                         far.eq(row[WORD_ADDRESS:].any() | column[WORD_ADDRESS])]
+        m.d.sync += self.beyond.eq(tap.valid & out.inside & (far | leaves_scratchpad(total, self.config)))
         m.d.comb += [tap.payload[name].eq(out[name]) for name in _TAP.members]
-        m.d.comb += tap.payload.bank.eq(bank_of(out.address, self.config))
+        m.d.comb += [tap.payload.address.eq(total), tap.payload.bank.eq(bank_of(total, self.config))]

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.config import ACCUMULATOR_BANKS
-from arrayloom.isa.instructions import Convolve
+from arrayloom.isa.instructions import SIGNIFICANT, Convolve
 from arrayloom.sim.emulator.machine import EmulatorError, Machine, Sums
 from arrayloom.sim.emulator.window import window
 
-EXACT_TERMS = 512   # products of 9 by 8 bits that float32 adds without rounding
+EXACT_PRODUCTS = 1 << SIGNIFICANT - 2 * 7   # of two bytes, that float32 adds without rounding: each is 2**14 at most
 
 
 @dataclass
@@ -34,7 +34,8 @@ class Convolver:
         tiles = machine.take_words(rows * instruction.repeats * size)
         weights = tiles.reshape(rows, instruction.repeats, size, size)
         summed = weights[:, 0] if instruction.repeats == 1 else weights.sum(1, dtype=np.int16)
-        self._accumulate(instruction, _multiply(self._gather(instruction), summed.reshape(rows * size, size)))
+        self._accumulate(instruction, _multiply(self._gather(instruction), summed.reshape(rows * size, size),
+                                                 EXACT_PRODUCTS // instruction.repeats))
 
     def written(self, low: int, high: int) -> None:
         """Activation words [low, high) have changed."""
@@ -69,6 +70,8 @@ class Convolver:
         addresses, inside = window(i)
         offsets = (np.arange(i.blocks) * i.plane_pitch)[:, None, None, None, None]
         everywhere = addresses + offsets
+        if not inside.all():
+            everywhere[:, ~inside] = 0
         self._range = int(everywhere.min()), int(everywhere.max()) + 1
         if self._range[1] > self.machine.config.activation_words:
             raise EmulatorError(f"word {self._range[1] - 1} lies outside the scratchpad")
@@ -80,11 +83,11 @@ class Convolver:
         return words.reshape(steps, pixels, -1).astype(np.float32).transpose(1, 0, 2).reshape(pixels, -1)
 
 
-def _multiply(activations: NDArray[np.float32], weights: NDArray[np.integer]) -> Sums:
-    """The exact product, wrapping at 32 bits, in pieces that float32 holds exactly."""
+def _multiply(activations: NDArray[np.float32], weights: NDArray[np.integer], exact: int) -> Sums:
+    """The exact product, wrapping at 32 bits, in pieces of ``exact`` terms, which float32 holds exactly."""
     total = np.zeros((activations.shape[0], weights.shape[1]), np.int32)
     columns = weights.astype(np.float32)
-    for start in range(0, activations.shape[1], EXACT_TERMS):
-        part = activations[:, start:start + EXACT_TERMS] @ columns[start:start + EXACT_TERMS]
+    for start in range(0, activations.shape[1], exact):
+        part = activations[:, start:start + exact] @ columns[start:start + exact]
         total += part.astype(np.int32)
     return total

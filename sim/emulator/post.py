@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from arrayloom.isa import arithmetic
 from arrayloom.isa.instructions import (
+    ADD_FRACTION,
     BYTE_VALUES,
+    PRODUCT_OFFSETS,
     SIGNIFICANT,
     THRESHOLDS,
     Drain,
@@ -36,6 +38,7 @@ class Poster:
     _sums: dict[tuple[int, ...], NDArray[np.int8]] = field(default_factory=dict)
 
     def drain(self, i: Drain) -> None:
+        _check(i)
         if not self.machine.full:
             raise EmulatorError("no full accumulator bank to drain")
         bank = self.machine.full.popleft()
@@ -46,10 +49,12 @@ class Poster:
         self._finish(i, own.reshape(i.height, i.width, -1))
 
     def elementwise(self, i: Elementwise) -> None:
+        _check(i)
         source = self.machine.activations[self._region(i.source, i.source_pitch, i)]
         self._finish(i, np.clip(source, np.int8(i.low), np.int8(i.high)))
 
     def pool(self, i: Pool) -> None:
+        _check(i)
         kinds: dict[int, Callable[[Pool], Result]] = {
             PoolKind.MAXIMUM: self._maximum, PoolKind.SUM: self._sum, PoolKind.AVERAGE: self._average}
         if i.kind not in kinds:
@@ -139,6 +144,23 @@ class Poster:
         if addresses.size == 0 or addresses[-1, -1] >= self.machine.config.activation_words:
             raise EmulatorError(f"a region of {i.height} x {i.width} words from {first} leaves the scratchpad")
         return addresses
+
+
+def _check(i: PostInstruction) -> None:
+    """Raises ``EmulatorError`` for constants that no result is defined for."""
+    if i.low > i.high:
+        raise EmulatorError(f"low = {i.low}: must not be above high = {i.high}")
+    if not isinstance(i, ResidualInstruction) or not i.add:
+        return
+    if i.add_low > i.add_high:
+        raise EmulatorError(f"add_low = {i.add_low}: must not be above add_high = {i.add_high}")
+    least, largest = PRODUCT_OFFSETS
+    for name in ("a_offset", "b_offset") if i.multiply else ():
+        if not least <= getattr(i, name) <= largest:
+            raise EmulatorError(f"{name} = {getattr(i, name)}: of a product must be from {least} to {largest}")
+    if i.multiply and (i.ratio_b >> ADD_FRACTION or i.add_offset):
+        raise EmulatorError(f"ratio_b = {i.ratio_b} and add_offset = {i.add_offset}: of a product must be less than "
+                            f"2**{ADD_FRACTION} and 0")
 
 
 def _requantize(sums: NDArray[np.int32], entries: NDArray[np.uint32], i: PostInstruction) -> Result:

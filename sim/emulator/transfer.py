@@ -15,11 +15,15 @@ from arrayloom.sim.emulator.machine import EmulatorError, Machine
 
 
 def load_weights(machine: Machine, instruction: LoadWeights) -> None:
+    if not instruction.words or instruction.words % machine.config.size:
+        raise EmulatorError(f"{instruction.words} words of weights: must be one or more tiles of {machine.config.size}")
     machine.weights.append(machine.read_memory(instruction.address, instruction.words))
 
 
 def load_parameters(machine: Machine, instruction: LoadParameters) -> None:
     """Appends uint32[2, lanes] for each entry."""
+    if not instruction.entries:
+        raise EmulatorError("0 parameter entries to load: at least one is needed")
     words = machine.read_memory(instruction.address, instruction.entries * machine.config.parameter_beats)
     machine.parameters.extend(words.reshape(-1).view(np.uint32).reshape(instruction.entries, 2, machine.config.lanes))
 

@@ -10,7 +10,7 @@ from arrayloom.sim.emulator.machine import EmulatorError
 
 
 class Window(NamedTuple):
-    """``addresses``: int64[taps_y, taps_x, height, width] from the first channel block, anything where not ``inside``."""
+    """``addresses``: int64[taps_y, taps_x, height, width] from the first channel block, 0 where not ``inside``."""
 
     addresses: NDArray[np.int64]
     inside: NDArray[np.bool_]
@@ -28,4 +28,4 @@ def window(instruction: Convolve | Pool) -> Window:
     y = _axis(i.origin_y, i.height, i.stride_y, i.taps_y, i.dilation_y)[:, None, :, None]
     x = _axis(i.origin_x, i.width, i.stride_x, i.taps_x, i.dilation_x)[None, :, None, :]
     inside = (y >= 0) & (y < i.source_height) & (x >= 0) & (x < i.source_width)
-    return Window(np.where(inside, i.source + y * i.row_pitch + x, i.source), inside)
+    return Window(np.where(inside, i.source + y * i.row_pitch + x, 0), inside)

@@ -50,6 +50,22 @@ def test_convolve_is_a_direct_convolution(stride: int, dilation: int, origin: in
         np.testing.assert_array_equal(machine.full[0][y * 4 + x], expected)
 
 
+@pytest.mark.parametrize("repeats", [1, 2, 3])
+@pytest.mark.parametrize("byte", [127, -128])
+def test_convolve_is_exact_for_the_largest_products(byte: int, repeats: int) -> None:
+    """Of more products than float32 adds without rounding, with a sum that is odd or nearly so."""
+    machine, _ = _machine(9)
+    machine.activations[:] = byte
+    machine.activations[7] = 1
+    blocks = 700
+    tiles = np.full((blocks * repeats * N, N), byte, np.int8)
+    machine.weights.append(tiles)
+    Convolver(machine).run(Convolve(height=1, width=1, source_height=1, source_width=1, plane_pitch=1, blocks=blocks,
+                                    repeats=repeats, first=1, last=1))
+    expected = N * repeats * byte * ((blocks - 1) * byte + 1)
+    np.testing.assert_array_equal(machine.full[0], np.full((1, N), expected))
+
+
 def test_convolve_sees_activations_written_since_the_last_one() -> None:
     machine, _ = _machine(6)
     convolver, instruction = Convolver(machine), Convolve(
@@ -136,7 +152,24 @@ def test_rules_of_post() -> None:
     with pytest.raises(EmulatorError, match="1 x 0 pixels of 1 x 1 taps: at least one of each is needed"):
         Poster(machine).pool(Pool(height=1, width=0, taps_y=1, taps_x=1))
     with pytest.raises(EmulatorError, match=f"word {CONFIG.activation_words} lies outside the scratchpad"):
-        Poster(machine).pool(Pool(height=1, width=1, taps_y=1, taps_x=1, source=CONFIG.activation_words))
+        Poster(machine).pool(Pool(height=1, width=1, source_height=1, source_width=1, source=CONFIG.activation_words))
+    Poster(machine).pool(Pool(height=1, width=1, source=CONFIG.activation_words))    # reads no word
+
+
+@pytest.mark.parametrize(("fields", "message"), [
+    ({"low": 3, "high": 2}, "low = 3: must not be above high = 2"),
+    ({"add": 1, "add_low": 3, "add_high": 2}, "add_low = 3: must not be above add_high = 2"),
+    ({"add": 1, "multiply": 1, "a_offset": -128}, "a_offset = -128: of a product must be from -127 to 128"),
+    ({"add": 1, "multiply": 1, "b_offset": 129}, "b_offset = 129: of a product must be from -127 to 128"),
+    ({"add": 1, "multiply": 1, "ratio_b": 1 << 38}, "ratio_b = 274877906944 and add_offset = 0: of a product must be less"),
+    ({"add": 1, "multiply": 1, "add_offset": 1}, "ratio_b = 0 and add_offset = 1: of a product must be less"),
+])
+def test_rules_of_constants(fields: dict[str, int], message: str) -> None:
+    machine, _ = _machine(15)
+    for allowed in (fields | {"add": 0, "low": -128, "high": 127}, {"add": 1, "a_offset": -256, "ratio_b": 1 << 43}):
+        Poster(machine).elementwise(Elementwise(height=1, width=1, **allowed))
+    with pytest.raises(EmulatorError, match=message):
+        Poster(machine).elementwise(Elementwise(height=1, width=1, **fields))
 
 
 @pytest.mark.parametrize("extent", ["rows", "words"])

@@ -128,5 +128,37 @@ def test_illegal_first_in_an_open_half(run_illegal: Callable[..., Any], config_o
     assert len(outcome.illegal) == 1 and len(outcome.retired) == 1
 
 
+def test_illegal_number_of_pixels(run_illegal: Callable[..., Any], config_of: Callable[..., Any]) -> None:
+    """A bank goes on with as many pixels as it was begun with, in whatever shape."""
+    config = config_of(4, 4, 4)
+    begun = plain(height=2, width=6, last=0)
+    again = replace(begun, first=0)
+    for wrong in ({"width": 5}, {"width": 7}, {"height": 3}):
+        outcome = run_illegal(config, [begun, again, replace(again, **wrong)])
+        assert len(outcome.illegal) == 1 and len(outcome.retired) == 2
+    outcome = run_illegal(config, [begun, replace(again, height=4, width=3), replace(again, height=1, width=12, last=1)])
+    assert not outcome.illegal and len(outcome.retired) == 3
+
+
+@pytest.mark.parametrize("fields", [
+    {"source": 256 - 19}, {"source": (1 << 20) - 1}, {"row_pitch": 64}, {"row_pitch": 65535}, {"blocks": 2, "plane_pitch": 237},
+    {"blocks": 2, "plane_pitch": (1 << 20) - 256}, {"source": 256, "origin_y": -4}, {"source": 256, "origin_x": -3},
+    {"source": 255, "origin_y": -4, "origin_x": -2}], ids=str)
+def test_words_beyond_the_scratchpad(run_illegal: Callable[..., Any], config_of: Callable[..., Any],
+                                     fields: dict[str, int]) -> None:
+    """Of which at least one pixel inside the source is read."""
+    config = config_of(4, 4, 4)
+    assert config.activation_words == 256
+    assert run_illegal(config, [plain(**fields)]).illegal
+
+
+@pytest.mark.parametrize("fields", [
+    {"source": 256 - 20}, {"row_pitch": 63}, {"blocks": 2, "plane_pitch": 236}, {"source": 256, "source_height": 0},
+    {"source": 255, "origin_y": -4, "origin_x": -3}, {"source": 255, "row_pitch": 65535, "origin_y": -9}])
+def test_words_up_to_the_end_of_the_scratchpad(run_array: Callable[..., Any], config_of: Callable[..., Any],
+                                               fields: dict[str, int]) -> None:
+    check(run_array(config_of(4, 4, 4), [plain(**fields)]))
+
+
 def test_largest_region_is_legal(run_array: Callable[..., Any], config_of: Callable[..., Any]) -> None:
     check(run_array(config_of(4, 2, 2), [plain(height=16, width=4)]))

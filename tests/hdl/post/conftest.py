@@ -93,6 +93,8 @@ class Bench:
         ctx.set(dut.write.ready, self._chance())
         self.full = self.full or (bool(self.banks) and self._chance())
         ctx.set(dut.accumulator.available, self.full)
+        if self.banks:
+            ctx.set(dut.accumulator.last, len(self.banks[0]) - 1)
         if (word := self.reads.popleft()) is not None:
             ctx.set(dut.read.data, int.from_bytes(word, "little"))
         if (sums := self.pixels.popleft()) is not None:
@@ -118,7 +120,7 @@ class Bench:
             self.offered += 1
         self.reads.append(None)
         if ctx.get(dut.read.valid) and ctx.get(dut.read.ready):
-            self.reads[-1] = self.memory[ctx.get(dut.read.address)].tobytes()
+            self.reads[-1] = self.memory[ctx.get(dut.read.address) % len(self.memory)].tobytes()    # as the scratchpad wraps
         self.pixels.append(None)
         if ctx.get(dut.accumulator.enable):
             self.pixels[-1] = self.banks[0][ctx.get(dut.accumulator.address)]

@@ -103,6 +103,47 @@ def test_illegal_instructions_are_refused(bench, job, instruction) -> None:
     assert (run.illegal, run.retired, run.writes) == (1, [], [])
 
 
+END = TINY.activation_words
+_BEYOND = {"height": 2, "width": 3, "destination": 3000, "destination_pitch": 3}
+
+
+@pytest.mark.parametrize(("instruction", "written"), [
+    (Elementwise(**_BEYOND | {"destination": END - 5}), 5),
+    (Elementwise(**_BEYOND | {"destination_pitch": END - 3001}), 4),
+    (Elementwise(**_BEYOND | {"destination": (1 << 20) - 1}), 0),
+    (Elementwise(**_BEYOND, source=END - 5, source_pitch=3), None),
+    (Elementwise(**_BEYOND, add=1, residual=END - 5, residual_pitch=3), None),
+    (Pool(**_BEYOND, source=END - 5, row_pitch=3, source_height=2, source_width=3), None),
+    (Pool(**_BEYOND, source_height=2, source_width=3, row_pitch=END), None),
+    (Pool(**_BEYOND, source_height=65535, origin_y=65534, source_width=3, row_pitch=65535), None),
+], ids=str)
+def test_instructions_that_leave_the_scratchpad_are_refused(bench, job, instruction, written: int | None) -> None:
+    """Nothing is written beyond its end; ``written``: words before it."""
+    run = bench(TINY, [job(instruction)], _activations(TINY)).run()
+    assert run.illegal and not run.retired
+    assert all(address < END for address, _ in run.writes)
+    assert written is None or len(run.writes) <= written
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 10), (4, 11), (1, 1)])
+def test_a_drain_of_another_number_of_pixels_is_refused(bench, job, height: int, width: int) -> None:
+    made = _drain(TINY, job, 0)
+    run = bench(TINY, [replace(made, instruction=replace(made.instruction, height=height, width=width))],
+                _activations(TINY)).run()
+    assert run.illegal == 1 and not run.retired
+
+
+@pytest.mark.parametrize("fields", [
+    {"low": 1, "high": 0}, {"add_low": 1, "add_high": 0}, {"multiply": 1, "a_offset": -128}, {"multiply": 1, "b_offset": 129},
+    {"multiply": 1, "ratio_b": 1 << 38}, {"multiply": 1, "ratio_b": 0, "add_offset": 1}])
+def test_constants_without_a_result_are_refused(bench, check, job, fields: dict[str, int]) -> None:
+    constants = SUM | fields
+    run = bench(TINY, [job(Elementwise(**_GOOD, **constants))], _activations(TINY)).run()
+    assert (run.illegal, run.retired, run.writes) == (1, [], [])
+    if "low" not in fields:
+        check(TINY, [job(Elementwise(**_GOOD, **constants | {"add": 0}))], _activations(TINY))
+
+
 @pytest.mark.parametrize("kind", [Drain, Elementwise, Pool])
 def test_reserved_bits_are_refused(bench, job, kind) -> None:
     class Reserved(kind):

@@ -1,5 +1,6 @@
 """The canonical form of the control state is proved on the netlist: states that it calls equal behave the same for ever."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -20,9 +21,9 @@ from arrayloom.sim.rtl.verilog import write_fast_verilog
 
 PARAMETRIZED = ["tiny", *(pytest.param(preset, marks=pytest.mark.slow) for preset in ("edge", "16x16"))]
 WRONG = {
-    "an earlier state": (Rule("load.bursts", "words ends_run final", "fsm_state == 3"), "load."),
-    "another flag": (Rule("array.streamer", "x", "read"), "array.streamer."),
-    "what is always needed": (Rule("store", "sent", "reading"), "store."),
+    "an earlier state": (Rule("load.bursts", "words ends_run final", "fsm_state == 3"), r"load\."),
+    "another flag": (Rule("array.streamer", "x", "read"), r"array\.streamer\."),
+    "what is always needed": (Rule("store", "sent", "reading"), r"store\.|axi__w"),
 }
 """Rules that do not hold, and where states differ that are equal under them."""
 FASTEST = "what is always needed"
@@ -83,4 +84,4 @@ def test_what_is_data_decides_nothing(subject_of):
 def test_a_wrong_rule_is_found(subject_of, monkeypatch, wrong, where):
     monkeypatch.setattr(canonical, "RULES", (*control_rules.RULES, wrong))
     failures = Pair(subject_of("tiny")).failures()
-    assert any(f"\\{where}" in failure.replace("\\\\", "\\") for failure in failures), failures
+    assert any(re.search(rf"\\(?:{where})", failure) for failure in failures), failures
