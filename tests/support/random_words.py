@@ -15,7 +15,7 @@ from word_runs import CODE, MEMORY_BYTES
 
 from arrayloom.isa.arithmetic import encode_scale
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import INSTRUCTION_BITS, Instruction
+from arrayloom.isa.fields import FIELD_BITS, UNIT_SLOTS, Instruction, Unit
 from arrayloom.isa.instructions import (
     BY_OPCODE,
     LOOKUP_TABLE_WORDS,
@@ -87,9 +87,12 @@ class WordDraw:
         specs = instruction.specs()
         if changed and self.chance(ANY_ODDS):
             end = specs[-1].offset + specs[-1].width
-            word |= 1 << self.between(end, INSTRUCTION_BITS - 1)
+            word |= 1 << self.between(end, FIELD_BITS - 1)
         if changed and self.chance(ANY_ODDS) and instruction.UNIT is not None:
             word |= 1 << specs[2].offset + instruction.UNIT
+        if changed and self.chance(ANY_ODDS / 2):
+            mask = specs[int(self.rng.integers(1, 3))]
+            word |= 1 << mask.offset + self.between(len(Unit), UNIT_SLOTS - 1)
         if changed and self.chance(ANY_ODDS / 2):
             opcode = specs[0]
             unknown = [value for value in range(1 << opcode.width) if value not in BY_OPCODE]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from arrayloom.host.runtime.driver import Driver
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
-from arrayloom.isa.fields import INSTRUCTION_BYTES
+from arrayloom.isa.fields import INSTRUCTION_BYTES, seal
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Error, Register, StatusWord
 from arrayloom.sim.compare import written_words
@@ -37,8 +37,9 @@ class Left:
 
 
 def program_of_words(config: Config, words: list[int], memory_bytes: int = MEMORY_BYTES) -> Program:
-    """A program of these words, of 512 bits each, without a network."""
-    code = np.frombuffer(b"".join(word.to_bytes(INSTRUCTION_BYTES, "little") for word in words), np.uint8)
+    """A program of these words, of 512 bits each, with checks that fit, without a network."""
+    code = np.frombuffer(b"".join(word.to_bytes(INSTRUCTION_BYTES, "little") for word in words), np.uint8).copy()
+    seal(code, CODE // INSTRUCTION_BYTES)
     return Program(config, "words", code, np.zeros(0, np.uint8), CODE, 0, memory_bytes, [], [], None, [], [], {}, {}, 0)
 
 

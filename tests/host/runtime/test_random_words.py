@@ -18,7 +18,7 @@ TINY = PRESETS["tiny"]
 CASES, MORE_CASES = 200, 10_000
 OTHER_ERRORS = {
     "left over": {Error.DATA_LEFT, Error.TOKENS_LEFT},
-    "not whole words inside": {Error.BUS_READ, Error.BUS_WRITE},
+    "not whole words inside": {Error.READ_OUTSIDE, Error.WRITE_OUTSIDE},
     "no full accumulator bank|while none is empty|the weight FIFO lacks|entries needed": {Error.WATCHDOG},
 }
 """What the RTL may report instead of an illegal instruction, by what the emulator says."""
