@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data, stream
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
 
 from arrayloom.hdl.interfaces import axi_signature
-from arrayloom.isa.bus import ADDRESS_BITS
+from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS
 from arrayloom.isa.config import Config
 
 FETCH_ID, LOAD_ID = 0, 1
@@ -18,6 +18,9 @@ BUFFERABLE = 0b0011     # AxCACHE: normal memory, not cached by the interconnect
 UNPRIVILEGED = 0b000    # AxPROT: data, secure
 WRITE_ID = 0
 OUTSTANDING = 8     # bits of the counters of outstanding bursts
+WRITE_WORDS = 4 * BURST_WORDS   # that wait for the bus
+WRITE_BURSTS = 4        # bursts whose words are not all sent
+SETTLE_CYCLES = 4       # until a word that STORE has given is seen at the other end of the FIFO
 READER_BURSTS = 32  # of one reader that are under way; LOAD has 16 at most, FETCH asks for no more than its buffer holds
 
 
@@ -55,9 +58,11 @@ def write_signature(config: Config) -> Signature:
     Members
     -------
     request : Out(stream.Signature(request_layout()))
-        Bursts. Every burst that is taken must get its words even when no further request is taken.
-    beat : Out(stream.Signature(data, last))
-        Their words, in order.
+        Bursts, each no sooner than its last word is read and will soon be in ``word``.
+    word : Out(stream.Signature(word_bits, always_ready=True))
+        Their words, in order, which wait on the side of the bus.
+    sent : In(1)
+        A word goes to memory: ``WRITE_WORDS`` wait at most.
     answered : In(1)
         A pulse for each burst that memory has taken, in order.
     error : In(1)
@@ -65,7 +70,8 @@ def write_signature(config: Config) -> Signature:
     """
     return Signature({
         "request": Out(stream.Signature(request_layout())),
-        "beat": Out(stream.Signature(data.StructLayout({"data": config.word_bits, "last": 1}))),
+        "word": Out(stream.Signature(config.word_bits, always_ready=True)),
+        "sent": In(1),
         "answered": In(1),
         "error": In(1),
     })
@@ -102,6 +108,9 @@ class Bus(Component):
     burst of reads ends with the last word that was asked for, whatever RLAST says; words and answers that nobody asked for
     are dropped.
 
+    It keeps the rules of the bus when readers and writer are reset in the midst of a burst: words that they asked for are
+    taken and dropped, and for those that they did not deliver words go to memory that write no byte.
+
     Parameters
     ----------
     config : Config
@@ -114,6 +123,10 @@ class Bus(Component):
     fetch : In(read_signature(config, always_ready=True))
     load : In(read_signature(config))
     store : In(write_signature(config))
+    clear : In(1)
+        The writer is reset while the bus is quiet: words of it that wait are dropped.
+    abandoned : In(1)
+        Readers and writer are reset, whatever they have on the bus; they ask for nothing until it is quiet.
     status : Out(bus_status_signature())
         For the control unit.
     """
@@ -125,6 +138,8 @@ class Bus(Component):
             "fetch": In(read_signature(config, always_ready=True)),
             "load": In(read_signature(config)),
             "store": In(write_signature(config)),
+            "clear": In(1),
+            "abandoned": In(1),
             "status": Out(bus_status_signature()),
         })
 
@@ -137,6 +152,13 @@ class Bus(Component):
                          getattr(axi, channel + "cache").eq(BUFFERABLE),
                          getattr(axi, channel + "prot").eq(UNPRIVILEGED)]
         m.d.comb += axi.awid.eq(WRITE_ID)
+        # After a reset of the others; ``settled`` when the last word of STORE is seen that was on its way.
+        self.draining, self.settled = Signal(), Signal(SETTLE_CYCLES)
+        m.d.sync += self.settled.eq(Mux(self.draining, Cat(1, self.settled), 0))
+        with m.If(self.abandoned):
+            m.d.sync += self.draining.eq(1)
+        with m.Elif(self.status.quiet):
+            m.d.sync += self.draining.eq(0)
         self._read_addresses(m)
         self._read_data(m)
         self._write(m)
@@ -161,11 +183,14 @@ class Bus(Component):
 
     def _read_data(self, m: Module) -> None:
         axi = self.axi
-        self.moves, self.ends, self.strays = axi.rvalid & axi.rready, [], []
+        self.moves = axi.rvalid & axi.rready
+        self.ends: list[Value] = []     # for each reader, whether a burst of its ends
+        self.strays: list[Value] = []   # words that nobody asked for, and ends elsewhere than asked
         asked = [self._expected(m, "fetch", self.fetch, FETCH_ID), self._expected(m, "load", self.load, LOAD_ID)]
         m.d.comb += [
-            axi.rready.eq(self.load.beat.ready),
-            self.fetch.beat.valid.eq(self.moves & asked[0]), self.load.beat.valid.eq(axi.rvalid & asked[1]),
+            axi.rready.eq(self.load.beat.ready | self.draining),
+            self.fetch.beat.valid.eq(self.moves & asked[0] & ~self.draining),
+            self.load.beat.valid.eq(axi.rvalid & asked[1] & ~self.draining),
             self.status.read.eq(self.moves),
         ]
         self.strays.append(self.moves & ~(asked[0] | asked[1]))
@@ -189,18 +214,24 @@ class Bus(Component):
 
     def _write(self, m: Module) -> None:
         axi, store = self.axi, self.store
+        words = SyncFIFOBuffered(width=self.config.word_bits, depth=WRITE_WORDS)
+        m.submodules.words = ResetInserter(self.clear)(words)
+        m.submodules.lengths = lengths = SyncFIFOBuffered(width=8, depth=WRITE_BURSTS)      # of bursts that lack words
+        beat, sends, last = Signal(8), Signal(), Signal()
         m.d.comb += [
-            store.request.ready.eq(~axi.awvalid & ~self.status.halt),
-            axi.wvalid.eq(store.beat.valid),
-            axi.wdata.eq(store.beat.payload.data),
-            axi.wlast.eq(store.beat.payload.last),
-            axi.wstrb.eq(~0),
-            store.beat.ready.eq(axi.wready),
+            store.request.ready.eq(~axi.awvalid & ~self.status.halt & lengths.w_rdy),
+            lengths.w_en.eq(store.request.valid & store.request.ready), lengths.w_data.eq(store.request.payload.beats),
+            words.w_en.eq(store.word.valid), words.w_data.eq(store.word.payload),
+            axi.wvalid.eq(lengths.r_rdy & (words.r_rdy | self.settled[-1])), axi.wdata.eq(words.r_data),
+            axi.wstrb.eq(words.r_rdy.replicate(self.config.size)), last.eq(beat == lengths.r_data), axi.wlast.eq(last),
+            sends.eq(axi.wvalid & axi.wready), words.r_en.eq(sends), lengths.r_en.eq(sends & last), store.sent.eq(sends),
             axi.bready.eq(1),
             store.answered.eq(axi.bvalid & (axi.bid == WRITE_ID) & (self.status.writes != 0)),
             store.error.eq(axi.bresp[1]),
-            self.status.written.eq(axi.wvalid & axi.wready),
+            self.status.written.eq(sends),
         ]
+        with m.If(sends):
+            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
         with m.If(axi.awvalid & axi.awready):
             m.d.sync += axi.awvalid.eq(0)
         with m.If(store.request.valid & store.request.ready):

@@ -8,10 +8,10 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from arrayloom.hdl.axi import bus_status_signature
-from arrayloom.hdl.axi_lite import AxiLiteSlave
+from arrayloom.hdl.axi_lite import register_port_signature
 from arrayloom.hdl.counters import CauseCounters
 from arrayloom.hdl.fetch import control_signature
-from arrayloom.hdl.interfaces import axi_lite_signature, events_signature, levels_signature
+from arrayloom.hdl.interfaces import events_signature, levels_signature
 from arrayloom.hdl.issue import status_signature
 from arrayloom.hdl.pipeline import flag_line
 from arrayloom.hdl.run import Run
@@ -54,7 +54,7 @@ FIXED_IN_RUN = {high for low in ADDRESSES for high in (low, low + REGISTER_BYTES
 
 
 class Control(Component):
-    """The registers of ``arrayloom.isa.registers`` on AXI4-Lite, the counters, and the run they control.
+    """The registers of ``arrayloom.isa.registers``, the counters, and the run they control.
 
     A write to an address that has no writable register or of bits that it does not have, to an address of memory during a
     run, and a START during a run or while the bus is stuck are refused with SLVERR, as are reads where there is no register.
@@ -69,8 +69,8 @@ class Control(Component):
 
     Members
     -------
-    axi : Out(axi_lite_signature())
-        The host.
+    port : In(register_port_signature())
+        The host, behind ``arrayloom.hdl.axi_lite.AxiLiteSlave``.
     irq : Out(1)
         A run has ended, and interrupts are enabled.
     program : Out(ADDRESS_BITS)
@@ -107,7 +107,7 @@ class Control(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({
-            "axi": Out(axi_lite_signature()), "irq": Out(1),
+            "port": In(register_port_signature()), "irq": Out(1),
             **{name: Out(ADDRESS_BITS) for name in ("program", "base", "limit", "write_base", "write_limit")},
             "halt": Out(1), "clear": Out(1),
             "resets": Out(len(Unit)),
@@ -122,9 +122,6 @@ class Control(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.run = self.run = Run()
-        m.submodules.slave = slave = AxiLiteSlave()
-        self.port = slave.port
-        connect(m, slave.axi, flipped(self.axi))
         self._wire_run(m)
         self._keep(m)
         self.pending = Signal()
@@ -274,7 +271,8 @@ class Control(Component):
     def _read(self, m: Module, values: dict[int, Value], counters: dict[Block, tuple[Value, Value]]) -> None:
         """In one cycle each block and each group of registers finds its value, in the next one of them is chosen."""
         port, word = self.port, self.port.read_word
-        words, uppers = {}, {}      # by number of the register; the upper half of what begins in a register
+        words: dict[int, Value] = {}    # by number of the register
+        uppers: dict[int, Value] = {}   # upper halves, by the register with the lower one
         for address, value in values.items():
             words[address >> 2] = value[:REGISTER_BITS]
             if len(value) > REGISTER_BITS:

@@ -15,7 +15,7 @@ RUNNING = {"control.run.state": int(State.RUN)}
 BOUNDED = {"control.over": 0}
 """A register that ends a run at its limit of cycles: runs are compared only as long as they do not come to that."""
 QUIET = RUNNING | BOUNDED | {
-    "control.slave.addressed": 0, "control.slave.loaded": 0, "control.begin": 0, "control.stop": 0,
+    "slave.addressed": 0, "slave.loaded": 0, "control.begin": 0, "control.stop": 0,
     "control.run.clear": 0, "control.run.resets": 0, "control.run.bus__halt": 0, "control.run.fetch__start": 0,
 }
 """Registers that keep these values during a run in which no register is written over AXI4-Lite."""
@@ -79,7 +79,7 @@ RULES: tuple[Rule, ...] = (
     Rule("array.expander", "plan repeats taps_x taps_y blocks x y tap row block", "holds"),
     Rule("array.expander", "repeats_wraps taps_x_wraps taps_y_wraps blocks_wraps fresh", "holds & (settled | counting)"),
     Rule("array.streamer", "step rows columns row_end last_row x y word row", "working"),
-    Rule("array.streamer", "bank", "read"),
+    Rule("array.streamer", "bank held", "read"),
     Rule("post", "legal", "looked"), *_walk("post.places"), *_walk("post.destinations"),
     Rule("post.sequencer", "now width last_row last_word needs start_ok", "active"),
     Rule("post.windows", "shape left last ix iy base_x base_y", "active"),
@@ -94,7 +94,7 @@ RULES: tuple[Rule, ...] = (
 QUEUES: tuple[Queue, ...] = (
     *(Queue(f"{unit}_issue.{part}", "level") for unit in ("load", "array", "post", "store") for part in ("queue", "masks")),
     *(Queue(name, "inner_level", "r_rdy") for name in (
-        "fetch.buffer", "load.records", "store.requests", "store.lengths", "store.answers", "post.gather.fifo")),
+        "fetch.buffer", "load.records", "store.requests", "bus.lengths", "store.answers", "post.gather.fifo")),
     *(Queue(f"bus.{reader}_lengths", "level") for reader in ("fetch", "load")),
     *(Queue(f"post.{name}_backlog", ("newest", "oldest"), filled="some")
       for name in ("window", "region", "work", "residual")),

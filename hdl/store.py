@@ -2,25 +2,24 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect
 
-from arrayloom.hdl.axi import write_signature
+from arrayloom.hdl.axi import WRITE_WORDS, write_signature
 from arrayloom.hdl.bursts import Bursts, Place, burst_layout
 from arrayloom.hdl.flow_control import Elastic, room_for
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of, instruction_layout, read_port_signature, unit_signature
 from arrayloom.hdl.pipeline import flag_line
 from arrayloom.hdl.windows import window_signature
-from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS
+from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import WORD_ADDRESS
 from arrayloom.isa.instructions import Store as StoreInstruction
 from arrayloom.isa.registers import Cause
 
-BUFFER_WORDS = 4 * BURST_WORDS
-REQUESTS = 4        # bursts whose words are read and not yet sent
+REQUESTS = 4        # bursts whose words are read and that the bus has not taken
 OUTSTANDING = 16    # bursts that memory has not answered
 
 
@@ -69,15 +68,12 @@ class Store(Component):
         connect(m, self.bursts.burst, self.next_burst.enter)
         place = data.StructLayout({"address": WORD_ADDRESS, "bank": range(self.config.activation_banks)})
         m.submodules.places = self.places = Elastic(place)
-        m.submodules.words = self.words = SyncFIFOBuffered(width=self.config.word_bits, depth=BUFFER_WORDS)
         self.request = data.StructLayout({"address": ADDRESS_BITS, "beats": 8, "final": 1})
         m.submodules.requests = self.requests = SyncFIFOBuffered(width=self.request.size, depth=REQUESTS)
-        m.submodules.lengths = self.lengths = SyncFIFOBuffered(width=8, depth=REQUESTS)
         m.submodules.answers = self.answers = SyncFIFOBuffered(width=1, depth=OUTSTANDING)
         self.burst = Signal(burst_layout(), reset_less=True)
         self.reading = Signal()     # words of the burst are yet to be read
         self.asks = Signal()        # a request goes to the bus
-        self.sends = Signal()       # a word goes to the bus
         m.d.comb += [self.bursts.base.eq(self.base), self.bursts.window.low.eq(self.window.low),
                      self.bursts.window.high.eq(self.window.high), self.outside.eq(self.bursts.outside),
                      self.outside_address.eq(self.bursts.outside_address)]
@@ -106,7 +102,7 @@ class Store(Component):
                       for name, field in (("chip", self.burst.chip), ("left", self.burst.words)))
         final = Signal(reset_less=True)     # this is the burst's last word, computed when counting
         accepted, last, beats = Signal(), Signal(), Signal(8)
-        room = room_for(m, BUFFER_WORDS, accepted, self.sends) & room_for(m, REQUESTS, last, self.asks)
+        room = room_for(m, WRITE_WORDS, accepted, self.bus.sent) & room_for(m, REQUESTS, last, self.asks)
         m.d.comb += [
             places.enter.valid.eq(self.reading & room), places.enter.payload.address.eq(chip),
             places.enter.payload.bank.eq(bank_of(chip, self.config)),
@@ -128,25 +124,18 @@ class Store(Component):
             read.valid.eq(places.leave.valid), read.address.eq(places.leave.payload.address),
             read.bank.eq(places.leave.payload.bank), places.leave.ready.eq(read.ready),
         ]
-        m.d.comb += [self.words.w_en.eq(arriving[-1]), self.words.w_data.eq(read.data)]
+        m.d.comb += [self.bus.word.valid.eq(arriving[-1]), self.bus.word.payload.eq(read.data)]
 
     def _send(self, m: Module) -> None:
-        bus, requests, lengths, words = self.bus, self.requests, self.lengths, self.words
+        bus, requests = self.bus, self.requests
         request = data.View(self.request, requests.r_data)
-        asks, sent = self.asks, Signal(8)
+        asks = self.asks
         m.d.comb += [
-            bus.request.valid.eq(requests.r_rdy & lengths.w_rdy & self.answers.w_rdy),
+            bus.request.valid.eq(requests.r_rdy & self.answers.w_rdy),
             bus.request.payload.address.eq(request.address), bus.request.payload.beats.eq(request.beats),
             asks.eq(bus.request.valid & bus.request.ready), requests.r_en.eq(asks),
-            lengths.w_en.eq(asks), lengths.w_data.eq(request.beats),
             self.answers.w_en.eq(asks), self.answers.w_data.eq(request.final),
-            bus.beat.valid.eq(lengths.r_rdy & words.r_rdy), bus.beat.payload.data.eq(words.r_data),
-            bus.beat.payload.last.eq(sent == lengths.r_data),
-            self.sends.eq(bus.beat.valid & bus.beat.ready), words.r_en.eq(self.sends),
-            lengths.r_en.eq(self.sends & bus.beat.payload.last),
         ]
-        with m.If(self.sends):
-            m.d.sync += sent.eq(Mux(bus.beat.payload.last, 0, sent + 1))
 
     def _answer(self, m: Module) -> None:
         answers = self.answers
@@ -156,7 +145,7 @@ class Store(Component):
 
     def _cause(self, m: Module) -> None:
         cause = self.unit.cause
-        with m.If(self.sends | (self.read.valid & self.read.ready)):
+        with m.If(self.bus.sent | (self.read.valid & self.read.ready)):
             m.d.sync += cause.eq(Cause.COMPUTING)
         with m.Elif(self.read.valid):
             m.d.sync += cause.eq(Cause.ACTIVATIONS)

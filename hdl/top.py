@@ -3,10 +3,11 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Module, ResetInserter
-from amaranth.lib.wiring import Component, Out, connect, flipped
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from arrayloom.hdl.array.unit import ArrayUnit
 from arrayloom.hdl.axi import Bus
+from arrayloom.hdl.axi_lite import AxiLiteSlave
 from arrayloom.hdl.control import Control
 from arrayloom.hdl.fetch import Fetch
 from arrayloom.hdl.interfaces import axi_lite_signature, axi_signature, events_signature, trace_signature
@@ -36,6 +37,10 @@ class Accelerator(Component):
         The registers of ``arrayloom.isa.registers``.
     irq : Out(1)
         A run has ended, and interrupts are enabled.
+    core_reset : In(1)
+        Resets everything but what stands at the buses, at any time: bursts that are under way are completed, words of reads
+        are dropped, and where words of writes are gone no byte is written. ``rst`` resets these too, and only together with
+        the interconnect, which would else wait for them or answer what nobody asks for any more.
     trace : Out(trace_signature(config))
         Every word that the POST unit writes.
     events : Out(events_signature())
@@ -48,6 +53,7 @@ class Accelerator(Component):
             "axi": Out(axi_signature(config)),
             "axil": Out(axi_lite_signature()),
             "irq": Out(1),
+            "core_reset": In(1),
             "trace": Out(trace_signature(config)),
             "events": Out(events_signature()),
         })
@@ -55,7 +61,7 @@ class Accelerator(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config
-        self.control, self.bus, self.memory = Control(config), Bus(config), Scratchpad(config)
+        self.slave, self.control, self.bus, self.memory = AxiLiteSlave(), Control(config), Bus(config), Scratchpad(config)
         self.fetch, self.weights, self.windows = Fetch(config), WeightFifo(config), Windows(config)
         self.units: dict[Unit, Component] = {Unit.LOAD: Load(config), Unit.ARRAY: ArrayUnit(config), Unit.POST: Post(config),
                       Unit.STORE: Store(config)}
@@ -69,19 +75,23 @@ class Accelerator(Component):
         return m
 
     def _place(self, m: Module) -> None:
-        """A new run resets everything but the registers and the bus, whose bursts must end."""
-        m.submodules.control, m.submodules.bus, m.submodules.memory = self.control, self.bus, self.memory
-        m.submodules.windows = self.windows
-        reset = ResetInserter(self.control.clear)
+        """A new run resets everything but the registers and the bus, whose bursts must end; ``core_reset`` also those."""
+        m.submodules.bus, m.submodules.slave = self.bus, self.slave
+        whole = ResetInserter(self.core_reset)
+        m.submodules.control, m.submodules.memory, m.submodules.windows = (
+            whole(self.control), whole(self.memory), whole(self.windows))
+        m.d.comb += [self.bus.abandoned.eq(self.core_reset), self.bus.clear.eq(self.control.resets[Unit.STORE])]
+        reset = ResetInserter(self.control.clear | self.core_reset)
         m.submodules.fetch, m.submodules.weights = reset(self.fetch), reset(self.weights)
         for unit in Unit:
-            reset = ResetInserter(self.control.resets[unit])
+            reset = ResetInserter(self.control.resets[unit] | self.core_reset)
             m.submodules[unit.name.lower()] = reset(self.units[unit])
             m.submodules[f"{unit.name.lower()}_issue"] = reset(self.issues[unit])
 
     def _wire_outside(self, m: Module) -> None:
         connect(m, self.bus.axi, flipped(self.axi))
-        connect(m, self.control.axi, flipped(self.axil))
+        connect(m, self.slave.axi, flipped(self.axil))
+        connect(m, self.slave.port, self.control.port)
         connect(m, self.units[Unit.POST].trace, flipped(self.trace))
         connect(m, self.control.events, flipped(self.events))
         m.d.comb += self.irq.eq(self.control.irq)

@@ -103,6 +103,6 @@ class AccumulatorGroup(Component):
         count = Signal(range(self.config.accumulator_depth), reset_less=True)
         index = Signal.like(count)
         m.d.comb += index.eq(Mux(self.pixel.start, 0, count))
-        with m.If(self.pixel.valid):
-            m.d.sync += count.eq(index + 1)
+        # Pixels of a step come without a gap. Zero between steps, so that states which differ in nothing else are equal.
+        m.d.sync += count.eq(Mux(self.pixel.valid, index + 1, 0))
         return index

@@ -60,13 +60,15 @@ class AccumulatorBanks(Component):
                          self.available.eq(self.written | (full[1] & self.release))]
         with m.If(self.release):
             m.d.sync += drain.eq(~drain)
-        ending, lasts = Signal(), [Signal.like(self.last, name=f"last_{bank}", reset_less=True)
-                                   for bank in range(ACCUMULATOR_BANKS)]
+        ending, lasts = Signal(), [Signal.like(self.last, name=f"last_{bank}") for bank in range(ACCUMULATOR_BANKS)]
         with m.If(self.ended):
             m.d.sync += ending.eq(~ending)
+        # Zero where none is ended, so that states which differ in nothing else are equal.
         for bank, last in enumerate(lasts):
             with m.If(self.ended & (ending == bank)):
                 m.d.sync += last.eq(self.position)
+            with m.Elif(self.release & (drain == bank)):
+                m.d.sync += last.eq(0)
         m.d.comb += [
             self.free.eq(used != ACCUMULATOR_BANKS),
             self.drain.eq(drain), self.last.eq(Mux(drain, lasts[1], lasts[0])),

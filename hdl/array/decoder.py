@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -91,7 +91,7 @@ class Decoder(Component):
         source = Signal(signed(WORD_ADDRESS + 2), reset_less=True)
         origin = Signal(signed(len(fields.origin_y) + len(fields.row_pitch)), reset_less=True)
         pixels = Signal(len(fields.height) + len(fields.width), reset_less=True)
-        begun = Signal.like(pixels, reset_less=True)
+        begun = Signal.like(pixels)     # of the bank in use, else zero, so that equal states are equal in it
         counted, fits, as_begun = (Signal(name=name, reset_less=True) for name in ("counted", "fits", "as_begun"))
         computed = {
             "row_step": fields.row_pitch * fields.stride_y,
@@ -112,6 +112,6 @@ class Decoder(Component):
             fits.eq(counted & (pixels <= self.config.accumulator_depth)), as_begun.eq(pixels == begun),
         ]
         with m.If(self.plan.valid & self.plan.ready):
-            m.d.sync += begun.eq(pixels)
+            m.d.sync += begun.eq(Mux(self.plan.payload.last, 0, pixels))
         m.d.comb += self.plan.payload.eq(plan)
         return fits, as_begun

@@ -102,7 +102,7 @@ class Streamer(Component):
             done.eq(working & last & step.final & step.last),
             self.retired.eq(working & last & step.final),
         ]
-        held = data_register(m, address, working)
+        held = data_register(m, address, working, "held")
         m.d.comb += [
             self.address.eq(held), self.beyond.eq(self.read & leaves_scratchpad(held, self.config)),
             self.bank.eq(data_register(m, bank_of(address, self.config), working)),

@@ -48,6 +48,7 @@ class Board:
                    traffic: Traffic | None = None) -> Self:
         """A board that is out of reset and records its trace port."""
         board = cls(dut, config, memory, base, traffic or Traffic())
+        dut.core_reset.value = 0
         await start_clock(dut)
         cocotb.start_soon(board._record())
         return board
@@ -60,6 +61,13 @@ class Board:
     async def reset(self) -> None:
         """Holds the accelerator in reset; bursts in flight are forgotten."""
         await reset(self.dut)
+
+    async def reset_core(self, cycles: int = RESET_CYCLES) -> None:
+        """Holds all but the accelerator's bus sides in reset; the memory goes on with the bursts in flight."""
+        self.dut.core_reset.value = 1
+        await ClockCycles(self.dut.clk, cycles)
+        self.dut.core_reset.value = 0
+        await ClockCycles(self.dut.clk, 1)
 
     def add_fault(self, address: int, size: int) -> None:
         """From now on the bus answers SLVERR for the ``size`` bytes at bus ``address``, and moves no data there."""

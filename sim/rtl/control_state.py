@@ -23,7 +23,8 @@ class ControlState:
 
 def quiet_bits(quiet: dict[str, int], netlist: Netlist) -> dict[Bit, str]:
     """What is constant during a run in which no register is written, as bits of registers and inputs."""
-    bits: dict[Bit, str] = {("\\rst", 0): "0", ("\\axil__awvalid", 0): "0", ("\\axil__wvalid", 0): "0"}
+    still = ("rst", "core_reset", "axil__awvalid", "axil__wvalid")
+    bits: dict[Bit, str] = {(f"\\{name}", 0): "0" for name in still}
     for name, value in quiet.items():
         wire = netlist.wire("\\" + name)
         if not wire:

@@ -148,8 +148,13 @@ class RtlSimulator:
         return Statistics(*(getattr(struct, name) for name, *_ in struct._fields_))
 
     def reset(self, cycles: int = RESET_CYCLES) -> None:
-        """Holds the accelerator in reset; bursts in flight are forgotten."""
+        """Holds the accelerator and its memory in reset; bursts in flight are forgotten."""
         self._library.arrayloom_reset(self._simulation, cycles)
+        self._raise_failure()
+
+    def reset_core(self, cycles: int = RESET_CYCLES) -> None:
+        """Holds all but the accelerator's bus sides in reset; the memory goes on with the bursts in flight."""
+        self._library.arrayloom_reset_core(self._simulation, cycles)
         self._raise_failure()
 
     def add_fault(self, address: int, size: int) -> None:

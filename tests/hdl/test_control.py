@@ -64,7 +64,7 @@ async def test_bits_that_a_register_does_not_have_are_refused(host: Host) -> Non
 
 @scripted()
 async def test_a_second_write_waits_for_the_answer_to_the_first(host: Host) -> None:
-    axi, ctx = host.control.axi, host.ctx
+    axi, ctx = host.axi, host.ctx
     ctx.set(axi.awvalid, 1)
     ctx.set(axi.wvalid, 1)
     for address in (Register.PROGRAM, Register.STATUS):

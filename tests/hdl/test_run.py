@@ -54,12 +54,12 @@ async def test_start_waits_until_the_bus_is_quiet(host: Host) -> None:
 async def test_all_units_are_in_reset_at_once_before_a_run(host: Host) -> None:
     control, ctx = host.control, host.ctx
     seen: list[int] = []
-    for signal, value in ((control.axi.awaddr, Register.CONTROL), (control.axi.awvalid, 1), (control.axi.wdata, START),
-                          (control.axi.wstrb, 1), (control.axi.wvalid, 1)):
+    for signal, value in ((host.axi.awaddr, Register.CONTROL), (host.axi.awvalid, 1), (host.axi.wdata, START),
+                          (host.axi.wstrb, 1), (host.axi.wvalid, 1)):
         ctx.set(signal, value)
     await ctx.tick()
-    ctx.set(control.axi.awvalid, 0)
-    ctx.set(control.axi.wvalid, 0)
+    ctx.set(host.axi.awvalid, 0)
+    ctx.set(host.axi.wvalid, 0)
     while not ctx.get(control.events.running):
         seen.append(ctx.get(control.clear) | ctx.get(control.resets) << 1)
         await ctx.tick()
@@ -288,7 +288,7 @@ def test_an_interrupt_is_not_lost_while_an_earlier_one_is_cleared(bench: Any, be
     async def script(host: Host) -> None:
         await host.write(Register.INTERRUPT_ENABLE, 1)
         await begin(host)
-        axi, ctx = host.control.axi, host.ctx
+        axi, ctx = host.axi, host.ctx
         for signal, value in ((axi.awaddr, Register.INTERRUPT), (axi.wdata, 1), (axi.wstrb, 15), (axi.bready, 1),
                               (axi.awvalid, 1), (axi.wvalid, 1)):
             ctx.set(signal, value)

@@ -4,6 +4,10 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
+
+from arrayloom.hdl.axi_lite import AxiLiteSlave
 from arrayloom.hdl.control import Control
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import Block, Cause, Register, StatusWord
@@ -21,7 +25,11 @@ class Host:
     def __init__(self, bench: Any, stall: float = 0.0, control: type[Control] = Control) -> None:
         self.bench = bench
         self.config = bench.config()
-        self.control = control(self.config)
+        self.control, self.slave = control(self.config), AxiLiteSlave()
+        self.axi = self.slave.axi
+        self.design = Module()
+        self.design.submodules += [self.control, self.slave]
+        connect(self.design, self.slave.port, self.control.port)
         self.rng, self.stall = random.Random(11), stall
         self.ctx: Any = None
         self.refused = False
@@ -54,7 +62,7 @@ class Host:
                 self.pulses["clear"] += clear and not cleared
                 cleared = clear
 
-        self.bench.run(self.control, [play, watch], lambda: bool(finished))
+        self.bench.run(self.design, [play, watch], lambda: bool(finished))
 
     def causes(self) -> list[Any]:
         return [*(unit.cause for unit in self.control.units), self.control.fetch.cause]
@@ -70,7 +78,7 @@ class Host:
 
     async def write(self, address: int, value: int, strobe: int = 15) -> None:
         """Address and data in any order; notes whether the write was refused."""
-        axi, ctx = self.control.axi, self.ctx
+        axi, ctx = self.axi, self.ctx
         channels = [(axi.awvalid, axi.awready, [(axi.awaddr, address)]),
                     (axi.wvalid, axi.wready, [(axi.wdata, value), (axi.wstrb, strobe)])]
         self.rng.shuffle(channels)
@@ -85,7 +93,7 @@ class Host:
         self.refused = await self.answer(axi.bready, axi.bvalid, axi.bresp) == REFUSED
 
     async def read(self, address: int) -> int:
-        axi, ctx = self.control.axi, self.ctx
+        axi, ctx = self.axi, self.ctx
         await self.hesitate()
         ctx.set(axi.araddr, address)
         ctx.set(axi.arvalid, 1)
@@ -99,7 +107,7 @@ class Host:
         self.ctx.set(ready, 1)
         there, code = False, 0
         while not there:
-            *_, there, code, self.answered = await self.ctx.tick().sample(valid, response, self.control.axi.rdata)
+            *_, there, code, self.answered = await self.ctx.tick().sample(valid, response, self.axi.rdata)
         self.ctx.set(ready, 0)
         return code
 

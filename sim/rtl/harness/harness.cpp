@@ -24,6 +24,7 @@ void arrayloom_add_fault(Simulation* simulation, uint64_t begin, uint64_t end) {
 void arrayloom_clear_faults(Simulation* simulation) { simulation->memory.clear_faults(); }
 
 void arrayloom_reset(Simulation* simulation, uint32_t cycles) { simulation->reset(cycles); }
+void arrayloom_reset_core(Simulation* simulation, uint32_t cycles) { simulation->reset_core(cycles); }
 
 int32_t arrayloom_run(Simulation* simulation, uint64_t max_cycles, int32_t until_irq) {
     return static_cast<int32_t>(simulation->run(max_cycles, until_irq));

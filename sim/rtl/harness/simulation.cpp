@@ -41,6 +41,7 @@ void Simulation::reset(uint32_t cycles) {
     read_.reset(pins_);
     write_.reset(pins_);
     pins_.AXIL(awvalid) = pins_.AXIL(wvalid) = pins_.AXIL(bready) = pins_.AXIL(arvalid) = pins_.AXIL(rready) = 0;
+    pins_.core_reset = 0;
     pins_.rst = 1;
     guard([&] {
 #if ARRAYLOOM_ISLANDS
@@ -88,6 +89,14 @@ inline void Simulation::step(Drive drive) {
     }
 #endif
 #endif
+}
+
+void Simulation::reset_core(uint32_t cycles) {
+    guard([&] {
+        step<true>([&] { pins_.core_reset = 1; });
+        for (uint32_t index = 1; index < cycles; ++index) step<true>([] {});
+        step<true>([&] { pins_.core_reset = 0; });
+    });
 }
 
 Stop Simulation::run(uint64_t max_cycles, bool until_irq) {

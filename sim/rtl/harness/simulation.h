@@ -23,6 +23,8 @@ class Simulation {
     // False when bursts are in flight.
     bool configure(const Timing& timing);
     void reset(uint32_t cycles);
+    // Resets the core alone; the memory goes on with what is under way.
+    void reset_core(uint32_t cycles);
     Stop run(uint64_t max_cycles, bool until_irq);
 
     // One access over AXI4-Lite. False when the accelerator does not answer within kRegisterTimeout cycles.

@@ -94,6 +94,7 @@ class Copier(wiring.Component):
         self.word_bytes = word_bytes
         super().__init__({
             "irq": Out(1),
+            "core_reset": In(1),
             "axi": Out(_axi(word_bytes)),
             "axil": Out(_axi_lite()),
             "trace": Out(wiring.Signature({"valid": Out(1), "address": Out(20), "data": Out(8 * word_bytes)})),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.config import Config
-from arrayloom.sim.rtl.simulator import RtlSimulator, Stop
+from arrayloom.sim.rtl.simulator import RESET_CYCLES, RtlSimulator, Stop
 
 
 class DirectBoard:
@@ -34,6 +34,9 @@ class DirectBoard:
 
     async def reset(self) -> None:
         self._simulator.reset()
+
+    async def reset_core(self, cycles: int = RESET_CYCLES) -> None:
+        self._simulator.reset_core(cycles)
 
     def take_trace(self) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
         return self._simulator.take_trace()

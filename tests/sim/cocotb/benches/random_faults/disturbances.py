@@ -83,6 +83,18 @@ async def hard_reset(board: Accelerator, rng: random.Random) -> None:
     assert not (await status(board)).busy and await read_64(board, Register.CYCLES) == 0
 
 
+async def core_reset(board: Accelerator, rng: random.Random) -> None:
+    """The reset of the core alone at any point of a run: its bursts end by themselves, and write nothing else."""
+    await _begin_until_somewhere(board, rng)
+    before = board.memory.copy()
+    await board.reset_core(rng.choice([1, 2, 20]))
+    assert not (await status(board)).busy and await read_64(board, Register.CYCLES) == 0
+    if rng.random() < 0.5:      # else the next run begins while they are under way
+        await board.run(QUIET)
+        assert await board.read_register(Register.BURSTS) == 0
+    assert (board.memory[:RESULTS] == before[:RESULTS]).all()
+
+
 async def _begin_until_somewhere(board: Accelerator, rng: random.Random) -> None:
     program = _mixed(board, rng).program
     await check_program(board, program)
@@ -176,4 +188,4 @@ def _with_code(board: Accelerator, program: Program, code: bytes) -> Program:
 
 
 DISTURBANCES: dict[str, Disturbance] = {disturbance.__name__: disturbance for disturbance in (
-    nothing, registers, abort, hard_reset, refused_word, lost_token, left_token, flipped_bits, wild)}
+    nothing, registers, abort, hard_reset, core_reset, refused_word, lost_token, left_token, flipped_bits, wild)}
