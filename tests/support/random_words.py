@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from word_runs import CODE, MEMORY_BYTES
+from word_runs import CODE, DATA, MEMORY_BYTES
 
 from arrayloom.isa.arithmetic import encode_scale
 from arrayloom.isa.config import Config
@@ -39,7 +39,7 @@ from arrayloom.sim.emulator.window import window
 Fields = dict[str, int]
 Post = TypeVar("Post", Drain, Elementwise, Pool)
 
-DATA = 1 << 16          # of parameters and thresholds in memory, beyond the code
+
 CODE_BYTES = 1 << 11  # more than a program has
 LARGEST_WORK = 3000     # words that an instruction reads or writes
 ANY_ODDS = 0.04         # of a field being anything at all, of a reserved bit, of a token for oneself

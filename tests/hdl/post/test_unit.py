@@ -133,8 +133,8 @@ def test_a_drain_of_another_number_of_pixels_is_refused(bench, job, height: int,
 
 
 @pytest.mark.parametrize("fields", [
-    {"low": 1, "high": 0}, {"add_low": 1, "add_high": 0}, {"multiply": 1, "a_offset": -128}, {"multiply": 1, "b_offset": 129},
-    {"multiply": 1, "ratio_b": 1 << 38}, {"multiply": 1, "ratio_b": 0, "add_offset": 1}])
+    {"low": 1, "high": 0}, {"add_low": 1, "add_high": 0}, {"multiply": 1, "a_offset": -128},
+    {"multiply": 1, "b_offset": 129}, {"multiply": 1, "ratio_b": 1 << 38}, {"multiply": 1, "ratio_b": 0, "add_offset": 1}])
 def test_constants_without_a_result_are_refused(bench, check, job, fields: dict[str, int]) -> None:
     constants = SUM | fields
     run = bench(TINY, [job(Elementwise(**_GOOD, **constants))], _activations(TINY)).run()
