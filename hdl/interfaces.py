@@ -166,13 +166,9 @@ def sink_signature(config: Config) -> Signature:
     free : In(range(most + 1))
         Words that it has room for, of which the largest FIFO has ``most``.
     """
-    most = max(config.weight_words, config.parameter_entries * config.parameter_beats,
-               config.table_pages * LOOKUP_TABLE_WORDS)
-    return Signature({
-        "valid": Out(1),
-        "data": Out(config.word_bits),
-        "free": In(range(most + 1)),
-    })
+    tables = config.table_pages * LOOKUP_TABLE_WORDS
+    most = max(config.weight_words, config.parameter_entries * config.parameter_beats, tables)
+    return Signature({"valid": Out(1), "data": Out(config.word_bits), "free": In(range(most + 1))})
 
 
 def axi_signature(config: Config) -> Signature:
