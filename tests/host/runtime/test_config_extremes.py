@@ -15,7 +15,7 @@ from arrayloom.hdl.interfaces import sink_signature
 from arrayloom.hdl.top import Accelerator
 from arrayloom.host.runtime.simulator import simulator_of
 from arrayloom.isa.arithmetic import encode_scale
-from arrayloom.isa.config import Config, ConfigError
+from arrayloom.isa.config import PARAMETER_BYTES, Config, ConfigError
 from arrayloom.isa.fields import Instruction, Units
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
@@ -34,6 +34,7 @@ from arrayloom.isa.instructions import (
 )
 
 SIZES = (4, 128)
+TILES = 25      # of weights in the program
 
 
 def limits(size: int) -> dict[str, tuple[int, int]]:
@@ -108,7 +109,7 @@ def test_configurations_are_made(config: Config) -> None:
 def instructions(config: Config) -> list[Instruction]:
     """All kinds, for a scratchpad of 256 words and banks of 16 pixels; more tiles than the least weight FIFO holds."""
     size, groups = config.size, config.groups
-    tiles, last = 25, {"wait": Units.POST}
+    last = {"wait": Units.POST}
     region = {"height": 4, "width": 4, "destination_pitch": 4}
     source = {"source_height": 4, "source_width": 4, "row_pitch": 4}
     adds = {"add": 1, "ratio_a": 1 << 37, "ratio_b": 1 << 37, "residual": 16, "residual_pitch": 4}
@@ -116,7 +117,7 @@ def instructions(config: Config) -> list[Instruction]:
     return [
         LoadActivations(address=0, destination=0, words=64, rows=1, signal=Units.ARRAY),
         LoadLookupTable(address=0), LoadParameters(address=DATA, entries=groups),
-        LoadWeights(address=0, words=tiles * size),
+        LoadWeights(address=0, words=TILES * size),
         Convolve(**source, height=4, width=4, taps_y=5, taps_x=5, origin_y=-2, origin_x=-2, padding=3, first=1, last=1,
                  wait=Units.LOAD),
         Drain(**region, **adds, destination=64, lookup_table=1, release_lookup_table=1, release_parameters=1, zero_point=-3),
@@ -133,7 +134,8 @@ def instructions(config: Config) -> list[Instruction]:
 def check(config: Config) -> None:
     """Runs them on both, and compares all that they leave."""
     rng = np.random.default_rng(1)
-    memory = rng.integers(0, 256, DATA + 8 * config.lanes * THRESHOLDS + 4096, np.uint8)
+    weights_end = TILES * config.size ** 2
+    memory = rng.integers(0, 256, max(DATA + PARAMETER_BYTES * config.lanes * THRESHOLDS, weights_end) + 4096, np.uint8)
     scales = [encode_scale(2.0**-9).word] * config.lanes
     entry = np.array([*range(config.lanes), *scales], np.uint32).view(np.uint8)
     memory[DATA:DATA + entry.size * THRESHOLDS] = np.tile(entry, THRESHOLDS)
