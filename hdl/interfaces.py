@@ -12,7 +12,7 @@ from arrayloom.hdl.interleave import bank_bits
 from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import FIELD_BITS, Instruction
-from arrayloom.isa.instructions import WORD_ADDRESS, Convolve, Pool
+from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS, WORD_ADDRESS, Convolve, Pool
 from arrayloom.isa.registers import BLOCK_SLOTS, CAUSE_BITS, REGISTER_ADDRESS_BITS
 
 MEMORY_LATENCY = 3      # cycles from an accepted request to its data, scratchpad and accumulators alike
@@ -163,14 +163,12 @@ def sink_signature(config: Config) -> Signature:
     valid : Out(1)
         A word goes into the FIFO.
     data : Out(word_bits)
-    free : In(20)
-        Words that it has room for.
+    free : In(range(most + 1))
+        Words that it has room for, of which the largest FIFO has ``most``.
     """
-    return Signature({
-        "valid": Out(1),
-        "data": Out(config.word_bits),
-        "free": In(20),
-    })
+    tables = config.table_pages * LOOKUP_TABLE_WORDS
+    most = max(config.weight_words, config.parameter_entries * config.parameter_beats, tables)
+    return Signature({"valid": Out(1), "data": Out(config.word_bits), "free": In(range(most + 1))})
 
 
 def axi_signature(config: Config) -> Signature:

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import Component, In, Out
 from arrayloom.isa.config import Config
 
 BYTE = signed(8)
-SUM = signed(32)
+SUM = signed(32)        # of any number of products; wraps, as the emulator's does
 PRODUCT = WEIGHT = signed(32)   # a processor's word, so that a simulator neither masks nor extends; synthesis narrows them
 
 

@@ -14,7 +14,7 @@ from arrayloom.isa.instructions import SIGNIFICANT, ZERO_POINT
 _KEPT = WHOLE + FRACTION            # bits below which a magnitude is not saturated
 _FINE = 4                           # bits of the shift that the second shifter takes
 _WINDOW = _KEPT + (1 << _FINE) - 1  # bits that can still reach the kept ones after the coarse shift
-_PRODUCT = 32 + SIGNIFICANT
+_PRODUCT = 32 + SIGNIFICANT         # a sum, of SIGNIFICANT bits and zeros below, times a multiplier
 
 
 class Requantize(Component):

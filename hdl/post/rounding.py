@@ -17,6 +17,7 @@ from arrayloom.isa.instructions import SIGNIFICANT, ZERO_POINT
 
 WHOLE = SATURATED.bit_length()      # bits of a magnitude that is not saturated
 RESULT = signed(WHOLE + 2)
+assert 1 << WHOLE + 1 > SATURATED + (1 << ZERO_POINT - 1), "a magnitude and an offset must fit"
 
 
 def magnitude(value: Value) -> Value:

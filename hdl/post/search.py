@@ -5,11 +5,13 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import exact_log2
 
 from arrayloom.hdl.pipeline import delay, flag_line
 from arrayloom.hdl.post.parameters import ParameterHalf
 from arrayloom.hdl.post.records import TOTAL
 from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import THRESHOLDS
 
 
 class Search(Component):
@@ -44,7 +46,7 @@ class Search(Component):
     ASK = 1         # cycles to find out which threshold to read
     COMPARE = 1
     LOOP = ASK + ParameterHalf.LATENCY + COMPARE
-    BITS = 8
+    BITS = exact_log2(THRESHOLDS)
 
     def __init__(self, config: Config) -> None:
         self.config = config

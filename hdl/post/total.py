@@ -9,6 +9,10 @@ from amaranth.lib.wiring import Component, In, Out
 from arrayloom.hdl.post.fetch import gathered_layout
 from arrayloom.hdl.post.records import Origin
 from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import TAPS
+
+_SUM = signed(32)       # what the lanes take
+assert _SUM.width >= 2 * TAPS + 8, "the largest window's sum must fit: 2**(2 * TAPS) bytes at most"
 
 
 class Total(Component):
@@ -36,7 +40,7 @@ class Total(Component):
         self.config = config
         super().__init__({
             "word": In(stream.Signature(gathered_layout(config))), "complete": Out(1), "take": In(1), "used": In(1),
-            "sums": Out(data.ArrayLayout(signed(32), config.size)),
+            "sums": Out(data.ArrayLayout(_SUM, config.size)),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -53,7 +57,7 @@ class Total(Component):
         with m.If(self.used):
             m.d.sync += holding.eq(0)
         for channel in range(self.config.size):
-            total = Signal(signed(32), name=f"sum_{channel}", reset_less=True)
+            total = Signal(_SUM, name=f"sum_{channel}", reset_less=True)
             term = Mux(word.inside, word.word.word_select(channel, 8).as_signed(), 0)
             with m.If(step):
                 m.d.sync += total.eq(Mux(fresh, 0, total) + term)

@@ -82,10 +82,8 @@ class Post(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        config = self.config
-        groups = config.groups
+        config, groups = self.config, self.config.groups
         self.space = words_between(ISSUED, RESULT + WRITE, groups)
-        self.beyond = Signal(name="beyond")    # an instruction leaves the scratchpad
         m.submodules.decode = self.decode = Decode()
         m.submodules.sequencer = self.sequencer = Sequencer(config)
         m.submodules.tokens = self.tokens = Tokens(config, RESULT + 1)
@@ -98,6 +96,7 @@ class Post(Component):
         m.submodules.operands = self.operands = Operands(config)
         m.submodules.lanes = self.lanes = Lanes(config)
         m.submodules.writer = self.writer = Writer(config, self.space)
+        self.beyond = Signal(name="beyond")    # an instruction leaves the scratchpad
         accepted, slot = self._accept(m)
         self._prefetch(m, accepted)
         self._records(m, accepted, slot)
@@ -152,7 +151,7 @@ class Post(Component):
             places.region.payload.eq(residuals.payload.region), places.region.valid.eq(residuals.valid & may_read),
             residuals.ready.eq(places.region.ready & may_read),
         ]
-        m.d.comb += self.beyond.eq(windows.beyond | places.beyond | destinations.beyond)
+        m.d.comb += self.beyond.eq(Cat(walk.beyond for walk in (windows, places, destinations)).any())
         connect(m, windows.tap, self.gather.tap)
         connect(m, places.place, self.residuals.place)
         connect(m, destinations.place, self.writer.place)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-from word_runs import CODE, MEMORY_BYTES
+from random_fields import ANY_ODDS, FieldDraw, overlaps, work_of
+from word_runs import DATA, MEMORY_BYTES
 
 from arrayloom.isa.arithmetic import encode_scale
 from arrayloom.isa.config import Config
@@ -31,18 +31,14 @@ from arrayloom.isa.instructions import (
     LoadWeights,
     Pool,
     PoolKind,
-    PostInstruction,
     Store,
 )
-from arrayloom.sim.emulator.window import window
 
 Fields = dict[str, int]
 Post = TypeVar("Post", Drain, Elementwise, Pool)
 
-DATA = 1 << 16          # of parameters and thresholds in memory, beyond the code
-CODE_BYTES = 1 << 11  # more than a program has
+
 LARGEST_WORK = 3000     # words that an instruction reads or writes
-ANY_ODDS = 0.04         # of a field being anything at all, of a reserved bit, of a token for oneself
 
 
 @dataclass(frozen=True)
@@ -53,11 +49,11 @@ class Case:
     words: list[int]
 
 
-class WordDraw:
+class WordDraw(FieldDraw):
     """Draws cases for ``config``; the same ones for the same seed."""
 
     def __init__(self, config: Config, seed: int) -> None:
-        self.config, self.rng = config, np.random.default_rng(seed)
+        super().__init__(config, seed)
         self.memory = self.rng.integers(0, 256, MEMORY_BYTES, np.uint8)
         self.scratchpad = self.rng.integers(-128, 128, (config.activation_words, config.size)).astype(np.int8)
         scales = np.array([encode_scale(2.0**-3).word] * config.lanes, np.uint32)
@@ -76,7 +72,7 @@ class WordDraw:
     def case(self) -> Case:
         while True:
             subject, program = self.makers[self.rng.integers(len(self.makers))]()
-            if _work(subject, self.config) <= LARGEST_WORK and not _overlaps(subject, self.config.size):
+            if work_of(subject, self.config) <= LARGEST_WORK and not overlaps(subject, self.config.size):
                 break
         words = [self._word(one, one is subject) for one in program]
         end = [] if isinstance(subject, End) else [int.from_bytes(End().encode(), "little")]
@@ -98,44 +94,6 @@ class WordDraw:
             unknown = [value for value in range(1 << opcode.width) if value not in BY_OPCODE]
             word = word >> opcode.width << opcode.width | int(self.rng.choice(unknown))
         return word
-
-    def chance(self, odds: float) -> bool:
-        return bool(self.rng.random() < odds)
-
-    def between(self, low: int, high: int) -> int:
-        return int(self.rng.integers(low, high + 1))
-
-    def pick(self, *values: int) -> int:
-        return int(self.rng.choice(values))
-
-    def extent(self, most: int = 7, odds: float = 0.07) -> int:
-        return 0 if self.chance(odds) else self.between(1, most)
-
-    def near(self, end: int, least: int = 0) -> int:
-        """A start such that ``end`` words more end anywhere, or around the end of the scratchpad."""
-        top = self.config.activation_words
-        if self.chance(0.4):
-            return min(max(top - end + self.pick(-1, 0, 0, 1), least), (1 << 20) - 1)
-        return self.between(least, top) if self.chance(0.9) else self.between(top, (1 << 20) - 1)
-
-    def pitch(self, width: int) -> int:
-        if self.chance(ANY_ODDS):
-            return self.pick(0, 0xFFFF, self.between(0, 0xFFFF))
-        return width + self.between(0, 4)
-
-    def anything(self, instruction: Instruction, *names: str) -> Instruction:
-        """Now and then with one of these fields anything that its bits hold, or at one end of them."""
-        for spec in instruction.specs():
-            if spec.name in names and self.chance(ANY_ODDS):
-                value = self.pick(spec.low, spec.high) if self.chance(0.5) else self.between(spec.low, spec.high)
-                instruction = instruction.changed(**{spec.name: value})
-        return instruction
-
-    def address(self, words: int) -> int:
-        """Of a transfer: whole words in most cases, within memory and not in the code."""
-        size = self.config.size
-        first = self.between(0, CODE // size - 1 - min(words, CODE // size - 1)) * size
-        return first + self.between(1, size - 1) if self.chance(0.06) else first
 
     # The instructions of LOAD and STORE
 
@@ -208,9 +166,6 @@ class WordDraw:
         if max(height, width) > self.config.accumulator_depth:
             height, width = 1, 1
         return subject, [*weights, *before, subject, *self._drained(max(height, 1), max(width, 1))]
-
-    def pick_name(self, *names: str) -> str:
-        return names[self.rng.integers(len(names))]
 
     # POST
 
@@ -299,40 +254,3 @@ class WordDraw:
                     -(1 << 53), (1 << 53) - 1, self.between(-(1 << 44), 1 << 44)),
                 "a_offset": offset(), "b_offset": offset(), "multiply": multiply, "product_zero": self.between(-256, 255),
                 "sum_offset": self.between(-256, 255), "add_low": low, "add_high": high}
-
-
-def _work(subject: Instruction, config: Config) -> int:
-    """Words that the instruction reads or writes, and those that it makes others load."""
-    if isinstance(subject, LoadWeights):
-        return subject.words
-    if isinstance(subject, LoadActivations | Store):
-        return subject.rows * subject.words
-    if isinstance(subject, Convolve):
-        pixels = subject.height * subject.width
-        return subject.tiles * max(config.size, pixels if pixels <= config.accumulator_depth else 0)
-    if isinstance(subject, Pool):
-        return subject.height * subject.width * subject.taps_y * subject.taps_x
-    return subject.height * subject.width if isinstance(subject, Drain | Elementwise) else 0
-
-
-def _overlaps(subject: Instruction, size: int) -> bool:
-    """Whether it writes what it reads, or the code."""
-    if isinstance(subject, Store):
-        first = subject.address + np.arange(subject.rows) * subject.memory_pitch * size
-        return bool(((first < CODE + CODE_BYTES) & (first + subject.words * size > CODE)).any())
-    if not isinstance(subject, Drain | Elementwise | Pool) or not subject.height * subject.width:
-        return False
-    reads = [np.zeros(0, np.int64)]
-    if isinstance(subject, Elementwise):
-        reads.append(_region(subject, subject.source, subject.source_pitch))
-    if isinstance(subject, Pool) and subject.taps_y * subject.taps_x:
-        addresses, inside = window(subject)
-        reads.append(addresses[inside])
-    if isinstance(subject, Drain | Elementwise) and subject.add:
-        reads.append(_region(subject, subject.residual, subject.residual_pitch))
-    written = _region(subject, subject.destination, subject.destination_pitch)
-    return bool(np.isin(written, np.concatenate(reads)).any())
-
-
-def _region(subject: PostInstruction, first: int, pitch: int) -> NDArray[np.int64]:
-    return (first + np.arange(subject.height)[:, None] * pitch + np.arange(subject.width)).ravel()

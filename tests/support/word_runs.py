@@ -17,6 +17,7 @@ from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.simulator import Stop, Timing
 
 CODE = 1 << 15
+DATA = 1 << 16          # parameters, beyond the code
 MEMORY_BYTES = 1 << 17
 WATCHDOG = 1500             # cycles: no wait for memory is as long
 LIMIT = 10_000_000          # cycles: no run is as long
@@ -54,10 +55,11 @@ def run_on_emulator(config: Config, program: Program, memory: NDArray[np.uint8],
     return Left(refusal, Error.NONE, memory, scratchpad, *written_words(emulator.capture, config.size))
 
 
-def run_on_rtl(build: Build, program: Program, memory: NDArray[np.uint8], scratchpad: Words) -> Left:
+def run_on_rtl(build: Build, program: Program, memory: NDArray[np.uint8], scratchpad: Words,
+               timing: Timing | None = None) -> Left:
     """Runs on copies; a refusal is the error's name."""
     memory = _with_code(program, memory)
-    driver = Driver(build, program, memory, Timing())
+    driver = Driver(build, program, memory, timing or Timing())
     simulator = driver.simulator
     simulator.write_scratchpad(scratchpad)
     simulator.record()

@@ -142,9 +142,8 @@ def test_illegal_number_of_pixels(run_illegal: Callable[..., Any], config_of: Ca
 
 @pytest.mark.parametrize("fields", [
     {"source": 256 - 19}, {"source": (1 << 20) - 1}, {"row_pitch": 64}, {"row_pitch": 65535},
-    {"blocks": 2, "plane_pitch": 237}, {"blocks": 2, "plane_pitch": (1 << 20) - 256},
-    {"source": 256, "origin_y": -4}, {"source": 256, "origin_x": -3},
-    {"source": 255, "origin_y": -4, "origin_x": -2}], ids=str)
+    {"blocks": 2, "plane_pitch": 237}, {"blocks": 2, "plane_pitch": (1 << 20) - 256}, {"source": 256, "origin_y": -4},
+    {"source": 256, "origin_x": -3}, {"source": 255, "origin_y": -4, "origin_x": -2}], ids=str)
 def test_words_beyond_the_scratchpad(run_illegal: Callable[..., Any], config_of: Callable[..., Any],
                                      fields: dict[str, int]) -> None:
     """Of which at least one pixel inside the source is read."""

@@ -13,6 +13,7 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.isa.instructions import BY_MNEMONIC
 from arrayloom.isa.registers import Error
 from arrayloom.sim.rtl.build import Build
+from arrayloom.sim.rtl.simulator import Timing
 
 TINY = PRESETS["tiny"]
 CASES, MORE_CASES = 200, 10_000
@@ -29,11 +30,14 @@ def build() -> Build:
     return simulator_of(TINY)
 
 
-def check(build: Build, draw: WordDraw, case: Case) -> bool:
+TIMINGS = [Timing(), Timing(latency=1, outstanding=1), Timing(7, 3, 2, 40, 5)]
+
+
+def check(build: Build, draw: WordDraw, case: Case, timing: Timing) -> bool:
     """Compares both; whether the program is legal."""
     program = program_of_words(TINY, case.words)
     emulated = run_on_emulator(TINY, program, draw.memory, draw.scratchpad)
-    simulated = run_on_rtl(build, program, draw.memory, draw.scratchpad)
+    simulated = run_on_rtl(build, program, draw.memory, draw.scratchpad, timing)
     assert bool(emulated.refusal) == bool(simulated.refusal), (
         f"emulator: {emulated.refusal or 'runs'}; RTL: {simulated.refusal or 'runs'}")
     assert (simulated.addresses < TINY.activation_words).all(), "POST writes beyond the scratchpad"
@@ -58,7 +62,7 @@ def run(build: Build, seed: int, cases: int) -> None:
         case = draw.case()
         program = program_of_words(TINY, case.words)
         try:
-            found = check(build, draw, case)
+            found = check(build, draw, case, TIMINGS[index % len(TIMINGS)])
         except AssertionError as error:
             text = "; ".join(map(str, program)) if all(word & 63 for word in case.words) else ""
             raise AssertionError(f"seed {seed}, case {index}, {case.kind}: {error}\n{text}") from None

@@ -1,0 +1,107 @@
+"""Draws of single fields around their legal limits, and what of an instruction a test can afford."""
+
+import numpy as np
+from numpy.typing import NDArray
+from word_runs import CODE
+
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import Instruction
+from arrayloom.isa.instructions import (
+    Convolve,
+    Drain,
+    Elementwise,
+    LoadActivations,
+    LoadWeights,
+    Pool,
+    PostInstruction,
+    Store,
+)
+from arrayloom.sim.emulator.window import window
+
+CODE_BYTES = 1 << 11    # more than a program has
+ANY_ODDS = 0.04         # of a field being anything at all, of a reserved bit, of a token for oneself
+
+
+class FieldDraw:
+    """Draws fields for ``config``; the same ones for the same seed."""
+
+    def __init__(self, config: Config, seed: int) -> None:
+        self.config, self.rng = config, np.random.default_rng(seed)
+
+    def chance(self, odds: float) -> bool:
+        return bool(self.rng.random() < odds)
+
+    def between(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+    def pick(self, *values: int) -> int:
+        return int(self.rng.choice(values))
+
+    def extent(self, most: int = 7, odds: float = 0.07) -> int:
+        return 0 if self.chance(odds) else self.between(1, most)
+
+    def near(self, end: int, least: int = 0) -> int:
+        """A start such that ``end`` words more end anywhere, or around the end of the scratchpad."""
+        top = self.config.activation_words
+        if self.chance(0.4):
+            return min(max(top - end + self.pick(-1, 0, 0, 1), least), (1 << 20) - 1)
+        return self.between(least, top) if self.chance(0.9) else self.between(top, (1 << 20) - 1)
+
+    def pitch(self, width: int) -> int:
+        if self.chance(ANY_ODDS):
+            return self.pick(0, 0xFFFF, self.between(0, 0xFFFF))
+        return width + self.between(0, 4)
+
+    def anything(self, instruction: Instruction, *names: str) -> Instruction:
+        """Now and then with one of these fields anything that its bits hold, or at one end of them."""
+        for spec in instruction.specs():
+            if spec.name in names and self.chance(ANY_ODDS):
+                value = self.pick(spec.low, spec.high) if self.chance(0.5) else self.between(spec.low, spec.high)
+                instruction = instruction.changed(**{spec.name: value})
+        return instruction
+
+    def address(self, words: int) -> int:
+        """Of a transfer: whole words in most cases, within memory and not in the code."""
+        size = self.config.size
+        first = self.between(0, CODE // size - 1 - min(words, CODE // size - 1)) * size
+        return first + self.between(1, size - 1) if self.chance(0.06) else first
+
+    def pick_name(self, *names: str) -> str:
+        return names[self.rng.integers(len(names))]
+
+
+def work_of(subject: Instruction, config: Config) -> int:
+    """Words that the instruction reads or writes, and those that it makes others load."""
+    if isinstance(subject, LoadWeights):
+        return subject.words
+    if isinstance(subject, LoadActivations | Store):
+        return subject.rows * subject.words
+    if isinstance(subject, Convolve):
+        pixels = subject.height * subject.width
+        return subject.tiles * max(config.size, pixels if pixels <= config.accumulator_depth else 0)
+    if isinstance(subject, Pool):
+        return subject.height * subject.width * subject.taps_y * subject.taps_x
+    return subject.height * subject.width if isinstance(subject, Drain | Elementwise) else 0
+
+
+def overlaps(subject: Instruction, size: int) -> bool:
+    """Whether it writes what it reads, or the code."""
+    if isinstance(subject, Store):
+        first = subject.address + np.arange(subject.rows) * subject.memory_pitch * size
+        return bool(((first < CODE + CODE_BYTES) & (first + subject.words * size > CODE)).any())
+    if not isinstance(subject, Drain | Elementwise | Pool) or not subject.height * subject.width:
+        return False
+    reads = [np.zeros(0, np.int64)]
+    if isinstance(subject, Elementwise):
+        reads.append(_region(subject, subject.source, subject.source_pitch))
+    if isinstance(subject, Pool) and subject.taps_y * subject.taps_x:
+        addresses, inside = window(subject)
+        reads.append(addresses[inside])
+    if isinstance(subject, Drain | Elementwise) and subject.add:
+        reads.append(_region(subject, subject.residual, subject.residual_pitch))
+    written = _region(subject, subject.destination, subject.destination_pitch)
+    return bool(np.isin(written, np.concatenate(reads)).any())
+
+
+def _region(subject: PostInstruction, first: int, pitch: int) -> NDArray[np.int64]:
+    return (first + np.arange(subject.height)[:, None] * pitch + np.arange(subject.width)).ravel()
