@@ -60,17 +60,21 @@ class AccumulatorBanks(Component):
                          self.available.eq(self.written | (full[1] & self.release))]
         with m.If(self.release):
             m.d.sync += drain.eq(~drain)
-        ending, lasts = Signal(), [Signal.like(self.last, name=f"last_{bank}") for bank in range(ACCUMULATOR_BANKS)]
-        with m.If(self.ended):
-            m.d.sync += ending.eq(~ending)
-        # Zero where none is ended, so that states which differ in nothing else are equal.
-        for bank, last in enumerate(lasts):
-            with m.If(self.ended & (ending == bank)):
-                m.d.sync += last.eq(self.position)
-            with m.Elif(self.release & (drain == bank)):
-                m.d.sync += last.eq(0)
+        # In order of banks and not by their number, and zero where there is none, so that states which differ only in
+        # which bank is the next one, or in what was before, are equal.
+        next_last, ended = Signal.like(self.last), Signal(range(ACCUMULATOR_BANKS + 1))
+        with m.If(self.ended & ~self.release):
+            m.d.sync += ended.eq(ended + 1)
+        with m.Elif(self.release & ~self.ended):
+            m.d.sync += ended.eq(ended - 1)
+        with m.If(self.release):
+            m.d.sync += [self.last.eq(Mux(ended == 1, Mux(self.ended, self.position, 0), next_last)), next_last.eq(0)]
+        with m.Elif(self.ended & (ended == 0)):
+            m.d.sync += self.last.eq(self.position)
+        with m.Elif(self.ended):
+            m.d.sync += next_last.eq(self.position)
         m.d.comb += [
             self.free.eq(used != ACCUMULATOR_BANKS),
-            self.drain.eq(drain), self.last.eq(Mux(drain, lasts[1], lasts[0])),
+            self.drain.eq(drain),
         ]
         return m
