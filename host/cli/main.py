@@ -12,7 +12,8 @@ from arrayloom.host.cli.refusal import own_fault, refusal
 from arrayloom.isa.errors import ArrayloomError
 
 BAD_INPUT = 2
-EXIT_CODES = "exit codes: 0 done, 1 bytes differ, 2 refused or bad input; with --json a refusal is one JSON object, too"
+EXIT_CODES = ("exit codes: 0 done, 1 bytes differ or accesses are unordered, 2 refused or bad input; with --json a refusal "
+              "is one JSON object, too")
 COMMANDS = {
     "demo": ("arrayloom.host.cli.demo", "add_parser"),
     "quantize": ("arrayloom.host.cli.quantize", "add_parser"),
@@ -23,6 +24,7 @@ COMMANDS = {
     "verify": ("arrayloom.host.cli.verify", "add_parser"),
     "disasm": ("arrayloom.host.cli.programs", "add_disasm"),
     "info": ("arrayloom.host.cli.programs", "add_info"),
+    "check": ("arrayloom.host.cli.check", "add_check"),
     "explore": ("arrayloom.host.cli.explore", "add_parser"),
     "profile": ("arrayloom.host.cli.profile", "add_parser"),
     "simulator": ("arrayloom.host.cli.simulator", "add_parser"),
@@ -55,7 +57,8 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit code: 0 success, 1 bytes differ, 2 bad input or environment.
+    """Runs one command; returns the exit code: 0 success, 1 bytes differ or accesses are unordered, 2 bad input or
+    environment.
 
     Every error is one message on standard error; with ``--json`` an object on standard output, too.
     """

@@ -63,7 +63,7 @@ def test_every_command_lists_all_nodes(tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "out.loom").exists()
 
 
-@pytest.mark.parametrize("command", ["compile", "disasm", "info", "run", "verify", "explore", "quantize"])
+@pytest.mark.parametrize("command", ["compile", "disasm", "info", "check", "run", "verify", "explore", "quantize"])
 def test_errors_that_are_about_no_node(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = {"compile": ["-o", str(tmp_path / "p.loom")], "run": ["--input", "none.npy"], "verify": ["--input", "none.npy"],
             "explore": ["--configs", "tiny"], "quantize": ["--calibrate", "none.npz", "-o", str(tmp_path / "q.onnx")]}

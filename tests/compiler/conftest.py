@@ -1,0 +1,22 @@
+"""Every program that a test of the compiler makes is checked: tokens order all accesses to a word."""
+
+from typing import Any
+
+import pytest
+
+import arrayloom.compiler as compiler
+from arrayloom.isa.hazards import find_hazards
+from arrayloom.isa.program import Program
+
+
+@pytest.fixture(autouse=True)
+def ordered_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_passes = compiler.run_passes
+
+    def checked(*arguments: Any) -> Program:
+        program = run_passes(*arguments)
+        finding = next(find_hazards(program), None)
+        assert finding is None, finding
+        return program
+
+    monkeypatch.setattr(compiler, "run_passes", checked)

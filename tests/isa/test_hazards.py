@@ -1,0 +1,147 @@
+"""Accesses that no token orders are found, each kind of them, and those that are ordered are not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from latency_programs import program_of
+
+from arrayloom.compiler import compile_model
+from arrayloom.host.models import digits
+from arrayloom.isa.accesses import accesses
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.errors import EncodingError
+from arrayloom.isa.fields import Instruction, Units, encode_all, units_in
+from arrayloom.isa.hazards import Finding, Hazard, find_hazards
+from arrayloom.isa.instructions import (
+    Convolve,
+    Drain,
+    Elementwise,
+    LoadActivations,
+    LoadParameters,
+    LoadWeights,
+    Pool,
+    Store,
+)
+from arrayloom.isa.tokens import token_givers
+
+TINY = PRESETS["tiny"]
+LOAD = LoadActivations(address=0, destination=0, words=8, rows=1)
+STORE = Store(address=0x800, source=0, words=8, rows=1)
+CONVOLVE = Convolve(source=0, row_pitch=8, source_height=1, source_width=8, height=1, width=4, first=1, last=1)
+DRAIN = Drain(destination=16, destination_pitch=4, height=1, width=4, release_parameters=1)
+ELEMENTWISE = Elementwise(source=0, source_pitch=8, destination=16, destination_pitch=8, height=1, width=8)
+TILE = [LoadWeights(words=4), LoadParameters(entries=2)]
+
+
+def hazards(*instructions: Instruction) -> list[Finding]:
+    return list(find_hazards(program_of(TINY, list(instructions))))
+
+
+UNORDERED: dict[str, tuple[list[Instruction], Finding]] = {
+    "a store of what is loaded": ([LOAD, STORE], Finding(Hazard.READ_AFTER_WRITE, 1, 0, "scratchpad", 0)),
+    "one word of it": ([LOAD, STORE.changed(source=7)], Finding(Hazard.READ_AFTER_WRITE, 1, 0, "scratchpad", 7)),
+    "a convolution of what is loaded": (
+        [LOAD, *TILE, CONVOLVE, DRAIN], Finding(Hazard.READ_AFTER_WRITE, 3, 0, "scratchpad", 0)),
+    "an operand of what POST has made": (
+        [ELEMENTWISE, ELEMENTWISE.changed(source=16, destination=32)],
+        Finding(Hazard.READ_AFTER_WRITE, 1, 0, "scratchpad", 16)),
+    "a residual": ([LOAD, ELEMENTWISE.changed(source=100, add=1, residual=4, residual_pitch=8)],
+                   Finding(Hazard.READ_AFTER_WRITE, 1, 0, "scratchpad", 4)),
+    "a load over what is stored": ([STORE, LOAD], Finding(Hazard.WRITE_AFTER_READ, 1, 0, "scratchpad", 0)),
+    "a load over what is convolved": (
+        [*TILE, CONVOLVE, DRAIN, LOAD.changed(destination=3, words=1)],
+        Finding(Hazard.WRITE_AFTER_READ, 4, 2, "scratchpad", 3)),
+    "a load over a result": ([ELEMENTWISE, LOAD.changed(destination=20)],
+                             Finding(Hazard.WRITE_AFTER_WRITE, 1, 0, "scratchpad", 20)),
+    "memory that is stored and loaded": (
+        [STORE, LOAD.changed(address=0x810, destination=50)], Finding(Hazard.READ_AFTER_WRITE, 1, 0, "memory", 0x204)),
+    "weights that are stored over": (
+        [LoadWeights(address=0x800, words=4), STORE], Finding(Hazard.WRITE_AFTER_READ, 1, 0, "memory", 0x200)),
+    "an operand behind a drain": (      # POST reads it before the drain knows of the load
+        [LOAD, *TILE, CONVOLVE.changed(wait=Units.LOAD), DRAIN, ELEMENTWISE.changed(destination=40)],
+        Finding(Hazard.READ_AFTER_WRITE, 5, 0, "scratchpad", 0)),
+}
+
+
+@pytest.mark.parametrize("case", UNORDERED)
+def test_what_no_token_orders_is_found(case: str) -> None:
+    instructions, finding = UNORDERED[case]
+    signals = {0: Units.ARRAY} if case == "an operand behind a drain" else {}
+    given = [one.changed(signal=signals.get(index, 0)) for index, one in enumerate(instructions)]
+    assert finding in hazards(*given)
+
+
+ORDERED: dict[str, list[Instruction]] = {
+    "a token": [LOAD.changed(signal=Units.STORE), STORE.changed(wait=Units.LOAD)],
+    "a token of a later instruction": [
+        LOAD, LOAD.changed(destination=50, signal=Units.STORE), STORE.changed(wait=Units.LOAD)],
+    "a token by way of another unit": [
+        LOAD.changed(signal=Units.POST),
+        ELEMENTWISE.changed(source=200, destination=300, wait=Units.LOAD, signal=Units.STORE),
+        STORE.changed(wait=Units.POST)],
+    "a token that an earlier instruction took": [
+        LOAD.changed(signal=Units.STORE), STORE.changed(source=90, wait=Units.LOAD), STORE.changed(address=0x900)],
+    "its own earlier instructions": [ELEMENTWISE, ELEMENTWISE.changed(source=16, destination=32, wait=Units.POST)],
+    "a drain behind its convolution": [
+        LOAD.changed(signal=Units.ARRAY), *TILE, CONVOLVE.changed(wait=Units.LOAD),
+        DRAIN.changed(add=1, residual=0, residual_pitch=4)],
+    "a unit's own writes": [ELEMENTWISE, ELEMENTWISE.changed(source=200)],
+    "other words": [LOAD, STORE.changed(source=8)],
+    "two reads": [STORE, ELEMENTWISE],
+}
+
+
+@pytest.mark.parametrize("case", ORDERED)
+def test_what_is_ordered_is_not_found(case: str) -> None:
+    assert hazards(*ORDERED[case]) == []
+
+
+def test_a_token_that_nobody_gives() -> None:
+    assert hazards(LOAD, STORE.changed(source=50, wait=Units.POST)) == [Finding(Hazard.NO_TOKEN, 1, None, "POST", None)]
+
+
+def test_every_token_of_a_network_is_needed() -> None:
+    """Without any one of them, some access is unordered; with all, none is."""
+    program = compile_model(digits.MODEL, "tiny")
+    assert list(find_hazards(program)) == []
+    instructions = list(program)
+    givers, dropped = token_givers(instructions), 0
+    for index, one in enumerate(instructions):
+        for producer in units_in(one.wait) if one.UNIT is not None else ():
+            changed = list(instructions)
+            changed[index] = one.changed(wait=one.wait & ~(1 << producer))
+            if producer is not one.UNIT:
+                giver = int(givers[producer][index])
+                changed[giver] = changed[giver].changed(signal=changed[giver].signal & ~(1 << one.UNIT))
+            assert next(find_hazards(replace(program, instructions=encode_all(changed))), None), (index, producer.name)
+            dropped += 1
+    assert dropped > 20
+
+
+def test_windows_read_what_lies_under_them() -> None:
+    """Against one pixel and one tap after the other."""
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        low, high = (1, 1, 1, 1, 1, 1, 1, 1, -4, -4), (6, 6, 4, 4, 4, 4, 4, 4, 5, 5)
+        height, width, taps_y, taps_x, stride_y, stride_x, dilation_y, dilation_x, y, x = map(int, rng.integers(low, high))
+        fields = {"height": height, "width": width, "taps_y": taps_y, "taps_x": taps_x, "stride_y": stride_y,
+                  "stride_x": stride_x, "dilation_y": dilation_y, "dilation_x": dilation_x, "origin_y": y, "origin_x": x,
+                  "source": 70, "row_pitch": 11, "source_height": 7, "source_width": 9}
+        places = {70 + 11 * row + column for row in (y + a * stride_y + i * dilation_y for a in range(height)
+                                                    for i in range(taps_y)) if 0 <= row < 7
+                  for column in (x + b * stride_x + j * dilation_x for b in range(width) for j in range(taps_x))
+                  if 0 <= column < 9}
+        assert set(accesses(Pool(**fields), TINY).reads.tolist()) == places
+        planes = set(accesses(Convolve(**fields, blocks=2, plane_pitch=100), TINY).reads.tolist())
+        assert planes == places | {place + 100 for place in places}
+
+
+@pytest.mark.parametrize("instruction", [
+    Elementwise(height=65535, width=65535), Pool(height=1, width=1, taps_y=1023, source_height=65535, source_width=65535,
+                                                 stride_x=1, taps_x=1023, row_pitch=1).changed(height=65535, width=65535),
+    Store(words=(1 << 20) - 1, rows=65535), Convolve(blocks=16383, source_height=4000, source_width=4000, height=4000,
+                                                     width=4000)], ids=lambda one: one.mnemonic())
+def test_more_words_than_there_are_is_refused_at_once(instruction: Instruction) -> None:
+    with pytest.raises(EncodingError, match=rf"instruction 0 \({instruction.mnemonic()}\): it accesses .* times .* words"):
+        hazards(instruction)
