@@ -218,8 +218,8 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
         assert any(part in printed for part in wanted.split("|")), wanted
 
 
-@pytest.mark.parametrize("command", ["demo", "compile", "run", "score", "verify", "disasm", "info", "check", "explore", "verilog",
-                                     "simulator"])
+@pytest.mark.parametrize("command", ["demo", "compile", "run", "score", "verify", "disasm", "info", "check", "explore",
+                                     "verilog", "simulator"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])
