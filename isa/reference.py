@@ -4,7 +4,6 @@ import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
-from enum import IntEnum
 from pathlib import Path
 from types import FunctionType
 
@@ -12,6 +11,7 @@ from arrayloom.isa import arithmetic, host_steps, instructions, layout, register
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import FIELD_BITS, INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
+from arrayloom.isa.register_map import commented
 
 PATH = Path(__file__).parents[1] / "docs" / "isa.md"
 
@@ -78,26 +78,18 @@ def _registers() -> Iterator[str]:
     yield _doc(registers) + "\n"
     yield "| address | register | |"
     yield "|---|---|---|"
-    for register, comment in _commented(registers.Register):
+    for register, comment in commented(registers.Register):
         yield f"| {register.value:#05x} | `{register.name}` | {comment} |"
     yield "\nAfter a reset, registers that can be written hold 0, but for " + ", ".join(
         f"`{register.name}`: {value:,}" for register, value in registers.RESET_VALUES.items()) + "."
     for enum in (registers.Block, registers.Control, registers.Status, registers.Error, registers.Cause):
         yield f"\n`{enum.__name__}`: {_doc(enum)}\n"
-        for member, comment in _commented(enum):
+        for member, comment in commented(enum):
             note = comment
             if enum is registers.Error:
                 note = registers.ERROR_TEXT.get(registers.Error(member.value), "")
             yield f"- {member.value} `{member.name}`" + (f": {note}" if note else "")
     yield f"\n`StateWord`: {_doc(registers.StateWord)}\n"
-
-
-def _commented(enum: type[IntEnum]) -> Iterator[tuple[IntEnum, str]]:
-    """Members with the comment that follows them in the source."""
-    for line in inspect.getsource(enum).splitlines():
-        name, equals, rest = line.strip().partition(" = ")
-        if equals and name in enum.__members__:
-            yield enum[name], rest.partition("#")[2].strip()
 
 
 def _layouts() -> Iterator[str]:

@@ -31,7 +31,7 @@ class Register(IntEnum):
     CONTROL = 0x0C          # write: Control bits
     STATUS = 0x10           # read: Status bits, error in bits 8 to 15
     INTERRUPT_ENABLE = 0x14  # read, write: bit 0 raises irq when a run ends, for better or worse
-    INTERRUPT = 0x18        # read: bit 0 pending; write 1 to clear
+    INTERRUPT = 0x18        # read, write: bit 0 pending; writing 1 clears it
     WATCHDOG = 0x1C         # read, write: cycles without progress of any unit that end a run; 0 never
     PROGRAM = 0x20          # read, write: byte address of the first instruction; 64 bits with the next register
     PROGRAM_HIGH = 0x24

@@ -20,8 +20,8 @@ SUCCESS, FAULTY = 0, 1
 
 
 def add_verilog(commands: Any) -> None:
-    parser = add_command(commands, "verilog", _verilog, "write the accelerator as Verilog with a JSON list of its ports",
-                         "arrayloom verilog --config 32x32 -o rtl/")
+    parser = add_command(commands, "verilog", _verilog, "write the accelerator as Verilog, with its ports and registers as "
+                         "JSON, C header, SystemRDL and IP-XACT", "arrayloom verilog --config 32x32 -o rtl/")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     add_config(parser)
 
@@ -29,8 +29,9 @@ def add_verilog(commands: Any) -> None:
 def _verilog(options: argparse.Namespace) -> int:
     from arrayloom.host.runtime.export import export_verilog
 
-    for path in export_verilog(load_config(options.config), options.output):
-        print(path)
+    verilog, sidecar, *_ = export_verilog(load_config(options.config), options.output)
+    print(verilog)
+    print(sidecar)      # which names the other files
     return 0
 
 

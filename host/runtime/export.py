@@ -1,4 +1,4 @@
-"""The accelerator as files for other tools: Verilog, and a JSON list of its ports."""
+"""The accelerator as files for other tools: Verilog, its ports and registers as JSON, C, SystemRDL and IP-XACT."""
 
 import json
 from dataclasses import asdict
@@ -9,6 +9,8 @@ from amaranth.lib.wiring import Flow
 
 from arrayloom.hdl.top import Accelerator
 from arrayloom.host.runtime.errors import InputError
+from arrayloom.host.runtime.export_ipxact import ip_xact
+from arrayloom.host.runtime.export_registers import c_header, figures, system_rdl
 from arrayloom.isa.config import Config
 from arrayloom.sim.rtl.verilog import write_verilog
 
@@ -16,21 +18,27 @@ TOP = "arrayloom"
 
 
 def export_verilog(config: Config, folder: Path) -> list[Path]:
-    """Writes ``arrayloom_NAME.v`` and ``arrayloom_NAME.json`` into ``folder``, which is made where it is missing.
+    """Writes ``arrayloom_NAME`` with the endings ``.v``, ``.json`` (ports and registers), ``.h``, ``.rdl`` (SystemRDL) and
+    ``.xml`` (IP-XACT) into ``folder``, which is made where it is missing.
 
-    Returns both paths. Raises ``InputError`` when they cannot be written.
+    Returns the paths in that order. Raises ``InputError`` when they cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         verilog = folder / f"{TOP}_{config.name}.v"
         accelerator = Accelerator(config)
-        write_verilog(accelerator, verilog, TOP)
-        sidecar = verilog.with_suffix(".json")
-        sidecar.write_text(json.dumps({"module": TOP, "config": asdict(config), "digest": config.digest,
-                                       "ports": _ports(accelerator)}, indent=2) + "\n")
+        write_verilog(accelerator, verilog, TOP, plain=True)
+        ports = _ports(accelerator)
+        files = [verilog, *(verilog.with_suffix(suffix) for suffix in (".json", ".h", ".rdl", ".xml"))]
+        sidecar = {"module": TOP, "config": asdict(config), "digest": config.digest, "ports": ports,
+                   "files": [file.name for file in files], "registers": figures()}
+        texts = (json.dumps(sidecar, indent=2) + "\n", c_header(config), system_rdl(config),
+                 ip_xact(config, TOP, ports, verilog.name))
+        for file, text in zip(files[1:], texts, strict=True):
+            file.write_text(text)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
-    return [verilog, sidecar]
+    return files
 
 
 def _ports(accelerator: Accelerator) -> list[dict[str, object]]:

@@ -26,11 +26,13 @@ TOP = "top"
 OPTIMIZE = "opt_expr; opt_merge; opt_muxtree; opt_reduce; opt_clean; opt_dff"
 """What ``opt`` does in its first round; its further rounds take twice the time and leave the same Verilog."""
 FLAT = f"proc; flatten; {OPTIMIZE}; opt_clean -purge"
+PLAIN = FLAT.replace("proc;", "proc -norom;")   # tables that become memories keep their names
 HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
 WRITE_NETLIST = "write_rtlil design.il"
 WRITE = "write_verilog -norename -noattr design.v"
+WRITE_PLAIN = "write_verilog -noattr design.v"
 
 
 Look = Callable[[Netlist], None]
@@ -38,16 +40,18 @@ Look = Callable[[Netlist], None]
 
 
 def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool = False,
-                  hierarchy: bool = False, look: Look | None = None) -> None:
+                  hierarchy: bool = False, plain: bool = False, look: Look | None = None) -> None:
     """Writes ``component`` as Verilog module ``name``.
 
     ``checks`` keeps the assertions and prints. ``hierarchy`` keeps modules and names, for waveforms, at some cost in
     speed. Memories stay memories; one that is all zero has no initial values, which would take minutes to compile.
+    ``plain``: what has no name of its own is numbered, as some simulators do not read a backslash within a name.
     ``look`` is only for what is flat. Raises ``BuildError`` with Yosys's message when it refuses the design.
     """
     with TemporaryDirectory() as folder:
         _write_rtlil(component, name, Path(folder))
-        run_yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]), HIERARCHICAL if hierarchy else FLAT, WRITE,
+        run_yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]),
+                  HIERARCHICAL if hierarchy else PLAIN if plain else FLAT, WRITE_PLAIN if plain else WRITE,
                   *([REMOVE_CHECKS, WRITE_NETLIST] if look else []))
         if look:
             look(Netlist((Path(folder) / "design.il").read_text()))

@@ -7,8 +7,11 @@ from control_host import REFUSED, START, Host, begin, scripted
 
 from arrayloom.hdl.control import FIXED_IN_RUN, Control
 from arrayloom.isa.fields import Unit, Units
+from arrayloom.isa.register_map import register_map
 from arrayloom.isa.registers import (
     IDENTITY_VALUE,
+    REGISTER_ADDRESS_BITS,
+    REGISTER_BYTES,
     RESET_VALUES,
     VERSION_VALUE,
     Block,
@@ -100,6 +103,20 @@ async def test_accesses_where_there_is_no_register_are_refused(host: Host) -> No
         assert host.refused, hex(address)
     assert await host.read(last) == 0
     assert not host.refused
+
+
+@scripted()
+async def test_the_register_map_is_what_the_hardware_has(host: Host) -> None:
+    """Every word of the register space: what can be read and written, and what it holds after a reset."""
+    entries = {entry.address: entry for entry in register_map()}
+    for address in range(0, 1 << REGISTER_ADDRESS_BITS, REGISTER_BYTES):
+        entry = entries.get(address)
+        value = await host.read(address)
+        assert host.refused == (entry is None or not entry.readable) or address == Register.CONTROL, hex(address)
+        if entry and entry.writable and address != Register.CONTROL:
+            assert value == entry.reset, entry.name
+        await host.write(address, 0)
+        assert host.refused == (entry is None or not entry.writable), hex(address)
 
 
 @scripted(stall=0.2)

@@ -1,0 +1,121 @@
+"""The registers one by one, for descriptions of them in other languages and for the ISA page."""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.registers import (
+    REGISTER_BYTES,
+    RESET_VALUES,
+    Block,
+    Cause,
+    Control,
+    Register,
+    Status,
+    counter_address,
+)
+
+REGISTER_BITS = 8 * REGISTER_BYTES
+BLOCKS = {Register.RETIRED: (Block, REGISTER_BYTES), Register.STATE: (Block, REGISTER_BYTES),
+          Register.TOKENS: (Unit, 2 * REGISTER_BYTES)}
+"""Registers that there is one of for each block or unit, and the bytes between them."""
+ALIASES = (Register.FETCHED, Register.FETCH_STATE, Register.COUNTERS)
+"""Names of registers that are listed under others."""
+ERROR_BITS = 8
+
+
+@dataclass(frozen=True)
+class BitField:
+    """Bits ``low`` to ``low + width - 1`` of a register."""
+
+    name: str
+    low: int
+    width: int
+
+
+@dataclass(frozen=True)
+class RegisterEntry:
+    """One register of 32 bits.
+
+    Attributes:
+        name: in upper case.
+        address: of its first byte.
+        readable: whether it can be read.
+        writable: whether it can be written.
+        reset: its value after a reset; of a register that is only read, as far as that is known, else 0.
+        doc: what it holds, in one line.
+        fields: its bits, where they have names; else one of all bits.
+    """
+
+    name: str
+    address: int
+    readable: bool
+    writable: bool
+    reset: int
+    doc: str
+    fields: tuple[BitField, ...]
+
+    @property
+    def access(self) -> str:
+        """``read-only``, ``write-only`` or ``read-write``."""
+        return "read-write" if self.readable and self.writable else "read-only" if self.readable else "write-only"
+
+
+def register_map() -> list[RegisterEntry]:
+    """All registers by ascending address."""
+    return sorted([*_named(), *_counters()], key=lambda entry: entry.address)
+
+
+def commented(enum: type[IntEnum]) -> Iterator[tuple[IntEnum, str]]:
+    """Members with the comment that follows them in the source."""
+    for line in inspect.getsource(enum).splitlines():
+        name, equals, rest = line.strip().partition(" = ")
+        if equals and name in enum.__members__:
+            yield enum[name], rest.partition("#")[2].strip()
+
+
+def _named() -> Iterator[RegisterEntry]:
+    access = text = ""
+    for register, comment in commented(Register):
+        low = Register[register.name.removesuffix("_HIGH")]
+        if register is low:
+            access, _, text = comment.partition(": ")
+        if register in ALIASES:
+            continue
+        reset = RESET_VALUES.get(low, 0) >> REGISTER_BITS * (register is not low) & (1 << REGISTER_BITS) - 1
+        doc = text if register is low else f"upper half of {low.name}"
+        if register in BLOCKS:
+            yield from _of_each(Register(register), access, doc)
+        else:
+            yield _entry(register.name, register, access, reset, doc)
+
+
+def _of_each(register: Register, access: str, doc: str) -> Iterator[RegisterEntry]:
+    members, distance = BLOCKS[register]
+    for member in members:
+        for half, suffix in enumerate(("", "_HIGH")[:distance // REGISTER_BYTES]):
+            address = register + distance * member + REGISTER_BYTES * half
+            yield _entry(f"{register.name}_{member.name}{suffix}", address, access, 0, f"{member.name}: {doc}")
+
+
+def _counters() -> Iterator[RegisterEntry]:
+    for block in Block:
+        for cause in Cause:
+            for half, suffix in enumerate(("", "_HIGH")):
+                yield _entry(f"COUNTER_{block.name}_{cause.name}{suffix}",
+                             counter_address(block, cause) + REGISTER_BYTES * half, "read", 0,
+                             f"cycles in which {block.name} counted for {cause.name}; 64 bits")
+
+
+def _entry(name: str, address: int, access: str, reset: int, doc: str) -> RegisterEntry:
+    return RegisterEntry(name, int(address), "read" in access, "write" in access, reset, doc.replace("`", ""), _fields(name))
+
+
+def _fields(name: str) -> tuple[BitField, ...]:
+    if name == Register.CONTROL.name:
+        return tuple(BitField(bit.name, bit, 1) for bit in Control)
+    if name == Register.STATUS.name:
+        return tuple(BitField(bit.name, bit, ERROR_BITS if bit is Status.ERROR else 1) for bit in Status)
+    return (BitField("VALUE", 0, REGISTER_BITS),)
