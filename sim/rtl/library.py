@@ -44,6 +44,7 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "arrayloom_clear_faults": (None, (HANDLE,)),
     "arrayloom_reset": (None, (HANDLE, _U32)),
     "arrayloom_reset_core": (None, (HANDLE, _U32)),
+    "arrayloom_plan": (None, (HANDLE, _U32, _U64)),
     "arrayloom_run": (_I32, (HANDLE, _U64, _I32)),
     "arrayloom_write_register": (_I32, (HANDLE, _U32, _U32, _P32)),
     "arrayloom_read_register": (_I32, (HANDLE, _U32, _P32, _P32)),

@@ -30,6 +30,20 @@ class Stop(enum.Enum):
     IRQ = 1
 
 
+class Breach(enum.IntEnum):
+    """How the memory may break the rules of the bus, in the order of sim/rtl/harness/breach.h."""
+
+    NONE = 0
+    EARLY_LAST = 1
+    MISSING_LAST = 2
+    STRANGE_READ = 3        # a word for a reader that there is not
+    DOUBLED_BEAT = 4
+    LOST_BEAT = 5
+    STRANGE_ANSWER = 6      # to a burst of writes that there is not
+    DOUBLED_ANSWER = 7
+    LOST_ANSWER = 8
+
+
 @dataclass(frozen=True)
 class Timing:
     """How the memory answers; times in clock cycles. The default is the model in which Arrayloom's figures are given.
@@ -156,6 +170,13 @@ class RtlSimulator:
         """Holds all but the accelerator's bus sides in reset; the memory goes on with the bursts in flight."""
         self._library.arrayloom_reset_core(self._simulation, cycles)
         self._raise_failure()
+
+    def plan_breach(self, breach: Breach, wait: int = 0) -> None:
+        """The memory breaks a rule of the bus once: at the first beat or answer that suits it after ``wait`` others.
+
+        A reset takes back what has not happened.
+        """
+        self._library.arrayloom_plan(self._simulation, breach, wait)
 
     def add_fault(self, address: int, size: int) -> None:
         """From now on the bus answers SLVERR for any of the ``size`` bytes at bus ``address``, and moves no data there.

@@ -24,6 +24,9 @@ void arrayloom_add_fault(Simulation* simulation, uint64_t begin, uint64_t end) {
 void arrayloom_clear_faults(Simulation* simulation) { simulation->memory.clear_faults(); }
 
 void arrayloom_reset(Simulation* simulation, uint32_t cycles) { simulation->reset(cycles); }
+void arrayloom_plan(Simulation* simulation, uint32_t breach, uint64_t wait) {
+    simulation->plan(static_cast<arrayloom::Breach>(breach), wait);
+}
 void arrayloom_reset_core(Simulation* simulation, uint32_t cycles) { simulation->reset_core(cycles); }
 
 int32_t arrayloom_run(Simulation* simulation, uint64_t max_cycles, int32_t until_irq) {

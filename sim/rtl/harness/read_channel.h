@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "address_channel.h"
+#include "breach.h"
 #include "memory.h"
 #include "pace.h"
 
@@ -16,9 +17,12 @@ class ReadChannel {
     void configure(const Timing& timing) { pace_.configure(timing, 1); }
     bool idle() const { return bursts_.empty(); }
 
+    Culprit culprit;
+
     void reset(Pins& pins) {
         bursts_.reset();
-        presented_ = false;
+        presented_ = doubled_ = false;
+        culprit = {};
         next_beat_ = 0;
         pins.AXI(arready) = pins.AXI(rvalid) = 0;
     }
@@ -29,7 +33,11 @@ class ReadChannel {
             ++statistics.read_busy_cycles;
             if (presented_ && pins.AXI(rready)) {
                 ++statistics.read_beats;
-                if (++bursts_.front().done == bursts_.front().beats) bursts_.pop();
+                if (doubled_) [[unlikely]] {
+                    doubled_ = false;
+                } else {
+                    finish_beat();
+                }
                 presented_ = false;
             }
         }
@@ -50,6 +58,17 @@ class ReadChannel {
         changed |= presented_ || pins.AXI(rvalid);
         pins.AXI(rvalid) = presented_;
         if (!presented_) return changed;
+        if (culprit.planned()) [[unlikely]] {
+            if (culprit.commits(Breach::kLostBeat)) {
+                finish_beat();
+                presented_ = pins.AXI(rvalid) = false;
+                return true;
+            }
+            present(pins, bursts_.front());
+            breach(pins);
+            next_beat_ = now + pace_.beat_interval();
+            return true;
+        }
         present(pins, bursts_.front());
         next_beat_ = now + pace_.beat_interval();
         return true;
@@ -71,7 +90,19 @@ class ReadChannel {
     }
 
   private:
-    static constexpr uint8_t kFetchId = 0;  // FETCH_ID of hdl/axi.py
+    static constexpr uint8_t kFetchId = 0;      // FETCH_ID of hdl/axi.py
+    static constexpr uint8_t kStrangeId = 3;    // of no reader
+
+    void finish_beat() {
+        if (++bursts_.front().done == bursts_.front().beats) bursts_.pop();
+    }
+
+    // What is wrong with the beat that is presented, if anything is to be.
+    void breach(Pins& pins) {
+        if (pins.AXI(rlast) ? culprit.commits(Breach::kMissingLast) : culprit.commits(Breach::kEarlyLast)) pins.AXI(rlast) ^= 1;
+        if (culprit.commits(Breach::kStrangeRead)) pins.AXI(rid) = kStrangeId;
+        if (culprit.commits(Breach::kDoubledBeat)) doubled_ = true;
+    }
 
     void present(Pins& pins, const Burst& burst) {
         const uint64_t address = burst.address + uint64_t{burst.done} * kWordBytes;
@@ -91,6 +122,7 @@ class ReadChannel {
     AddressChannel bursts_{"AR"};
     uint64_t next_beat_ = 0;
     bool presented_ = false;  // a beat stands on the R channel
+    bool doubled_ = false;    // it comes once more
 };
 
 }  // namespace arrayloom

@@ -99,6 +99,11 @@ void Simulation::reset_core(uint32_t cycles) {
     });
 }
 
+void Simulation::plan(Breach breach, uint64_t wait) {
+    read_.culprit.plan(breach, wait);
+    write_.culprit.plan(breach, wait);
+}
+
 Stop Simulation::run(uint64_t max_cycles, bool until_irq) {
     const uint64_t end = cycle + max_cycles;
     guard([&] {

@@ -25,6 +25,8 @@ class Simulation {
     void reset(uint32_t cycles);
     // Resets the core alone; the memory goes on with what is under way.
     void reset_core(uint32_t cycles);
+    // The memory commits a breach once, at the first beat or answer that suits it after `wait` others.
+    void plan(Breach breach, uint64_t wait);
     Stop run(uint64_t max_cycles, bool until_irq);
 
     // One access over AXI4-Lite. False when the accelerator does not answer within kRegisterTimeout cycles.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "address_channel.h"
+#include "breach.h"
 #include "memory.h"
 #include "pace.h"
 
@@ -24,10 +25,13 @@ class WriteChannel {
     }
     bool idle() const { return bursts_.empty(); }
 
+    Culprit culprit;
+
     void reset(Pins& pins) {
         bursts_.reset();
         complete_ = 0;
-        data_waiting_ = answering_ = false;
+        data_waiting_ = answering_ = doubled_ = false;
+        culprit = {};
         next_beat_ = 0;
         pins.AXI(awready) = pins.AXI(wready) = pins.AXI(bvalid) = 0;
     }
@@ -38,8 +42,11 @@ class WriteChannel {
             ++statistics.write_busy_cycles;
             if (answering_ && pins.AXI(bready)) {
                 answering_ = false;
-                --complete_;
-                bursts_.pop();
+                if (doubled_) [[unlikely]] {
+                    doubled_ = false;
+                } else {
+                    finish_burst();
+                }
             }
         }
         if (pins.AXI(wvalid) || data_waiting_) sample_data(pins, now, statistics, watch);
@@ -63,6 +70,7 @@ class WriteChannel {
         if (!answering_) return changed;
         pins.AXI(bid) = bursts_.front().id;
         pins.AXI(bresp) = commit(bursts_.front());
+        if (culprit.planned()) [[unlikely]] breach(pins);
         return true;
     }
 
@@ -83,6 +91,23 @@ class WriteChannel {
         for (uint32_t lane = 0; lane < kWordBytes; ++lane) strobe[lane / 8] |= 1 << lane % 8;
         return strobe;
     }();
+
+    static constexpr uint8_t kStrangeId = 3;    // of no burst
+
+    void finish_burst() {
+        --complete_;
+        bursts_.pop();
+    }
+
+    // What is wrong with the answer that is given, if anything is to be.
+    void breach(Pins& pins) {
+        if (culprit.commits(Breach::kStrangeAnswer)) pins.AXI(bid) = kStrangeId;
+        if (culprit.commits(Breach::kDoubledAnswer)) doubled_ = true;
+        if (culprit.commits(Breach::kLostAnswer)) {
+            finish_burst();
+            answering_ = pins.AXI(bvalid) = false;
+        }
+    }
 
     struct Beat {
         uint8_t data[kWordBytes];
@@ -150,6 +175,7 @@ class WriteChannel {
     uint32_t complete_ = 0;  // bursts at the front of the queue whose data has all come
     uint64_t next_beat_ = 0;
     bool answering_ = false;     // a response stands on the B channel
+    bool doubled_ = false;       // it comes once more
     bool data_waiting_ = false;  // a beat was refused in the last cycle
     Beat offered_{};
 };

@@ -14,32 +14,32 @@ class DirectBoard:
     """``simulator``, whose methods return at once, to be awaited all the same."""
 
     def __init__(self, simulator: RtlSimulator, config: Config) -> None:
-        self._simulator, self.config = simulator, config
+        self.simulator, self.config = simulator, config
         self.memory, self.base = simulator.memory, simulator.base
         self.add_fault, self.clear_faults = simulator.add_fault, simulator.clear_faults
         simulator.record()
 
     @property
     def irq(self) -> bool:
-        return self._simulator.irq
+        return self.simulator.irq
 
     async def read_register(self, address: int) -> int:
-        return self._simulator.read_register(address)
+        return self.simulator.read_register(address)
 
     async def write_register(self, address: int, value: int) -> None:
-        self._simulator.write_register(address, value)
+        self.simulator.write_register(address, value)
 
     async def run(self, max_cycles: int) -> Stop:
-        return self._simulator.run(max_cycles)
+        return self.simulator.run(max_cycles)
 
     async def reset(self) -> None:
-        self._simulator.reset()
+        self.simulator.reset()
 
     async def reset_core(self, cycles: int = RESET_CYCLES) -> None:
-        self._simulator.reset_core(cycles)
+        self.simulator.reset_core(cycles)
 
     def take_trace(self) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
-        return self._simulator.take_trace()
+        return self.simulator.take_trace()
 
 
 def complete(check: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,33 @@
+// One breach of the rules of the bus by the memory, to find out what the accelerator makes of it.
+#pragma once
+
+#include <cstdint>
+
+namespace arrayloom {
+
+// In the order of Breach in sim/rtl/simulator.py.
+enum class Breach : uint32_t {
+    kNone, kEarlyLast, kMissingLast, kStrangeRead, kDoubledBeat, kLostBeat, kStrangeAnswer, kDoubledAnswer, kLostAnswer
+};
+
+// A breach that is committed once, at the first place that suits it after `wait` others.
+class Culprit {
+  public:
+    void plan(Breach breach, uint64_t wait) {
+        breach_ = breach;
+        wait_ = wait;
+    }
+    bool planned() const { return breach_ != Breach::kNone; }
+    // At a place that suits `breach`: whether it is committed here.
+    bool commits(Breach breach) {
+        if (breach != breach_ || wait_--) return false;
+        breach_ = Breach::kNone;
+        return true;
+    }
+
+  private:
+    Breach breach_ = Breach::kNone;
+    uint64_t wait_ = 0;
+};
+
+}  // namespace arrayloom
