@@ -80,7 +80,7 @@ class Emulator:
 
         ``scratchpad``: int8[words, size], what it holds in the beginning (zeros where not given) and, from then on, holds.
         """
-        machine = Machine(self.config, memory)
+        machine = Machine(self.config, memory, write_base=self.program.write_base)
         if scratchpad is not None:
             machine.activations = scratchpad
         # The products are too small for several threads of BLAS, which wait in loops and take other processes' time.

@@ -24,7 +24,7 @@ class Machine:
 
     ``memory``: uint8, from the program's memory base; ``activations``: int8[words, size]; ``weights``, ``parameters``,
     ``tables``: the FIFOs that LOAD fills, oldest first; ``bank``: int32[pixels, size] being filled; ``full``: those
-    that wait to be drained; ``tokens[consumer][producer]``.
+    that wait to be drained; ``tokens[consumer][producer]``; ``write_base``: the first byte of memory that may be written.
     """
 
     config: Config
@@ -36,6 +36,7 @@ class Machine:
     bank: Sums | None = None
     full: deque[Sums] = field(default_factory=deque)
     tokens: NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(Unit), len(Unit)), np.int64))
+    write_base: int = 0
 
     def __post_init__(self) -> None:
         self.activations = np.zeros((self.config.activation_words, self.config.size), np.int8)

@@ -42,6 +42,8 @@ def store(machine: Machine, instruction: Store) -> None:
     size = machine.config.size
     for row in range(instruction.rows):
         address = instruction.address + row * instruction.memory_pitch * size
+        if address < machine.write_base:
+            raise EmulatorError(f"a store to {address:#x}: what may be written begins at {machine.write_base:#x}")
         machine.read_memory(address, instruction.words)[:] = words[row]
 
 

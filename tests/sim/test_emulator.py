@@ -141,6 +141,15 @@ def test_rules_of_convolve(instruction: Convolve, message: str) -> None:
         Convolver(machine).run(instruction)
 
 
+def test_stores_keep_to_what_may_be_written() -> None:
+    machine, _ = _machine(5)
+    machine.write_base = 0x100
+    store = Store(address=0x100, source=0, words=4, rows=2, memory_pitch=8)
+    transfer.store(machine, store)
+    with pytest.raises(EmulatorError, match="a store to 0xfc: what may be written begins at 0x100"):
+        transfer.store(machine, store.changed(address=0xFC))
+
+
 def test_rules_of_post() -> None:
     machine, _ = _machine(12)
     with pytest.raises(EmulatorError, match="no full accumulator bank"):
