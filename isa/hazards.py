@@ -1,13 +1,7 @@
 """Whether tokens order every two accesses to a word of which one is a write.
 
-Units take their instructions in order and complete them in order, and each begins the next before earlier ones are complete.
-So an instruction knows of every unit the latest instruction that is complete when it begins, a vector clock: what the giver
-of a token knew, its taker knows too (``arrayloom.isa.tokens``). The rules of the hardware beside that:
-
-- A unit keeps its own order where it writes: its writes do not overtake its earlier reads and writes. Its reads may overtake
-  its own earlier writes.
-- A Drain reads and writes nothing before its accumulator bank is full: it knows what the Convolve that filled it knew.
-  Instructions after it do not, for the POST unit reads their operands ahead.
+What is complete when an instruction reads and writes is told by ``arrayloom.isa.order``. A unit keeps its own order where it
+writes: its writes do not overtake its earlier reads and writes. Its reads may overtake its own earlier writes.
 """
 
 from collections.abc import Iterator
@@ -20,14 +14,11 @@ from numpy.typing import NDArray
 from arrayloom.isa.accesses import NONE, Accesses, Words, accesses
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import Instruction, Unit
-from arrayloom.isa.instructions import Convolve, Drain, Store
+from arrayloom.isa.instructions import Store
+from arrayloom.isa.order import NEVER, Clock, order_of
 from arrayloom.isa.program import Program
-from arrayloom.isa.tokens import NO_GIVER, token_givers
 
-NEVER = -1
 MOST_ACCESSED = 1 << 30     # words of all instructions of a program; ResNet-152 at 16x16 has a twentieth of that
-
-Clock = NDArray[np.int64]      # [units]: the latest instruction of each that is complete
 
 
 class Hazard(StrEnum):
@@ -37,18 +28,21 @@ class Hazard(StrEnum):
     WRITE_AFTER_READ = "write after read"
     WRITE_AFTER_WRITE = "write after write"
     NO_TOKEN = "waits for a token that no instruction gives"
+    CIRCLE = "waits for an instruction that waits for it"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Two instructions that no token orders.
+    """Two instructions that no token orders, or one that waits for ever.
 
     Attributes:
         hazard: what may happen.
-        later: index of the instruction that comes after ``earlier`` in the program and may not wait for it.
-        earlier: the other one; None for a token that nobody gives.
-        place: ``scratchpad`` or ``memory``, or the unit whose token it is.
-        word: the first word that both access, of memory from its base; None for a token.
+        later: index of the instruction that comes after ``earlier`` in the program and may not wait for it; of the one that
+            waits, where waits have no end.
+        earlier: the other one, which in a circle may come after it; None for a token that nobody gives.
+        place: ``scratchpad`` or ``memory``, or the unit that is waited for.
+        word: the first word that both access, of memory from its base; None where waits have no end.
+        last_word: the last one; words between them need not be accessed.
     """
 
     hazard: Hazard
@@ -56,15 +50,16 @@ class Finding:
     earlier: int | None
     place: str
     word: int | None
+    last_word: int | None
 
 
 def find_hazards(program: Program) -> Iterator[Finding]:
-    """Every unordered pair of accesses, of each instruction the latest one that it does not wait for.
+    """Every unordered pair of accesses, of each instruction the latest one of each unit that it does not wait for.
 
     Accesses beyond the scratchpad are not looked at: the accelerator refuses them. Raises ``EncodingError`` for instructions
     that are none, and for programs that access more words than can be looked at (``MOST_ACCESSED``).
     """
-    yield from _Checker(program).findings()
+    yield from HazardCheck(program).findings()
 
 
 class _Memory:
@@ -98,33 +93,38 @@ class _Memory:
                    hazard: Hazard) -> Iterator[Finding]:
         for unit, last in histories.items() if len(words) else ():
             seen = last[words]
-            latest = int(seen.argmax())
-            if seen[latest] > clock[unit]:
-                yield Finding(hazard, index, int(seen[latest]), self.name, int(self._words[words[latest]]))
+            latest = int(seen.max())
+            if latest > clock[unit]:
+                both = self._words[words[seen == latest]]
+                yield Finding(hazard, index, latest, self.name, int(both.min()), int(both.max()))
 
 
-class _Checker:
+class HazardCheck:
+    """A look at a program.
+
+    Attributes:
+        accessed: words of all instructions that were looked at so far, each as often as an instruction accesses it.
+    """
+
     def __init__(self, program: Program) -> None:
-        self._program, self._config = program, program.configuration
+        self.accessed = 0
+        self._config = program.configuration
         self._instructions: list[Instruction] = list(program)
-        self._givers = token_givers(self._instructions)
-        self._clocks: dict[int, Clock] = {}
-        self._known = {unit: np.full(len(Unit), NEVER, np.int64) for unit in Unit}
-        self._filling: list[int] = [index for index, one in enumerate(self._instructions)
-                                    if isinstance(one, Convolve) and one.last]
-        self._drains = 0
 
     def findings(self) -> Iterator[Finding]:
-        config, accessed = self._config, 0
+        """As in ``find_hazards``."""
+        order, config = order_of(self._instructions), self._config
+        for unmet in order.unmet:
+            hazard = Hazard.NO_TOKEN if unmet.giver is None else Hazard.CIRCLE
+            yield Finding(hazard, unmet.index, unmet.giver, unmet.producer.name, None, None)
         chip = _Memory("scratchpad", np.arange(config.activation_words))
         memory = _Memory("memory", self._stored())
         for index, one in enumerate(self._instructions):
             if one.UNIT is None:
                 continue
-            yield from self._wait(index, one.UNIT)
-            clock, found = self._clocks[index], self._accesses(index)
-            accessed += found.count
-            self._require_few(accessed)
+            clock, found = order.clocks[index], self._accesses(index)
+            self.accessed += found.count
+            self._require_few(self.accessed)
             yield from chip.access(index, one.UNIT, clock, found.reads, found.writes)
             yield from memory.access(index, one.UNIT, clock, found.memory_reads, found.memory_writes)
 
@@ -149,27 +149,3 @@ class _Checker:
     def _require_few(accessed: int) -> None:
         if accessed > MOST_ACCESSED:
             raise EncodingError(f"its instructions access more than {MOST_ACCESSED:,} words, too many to be looked at")
-
-    def _wait(self, index: int, unit: Unit) -> Iterator[Finding]:
-        """Notes what is complete when an instruction begins."""
-        known = self._known[unit].copy()
-        for producer in Unit:
-            if not self._instructions[index].wait >> producer & 1:
-                continue
-            giver = int(self._givers[producer][index])
-            if giver != NO_GIVER:
-                known = self._after(known, giver, producer)
-            elif producer is not unit:      # an instruction without earlier ones of its unit waits for nothing
-                yield Finding(Hazard.NO_TOKEN, index, None, producer.name, None)
-        self._known[unit] = known
-        if isinstance(self._instructions[index], Drain):
-            if self._drains < len(self._filling):
-                known = self._after(known, self._filling[self._drains], Unit.ARRAY)
-            self._drains += 1
-        self._clocks[index] = known
-
-    def _after(self, known: Clock, complete: int, unit: Unit) -> Clock:
-        """What is known where an instruction is complete, perhaps one that comes later in the program and is not begun."""
-        merged = np.maximum(known, self._clocks.get(complete, known))
-        merged[unit] = max(merged[unit], complete)
-        return merged

@@ -1,5 +1,6 @@
 """Every program that a test of the compiler makes is checked: tokens order all accesses to a word."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from arrayloom.isa.hazards import find_hazards
 from arrayloom.isa.program import Program
 
 
-@pytest.fixture(autouse=True)
-def ordered_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")     # before the fixtures of a module, which compile programs too
+def ordered_programs() -> Iterator[None]:
     run_passes = compiler.run_passes
 
     def checked(*arguments: Any) -> Program:
@@ -19,4 +20,6 @@ def ordered_programs(monkeypatch: pytest.MonkeyPatch) -> None:
         assert finding is None, finding
         return program
 
-    monkeypatch.setattr(compiler, "run_passes", checked)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "run_passes", checked)
+        yield

@@ -1,0 +1,133 @@
+"""What is complete when an instruction reads and writes, by tokens alone.
+
+Units take their instructions in order and complete them in order, and each begins the next before earlier ones are complete.
+So it is enough to know of every unit the latest instruction that is complete, a vector clock. The taker of a token
+(``arrayloom.isa.tokens``) knows that the giver is complete, and all that was complete when the giver read and wrote.
+
+A Drain reads and writes nothing before its accumulator bank is full, so it knows what the Convolve that filled it knew.
+Instructions after it do not before it is complete, for the POST unit reads their operands ahead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayloom.isa.fields import Instruction, Unit, units_in
+from arrayloom.isa.instructions import Convolve, Drain
+from arrayloom.isa.tokens import NO_GIVER, token_givers
+
+NEVER = -1
+
+Clock = NDArray[np.int64]      # [units]: the latest instruction of each that is complete
+
+
+@dataclass(frozen=True)
+class Unmet:
+    """A wait that has no end.
+
+    Attributes:
+        index: of the instruction that waits.
+        producer: the unit that it waits for.
+        giver: the instruction that it waits for, which waits for it in turn; None where no instruction gives the token.
+    """
+
+    index: int
+    producer: Unit
+    giver: int | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order that tokens make of a program.
+
+    Attributes:
+        clocks: int64[instructions, units], the latest instruction of each unit that is complete when an instruction reads
+            and writes; ``NEVER`` for none, and for instructions without a unit.
+        unmet: waits without an end, in the order of the program.
+    """
+
+    clocks: NDArray[np.int64]
+    unmet: list[Unmet]
+
+
+def order_of(instructions: Sequence[Instruction]) -> Order:
+    """What is complete when each instruction reads and writes."""
+    ordering = _Ordering(instructions)
+    ordering.run()
+    return Order(ordering.clocks, sorted(ordering.unmet, key=lambda one: (one.index, one.producer)))
+
+
+class _Ordering:
+    """Goes through the queues of all units at once: a giver may stand behind its taker in the program."""
+
+    def __init__(self, instructions: Sequence[Instruction]) -> None:
+        self._instructions = instructions
+        self._givers = token_givers(instructions)
+        self._queues: dict[Unit, list[int]] = {unit: [] for unit in Unit}
+        for index, one in enumerate(instructions):
+            if one.UNIT is not None:
+                self._queues[one.UNIT].append(index)
+        self._fillers = _fillers(instructions)
+        self._begun = {unit: np.full(len(Unit), NEVER, np.int64) for unit in Unit}
+        self._complete = {unit: np.full(len(Unit), NEVER, np.int64) for unit in Unit}
+        self._at_end: dict[int, Clock] = {}
+        self.clocks = np.full((len(instructions), len(Unit)), NEVER, np.int64)
+        self.unmet: list[Unmet] = []
+
+    def run(self) -> None:
+        places = dict.fromkeys(Unit, 0)
+        while heads := {unit: queue[places[unit]] for unit, queue in self._queues.items() if places[unit] < len(queue)}:
+            ready = [unit for unit, index in heads.items() if not self._open(index)]
+            if not ready:       # these wait for one another; the first goes on, so that all else is looked at
+                first = min(heads, key=lambda unit: heads[unit])
+                self.unmet += [Unmet(heads[first], producer, giver) for producer, giver in self._open(heads[first])]
+                ready = [first]
+            for unit in ready:
+                queue, place = self._queues[unit], places[unit]
+                self._go(unit, queue[place])
+                place += 1
+                while place < len(queue) and not self._open(queue[place]):
+                    self._go(unit, queue[place])
+                    place += 1
+                places[unit] = place
+
+    def _needed(self, index: int) -> list[tuple[Unit, int]]:
+        """The instructions that are complete when it begins, by their unit; ``NO_GIVER`` for a token that nobody gives."""
+        return [(producer, int(self._givers[producer][index])) for producer in units_in(self._instructions[index].wait)]
+
+    def _open(self, index: int) -> list[tuple[Unit, int]]:
+        """Those of them that are not yet gone through, and the Convolve that fills its bank likewise."""
+        needed = self._needed(index)
+        if index in self._fillers:
+            needed.append((Unit.ARRAY, self._fillers[index]))
+        return [(producer, giver) for producer, giver in needed if giver != NO_GIVER and giver not in self._at_end]
+
+    def _go(self, unit: Unit, index: int) -> None:
+        """Notes what is complete when an instruction begins, when it reads and writes, and when it is complete."""
+        begun = self._begun[unit]
+        for producer, giver in self._needed(index):
+            if giver != NO_GIVER:
+                self._join(begun, giver, producer)
+            elif producer is not unit:      # an instruction without earlier ones of its unit waits for nothing
+                self.unmet.append(Unmet(index, producer, None))
+        clock, complete = self.clocks[index], self._complete[unit]
+        clock[:] = begun
+        if index in self._fillers:
+            self._join(clock, self._fillers[index], Unit.ARRAY)
+        np.maximum(complete, clock, out=complete)
+        complete[unit] = index
+        self._at_end[index] = complete.copy()
+
+    def _join(self, clock: Clock, complete: int, unit: Unit) -> None:
+        if complete in self._at_end:
+            np.maximum(clock, self._at_end[complete], out=clock)
+        clock[unit] = max(clock[unit], complete)
+
+
+def _fillers(instructions: Sequence[Instruction]) -> dict[int, int]:
+    """The Convolve that fills the bank of each Drain; banks are drained in the order in which they are filled."""
+    filling = [index for index, one in enumerate(instructions) if isinstance(one, Convolve) and one.last]
+    drains = [index for index, one in enumerate(instructions) if isinstance(one, Drain)]
+    return dict(zip(drains, filling, strict=False))
