@@ -70,6 +70,7 @@ def _walk(instance: str) -> tuple[Rule, ...]:
 RULES: tuple[Rule, ...] = (
     Rule("", "axi__araddr axi__arid axi__arlen", "axi__arvalid"), Rule("", "axi__awaddr axi__awlen", "axi__awvalid"),
     Rule("fetch", "bus__request__payload", "bus__request__valid"),
+    Rule("fetch", "held_word first_word last_word", "taken"),
     *(Rule(f"{unit}_issue", "unit__instruction__payload", "filled") for unit in ("load", "array", "post", "store")),
     *_bursts("load.bursts"), *_bursts("store.bursts"),
     Rule("load", "pending", "pending_valid"), Rule("load", "word", "filled"), Rule("load", "spare", "spare_filled"),

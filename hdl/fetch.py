@@ -157,11 +157,7 @@ class Fetch(Component):
         buffer = self.buffer
         m.d.comb += buffer.r_en.eq(~self.full)
         if words > 1:
-            # The last of its words ends with the instruction's check, in the place of which its index is checked.
-            word, state = buffer.r_data[:self.config.word_bits], Mux(index == 0, START, self.check)
-            sealed = Cat(word[:-CHECK_BITS], Mux(last, self.index, word[-CHECK_BITS:]))
-            with m.If(~self.full & buffer.r_rdy):
-                m.d.sync += self.check.eq(crc_step(state, sealed))
+            self._sum_up(m, ~self.full & buffer.r_rdy, buffer.r_data[:self.config.word_bits], index == 0, last)
         with m.If(~self.full & buffer.r_rdy):
             m.d.sync += [
                 self.storage.word_select(index, self.config.word_bits).eq(buffer.r_data[:-1]),
@@ -171,6 +167,20 @@ class Fetch(Component):
             m.d.sync += _advance(index, last)
         with m.If(self.emptied):
             m.d.sync += self.full.eq(0)
+
+    def _sum_up(self, m: Module, takes: Value, word: Value, begins: Value, ends: Value) -> None:
+        """Adds a word to the check a cycle after it is taken, as its memory is slow to give it; CHECK comes no sooner.
+
+        The last word ends with the instruction's check, in the place of which its index is added.
+        """
+        taken, first, last = (Signal(name=name) for name in ("taken", "first_word", "last_word"))
+        held = Signal.like(word, name="held_word", reset_less=True)
+        m.d.sync += taken.eq(takes)
+        with m.If(takes):
+            m.d.sync += [held.eq(word), first.eq(begins), last.eq(ends)]
+        added = Cat(held[:-CHECK_BITS], Mux(last, self.index, held[-CHECK_BITS:]))
+        with m.If(taken):
+            m.d.sync += self.check.eq(crc_step(Mux(first, START, self.check), added))
 
     def _dispatch(self, m: Module) -> None:
         control = self.control
