@@ -49,7 +49,7 @@ def test_the_units_read_what_is_put_there(variant):
 def test_what_the_units_write_is_what_the_emulator_writes(monkeypatch):
     machines = []
     made = emulator.Machine
-    monkeypatch.setattr(emulator, "Machine", lambda *arguments: machines.append(made(*arguments)) or machines[-1])
+    monkeypatch.setattr(emulator, "Machine", lambda *given, **more: machines.append(made(*given, **more)) or machines[-1])
     driver = driver_of([MAKER.load(40, 15, chip_pitch=71, signal=Units.POST), MAKER.elementwise(15, 71, wait=Units.LOAD),
                         MAKER.pool(PoolKind.MAXIMUM, 3, 5, 3, destination=DESTINATION + 3001, wait=Units.POST)])
     memory = driver.simulator.memory.copy()
