@@ -23,6 +23,7 @@ from arrayloom.isa.registers import (
     CAUSE_BITS,
     CYCLE_BITS,
     IDENTITY_VALUE,
+    REGISTER_BITS,
     REGISTER_BYTES,
     RESET_VALUES,
     VERSION_VALUE,
@@ -33,8 +34,6 @@ from arrayloom.isa.registers import (
     counter_address,
 )
 from arrayloom.isa.registers import Control as ControlBit
-
-REGISTER_BITS = 8 * REGISTER_BYTES
 
 
 def _counter_bit(block: int, cause: int) -> int:

@@ -69,7 +69,7 @@ class Fetch(Component):
     base : In(ADDRESS_BITS)
         First byte that may be read.
     limit : In(ADDRESS_BITS)
-        First byte after it that may not be read; a word that it lies in may not either.
+        End of what may be read. Only whole words before it are read.
     bus : Out(read_signature(config, always_ready=True))
     queues : Out(stream.Signature(INSTRUCTION)) for each unit
     idle : In(1)

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import (
+    REGISTER_BITS,
     REGISTER_BYTES,
     RESET_VALUES,
     Block,
@@ -17,7 +18,6 @@ from arrayloom.isa.registers import (
     counter_address,
 )
 
-REGISTER_BITS = 8 * REGISTER_BYTES
 BLOCKS = {Register.RETIRED: (Block, REGISTER_BYTES), Register.STATE: (Block, REGISTER_BYTES),
           Register.TOKENS: (Unit, 2 * REGISTER_BYTES)}
 """Registers that there is one of for each block or unit, and the bytes between them."""

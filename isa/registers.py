@@ -9,6 +9,7 @@ IDENTITY_VALUE = 0x4D4F4F4C     # "LOOM" in memory order
 VERSION_VALUE = 2
 REGISTER_ADDRESS_BITS = 12      # bits in the byte address of a register
 REGISTER_BYTES = 4
+REGISTER_BITS = 8 * REGISTER_BYTES
 BLOCK_SLOTS = 8     # places for registers of blocks; those after the units' are for units to come
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
-from arrayloom.isa.register_map import REGISTER_BITS, RegisterEntry, register_map
-from arrayloom.isa.registers import REGISTER_ADDRESS_BITS, VERSION_VALUE
+from arrayloom.isa.register_map import RegisterEntry, register_map
+from arrayloom.isa.registers import REGISTER_ADDRESS_BITS, REGISTER_BITS, VERSION_VALUE
 
 NAMESPACE = "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"
 VENDOR, LIBRARY = "arrayloom", "cores"

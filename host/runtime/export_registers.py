@@ -5,11 +5,12 @@ from enum import IntEnum
 from typing import Any
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.register_map import REGISTER_BITS, RegisterEntry, register_map
+from arrayloom.isa.register_map import RegisterEntry, register_map
 from arrayloom.isa.registers import (
     ERROR_TEXT,
     IDENTITY_VALUE,
     REGISTER_ADDRESS_BITS,
+    REGISTER_BITS,
     REGISTER_BYTES,
     VERSION_VALUE,
     Block,
@@ -34,7 +35,7 @@ def system_rdl(config: Config) -> str:
 
 
 def figures() -> list[dict[str, Any]]:
-    """The registers for the JSON beside the Verilog."""
+    """The registers as entries of the JSON file."""
     return [{"name": entry.name, "address": entry.address, "access": entry.access, "reset": entry.reset,
              "description": entry.doc,
              "fields": [{"name": bits.name, "low": bits.low, "width": bits.width} for bits in entry.fields]}

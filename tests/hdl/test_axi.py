@@ -1,4 +1,4 @@
-"""The bus master before a memory that breaks the rules: what it did not ask for is dropped, and told."""
+"""The bus master before a memory that breaks the rules: it drops what it did not ask for, and reports it."""
 
 import random
 

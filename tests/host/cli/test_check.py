@@ -1,4 +1,4 @@
-"""``arrayloom check``: programs are in order, or it is told which instructions are not."""
+"""``arrayloom check``: it names the instructions of a program that no token orders."""
 
 import json
 from dataclasses import replace
