@@ -129,3 +129,8 @@ def _on_chip(one: LoadActivations | Store, first: int) -> Words:
 
 def _in_memory(one: LoadActivations | Store, config: Config) -> Words:
     return _runs(one.address // config.size, one.memory_pitch, one.words, one.rows)
+
+
+def distinct(ascending: Words) -> Words:
+    """int64[n]: each number once. ``numpy.unique`` puts integers into a hash table first, which takes far longer."""
+    return ascending[np.diff(ascending, prepend=-1) > 0]

@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.isa.accesses import NONE, Accesses, Words, accesses
+from arrayloom.isa.accesses import NONE, Accesses, Words, accesses, distinct
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import Store
@@ -142,8 +142,7 @@ class HazardCheck:
                 stored.append(self._accesses(index).memory_writes)
                 accessed += len(stored[-1])
                 self._require_few(accessed)
-        words = np.sort(np.concatenate(stored))
-        return words[np.diff(words, prepend=NEVER) > 0]
+        return distinct(np.sort(np.concatenate(stored)))
 
     @staticmethod
     def _require_few(accessed: int) -> None:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from arrayloom.host.segments.run import Run
 from arrayloom.host.segments.segment import Segment
-from arrayloom.host.segments.state import State, distinct
+from arrayloom.host.segments.state import State
+from arrayloom.isa.accesses import distinct
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import Comparison, Divergence, compare_writes, place_of
 from arrayloom.sim.emulator import Capture

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.isa.accesses import distinct
 from arrayloom.isa.image import Memory
 
 Words = NDArray[np.int8]
@@ -58,8 +59,3 @@ class State:
     index: int
     scratchpad: Words
     changes: Changes
-
-
-def distinct(ascending: Places) -> Places:
-    """int64[n]: each of them once. ``numpy.unique`` puts integers into a hash table first, which takes far longer."""
-    return ascending[np.diff(ascending, prepend=-1) > 0]
