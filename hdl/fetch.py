@@ -121,18 +121,14 @@ class Fetch(Component):
         chunk = FETCH_BURST_BYTES // size
         next_word = Signal(ADDRESS_BITS - exact_log2(size), reset_less=True)
         room = Signal(range(self.buffer.depth + 1), init=self.buffer.depth)
-        length, whole = Signal(range(chunk + 1)), Signal(range(chunk + 1))
         asks, takes = Signal(), self.buffer.r_rdy & self.buffer.r_en
         # Words up to the limit: from the program's first, and from the next on.
         span, left = (Signal.like(next_word, name=name) for name in ("span", "left"))
         words = slice(exact_log2(size), None)
-        few, no_more = ~left[exact_log2(chunk):].any(), left == 0
         m.d.sync += span.eq(Mux(self.limit > self.program, self.limit[words] - self.program[words], 0))
-        m.d.comb += [
-            whole.eq(chunk - next_word[:exact_log2(chunk)]),
-            length.eq(Mux(few & (left[:exact_log2(chunk)] < whole), left[:exact_log2(chunk)], whole)),
-            asks.eq(self.reading & ~request.valid & (room >= chunk) & ~no_more),
-        ]
+        length, no_more = self._next_length(m, Mux(self.control.start, self.program[words], next_word),
+                                            Mux(self.control.start, span, left))
+        m.d.comb += asks.eq(self.reading & ~request.valid & (room >= chunk) & ~no_more)
         with m.If(asks):
             m.d.sync += left.eq(left - length)
         # All was read and nothing is on its way, and the instruction that is needed is not whole.
@@ -150,6 +146,19 @@ class Fetch(Component):
             m.d.sync += request.valid.eq(0)
         with m.If(asks | takes):
             m.d.sync += room.eq(room - Mux(asks, length, 0) + takes)
+
+    def _next_length(self, m: Module, word: Value, left: Value) -> tuple[Signal, Signal]:
+        """Registers the words of the burst that begins at ``word`` when ``left`` may be read, and whether there are none.
+
+        A request takes two cycles at least, so what the last one changed is seen in time.
+        """
+        chunk = FETCH_BURST_BYTES // self.config.size
+        bits = exact_log2(chunk)
+        length, no_more, whole = Signal(range(chunk + 1)), Signal(), Signal(range(chunk + 1))
+        few = ~left[bits:].any()
+        m.d.comb += whole.eq(chunk - word[:bits])
+        m.d.sync += [length.eq(Mux(few & (left[:bits] < whole), left[:bits], whole)), no_more.eq(left == 0)]
+        return length, no_more
 
     def _assemble(self, m: Module) -> None:
         words = len(self.storage) // self.config.word_bits

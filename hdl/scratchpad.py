@@ -12,8 +12,9 @@ from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.isa.config import Config
 
 BANK_LATENCY = 1        # a block RAM's own
-SELECT_LATENCY = 1      # choosing among the banks
-REQUEST_LATENCY = MEMORY_LATENCY - BANK_LATENCY - SELECT_LATENCY    # on the way to banks that lie all over a chip
+WORD_LATENCY = 1        # the register at its end
+REQUEST_LATENCY = 1     # on the way to banks that lie all over a chip
+assert REQUEST_LATENCY + BANK_LATENCY + WORD_LATENCY == MEMORY_LATENCY
 
 READERS = ("array", "post", "store")                # in order of priority
 WRITERS = ("post_write", "load")
@@ -56,12 +57,11 @@ class Scratchpad(Component):
         writers = [getattr(self, name) for name in WRITERS]
         for group in (readers, writers):
             self._arbitrate(m, group)
-        memories = []
+        words: list[Value] = []
         for bank in range(banks):
             memory = Memory(shape=self.config.word_bits, depth=self.config.activation_words // banks, init=[])
             m.submodules[f"bank_{bank}"] = memory
             read, write = memory.read_port(), memory.write_port()
-            memories.append(read.data)
             reads, writes = ([port.valid & (port.bank == bank) for port in ports] for ports in (readers, writers))
             m.d.sync += [read.en.eq(Cat(reads).any()), write.en.eq(Cat(writes).any())]
             with m.If(Cat(reads).any()):
@@ -70,8 +70,11 @@ class Scratchpad(Component):
                 m.d.sync += write.addr.eq(_first(writes, [port.address[bank_bits:address_bits] for port in writers]))
                 m.d.sync += write.data.eq(_first(writes, [port.data for port in writers]))
             m.d.sync += Assert(~(read.en & write.en & (read.addr == write.addr)))
+            # A register for each bank and not for each port: it is in the block RAM, which is slow to give a word without.
+            arrives = flag_line(m, read.en, BANK_LATENCY, f"arrives_{bank}")[-1]
+            words.append(data_register(m, read.data, arrives, f"word_{bank}"))
         for port in readers:
-            self._deliver(m, port, memories)
+            self._deliver(m, port, words)
         return m
 
     @staticmethod
@@ -80,10 +83,9 @@ class Scratchpad(Component):
         for index, port in enumerate(ports):
             m.d.comb += port.ready.eq(~Cat(first.valid & (first.bank == port.bank) for first in ports[:index]).any())
 
-    def _deliver(self, m: Module, port: PureInterface, memories: list[Value]) -> None:
-        moves = flag_line(m, port.valid & port.ready, REQUEST_LATENCY + BANK_LATENCY, "moves")
-        bank = delay(m, port.bank, moves[:-1])
-        m.d.comb += port.data.eq(data_register(m, Array(memories)[bank], moves[-1]))
+    def _deliver(self, m: Module, port: PureInterface, words: list[Value]) -> None:
+        moves = flag_line(m, port.valid & port.ready, MEMORY_LATENCY - 1, "moves")
+        m.d.comb += port.data.eq(Array(words)[delay(m, port.bank, moves)])
 
 
 def _first(selects: list[Value], values: list[Value]) -> Value:

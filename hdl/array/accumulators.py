@@ -10,8 +10,9 @@ from amaranth.utils import ceil_log2
 
 from arrayloom.hdl.array.block import SUM
 from arrayloom.hdl.array.signatures import PIXEL
-from arrayloom.hdl.array.timing import ACCUMULATE, SUM_READ, SUM_SELECT, UPDATE
-from arrayloom.hdl.pipeline import data_line, data_register, flag_line
+from arrayloom.hdl.array.timing import ACCUMULATE, SUM_HELD, SUM_READ, UPDATE
+from arrayloom.hdl.interfaces import MEMORY_LATENCY
+from arrayloom.hdl.pipeline import data_line, data_register, delay, flag_line
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 
 
@@ -29,7 +30,7 @@ class AccumulatorGroup(Component):
     Members
     -------
     pixel : In(PIXEL)
-        The pixel whose sums come ``SUM_READ + SUM_SELECT`` cycles later.
+        The pixel whose sums come ``SUM_READ + SUM_HELD`` cycles later.
     sums : In(ArrayLayout(SUM, column_stage))
         Its sums from the systolic array.
     position : Out(range(accumulator_depth))
@@ -66,15 +67,14 @@ class AccumulatorGroup(Component):
         with m.If(self.pixel.valid & self.pixel.done):
             m.d.sync += bank.eq(~bank)
         index = self._index(m)
-        valid = flag_line(m, self.pixel.valid, SUM_READ + SUM_SELECT + ACCUMULATE)
+        valid = flag_line(m, self.pixel.valid, SUM_READ + SUM_HELD + ACCUMULATE)
         indices, banks = (data_line(m, value, valid[:-1]) for value in (index, bank))
-        fresh = data_register(m, self.pixel.fresh, valid[0])
-        enable = flag_line(m, self.enable, 2)
-        asked_bank, read_bank = data_line(m, self.bank, enable[:2])[1:]
+        fresh = delay(m, self.pixel.fresh, valid[:SUM_READ + SUM_HELD])
+        enable = flag_line(m, self.enable, MEMORY_LATENCY - 1)
+        _, asked_bank, *_, drained_bank = data_line(m, self.bank, enable)
         address = data_register(m, self.address, self.enable)
-        before = Signal(self._sums, reset_less=True)
         totals = Signal(self._sums, reset_less=True)
-        outputs = []
+        words = []
         for which in range(ACCUMULATOR_BANKS):
             memory = Memory(shape=self._sums, depth=self.config.accumulator_depth, init=[])
             m.submodules[f"bank_{which}"] = memory
@@ -87,14 +87,16 @@ class AccumulatorGroup(Component):
                 write.addr.eq(indices[-1]),
                 write.data.eq(totals),
             ]
-            outputs.append(read.data)
-        with m.If(valid[SUM_READ]):
-            chosen = Mux(banks[SUM_READ], outputs[1].as_value(), outputs[0].as_value())
-            m.d.sync += before.as_value().eq(Mux(fresh, 0, chosen))
-        with m.If(valid[SUM_READ + SUM_SELECT]):
+            # The register at the end of a block RAM, which is slow to give a word without.
+            arrives = flag_line(m, read.en, SUM_READ, f"arrives_{which}")[-1]
+            words.append(data_register(m, read.data, arrives, f"word_{which}"))
+        before = Signal(self._sums)
+        held = SUM_READ + SUM_HELD
+        m.d.comb += before.as_value().eq(Mux(fresh, 0, Mux(banks[held], words[1].as_value(), words[0].as_value())))
+        with m.If(valid[held]):
             for column in range(self.config.column_stage):
                 m.d.sync += totals[column].eq(self.sums[column] + before[column])
-        drained = data_register(m, Mux(read_bank, outputs[1].as_value(), outputs[0].as_value()), enable[2])
+        drained = Mux(drained_bank, words[1].as_value(), words[0].as_value())
         done = flag_line(m, self.pixel.valid & self.pixel.done, UPDATE - 1)
         m.d.comb += [self.data.as_value().eq(drained), self.position.eq(index), self.written.eq(done[-1])]
         return m

@@ -13,12 +13,12 @@ ACTIVATION = 1      # from a row stage's input to the register that multiplies
 MULTIPLY = 1        # from there to the products
 ADD = 1             # from there to the partial sum
 SUM_READ = 1        # reading what is accumulated so far
-SUM_SELECT = 1      # choosing the bank
+SUM_HELD = 1        # in the register at the end of the memory
 ACCUMULATE = 1      # adding to it
 SUM_WRITE = 1       # writing it back
 
 WORD = REQUEST + MEMORY_LATENCY     # from the generation of a pixel to its word at the array
-UPDATE = SUM_READ + SUM_SELECT + ACCUMULATE + SUM_WRITE  # after this the same sum can be read again
+UPDATE = SUM_READ + SUM_HELD + ACCUMULATE + SUM_WRITE  # after this the same sum can be read again
 LOAD = WEIGHT_LATENCY + WEIGHT_REGISTER     # from reading a row of weights to writing it into the shadow plane
 
 
@@ -51,7 +51,7 @@ class Timing:
     @property
     def tag(self) -> int:
         """From a word at the array to the read of the first group's accumulators, selected together with the sums."""
-        return self.sums - SUM_READ - SUM_SELECT
+        return self.sums - SUM_READ - SUM_HELD
 
     @property
     def ready(self) -> int:

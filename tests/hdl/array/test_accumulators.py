@@ -9,7 +9,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from arrayloom.hdl.array.accumulators import AccumulatorGroup
-from arrayloom.hdl.array.timing import SUM_READ, SUM_SELECT, UPDATE, Timing
+from arrayloom.hdl.array.timing import SUM_HELD, SUM_READ, UPDATE, Timing
 from arrayloom.hdl.interfaces import MEMORY_LATENCY
 from arrayloom.isa.config import PRESETS, Config
 
@@ -32,7 +32,7 @@ def test_adds_what_was_written_just_before(config_of: Callable[..., Config], pix
         ctx.set(group.pixel.valid, 0)
 
     async def add(ctx: Any) -> None:
-        await ctx.tick().repeat(SUM_READ + SUM_SELECT)
+        await ctx.tick().repeat(SUM_READ + SUM_HELD)
         for values in sums.reshape(-1, config.column_stage):
             for column, value in enumerate(values):
                 ctx.set(group.sums[column], int(value))

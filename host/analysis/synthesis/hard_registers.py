@@ -1,0 +1,192 @@
+"""Registers into the hard blocks of an ECP5: Yosys leaves those at the ends of products and memories in the fabric.
+
+A MULT18X18D holds a register for each operand and one for the product (Lattice FPGA-TN-02205, sysDSP), a DP16KD one for each
+port's word (FPGA-TN-02204, sysMEM). Outside, each costs the wires to it and most of a cycle in the block. A register moves in
+when nothing of what it does changes: it has no reset, starts at zero as the block does, and the block can be clocked and
+enabled as it was.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MULTIPLIER, MEMORY, FLIP_FLOP = "MULT18X18D", "DP16KD", "TRELLIS_FF"
+OPERAND_BITS, PRODUCT_BITS, WORD_BITS = 18, 36, 18
+SIDES = "AB"        # operands of a product, and ports of a memory
+_ALWAYS = "1"
+# Of the multiplier's four enables, one for each register; nextpnr leaves the product's no choice but the first.
+_ENABLES = {"OUTPUT": "CE0", "INPUTA": "CE1", "INPUTB": "CE2"}
+
+Bit = int | str
+Cell = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Register:
+    """A flip-flop without reset: what it is clocked and enabled by, and its two ends."""
+
+    cell: str
+    clock: Bit
+    enable: Bit
+    data: Bit
+    output: Bit
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Bits of registers that moved, by where; ``removed`` flip-flops are gone, as others may have read an operand's too."""
+
+    operand_bits: int
+    product_bits: int
+    word_bits: int
+    removed: int
+
+
+def absorb(netlist: dict[str, Any], top: str) -> Moved:
+    """Moves registers at the ends of products and memories into their blocks; changes ``netlist``, Yosys's JSON.
+
+    Both operands of a product move or none: nextpnr times a block with one registered operand as one with none. A register
+    that others read too stays, beside the one in the block.
+
+    Parameters
+    ----------
+    netlist : dict
+        As ``write_json`` of Yosys gives it, after mapping to the device's cells.
+    top : str
+        The module.
+
+    Returns
+    -------
+    Moved
+    """
+    module = netlist["modules"][top]
+    cells: dict[str, Cell] = module["cells"]
+    wires = _Wires(cells, (bit for port in module["ports"].values() for bit in port["bits"]))
+    products = sum(_absorb_product(cell, wires) for cell in cells.values() if cell["type"] == MULTIPLIER)
+    operands = sum(_absorb_operands(cell, wires) for cell in cells.values() if cell["type"] == MULTIPLIER)
+    words = sum(_absorb_word(cell, side, wires) for cell in cells.values() if cell["type"] == MEMORY for side in SIDES)
+    unread = list(wires.unread())
+    for name in unread:
+        del cells[name]
+    return Moved(operands, products, words, len(unread))
+
+
+class _Wires:
+    """Which register drives a net, which reads it, and how many read it at all."""
+
+    def __init__(self, cells: dict[str, Cell], ports: Iterable[Bit]) -> None:
+        self.driver: dict[Bit, Register] = {}
+        self.reader: dict[Bit, Register] = {}
+        self.readers: Counter[Bit] = Counter(ports)
+        for name, cell in cells.items():
+            for port, bits in cell["connections"].items():
+                if cell["port_directions"][port] == "input":
+                    self.readers.update(bits)
+            if register := _register(name, cell):
+                self.driver[register.output] = register
+                self.reader[register.data] = register
+        self.taken: list[Register] = []
+
+    def only_reader(self, bit: Bit) -> Register | None:
+        """The register that reads ``bit``, when nothing else does."""
+        return self.reader.get(bit) if self.readers[bit] == 1 else None
+
+    def replace(self, register: Register) -> None:
+        """A block drives what the register drove, which is gone."""
+        self.taken.append(register)
+        del self.driver[register.output]
+
+    def bypass(self, register: Register) -> None:
+        """A block reads what the register reads, and not the register."""
+        self.taken.append(register)
+        self.readers[register.output] -= 1
+        self.readers[register.data] += 1
+
+    def unread(self) -> Iterator[str]:
+        """The registers that were taken and that nothing reads any more."""
+        for register in dict.fromkeys(self.taken):
+            if self.driver.get(register.output) is not register or not self.readers[register.output]:
+                yield register.cell
+
+
+def _register(name: str, cell: Cell) -> Register | None:
+    """The cell as a register that a block may hold."""
+    if cell["type"] != FLIP_FLOP:
+        return None
+    parameters, wires = cell["parameters"], {port: bits[0] for port, bits in cell["connections"].items() if bits}
+    plain = (parameters.get("REGSET", "RESET") == "RESET" and parameters.get("CLKMUX", "CLK") == "CLK"
+             and wires.get("LSR", "0") == "0" and parameters.get("LSRMUX", "LSR") == "LSR" and "M" not in wires)
+    enable = {"CE": wires.get("CE", _ALWAYS), "1": _ALWAYS}.get(parameters.get("CEMUX", "CE").strip())
+    if not plain or enable is None:
+        return None
+    return Register(name, wires["CLK"], enable, wires["DI"], wires["Q"])
+
+
+def _shared(registers: Iterable[Register | None]) -> tuple[Bit, Bit] | None:
+    """The clock and the enable that all of them have; None when one is missing or they differ."""
+    kinds = {register and (register.clock, register.enable) for register in registers}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _outputs(cell: Cell, port: str, count: int, wires: _Wires) -> dict[str, Register | None]:
+    """For each output that is read, the register that alone reads it."""
+    bits = {f"{port}{index}": cell["connections"].get(f"{port}{index}") for index in range(count)}
+    return {name: wires.only_reader(bit[0]) for name, bit in bits.items() if bit and wires.readers[bit[0]]}
+
+
+def _replace(cell: Cell, registers: dict[str, Register | None], wires: _Wires) -> int:
+    """The block's own outputs become those of the registers; returns how many there were."""
+    for port, register in registers.items():
+        if register is not None:
+            cell["connections"][port] = [register.output]
+            wires.replace(register)
+    return len(registers)
+
+
+def _absorb_product(cell: Cell, wires: _Wires) -> int:
+    registers = _outputs(cell, "P", PRODUCT_BITS, wires)
+    if (shared := _shared(registers.values())) is None:
+        return 0
+    _configure(cell, "OUTPUT", *shared)
+    return _replace(cell, registers, wires)
+
+
+def _absorb_operands(cell: Cell, wires: _Wires) -> int:
+    found = {}
+    for side in SIDES:
+        bits = {port: cell["connections"][port][0] for port in (f"{side}{index}" for index in range(OPERAND_BITS))}
+        registers = {port: wires.driver.get(bit) for port, bit in bits.items() if bit != "0"}
+        if (shared := _shared(registers.values())) is None:
+            return 0
+        found[side] = registers, shared
+    if len({clock for _, (clock, _) in found.values()} | set(cell["connections"].get("CLK0", []))) != 1:
+        return 0
+    for side, (registers, shared) in found.items():
+        for port, register in registers.items():
+            if register is not None:
+                cell["connections"][port] = [register.data]
+                wires.bypass(register)
+        _configure(cell, f"INPUT{side}", *shared)
+    return sum(len(registers) for registers, _ in found.values())
+
+
+def _configure(cell: Cell, place: str, clock: Bit, enable: Bit) -> None:
+    """Turns on a multiplier's register at ``place``; its reset is never used."""
+    choice = _ENABLES[place]
+    cell["parameters"] |= {f"REG_{place}_CLK": "CLK0", f"REG_{place}_CE": choice, f"REG_{place}_RST": "RST0"}
+    for port, bit in {"CLK0": clock, choice: enable, "RST0": "0"}.items():
+        cell["connections"][port] = [bit]
+        cell["port_directions"][port] = "input"
+
+
+def _absorb_word(cell: Cell, side: str, wires: _Wires) -> int:
+    connections, parameters = cell["connections"], cell["parameters"]
+    registers = _outputs(cell, f"DO{side}", WORD_BITS, wires)
+    shared = _shared(registers.values())
+    free = parameters.get(f"REGMODE_{side}") == "NOREG" and connections.get(f"RST{side}", ["0"]) == ["0"]
+    if not free or shared is None or [shared[0]] != connections.get(f"CLK{side}"):
+        return 0
+    parameters[f"REGMODE_{side}"] = "OUTREG"
+    connections[f"OCE{side}"] = [shared[1]]
+    return _replace(cell, registers, wires)
