@@ -8,14 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from arrayloom.host.analysis.synthesis.families import FAMILIES, find_device
 from arrayloom.host.analysis.synthesis.flow import Synthesis, synthesize
-from arrayloom.host.analysis.synthesis.nextpnr import DEVICES, SPEED_GRADES, Device
+from arrayloom.host.analysis.synthesis.nextpnr import TOOLS
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.config import load_config
 from arrayloom.sim.rtl.process import Stopwatch
 
-CONFIG, TARGET, SEED = "edge", 125.0, 1     # of a synthesis, where nothing else is given
+CONFIG, FAMILY, TARGET, SEED = "edge", "ecp5", 125.0, 1     # of a synthesis, where nothing else is given
+MOST_SEEDS = 64
 SUCCESS, FAULTY = 0, 1
 
 
@@ -36,32 +38,52 @@ def _verilog(options: argparse.Namespace) -> int:
 
 
 def add_synth(commands: Any) -> None:
-    parser = add_command(commands, "synth", _synth, "place and route the accelerator for an ECP5: resources, clock, "
-                         "critical path", "arrayloom synth --config edge --json")
+    parser = add_command(commands, "synth", _synth, "map the accelerator to an FPGA, and place and route it where an "
+                         "open tool does: resources, clock, critical path", "arrayloom synth --config edge --json")
     add_config(parser, CONFIG)
-    parser.add_argument("--device", default=Device.size, metavar="SIZE",
-                        help=f"{', '.join(DEVICES)} (default {Device.size})")
-    parser.add_argument("--speed", type=int, default=Device.speed, metavar="GRADE",
-                        help=f"speed grade: {', '.join(map(str, SPEED_GRADES))} (default {Device.speed}; "
-                        f"{SPEED_GRADES[-1]} is the fastest)")
-    parser.add_argument("--target", type=float, default=TARGET, metavar="MHZ",
-                        help=f"clock that placement and routing work towards (default {TARGET:g})")
-    parser.add_argument("--seed", type=int, default=SEED, help=f"where placement starts (default {SEED})")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="keep Verilog, netlist, report and logs")
+    parser.add_argument("--target", action="append", default=[], metavar="FAMILY|MHZ",
+                        help=f"{', '.join(FAMILIES)} (default {FAMILY}; {', '.join(TOOLS)} are placed and routed, the "
+                        f"others mapped), or the clock to work towards (default {TARGET:g} MHz); may stand twice")
+    parser.add_argument("--device", metavar="NAME", help="of the family; the first is the default: " + "; ".join(
+        f"{family.name} {', '.join(part.name for part in family.parts)}" for family in FAMILIES.values()))
+    grades = {family.name: family.parts[0].speeds for family in FAMILIES.values() if family.parts[0].speeds}
+    parser.add_argument("--speed", type=int, metavar="GRADE", help="speed grade: " + "; ".join(
+        f"{name} {', '.join(map(str, speeds))}" for name, speeds in grades.items())
+        + "; the first is the default and the slowest")
+    seeds = parser.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, default=SEED, help=f"where placement starts (default {SEED})")
+    seeds.add_argument("--seeds", type=int, metavar="N", help="place and route from the seeds 1 to N; the figures are "
+                       "those of the fastest, with the median of all")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="keep Verilog, netlist, reports and logs")
     add_json(parser)
 
 
 def _synth(options: argparse.Namespace) -> int:
-    if not (math.isfinite(options.target) and options.target > 0):
-        raise InputError(f"--target {options.target:g}: must be a positive number of MHz")
-    config, device = load_config(options.config), Device(options.device, options.speed)
+    family, target = _targets(options.target)
+    if options.seeds is not None and not 1 <= options.seeds <= MOST_SEEDS:
+        raise InputError(f"--seeds {options.seeds}: must be from 1 to {MOST_SEEDS}")
+    seeds = [options.seed] if options.seeds is None else list(range(1, options.seeds + 1))
+    config, device = load_config(options.config), find_device(family, options.device, options.speed)
     with _folder(options.output) as folder:
-        found = synthesize(config, device, options.seed, options.target, folder, Stopwatch())
+        found = synthesize(config, device, seeds, target, folder, Stopwatch())
     if options.json:
         print_json(found.figures())
     else:
         _print(found)
     return FAULTY if found.faults else SUCCESS
+
+
+def _targets(values: list[str]) -> tuple[str, float]:
+    """The family and the clock, each from the last that names one."""
+    family, target = FAMILY, TARGET
+    for value in values:
+        try:
+            target = float(value)
+        except ValueError:
+            family = value
+    if not (math.isfinite(target) and target > 0):
+        raise InputError(f"--target {target:g}: must be a positive number of MHz, or one of {', '.join(FAMILIES)}")
+    return family, target
 
 
 @contextmanager
@@ -82,8 +104,14 @@ def _print(found: Synthesis) -> None:
     from rich.console import Console
 
     console = Console(markup=False, emoji=False, highlight=False)
-    console.print(f"clock        {found.clock_mhz:.1f} MHz on {found.device}, seed {found.seed}, "
-                  f"towards {found.target_mhz:g} MHz")
+    if found.best is None:
+        console.print(f"device       {found.device}, mapped and not placed: no clock")
+    else:
+        console.print(f"clock        {found.best.clock_mhz:.1f} MHz on {found.device}, seed {found.best.seed}, "
+                      f"towards {found.target_mhz:g} MHz")
+    if len(found.routes) > 1:
+        clocks = ", ".join(f"{route.seed}: {route.clock_mhz:.1f}" for route in found.routes)
+        console.print(f"median       {found.median_mhz:.1f} MHz of the seeds {clocks}")
     for name, usage in found.usage.items():
         console.print(f"{name.replace('_', ' '):<12} {usage.used:,} of {usage.available:,}")
     console.print(f"array        {found.array_multipliers} of {found.config.multipliers} multipliers in DSP blocks")
@@ -91,7 +119,8 @@ def _print(found: Synthesis) -> None:
         count = sum(memory.kind == kind for memory in found.memories)
         console.print(f"memories     {count} in {'registers' if kind == 'registers' else kind + ' RAM'}")
     console.print(_units(found))
-    console.print(_path(found))
+    if found.critical_path:
+        console.print(_path(found))
     for fault in found.faults:
         console.print(f"FAULT: {fault}")
 

