@@ -49,6 +49,8 @@ class Family:
         The first is the default.
     placed : mapping
         For each resource what nextpnr's report calls it; empty where nothing here places.
+    keeps_few_words : bool
+        Yosys reckons that memories of a few words cost less in registers.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Family:
     cells: Weights
     parts: tuple[Part, ...]
     placed: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    keeps_few_words: bool = False
 
     def part(self, name: str | None) -> Part:
         """The device of that name, or the first. Raises ``SynthesisError`` that lists them."""
@@ -91,7 +94,8 @@ class Device:
     @property
     def script(self) -> str:
         """All commands that Yosys runs."""
-        return f"read_verilog {VERILOG}; {self.family.script.format(mapping=self.part.mapping)}; write_json {NETLIST}"
+        mapping = self.family.script.format(mapping=self.part.mapping)
+        return f"read_verilog {VERILOG}; {mapping}; autoname; write_json {NETLIST}"     # cells are named after their units
 
     def arguments(self) -> list[str]:
         """The device as nextpnr takes it."""
@@ -147,7 +151,8 @@ XC7 = Family(
     {"multipliers": _each("DSP48E1"), "block_rams": {"RAMB36E1": 1, "RAMB18E1": 0.5}, "registers": _XILINX_REGISTERS,
      "luts": {**_LUTS, "RAM32X1D": 2, "RAM64X1D": 2, "RAM32M": 4, "RAM64M": 4, "RAM128X1D": 4}},
     _xilinx(xc7a200t=(740, 365, 134_600, 269_200), xc7a100t=(240, 135, 63_400, 126_800), xc7z020=(220, 140, 53_200, 106_400),
-            xc7k325t=(840, 445, 203_800, 407_600), xc7vx690t=(3_600, 1_470, 433_200, 866_400)))
+            xc7k325t=(840, 445, 203_800, 407_600), xc7vx690t=(3_600, 1_470, 433_200, 866_400)),
+    keeps_few_words=True)
 
 XCUP = Family(
     "xcup",
@@ -155,7 +160,8 @@ XCUP = Family(
     {"multipliers": _each("DSP48E2"), "block_rams": {"RAMB36E2": 1, "RAMB18E2": 0.5}, "registers": _XILINX_REGISTERS,
      "luts": {**_LUTS, "RAM32X1D": 2, "RAM64X1D": 2, "RAM32M16": 8, "RAM64M8": 8, "RAM32M": 4, "RAM64M": 4}},
     _xilinx(xczu9eg=(2_520, 912, 274_080, 548_160), xczu7ev=(1_728, 312, 230_400, 460_800),
-            xck26=(1_248, 144, 117_120, 234_240), xcvu9p=(6_840, 2_160, 1_182_240, 2_364_480)))
+            xck26=(1_248, 144, 117_120, 234_240), xcvu9p=(6_840, 2_160, 1_182_240, 2_364_480)),
+    keeps_few_words=True)
 
 FAMILIES = {family.name: family for family in (ECP5, XC7, XCUP, NEXUS, GOWIN)}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.analysis.synthesis import hard_registers, nextpnr, yosys
-from arrayloom.host.analysis.synthesis.families import ECP5, TOP, Device
+from arrayloom.host.analysis.synthesis.families import ECP5, FAMILIES, TOP, Device
 from arrayloom.host.analysis.synthesis.nextpnr import Segment, segments
 from arrayloom.host.analysis.synthesis.tools import YOSYS
 from arrayloom.host.analysis.synthesis.yosys import MemoryUse
@@ -79,7 +79,8 @@ class Synthesis:
     @property
     def faults(self) -> list[str]:
         """What does not fit, or did not land where it belongs: products outside of DSP blocks, memories in registers."""
-        found = [f"{memory.name}: a memory became registers" for memory in self.memories if memory.kind == "registers"]
+        found = [f"{memory.name}: a memory became registers" for memory in self.memories
+                 if memory.kind == "registers" and not FAMILIES[self.target].keeps_few_words]
         if self.array_multipliers < self.config.multipliers:
             found.append(f"array: {self.array_multipliers} of {self.config.multipliers} multipliers are in DSP blocks")
         found += [f"{self.device}: has {use.available:,} {name.replace('_', ' ')}, and {use.used:,} are needed; choose a "
