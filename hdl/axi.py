@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data, stream
-from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, Signature
 from amaranth.utils import exact_log2
 
@@ -198,7 +198,8 @@ class Bus(Component):
     def _expected(self, m: Module, name: str, reader: Any, identifier: int) -> Value:
         """Whether the word on the bus is of a burst of this reader; counts the words of its bursts."""
         axi, beat = self.axi, reader.beat.payload
-        m.submodules[f"{name}_lengths"] = lengths = SyncFIFO(width=8, depth=READER_BURSTS)
+        # Memory answers two cycles after a request at the soonest, which is when this FIFO gives its length, from registers.
+        m.submodules[f"{name}_lengths"] = lengths = SyncFIFOBuffered(width=8, depth=READER_BURSTS)
         count, asked, last = Signal(8, name=f"{name}_count"), Signal(), Signal()
         m.d.comb += [
             lengths.w_en.eq(reader.request.valid & reader.request.ready), lengths.w_data.eq(reader.request.payload.beats),
