@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import tarfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -70,6 +71,17 @@ def copy_into(source: Path, folder: Path) -> Path:
     except (OSError, shutil.Error) as error:
         raise WorkspaceError(f"{source}: cannot be copied into the workspace: {error}") from None
     return target
+
+
+def extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpacks files and folders; raises ``tarfile.FilterError`` for links, devices, and places outside ``folder``."""
+    archive.extractall(folder, filter=_plain)
+
+
+def _plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+    if not (member.isreg() or member.isdir()):
+        raise tarfile.SpecialFileError(member)
+    return tarfile.data_filter(member, folder)
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
