@@ -34,6 +34,7 @@ OPTIONS = {
     "device_timeout": "seconds for one run, after which the replica is replaced",
     "receive_timeout": "seconds for a request to arrive",
     "grace": "seconds to finish what is accepted when told to stop",
+    "memory": "bytes of all requests in flight together",
     "max_message": "largest message in bytes",
     "max_image": "largest encoded image in bytes",
     "max_pixels": "largest image in pixels",

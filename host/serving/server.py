@@ -44,7 +44,8 @@ async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[
     Raises ``BundleError``, ``ServeError``, and ``ServiceError`` when the first model cannot be loaded.
     """
     service = Service([Model.load(bundle) for bundle in bundles], settings,
-                      KeyFile(settings.keys_file) if settings.keys_file else None, _remedy())
+                      KeyFile(settings.keys_file) if settings.keys_file else None, _remedy(),
+                      {name: reader for protocol in PROTOCOLS for name, reader in protocol.readers.items()})
     _check_files(settings)
     check_exposure(settings)
     grpc, grpc_port = grpc_server.create(service, PROTOCOLS)

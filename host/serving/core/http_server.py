@@ -15,6 +15,12 @@ from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 
 METRICS = Route("GET", "/metrics", "metrics")
 
+HOLDING = "arrayloom.holding"
+"""Where a request keeps its part of the budget."""
+
+LONGEST_ERROR = 2000
+"""Characters of an error's text."""
+
 LINGER_SECONDS = 10.0
 """For the rest of a refused body, so that its sender gets to read the answer."""
 
@@ -29,10 +35,10 @@ def application(service: Service, protocols: Sequence[Protocol]) -> web.Applicat
     for protocol in protocols:
         routes.update(protocol.routes)
     keyless = {route.path for route in routes if route.keyless}
-    app = web.Application(client_max_size=service.settings.max_message, middlewares=[_guard(service, keyless)])
+    app = web.Application(middlewares=[_guard(service, keyless)])
     for route, handler in routes.items():
         for pattern in route.patterns:
-            app.router.add_route(route.verb, pattern, _measured(service, route.name, handler))
+            app.router.add_route(route.verb, pattern, _measured(service, route, handler))
     return app
 
 
@@ -42,7 +48,7 @@ async def start(service: Service, protocols: Sequence[Protocol]) -> tuple[web.Ap
     # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
     runner = web.AppRunner(application(service, protocols), access_log=None, keepalive_timeout=settings.receive_timeout,
                            lingering_time=min(LINGER_SECONDS, settings.receive_timeout), shutdown_timeout=settings.grace,
-                           handler_cancellation=True)
+                           handler_cancellation=True, auto_decompress=False)
     await runner.setup()
     site = web.TCPSite(runner, settings.host, settings.http_port, ssl_context=_tls(settings))
     try:
@@ -66,10 +72,17 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _measured(service: Service, name: str, handler: RouteHandler) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _measured(service: Service, route: Route, handler: RouteHandler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def action(request: web.Request) -> web.Response:
+        if route.keyless:       # probes are answered whatever else goes on
+            return await handler(service, request)
+        with service.budget.hold() as holding:
+            request[HOLDING] = holding
+            return await handler(service, request)
+
     async def answer(request: web.Request) -> web.Response:
         try:
-            return await service.measured("http", name, lambda: handler(service, request))
+            return await service.measured("http", route.name, lambda: action(request))
         except ServiceError as error:
             return _failure(error)
 
@@ -99,7 +112,7 @@ def _guard(service: Service, keyless: set[str]) -> Any:
 def _failure(error: ServiceError) -> web.Response:
     headers = {"WWW-Authenticate": "Bearer"} if error.kind is Kind.UNAUTHENTICATED else {}
     headers |= {"Retry-After": "1"} if error.kind.http == 503 else {}
-    response = web.json_response({"error": str(error)}, status=error.kind.http, headers=headers)
+    response = web.json_response({"error": str(error)[:LONGEST_ERROR]}, status=error.kind.http, headers=headers)
     if error.kind is Kind.SLOW:
         response.force_close()
     return response

@@ -38,6 +38,8 @@ class Settings:
         For a request's head, and again for its body, to arrive.
     grace
         For what is accepted when the service is to stop.
+    memory
+        Bytes of all requests in flight together, on both ports; more where two of the largest messages are more.
     """
 
     name: str = "arrayloom"
@@ -54,6 +56,7 @@ class Settings:
     device_timeout: float = 600.0
     receive_timeout: float = 30.0
     grace: float = 60.0
+    memory: int = 256 * MIB
     max_message: int = 64 * MIB
     max_image: int = 16 * MIB
     max_pixels: int = 1 << 25
@@ -63,7 +66,7 @@ class Settings:
     keys_file: Path | None = None
 
     def __post_init__(self) -> None:
-        for field in ("replicas", "queue", "attempts", "max_message", "max_image", "max_pixels", "max_batch"):
+        for field in ("replicas", "queue", "attempts", "memory", "max_message", "max_image", "max_pixels", "max_batch"):
             if getattr(self, field) < 1:
                 raise ServeError(f"{_option(field)} {getattr(self, field)}: must be at least 1")
         for field in ("timeout", "device_timeout", "receive_timeout"):
@@ -81,6 +84,11 @@ class Settings:
             raise ServeError(f"--backend {self.backend}: unknown; there are emulator and rtl")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ServeError("--tls-cert and --tls-key: TLS needs both the certificate and its key")
+
+    @property
+    def budget(self) -> int:
+        """Bytes of all requests in flight: ``memory``, or what one message of the largest size and its tensors take."""
+        return max(self.memory, 2 * self.max_message + MIB)
 
 
 def _option(field: str) -> str:

@@ -97,13 +97,13 @@ def test_what_it_serves_cannot_be_deleted(image: Image) -> None:
 
 
 def _listening(pid: int) -> set[str]:
-    """Where a process listens, as ``HOST:PORT``; gRPC binds addresses of version 4 as those of version 6 that stand for them."""
-    sockets = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() if str(link.readlink()).startswith("socket")}
+    """Where a process listens, as ``HOST:PORT``; gRPC binds addresses of version 4 as those of 6 that stand for them."""
+    sockets = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() }
     found = set()
     for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
-        for fields in map(str.split, Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]):
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                host, port = fields[1].split(":")
+        for entry in map(str.split, Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]):
+            if entry[3] == "0A" and f"socket:[{entry[9]}]" in sockets:
+                host, port = entry[1].split(":")
                 words = [bytes.fromhex(host[at:at + 8])[::-1] for at in range(0, len(host), 8)]
                 found.add(f"{socket.inet_ntop(family, b''.join(words)).removeprefix('::ffff:')}:{int(port, 16)}")
     return found
