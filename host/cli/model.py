@@ -28,8 +28,8 @@ def add_model(commands: Any) -> None:
     register = group.add("register", _register, "copy a model into the workspace under the next version",
                          "resnet50.onnx --name resnet50 --tag stage=test")
     register.add_argument("file", type=Path, metavar="MODEL",
-                          help=".onnx, .loom, .pt2 or the folder of a TensorFlow SavedModel; convert takes the last two with "
-                               "--allow-code only, as they can hold code")
+                          help=".onnx, .loom, .pt2 or the folder of a TensorFlow SavedModel; the last two can hold code, "
+                               "and convert takes them with --allow-code only")
     register.add_argument("--name", required=True, metavar="NAME")
     add_labels(register)
     group.add_list({"id": "model", "framework": "framework", "bytes": "bytes", "created": "created", "tags": "tags",
@@ -58,7 +58,7 @@ def add_convert(commands: Any) -> None:
     parser.add_argument("--inputs", default="", metavar="NAME,..", help="tensors of a TensorFlow SavedModel")
     parser.add_argument("--outputs", default="", metavar="NAME,..")
     parser.add_argument("--allow-code", action="store_true",
-                        help="run what a .pt2 archive or a SavedModel holds, which can be any code; for files that you trust")
+                        help="run what a .pt2 archive or a SavedModel holds, which can be any code: for files you trust")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the conversion after that time")
     parser.add_argument("--no-wait", action="store_true", help="return at once; see it with: arrayloom operation show ID")
     add_labels(parser)

@@ -67,5 +67,9 @@ class ClosedError(Exception):
     """The other side of a service's connection to its replica is gone."""
 
 
+class CancelledError(Exception):
+    """A run that the service wants no more, since its request's time is over or its client has gone."""
+
+
 class SchemaError(ValueError):
     """A ``.proto`` file of a protocol that the reader does not understand."""

@@ -1,4 +1,4 @@
-"""PyTorch modules, PyTorch's archives and TensorFlow SavedModels: from all of them to ONNX, and which of them are trusted."""
+"""PyTorch modules, PyTorch's archives and TensorFlow SavedModels: from all of them to ONNX, and which want trust."""
 
 import subprocess
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ def require_torch() -> None:
 
 
 def require_trust(model: str, framework: str, allow_code: bool) -> None:
-    """Raises ``WorkspaceError`` for a model whose mere opening can run what its maker put into it, unless that is allowed."""
+    """Raises ``WorkspaceError`` for a model whose opening can run what its maker put into it, unless that is allowed."""
     if framework in _CODE and not allow_code:
-        raise WorkspaceError(f"model {model} is {_CODE[framework]}, so that converting it can run any code that whoever made "
-                             "it put in; export the network to ONNX where it was made and register the .onnx file, or, "
+        raise WorkspaceError(f"model {model} is {_CODE[framework]}, so that converting it can run any code that whoever "
+                             "made it put in; export the network to ONNX where it was made and register the .onnx file, or, "
                              "where you trust its maker, convert it with --allow-code (allow_code=True)")
 
 

@@ -14,7 +14,6 @@ from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import MIB, Settings
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 
-
 SMALL = 1 << 16
 """Bytes of a message that holds no tensors."""
 

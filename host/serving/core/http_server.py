@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from arrayloom.host.serving.core.keys import read_secret
+from arrayloom.host.serving.core.memory import Holding
 from arrayloom.host.serving.core.metrics import CONTENT_TYPE
 from arrayloom.host.serving.core.protocol import Protocol, Route, RouteHandler
 from arrayloom.host.serving.core.service import Service
@@ -15,7 +16,7 @@ from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 
 METRICS = Route("GET", "/metrics", "metrics")
 
-HOLDING = "arrayloom.holding"
+HOLDING: web.RequestKey[Holding] = web.RequestKey("holding", Holding)
 """Where a request keeps its part of the budget."""
 
 LONGEST_ERROR = 2000

@@ -1,4 +1,4 @@
-"""The budget of bytes that requests in flight may hold, of both ports together, and memory that goes back when they are done."""
+"""The budget of bytes that requests in flight may hold, of both ports together, and memory given back after them."""
 
 import asyncio
 import ctypes

@@ -106,8 +106,8 @@ class Call:
 
 
 MethodHandler = Callable[["Service", Any, Call], Any]
-"""Takes the service, the request's message or what its reader made of it, and the call; returns an awaitable response, or an iterator of responses where
-the method streams. Raises ``ServiceError``."""
+"""Takes the service, the request's message or what its reader made of it, and the call; returns an awaitable response, or
+an iterator of responses where the method streams. Raises ``ServiceError``."""
 
 RouteHandler = Callable[["Service", Any], Any]
 """Takes the service and aiohttp's request; returns an awaitable response of aiohttp. Raises ``ServiceError``."""

@@ -19,7 +19,7 @@ INLINE = 1 << 15
 """Messages up to here are read in the service's own process: milliseconds, whatever they hold."""
 
 SLACK = 4
-"""How many times the most that a model takes may be read, so that a request a little too large is told how large it may be."""
+"""How many times the most that a model takes may be read, so that a request a little too large is told what is right."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Limits:
         """The largest of all models, with some slack."""
         shapes = [[(settings.max_batch, *port.shape) for port in model.inputs] for model in models]
         values = max(sum(map(math.prod, each)) for each in shapes)
-        nested = max(sum(math.prod(shape[:depth]) for shape in each for depth in range(len(shape))) for each in shapes)
+        nested = max(sum(math.prod(shape[:rank]) for shape in own for rank in range(len(shape))) for own in shapes)
         return cls(settings.max_message, settings.max_batch, SLACK * values + 1024, SLACK * nested + 1024)
 
 
@@ -70,7 +70,8 @@ class Reading:
         blocks: list[Block] = []
         for name, values in self.inputs.items():
             strings = values.dtype.kind == "O"
-            own: list[Block] = list(values.ravel()) if strings else [np.ascontiguousarray(values).reshape(-1).view(np.uint8).data]
+            flat = values.ravel() if strings else np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+            own: list[Block] = list(flat) if strings else [flat.data]
             entries.append({"name": name, "dtype": "O" if strings else values.dtype.str, "shape": values.shape,
                             "blocks": len(own)})
             blocks += own
@@ -91,7 +92,7 @@ class Reading:
         return cls(header["fields"], inputs)
 
 
-Reader = Callable[[bytes, Mapping[str, Any], Limits], Reading]
+Reader = Callable[[bytes | bytearray, Mapping[str, Any], Limits], Reading]
 """Takes a message, what is known beside it as JSON values, and limits. Raises ``ServiceError`` and ``MessageError``."""
 
 

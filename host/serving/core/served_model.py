@@ -193,12 +193,13 @@ def _images(model: Model, port: Port, values: Array, settings: Settings) -> Enco
         raise ServiceError(Kind.INVALID, f"input {port.name!r}: strings of shape {list(values.shape)} given; encoded images "
                                          "have shape [N]")
     if values.size > settings.max_batch:
-        raise ServiceError(Kind.INVALID, f"images in the inputs: {{{port.name!r}: {values.size}}}; give the same number in all, "
-                                         f"from 1 to {settings.max_batch}")
+        raise ServiceError(Kind.INVALID, f"images in the inputs: {{{port.name!r}: {values.size}}}; give the same number in "
+                                         f"all, from 1 to {settings.max_batch}")
     images = [bytes(image) for image in values.ravel()]
     for index, image in enumerate(images):
         if not image:
-            raise ServiceError(Kind.INVALID, f"{_which(port, images, index)}: an empty string is no image; send a JPEG or PNG")
+            raise ServiceError(Kind.INVALID, f"{_which(port, images, index)}: an empty string is no image; send a JPEG or "
+                                             "PNG")
         if len(image) > settings.max_image:
             raise ServiceError(Kind.INVALID, f"{_which(port, images, index)}: an image of {len(image)} bytes; at most "
                                              f"{settings.max_image} are accepted")

@@ -109,10 +109,10 @@ class Service:
             return State.AVAILABLE
         return State.LOADING if self.pool.queue.assigned is model else State.START
 
-    async def read(self, reader: str, data: bytes, facts: Mapping[str, Any], holding: Holding) -> Reading:
+    async def read(self, reader: str, data: bytes | bytearray, facts: Mapping[str, Any], holding: Holding) -> Reading:
         """What a request's bytes hold, whose inputs ``holding`` holds from then on; raises ``ServiceError``.
 
-        Where reading them could take long it is done in another process. ``facts``: what the reader wants to know beside them.
+        Where reading could take long it is done in another process. ``facts``: what the reader wants to know beside them.
         """
         holding.message(len(data))
         if len(data) <= INLINE and facts.get("encoding", "identity") == "identity":

@@ -90,7 +90,7 @@ def parse(data: bytes | bytearray, limits: Limits | None = None) -> dict[str, An
     return value
 
 
-def parse_request(data: bytes, facts: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], memoryview]:
+def parse_request(data: bytes | bytearray, facts: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], memoryview]:
     """The JSON part of a request's body and the binary part that follows it where ``facts`` have the length of the first.
 
     ``facts``: ``encoding``, and where a header has it ``json_length``, with the header's name as ``json_header``.
@@ -100,8 +100,8 @@ def parse_request(data: bytes, facts: Mapping[str, Any], limits: Limits) -> tupl
     if length is None:
         return parse(content, limits), memoryview(b"")
     if not (length.isascii() and length.isdigit() and len(length) < 16 and int(length) <= len(content)):
-        raise ServiceError(Kind.INVALID, f"{facts['json_header']} {length[:100]!r}: must be the length of the body's JSON part, "
-                                         f"at most {len(content)}")
+        raise ServiceError(Kind.INVALID, f"{facts['json_header']} {length[:100]!r}: must be the length of the body's JSON "
+                                         f"part, at most {len(content)}")
     return parse(content[:int(length)], limits), memoryview(content)[int(length):]
 
 
@@ -127,8 +127,8 @@ def _check_count(data: bytes | bytearray, limits: Limits) -> None:
                                          f"{limits.batch} images has ({limits.containers} at most)")
     values = data.count(b",")
     if values > limits.values + limits.containers:
-        raise ServiceError(Kind.INVALID, f"the body holds {values} values, which no request of 1 to {limits.batch} images has "
-                                         f"({limits.values} at most)")
+        raise ServiceError(Kind.INVALID, f"the body holds {values} values, which no request of 1 to {limits.batch} images "
+                                         f"has ({limits.values} at most)")
 
 
 def _too_large(limit: int) -> ServiceError:

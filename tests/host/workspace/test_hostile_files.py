@@ -64,7 +64,8 @@ def test_files_that_hold_code_want_leave(workspace: Workspace, tmp_path: Path, c
 
 @pytest.mark.parametrize("kind", ["initializer", "constant", "sparse"])
 @pytest.mark.parametrize("location", ["../secret.bin", "a/../../secret.bin", "link.bin", "hard.bin", "ABSOLUTE"])
-def test_external_data_stays_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, location: str) -> None:
+def test_external_data_stays_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str,
+                                           location: str) -> None:
     secret, home = tmp_path / "secret.bin", tmp_path / "model"
     secret.write_bytes(np.arange(64, dtype=np.float32).tobytes())
     home.mkdir()

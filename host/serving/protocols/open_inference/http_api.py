@@ -75,7 +75,8 @@ async def load(service: Service, request: web.Request) -> web.Response:
 
 async def infer(service: Service, request: web.Request) -> web.Response:
     model = _model(service, request)
-    facts = {"encoding": bodies.encoding(request), "json_length": request.headers.get(JSON_LENGTH), "json_header": JSON_LENGTH}
+    facts = {"encoding": bodies.encoding(request), "json_length": request.headers.get(JSON_LENGTH),
+             "json_header": JSON_LENGTH}
     asked = await service.read(HTTP, await bodies.read(request, service.settings), facts, request[HOLDING])
     parameters, wanted = asked.fields["parameters"], asked.fields["outputs"]
     checked = service.request(model, asked.inputs, [output["name"] for output in wanted])

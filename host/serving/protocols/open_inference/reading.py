@@ -15,9 +15,9 @@ HTTP = "open_inference/http"
 SHARED_MEMORY = "shared_memory"
 
 
-def read_grpc(data: bytes, _: Mapping[str, Any], limits: Limits) -> Reading:
+def read_grpc(data: bytes | bytearray, _: Mapping[str, Any], limits: Limits) -> Reading:
     """Of a ``ModelInferRequest``: ``model``, ``version``, ``id``, ``parameters``, ``outputs`` with their parameters."""
-    message = wire.parse(oip.ModelInferRequest, data, limits)
+    message = wire.parse(oip.ModelInferRequest, bytes(data), limits)
     raw = list(message.raw_input_contents)
     if raw and len(raw) != len(message.inputs):
         raise ServiceError(Kind.INVALID, f"raw_input_contents: {len(raw)} given for {len(message.inputs)} inputs; give one "
@@ -32,7 +32,7 @@ def read_grpc(data: bytes, _: Mapping[str, Any], limits: Limits) -> Reading:
                     "parameters": _values(message.parameters), "outputs": _checked(outputs)}, inputs)
 
 
-def read_http(data: bytes, facts: Mapping[str, Any], limits: Limits) -> Reading:
+def read_http(data: bytes | bytearray, facts: Mapping[str, Any], limits: Limits) -> Reading:
     """Of a body, with or without binary tensors: ``id``, ``parameters``, ``outputs`` with their parameters."""
     body, binary = bodies.parse_request(data, facts, limits)
     outputs = [{"name": bodies.text(output, "name"), "parameters": _parameters(output)}
@@ -50,14 +50,15 @@ def read_http(data: bytes, facts: Mapping[str, Any], limits: Limits) -> Reading:
         position += size
     if position != len(binary):
         raise ServiceError(Kind.INVALID, f"{len(binary) - position} bytes of the body belong to no input")
-    return Reading({"id": bodies.text(body, "id"), "parameters": _parameters(body), "outputs": _checked(outputs)}, inputs)
+    fields = {"id": bodies.text(body, "id"), "parameters": _parameters(body), "outputs": _checked(outputs)}
+    return Reading(fields, inputs)
 
 
 def refuse_shared_memory(parameters: Any, what: str) -> None:
     """Raises ``ServiceError`` where a client has put a tensor into memory that it thinks is shared."""
     if named := [name for name in parameters if name.startswith(SHARED_MEMORY)]:
-        raise ServiceError(Kind.INVALID, f"{what}: parameter {named[0][:100]!r}: regions of shared memory are not supported; "
-                                         "send and receive tensors in the messages")
+        raise ServiceError(Kind.INVALID, f"{what}: parameter {named[0][:100]!r}: regions of shared memory are not "
+                                         "supported; send and receive tensors in the messages")
 
 
 def _checked(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -86,7 +86,8 @@ def from_list(values: Any, name: str, shape: list[int]) -> Array:
 
 def _split(content: bytes, wanted: int) -> list[bytes]:
     """The strings; not more than one too many of them."""
-    values, position = [], 0
+    values: list[bytes] = []
+    position = 0
     while position < len(content) and len(values) <= min(wanted, MOST_STRINGS):
         if position + 4 > len(content):
             raise MessageError("BYTES data ends inside the length of a string")

@@ -17,9 +17,9 @@ from arrayloom.host.serving.protocols.tensorflow.messages import tfs
 HTTP = "tensorflow/http"
 
 
-def read_grpc(data: bytes, _: Mapping[str, Any], limits: Limits) -> Reading:
+def read_grpc(data: bytes | bytearray, _: Mapping[str, Any], limits: Limits) -> Reading:
     """Of a ``PredictRequest``: ``model`` (name, version), ``signature``, ``outputs``."""
-    message = wire.parse(tfs.PredictRequest, data, limits)
+    message = wire.parse(tfs.PredictRequest, bytes(data), limits)
     fields = {"model": model_of(message.model_spec), "signature": message.model_spec.signature_name,
               "outputs": list(message.output_filter)}
     inputs = {}
@@ -37,7 +37,7 @@ def model_of(spec: Any) -> tuple[str, int | None]:
     return spec.name, spec.version.value if spec.HasField("version") else None
 
 
-def read_http(data: bytes, facts: Mapping[str, Any], limits: Limits) -> Reading:
+def read_http(data: bytes | bytearray, facts: Mapping[str, Any], limits: Limits) -> Reading:
     """Of a body in row or columnar format: ``rows``, ``signature``.
 
     ``facts``: besides those of the body ``model``, a name for messages, and ``dtypes`` of its inputs by name.

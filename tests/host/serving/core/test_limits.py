@@ -86,7 +86,7 @@ def test_one_value_for_all_costs_no_memory(server: serving.Server) -> None:
     (V1, b'{"instances": [' + b"1," * 10_000, "10000 values, which no request of 1 to 8 images has"),
     (V1, b'{"instances": ' + b"[" * 900 + b'{"b64": "YQ=="}' + b"]" * 900 + b"}", "nested 900 deep"),
     (V1, b'{"instances": ' + b"[" * 40 + b"1" + b"]" * 40 + b"}", "nested 40 deep"),
-    (V2, b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [0, %d], "data": []}]}' % (1 << 62), "must be a list of"),
+    (V2, b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [0, %d], "data": []}]}' % (1 << 62), "must be a list"),
     (V2, b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [0, 1099511627776, 2], "data": []}]}', "shape [0"),
     (V2, b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": [%b]}], "parameters": '
          b'{"timeout": 1%b}}' % (b",".join([b"1"] * 64), b"0" * 400), "must be a whole number of microseconds, from 1 to"),
