@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import ServeError
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 
-LOOPBACK_NAMES = {"localhost"}
+READING_MODULE = "arrayloom.host.serving.offloaded"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[
     """
     service = Service([Model.load(bundle) for bundle in bundles], settings,
                       KeyFile(settings.keys_file) if settings.keys_file else None, _remedy(),
-                      {name: reader for protocol in PROTOCOLS for name, reader in protocol.readers.items()})
+                      {name: reader for protocol in PROTOCOLS for name, reader in protocol.readers.items()}, READING_MODULE)
     _check_files(settings)
     check_exposure(settings)
     grpc, grpc_port = grpc_server.create(service, PROTOCOLS)
@@ -79,19 +78,11 @@ async def _until_cancelled(bundles: Sequence[Path], settings: Settings, on_ready
         await asyncio.Event().wait()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address is reachable from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in LOOPBACK_NAMES
-
-
 def check_exposure(settings: Settings) -> None:
     """Warns of an address that other machines reach, where keys or TLS are missing."""
     missing = [what for what, there in (("keys (--keys-file)", settings.keys_file), ("TLS (--tls-cert)", settings.tls_cert))
                if there is None]
-    if missing and not is_loopback(settings.host):
+    if missing and not http_server.is_loopback(settings.host):
         log.warning("%s can be reached from other machines, without %s", settings.host, " and without ".join(missing),
                     extra={"event": "open_port"})
 

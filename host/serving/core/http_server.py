@@ -1,8 +1,11 @@
 """The HTTP server: the routes of every protocol, metrics, keys, TLS and limits."""
 
+import ipaddress
+import itertools
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -18,6 +21,9 @@ METRICS = Route("GET", "/metrics", "metrics")
 
 HOLDING: web.RequestKey[Holding] = web.RequestKey("holding", Holding)
 """Where a request keeps its part of the budget."""
+
+SERVER = "arrayloom"
+LOOPBACK_NAMES = {"localhost"}
 
 LONGEST_ERROR = 2000
 """Characters of an error's text."""
@@ -36,11 +42,17 @@ def application(service: Service, protocols: Sequence[Protocol]) -> web.Applicat
     for protocol in protocols:
         routes.update(protocol.routes)
     keyless = {route.path for route in routes if route.keyless}
-    app = web.Application(middlewares=[_guard(service, keyless)])
+    app = web.Application(middlewares=[_guard(service, keyless, ", ".join(dict.fromkeys(route.path for route in routes)))])
     for route, handler in routes.items():
-        for pattern in route.patterns:
-            app.router.add_route(route.verb, pattern, _measured(service, route, handler))
+        for pattern, verb in itertools.product(route.patterns, ("GET", "HEAD") if route.verb == "GET" else (route.verb,)):
+            app.router.add_route(verb, pattern, _measured(service, route, handler))
+    app.on_response_prepare.append(_name_server)
     return app
+
+
+async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+    """No versions of libraries, which tell an attacker what to try."""
+    response.headers["Server"] = SERVER
 
 
 async def start(service: Service, protocols: Sequence[Protocol]) -> tuple[web.AppRunner, int]:
@@ -90,10 +102,13 @@ def _measured(service: Service, route: Route, handler: RouteHandler) -> Callable
     return answer
 
 
-def _guard(service: Service, keyless: set[str]) -> Any:
+def _guard(service: Service, keyless: set[str], known: str) -> Any:
     @web.middleware
     async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
-        """Refuses requests without a valid key before their body is read, and answers wrong paths in JSON."""
+        """Refuses requests of web pages from elsewhere and those without a valid key, before their body is read, and
+        answers wrong paths in JSON."""
+        if service.keys is None and (reason := _foreign(request, service.settings)):
+            return _failure(ServiceError(Kind.FORBIDDEN, reason))
         if service.keys and request.path not in keyless and not service.keys.allows(request.headers.get("Authorization")):
             service.metrics.requests.labels("http", "unauthenticated", Kind.UNAUTHENTICATED.grpc).inc()
             return _failure(ServiceError(Kind.UNAUTHENTICATED, "a key is needed: header Authorization with the value Bearer "
@@ -101,13 +116,45 @@ def _guard(service: Service, keyless: set[str]) -> Any:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return _failure(ServiceError(Kind.NOT_FOUND, f"no {request.path[:200]!r} here; docs/service.md lists the paths"))
+            return _failure(ServiceError(Kind.NOT_FOUND, f"no {request.path[:200]!r} here; there are {known}"))
         except web.HTTPMethodNotAllowed as error:
             return web.json_response({"error": f"{request.method} does not fit {request.path[:200]!r}; allowed: "
                                                f"{', '.join(sorted(error.allowed_methods))}"}, status=405,
                                      headers={"Allow": ", ".join(sorted(error.allowed_methods))})
 
     return guard
+
+
+def _foreign(request: web.Request, settings: Settings) -> str:
+    """Why a request to a service without keys is not taken: a browser on this machine sends it for a page from elsewhere.
+
+    A page sends its origin along; and where a name of someone else's leads to the loopback, the request still has that name.
+    """
+    host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+    if is_loopback(settings.host) and not _is_own(host, settings):
+        return f"Host {host[:100]!r}: this service is on the loopback only, and has no such name; ask for {settings.host}"
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+        return f"Origin {origin[:100]!r}: pages from elsewhere may ask only where the service has keys (--keys-file)"
+    return ""
+
+
+def _is_own(host: str, settings: Settings) -> bool:
+    """A name that cannot be someone else's."""
+    if host == settings.host or is_loopback(host):
+        return True
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return not host     # clients of HTTP 1.0 give none, and browsers are no such clients
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in LOOPBACK_NAMES
 
 
 def _failure(error: ServiceError) -> web.Response:

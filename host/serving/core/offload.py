@@ -20,7 +20,6 @@ from arrayloom.host.serving.core.metrics import resident_bytes
 from arrayloom.host.serving.errors import ClosedError, Kind, ServiceError
 from arrayloom.sim.rtl.process import PYTHON
 
-MODULE = "arrayloom.host.serving.offloaded"
 WORKERS = 2
 LARGEST_KEPT = 96 << 20
 """Resident bytes after which a process is replaced, since what it took does not go back to the system by itself."""
@@ -30,11 +29,11 @@ Frame = tuple[dict[str, Any], Sequence[Block]]
 
 
 class Offload:
-    """The processes, started when they are first needed. ``seconds``: after which one is ended; ``memory``: what one may
-    take, in bytes, beyond what it has when it starts."""
+    """The processes, started when they are first needed. ``module``: what they run; ``seconds``: after which one is ended;
+    ``memory``: what one may take, in bytes, beyond what it has when it starts."""
 
-    def __init__(self, seconds: float, memory: int) -> None:
-        self._seconds, self._memory = seconds, memory
+    def __init__(self, module: str, seconds: float, memory: int) -> None:
+        self._module, self._seconds, self._memory = module, seconds, memory
         self._threads = ThreadPoolExecutor(WORKERS, "offload")
         self._own = threading.local()
         self._workers: set[_Worker] = set()
@@ -59,7 +58,7 @@ class Offload:
     def _exchange(self, header: dict[str, Any], blocks: Sequence[Block]) -> tuple[dict[str, Any], list[memoryview]]:
         worker = getattr(self._own, "worker", None)
         if worker is None or worker.process.poll() is not None:
-            worker = self._own.worker = _Worker(self._memory)
+            worker = self._own.worker = _Worker(self._module, self._memory)
             self._workers.add(worker)
         timer = threading.Timer(self._seconds, worker.end)
         timer.start()
@@ -83,11 +82,11 @@ class Offload:
 class _Worker:
     """One process and the socket to it."""
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, module: str, memory: int) -> None:
         self.connection, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [*PYTHON, "-m", MODULE, str(theirs.fileno()), str(memory)], stdin=subprocess.DEVNULL, stdout=STANDARD_ERROR,
+                [*PYTHON, "-m", module, str(theirs.fileno()), str(memory)], stdin=subprocess.DEVNULL, stdout=STANDARD_ERROR,
                 pass_fds=[theirs.fileno()], env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
 
     def end(self) -> None:

@@ -54,7 +54,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """``fields``: JSON values, as the protocol calls them; ``inputs``: arrays by name, object arrays of bytes being images."""
+    """``fields``: JSON values, as the protocol calls them; ``inputs``: arrays by name, of bytes objects where images."""
 
     fields: Mapping[str, Any]
     inputs: Mapping[str, Array]

@@ -22,6 +22,7 @@ from PIL import Image
 
 from arrayloom.compiler.cost import predict
 from arrayloom.host.runtime.errors import InputError
+from arrayloom.host.runtime.host_parts import join_images
 from arrayloom.host.runtime.report import RunReport, total
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
@@ -94,10 +95,8 @@ class Replica:
             self._go_on()
             outputs.append(session.run({name: values[index:index + 1] for name, values in inputs.items()}))
             reports.append(session.report)
-        try:
-            return {name: np.concatenate([each[name] for each in outputs]) for name in outputs[0]}, total(reports)
-        except ValueError:
-            raise InputError("the model's outputs differ in size between these images; send them one by one") from None
+        whole = outputs[0] if len(outputs) == 1 else join_images(outputs, session.program.model_outputs)
+        return whole, total(reports)
 
     def _go_on(self) -> None:
         """Raises ``CancelledError`` where the service wants the run no more."""

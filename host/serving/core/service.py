@@ -66,17 +66,19 @@ class Result:
 
 class Service:
     """``keys``: None where anyone may ask; ``remedy``: how an operator puts a model onto the device, with ``{name}`` for
-    the model, as refusals say it; ``readers``: what reads large requests, by name."""
+    the model, as refusals say it; ``readers``: what reads large requests, by name;
+    ``reading_module``: what does so in a process of its own."""
 
     def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None, remedy: str,
-                 readers: Mapping[str, Reader]) -> None:
+                 readers: Mapping[str, Reader], reading_module: str) -> None:
         self.settings, self.keys = settings, keys
         self._remedy = remedy
         self.repository = Repository(models)
         self.metrics = Metrics(CLOCKS[settings.backend])
         self.pool = Pool(self.repository.default, settings, self.metrics)
         self.budget = Budget(settings.budget)
-        self.offload = Offload(settings.receive_timeout, READING_MEMORY * settings.max_message + READING_LEAST)
+        self.offload = Offload(reading_module, settings.receive_timeout,
+                               READING_MEMORY * settings.max_message + READING_LEAST)
         self._limits, self._readers = Limits.of(models, settings), readers
         self._giving: asyncio.Task[None] | None = None
         self.stopping = False
