@@ -26,6 +26,7 @@ OPTIONS = {
     "http_port": "port of HTTP, 0 for any free one",
     "backend": "what executes: emulator or rtl",
     "replicas": "processes, each with a device of its own",
+    "spares": "processes that stand ready for replicas that are lost",
     "reflash": "requests for a model that is not on the device: wait (it is loaded), or refuse (503)",
     "queue": "requests that may wait",
     "timeout": "seconds from a request's acceptance to its answer, at most",

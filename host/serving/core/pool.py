@@ -14,6 +14,7 @@ from arrayloom.host.serving.core.process import ReplicaProcess
 from arrayloom.host.serving.core.queue import Answer, Job, JobQueue
 from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.settings import Reflash, Settings
+from arrayloom.host.serving.core.spares import Spares
 from arrayloom.host.serving.errors import Kind, ReplicaLostError, RunTooLongError, ServiceError
 
 LONGEST_PAUSE = 10.0
@@ -35,6 +36,7 @@ class Pool:
         self._waiters: set[asyncio.Future[None]] = set()
         self._failures: dict[str, ServiceError] = {}
         self._good: Model | None = None
+        self._spares = Spares(settings, self._wake, lambda: self.queue.assigned)
         self._slowest: dict[str, float] = {}        # seconds for one image, by the model's key
 
     @property
@@ -51,12 +53,13 @@ class Pool:
 
     def processes(self) -> dict[str, int]:
         """Process identifiers by the replica's number."""
-        return {f"replica {index}": process.pid for index, process in self._processes.items()}
+        return {f"replica {index}": process.pid for index, process in self._processes.items()} | self._spares.processes()
 
     async def start(self) -> None:
         """Starts all replicas; returns when the first is ready, raises ``ServiceError`` when the model cannot be loaded."""
         self._tasks = [asyncio.create_task(self._keep(index)) for index in range(self._settings.replicas)]
         await self._until(lambda: self.ready, self.default)
+        self._spares.fill()
 
     async def submit(self, model: Model, header: dict[str, Any], blocks: Sequence[Block]) -> Answer:
         """Queues a request and waits for its answer; it is forgotten when the caller is cancelled."""
@@ -89,7 +92,7 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(process.stop() for process in self._processes.values()))
+        await asyncio.gather(self._spares.close(), *(process.stop() for process in self._processes.values()))
 
     async def _keep(self, index: int) -> None:
         """One replica after the other in the same place, with longer pauses when they do not come to hold a model."""
@@ -97,8 +100,7 @@ class Pool:
         while True:
             process = None
             try:
-                process = await ReplicaProcess.start(self._settings, self._wake)
-                self._processes[index] = process
+                process = self._processes[index] = await self._spares.take()
                 await self._feed(process)
             except ReplicaLostError as error:
                 self._metrics.lost.inc()

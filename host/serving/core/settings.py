@@ -24,6 +24,8 @@ class Settings:
 
     Parameters
     ----------
+    spares
+        Processes that stand ready, with the model loaded, for replicas that are lost.
     queue
         Requests that may wait.
     timeout
@@ -48,6 +50,7 @@ class Settings:
     http_port: int = 8501
     backend: str = "emulator"
     replicas: int = 1
+    spares: int = 1
     reflash: Reflash = Reflash.WAIT
     queue: int = 256
     timeout: float = 300.0
@@ -72,7 +75,7 @@ class Settings:
         for field in ("timeout", "device_timeout", "receive_timeout"):
             if not getattr(self, field) > 0:
                 raise ServeError(f"{_option(field)} {getattr(self, field)}: must be above 0 seconds")
-        for field in ("turn", "grace"):
+        for field in ("turn", "grace", "spares"):
             if not getattr(self, field) >= 0:
                 raise ServeError(f"{_option(field)} {getattr(self, field)}: must not be negative")
         for field in ("port", "http_port"):

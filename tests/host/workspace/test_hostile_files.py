@@ -90,6 +90,42 @@ def test_archives_hold_files_and_folders_alone(tmp_path: Path, kind: bytes) -> N
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+def test_links_pipes_and_devices_are_not_registered(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "net.onnx").write_bytes(b"")
+    for name, make, reason in (("secret", lambda p: p.symlink_to("/etc/hostname"), "is a link to /etc/hostname"),
+                               ("zero", lambda p: p.symlink_to("/dev/zero"), "is a link to /dev/zero"),
+                               ("pipe", os.mkfifo, "is neither a file nor a folder")):
+        path = tmp_path / "net" / name
+        make(path)
+        with pytest.raises(WorkspaceError, match=f"{path}: {reason}"):
+            Model.register(workspace, tmp_path / "net", "net")
+        path.unlink()
+    (tmp_path / "link.onnx").symlink_to(tmp_path / "net" / "net.onnx")
+    with pytest.raises(WorkspaceError, match=r"link\.onnx: is a link to .*; links are not followed, give the file itself"):
+        Model.register(workspace, tmp_path / "link.onnx", "net")
+    assert Model.list(workspace) == []
+
+
+def test_data_beside_a_model_is_registered_with_it(workspace: Workspace, tmp_path: Path) -> None:
+    values = np.arange(64, dtype=np.float32)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "net.bin").write_bytes(values.tobytes())
+    (tmp_path / "other.bin").write_bytes(b"not of the model")
+    (tmp_path / "net.onnx").write_bytes(_with_external("initializer", "weights/net.bin").SerializeToString())
+    model = Model.register(workspace, tmp_path / "net.onnx", "net")
+    assert sorted(path.name for path in model.path.rglob("*")) == ["net.bin", "net.onnx", "weights"]
+    read = read_model(model.file)
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(read.graph.initializer[0]), values)
+    model.verify()
+    (tmp_path / "net.onnx").write_bytes(_with_external("constant", "absent.bin").SerializeToString())
+    with pytest.raises(WorkspaceError, match=r"keeps tensors in 'absent\.bin', and there is no such file"):
+        Model.register(workspace, tmp_path / "net.onnx", "net")
+    (tmp_path / "net.onnx").write_bytes(_with_external("sparse", "../secret.bin").SerializeToString())
+    with pytest.raises(WorkspaceError, match="which is not beside it"):
+        Model.register(workspace, tmp_path / "net.onnx", "net")
+
+
 def _with_external(kind: str, location: str) -> onnx.ModelProto:
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[64], data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value=location)

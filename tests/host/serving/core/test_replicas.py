@@ -81,6 +81,31 @@ def test_lost_runs_are_repeated_but_not_for_ever(bundles: dict[str, Bundle], bun
     assert server.survivors() == []
 
 
+def test_a_spare_stands_in_for_a_replica(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
+    """Without one a request waits until a process has started and loaded its model."""
+    answer = serving.expected(bundles["one"], IMAGES[:1])
+
+    def identifiers() -> dict[str, int]:
+        lines = asking.http(server, METRICS.path).decode().splitlines()
+        roles = [line.split('"')[1] for line in lines if line.startswith("arrayloom_resident_memory_bytes{")]
+        return dict.fromkeys(roles, 0)
+
+    with serving.Server(tmp_path, bundle_folder / "one", "--spares", "1") as server:
+        waits = []
+        for _ in range(3):
+            _wait_for(server, 'process="spare 0"')
+            before = server.replicas()
+            assert set(identifiers()) == {"service", "replica 0", "spare 0"}
+            os.kill(min(before), signal.SIGKILL)      # the older one is the replica
+            begin = time.monotonic()
+            assert asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}))["logits"].tobytes() == answer.tobytes()
+            waits.append(time.monotonic() - begin)
+        assert min(waits) < 1
+        assert len(server.events("replica_lost")) == 3
+        server.replicas()
+    assert server.survivors() == []
+
+
 def test_runs_that_take_too_long(bundle_folder: Path, tmp_path: Path) -> None:
     with serving.Server(tmp_path, bundle_folder / "one", "--device-timeout", "0.05", "--grace", "0.2") as server:
         request = Asking(server)
