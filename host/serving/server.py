@@ -27,11 +27,13 @@ class Running:
     service: Service
     grpc_port: int
     http_port: int
+    metrics_port: int | None = None
 
     def facts(self) -> dict[str, Any]:
         """What a program that started the service wants to know."""
         settings = self.service.settings
-        return {"name": settings.name, "host": settings.host, "port": self.grpc_port, "http_port": self.http_port,
+        own = {} if self.metrics_port is None else {"metrics_port": self.metrics_port}
+        return {"name": settings.name, "host": settings.host, "port": self.grpc_port, "http_port": self.http_port, **own,
                 "tls": settings.tls_cert is not None, "keys": settings.keys_file is not None,
                 "models": [model.key for model in self.service.repository]}
 
@@ -49,16 +51,20 @@ async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[
     check_exposure(settings)
     grpc, grpc_port = grpc_server.create(service, PROTOCOLS)
     runner, http_port = await http_server.start(service, PROTOCOLS)
+    runners, metrics_port = [runner], None
     try:
+        if settings.metrics_port is not None:
+            runner, metrics_port = await http_server.start_metrics(service)
+            runners.append(runner)
         await service.start()
         await grpc.start()
         log.info("ready", extra={"event": "ready", "port": grpc_port, "http_port": http_port})
-        yield Running(service, grpc_port, http_port)
+        yield Running(service, grpc_port, http_port, metrics_port)
     finally:
         log.info("stopping", extra={"event": "stopping", "waiting": len(service.pool.queue),
                                     "in_flight": service.pool.in_flight})
         await asyncio.gather(service.stop(), grpc.stop(settings.grace))
-        await runner.cleanup()
+        await asyncio.gather(*(runner.cleanup() for runner in runners))
         log.info("stopped", extra={"event": "stopped"})
 
 

@@ -58,18 +58,32 @@ async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
 async def start(service: Service, protocols: Sequence[Protocol]) -> tuple[web.AppRunner, int]:
     """Binds and starts; returns the runner and its port. Raises ``ServeError`` when the port cannot be had."""
     settings = service.settings
+    return await _listen(application(service, protocols), settings, "http_port", _tls(settings))
+
+
+async def start_metrics(service: Service) -> tuple[web.AppRunner, int]:
+    """The same for the port that has ``/metrics`` alone, without keys and TLS, for what scrapes it inside a cluster."""
+    app = web.Application()
+    app.router.add_get(METRICS.path, lambda request: _metrics(service, request))
+    app.on_response_prepare.append(_name_server)
+    return await _listen(app, service.settings, "metrics_port", None)
+
+
+async def _listen(app: web.Application, settings: Settings, field: str,
+                  tls: ssl.SSLContext | None) -> tuple[web.AppRunner, int]:
     # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
-    runner = web.AppRunner(application(service, protocols), access_log=None, keepalive_timeout=settings.receive_timeout,
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=settings.receive_timeout,
                            lingering_time=min(LINGER_SECONDS, settings.receive_timeout), shutdown_timeout=settings.grace,
                            handler_cancellation=True, auto_decompress=False)
     await runner.setup()
-    site = web.TCPSite(runner, settings.host, settings.http_port, ssl_context=_tls(settings))
+    port = getattr(settings, field)
     try:
-        await site.start()
+        await web.TCPSite(runner, settings.host, port, ssl_context=tls).start()
     except OSError as error:
         await runner.cleanup()
-        raise ServeError(f"--http-port {settings.http_port}: {settings.host} cannot be bound: {error.strerror}; "
-                         "--http-port 0 takes any free one") from None
+        option = f"--{field.replace('_', '-')}"
+        raise ServeError(f"{option} {port}: {settings.host} cannot be bound: {error.strerror}; {option} 0 takes any free "
+                         "one") from None
     return runner, runner.addresses[0][1]
 
 

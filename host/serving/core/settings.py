@@ -24,6 +24,8 @@ class Settings:
 
     Parameters
     ----------
+    metrics_port
+        Where ``/metrics`` alone is answered too, without keys and TLS, for what scrapes it; None for nowhere.
     spares
         Processes that stand ready, with the model loaded, for replicas that are lost.
     queue
@@ -48,6 +50,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 50051
     http_port: int = 8501
+    metrics_port: int | None = None
     backend: str = "emulator"
     replicas: int = 1
     spares: int = 1
@@ -78,8 +81,8 @@ class Settings:
         for field in ("turn", "grace", "spares"):
             if not getattr(self, field) >= 0:
                 raise ServeError(f"{_option(field)} {getattr(self, field)}: must not be negative")
-        for field in ("port", "http_port"):
-            if not 0 <= getattr(self, field) < 1 << 16:
+        for field in ("port", "http_port", "metrics_port"):
+            if not 0 <= (getattr(self, field) or 0) < 1 << 16:
                 raise ServeError(f"{_option(field)} {getattr(self, field)}: must be from 0 (any free port) to 65535")
         if self.max_pixels > MAX_PIXELS:
             raise ServeError(f"--max-pixels {self.max_pixels}: at most {MAX_PIXELS} can be decoded")

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,3 +170,19 @@ def test_what_is_loaded_is_said_by_its_bundle_alone(server: serving.Server) -> N
     with pytest.raises(RefusedError, match="parameter 'config': a model is loaded as its bundle says") as refused:
         asking.http(server, open_inference.LOAD.at("digits"), b'{"parameters": {"config": "{}"}}')
     assert refused.value.code == 400
+
+
+def test_a_port_of_metrics_alone_needs_no_key(bundle_folder: Path, tmp_path: Path) -> None:
+    """What scrapes a pod has none of the keys of its clients."""
+    Keys.generate().save(tmp_path / "keys.json")
+    options = ["--keys-file", tmp_path / "keys.json", "--metrics-port", "0"]
+    with serving.Server(tmp_path, bundle_folder / "one", *options) as server:
+        with pytest.raises(RefusedError) as refused:
+            asking.http(server, METRICS.path)
+        assert refused.value.code == 401
+        url = f"http://127.0.0.1:{server.facts['metrics_port']}"
+        with urllib.request.urlopen(url + METRICS.path, timeout=30) as response:
+            assert b"arrayloom_queue_length 0.0" in response.read()
+        for path in (open_inference.READY.path, tensorflow.STATUS.at("digits"), "/"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(url + path, timeout=30)
