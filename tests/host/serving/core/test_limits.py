@@ -161,8 +161,8 @@ def strict(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):
         yield server
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST %b HTTP/1.1\r\nHost: x\r\n" % V1.encode(),
-                                  b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{" % V1.encode()])
+@pytest.mark.parametrize("sent", [b"", b"POST %b HTTP/1.1\r\nHost: localhost\r\n" % V1.encode(),
+                                  b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n{" % V1.encode()])
 def test_slow_clients_are_cut_off(strict: serving.Server, sent: bytes) -> None:
     begin = time.monotonic()
     with socket.create_connection(("127.0.0.1", strict.facts["http_port"]), timeout=30) as connection:
@@ -230,7 +230,7 @@ def test_clients_that_go_away_leave_nothing(strict: serving.Server) -> None:
     async def leave() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", strict.facts["http_port"])
         body = json.dumps({"instances": [ROW] * 8}).encode()
-        writer.write(b"POST " + V1.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.write(b"POST " + V1.encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         await writer.drain()
         writer.close()
 
