@@ -129,7 +129,7 @@ def test_every_setting_reaches_the_server() -> None:
     config = LocalWebservice.deploy_configuration(port=Settings.port, http_port=Settings.http_port)
     options = config.options("digits", Path("keys.json"), {})
     assert {*options[::2]} == {f"--{field.name.replace('_', '-')}" for field in fields(Settings)
-                               if field.name not in ("tls_cert", "tls_key")}
+                               if field.name not in ("tls_cert", "tls_key", "metrics_port")}
 
 
 def test_names_are_taken_once(shop: Workspace, service: Webservice, image: Image) -> None:
