@@ -230,7 +230,8 @@ def test_clients_that_go_away_leave_nothing(strict: serving.Server) -> None:
     async def leave() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", strict.facts["http_port"])
         body = json.dumps({"instances": [ROW] * 8}).encode()
-        writer.write(b"POST " + V1.encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.write(b"POST " + V1.encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+                     + body)
         await writer.drain()
         writer.close()
 
