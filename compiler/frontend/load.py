@@ -88,7 +88,8 @@ def _check_text(graph: onnx.GraphProto, label: str) -> None:
 
 
 def _check_initializers(model: onnx.ModelProto, label: str) -> None:
-    for tensor in model.graph.initializer:
+    sparse = [part for each in model.graph.sparse_initializer for part in (each.values, each.indices)]
+    for tensor in [*model.graph.initializer, *sparse]:
         if uses_external_data(tensor):
             raise ModelError(
                 f"initializer '{tensor.name}' of {label} lies in an external file that was not loaded; "

@@ -28,7 +28,8 @@ def add_model(commands: Any) -> None:
     register = group.add("register", _register, "copy a model into the workspace under the next version",
                          "resnet50.onnx --name resnet50 --tag stage=test")
     register.add_argument("file", type=Path, metavar="MODEL",
-                          help=".onnx, .loom, .pt2 or the folder of a TensorFlow SavedModel")
+                          help=".onnx, .loom, .pt2 or the folder of a TensorFlow SavedModel; the last two can hold code, "
+                               "and convert takes them with --allow-code only")
     register.add_argument("--name", required=True, metavar="NAME")
     add_labels(register)
     group.add_list({"id": "model", "framework": "framework", "bytes": "bytes", "created": "created", "tags": "tags",
@@ -56,6 +57,8 @@ def add_convert(commands: Any) -> None:
     parser.add_argument("--method", choices=METHODS, default="minmax", help="of quantization (default minmax)")
     parser.add_argument("--inputs", default="", metavar="NAME,..", help="tensors of a TensorFlow SavedModel")
     parser.add_argument("--outputs", default="", metavar="NAME,..")
+    parser.add_argument("--allow-code", action="store_true",
+                        help="run what a .pt2 archive or a SavedModel holds, which can be any code: for files you trust")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the conversion after that time")
     parser.add_argument("--no-wait", action="store_true", help="return at once; see it with: arrayloom operation show ID")
     add_labels(parser)
@@ -68,7 +71,7 @@ def _convert(workspace: Workspace, options: argparse.Namespace) -> Facts:
         workspace, find(Model, workspace, options.reference), model_name=options.name, config=options.config,
         preprocess=options.preprocess, labels=options.labels, calibration=options.calibration, method=options.method,
         inputs=_names(options.inputs), outputs=_names(options.outputs), host=options.host_policy,
-        insert_rounding=options.insert_rounding, **labels(options))
+        insert_rounding=options.insert_rounding, allow_code=options.allow_code, **labels(options))
     if options.no_wait:
         return started.serialize()
     finish(started, options.timeout, not options.json)

@@ -24,8 +24,10 @@ OPTIONS = {
     "host": "address to listen at; loopback unless told otherwise",
     "port": "port of gRPC, 0 for any free one",
     "http_port": "port of HTTP, 0 for any free one",
+    "metrics_port": "a port of its own for /metrics, without keys and TLS; 0 for any free one",
     "backend": "what executes: emulator or rtl",
     "replicas": "processes, each with a device of its own",
+    "spares": "processes that stand ready for replicas that are lost",
     "reflash": "requests for a model that is not on the device: wait (it is loaded), or refuse (503)",
     "queue": "requests that may wait",
     "timeout": "seconds from a request's acceptance to its answer, at most",
@@ -34,6 +36,7 @@ OPTIONS = {
     "device_timeout": "seconds for one run, after which the replica is replaced",
     "receive_timeout": "seconds for a request to arrive",
     "grace": "seconds to finish what is accepted when told to stop",
+    "memory": "bytes of all requests in flight together",
     "max_message": "largest message in bytes",
     "max_image": "largest encoded image in bytes",
     "max_pixels": "largest image in pixels",
@@ -92,11 +95,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _value(name: str, kind: Any, text: str) -> Any:
     """The option's text as the type of its setting."""
-    make: Callable[[str], Any] = Path if kind == Path | None else kind
+    make: Callable[[str], Any] = next((each for each in (Path, int) if kind == each | None), kind)
     try:
         return make(text)
     except ValueError:
-        wanted = " or ".join(kind) if isinstance(kind, EnumType) else f"a number ({kind.__name__})"
+        wanted = " or ".join(kind) if isinstance(kind, EnumType) else f"a number ({make.__name__})"
         raise InputError(f"--{name.replace('_', '-')} {text}: must be {wanted}") from None
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -238,9 +239,9 @@ def _check_recipe(name: str, ports: Sequence[ModelPort]) -> None:
 
 
 def _read(path: Path) -> bytes:
-    if path.is_symlink():
-        raise BundleError(f"{path.name} is a symbolic link; a bundle holds plain files")
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise BundleError(f"{path.name} is a link, a pipe or a device; a bundle holds plain files")
         return path.read_bytes()
     except OSError as error:
         raise BundleError(f"{path.name} cannot be read: {error.strerror}") from None

@@ -18,6 +18,7 @@ class Kind(Enum):
 
     INVALID = ("INVALID_ARGUMENT", 400)
     UNAUTHENTICATED = ("UNAUTHENTICATED", 401)
+    FORBIDDEN = ("PERMISSION_DENIED", 403)
     NOT_FOUND = ("NOT_FOUND", 404)
     SLOW = ("DEADLINE_EXCEEDED", 408)
     FULL = ("RESOURCE_EXHAUSTED", 503)
@@ -65,6 +66,10 @@ class RunTooLongError(ReplicaLostError):
 
 class ClosedError(Exception):
     """The other side of a service's connection to its replica is gone."""
+
+
+class CancelledError(Exception):
+    """A run that the service wants no more, since its request's time is over or its client has gone."""
 
 
 class SchemaError(ValueError):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import ServeError
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 
-LOOPBACK_NAMES = {"localhost"}
+READING_MODULE = "arrayloom.host.serving.offloaded"
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,13 @@ class Running:
     service: Service
     grpc_port: int
     http_port: int
+    metrics_port: int | None = None
 
     def facts(self) -> dict[str, Any]:
         """What a program that started the service wants to know."""
         settings = self.service.settings
-        return {"name": settings.name, "host": settings.host, "port": self.grpc_port, "http_port": self.http_port,
+        own = {} if self.metrics_port is None else {"metrics_port": self.metrics_port}
+        return {"name": settings.name, "host": settings.host, "port": self.grpc_port, "http_port": self.http_port, **own,
                 "tls": settings.tls_cert is not None, "keys": settings.keys_file is not None,
                 "models": [model.key for model in self.service.repository]}
 
@@ -44,21 +45,26 @@ async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[
     Raises ``BundleError``, ``ServeError``, and ``ServiceError`` when the first model cannot be loaded.
     """
     service = Service([Model.load(bundle) for bundle in bundles], settings,
-                      KeyFile(settings.keys_file) if settings.keys_file else None, _remedy())
+                      KeyFile(settings.keys_file) if settings.keys_file else None, _remedy(),
+                      {name: reader for protocol in PROTOCOLS for name, reader in protocol.readers.items()}, READING_MODULE)
     _check_files(settings)
     check_exposure(settings)
     grpc, grpc_port = grpc_server.create(service, PROTOCOLS)
     runner, http_port = await http_server.start(service, PROTOCOLS)
+    runners, metrics_port = [runner], None
     try:
+        if settings.metrics_port is not None:
+            runner, metrics_port = await http_server.start_metrics(service)
+            runners.append(runner)
         await service.start()
         await grpc.start()
         log.info("ready", extra={"event": "ready", "port": grpc_port, "http_port": http_port})
-        yield Running(service, grpc_port, http_port)
+        yield Running(service, grpc_port, http_port, metrics_port)
     finally:
         log.info("stopping", extra={"event": "stopping", "waiting": len(service.pool.queue),
                                     "in_flight": service.pool.in_flight})
         await asyncio.gather(service.stop(), grpc.stop(settings.grace))
-        await runner.cleanup()
+        await asyncio.gather(*(runner.cleanup() for runner in runners))
         log.info("stopped", extra={"event": "stopped"})
 
 
@@ -78,19 +84,11 @@ async def _until_cancelled(bundles: Sequence[Path], settings: Settings, on_ready
         await asyncio.Event().wait()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address is reachable from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in LOOPBACK_NAMES
-
-
 def check_exposure(settings: Settings) -> None:
     """Warns of an address that other machines reach, where keys or TLS are missing."""
     missing = [what for what, there in (("keys (--keys-file)", settings.keys_file), ("TLS (--tls-cert)", settings.tls_cert))
                if there is None]
-    if missing and not is_loopback(settings.host):
+    if missing and not http_server.is_loopback(settings.host):
         log.warning("%s can be reached from other machines, without %s", settings.host, " and without ".join(missing),
                     extra={"event": "open_port"})
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +21,17 @@ Pixels = NDArray[np.uint8]
 MAX_PIXELS = 1 << 26
 """Largest image accepted or produced by resizing, in pixels: 192 MiB as RGB."""
 
+MAX_SCANS, MAX_SEGMENTS = 100, 10_000
+"""Of a JPEG. Encoders write a dozen scans into a progressive one, and each takes as long as a whole picture."""
+
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "BMP": b"BM"}
 """The accepted formats, each with the bytes that its files begin with."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 """Of their files, in small letters."""
 
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd8]", re.DOTALL)      # none of those within compressed data
+_SCAN, _END = 0xDA, 0xD9
 _LYING = (5, 6, 7, 8)   # EXIF orientations of pictures that are stored on their side
 
 # What Pillow's decoders raise on malformed data, apart from UnidentifiedImageError and the bomb check.
@@ -81,12 +87,37 @@ def image_size(source: ImageSource) -> tuple[int, int]:
 
 def _decode(file: BinaryIO, name: str) -> Pixels:
     head = file.read(8)
+    _check_scans(file, head, name)
     file.seek(0)
     with _explained(name, head), Image.open(file, formats=tuple(SIGNATURES)) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _too_large(name, f"{image.width} x {image.height}")
         image.load()
         return _to_rgb(ImageOps.exif_transpose(image), name)
+
+
+def _check_scans(file: BinaryIO, head: bytes, name: str) -> None:
+    """Counts before anything is decompressed, as the decoder goes through all of them in one go."""
+    if not head.startswith(SIGNATURES["JPEG"]):
+        return
+    file.seek(0)
+    scans, segments = _scans(file.read())
+    if scans > MAX_SCANS or segments > MAX_SEGMENTS:
+        found = f"more than {MAX_SCANS} scans" if scans > MAX_SCANS else f"more than {MAX_SEGMENTS} segments"
+        raise ImageError(f"{name}: {found}, which no picture has; save it again, as a baseline JPEG")
+
+
+def _scans(data: bytes) -> tuple[int, int]:
+    """How many scans and segments a JPEG has, counted until either is too many."""
+    position, scans, segments = 2, 0, 0
+    while scans <= MAX_SCANS and segments <= MAX_SEGMENTS and (found := _MARKER.search(data, position)):
+        kind, position = data[found.end() - 1], found.end()
+        if kind == _END:
+            break
+        segments += 1
+        scans += kind == _SCAN
+        position += int.from_bytes(data[position:position + 2], "big")
+    return scans, segments
 
 
 @contextmanager

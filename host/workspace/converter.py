@@ -13,7 +13,7 @@ from arrayloom.host.vision import recipe
 from arrayloom.host.vision.classify import load_labels
 from arrayloom.host.workspace.entries import check_name
 from arrayloom.host.workspace.errors import WorkspaceError
-from arrayloom.host.workspace.frameworks import require_tf2onnx, require_torch
+from arrayloom.host.workspace.frameworks import require_tf2onnx, require_torch, require_trust
 from arrayloom.host.workspace.job import Job
 from arrayloom.host.workspace.model import Model
 from arrayloom.host.workspace.operation import Operation
@@ -36,7 +36,7 @@ class AccelOnnxConverter:
                 calibration: CalibrationData | None = None, method: str = "minmax", tags: Mapping[str, str] | None = None,
                 properties: Mapping[str, str] | None = None, description: str | None = None,
                 inputs: Sequence[str] = (), outputs: Sequence[str] = (), host: str = HostPolicy.SMALL,
-                insert_rounding: bool = False) -> Operation:
+                insert_rounding: bool = False, allow_code: bool = False) -> Operation:
         """Starts to compile a model; a float one is quantized first.
 
         Parameters
@@ -65,13 +65,17 @@ class AccelOnnxConverter:
             the multiply-accumulates) or ``any``.
         insert_rounding : bool
             Whether values between integer layers may be quantized that the model has in float.
+        allow_code : bool
+            Whether code may run that the model's file holds: a PyTorch archive or a SavedModel is converted only so. Say it
+            for files whose maker you trust.
 
         Raises
         ------
         WorkspaceError
-            What can be seen at once: the model is a program already, an extra or the calibration is missing.
+            What can be seen at once: the model is a program already or may hold code, an extra or the calibration is
+            missing.
         """
-        _require_convertible(model)
+        _require_convertible(model, allow_code)
         load_config(config)
         if preprocess is not None:
             recipe(preprocess)
@@ -101,9 +105,10 @@ class AccelOnnxConverter:
                                           **options)
 
 
-def _require_convertible(model: Model) -> None:
+def _require_convertible(model: Model, allow_code: bool) -> None:
     if model.framework == "arrayloom":
         raise WorkspaceError(f"model {model.id} is a program already; make an image from it with Image.create")
+    require_trust(model.id, model.framework, allow_code)
     if model.framework == "tensorflow":
         require_tf2onnx(model.id)
     if model.framework == "torch":

@@ -4,6 +4,8 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
+import tarfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,7 +62,10 @@ def _measure_file(path: Path) -> Content:
 
 
 def copy_into(source: Path, folder: Path) -> Path:
-    """Copies a file or a folder, links followed, into ``folder``; raises ``WorkspaceError`` where it cannot be read."""
+    """Copies a file or a folder into ``folder``; raises ``WorkspaceError`` for what cannot be read, and for links, pipes and
+    devices in it: what they lead to is not the user's model."""
+    for path in (source, *(source.rglob("*") if source.is_dir() and not source.is_symlink() else ())):
+        _require_plain(path)
     target = folder / source.name
     try:
         if source.is_dir():
@@ -70,6 +75,28 @@ def copy_into(source: Path, folder: Path) -> Path:
     except (OSError, shutil.Error) as error:
         raise WorkspaceError(f"{source}: cannot be copied into the workspace: {error}") from None
     return target
+
+
+def _require_plain(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        raise WorkspaceError(f"{path}: cannot be copied into the workspace: {error.strerror}") from None
+    if stat.S_ISLNK(mode):
+        raise WorkspaceError(f"{path}: is a link to {path.readlink()}; links are not followed, give the file itself")
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise WorkspaceError(f"{path}: is neither a file nor a folder but a pipe, a socket or a device; leave it out")
+
+
+def extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpacks files and folders; raises ``tarfile.FilterError`` for links, devices, and places outside ``folder``."""
+    archive.extractall(folder, filter=_plain)
+
+
+def _plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+    if not (member.isreg() or member.isdir()):
+        raise tarfile.SpecialFileError(member)
+    return tarfile.data_filter(member, folder)
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -1,4 +1,4 @@
-"""PyTorch modules, as archives that can be registered, and TensorFlow SavedModels: from both to ONNX."""
+"""PyTorch modules, PyTorch's archives and TensorFlow SavedModels: from all of them to ONNX, and which want trust."""
 
 import subprocess
 from collections.abc import Sequence
@@ -11,6 +11,9 @@ from arrayloom.host.workspace.errors import WorkspaceError
 from arrayloom.sim.rtl.process import PYTHON
 
 TORCH_OPSET, TENSORFLOW_OPSET = 18, 17
+_CODE = {"torch": "a PyTorch archive, parts of which PyTorch unpickles",
+         "tensorflow": "a TensorFlow SavedModel, whose graph TensorFlow runs when it opens it"}
+"""Kinds of models that are programs in the hands of the framework that opens them."""
 
 
 def require_torch() -> None:
@@ -21,8 +24,16 @@ def require_torch() -> None:
                                  "pip install '.[torch]'")
 
 
+def require_trust(model: str, framework: str, allow_code: bool) -> None:
+    """Raises ``WorkspaceError`` for a model whose opening can run what its maker put into it, unless that is allowed."""
+    if framework in _CODE and not allow_code:
+        raise WorkspaceError(f"model {model} is {_CODE[framework]}, so that converting it can run any code that whoever "
+                             "made it put in; export the network to ONNX where it was made and register the .onnx file, or, "
+                             "where you trust its maker, convert it with --allow-code (allow_code=True)")
+
+
 def export_module(module: Any, example_inputs: tuple[Any, ...], path: str | Path) -> Path:
-    """Writes a ``torch.nn.Module`` as an archive (``.pt2``) that ``Model.register`` takes.
+    """Writes a ``torch.nn.Module`` as an ONNX file, which ``Model.register`` takes and which holds no code.
 
     Parameters
     ----------
@@ -31,7 +42,7 @@ def export_module(module: Any, example_inputs: tuple[Any, ...], path: str | Path
     example_inputs : tuple[Any, ...]
         Tensors float32 [1, ...], as ``forward`` takes them.
     path : str | Path
-        Where the archive goes; ends in ``.pt2``.
+        Where the file goes; ends in ``.onnx``.
 
     Raises
     ------
@@ -42,30 +53,30 @@ def export_module(module: Any, example_inputs: tuple[Any, ...], path: str | Path
     import torch
 
     target = Path(path)
-    if target.suffix != ".pt2":
-        raise WorkspaceError(f"{target}: the name of a PyTorch archive ends in .pt2; choose such a name")
+    if target.suffix != ".onnx":
+        raise WorkspaceError(f"{target}: modules are exported to ONNX, as a .pt2 archive can hold code; choose a name that "
+                             "ends in .onnx")
     training = module.training
     try:
-        program = torch.export.export(module.eval(), example_inputs)
-        torch.export.save(program, target)
+        _write_onnx(torch.export.export(module.eval(), example_inputs), target)
     except Exception as error:
         raise WorkspaceError(f"PyTorch cannot export {type(module).__name__}: {_first(error)}; mend the module so that "
-                             "torch.export.export takes it") from error
+                             "torch.onnx.export takes it") from error
     finally:
         module.train(training)
     return target
 
 
 def archive_to_onnx(path: Path, scratch: Path) -> Path:
-    """A ``.pt2`` archive as an ONNX file in ``scratch``; raises ``ModelError`` with PyTorch's reason."""
+    """A ``.pt2`` archive as an ONNX file in ``scratch``; raises ``ModelError`` with PyTorch's reason.
+
+    This can run code of the archive's maker: only after ``require_trust``.
+    """
     import torch
 
     target = scratch / "exported.onnx"
     try:
-        program = torch.export.load(path)
-        exported = torch.onnx.export(program, dynamo=True, opset_version=TORCH_OPSET)
-        assert exported is not None
-        exported.save(str(target))
+        _write_onnx(torch.export.load(path), target)
     except Exception as error:
         raise ModelError(f"'{path.name}' cannot be exported to ONNX by PyTorch: {_first(error)}; export it yourself with "
                          "torch.onnx.export and register the .onnx file") from error
@@ -83,6 +94,8 @@ def require_tf2onnx(model: str) -> None:
 
 def saved_model_to_onnx(folder: Path, scratch: Path, inputs: Sequence[str], outputs: Sequence[str]) -> Path:
     """A SavedModel as an ONNX file in ``scratch``; raises ``ModelError`` with what ``tf2onnx`` says.
+
+    TensorFlow runs the graph's initializers, which can read and write any file: only after ``require_trust``.
 
     Parameters
     ----------
@@ -104,6 +117,14 @@ def saved_model_to_onnx(folder: Path, scratch: Path, inputs: Sequence[str], outp
         lines = done.stderr.strip().splitlines() or ["no message"]
         raise ModelError(f"tf2onnx cannot convert the SavedModel: {lines[-1]}; its whole report is in the operation's log")
     return target
+
+
+def _write_onnx(program: Any, target: Path) -> None:
+    import torch
+
+    exported = torch.onnx.export(program, dynamo=True, opset_version=TORCH_OPSET, verbose=False)
+    assert exported is not None
+    exported.save(str(target))
 
 
 def _tensor(name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.serving import Bundle
-from arrayloom.host.workspace import entries
+from arrayloom.host.workspace import entries, files
 from arrayloom.host.workspace.errors import DamagedError, WorkspaceError
 from arrayloom.host.workspace.image_layers import (
     BUNDLE,
@@ -184,7 +184,7 @@ def open_base(path: Path, scratch: Path) -> Base:
 def _unpack_base(path: Path, scratch: Path) -> Path:
     try:
         with tarfile.open(path) as archive:
-            archive.extractall(scratch, filter="data")
+            files.extract(archive, scratch)
     except (tarfile.TarError, OSError) as error:
         raise DamagedError(f"base {path}: cannot be unpacked: {error}; give an OCI image layout as folder or tar") from None
     return scratch

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from arrayloom.host.workspace import files
 from arrayloom.host.workspace.image_layers import HISTORY, ROOT
 from arrayloom.host.workspace.image_layout import Descriptor, Layout, encode, parse
 from arrayloom.host.workspace.server_process import LOG, LOOPBACK, START_SECONDS, Address, ServerProcess
@@ -57,7 +58,7 @@ def unpack(layout: Layout, root: Path) -> None:
     own = sum(str(step.get("created_by", "")).startswith(HISTORY) for step in image["history"])
     for part in parts["layers"][-own:]:
         with tarfile.open(layout.checked(Descriptor.from_json(part, str(layout.folder)))) as archive:
-            archive.extractall(root, filter="data")
+            files.extract(archive, root)
     (root / CONFIG).write_bytes(encode(image))
 
 

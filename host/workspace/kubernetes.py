@@ -14,6 +14,7 @@ from arrayloom.host.workspace.server_process import LIVE, READY
 
 QUEUE_METRIC = "arrayloom_queue_length"
 """Requests that wait in a server, as its ``/metrics`` names them."""
+METRICS_PORT = 8502
 NOBODY = 65532
 GRACE_SECONDS = 60
 SECRET_MODE = 0o440
@@ -43,8 +44,8 @@ class KubernetesConfiguration:
     tls_secret : str | None
         A Secret of type ``kubernetes.io/tls``; None: no TLS.
     keys_secret : str | None
-        A Secret with an entry ``keys.json``; None: no keys. With keys, whoever scrapes ``/metrics`` for the autoscaler needs
-        one of them as its bearer token.
+        A Secret with an entry ``keys.json``; None: no keys. What scrapes ``/metrics`` for the autoscaler needs none: that
+        has a port of its own in the pod, to which the Service does not lead.
     cpu, memory : str
         What a pod asks for, as quantities; memory is its limit, too.
 
@@ -122,8 +123,8 @@ def _service(config: KubernetesConfiguration) -> dict[str, Any]:
 def _deployment(config: KubernetesConfiguration) -> dict[str, Any]:
     # Where an autoscaler sets the number of pods, a number here would undo its work at every apply.
     replicas = {"replicas": config.replicas} if config.max_replicas is None else {}
-    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(HTTP_PORT), "prometheus.io/path": "/metrics",
-              "prometheus.io/scheme": _scheme(config).lower()}
+    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(METRICS_PORT),
+              "prometheus.io/path": "/metrics", "prometheus.io/scheme": "http"}
     template = {"metadata": {"labels": _labels(config), "annotations": scrape}, "spec": _pod(config)}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _metadata(config),
             "spec": {**replicas, "selector": {"matchLabels": _labels(config)}, "template": template}}
@@ -141,7 +142,7 @@ def _pod(config: KubernetesConfiguration) -> dict[str, Any]:
 
 
 def _container(config: KubernetesConfiguration) -> dict[str, Any]:
-    options = ["--name", config.name, "--grace", str(GRACE_SECONDS)]
+    options = ["--name", config.name, "--grace", str(GRACE_SECONDS), "--metrics-port", str(METRICS_PORT)]
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]
     if config.tls_secret:
         options += ["--tls-cert", f"{TLS}/tls.crt", "--tls-key", f"{TLS}/tls.key"]
@@ -150,7 +151,8 @@ def _container(config: KubernetesConfiguration) -> dict[str, Any]:
         options += ["--keys-file", f"{KEYS}/keys.json"]
         mounts.append({"name": "keys", "mountPath": KEYS, "readOnly": True})
     return {"name": "arrayloom", "image": config.image, "args": options,
-            "ports": [{"name": "grpc", "containerPort": GRPC_PORT}, {"name": "http", "containerPort": HTTP_PORT}],
+            "ports": [{"name": "grpc", "containerPort": GRPC_PORT}, {"name": "http", "containerPort": HTTP_PORT},
+                      {"name": "metrics", "containerPort": METRICS_PORT}],
             "startupProbe": {**_probe(config, LIVE), "periodSeconds": 2, "failureThreshold": 60},
             "readinessProbe": {**_probe(config, READY), "periodSeconds": 2, "timeoutSeconds": 5},
             "livenessProbe": {**_probe(config, LIVE), "periodSeconds": 10, "timeoutSeconds": 5},

@@ -11,6 +11,7 @@ from arrayloom.host.workspace import files
 from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.entries import Draft, check_name
 from arrayloom.host.workspace.errors import DamagedError, ExistsError, WorkspaceError
+from arrayloom.host.workspace.external_data import external_files
 from arrayloom.host.workspace.registry import Registry
 from arrayloom.isa.program import SUFFIX, Program, is_program
 
@@ -38,8 +39,8 @@ class Model(Artifact):
         Parameters
         ----------
         model_path : str | Path
-            An ONNX file (one with external data as a folder that holds both), a program (``.loom``), a PyTorch archive
-            (``.pt2``, from ``torch.export.save``) or a TensorFlow SavedModel's folder.
+            An ONNX file (with the files beside it that it keeps tensors in), a folder with one, a program (``.loom``), a
+            PyTorch archive (``.pt2``, from ``torch.export.save``) or a TensorFlow SavedModel's folder.
         model_name : str
             1 to 255 letters, digits, '-', '.', '_', beginning with a letter or digit.
         tags : Mapping[str, str] | None
@@ -60,7 +61,7 @@ class Model(Artifact):
         draft = Draft("model", check_name(model_name, "model"), "Registered", description or "",
                       {"framework": framework_of(source)}, tags or {}, properties or {})
         with workspace.staged() as place:
-            return Model.of(workspace, workspace.publish(draft, files.copy_into(source, place)))
+            return Model.of(workspace, workspace.publish(draft, _copy(source, place)))
 
     @property
     def framework(self) -> str:
@@ -98,6 +99,19 @@ class Model(Artifact):
 
     def serialize(self) -> dict[str, Any]:
         return super().serialize() | {"framework": self.framework, "url": self.url}
+
+
+def _copy(source: Path, place: Path) -> Path:
+    """The file or folder; for an ONNX file that keeps tensors in others, a folder of its name with all of them."""
+    beside = external_files(source) if source.is_file() and source.suffix == ".onnx" else []
+    if not beside:
+        return files.copy_into(source, place)
+    folder = place / source.stem
+    for file in (source, *beside):
+        home = folder / file.relative_to(source.parent).parent
+        home.mkdir(parents=True, exist_ok=True)
+        files.copy_into(file, home)
+    return folder
 
 
 def framework_of(path: Path) -> str:

@@ -45,10 +45,12 @@ class ServiceConfiguration:
     auth_enabled: bool
 
     def options(self, name: str, keys_file: Path, ports: Mapping[str, int]) -> list[str]:
-        """The settings as options of ``arrayloom serve``; ``ports``: ``port`` and ``http_port`` where they are settled."""
-        given = {field.name: getattr(self.settings, field.name) for field in fields(Settings)
-                 if field.name not in OWNED and getattr(self.settings, field.name) != field.default}
-        given["host"] = self.settings.host      # an image's own command listens on every interface
+        """The settings as options of ``arrayloom serve``; ``ports``: ``port`` and ``http_port`` where they are settled.
+
+        All of them, the default ones too: they come after the image's own command, which has others.
+        """
+        given = {field.name: value for field in fields(Settings)
+                 if field.name not in OWNED and (value := getattr(self.settings, field.name)) is not None}
         given |= {"name": name, **ports} | ({"keys_file": keys_file} if self.auth_enabled else {})
         return serve_options(given)
 
@@ -245,8 +247,10 @@ class Webservice(Artifact):
         self.refresh().start()
 
     def serialize(self) -> dict[str, Any]:
-        state, known = self.state, self.process.address is not None
-        return super().serialize() | {"state": state, "image": self.image, "grpc": self.scoring_uri if known else None,
+        state, address = self.state, self.process.address
+        known = address is not None
+        return super().serialize() | {"state": state, "image": self.image, "host": address.host if address else None,
+                                      "grpc": self.scoring_uri if known else None,
                                       "http": self.http_uri if known else None, "auth_enabled": self.auth_enabled,
                                       "tls": self.configuration.settings.tls_cert is not None, "pid": self.process.pid}
 

@@ -60,6 +60,8 @@ class Server:
     def __init__(self, folder: Path, *arguments: str | Path) -> None:
         self._ready, self.log_path = folder / "ready.json", folder / "log.txt"
         self._seen: list[int] = []
+        # Tests that count replicas, or end them all, mean those that run requests.
+        arguments = arguments if "--spares" in arguments else (*arguments, "--spares", "0")
         self._command = [sys.executable, "-m", "arrayloom", "serve", *map(str, arguments), "--port", "0", "--http-port", "0",
                          "--ready-file", str(self._ready)]
 

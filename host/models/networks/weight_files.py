@@ -21,6 +21,10 @@ COUNTERS = ".num_batches_tracked"
 LISTED = 8
 """Parameters that a message names."""
 
+SAFE_TORCH = (2, 10)
+"""From here on ``weights_only`` keeps to tensors: before 2.6 it could be led to run code, before 2.10 to write beyond
+memory of its own."""
+
 # The file of torchvision's DenseNet is older than its modules' names; torchvision renames on loading too.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12])\.(weight|bias|running_mean|running_var)$")
 
@@ -71,6 +75,9 @@ def _torch(path: Path, _: Blueprint) -> Values:
     except ImportError:
         raise WeightsError(f"{path}: reading it needs torch; pip install '.[torch]', or save the weights as "
                            ".safetensors or .npz") from None
+    if tuple(map(int, torch.__version__.split(".")[:2])) < SAFE_TORCH:
+        raise WeightsError(f"{path}: this torch, {torch.__version__}, can run code that is in a {path.suffix} file; upgrade "
+                           f"it to {'.'.join(map(str, SAFE_TORCH))} or later, or save the weights as .safetensors")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler and zip reader meet

@@ -132,8 +132,16 @@ class PredictionClient:
         """Scores an encoded image."""
         return self.score_tensors({input_name or self._only_input(): tensors.from_strings([image])}, outputs)
 
-    def score_numpy_arrays(self, arrays: Mapping[str, Array], outputs: Outputs = None) -> Any:
-        """Scores tensors [N, ...] by input name, of the shapes and dtypes that the model takes (``signatures``)."""
+    def score_numpy_arrays(self, arrays: Mapping[str, Array] | None = None, outputs: Outputs = None, *,
+                           input_map: Mapping[str, Array] | None = None) -> Any:
+        """Scores tensors [N, ...] by input name, of the shapes and dtypes that the model takes (``signatures``).
+
+        ``input_map``: what the original client calls ``arrays``.
+        """
+        if (arrays is None) == (input_map is None):
+            raise ClientError("score_numpy_arrays: give the tensors once, as arrays or as input_map")
+        arrays = input_map if arrays is None else arrays
+        assert arrays is not None
         return self.score_tensors({name: _tensor(name, values) for name, values in arrays.items()}, outputs)
 
     def score_tensors(self, inputs: Mapping[str, Any], outputs: Outputs = None) -> Any:

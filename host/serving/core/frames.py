@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from arrayloom.host.serving.errors import ClosedError
 
 Array = NDArray[Any]
-Block = bytes | memoryview
+Block = bytes | bytearray | memoryview
 
 PREFIX = struct.Struct("<IQ")
 

@@ -1,5 +1,6 @@
 """The gRPC server: the methods of every protocol, keys, TLS and limits."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -7,17 +8,35 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from arrayloom.host.serving.core.keys import read_secret
+from arrayloom.host.serving.core.memory import Holding
 from arrayloom.host.serving.core.protocol import GATEWAY_HEADER, GATEWAY_PREFIX, Call, Method, MethodHandler, Protocol
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import MIB, Settings
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
+
+SMALL = 1 << 16
+"""Bytes of a message that holds no tensors."""
+
+COPIES = 2
+"""How often gRPC holds a message at the moment at which it hands it over."""
+
+AT_ONCE = 0.1
+"""Seconds in which a message may arrive before memory is set aside for the largest one: enough for any but large ones."""
+
+
+LONGEST_ERROR = 2000
+"""Characters of an error's text; it travels in a header, of which clients take 8 KiB."""
+
+MORE_CALLS = 256
+"""Calls at a time beside those that may wait in the queue."""
 
 
 def create(service: Service, protocols: Sequence[Protocol]) -> tuple[Any, int]:
     """A server that is bound but not started, and its port; raises ``ServeError`` when the port cannot be had."""
     settings = service.settings
     keyless = {method.path for protocol in protocols for method in protocol.methods if method.keyless}
-    server = grpc.aio.server(interceptors=[_KeyGuard(service, keyless)] if service.keys else [], options=_options(settings))
+    server = grpc.aio.server(interceptors=[_KeyGuard(service, keyless)] if service.keys else [],
+                             options=_options(settings), maximum_concurrent_rpcs=settings.queue + MORE_CALLS)
     server.add_generic_rpc_handlers(_handlers(service, protocols))
     address = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
     try:
@@ -41,61 +60,108 @@ def _handlers(service: Service, protocols: Sequence[Protocol]) -> list[Any]:
 
 
 def _handler(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Any:
-    def serializer(message: Any) -> bytes:
-        return message.SerializeToString()
-
+    """Handlers read messages themselves, as those of streams may: so that nothing is read before there is memory for it."""
     if method.stream:
-        return grpc.unary_stream_rpc_method_handler(_streaming(service, answer, services), method.request.FromString,
-                                                    serializer)
-    if method.counted:
-        return grpc.unary_unary_rpc_method_handler(_counted(service, method, answer, services), None, serializer)
-    return grpc.unary_unary_rpc_method_handler(_uncounted(service, answer, services), method.request.FromString, serializer)
+        return grpc.stream_stream_rpc_method_handler(_streaming(service, method, answer, services), None, _serialized)
+    make = _counted if method.counted else _uncounted
+    return grpc.stream_unary_rpc_method_handler(make(service, method, answer, services), None, _serialized)
+
+
+def _serialized(message: Any) -> bytes:
+    return message.SerializeToString()
 
 
 def _counted(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
-    async def handle(data: bytes, context: Any) -> Any:
+    async def handle(_: Any, context: Any) -> Any:
         async def action() -> Any:
             _check_gateway(service, context)
-            return await answer(service, _parse(method.request, data, service.settings.max_message), Call(context, services))
+            if not method.reader:
+                return await answer(service, await _small(service, method, context), Call(context, services))
+            with service.budget.hold() as holding:
+                asked = await service.read(method.reader, await _receive(service, context, holding), {}, holding)
+                return await answer(service, asked, Call(context, services))
 
         try:
             return await service.measured("grpc", method.name, action)
         except ServiceError as error:
-            await _abort(context, error)
+            refusal = _refusal(error)
+        return await context.abort(*refusal)
 
     return handle
 
 
-def _uncounted(service: Service, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
-    async def handle(message: Any, context: Any) -> Any:
+def _uncounted(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
+    async def handle(_: Any, context: Any) -> Any:
         try:
-            return await answer(service, message, Call(context, services))
+            return await answer(service, await _small(service, method, context), Call(context, services))
         except ServiceError as error:
-            await _abort(context, error)
+            refusal = _refusal(error)
+        return await context.abort(*refusal)
 
     return handle
 
 
-def _streaming(service: Service, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
-    async def handle(message: Any, context: Any) -> AsyncIterator[Any]:
-        async for response in answer(service, message, Call(context, services)):
-            yield response
+def _streaming(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
+    async def handle(_: Any, context: Any) -> AsyncIterator[Any]:
+        try:
+            async for response in answer(service, await _small(service, method, context), Call(context, services)):
+                yield response
+            return
+        except ServiceError as error:
+            refusal = _refusal(error)
+        await context.abort(*refusal)
 
     return handle
 
 
-async def _abort(context: Any, error: ServiceError) -> None:
-    await context.abort(grpc.StatusCode[error.kind.grpc], str(error))
+async def _small(service: Service, method: Method, context: Any) -> Any:
+    """The message of a method that takes no tensors, such as a probe: it is answered whatever others hold."""
+    with service.budget.hold(0) as holding:
+        return _parse(method, await _receive(service, context, holding))
 
 
-def _parse(message: Any, data: bytes, limit: int) -> Any:
-    """A message from its bytes; raises ``ServiceError`` when it is malformed or larger than ``limit`` bytes."""
-    if len(data) > limit:
-        raise ServiceError(Kind.INVALID, f"a message of {len(data)} bytes; at most {limit} are accepted")
+async def _receive(service: Service, context: Any, holding: Holding) -> bytes:
+    """The bytes of a call's message; raises ``ServiceError`` where they are too slow, or others hold the memory for them.
+
+    How large a message is shows only when it is there. Memory for the largest is set aside while one arrives that takes its
+    time, so that calls which send slowly, or never, do not hold up those that send small messages.
+    """
+    settings = service.settings
+    reading = asyncio.ensure_future(context.read())
     try:
-        return message.FromString(data)
+        done, _ = await asyncio.wait({reading}, timeout=AT_ONCE)
+        if not done:
+            holding.message(COPIES * _largest(settings))
+            done, _ = await asyncio.wait({reading}, timeout=settings.receive_timeout)
+        if not done:
+            raise ServiceError(Kind.SLOW, f"the message did not arrive within {settings.receive_timeout} s")
+        data = reading.result()
+    finally:
+        reading.cancel()
+    if not isinstance(data, bytes):
+        raise ServiceError(Kind.INVALID, "the call ended without a message")
+    return data
+
+
+def _refusal(error: ServiceError) -> tuple[Any, str]:
+    """What an error is to the client. The call keeps what it is aborted by, so this must not be the error itself, whose
+    traceback holds the message."""
+    return grpc.StatusCode[error.kind.grpc], str(error)[:LONGEST_ERROR]
+
+
+def _parse(method: Method, data: bytes) -> Any:
+    """A small message from its bytes; raises ``ServiceError`` when it is malformed or larger than such are."""
+    if len(data) > SMALL:
+        raise ServiceError(Kind.INVALID, f"a message of {len(data)} bytes; {method.name} takes {SMALL} at most")
+    try:
+        return method.request.FromString(data)
     except DecodeError:
-        raise ServiceError(Kind.INVALID, f"malformed message; a {message.DESCRIPTOR.name} is expected") from None
+        raise ServiceError(Kind.INVALID, f"malformed message; a {method.request.DESCRIPTOR.name} is expected") from None
+
+
+def _largest(settings: Settings) -> int:
+    """Bytes up to which gRPC takes a message, so that the handler can say what is wrong with one a little too large."""
+    return settings.max_message + MIB
 
 
 def _check_gateway(service: Service, context: Any) -> None:
@@ -114,7 +180,7 @@ def _credentials(settings: Settings) -> Any:
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
     milliseconds = int(1000 * settings.receive_timeout)
-    return [("grpc.max_receive_message_length", 2 * settings.max_message + MIB),    # up to here, handlers say what is wrong
+    return [("grpc.max_receive_message_length", _largest(settings)),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_metadata_size", 1 << 14),
             ("grpc.so_reuseport", 0),
@@ -130,7 +196,7 @@ class _KeyGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     def __init__(self, service: Service, keyless: set[str]) -> None:
         self._service, self._keyless = service, keyless
-        self._refusal = grpc.unary_unary_rpc_method_handler(_refuse)
+        self._refusal = grpc.stream_unary_rpc_method_handler(_refuse)     # which does not read the message
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
         assert self._service.keys is not None
@@ -141,6 +207,6 @@ class _KeyGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return self._refusal
 
 
-async def _refuse(_: bytes, context: Any) -> None:
+async def _refuse(_: Any, context: Any) -> None:
     await context.abort(grpc.StatusCode.UNAUTHENTICATED,
                         "a key is needed: metadata authorization with the value Bearer KEY, or the bare KEY")

@@ -1,12 +1,16 @@
 """The HTTP server: the routes of every protocol, metrics, keys, TLS and limits."""
 
+import ipaddress
+import itertools
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from arrayloom.host.serving.core.keys import read_secret
+from arrayloom.host.serving.core.memory import Holding
 from arrayloom.host.serving.core.metrics import CONTENT_TYPE
 from arrayloom.host.serving.core.protocol import Protocol, Route, RouteHandler
 from arrayloom.host.serving.core.service import Service
@@ -14,6 +18,15 @@ from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 
 METRICS = Route("GET", "/metrics", "metrics")
+
+HOLDING: web.RequestKey[Holding] = web.RequestKey("holding", Holding)
+"""Where a request keeps its part of the budget."""
+
+SERVER = "arrayloom"
+LOOPBACK_NAMES = {"localhost"}
+
+LONGEST_ERROR = 2000
+"""Characters of an error's text."""
 
 LINGER_SECONDS = 10.0
 """For the rest of a refused body, so that its sender gets to read the answer."""
@@ -29,28 +42,48 @@ def application(service: Service, protocols: Sequence[Protocol]) -> web.Applicat
     for protocol in protocols:
         routes.update(protocol.routes)
     keyless = {route.path for route in routes if route.keyless}
-    app = web.Application(client_max_size=service.settings.max_message, middlewares=[_guard(service, keyless)])
+    app = web.Application(middlewares=[_guard(service, keyless, ", ".join(dict.fromkeys(route.path for route in routes)))])
     for route, handler in routes.items():
-        for pattern in route.patterns:
-            app.router.add_route(route.verb, pattern, _measured(service, route.name, handler))
+        for pattern, verb in itertools.product(route.patterns, ("GET", "HEAD") if route.verb == "GET" else (route.verb,)):
+            app.router.add_route(verb, pattern, _measured(service, route, handler))
+    app.on_response_prepare.append(_name_server)
     return app
+
+
+async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+    """No versions of libraries, which tell an attacker what to try."""
+    response.headers["Server"] = SERVER
 
 
 async def start(service: Service, protocols: Sequence[Protocol]) -> tuple[web.AppRunner, int]:
     """Binds and starts; returns the runner and its port. Raises ``ServeError`` when the port cannot be had."""
     settings = service.settings
+    return await _listen(application(service, protocols), settings, "http_port", _tls(settings))
+
+
+async def start_metrics(service: Service) -> tuple[web.AppRunner, int]:
+    """The same for the port that has ``/metrics`` alone, without keys and TLS, for what scrapes it inside a cluster."""
+    app = web.Application()
+    app.router.add_get(METRICS.path, lambda request: _metrics(service, request))
+    app.on_response_prepare.append(_name_server)
+    return await _listen(app, service.settings, "metrics_port", None)
+
+
+async def _listen(app: web.Application, settings: Settings, field: str,
+                  tls: ssl.SSLContext | None) -> tuple[web.AppRunner, int]:
     # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
-    runner = web.AppRunner(application(service, protocols), access_log=None, keepalive_timeout=settings.receive_timeout,
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=settings.receive_timeout,
                            lingering_time=min(LINGER_SECONDS, settings.receive_timeout), shutdown_timeout=settings.grace,
-                           handler_cancellation=True)
+                           handler_cancellation=True, auto_decompress=False)
     await runner.setup()
-    site = web.TCPSite(runner, settings.host, settings.http_port, ssl_context=_tls(settings))
+    port = getattr(settings, field)
     try:
-        await site.start()
+        await web.TCPSite(runner, settings.host, port, ssl_context=tls).start()
     except OSError as error:
         await runner.cleanup()
-        raise ServeError(f"--http-port {settings.http_port}: {settings.host} cannot be bound: {error.strerror}; "
-                         "--http-port 0 takes any free one") from None
+        option = f"--{field.replace('_', '-')}"
+        raise ServeError(f"{option} {port}: {settings.host} cannot be bound: {error.strerror}; {option} 0 takes any free "
+                         "one") from None
     return runner, runner.addresses[0][1]
 
 
@@ -66,20 +99,30 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _measured(service: Service, name: str, handler: RouteHandler) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _measured(service: Service, route: Route, handler: RouteHandler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def action(request: web.Request) -> web.Response:
+        if route.keyless:       # probes are answered whatever else goes on
+            return await handler(service, request)
+        with service.budget.hold() as holding:
+            request[HOLDING] = holding
+            return await handler(service, request)
+
     async def answer(request: web.Request) -> web.Response:
         try:
-            return await service.measured("http", name, lambda: handler(service, request))
+            return await service.measured("http", route.name, lambda: action(request))
         except ServiceError as error:
             return _failure(error)
 
     return answer
 
 
-def _guard(service: Service, keyless: set[str]) -> Any:
+def _guard(service: Service, keyless: set[str], known: str) -> Any:
     @web.middleware
     async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
-        """Refuses requests without a valid key before their body is read, and answers wrong paths in JSON."""
+        """Refuses requests of web pages from elsewhere and those without a valid key, before their body is read, and
+        answers wrong paths in JSON."""
+        if service.keys is None and (reason := _foreign(request, service.settings)):
+            return _failure(ServiceError(Kind.FORBIDDEN, reason))
         if service.keys and request.path not in keyless and not service.keys.allows(request.headers.get("Authorization")):
             service.metrics.requests.labels("http", "unauthenticated", Kind.UNAUTHENTICATED.grpc).inc()
             return _failure(ServiceError(Kind.UNAUTHENTICATED, "a key is needed: header Authorization with the value Bearer "
@@ -87,7 +130,7 @@ def _guard(service: Service, keyless: set[str]) -> Any:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return _failure(ServiceError(Kind.NOT_FOUND, f"no {request.path[:200]!r} here; docs/service.md lists the paths"))
+            return _failure(ServiceError(Kind.NOT_FOUND, f"no {request.path[:200]!r} here; there are {known}"))
         except web.HTTPMethodNotAllowed as error:
             return web.json_response({"error": f"{request.method} does not fit {request.path[:200]!r}; allowed: "
                                                f"{', '.join(sorted(error.allowed_methods))}"}, status=405,
@@ -96,10 +139,42 @@ def _guard(service: Service, keyless: set[str]) -> Any:
     return guard
 
 
+def _foreign(request: web.Request, settings: Settings) -> str:
+    """Why a request to a service without keys is not taken: a browser on this machine sends it for a page from elsewhere.
+
+    A page sends its origin along; and where a name of someone else's leads to the loopback, the request still has that name.
+    """
+    host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+    if is_loopback(settings.host) and not _is_own(host, settings):
+        return f"Host {host[:100]!r}: this service is on the loopback only, and has no such name; ask for {settings.host}"
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+        return f"Origin {origin[:100]!r}: pages from elsewhere may ask only where the service has keys (--keys-file)"
+    return ""
+
+
+def _is_own(host: str, settings: Settings) -> bool:
+    """A name that cannot be someone else's."""
+    if host == settings.host or is_loopback(host):
+        return True
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return not host     # clients of HTTP 1.0 give none, and browsers are no such clients
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in LOOPBACK_NAMES
+
+
 def _failure(error: ServiceError) -> web.Response:
     headers = {"WWW-Authenticate": "Bearer"} if error.kind is Kind.UNAUTHENTICATED else {}
     headers |= {"Retry-After": "1"} if error.kind.http == 503 else {}
-    response = web.json_response({"error": str(error)}, status=error.kind.http, headers=headers)
+    response = web.json_response({"error": str(error)[:LONGEST_ERROR]}, status=error.kind.http, headers=headers)
     if error.kind is Kind.SLOW:
         response.force_close()
     return response

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 
 log = logging.getLogger("arrayloom.serve")
@@ -22,10 +23,31 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class MalformedRequests(logging.Filter):
+    """What the HTTP library says of requests that it cannot read: one line a second, and nothing of what they hold, as that
+    may be a key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next, self._left_out = 0.0, 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if time.monotonic() < self._next:
+            self._left_out += 1
+            return False
+        kind = record.exc_info[0] if record.exc_info else None
+        record.msg, record.args = f"a request that is not HTTP ({kind.__name__ if kind else 'unknown'})", ()
+        record.exc_info = record.exc_text = None
+        record.event, record.left_out = "malformed_request", self._left_out
+        self._next, self._left_out = time.monotonic() + 1, 0
+        return True
+
+
 def set_up(level: str) -> None:
     """Sends the service's log, and warnings of the libraries below it, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(MalformedRequests())
     log.setLevel(level.upper())

@@ -14,9 +14,13 @@ from arrayloom.host.serving.core.process import ReplicaProcess
 from arrayloom.host.serving.core.queue import Answer, Job, JobQueue
 from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.settings import Reflash, Settings
+from arrayloom.host.serving.core.spares import Spares
 from arrayloom.host.serving.errors import Kind, ReplicaLostError, RunTooLongError, ServiceError
 
 LONGEST_PAUSE = 10.0
+
+LEAST_PATIENCE, FIRST_PATIENCE = 1.0, 10.0
+"""Seconds for a run to end that no one waits for any more: at least, and where no image of its model was timed yet."""
 
 
 class Pool:
@@ -32,6 +36,8 @@ class Pool:
         self._waiters: set[asyncio.Future[None]] = set()
         self._failures: dict[str, ServiceError] = {}
         self._good: Model | None = None
+        self._spares = Spares(settings, self._wake, lambda: self.queue.assigned)
+        self._slowest: dict[str, float] = {}        # seconds for one image, by the model's key
 
     @property
     def ready(self) -> bool:
@@ -47,12 +53,13 @@ class Pool:
 
     def processes(self) -> dict[str, int]:
         """Process identifiers by the replica's number."""
-        return {f"replica {index}": process.pid for index, process in self._processes.items()}
+        return {f"replica {index}": process.pid for index, process in self._processes.items()} | self._spares.processes()
 
     async def start(self) -> None:
         """Starts all replicas; returns when the first is ready, raises ``ServiceError`` when the model cannot be loaded."""
         self._tasks = [asyncio.create_task(self._keep(index)) for index in range(self._settings.replicas)]
         await self._until(lambda: self.ready, self.default)
+        self._spares.fill()
 
     async def submit(self, model: Model, header: dict[str, Any], blocks: Sequence[Block]) -> Answer:
         """Queues a request and waits for its answer; it is forgotten when the caller is cancelled."""
@@ -85,24 +92,24 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(process.stop() for process in self._processes.values()))
+        await asyncio.gather(self._spares.close(), *(process.stop() for process in self._processes.values()))
 
     async def _keep(self, index: int) -> None:
-        """One replica after the other in the same place, with longer pauses when they do not live long."""
+        """One replica after the other in the same place, with longer pauses when they do not come to hold a model."""
         pause = 0.1
         while True:
-            begin = time.monotonic()
+            process = None
             try:
-                process = await ReplicaProcess.start(self._settings, self._wake)
-                self._processes[index] = process
+                process = self._processes[index] = await self._spares.take()
                 await self._feed(process)
             except ReplicaLostError as error:
                 self._metrics.lost.inc()
                 log.warning("replica %d is replaced: %s", index, error, extra={"event": "replica_lost", "replica": index})
             except OSError as error:
                 log.error("replica %d cannot be started: %s", index, error, extra={"event": "replica_failed"})
-            pause = 0.1 if time.monotonic() - begin > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
-            await asyncio.sleep(pause)
+            held = process is not None and process.held
+            pause = 0.1 if held else min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(0 if held else pause)
 
     async def _feed(self, process: ReplicaProcess) -> None:
         while True:
@@ -145,7 +152,9 @@ class Pool:
         self._running.add(job)
         begin = time.monotonic()
         try:
-            header, blocks = await process.run(job.header, job.blocks, self._settings.device_timeout)
+            header, blocks = await self._wanted(process, job)
+            seconds = (header["preprocess_seconds"] + header["device_seconds"]) / header["images"]
+            self._slowest[job.model.key] = max(self._slowest.get(job.model.key, 0.0), seconds)
             if header["model"] != job.model.key:
                 raise ReplicaLostError(f"it answered for {header['model']} where {job.model.key} was asked")
             if not job.future.done():
@@ -160,6 +169,25 @@ class Pool:
             raise
         finally:
             self._running.discard(job)
+
+    async def _wanted(self, process: ReplicaProcess, job: Job) -> tuple[dict[str, Any], list[memoryview]]:
+        """The answer to a job. One that no one waits for any more is given up after the image that it is at: its replica has
+        the time of the slowest image so far to end it, and is replaced when it overstays."""
+        run = asyncio.ensure_future(process.run(job.header, job.blocks, self._settings.device_timeout))
+        try:
+            waited: set[asyncio.Future[Any]] = {run, job.future}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if not run.done():
+                process.cancel()
+                patience = LEAST_PATIENCE + 2 * self._slowest.get(job.model.key, FIRST_PATIENCE)
+                await asyncio.wait({run}, timeout=patience)
+            if not run.done():
+                process.kill()
+                raise ReplicaLostError(f"it went on for {patience:.1f} s with a run that no one waited for")
+            return run.result()
+        finally:
+            if not run.done():
+                run.cancel()
 
     def _again(self, job: Job) -> None:
         if job.future.done():

@@ -21,12 +21,14 @@ STANDARD_ERROR = 2
 
 
 class ReplicaProcess:
-    """A running replica. ``model``: what its device holds; ``lost``: whether the process has ended."""
+    """A running replica. ``model``: what its device holds; ``held``: whether it ever held one; ``lost``: whether
+    the process has ended."""
 
     def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
                  on_exit: Callable[[], None]) -> None:
         self._process, self._reader, self._writer = process, reader, writer
         self.model: Model | None = None
+        self.held = False
         self.lost = False
         self._on_exit = on_exit
         self._watch = asyncio.create_task(self._wait())
@@ -57,13 +59,18 @@ class ReplicaProcess:
         if answer["model"] != model.key:
             raise ServiceError(Kind.UNAVAILABLE, f"{model.folder}: holds {answer['model']} by now, not {model.key}; start "
                                                  "the service again")
-        self.model = model
+        self.model, self.held = model, True
         return answer["seconds"]
 
     async def run(self, header: dict[str, Any], blocks: Sequence[Block],
                   limit: float) -> tuple[dict[str, Any], list[memoryview]]:
         """Runs a request in at most ``limit`` seconds. Raises ``ServiceError``, ``ReplicaLostError``."""
         return await self._call(header, blocks, limit)
+
+    def cancel(self) -> None:
+        """Asks the replica to end its run after the image that it is at; the run then fails with DEADLINE."""
+        for piece in pack({"op": "cancel"}, []):
+            self._writer.write(piece)
 
     async def stop(self) -> None:
         """Ends the process, by force if it does not end by itself."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from arrayloom.host.serving.core.reading import Reader
     from arrayloom.host.serving.core.service import Service
 
 TIMING = "Server-Timing"
@@ -33,6 +34,9 @@ class Method:
         Whether it is answered without a key.
     counted
         Whether it is measured and logged as a request, and refused where a gateway's header names another service.
+    reader
+        The name of what reads its requests, which may be large, into what its handler takes; others are small, and their
+        handlers take the message.
     """
 
     service: str
@@ -42,6 +46,7 @@ class Method:
     stream: bool = False
     keyless: bool = False
     counted: bool = True
+    reader: str = ""
 
     @property
     def path(self) -> str:
@@ -101,8 +106,8 @@ class Call:
 
 
 MethodHandler = Callable[["Service", Any, Call], Any]
-"""Takes the service, the request's message and the call; returns an awaitable response, or an iterator of responses where
-the method streams. Raises ``ServiceError``."""
+"""Takes the service, the request's message or what its reader made of it, and the call; returns an awaitable response, or
+an iterator of responses where the method streams. Raises ``ServiceError``."""
 
 RouteHandler = Callable[["Service", Any], Any]
 """Takes the service and aiohttp's request; returns an awaitable response of aiohttp. Raises ``ServiceError``."""
@@ -120,9 +125,12 @@ class Protocol:
         What answers each method of gRPC and each route of HTTP.
     load
         The route by which an operator puts a model onto the device, if it has one.
+    readers
+        What reads large requests, by name.
     """
 
     name: str
     methods: Mapping[Method, MethodHandler]
     routes: Mapping[Route, RouteHandler] = field(default_factory=dict)
     load: Route | None = None
+    readers: Mapping[str, "Reader"] = field(default_factory=dict)

@@ -5,10 +5,14 @@ of socket FD. Images are decoded here, so that no file can bring down more than 
 """
 
 import io
+import json
+import select
 import signal
 import socket
 import sys
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +22,12 @@ from PIL import Image
 
 from arrayloom.compiler.cost import predict
 from arrayloom.host.runtime.errors import InputError
+from arrayloom.host.runtime.host_parts import join_images
+from arrayloom.host.runtime.report import RunReport, total
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.core.frames import Block, describe, receive_blocking, restore, send_blocking
-from arrayloom.host.serving.errors import ClosedError
+from arrayloom.host.serving.errors import CancelledError, ClosedError
 from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, preprocess
 from arrayloom.isa.errors import ArrayloomError
 
@@ -30,10 +36,10 @@ Answer = tuple[dict[str, Any], list[Block]]
 
 
 class Replica:
-    """One device and the model on it."""
+    """One device and the model on it. ``cancelled``: whether the service wants the run no more; asked between images."""
 
-    def __init__(self, backend: str, max_pixels: int) -> None:
-        self._backend, self._max_pixels = backend, max_pixels
+    def __init__(self, backend: str, max_pixels: int, cancelled: Callable[[], bool]) -> None:
+        self._backend, self._max_pixels, self._cancelled = backend, max_pixels, cancelled
         self._session: Session | None = None
         self._bundle: Bundle | None = None
         self._key = ""
@@ -43,10 +49,17 @@ class Replica:
         """One frame to its answer; what a user can cause becomes an error with its kind."""
         try:
             return self._load(header) if header["op"] == "load" else self._run(header, blocks)
+        except CancelledError:
+            return {"error": "DEADLINE", "message": "the run was cancelled"}, []
         except (InputError, ImageError, RecipeError) as error:
             return {"error": "INVALID", "message": str(error)}, []
         except ArrayloomError as error:
             return {"error": "UNAVAILABLE" if header["op"] == "load" else "INTERNAL", "message": str(error)}, []
+        except Exception as error:      # a fault of ours, or of a library on forged data, must not cost the device its model
+            kind = "MemoryError, the image or model is too large" if isinstance(error, MemoryError) else type(error).__name__
+            print(json.dumps({"event": "replica_failure", "level": "error", "traceback": traceback.format_exc()[-2000:]}),
+                  file=sys.stderr, flush=True)
+            return {"error": "INTERNAL", "message": f"unexpected {kind}; the service's log tells more"}, []
 
     def _load(self, header: dict[str, Any]) -> Answer:
         if self._session is not None:
@@ -66,15 +79,29 @@ class Replica:
         begin = time.perf_counter()
         inputs = self._preprocess(blocks) if header["encoded"] else restore(header["inputs"], blocks)
         decoded = time.perf_counter()
-        outputs = self._session.run(inputs)
+        outputs, report = self._execute(self._session, inputs)
         end = time.perf_counter()
-        report = self._session.report
         count = len(next(iter(inputs.values())))
         entries, content = describe({name: outputs[name] for name in header["outputs"]})
         cycles = report.cycles if self._cycles is None else self._cycles * count
         return {"model": self._key, "outputs": entries, "images": count, "preprocess_seconds": decoded - begin,
                 "device_seconds": end - decoded, "cycles": cycles, "macs": report.macs,
                 "multipliers": report.multipliers}, content
+
+    def _execute(self, session: Session, inputs: dict[str, Array]) -> tuple[dict[str, Array], RunReport]:
+        """One image after the other, as a session does it, so that a run can end between them."""
+        outputs, reports = [], []
+        for index in range(len(next(iter(inputs.values())))):
+            self._go_on()
+            outputs.append(session.run({name: values[index:index + 1] for name, values in inputs.items()}))
+            reports.append(session.report)
+        whole = outputs[0] if len(outputs) == 1 else join_images(outputs, session.program.model_outputs)
+        return whole, total(reports)
+
+    def _go_on(self) -> None:
+        """Raises ``CancelledError`` where the service wants the run no more."""
+        if self._cancelled():
+            raise CancelledError
 
     def _preprocess(self, blocks: list[memoryview]) -> dict[str, Array]:
         assert self._bundle is not None
@@ -83,6 +110,7 @@ class Replica:
         encode = port.encoding.apply if port.encoding else None
         tensors = []
         for index, block in enumerate(blocks):
+            self._go_on()
             data = bytes(block)
             self._check_pixels(data, index)
             tensors.append(preprocess(data, self._bundle.recipe, ("N", *port.shape), port.dtype, encode))
@@ -106,10 +134,12 @@ def main(arguments: list[str]) -> None:
     """Serves frames until the service goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)    # Ctrl-C is for the service, which lets replicas finish
     connection = socket.socket(fileno=int(arguments[0]))
-    replica = Replica(arguments[1], int(arguments[2]))
+    replica = Replica(arguments[1], int(arguments[2]), lambda: bool(select.select([connection], [], [], 0)[0]))
     try:
         while True:
             header, blocks = receive_blocking(connection)
+            if header["op"] == "cancel":        # of a run that had ended by itself
+                continue
             send_blocking(connection, *replica.handle(header, blocks))
     except ClosedError:
         return

@@ -1,7 +1,7 @@
 """The models that a service knows, by name and version, and requests checked against what a model takes and gives."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,11 @@ def _port(port: ModelPort) -> Port:
 
 
 class Repository:
-    """Models by name and version; ``default`` answers requests that name none."""
+    """Models by name and version; ``default`` answers requests that name none.
+
+    Of each name one version answers requests without a version: the one that an operator chose last, at first that of the
+    first bundle, and else the latest. What other clients ask for does not change it.
+    """
 
     def __init__(self, models: Sequence[Model]) -> None:
         if not models:
@@ -82,6 +86,7 @@ class Repository:
                 raise ServeError(f"{model.folder}: {model} is in {versions[model.version].folder} already")
             versions[model.version] = model
         self.default = models[0]
+        self._chosen = {self.default.name: self.default}
 
     def __iter__(self) -> Iterator[Model]:
         return (model for versions in self._models.values() for model in versions.values())
@@ -93,19 +98,23 @@ class Repository:
             raise ServiceError(Kind.NOT_FOUND, f"model {_shown(name)} is unknown; known: {', '.join(self._models)}")
         return [self._models[name][version] for version in sorted(self._models[name])]
 
-    def find(self, name: str, version: int | None, held: Model) -> Model:
-        """The model of that name and version. Without a name: the default. Without a version: the one on the device
-        (``held``), else the default's, else the latest. Raises ``ServiceError`` for unknown ones."""
+    def choose(self, model: Model) -> None:
+        """From now on this one answers requests that name no model, and those that name it and no version."""
+        self.default = self._chosen[model.name] = model
+
+    def find(self, name: str, version: int | None) -> Model:
+        """The model of that name and version, or the one that answers where either is missing.
+
+        Raises ``ServiceError`` for unknown ones.
+        """
         versions = self.versions(name)
-        if version is not None:
-            for model in versions:
-                if model.version == version:
-                    return model
-            known = ", ".join(str(model.version) for model in versions)
-            raise ServiceError(Kind.NOT_FOUND, f"model {versions[0].name} has no version {version}; known: {known}")
-        if not name:
-            return self.default
-        return next((model for model in (held, self.default) if model.name == name), versions[-1])
+        if version is None:
+            return self._chosen.get(versions[0].name, versions[-1])
+        for model in versions:
+            if model.version == version:
+                return model
+        known = ", ".join(str(model.version) for model in versions)
+        raise ServiceError(Kind.NOT_FOUND, f"model {versions[0].name} has no version {version}; known: {known}")
 
 
 def parse_version(text: str) -> int | None:
@@ -136,12 +145,20 @@ class Request:
 
 
 def port_of(ports: Sequence[Port], name: str, what: str) -> Port:
-    """The port of that name, with or without TensorFlow's ``:0``."""
-    for port in ports:
-        if name in (port.name, f"{port.name}:0"):
-            return port
-    known = ", ".join(port.name for port in ports)
-    raise ServiceError(Kind.INVALID, f"{what} {name[:100]!r} is unknown; the model's are: {known}")
+    """The port of that name, by the rule of ``known_name``."""
+    named = {port.name: port for port in ports}
+    return named[known_name(named, name, what)]
+
+
+def known_name(names: Collection[str], name: str, what: str) -> str:
+    """The one of ``names`` that is meant: the very one, or else the one that differs by TensorFlow's ``:0``.
+
+    Raises ``ServiceError`` naming ``what`` it is of which there is none of that name.
+    """
+    for form in (name, f"{name}:0", name.removesuffix(":0")):
+        if form in names:
+            return form
+    raise ServiceError(Kind.INVALID, f"{what} {name[:100]!r} is unknown; the model's are: {', '.join(names)}")
 
 
 def _inputs(model: Model, inputs: Mapping[str, Array], settings: Settings) -> dict[str, Array | Encoded]:
@@ -175,14 +192,23 @@ def _images(model: Model, port: Port, values: Array, settings: Settings) -> Enco
     if values.ndim > 2 or (values.ndim == 2 and values.shape[1] != 1):
         raise ServiceError(Kind.INVALID, f"input {port.name!r}: strings of shape {list(values.shape)} given; encoded images "
                                          "have shape [N]")
+    if values.size > settings.max_batch:
+        raise ServiceError(Kind.INVALID, f"images in the inputs: {{{port.name!r}: {values.size}}}; give the same number in "
+                                         f"all, from 1 to {settings.max_batch}")
     images = [bytes(image) for image in values.ravel()]
-    for image in images:
+    for index, image in enumerate(images):
         if not image:
-            raise ServiceError(Kind.INVALID, f"input {port.name!r}: an empty string is no image; send a JPEG or PNG")
+            raise ServiceError(Kind.INVALID, f"{_which(port, images, index)}: an empty string is no image; send a JPEG or "
+                                             "PNG")
         if len(image) > settings.max_image:
-            raise ServiceError(Kind.INVALID, f"input {port.name!r}: an image of {len(image)} bytes; at most "
+            raise ServiceError(Kind.INVALID, f"{_which(port, images, index)}: an image of {len(image)} bytes; at most "
                                              f"{settings.max_image} are accepted")
     return images
+
+
+def _which(port: Port, images: Encoded, index: int) -> str:
+    """An input, and which of several images in it."""
+    return f"input {port.name!r}" + (f", image {index}" if len(images) > 1 else "")
 
 
 def _outputs(model: Model, names: Sequence[str]) -> dict[str, Port]:

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from arrayloom.host.serving.core.frames import Block, describe, restore
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
+from arrayloom.host.serving.core.memory import Budget, Holding, give_back
 from arrayloom.host.serving.core.metrics import Metrics
+from arrayloom.host.serving.core.offload import Offload
 from arrayloom.host.serving.core.pool import Pool
 from arrayloom.host.serving.core.queue import Answer
+from arrayloom.host.serving.core.reading import INLINE, Limits, Reader, Reading, request_of
 from arrayloom.host.serving.core.served_model import Model, Repository, Request
 from arrayloom.host.serving.core.settings import Reflash, Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
@@ -23,6 +26,9 @@ from arrayloom.isa.errors import ArrayloomError
 
 Array = NDArray[Any]
 T = TypeVar("T")
+
+READING_MEMORY, READING_LEAST = 20, 1 << 28
+"""What reading a message may take: so many times the largest message, and so many bytes more."""
 
 CLOCKS = {"rtl": "counted by the simulated hardware", "emulator": "predicted by the cost model"}
 
@@ -60,22 +66,31 @@ class Result:
 
 class Service:
     """``keys``: None where anyone may ask; ``remedy``: how an operator puts a model onto the device, with ``{name}`` for
-    the model, as refusals say it."""
+    the model, as refusals say it; ``readers``: what reads large requests, by name;
+    ``reading_module``: what does so in a process of its own."""
 
-    def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None, remedy: str) -> None:
+    def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None, remedy: str,
+                 readers: Mapping[str, Reader], reading_module: str) -> None:
         self.settings, self.keys = settings, keys
         self._remedy = remedy
         self.repository = Repository(models)
         self.metrics = Metrics(CLOCKS[settings.backend])
         self.pool = Pool(self.repository.default, settings, self.metrics)
+        self.budget = Budget(settings.budget)
+        self.offload = Offload(reading_module, settings.receive_timeout,
+                               READING_MEMORY * settings.max_message + READING_LEAST)
+        self._limits, self._readers = Limits.of(models, settings), readers
+        self._giving: asyncio.Task[None] | None = None
         self.stopping = False
-        self.metrics.watch(self._gauges, lambda: {"service": os.getpid(), **self.pool.processes()})
+        self.metrics.watch(self._gauges, lambda: {"service": os.getpid(), **self.pool.processes(),
+                                                  **self.offload.processes()})
 
     @property
     def ready(self) -> bool:
         return self.pool.ready and not self.stopping
 
     async def start(self) -> None:
+        self._giving = asyncio.create_task(give_back())
         await self.pool.start()
 
     async def stop(self) -> None:
@@ -83,15 +98,31 @@ class Service:
         self.stopping = True
         await self.pool.finish(self.settings.grace)
         await self.pool.close()
+        self.offload.close()
+        if self._giving is not None:
+            self._giving.cancel()
 
     def find(self, name: str, version: int | None) -> Model:
         """Raises ``ServiceError`` (NOT_FOUND) naming the models or versions there are."""
-        return self.repository.find(name, version, self.pool.queue.assigned)
+        return self.repository.find(name, version)
 
     def state(self, model: Model) -> State:
         if self.pool.holds(model):
             return State.AVAILABLE
         return State.LOADING if self.pool.queue.assigned is model else State.START
+
+    async def read(self, reader: str, data: bytes | bytearray, facts: Mapping[str, Any], holding: Holding) -> Reading:
+        """What a request's bytes hold, whose inputs ``holding`` holds from then on; raises ``ServiceError``.
+
+        Where reading could take long it is done in another process. ``facts``: what the reader wants to know beside them.
+        """
+        holding.message(len(data))
+        if len(data) <= INLINE and facts.get("encoding", "identity") == "identity":
+            reading = self._readers[reader](data, facts, self._limits)
+        else:
+            reading = Reading.unpack(*await self.offload.call(request_of(reader, facts, self._limits), [data]))
+        holding.message(max(len(data), reading.bytes))
+        return reading
 
     def request(self, model: Model, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Request:
         """Raises ``ServiceError`` (INVALID) naming what does not fit the model and what would."""
@@ -145,7 +176,7 @@ class Service:
             raise ServiceError(Kind.UNAVAILABLE, "the service stops")
         begin = time.monotonic()
         await self.pool.switch(model)
-        self.repository.default = model
+        self.repository.choose(model)
         log.info("switched to %s", model, extra={"event": "switch", "model": model.name, "version": model.version,
                                                  "seconds": round(time.monotonic() - begin, 4)})
 
@@ -172,7 +203,8 @@ class Service:
 
     def _gauges(self) -> dict[str, float]:
         return {"queue_length": len(self.pool.queue), "queue_capacity": self.settings.queue,
-                "requests_in_flight": self.pool.in_flight, "ready": self.ready, "replicas": self.settings.replicas}
+                "requests_in_flight": self.pool.in_flight, "memory_held": self.budget.held,
+                "memory_budget": self.budget.size, "ready": self.ready, "replicas": self.settings.replicas}
 
 
 def _frame(request: Request) -> tuple[dict[str, Any], Sequence[Block]]:

@@ -24,6 +24,10 @@ class Settings:
 
     Parameters
     ----------
+    metrics_port
+        Where ``/metrics`` alone is answered too, without keys and TLS, for what scrapes it; None for nowhere.
+    spares
+        Processes that stand ready, with the model loaded, for replicas that are lost.
     queue
         Requests that may wait.
     timeout
@@ -38,14 +42,18 @@ class Settings:
         For a request's head, and again for its body, to arrive.
     grace
         For what is accepted when the service is to stop.
+    memory
+        Bytes of all requests in flight together, on both ports; more where two of the largest messages are more.
     """
 
     name: str = "arrayloom"
     host: str = "127.0.0.1"
     port: int = 50051
     http_port: int = 8501
+    metrics_port: int | None = None
     backend: str = "emulator"
     replicas: int = 1
+    spares: int = 1
     reflash: Reflash = Reflash.WAIT
     queue: int = 256
     timeout: float = 300.0
@@ -54,6 +62,7 @@ class Settings:
     device_timeout: float = 600.0
     receive_timeout: float = 30.0
     grace: float = 60.0
+    memory: int = 256 * MIB
     max_message: int = 64 * MIB
     max_image: int = 16 * MIB
     max_pixels: int = 1 << 25
@@ -63,17 +72,17 @@ class Settings:
     keys_file: Path | None = None
 
     def __post_init__(self) -> None:
-        for field in ("replicas", "queue", "attempts", "max_message", "max_image", "max_pixels", "max_batch"):
+        for field in ("replicas", "queue", "attempts", "memory", "max_message", "max_image", "max_pixels", "max_batch"):
             if getattr(self, field) < 1:
                 raise ServeError(f"{_option(field)} {getattr(self, field)}: must be at least 1")
         for field in ("timeout", "device_timeout", "receive_timeout"):
             if not getattr(self, field) > 0:
                 raise ServeError(f"{_option(field)} {getattr(self, field)}: must be above 0 seconds")
-        for field in ("turn", "grace"):
+        for field in ("turn", "grace", "spares"):
             if not getattr(self, field) >= 0:
                 raise ServeError(f"{_option(field)} {getattr(self, field)}: must not be negative")
-        for field in ("port", "http_port"):
-            if not 0 <= getattr(self, field) < 1 << 16:
+        for field in ("port", "http_port", "metrics_port"):
+            if not 0 <= (getattr(self, field) or 0) < 1 << 16:
                 raise ServeError(f"{_option(field)} {getattr(self, field)}: must be from 0 (any free port) to 65535")
         if self.max_pixels > MAX_PIXELS:
             raise ServeError(f"--max-pixels {self.max_pixels}: at most {MAX_PIXELS} can be decoded")
@@ -81,6 +90,11 @@ class Settings:
             raise ServeError(f"--backend {self.backend}: unknown; there are emulator and rtl")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ServeError("--tls-cert and --tls-key: TLS needs both the certificate and its key")
+
+    @property
+    def budget(self) -> int:
+        """Bytes of all requests in flight: ``memory``, or what one message of the largest size and its tensors take."""
+        return max(self.memory, 2 * self.max_message + MIB)
 
 
 def _option(field: str) -> str:

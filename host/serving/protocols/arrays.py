@@ -3,7 +3,7 @@
 import base64
 import binascii
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,19 @@ from numpy.typing import NDArray
 from arrayloom.host.serving.errors import Kind, MessageError, ServiceError
 
 Array = NDArray[Any]
+
+MOST_ELEMENTS, MOST_DIMENSIONS = 1 << 40, 32
+"""Of any tensor, also of an empty one, and of each of its extents."""
+
+
+def shown(shape: Iterable[int]) -> str:
+    """A shape for a message, cut where it is long."""
+    return cut(str(list(shape)))
+
+
+def cut(text: object) -> str:
+    """What a client sent, for a message."""
+    return str(text)[:100]
 
 
 @contextlib.contextmanager
@@ -39,6 +52,8 @@ def from_json(value: Any, dtype: np.dtype[Any]) -> Array:
     while isinstance(leaf, list) and leaf:
         shape.append(len(leaf))
         leaf = leaf[0]
+    if len(shape) > MOST_DIMENSIONS:
+        raise MessageError(f"lists nested {len(shape)} deep make no tensor; {MOST_DIMENSIONS} at most")
     if isinstance(leaf, dict):
         return strings([_decode(each) for each in _leaves(value, len(shape))]).reshape(shape)
     return _numbers(value, dtype)
@@ -73,7 +88,8 @@ def _leaves(value: Any, depth: int) -> list[Any]:
 def _decode(value: Any) -> bytes:
     if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
         raise MessageError("bytes are written as {\"b64\": \"...\"}, one object for each image")
+    text = "".join(value["b64"].split()).rstrip("=")      # line breaks and missing padding are usual
     try:
-        return base64.b64decode(value["b64"], validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise MessageError(f"\"b64\": not base64: {error}") from None
+        raise MessageError(f"\"b64\": not base64: {cut(error)}") from None

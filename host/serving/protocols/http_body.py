@@ -1,33 +1,86 @@
-"""Bodies of HTTP requests: read within limits, then parsed."""
+"""Bodies of HTTP requests: read within limits, then decompressed and parsed."""
 
 import asyncio
 import json
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import ContentEncodingError
 
+from arrayloom.host.serving.core.http_server import HOLDING
+from arrayloom.host.serving.core.memory import Holding
+from arrayloom.host.serving.core.reading import Limits
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
 
+SMALL = 1 << 16
+"""Bytes of a body that holds no tensors."""
 
-async def read(request: web.Request, settings: Settings) -> bytes:
-    """The body, decompressed; raises ``ServiceError`` when it is too large, too slow or broken off."""
-    if (request.content_length or 0) > settings.max_message:
-        raise _too_large(settings)
+ENCODINGS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS, "identity": 0}
+"""How bodies may be compressed, with what zlib calls that."""
+
+
+async def read(request: web.Request, settings: Settings, limit: int | None = None) -> bytearray:
+    """The body as it was sent; raises ``ServiceError`` when it is too large, too slow or broken off, or others hold the
+    memory for it."""
+    most = settings.max_message if limit is None else limit
+    if (request.content_length or 0) > most:
+        raise _too_large(most)
+    holding: Holding = request[HOLDING]
+    data = bytearray()
     try:
         async with asyncio.timeout(settings.receive_timeout):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large(settings) from None
+            async for piece in request.content.iter_any():
+                if len(data) + len(piece) > most:
+                    raise _too_large(most)
+                holding.message(len(data) + len(piece))
+                data += piece
     except TimeoutError:
         raise ServiceError(Kind.SLOW, f"the body did not arrive within {settings.receive_timeout} s") from None
-    except (web.RequestPayloadError, ContentEncodingError, ConnectionError) as error:
+    except (web.RequestPayloadError, ConnectionError) as error:
         raise ServiceError(Kind.INVALID, f"the body cannot be read: {error}") from None
+    return data
 
 
-def parse(data: bytes) -> dict[str, Any]:
-    """A JSON object; raises ``ServiceError`` for anything else."""
+async def read_small(request: web.Request, settings: Settings) -> dict[str, Any]:
+    """A small JSON object, or an empty one where there is no body."""
+    data = decompress(await read(request, settings, SMALL), encoding(request), SMALL)
+    return parse(data) if data else {}
+
+
+def encoding(request: web.Request) -> str:
+    """How the body is compressed, as the client says; raises ``ServiceError`` for what is not understood."""
+    name = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if name not in ENCODINGS:
+        raise ServiceError(Kind.INVALID, f"Content-Encoding {name[:100]!r} is not understood; send one of "
+                                         f"{', '.join(ENCODINGS)}")
+    return name
+
+
+def decompress(data: bytes | bytearray, name: str, limit: int) -> bytes | bytearray:
+    """What was compressed, no more of it than ``limit`` bytes ever made; raises ``ServiceError``."""
+    if name == "identity":
+        return data
+    bits = ENCODINGS[name]
+    if name == "deflate" and data[:1] and data[0] & 0xF != zlib.DEFLATED:
+        bits = -zlib.MAX_WBITS      # some clients leave out zlib's head
+    work = zlib.decompressobj(bits)
+    try:
+        result = work.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise ServiceError(Kind.INVALID, f"the body cannot be read: it is no {name} ({error})") from None
+    if len(result) > limit:
+        raise _too_large(limit)
+    if not work.eof or work.unused_data:
+        raise ServiceError(Kind.INVALID, f"the body cannot be read: its {name} is cut short, or is followed by more")
+    return result
+
+
+def parse(data: bytes | bytearray, limits: Limits | None = None) -> dict[str, Any]:
+    """A JSON object; raises ``ServiceError`` for anything else, and for one that would become too many objects."""
+    if limits is not None:
+        _check_count(data, limits)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -35,6 +88,21 @@ def parse(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ServiceError(Kind.INVALID, "the body must be a JSON object")
     return value
+
+
+def parse_request(data: bytes | bytearray, facts: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], memoryview]:
+    """The JSON part of a request's body and the binary part that follows it where ``facts`` have the length of the first.
+
+    ``facts``: ``encoding``, and where a header has it ``json_length``, with the header's name as ``json_header``.
+    """
+    content = decompress(data, facts["encoding"], limits.message)
+    length = facts.get("json_length")
+    if length is None:
+        return parse(content, limits), memoryview(b"")
+    if not (length.isascii() and length.isdigit() and len(length) < 16 and int(length) <= len(content)):
+        raise ServiceError(Kind.INVALID, f"{facts['json_header']} {length[:100]!r}: must be the length of the body's JSON "
+                                         f"part, at most {len(content)}")
+    return parse(content[:int(length)], limits), memoryview(content)[int(length):]
 
 
 def only(body: dict[str, Any], known: tuple[str, ...]) -> None:
@@ -51,5 +119,17 @@ def text(body: dict[str, Any], name: str) -> str:
     return value
 
 
-def _too_large(settings: Settings) -> ServiceError:
-    return ServiceError(Kind.INVALID, f"the body is larger than the {settings.max_message} bytes accepted")
+def _check_count(data: bytes | bytearray, limits: Limits) -> None:
+    """Counts what the text may become before any of it is made: a byte of JSON can become a hundred in memory."""
+    containers = data.count(b"[") + data.count(b"{")
+    if containers > limits.containers:
+        raise ServiceError(Kind.INVALID, f"the body holds {containers} lists and objects, which no request of 1 to "
+                                         f"{limits.batch} images has ({limits.containers} at most)")
+    values = data.count(b",")
+    if values > limits.values + limits.containers:
+        raise ServiceError(Kind.INVALID, f"the body holds {values} values, which no request of 1 to {limits.batch} images "
+                                         f"has ({limits.values} at most)")
+
+
+def _too_large(limit: int) -> ServiceError:
+    return ServiceError(Kind.INVALID, f"the body is larger than the {limit} bytes accepted")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from arrayloom.host.serving.core.http_server import is_loopback
 from arrayloom.host.serving.core.settings import Settings
-from arrayloom.host.serving.server import check_exposure, is_loopback
+from arrayloom.host.serving.server import check_exposure
 
 
 def test_open_ports_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -151,7 +151,7 @@ def test_saved_models_need_tf2onnx(workspace: Workspace, tmp_path: Path, monkeyp
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"\x08\x01")
     model = Model.register(workspace, tmp_path / "saved", "tf")
     with pytest.raises(WorkspaceError, match="pip install tf2onnx tensorflow-cpu"):
-        AccelOnnxConverter.convert_tf_model(workspace, model, "x:0", "y:0")
+        AccelOnnxConverter.convert_tf_model(workspace, model, "x:0", "y:0", allow_code=True)
 
 
 def test_a_changed_source_is_noticed(workspace: Workspace, model: Model) -> None:
@@ -267,7 +267,9 @@ def test_what_the_host_may_compute_goes_with_the_conversion(workspace: Workspace
 
 
 @pytest.mark.slow
-def test_pytorch_modules(workspace: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["onnx", "archive"])
+def test_pytorch_modules(workspace: Workspace, tmp_path: Path, form: str) -> None:
+    """A module of one's own goes through ONNX; an archive of someone else's only with leave to run code."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from arrayloom.host.workspace.frameworks import export_module
@@ -275,19 +277,24 @@ def test_pytorch_modules(workspace: Workspace, tmp_path: Path) -> None:
     torch.manual_seed(1)
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
                                  torch.nn.Flatten(), torch.nn.Linear(8 * 16, 5))
-    archive = export_module(module, (torch.zeros(1, 3, 8, 8),), tmp_path / "net.pt2")
-    model = Model.register(workspace, archive, "net")
-    assert model.framework == "torch"
+    example = (torch.zeros(1, 3, 8, 8),)
+    if form == "onnx":
+        file = export_module(module, example, tmp_path / "net.onnx")
+    else:
+        file = tmp_path / "net.pt2"
+        torch.export.save(torch.export.export(module.eval(), example), file)
+    model = Model.register(workspace, file, "net")
+    assert model.framework == {"onnx": "onnx", "archive": "torch"}[form]
     images = np.random.default_rng(3).standard_normal((16, 3, 8, 8)).astype(np.float32)
-    done = start(workspace, model, calibration=images)
+    done = start(workspace, model, calibration=images, allow_code=form == "archive")
     assert done.wait_for_completion(), done.error
     program = Program.load(done.result.file)
     with Session(program, "tiny", "emulator") as session:
         (scores,) = session.run({program.inputs[0].name: images}).values()
     wanted = module(torch.from_numpy(images)).detach().numpy()
     assert np.abs(scores - wanted).max() < 0.05 * np.abs(wanted).max()
-    with pytest.raises(WorkspaceError, match=r"ends in \.pt2"):
-        export_module(module, (torch.zeros(1, 3, 8, 8),), tmp_path / "net.pth")
+    with pytest.raises(WorkspaceError, match=r"ends in \.onnx"):
+        export_module(module, example, tmp_path / "net.pt2")
 
 
 def _stopped(running: Operation) -> Operation:

@@ -43,9 +43,11 @@ def test_names_hang_together() -> None:
     assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]
     (container,) = pod["spec"]["containers"]
     names = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
-    assert {port["targetPort"] for port in service["spec"]["ports"]} == set(names)
-    options = {"grpc": "--port", "http": "--http-port"}
-    assert names == {name: COMMAND[COMMAND.index(option) + 1] for name, option in options.items()}
+    assert {port["targetPort"] for port in service["spec"]["ports"]} == set(names) - {"metrics"}
+    command = [*COMMAND, *container["args"]]
+    options = {"grpc": "--port", "http": "--http-port", "metrics": "--metrics-port"}
+    assert names == {name: command[command.index(option) + 1] for name, option in options.items()}
+    assert pod["metadata"]["annotations"]["prometheus.io/port"] == names["metrics"]
     assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
     assert "replicas" not in deployment["spec"]
     (fixed,) = [item for item in manifests(KubernetesConfiguration("d", "d:1", replicas=3, max_replicas=None))

@@ -3,15 +3,18 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from arrayloom.host.models import digits
 from arrayloom.host.serving.client import ClientError, PredictionClient, client_from_service
+from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import ServeError
 from arrayloom.host.workspace import ExistsError, InUseError, Model, NotFoundError, Workspace, WorkspaceError
 from arrayloom.host.workspace.image import Image
@@ -91,6 +94,42 @@ def test_what_it_serves_cannot_be_deleted(image: Image) -> None:
     with pytest.raises(InUseError) as refused:
         image.delete()
     assert refused.value.dependents == ("service digits:1",)
+
+
+def _listening(pid: int) -> set[str]:
+    """Where a process listens, as ``HOST:PORT``; gRPC binds addresses of version 4 as those of 6 that stand for them."""
+    sockets = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() }
+    found = set()
+    for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
+        for entry in map(str.split, Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]):
+            if entry[3] == "0A" and f"socket:[{entry[9]}]" in sockets:
+                host, port = entry[1].split(":")
+                words = [bytes.fromhex(host[at:at + 8])[::-1] for at in range(0, len(host), 8)]
+                found.add(f"{socket.inet_ntop(family, b''.join(words)).removeprefix('::ffff:')}:{int(port, 16)}")
+    return found
+
+
+def test_it_listens_where_it_says(shop: Workspace, image: Image, service: Webservice) -> None:
+    """The default, which the image's own command would have otherwise, and another address of the loopback."""
+    config = LocalWebservice.deploy_configuration(auth_enabled=False, host="127.0.0.2", replicas=1)
+    other = Webservice.deploy_from_image(shop, "other", image, config)
+    try:
+        other.wait_for_deployment()
+        for each, host in ((service, "127.0.0.1"), (other, "127.0.0.2")):
+            facts = each.serialize()
+            assert facts["host"] == host
+            assert _listening(facts["pid"]) == {facts["grpc"], facts["http"].removeprefix("http://")}
+            assert {uri.split(":")[0] for uri in _listening(facts["pid"])} == {host}
+    finally:
+        other.delete()
+
+
+def test_every_setting_reaches_the_server() -> None:
+    """Those equal to their default too, since an image's own command has others."""
+    config = LocalWebservice.deploy_configuration(port=Settings.port, http_port=Settings.http_port)
+    options = config.options("digits", Path("keys.json"), {})
+    assert {*options[::2]} == {f"--{field.name.replace('_', '-')}" for field in fields(Settings)
+                               if field.name not in ("tls_cert", "tls_key", "metrics_port")}
 
 
 def test_names_are_taken_once(shop: Workspace, service: Webservice, image: Image) -> None:

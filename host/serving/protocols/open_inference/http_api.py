@@ -5,13 +5,14 @@ from typing import Any
 
 from aiohttp import web
 
+from arrayloom.host.serving.core.http_server import HOLDING
 from arrayloom.host.serving.core.protocol import TIMING
 from arrayloom.host.serving.core.served_model import Model, parse_version
 from arrayloom.host.serving.core.service import Result, Service
-from arrayloom.host.serving.errors import Kind, MessageError, ServiceError
+from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols import http_body as bodies
-from arrayloom.host.serving.protocols.arrays import from_json, of_input
 from arrayloom.host.serving.protocols.open_inference import JSON_LENGTH, tensors
+from arrayloom.host.serving.protocols.open_inference.reading import HTTP
 from arrayloom.host.serving.protocols.open_inference.semantics import (
     EXTENSIONS,
     PLATFORM,
@@ -21,6 +22,7 @@ from arrayloom.host.serving.protocols.open_inference.semantics import (
     describe,
     index,
     is_ready,
+    refuse_parameters,
     split_version,
     timeout,
 )
@@ -56,13 +58,16 @@ async def model_metadata(service: Service, request: web.Request) -> web.Response
 
 
 async def repository_index(service: Service, request: web.Request) -> web.Response:
-    data = await bodies.read(request, service.settings)
-    body = bodies.parse(data) if data else {}
+    body = await bodies.read_small(request, service.settings)
     return web.json_response(list(index(service, only_ready=body.get("ready") is True)))
 
 
 async def load(service: Service, request: web.Request) -> web.Response:
     """Answers when the model is on the device."""
+    parameters = (await bodies.read_small(request, service.settings)).get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise ServiceError(Kind.INVALID, "parameters: must be an object")
+    refuse_parameters(parameters)
     name, version = split_version(request.match_info["name"])
     await service.load(service.find(name, parse_version(version)))
     return web.json_response({})
@@ -70,84 +75,21 @@ async def load(service: Service, request: web.Request) -> web.Response:
 
 async def infer(service: Service, request: web.Request) -> web.Response:
     model = _model(service, request)
-    body, binary = _split(await bodies.read(request, service.settings), request.headers.get(JSON_LENGTH))
-    parameters = _parameters(body)
-    wanted = _list(body, "outputs") if "outputs" in body else []
-    inputs = _inputs(_list(body, "inputs"), binary)
-    checked = service.request(model, inputs, [bodies.text(output, "name") for output in wanted])
+    facts = {"encoding": bodies.encoding(request), "json_length": request.headers.get(JSON_LENGTH),
+             "json_header": JSON_LENGTH}
+    asked = await service.read(HTTP, await bodies.read(request, service.settings), facts, request[HOLDING])
+    parameters, wanted = asked.fields["parameters"], asked.fields["outputs"]
+    checked = service.request(model, asked.inputs, [output["name"] for output in wanted])
     result = await service.infer(checked, timeout(parameters.get("timeout"), None))
-    identifier = bodies.text(body, "id")
+    identifier = asked.fields["id"]
     result.log("http-v2", identifier)
     head = {"model_name": model.name, "model_version": str(model.version)} | ({"id": identifier} if identifier else {})
-    options = {output["name"]: _parameters(output) for output in wanted}
+    options = {output["name"]: output["parameters"] for output in wanted}
     return _response(head, result, options, binary_default=parameters.get("binary_data_output") is True)
 
 
 def _model(service: Service, request: web.Request) -> Model:
     return service.find(request.match_info["name"], parse_version(request.match_info.get("version", "")))
-
-
-def _split(data: bytes, length: str | None) -> tuple[dict[str, Any], memoryview]:
-    """The JSON part of a body and the binary part that follows it."""
-    if length is None:
-        return bodies.parse(data), memoryview(b"")
-    if not (length.isascii() and length.isdigit() and len(length) < 16 and int(length) <= len(data)):
-        raise ServiceError(Kind.INVALID, f"{JSON_LENGTH} {length[:100]!r}: must be the length of the body's JSON part, at "
-                                         f"most {len(data)}")
-    return bodies.parse(data[:int(length)]), memoryview(data)[int(length):]
-
-
-def _list(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    values = body.get(name)
-    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise ServiceError(Kind.INVALID, f"{name}: must be a list of objects")
-    return values
-
-
-def _parameters(part: dict[str, Any]) -> dict[str, Any]:
-    values = part.get("parameters", {})
-    if not isinstance(values, dict):
-        raise ServiceError(Kind.INVALID, "parameters: must be an object")
-    return values
-
-
-def _inputs(entries: list[dict[str, Any]], binary: memoryview) -> dict[str, Any]:
-    inputs: dict[str, Any] = {}
-    position = 0
-    for entry in entries:
-        name = bodies.text(entry, "name")
-        size = _parameters(entry).get("binary_data_size", 0)
-        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(binary) - position:
-            raise ServiceError(Kind.INVALID, f"input {name[:100]!r}: binary_data_size {str(size)[:100]}: "
-                                             f"{len(binary) - position} bytes are left in the body")
-        if name in inputs:
-            raise ServiceError(Kind.INVALID, f"input {name[:100]!r} is given twice")
-        inputs[name] = _array(name, entry, bytes(binary[position:position + size]))
-        position += size
-    if position != len(binary):
-        raise ServiceError(Kind.INVALID, f"{len(binary) - position} bytes of the body belong to no input")
-    return inputs
-
-
-def _array(name: str, entry: dict[str, Any], content: bytes) -> Any:
-    with of_input(name):
-        try:
-            return _values(entry, content)
-        except ValueError:
-            raise MessageError(f"data has another number of values than shape {str(entry.get('shape'))[:100]}") from None
-
-
-def _values(entry: dict[str, Any], content: bytes) -> Any:
-    if ("data" in entry) == ("binary_data_size" in _parameters(entry)):
-        raise MessageError("give its values as data, or their length as parameters.binary_data_size")
-    datatype = entry.get("datatype")
-    if "data" not in entry:
-        return tensors.from_raw(content, datatype or "", entry.get("shape", []))
-    dtype = tensors.numpy_dtype(datatype)
-    values = from_json(entry["data"], dtype)
-    if (values.dtype.kind == "O") != (dtype.kind == "O"):
-        raise MessageError(f"datatype {datatype} does not fit its data; bytes are written as {{\"b64\": ...}}")
-    return values.reshape(tensors.check_shape(entry.get("shape")))
 
 
 def _response(head: dict[str, Any], result: Result, options: dict[str, dict[str, Any]],

@@ -15,6 +15,6 @@ SERVER_READY = _method("ServerReady", oip.ServerReadyRequest, oip.ServerReadyRes
 MODEL_READY = _method("ModelReady", oip.ModelReadyRequest, oip.ModelReadyResponse)
 SERVER_METADATA = _method("ServerMetadata", oip.ServerMetadataRequest, oip.ServerMetadataResponse)
 MODEL_METADATA = _method("ModelMetadata", oip.ModelMetadataRequest, oip.ModelMetadataResponse)
-MODEL_INFER = _method("ModelInfer", oip.ModelInferRequest, oip.ModelInferResponse)
+MODEL_INFER = _method("ModelInfer", oip.ModelInferRequest, oip.ModelInferResponse, reader="open_inference/grpc")
 REPOSITORY_INDEX = _method("RepositoryIndex", oip.RepositoryIndexRequest, oip.RepositoryIndexResponse)
 REPOSITORY_MODEL_LOAD = _method("RepositoryModelLoad", oip.RepositoryModelLoadRequest, oip.RepositoryModelLoadResponse)

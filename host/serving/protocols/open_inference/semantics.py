@@ -1,6 +1,6 @@
 """What the Open Inference Protocol says alike over gRPC and HTTP: metadata, states, deadlines and classifications."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from arrayloom.host.serving.core.served_model import Model, Port
 from arrayloom.host.serving.core.service import Service, State
 from arrayloom.host.serving.errors import Kind, ServiceError
-from arrayloom.host.serving.protocols.arrays import strings
+from arrayloom.host.serving.protocols.arrays import cut, strings
 from arrayloom.host.serving.protocols.open_inference.tensors import datatype
 
 Array = NDArray[Any]
@@ -48,9 +48,17 @@ def timeout(microseconds: Any, seconds: float | None) -> float | None:
     """The smaller of a request's ``timeout`` parameter, in microseconds, and the protocol's own limit."""
     if microseconds is None:
         return seconds
-    if not isinstance(microseconds, int) or isinstance(microseconds, bool) or microseconds <= 0:
-        raise ServiceError(Kind.INVALID, f"timeout {str(microseconds)[:100]}: must be microseconds, above 0")
+    if not isinstance(microseconds, int) or isinstance(microseconds, bool) or not 0 < microseconds < 1 << 63:
+        raise ServiceError(Kind.INVALID, f"timeout {cut(microseconds)}: must be a whole number of microseconds, from 1 to "
+                                         f"{(1 << 63) - 1}")
     return microseconds / 1e6 if seconds is None else min(seconds, microseconds / 1e6)
+
+
+def refuse_parameters(parameters: Iterable[str]) -> None:
+    """Raises ``ServiceError`` for what an operator says beside a model's name: a bundle says all of a model itself."""
+    if named := list(parameters):
+        raise ServiceError(Kind.INVALID, f"parameter {named[0][:100]!r}: a model is loaded as its bundle says; leave the "
+                                         "parameters out")
 
 
 def split_version(name: str) -> tuple[str, str]:
@@ -65,7 +73,8 @@ def classify(values: Array, count: Any, model: Model) -> Array:
     The label stands only where the model has labels. Raises ``ServiceError`` for a count that is none.
     """
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ServiceError(Kind.INVALID, f"classification {str(count)[:100]}: must be the number of classes wanted, from 1")
+        raise ServiceError(Kind.INVALID, f"classification {cut(repr(count))}: must be the number of classes wanted, a whole "
+                                         "number from 1")
     flat = values.reshape(len(values), -1)
     best = np.argsort(-flat.astype(np.float64), axis=1, kind="stable")[:, :count]
     entries = [_entry(row[index], int(index), model.labels) for row, chosen in zip(flat, best, strict=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.serving.errors import MessageError
-from arrayloom.host.serving.protocols.arrays import strings
+from arrayloom.host.serving.protocols.arrays import MOST_DIMENSIONS, MOST_ELEMENTS, cut, strings
 
 Array = NDArray[Any]
 
@@ -19,6 +19,9 @@ CONTENTS = {"BOOL": "bool_contents", "UINT8": "uint_contents", "UINT16": "uint_c
             "UINT64": "uint64_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
             "INT64": "int64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", BYTES: "bytes_contents"}
 """Where a typed list stands in ``InferTensorContents``; FP16 travels as raw bytes only."""
+
+MOST_STRINGS = 1 << 15
+"""In one tensor; each is an object."""
 
 _BY_DTYPE = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 
@@ -33,27 +36,31 @@ def numpy_dtype(name: Any) -> np.dtype[Any]:
     if name == BYTES:
         return np.dtype(object)
     if not isinstance(name, str) or name not in DTYPES:
-        raise MessageError(f"datatype {name!r} is unknown; send one of {', '.join((*DTYPES, BYTES))}")
+        raise MessageError(f"datatype {cut(repr(name))} is unknown; send one of {', '.join((*DTYPES, BYTES))}")
     return np.dtype(DTYPES[name])
 
 
 def check_shape(shape: Any) -> tuple[int, ...]:
     """Raises ``MessageError`` for what is no shape of a tensor with values."""
-    if not isinstance(shape, list) or len(shape) > 32 or not all(
-            isinstance(extent, int) and not isinstance(extent, bool) and 0 <= extent < 1 << 40 for extent in shape):
-        raise MessageError(f"shape {str(shape)[:100]}: must be a list of non-negative integers, 32 at most")
+    if not isinstance(shape, list) or len(shape) > MOST_DIMENSIONS or not all(
+            isinstance(extent, int) and not isinstance(extent, bool) and 0 <= extent <= MOST_ELEMENTS for extent in shape):
+        raise MessageError(f"shape {cut(shape)}: must be a list of non-negative integers, {MOST_DIMENSIONS} at most")
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise MessageError(f"shape {cut(shape)}: too large")
     return tuple(shape)
 
 
 def from_raw(content: bytes, name: str, shape: list[int]) -> Array:
     """An array from raw little-endian bytes; each string is preceded by its 32-bit length."""
     dtype, extents = numpy_dtype(name), check_shape(shape)
-    values = _split(content) if dtype.kind == "O" else None
+    values = _split(content, math.prod(extents)) if dtype.kind == "O" else None
+    if values is not None and len(values) > MOST_STRINGS:
+        raise MessageError(f"more than {MOST_STRINGS} strings given")
     given = len(content) if values is None else len(values)
     wanted = math.prod(extents) * (dtype.itemsize if values is None else 1)
     if given != wanted:
         unit = "bytes" if values is None else "strings"
-        raise MessageError(f"{given} {unit} of data given, {wanted} wanted for {name} {list(extents)}")
+        raise MessageError(f"{given} {unit} of data given, {wanted} wanted for {name} {cut(list(extents))}")
     return np.frombuffer(content, dtype).reshape(extents) if values is None else strings(values).reshape(extents)
 
 
@@ -68,7 +75,7 @@ def from_list(values: Any, name: str, shape: list[int]) -> Array:
     """An array from a typed list of values (``InferTensorContents``)."""
     dtype, extents = numpy_dtype(name), check_shape(shape)
     if len(values) != math.prod(extents):
-        raise MessageError(f"{len(values)} values given, {math.prod(extents)} wanted for {name} {list(extents)}")
+        raise MessageError(f"{len(values)} values given, {math.prod(extents)} wanted for {name} {cut(list(extents))}")
     if dtype.kind == "O":
         return strings(list(values)).reshape(extents)
     try:
@@ -77,9 +84,11 @@ def from_list(values: Any, name: str, shape: list[int]) -> Array:
         raise MessageError(f"data holds values beyond {name}") from None
 
 
-def _split(content: bytes) -> list[bytes]:
-    values, position = [], 0
-    while position < len(content):
+def _split(content: bytes, wanted: int) -> list[bytes]:
+    """The strings; not more than one too many of them."""
+    values: list[bytes] = []
+    position = 0
+    while position < len(content) and len(values) <= min(wanted, MOST_STRINGS):
         if position + 4 > len(content):
             raise MessageError("BYTES data ends inside the length of a string")
         length = struct.unpack_from("<I", content, position)[0]

@@ -3,25 +3,24 @@
 from typing import Any
 
 from arrayloom.host.serving.core.protocol import Call
+from arrayloom.host.serving.core.reading import Reading
 from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.errors import Kind, ServiceError
-from arrayloom.host.serving.protocols.arrays import of_input
 from arrayloom.host.serving.protocols.tensorflow import tensors
 from arrayloom.host.serving.protocols.tensorflow.messages import DEFAULT_SIGNATURE, SIGNATURE_FIELD, tfs
+from arrayloom.host.serving.protocols.tensorflow.reading import model_of
 from arrayloom.host.serving.protocols.tensorflow.semantics import FIELDS, check_signature
 
 
-async def predict(service: Service, message: Any, call: Call) -> Any:
-    model = _model(service, message.model_spec)
-    check_signature(model, message.model_spec.signature_name)
-    inputs = {name: _array(name, tensor) for name, tensor in message.inputs.items()}
-    request = service.request(model, inputs, list(message.output_filter))
-    result = await service.infer(request, call.seconds)
+async def predict(service: Service, asked: Reading, call: Call) -> Any:
+    model = service.find(*asked.fields["model"])
+    check_signature(model, asked.fields["signature"])
+    result = await service.infer(service.request(model, asked.inputs, asked.fields["outputs"]), call.seconds)
     call.timing(result.timing())
     result.log("grpc-tfs")
     response = tfs.PredictResponse(model_spec=_spec(model))
-    response.model_spec.signature_name = message.model_spec.signature_name or DEFAULT_SIGNATURE
+    response.model_spec.signature_name = asked.fields["signature"] or DEFAULT_SIGNATURE
     for name, values in result.outputs.items():
         response.outputs[name].CopyFrom(tensors.from_array(values))
     return response
@@ -40,7 +39,7 @@ async def metadata(service: Service, message: Any, _: Call) -> Any:
 
 async def status(service: Service, message: Any, _: Call) -> Any:
     spec = message.model_spec
-    chosen = [_model(service, spec)] if _version(spec) is not None else service.repository.versions(spec.name)
+    chosen = [_model(service, spec)] if model_of(spec)[1] is not None else service.repository.versions(spec.name)
     response = tfs.GetModelStatusResponse()
     for model in reversed(chosen):
         response.model_version_status.add(version=model.version, state=tfs.State[service.state(model)],
@@ -48,20 +47,8 @@ async def status(service: Service, message: Any, _: Call) -> Any:
     return response
 
 
-def _array(name: str, tensor: Any) -> Any:
-    with of_input(name):
-        return tensors.to_array(tensor)
-
-
-def _version(spec: Any) -> int | None:
-    if spec.WhichOneof("version_choice") == "version_label":
-        raise ServiceError(Kind.NOT_FOUND, f"version label {spec.version_label[:100]!r} is unknown; versions have "
-                                           "numbers here")
-    return spec.version.value if spec.HasField("version") else None
-
-
 def _model(service: Service, spec: Any) -> Model:
-    return service.find(spec.name, _version(spec))
+    return service.find(*model_of(spec))
 
 
 def _spec(model: Model) -> Any:

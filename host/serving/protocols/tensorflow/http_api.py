@@ -4,13 +4,13 @@ from typing import Any
 
 from aiohttp import web
 
+from arrayloom.host.serving.core.http_server import HOLDING
 from arrayloom.host.serving.core.protocol import TIMING
-from arrayloom.host.serving.core.served_model import Model, parse_version, port_of
+from arrayloom.host.serving.core.served_model import Model, parse_version
 from arrayloom.host.serving.core.service import Result, Service
-from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols import http_body as bodies
-from arrayloom.host.serving.protocols.arrays import from_json, of_input
 from arrayloom.host.serving.protocols.tensorflow.messages import SIGNATURE_FIELD, tfs
+from arrayloom.host.serving.protocols.tensorflow.reading import HTTP
 from arrayloom.host.serving.protocols.tensorflow.semantics import SIGNATURES_TYPE, check_signature, signatures
 
 _TYPES = {number: name for name, number in tfs.DataType.items()}
@@ -38,16 +38,13 @@ async def metadata(service: Service, request: web.Request) -> web.Response:
 async def predict(service: Service, request: web.Request) -> web.Response:
     """Row format (``instances``) or columnar format (``inputs``), answered in the same."""
     model = _model(service, request)
-    body = bodies.parse(await bodies.read(request, service.settings))
-    bodies.only(body, ("signature_name", "instances", "inputs"))
-    check_signature(model, bodies.text(body, "signature_name"))
-    if ("instances" in body) == ("inputs" in body):
-        raise ServiceError(Kind.INVALID, "give either \"instances\" (one entry an image) or \"inputs\" (whole tensors)")
-    named = _rows(model, body["instances"]) if "instances" in body else _columns(model, body["inputs"])
-    inputs = {name: _array(model, name, value) for name, value in named.items()}
-    result = await service.infer(service.request(model, inputs, []))
+    facts = {"encoding": bodies.encoding(request), "model": model.name,
+             "dtypes": {port.name: port.dtype.str for port in model.inputs}}
+    asked = await service.read(HTTP, await bodies.read(request, service.settings), facts, request[HOLDING])
+    check_signature(model, asked.fields["signature"])
+    result = await service.infer(service.request(model, asked.inputs, []))
     result.log("http-v1")
-    content = {"predictions": _predictions(result)} if "instances" in body else {"outputs": _outputs(result)}
+    content = {"predictions": _predictions(result)} if asked.fields["rows"] else {"outputs": _outputs(result)}
     return web.json_response(content, headers={TIMING: result.timing()})
 
 
@@ -59,37 +56,6 @@ def _infos(infos: Any) -> dict[str, Any]:
     return {name: {"name": info.name, "dtype": _TYPES[info.dtype], "tensor_shape": {
         "dim": [{"size": str(dim.size), "name": ""} for dim in info.tensor_shape.dim], "unknown_rank": False}}
         for name, info in infos.items()}
-
-
-def _is_named(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) != {"b64"}
-
-
-def _rows(model: Model, instances: Any) -> dict[str, Any]:
-    """Whole tensors by name from one entry an image."""
-    if not isinstance(instances, list) or not instances:
-        raise ServiceError(Kind.INVALID, "instances: must be a list with one entry an image, and not empty")
-    if not any(_is_named(instance) for instance in instances):
-        return {_only(model): instances}
-    if not all(_is_named(instance) and set(instance) == set(instances[0]) for instance in instances):
-        raise ServiceError(Kind.INVALID, "instances: all entries must name the same inputs")
-    return {name: [instance[name] for instance in instances] for name in instances[0]}
-
-
-def _columns(model: Model, inputs: Any) -> dict[str, Any]:
-    return inputs if _is_named(inputs) else {_only(model): inputs}
-
-
-def _only(model: Model) -> str:
-    if len(model.inputs) > 1:
-        names = ", ".join(port.name for port in model.inputs)
-        raise ServiceError(Kind.INVALID, f"model {model.name} has several inputs; name them: {names}")
-    return model.inputs[0].name
-
-
-def _array(model: Model, name: str, value: Any) -> Any:
-    with of_input(name):
-        return from_json(value, port_of(model.inputs, name, "input").dtype)
 
 
 def _outputs(result: Result) -> Any:

@@ -8,7 +8,7 @@ from arrayloom.host.serving.protocols.schema import load
 tfs = load(Path(__file__).with_name("tensorflow_serving.proto"))
 
 _PREDICTION, _MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
-PREDICT = Method(_PREDICTION, "Predict", tfs.PredictRequest, tfs.PredictResponse)
+PREDICT = Method(_PREDICTION, "Predict", tfs.PredictRequest, tfs.PredictResponse, reader="tensorflow/grpc")
 GET_MODEL_METADATA = Method(_PREDICTION, "GetModelMetadata", tfs.GetModelMetadataRequest, tfs.GetModelMetadataResponse)
 GET_MODEL_STATUS = Method(_MODEL, "GetModelStatus", tfs.GetModelStatusRequest, tfs.GetModelStatusResponse)
 

@@ -1,5 +1,6 @@
 """What TensorFlow Serving says of a model alike over gRPC and HTTP: its signatures, and further metadata."""
 
+import re
 from typing import Any
 
 from arrayloom.host.serving.core.served_model import Model, Port
@@ -15,6 +16,7 @@ from arrayloom.host.serving.protocols.tensorflow.messages import (
     tfs,
 )
 
+_SUFFIX = re.compile(r":\d+$")      # which output of a node a tensor is, as TensorFlow writes it
 PREDICT_METHOD = "tensorflow/serving/predict"
 SIGNATURES_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 LABELS_TYPE = "type.googleapis.com/arrayloom.tensorflow_serving.LabelList"
@@ -65,6 +67,6 @@ FIELDS = {SIGNATURE_FIELD: (SIGNATURES_TYPE, signatures),
 
 
 def _describe(info: Any, port: Port) -> None:
-    info.name = f"{port.name}:0"
+    info.name = port.name if _SUFFIX.search(port.name) else f"{port.name}:0"
     info.dtype = tensors.data_type(port.dtype)
     tensors.set_shape(info.tensor_shape, port.batched)

@@ -1,7 +1,7 @@
 """TensorFlow's ``TensorProto`` to numpy and back.
 
-Values stand either as raw little-endian bytes in ``tensor_content`` or in the typed list of the dtype, where one value
-may stand for all, as TensorFlow's own ``make_ndarray`` reads them.
+Values stand either as raw little-endian bytes in ``tensor_content`` or in the typed list of the dtype, whose last value
+stands for all that are left out, as TensorFlow's own ``make_ndarray`` reads them.
 """
 
 import math
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.host.serving.core.reading import Limits
 from arrayloom.host.serving.errors import MessageError
-from arrayloom.host.serving.protocols.arrays import strings
+from arrayloom.host.serving.protocols.arrays import MOST_DIMENSIONS, MOST_ELEMENTS, shown, strings
 from arrayloom.host.serving.protocols.tensorflow.messages import tfs
 
 Array = NDArray[Any]
 
-MOST_ELEMENTS = 1 << 40
 _LISTS = {"DT_FLOAT": ("float32", "float_val"), "DT_DOUBLE": ("float64", "double_val"), "DT_INT32": ("int32", "int_val"),
           "DT_UINT8": ("uint8", "int_val"), "DT_INT16": ("int16", "int_val"), "DT_INT8": ("int8", "int_val"),
           "DT_INT64": ("int64", "int64_val"), "DT_BOOL": ("bool", "bool_val"), "DT_UINT16": ("uint16", "int_val"),
@@ -31,10 +31,16 @@ def data_type(dtype: np.dtype[Any]) -> int:
     return tfs.DataType["DT_STRING" if dtype.kind == "O" else _BY_DTYPE[dtype]]
 
 
-def to_array(tensor: Any) -> Array:
-    """The values as an array of the tensor's shape; strings as an object array of bytes. Raises ``MessageError``."""
+def to_array(tensor: Any, limits: Limits | None = None) -> Array:
+    """The values as an array of the tensor's shape; strings as an object array of bytes.
+
+    Raises ``MessageError``, also for a shape of more values than ``limits`` allow.
+    """
     name = _BY_NUMBER.get(tensor.dtype, "DT_INVALID")
     shape = _shape(tensor.tensor_shape)
+    if limits is not None and math.prod(shape) > limits.values:
+        raise MessageError(f"tensor_shape {shown(shape)}: {math.prod(shape)} values, which no request of images from 1 to "
+                           f"{limits.batch} has")
     if name == "DT_STRING":
         return _strings(list(tensor.string_val), shape)
     if name not in _LISTS:
@@ -42,6 +48,8 @@ def to_array(tensor: Any) -> Array:
     dtype, values = np.dtype(_LISTS[name][0]), getattr(tensor, _LISTS[name][1])
     if tensor.tensor_content:
         return _content(tensor.tensor_content, dtype, shape)
+    if len(values) > math.prod(shape):
+        raise MessageError(f"{len(values)} values given, {math.prod(shape)} wanted for shape {shown(shape)}")
     try:
         listed = np.array(values, np.uint16).view(dtype) if name == "DT_HALF" else np.array(values, dtype)
     except OverflowError:
@@ -92,32 +100,33 @@ def _set_shape(tensor: Any, extents: tuple[int, ...]) -> None:
 def _shape(message: Any) -> tuple[int, ...]:
     shape = tuple(dim.size for dim in message.dim)
     if message.unknown_rank or any(extent < 0 for extent in shape):
-        raise MessageError(f"tensor_shape {list(shape)}: a tensor with values needs every extent known")
-    if math.prod(shape) > MOST_ELEMENTS or len(shape) > 32:
-        raise MessageError(f"tensor_shape {list(shape)}: too large")
+        raise MessageError(f"tensor_shape {shown(shape)}: a tensor with values needs every extent known")
+    if len(shape) > MOST_DIMENSIONS or max(shape, default=0) > MOST_ELEMENTS or math.prod(shape) > MOST_ELEMENTS:
+        raise MessageError(f"tensor_shape {shown(shape)}: too large")
     return shape
 
 
 def _content(content: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
     wanted = math.prod(shape) * dtype.itemsize
     if len(content) != wanted:
-        raise MessageError(f"tensor_content: {len(content)} bytes given, {wanted} wanted for {dtype}{list(shape)}")
+        raise MessageError(f"tensor_content: {len(content)} bytes given, {wanted} wanted for {dtype}{shown(shape)}")
     return np.frombuffer(content, dtype).reshape(shape)
 
 
 def _strings(values: list[bytes], shape: tuple[int, ...]) -> Array:
     if len(values) != math.prod(shape):
-        raise MessageError(f"string_val: {len(values)} strings given, {math.prod(shape)} wanted for shape {list(shape)}")
+        raise MessageError(f"string_val: {len(values)} strings given, {math.prod(shape)} wanted for shape {shown(shape)}")
     return strings(values).reshape(shape)
 
 
 def _filled(values: Array, shape: tuple[int, ...]) -> Array:
+    """As TensorFlow reads a list that is too short: its last value stands for the rest, and none at all for zeros."""
     count = math.prod(shape)
     if len(values) == count:
         return values.reshape(shape)
-    if len(values) == 1:
-        return np.broadcast_to(values, shape)
-    raise MessageError(f"{len(values)} values given, {count} wanted for shape {list(shape)}")
+    if len(values) <= 1:
+        return np.broadcast_to(values if len(values) else np.zeros(1, values.dtype), shape)
+    return np.concatenate([values, np.full(count - len(values), values[-1], values.dtype)]).reshape(shape)
 
 
 def _varint(value: int) -> bytes:

@@ -40,7 +40,7 @@ def test_malformed_messages(server: serving.Server, method: Method) -> None:
     ({"dtype": 8}, "dtype 8 is not supported"),
     ({"dtype": 99}, "dtype 99 is not supported"),
     ({"tensor_content": b"123"}, "3 bytes given, 256 wanted"),
-    ({"float_val": [1.0, 2.0]}, "2 values given, 64 wanted"),
+    ({"float_val": [1.0] * 65}, "65 values given, 64 wanted"),
 ])
 def test_tensors_that_are_not_what_they_claim(server: serving.Server, change: dict, message: str) -> None:
     request = tfs.PredictRequest()
@@ -81,7 +81,19 @@ def test_one_value_for_all_costs_no_memory(server: serving.Server) -> None:
 @pytest.mark.parametrize(("path", "body", "message"), [
     (V1, b"", "no JSON"),
     (V1, b"{", "no JSON"),
-    (V1, b"[" * 100_000, "no JSON"),
+    (V1, b"[" * 1200, "no JSON"),
+    (V1, b"[" * 100_000, "100000 lists and objects, which no request of 1 to 8 images has"),
+    (V1, b'{"instances": [' + b"1," * 10_000, "10000 values, which no request of 1 to 8 images has"),
+    (V1, b'{"instances": ' + b"[" * 900 + b'{"b64": "YQ=="}' + b"]" * 900 + b"}", "nested 900 deep"),
+    (V1, b'{"instances": ' + b"[" * 40 + b"1" + b"]" * 40 + b"}", "nested 40 deep"),
+    (V2, b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [0, %d], "data": []}]}' % (1 << 62), "must be a list"),
+    (V2, b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [0, 1099511627776, 2], "data": []}]}', "shape [0"),
+    (V2, b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": [%b]}], "parameters": '
+         b'{"timeout": 1%b}}' % (b",".join([b"1"] * 64), b"0" * 400), "must be a whole number of microseconds, from 1 to"),
+    (V2, b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [1], "parameters": {"shared_memory_region": "r"}}]}',
+     "regions of shared memory are not supported"),
+    (V2, b'{"inputs": [], "outputs": [{"name": "logits", "parameters": {"shared_memory_region": "r"}}]}',
+     "output 'logits': parameter 'shared_memory_region'"),
     (V1, b"[1]", "must be a JSON object"),
     (V1, b"{}", "either \"instances\""),
     (V1, b'{"instances": 3}', "must be a list"),
@@ -149,8 +161,8 @@ def strict(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):
         yield server
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST %b HTTP/1.1\r\nHost: x\r\n" % V1.encode(),
-                                  b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{" % V1.encode()])
+@pytest.mark.parametrize("sent", [b"", b"POST %b HTTP/1.1\r\nHost: localhost\r\n" % V1.encode(),
+                                  b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n{" % V1.encode()])
 def test_slow_clients_are_cut_off(strict: serving.Server, sent: bytes) -> None:
     begin = time.monotonic()
     with socket.create_connection(("127.0.0.1", strict.facts["http_port"]), timeout=30) as connection:
@@ -218,7 +230,8 @@ def test_clients_that_go_away_leave_nothing(strict: serving.Server) -> None:
     async def leave() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", strict.facts["http_port"])
         body = json.dumps({"instances": [ROW] * 8}).encode()
-        writer.write(b"POST " + V1.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.write(b"POST " + V1.encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+                     + body)
         await writer.drain()
         writer.close()
 

@@ -81,6 +81,31 @@ def test_lost_runs_are_repeated_but_not_for_ever(bundles: dict[str, Bundle], bun
     assert server.survivors() == []
 
 
+def test_a_spare_stands_in_for_a_replica(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
+    """Without one a request waits until a process has started and loaded its model."""
+    answer = serving.expected(bundles["one"], IMAGES[:1])
+
+    def identifiers() -> dict[str, int]:
+        lines = asking.http(server, METRICS.path).decode().splitlines()
+        roles = [line.split('"')[1] for line in lines if line.startswith("arrayloom_resident_memory_bytes{")]
+        return dict.fromkeys(roles, 0)
+
+    with serving.Server(tmp_path, bundle_folder / "one", "--spares", "1") as server:
+        waits = []
+        for _ in range(3):
+            _wait_for(server, 'process="spare 0"')
+            before = server.replicas()
+            assert set(identifiers()) == {"service", "replica 0", "spare 0"}
+            os.kill(min(before), signal.SIGKILL)      # the older one is the replica
+            begin = time.monotonic()
+            assert asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}))["logits"].tobytes() == answer.tobytes()
+            waits.append(time.monotonic() - begin)
+        assert min(waits) < 1
+        assert len(server.events("replica_lost")) == 3
+        server.replicas()
+    assert server.survivors() == []
+
+
 def test_runs_that_take_too_long(bundle_folder: Path, tmp_path: Path) -> None:
     with serving.Server(tmp_path, bundle_folder / "one", "--device-timeout", "0.05", "--grace", "0.2") as server:
         request = Asking(server)
@@ -88,6 +113,41 @@ def test_runs_that_take_too_long(bundle_folder: Path, tmp_path: Path) -> None:
         assert request.error is not None
         assert request.error.code == "DEADLINE_EXCEEDED"
         assert "took longer than 0.05 s" in str(request.error)
+
+
+def test_runs_that_no_one_waits_for_end_after_their_image(bundle_folder: Path, tmp_path: Path) -> None:
+    """A deadline passes, a client goes away: the next request does not wait for the rest of either's batch."""
+    batch = np.repeat(serving.images(1), 600, 0)
+    with serving.Server(tmp_path, bundle_folder / "one", "--max-batch", "600") as server:
+        with PredictionClient("127.0.0.1", server.port, retries=Retries(tries=1)) as client:
+            begin = time.monotonic()
+            client.score_numpy_arrays({"image": batch[:60]})
+            whole = 10 * (time.monotonic() - begin)
+        for timeout in (0.3, 0.5):
+            with PredictionClient("127.0.0.1", server.port, retries=Retries(tries=1), timeout=timeout) as client, \
+                    pytest.raises(ClientError, match="DEADLINE_EXCEEDED"):
+                client.score_numpy_arrays({"image": batch})
+            begin = time.monotonic()
+            assert asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}))
+            assert time.monotonic() - begin < max(1.0, whole / 4)
+        assert not server.events("replica_lost")
+
+
+def test_a_replica_that_overstays_is_replaced(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
+    """One that is stuck within an image, which here a halted process stands for."""
+    answer = serving.expected(bundles["one"], IMAGES[:1])
+    with serving.Server(tmp_path, bundle_folder / "one") as server:
+        assert asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}))["logits"].tobytes() == answer.tobytes()
+        (replica,) = server.replicas()
+        os.kill(replica, signal.SIGSTOP)
+        with PredictionClient("127.0.0.1", server.port, retries=Retries(tries=1), timeout=0.3) as client, \
+                pytest.raises(ClientError, match="DEADLINE_EXCEEDED"):
+            client.score_numpy_arrays({"image": IMAGES[:1]})
+        begin = time.monotonic()
+        assert asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}))["logits"].tobytes() == answer.tobytes()
+        assert time.monotonic() - begin < 20
+        (lost,) = server.events("replica_lost")
+        assert "with a run that no one waited for" in lost["message"]
 
 
 def test_models_that_cannot_be_loaded(bundle_folder: Path, bundles: dict[str, Bundle], tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Keys and TLS of a running service, each without the other and together, and what the log says."""
 
+import socket
 import ssl
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,3 +129,60 @@ def test_what_does_not_start(bundle_folder: Path, certificates: Path, tmp_path: 
                              (["--keys-file", tmp_path / "absent"], "cannot be read")):
         with pytest.raises(RuntimeError, match=message), serving.Server(tmp_path, bundle_folder / "one", *options):
             pass
+
+
+def _raw(server: serving.Server, text: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", server.facts["http_port"]), timeout=10) as connection:
+        connection.sendall(text.encode())
+        return connection.recv(10_000)
+
+
+def test_malformed_requests_leave_no_key_in_the_log(keyed: tuple[serving.Server, Path]) -> None:
+    server, file = keyed
+    key = Keys.load(file).primary
+    for _ in range(50):
+        for line in (f"Authorization: Bearer {key}\x00", f"Author ization: Bearer {key}", f"Bearer {key}"):
+            assert b" 400 " in _raw(server, f"GET /v2 HTTP/1.1\r\nHost: localhost\r\n{line}\r\n\r\n")
+    assert key not in server.log
+    assert 1 <= len(server.events("malformed_request")) < 30
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize(("headers", "code"), [
+    ("Host: 127.0.0.1:8501", 200), ("Host: localhost", 200), ("Host: [::1]:8501", 200), ("Host: rebound.example", 403),
+    ("Host: localhost\r\nOrigin: http://localhost", 200), ("Host: localhost\r\nOrigin: https://elsewhere.example", 403),
+    ("Host: localhost\r\nOrigin: null", 403)])
+def test_pages_from_elsewhere_do_not_reach_the_loopback(server: serving.Server, headers: str, code: int) -> None:
+    """A browser sends what any page asks for; without keys that would be anyone's way to ``load``."""
+    answer = _raw(server, f"POST {open_inference.LOAD.at('digits')} HTTP/1.1\r\n{headers}\r\nContent-Length: 0\r\n\r\n")
+    assert int(answer.split()[1]) == code
+
+
+def test_answers_name_no_library(server: serving.Server) -> None:
+    for verb, code in (("GET", 200), ("HEAD", 200), ("DELETE", 405)):
+        answer = _raw(server, f"{verb} {open_inference.LIVE.path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert int(answer.split()[1]) == code
+        assert b"\r\nServer: arrayloom\r\n" in answer
+        assert answer.endswith(b"\r\n\r\n") == (verb == "HEAD")
+
+
+def test_what_is_loaded_is_said_by_its_bundle_alone(server: serving.Server) -> None:
+    with pytest.raises(RefusedError, match="parameter 'config': a model is loaded as its bundle says") as refused:
+        asking.http(server, open_inference.LOAD.at("digits"), b'{"parameters": {"config": "{}"}}')
+    assert refused.value.code == 400
+
+
+def test_a_port_of_metrics_alone_needs_no_key(bundle_folder: Path, tmp_path: Path) -> None:
+    """What scrapes a pod has none of the keys of its clients."""
+    Keys.generate().save(tmp_path / "keys.json")
+    options = ["--keys-file", tmp_path / "keys.json", "--metrics-port", "0"]
+    with serving.Server(tmp_path, bundle_folder / "one", *options) as server:
+        with pytest.raises(RefusedError) as refused:
+            asking.http(server, METRICS.path)
+        assert refused.value.code == 401
+        url = f"http://127.0.0.1:{server.facts['metrics_port']}"
+        with urllib.request.urlopen(url + METRICS.path, timeout=30) as response:
+            assert b"arrayloom_queue_length 0.0" in response.read()
+        for path in (open_inference.READY.path, tensorflow.STATUS.at("digits"), "/"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(url + path, timeout=30)

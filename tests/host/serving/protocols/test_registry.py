@@ -103,7 +103,7 @@ def test_a_further_protocol_is_an_entry() -> None:
     model = Model("a", 1, Path("a"), (), (), None, None, "tiny")
 
     async def scenario() -> None:
-        service = Service([model], Settings(port=0, http_port=0), None, "")
+        service = Service([model], Settings(port=0, http_port=0), None, "", {}, "")
         server, port = grpc_server.create(service, (toy,))
         runner, http_port = await http_server.start(service, (toy,))
         await server.start()

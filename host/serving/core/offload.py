@@ -1,0 +1,97 @@
+"""Work on a request's bytes that would hold up everything else: it is done in processes of its own.
+
+A large message is parsed there, so that the event loop goes on answering, and so that what a hostile one makes of memory and
+time is another process's, which ends. Each thread of a small pool keeps one such process and waits for it.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from arrayloom.host.serving.core.frames import Block, receive_blocking, send_blocking
+from arrayloom.host.serving.core.logs import log
+from arrayloom.host.serving.core.metrics import resident_bytes
+from arrayloom.host.serving.errors import ClosedError, Kind, ServiceError
+from arrayloom.sim.rtl.process import PYTHON
+
+WORKERS = 2
+LARGEST_KEPT = 96 << 20
+"""Resident bytes after which a process is replaced, since what it took does not go back to the system by itself."""
+
+STANDARD_ERROR = 2
+Frame = tuple[dict[str, Any], Sequence[Block]]
+
+
+class Offload:
+    """The processes, started when they are first needed. ``module``: what they run; ``seconds``: after which one is ended;
+    ``memory``: what one may take, in bytes, beyond what it has when it starts."""
+
+    def __init__(self, module: str, seconds: float, memory: int) -> None:
+        self._module, self._seconds, self._memory = module, seconds, memory
+        self._threads = ThreadPoolExecutor(WORKERS, "offload")
+        self._own = threading.local()
+        self._workers: set[_Worker] = set()
+
+    async def call(self, header: dict[str, Any], blocks: Sequence[Block]) -> tuple[dict[str, Any], list[memoryview]]:
+        """The answer to a frame; raises ``ServiceError``."""
+        answer, content = await asyncio.get_running_loop().run_in_executor(self._threads, self._exchange, header, blocks)
+        if "error" in answer:
+            raise ServiceError(Kind[answer["error"]], answer["message"])
+        return answer, content
+
+    def processes(self) -> dict[str, int]:
+        """Process identifiers by role."""
+        return {f"reader {index}": pid for index, pid in enumerate(sorted(worker.process.pid for worker in self._workers))}
+
+    def close(self) -> None:
+        """Ends all processes, and with them what they work on."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in list(self._workers):
+            worker.end()
+
+    def _exchange(self, header: dict[str, Any], blocks: Sequence[Block]) -> tuple[dict[str, Any], list[memoryview]]:
+        worker = getattr(self._own, "worker", None)
+        if worker is None or worker.process.poll() is not None:
+            worker = self._own.worker = _Worker(self._module, self._memory)
+            self._workers.add(worker)
+        timer = threading.Timer(self._seconds, worker.end)
+        timer.start()
+        kept = False
+        try:
+            send_blocking(worker.connection, header, blocks)
+            answer = receive_blocking(worker.connection)
+            kept = resident_bytes(worker.process.pid) < LARGEST_KEPT
+            return answer
+        except ClosedError:
+            log.warning("a process that read a request ended", extra={"event": "reader_lost"})
+            raise ServiceError(Kind.INVALID, f"the message could not be read within {self._seconds} s and the memory for "
+                                             "that; send a smaller one") from None
+        finally:
+            timer.cancel()
+            if not kept:
+                worker.end()
+                self._workers.discard(worker)
+
+
+class _Worker:
+    """One process and the socket to it."""
+
+    def __init__(self, module: str, memory: int) -> None:
+        self.connection, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [*PYTHON, "-m", module, str(theirs.fileno()), str(memory)], stdin=subprocess.DEVNULL, stdout=STANDARD_ERROR,
+                pass_fds=[theirs.fileno()], env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+
+    def end(self) -> None:
+        self.process.kill()
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.process.wait()
+        self.connection.close()

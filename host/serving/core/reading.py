@@ -1,0 +1,105 @@
+"""What the bytes of a request say, before anything of it is looked up: pure functions of the protocols make it, in this
+process for small messages and in another for large ones."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayloom.host.serving.core.frames import Block
+from arrayloom.host.serving.core.served_model import Model
+from arrayloom.host.serving.core.settings import Settings
+
+Array = NDArray[Any]
+
+INLINE = 1 << 15
+"""Messages up to here are read in the service's own process: milliseconds, whatever they hold."""
+
+SLACK = 4
+"""How many times the most that a model takes may be read, so that a request a little too large is told what is right."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may hold at most, known before it is read.
+
+    Parameters
+    ----------
+    message
+        Bytes, after decompression.
+    batch
+        Images.
+    values
+        Numbers in all its tensors.
+    containers
+        Lists and objects of JSON, or messages within a message.
+    """
+
+    message: int
+    batch: int
+    values: int
+    containers: int
+
+    @classmethod
+    def of(cls, models: Sequence[Model], settings: Settings) -> "Limits":
+        """The largest of all models, with some slack."""
+        shapes = [[(settings.max_batch, *port.shape) for port in model.inputs] for model in models]
+        values = max(sum(map(math.prod, each)) for each in shapes)
+        nested = max(sum(math.prod(shape[:rank]) for shape in own for rank in range(len(shape))) for own in shapes)
+        return cls(settings.max_message, settings.max_batch, SLACK * values + 1024, SLACK * nested + 1024)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """``fields``: JSON values, as the protocol calls them; ``inputs``: arrays by name, of bytes objects where images."""
+
+    fields: Mapping[str, Any]
+    inputs: Mapping[str, Array]
+
+    @property
+    def bytes(self) -> int:
+        """What the inputs take."""
+        return sum(_bytes(values) for values in self.inputs.values())
+
+    def pack(self) -> tuple[dict[str, Any], list[Block]]:
+        """As a header and blocks for another process."""
+        entries: list[dict[str, Any]] = []
+        blocks: list[Block] = []
+        for name, values in self.inputs.items():
+            strings = values.dtype.kind == "O"
+            flat = values.ravel() if strings else np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+            own: list[Block] = list(flat) if strings else [flat.data]
+            entries.append({"name": name, "dtype": "O" if strings else values.dtype.str, "shape": values.shape,
+                            "blocks": len(own)})
+            blocks += own
+        return {"fields": dict(self.fields), "inputs": entries}, blocks
+
+    @classmethod
+    def unpack(cls, header: Mapping[str, Any], blocks: Sequence[memoryview]) -> "Reading":
+        """What ``pack`` was given."""
+        inputs, left = {}, iter(blocks)
+        for entry in header["inputs"]:
+            own = [next(left) for _ in range(entry["blocks"])]
+            if entry["dtype"] == "O":
+                values = np.empty(len(own), object)
+                values[:] = [bytes(block) for block in own]
+            else:
+                values = np.frombuffer(own[0], np.uint8).view(entry["dtype"])
+            inputs[entry["name"]] = values.reshape(entry["shape"])
+        return cls(header["fields"], inputs)
+
+
+Reader = Callable[[bytes | bytearray, Mapping[str, Any], Limits], Reading]
+"""Takes a message, what is known beside it as JSON values, and limits. Raises ``ServiceError`` and ``MessageError``."""
+
+
+def request_of(reader: str, facts: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """The header by which another process is asked to read a message."""
+    return {"reader": reader, "facts": dict(facts), "limits": asdict(limits)}
+
+
+def _bytes(values: Array) -> int:
+    return sum(map(len, values.flat)) if values.dtype.kind == "O" else values.nbytes

@@ -1,0 +1,58 @@
+"""Replicas that stand ready for those that are lost, so that no request waits while a process starts."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from arrayloom.host.serving.core.process import ReplicaProcess
+from arrayloom.host.serving.core.served_model import Model
+from arrayloom.host.serving.core.settings import Settings
+from arrayloom.host.serving.errors import ReplicaLostError, ServiceError
+
+
+class Spares:
+    """``on_exit`` is called when one of them ends; ``wanted``: the model that the next one loads."""
+
+    def __init__(self, settings: Settings, on_exit: Callable[[], None], wanted: Callable[[], Model]) -> None:
+        self._settings, self._on_exit, self._wanted = settings, on_exit, wanted
+        self._ready: list[ReplicaProcess] = []
+        self._starting: ReplicaProcess | None = None
+        self._filling: asyncio.Task[None] | None = None
+
+    async def take(self) -> ReplicaProcess:
+        """A spare that lives, or else a new process; raises ``OSError`` where that cannot be started."""
+        living = [process for process in self._ready if not process.lost]
+        if not living:
+            return await ReplicaProcess.start(self._settings, self._on_exit)
+        self._ready = living[1:]
+        self.fill()
+        return living[0]
+
+    def fill(self) -> None:
+        """Starts what is missing, in the background."""
+        if self._filling is None or self._filling.done():
+            self._filling = asyncio.create_task(self._fill())
+
+    def processes(self) -> dict[str, int]:
+        """Process identifiers by role."""
+        return {f"spare {index}": process.pid for index, process in enumerate(self._ready)}
+
+    async def close(self) -> None:
+        if self._filling is not None:
+            self._filling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._filling
+        left = [*self._ready, *([self._starting] if self._starting else [])]
+        await asyncio.gather(*(process.stop() for process in left))
+
+    async def _fill(self) -> None:
+        """A model that cannot be loaded is the replica's to tell, and a process that cannot be started, too."""
+        while len(self._ready) < self._settings.spares:
+            try:
+                process = self._starting = await ReplicaProcess.start(self._settings, self._on_exit)
+                with contextlib.suppress(ServiceError):
+                    await process.load(self._wanted())
+            except (OSError, ReplicaLostError):
+                return
+            self._starting = None
+            self._ready.append(process)     # no sooner, as only one at a time may speak with it
