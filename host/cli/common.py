@@ -29,7 +29,10 @@ def add_config(parser: argparse.ArgumentParser, default: str | None = DEFAULT) -
 
 
 def add_backend(parser: argparse.ArgumentParser, *more: str) -> None:
-    parser.add_argument("--backend", default="rtl", choices=("rtl", "emulator", *more), help="what executes (default rtl)")
+    parser.add_argument("--backend", default="rtl", choices=("rtl", "emulator", "board", *more),
+                        help="what executes (default rtl)")
+    parser.add_argument("--board-port", metavar="PORT", help="where the backend board is reached: /dev/ttyUSB0[@BAUD], "
+                        "socket://HOST:PORT, udp://HOST for Etherbone, litex://HOST for a litex_server")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -47,7 +47,7 @@ def device_of(options: argparse.Namespace, config: Config) -> Device:
         bounds = [*given, *(["--to"] if options.last is not None else [])]
         if bounds:
             raise InputError(f"{bounds[0]}: bounds waveforms, and there are none; add --waves FILE.fst")
-        return open_device(options.backend, config)
+        return open_device(options.backend, config, options.board_port)
     if options.backend != "rtl":
         raise InputError(f"--waves with --backend {options.backend}: only the rtl backend has waveforms")
     if len(given) > 1:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from latency_programs import Instructions, Maker, program_of
 
-from arrayloom.host.runtime.driver import BASE, Driver
+from arrayloom.host.runtime.driver import BASE, RtlDriver
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.image import Memory, build_memory
 from arrayloom.isa.instructions import PoolKind
@@ -21,7 +21,7 @@ TIMINGS = [Timing(), Timing(latency=3, outstanding=2), Timing(latency=150, beat_
            Timing(latency=20, stall_percent=30, seed=5)]
 
 
-class Seeded(Driver):
+class Seeded(RtlDriver):
     """A driver whose accelerator holds, in a checked build, other values where nothing initialises them."""
 
     def __init__(self, build: Build, program: Program, memory: Memory, timing: Timing, seed: int) -> None:
@@ -53,7 +53,7 @@ class Run:
         self.events = self.simulator.take_events()
 
     @staticmethod
-    def _run(driver: Driver, code: np.ndarray) -> None:
+    def _run(driver: RtlDriver, code: np.ndarray) -> None:
         start = driver.program.code_address
         driver.simulator.memory[start:start + code.size] = code
         status = driver.run()
@@ -139,7 +139,7 @@ def test_nothing_is_recorded_unless_it_is_asked_for():
     run = Run(random_instructions(np.random.default_rng(3), 20))
     assert len(run.simulator.take_control()) == 0
     run.simulator.record_control(False)
-    driver = Driver(run.simulator.build, program_of(CONFIG, []), build_memory(program_of(CONFIG, [])), Timing())
+    driver = RtlDriver(run.simulator.build, program_of(CONFIG, []), build_memory(program_of(CONFIG, [])), Timing())
     driver.run()
     assert len(driver.simulator.take_control()) == 0
 
