@@ -1,14 +1,13 @@
 """nextpnr: the devices of the ECP5 family, placement and routing, and the path that limits the clock by part."""
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from arrayloom.host.analysis.errors import SynthesisError
-from arrayloom.host.analysis.synthesis.tools import NEXTPNR
+from arrayloom.host.analysis.synthesis.tools import NEXTPNR, stage_reporter
 from arrayloom.host.analysis.synthesis.yosys import NETLIST, module_of
 from arrayloom.sim.rtl.process import Report
 
@@ -19,7 +18,7 @@ SPEED_GRADES = (6, 7, 8)        # 8 is the fastest
 REPORT, LOG = "report.json", "nextpnr.log"
 # Slow paths weigh more than by default, as wires take most of their time.
 PLACER = ("--placer", "heap", "--placer-heap-timingweight", "20", "--placer-heap-critexp", "4")
-_STAGES = {
+STAGES = {
     r"Info: Packing": "packing", r"Info: Running main analytical placer": "placing", r"Info: Routing\.\.": "routing",
 }
 _LOGIC, _ROUTING = ("clk-to-q", "logic", "setup"), "routing"
@@ -52,14 +51,9 @@ def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Re
 
     Raises ``SynthesisError`` when the design does not fit the device or nextpnr fails.
     """
-    stages = {re.compile(pattern): stage for pattern, stage in _STAGES.items()}
-
-    def seen(line: str) -> None:
-        for pattern in [pattern for pattern in stages if pattern.match(line)]:
-            report(f"nextpnr: {stages.pop(pattern)}")
-
     NEXTPNR.run([*device.arguments(), *PLACER, "--log", LOG, "--json", NETLIST, "--report", REPORT,
-                 "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"], folder, seen)
+                 "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"], folder,
+                stage_reporter("nextpnr", STAGES, report))
     result: dict[str, Any] = json.loads((folder / REPORT).read_text())
     return result
 

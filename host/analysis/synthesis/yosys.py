@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.analysis.synthesis.tools import YOSYS
+from arrayloom.host.analysis.synthesis.tools import YOSYS, stage_reporter
 from arrayloom.sim.rtl.process import Report
 
 TOP = "top"
@@ -17,9 +17,7 @@ LOG = "yosys.log"
 # Between two LUTs of a device that is a quarter full; synth_ecp5 by itself reckons with 300, and saves LUTs where depth
 # is what counts.
 WIRE_PS = 800
-_SYNTH = f"synth_ecp5 -no-rw-check -top {TOP} -run"
-SCRIPT = (f"read_verilog {VERILOG}; {_SYNTH} begin:map_luts; abc9 -W {WIRE_PS}; clean; {_SYNTH} map_cells:edif; "
-          f"write_json {NETLIST}")
+
 
 MULTIPLIER, BLOCK_RAM, DISTRIBUTED_RAM, REGISTER = "MULT18X18D", "DP16KD", "TRELLIS_DPR16X4", "TRELLIS_FF"
 KINDS = {"multipliers": (MULTIPLIER,), "block_rams": (BLOCK_RAM,), "registers": (REGISTER,),
@@ -30,8 +28,8 @@ WRAPPER = "wrapper"
 UNNAMED = "unnamed"
 _MODULE = re.compile(r"[A-Za-z_]\w*")
 
-_PASSES = {"HIERARCHY": "reading", "FLATTEN": "flattening", "MEMORY_LIBMAP": "mapping memories", "ABC9": "mapping logic"}
-_PASS = re.compile(r"\d[\d.]*\. Executing (\w+) pass")
+STAGES = {rf"\d[\d.]*\. Executing {name} pass": stage for name, stage in (
+    ("HIERARCHY", "reading"), ("FLATTEN", "flattening"), ("MEMORY_LIBMAP", "mapping memories"), ("ABC9", "mapping logic"))}
 _MEMORY = re.compile(r"mapping memory \w+\.(\S+) via \$__(\w+)|using FF mapping for memory \w+\.(\S+)")
 
 
@@ -49,14 +47,14 @@ def synthesize(component: Any, folder: Path, report: Report) -> None:
 
     report("writing Verilog")
     write_verilog(component, folder / VERILOG, TOP, hierarchy=True)
-    stages = dict(_PASSES)
+    script = f"read_verilog {VERILOG}; {mapping(TOP, '-no-rw-check')}; write_json {NETLIST}"
+    YOSYS.run(["-l", LOG, "-p", script], folder, stage_reporter("yosys", STAGES, report))
 
-    def seen(line: str) -> None:
-        found = _PASS.match(line)
-        if found and (stage := stages.pop(found[1], None)):
-            report(f"yosys: {stage}")
 
-    YOSYS.run(["-l", LOG, "-p", SCRIPT], folder, seen)
+def mapping(top: str, options: str = "") -> str:
+    """The commands of Yosys that map what was read to cells of the device."""
+    synth = f"synth_ecp5 {options} -top {top} -run"
+    return f"{synth} begin:map_luts; abc9 -W {WIRE_PS}; clean; {synth} map_cells:edif"
 
 
 def module_of(cell: str, root: str = "accelerator") -> str:
