@@ -11,15 +11,16 @@ from arrayloom.host.analysis.synthesis import yosys
 from arrayloom.host.analysis.synthesis.flow import CELLS, Usage
 from arrayloom.host.analysis.synthesis.nextpnr import PLACER, STAGES
 from arrayloom.host.analysis.synthesis.tools import ECPPACK, NEXTPNR, YOSYS, stage_reporter
+from arrayloom.host.board.bitstream_files import FIGURES, LOADABLE, NETLIST, REPORT
 from arrayloom.host.board.boards import Board
 from arrayloom.host.board.extra import require_extra, versions
 from arrayloom.host.board.quiet import quiet
 from arrayloom.host.runtime.errors import BoardError, InputError
+from arrayloom.host.runtime.export import TOP
 from arrayloom.isa.config import Config
 from arrayloom.sim.rtl.process import Report
 
-CORE, NETLIST, REPORT, FIGURES = "arrayloom", "netlist.json", "report.json", "build.json"
-LOADABLE = "bit"        # suffix of the bitstream, after the board's name
+OF_LITEX = ("{name}.ys", "build_{name}.sh")    # its own way through the tools, which is not taken
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class BoardBuild:
 
     Attributes:
         clock_mhz: that routing allows the system's clock; None before routing.
-        usage: of the chip by resource, after routing; before it what Yosys counted, of nothing.
+        usage: of the chip by resource; before routing, which adds LUTs as wires, nothing says of how many.
         seconds: by stage.
         bitstream: None unless it was made.
     """
@@ -81,8 +82,8 @@ class BoardFlow:
     def route(self) -> None:
         """Places and routes. Raises ``SynthesisError`` when nextpnr fails or the chip is too small."""
         name = self.board.name
-        arguments = [*self.board.chips[self.chip], *PLACER, "--log", "nextpnr.log", "--json", NETLIST, "--lpf", f"{name}.lpf",
-                     "--textcfg", f"{name}.config", "--report", REPORT, "--seed", str(self.seed), "--timing-allow-fail"]
+        arguments = [*self.board.chips[self.chip], *PLACER, "--log", "nextpnr.log", "--json", NETLIST, "--lpf",
+                     f"{name}.lpf", "--textcfg", f"{name}.config", "--report", REPORT, "--seed", str(self.seed), "--timing-allow-fail"]
         self._timed("nextpnr", lambda: NEXTPNR.run(arguments, self.folder, stage_reporter("nextpnr", STAGES, self.report)))
 
     def pack(self) -> None:
@@ -97,8 +98,8 @@ class BoardFlow:
         routed, packed = (self.folder / REPORT).exists(), self.folder / f"{self.board.name}.{LOADABLE}"
         found = BoardBuild(
             board=self.board.name, chip=self.chip, config=self.config.name, seed=self.seed, target_mhz=self.clock_mhz,
-            clock_mhz=self._clock() if routed else None, usage=self._usage() if routed else {}, seconds=self.seconds,
-            versions=self.versions, bitstream=str(packed) if packed.exists() else None)
+            clock_mhz=self._clock() if routed else None, usage=self._usage() if routed else self._counted(),
+            seconds=self.seconds, versions=self.versions, bitstream=str(packed) if packed.exists() else None)
         (self.folder / FIGURES).write_text(json.dumps(found.figures(), indent=2) + "\n")
         return found
 
@@ -112,6 +113,8 @@ class BoardFlow:
             with quiet():
                 system = self.board.make()(self.config, self.chip, self.clock_mhz * 1e6, self.folder)
                 system.build(build_dir=str(self.folder), build_name=self.board.name, run=False)
+            for pattern in OF_LITEX:
+                (self.folder / pattern.format(name=self.board.name)).unlink()
             (self.folder / "csr.csv").write_text(get_csr_csv(system.csr_regions, system.constants, system.mem_regions))
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written: {error.strerror}") from None
@@ -125,7 +128,7 @@ class BoardFlow:
         """The accelerator relies nowhere on what a read of a word returns that is written in the same cycle (as in
         ``arrayloom synth``); LiteX may."""
         name = self.board.name
-        return (f"read_verilog {CORE}_{self.config.name}.v; setattr -set no_rw_check 1 */m:*; read_verilog {name}.v; "
+        return (f"read_verilog {TOP}_{self.config.name}.v; setattr -set no_rw_check 1 */m:*; read_verilog {name}.v; "
                 f"attrmap -tocase keep -imap keep=\"true\" keep=1 -imap keep=\"false\" keep=0 -remove keep=0; "
                 f"{yosys.mapping(name)}; write_json {NETLIST}")
 
@@ -134,8 +137,14 @@ class BoardFlow:
         clocks = json.loads((self.folder / REPORT).read_text())["fmax"]
         wanted = {name: clock for name, clock in clocks.items() if abs(clock["constraint"] - self.clock_mhz) < 1}
         if not wanted:
-            raise BoardError(f"{self.folder / REPORT}: no clock of {self.clock_mhz:g} MHz was routed, but {', '.join(clocks)}")
+            raise BoardError(f"{self.folder / REPORT}: no clock of {self.clock_mhz:g} MHz was routed, but "
+                             f"{', '.join(clocks)}")
         return min(float(clock["achieved"]) for clock in wanted.values())
+
+    def _counted(self) -> dict[str, Usage]:
+        """Cells that Yosys made, of a number that only nextpnr knows."""
+        netlist = json.loads((self.folder / NETLIST).read_text())
+        return {name: Usage(count, None) for name, count in yosys.count_all(netlist, self.board.name).items()}
 
     def _usage(self) -> dict[str, Usage]:
         used = json.loads((self.folder / REPORT).read_text())["utilization"]

@@ -44,12 +44,12 @@ class Board:
         return made
 
 
-def _ulx3s(size: str) -> tuple[str, ...]:
-    return (f"--{size}", "--package", "CABGA381", "--speed", "6")
+def _ulx3s(chip: str) -> tuple[str, ...]:
+    return (f"--{chip.lower().replace('f', 'k')}", "--package", "CABGA381", "--speed", "6")
 
 
 BOARDS = {board.name: board for board in (
-    Board("ulx3s", "the ULX3S", {"85F": _ulx3s("85k"), "45F": _ulx3s("45k"), "25F": _ulx3s("25k"), "12F": _ulx3s("12k")}, 50.0,
+    Board("ulx3s", "the ULX3S", {name: _ulx3s(name) for name in ("85F", "45F", "25F", "12F")}, 50.0,
           "ulx3s", "/dev/ttyUSB0", ("arrayloom.host.board.ulx3s", "Ulx3sSystem")),
     Board("ecpix5", "the ECPIX-5", {"85F": ("--um5g-85k", "--package", "CABGA554", "--speed", "8"),
                                    "45F": ("--um5g-45k", "--package", "CABGA554", "--speed", "8")}, 75.0,

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.runtime.export import export_verilog
-from arrayloom.isa.config import Config
 from litex.gen import ClockSignal, Instance, LiteXModule, ResetSignal, Signal
 from litex.soc.interconnect import axi
 from litex.soc.interconnect.csr import CSRStorage
 from litex.soc.interconnect.csr_eventmanager import EventManager, EventSourceLevel
+
+from arrayloom.host.runtime.export import export_verilog
+from arrayloom.isa.config import Config
 
 CHANNELS = ("aw", "ar", "w", "r", "b")      # in this order, since names of ports begin with them
 BUS_ADDRESS_BITS = 32

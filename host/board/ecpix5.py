@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from arrayloom.host.board.system import add_accelerator, connect_dram, describe
-from arrayloom.isa.config import Config
 from litedram.modules import MT41K256M16
 from litedram.phy import ECP5DDRPHY
 from liteeth.phy.ecp5rgmii import LiteEthPHYRGMII
 from litex.soc.integration.soc_core import SoCCore
 from litex_boards.platforms import lambdaconcept_ecpix5
-from litex_boards.targets.lambdaconcept_ecpix5 import _CRG as Clocks    # as for the ULX3S
+from litex_boards.targets import lambdaconcept_ecpix5 as target
+
+from arrayloom.host.board.system import add_accelerator, connect_dram, describe
+from arrayloom.isa.config import Config
 
 ADDRESS = "192.168.1.50"
 RECEIVE_DELAY = 0e-9        # the PHY delays its clock itself
@@ -24,7 +25,8 @@ class Ecpix5System(SoCCore):
 
     def __init__(self, config: Config, chip: str, clock_hz: float, folder: Path) -> None:
         platform = lambdaconcept_ecpix5.Platform(device=chip, toolchain="trellis")
-        self.crg = Clocks(platform, clock_hz)
+        # LiteX has no public name for what makes the clocks of a board.
+        self.crg = target._CRG(platform, clock_hz)
         super().__init__(platform, clock_hz, ident="", cpu_type=None, with_uart=False, with_timer=False,
                          integrated_rom_size=0, integrated_sram_size=0)
         self.ethphy = LiteEthPHYRGMII(clock_pads=platform.request("eth_clocks"), pads=platform.request("eth"),

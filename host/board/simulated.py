@@ -7,11 +7,6 @@ must be what it is without a system around the accelerator.
 
 from pathlib import Path
 
-from arrayloom.host.board.core import AcceleratorCore
-from arrayloom.host.board.memories import PLAIN_MEMORY_BYTES, SimulatedMemory
-from arrayloom.host.board.system import add_accelerator, connect_dram, describe
-from arrayloom.host.runtime.board.description import MEMORY
-from arrayloom.isa.config import Config
 from litedram.modules import MT48LC16M16
 from litedram.phy.model import SDRAMPHYModel
 from litex.build.generic_platform import GenericPlatform
@@ -22,6 +17,12 @@ from litex.soc.cores.uart import Stream2Wishbone
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCCore
 from litex.soc.interconnect import wishbone
+
+from arrayloom.host.board.core import AcceleratorCore
+from arrayloom.host.board.memories import PLAIN_MEMORY_BYTES, SimulatedMemory
+from arrayloom.host.board.system import add_accelerator, connect_dram, describe
+from arrayloom.host.runtime.board.description import MEMORY
+from arrayloom.isa.config import Config
 
 CLOCK_HZ = 50_000_000
 SDRAM_DATA_BITS = 16

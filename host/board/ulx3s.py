@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from arrayloom.host.board.system import add_accelerator, connect_dram, describe
-from arrayloom.host.runtime.board.links import BAUD
-from arrayloom.isa.config import Config
 from litedram.modules import MT48LC16M16
 from litedram.phy import GENSDRPHY
 from litex.soc.integration.soc_core import SoCCore
 from litex_boards.platforms import radiona_ulx3s
-from litex_boards.targets.radiona_ulx3s import _CRG as Clocks     # no public name, and the clocks are the board's own affair
+from litex_boards.targets import radiona_ulx3s as target
+
+from arrayloom.host.board.system import add_accelerator, connect_dram, describe
+from arrayloom.host.runtime.board.links import BAUD
+from arrayloom.isa.config import Config
 
 REVISION = "2.0"
 
@@ -25,7 +26,8 @@ class Ulx3sSystem(SoCCore):
 
     def __init__(self, config: Config, chip: str, clock_hz: float, folder: Path) -> None:
         platform = radiona_ulx3s.Platform(device=f"LFE5U-{chip}", revision=REVISION, toolchain="trellis")
-        self.crg = Clocks(platform, clock_hz)
+        # LiteX has no public name for what makes the clocks of a board.
+        self.crg = target._CRG(platform, clock_hz)
         super().__init__(platform, clock_hz, ident="", cpu_type=None, with_uart=False, with_timer=False,
                          integrated_rom_size=0, integrated_sram_size=0)
         self.add_uartbone(baudrate=BAUD)

@@ -58,7 +58,8 @@ def lines_of_report(report: RunReport) -> Iterator[str]:
     if report.cycles is not None:
         yield f"cycles       {report.cycles:,}"
         yield f"utilization  {report.utilization:.1%} of {report.multipliers} multipliers"
-        yield f"simulation   {(report.cycles_per_second or 0) / 1e6:.2f} M cycles/s, " \
+        title = "rate" if report.backend == "board" else "simulation"
+        yield f"{title:<13}{(report.cycles_per_second or 0) / 1e6:.2f} M cycles/s, " \
               f"{report.macs_per_second / 1e6:,.1f} M multiply-accumulates/s"
     yield f"wall time    {report.wall_seconds:.2f} s for {report.macs:,} multiply-accumulates"
 

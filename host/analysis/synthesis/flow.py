@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Usage:
-    """So many of so many on the device."""
+    """So many of so many on the device; None: not known yet."""
 
     used: int
-    available: int
+    available: int | None
 
 
 @dataclass(frozen=True)

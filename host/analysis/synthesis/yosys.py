@@ -81,14 +81,20 @@ def unit_of(cell: str) -> str:
     return module_of(cell).partition(".")[0]
 
 
-def count_cells(netlist: dict[str, Any]) -> dict[str, dict[str, int]]:
+def count_cells(netlist: dict[str, Any], top: str = TOP) -> dict[str, dict[str, int]]:
     """Multipliers, block RAMs, LUTs and registers of each unit, from Yosys's JSON netlist."""
     units: dict[str, Counter[str]] = {}
-    for name, cell in netlist["modules"][TOP]["cells"].items():
+    for name, cell in netlist["modules"][top]["cells"].items():
         for resource, kinds in KINDS.items():
             if cell["type"] in kinds:
                 units.setdefault(unit_of(name), Counter())[resource] += LUTS_IN.get(cell["type"], 1)
     return {unit: {resource: counts[resource] for resource in KINDS} for unit, counts in sorted(units.items())}
+
+
+def count_all(netlist: dict[str, Any], top: str) -> dict[str, int]:
+    """The same of all units together."""
+    units = count_cells(netlist, top).values()
+    return {resource: sum(unit[resource] for unit in units) for resource in KINDS}
 
 
 def memories(log: Iterable[str]) -> list[MemoryUse]:

@@ -42,7 +42,7 @@ class BoardAccelerator:
             self.link.close()
             raise
         self.base = self.system.memory
-        self.forget()
+        self._held: Words = np.zeros(0, np.uint32)      # what the board's memory is known to hold, from ``base`` on
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +97,7 @@ class BoardAccelerator:
 
     def forget(self) -> None:
         """What the board's memory holds is unknown from now on, so that all of it is sent again."""
-        self._held: Words = np.zeros(0, np.uint32)
+        self._held = np.zeros(0, np.uint32)
 
     def fetch(self, memory: NDArray[np.uint8], begin: int, end: int) -> None:
         """Replaces bytes ``begin`` to ``end`` of ``memory`` by what the board's memory holds there."""

@@ -94,7 +94,8 @@ def read_description(read: ReadWords, port: str) -> Description:
     magic, size = read(DESCRIPTION, 2)
     if magic != MAGIC or not 0 < size <= DESCRIPTION_BYTES - 2 * WORD:
         raise BoardError(f"{port}: no system with an Arrayloom accelerator answers there (word {magic:#010x} instead of "
-                         f"{MAGIC:#010x} at {DESCRIPTION:#x}); load the bitstream of 'arrayloom board', and check the baud rate")
+                         f"{MAGIC:#010x} at {DESCRIPTION:#x}); load the bitstream of 'arrayloom board', and check the "
+                         "baud rate")
     words = read(DESCRIPTION + 2 * WORD, -(-size // WORD))
     data = b"".join(word.to_bytes(WORD, "little") for word in words)[:size]
     try:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from arrayloom.host.runtime.board.description import DESCRIPTION
 from litex.tools.litex_client import RemoteClient
 from litex.tools.remote.comm_uart import CommUART
 from litex.tools.remote.comm_udp import CommUDP
+
+from arrayloom.host.runtime.board.description import DESCRIPTION
 
 
 class SerialClient(CommUART):

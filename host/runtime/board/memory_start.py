@@ -62,10 +62,14 @@ def _window(link: Link, system: Description, knobs: Leveling, module: int, bitsl
 
 
 def _set(link: Link, knobs: Leveling, bitslip: int, delay: int) -> None:
-    for reset, step, count in ((knobs.bitslip_reset, knobs.bitslip_next, bitslip), (knobs.delay_reset, knobs.delay_next, delay)):
-        link.write(reset, [1])
-        for _ in range(count):
-            link.write(step, [1])
+    _turn(link, knobs.bitslip_reset, knobs.bitslip_next, bitslip)
+    _turn(link, knobs.delay_reset, knobs.delay_next, delay)
+
+
+def _turn(link: Link, reset: int, step: int, count: int) -> None:
+    link.write(reset, [1])
+    for _ in range(count):
+        link.write(step, [1])
 
 
 def _reads_right(link: Link, system: Description, module: int, modules: int) -> bool:
