@@ -83,7 +83,8 @@ class BoardFlow:
         """Places and routes. Raises ``SynthesisError`` when nextpnr fails or the chip is too small."""
         name = self.board.name
         arguments = [*self.board.chips[self.chip], *PLACER, "--log", "nextpnr.log", "--json", NETLIST, "--lpf",
-                     f"{name}.lpf", "--textcfg", f"{name}.config", "--report", REPORT, "--seed", str(self.seed), "--timing-allow-fail"]
+                     f"{name}.lpf", "--textcfg", f"{name}.config", "--report", REPORT, "--seed", str(self.seed),
+                     "--timing-allow-fail"]
         self._timed("nextpnr", lambda: NEXTPNR.run(arguments, self.folder, stage_reporter("nextpnr", STAGES, self.report)))
 
     def pack(self) -> None:

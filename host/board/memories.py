@@ -6,7 +6,9 @@ PLAIN_MEMORY_BYTES = 32 << 20
 
 
 class SimulatedMemory(StrEnum):
-    """``SDRAM``: LiteDRAM's controller and its model of a chip. ``PLAIN``: the memory of the plain simulation of the RTL."""
+    """``SDRAM`` and ``DDR3``: LiteDRAM's controller and its model of a chip, with the widths and latencies of the ULX3S and
+    of the ECPIX-5. ``PLAIN``: the memory of the plain simulation of the RTL."""
 
     SDRAM = "sdram"
+    DDR3 = "ddr3"
     PLAIN = "plain"

@@ -7,7 +7,8 @@ must be what it is without a system around the accelerator.
 
 from pathlib import Path
 
-from litedram.modules import MT48LC16M16
+from litedram.common import PhySettings, get_default_cl_cwl, get_sys_latency, get_sys_phase
+from litedram.modules import MT41K256M16, MT48LC16M16
 from litedram.phy.model import SDRAMPHYModel
 from litex.build.generic_platform import GenericPlatform
 from litex.build.sim import common
@@ -25,7 +26,7 @@ from arrayloom.host.runtime.board.description import MEMORY
 from arrayloom.isa.config import Config
 
 CLOCK_HZ = 50_000_000
-SDRAM_DATA_BITS = 16
+DATA_BITS = 16          # of either memory chip
 TOP = "top"
 
 
@@ -44,10 +45,10 @@ class SimulatedSystem(SoCCore):
                          with_timer=False, integrated_rom_size=0, integrated_sram_size=0)
         self._add_host()
         core = add_accelerator(self, config, folder)
-        if memory is SimulatedMemory.SDRAM:
-            self._add_sdram(core)
-        else:
+        if memory is SimulatedMemory.PLAIN:
             self._add_plain_memory(core)
+        else:
+            self._add_dram(core, memory)
         running = Signal(name="running")
         self.comb += running.eq(core.running)
         self.pins.append(running)
@@ -70,9 +71,13 @@ class SimulatedSystem(SoCCore):
             for part in ("valid", "ready", "data"):
                 self._pin(f"host_{name}_{part}", getattr(endpoint, part), (name == "sink") != (part == "ready"))
 
-    def _add_sdram(self, core: AcceleratorCore) -> None:
-        module = MT48LC16M16(CLOCK_HZ, "1:1")
-        self.sdrphy = SDRAMPHYModel(module, data_width=SDRAM_DATA_BITS, clk_freq=CLOCK_HZ)
+    def _add_dram(self, core: AcceleratorCore, memory: SimulatedMemory) -> None:
+        if memory is SimulatedMemory.SDRAM:
+            module = MT48LC16M16(CLOCK_HZ, "1:1")
+            self.sdrphy = SDRAMPHYModel(module, data_width=DATA_BITS, clk_freq=CLOCK_HZ)
+        else:
+            module = _SmallDdr3(CLOCK_HZ, "1:2")
+            self.sdrphy = SDRAMPHYModel(module, _ddr3_settings(), clk_freq=CLOCK_HZ)
         self.add_sdram("sdram", phy=self.sdrphy, module=module, l2_cache_size=0)
         connect_dram(self, core)
 
@@ -93,6 +98,23 @@ class SimulatedSystem(SoCCore):
         pin = Signal(len(signal), name=name)
         self.comb += signal.eq(pin) if driven else pin.eq(signal)
         self.pins.append(pin)
+
+
+class _SmallDdr3(MT41K256M16):
+    """The chip of the ECPIX-5 with fewer rows, so that its model takes less of this machine's memory."""
+
+    nrows = 2048
+
+
+def _ddr3_settings() -> PhySettings:
+    """What LiteDRAM's PHY for the ECP5 says of itself, without the leveling, for which a model has no use."""
+    phases = 2
+    cl, cwl = get_default_cl_cwl("DDR3", 1 / (phases * CLOCK_HZ))
+    latency, write_latency = get_sys_latency(phases, cl), get_sys_latency(phases, cwl)
+    return PhySettings(
+        phytype="ECP5DDRPHY", memtype="DDR3", databits=DATA_BITS, dfi_databits=4 * DATA_BITS, nranks=1, nphases=phases,
+        rdphase=get_sys_phase(phases, latency, cl), wrphase=get_sys_phase(phases, write_latency, cwl), cl=cl, cwl=cwl,
+        read_latency=latency + 10, write_latency=write_latency)
 
 
 class _Clock(LiteXModule):

@@ -20,7 +20,7 @@ from arrayloom.sim.rtl.toolchain import Toolchain, find_toolchain
 PROGRAM = "system"
 HARNESS = Path(__file__).parent / "harness"
 RTL_HARNESS = Path(description.__file__).parents[3] / "sim" / "rtl" / "harness"
-SOURCES = ("simulator.py", "simulated.py", "memories.py", "system.py", "core.py")
+SOURCES = ("simulator.py", "simulated.py", "memories.py", "system.py", "lanes.py", "core.py")
 """What the system is made by, beside the accelerator."""
 RUN_TIME = ("verilated.cpp", "verilated_threads.cpp")
 MODEL = "model"

@@ -9,6 +9,7 @@ from litedram.frontend.axi import LiteDRAMAXI2Native
 from litex.soc.integration.soc import SoCRegion
 
 from arrayloom.host.board.core import AcceleratorCore
+from arrayloom.host.board.lanes import Lanes
 from arrayloom.host.runtime.board.description import (
     CONTROL,
     CONTROL_BYTES,
@@ -46,7 +47,13 @@ def connect_dram(soc: Any, core: AcceleratorCore) -> None:
     Memory has the address that it has on the bus. A cache between bus and controller must not be there: it would hide
     what either side writes.
     """
-    port = soc.sdram.crossbar.get_port(data_width=core.config.word_bits)
+    width, crossbar = core.config.word_bits, soc.sdram.crossbar
+    if width < crossbar.controller.data_width:
+        lanes = Lanes(crossbar.get_port(), width)
+        soc.add_module(f"{NAME}_lanes", lanes)
+        port = lanes.narrow
+    else:
+        port = crossbar.get_port(data_width=width)
     soc.add_module(f"{NAME}_memory", LiteDRAMAXI2Native(core.memory, port, base_address=soc.bus.regions["main_ram"].origin))
 
 
