@@ -27,7 +27,7 @@ MODEL = "model"
 TOP = "top"
 VERILATE = ("--cc", "--no-timing", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--prefix", "Vtop",
             "--top-module", TOP, "-Wno-lint", "-Wno-fatal", "--output-split", "10000", "--Mdir", MODEL)
-COMPILE = ("-std=c++20", "-O2", "-march=native", "-DVL_TIME_CONTEXT", "-DVM_TRACE=0", "-DVM_COVERAGE=0", "-DVM_SC=0")
+COMPILE = ("-std=c++20", "-march=native", "-DVL_TIME_CONTEXT", "-DVM_TRACE=0", "-DVM_COVERAGE=0", "-DVM_SC=0")
 
 
 def build_system(config: Config, memory: SimulatedMemory, cache: Path | None = None, report: Report | None = None) -> Path:
@@ -63,7 +63,8 @@ def _compile(folder: Path, toolchain: Toolchain, config: Config, memory: Simulat
     sources = [*sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size), HARNESS / "main.cpp",
                *(toolchain.include / name for name in RUN_TIME)]
     compiler: list[str | Path] = [toolchain.compiler, *options]
-    jobs = [Job(source.name, [*compiler, "-c", source, "-o", f"{source.stem}.o"]) for source in sources]
+    # What is called once is not worth optimising.
+    jobs = [Job(source.name, [*compiler, "-O0" if source.stem.endswith("__Slow") else "-O2", "-c", source, "-o", f"{source.stem}.o"]) for source in sources]
     run_jobs(jobs, default_workers(), folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
     run_tool([toolchain.compiler, "-o", PROGRAM, *(f"{source.stem}.o" for source in sources), "-pthread"], "the linker",
              folder)

@@ -26,6 +26,7 @@ LUTS_IN = {"LUT4": 1, "CCU2C": 2, DISTRIBUTED_RAM: 4}      # of one cell; writin
 
 WRAPPER = "wrapper"
 UNNAMED = "unnamed"
+ROOT = "accelerator"        # the instance that is looked into
 _MODULE = re.compile(r"[A-Za-z_]\w*")
 
 STAGES = {rf"\d[\d.]*\. Executing {name} pass": stage for name, stage in (
@@ -57,7 +58,7 @@ def mapping(top: str, options: str = "") -> str:
     return f"{synth} begin:map_luts; abc9 -W {WIRE_PS}; clean; {synth} map_cells:edif"
 
 
-def module_of(cell: str, root: str = "accelerator") -> str:
+def module_of(cell: str, root: str = ROOT) -> str:
     """The hierarchical path of the module that a cell is in, from below ``root``; what is outside of it is the wrapper.
 
     Yosys names a flattened cell after its instance path and the signal it drives, with dots between; a few get names of
@@ -76,18 +77,18 @@ def module_of(cell: str, root: str = "accelerator") -> str:
     return ".".join(path) or "top"
 
 
-def unit_of(cell: str) -> str:
+def unit_of(cell: str, root: str = ROOT) -> str:
     """The uppermost part of ``module_of``."""
-    return module_of(cell).partition(".")[0]
+    return module_of(cell, root).partition(".")[0]
 
 
-def count_cells(netlist: dict[str, Any], top: str = TOP) -> dict[str, dict[str, int]]:
+def count_cells(netlist: dict[str, Any], top: str = TOP, root: str = ROOT) -> dict[str, dict[str, int]]:
     """Multipliers, block RAMs, LUTs and registers of each unit, from Yosys's JSON netlist."""
     units: dict[str, Counter[str]] = {}
     for name, cell in netlist["modules"][top]["cells"].items():
         for resource, kinds in KINDS.items():
             if cell["type"] in kinds:
-                units.setdefault(unit_of(name), Counter())[resource] += LUTS_IN.get(cell["type"], 1)
+                units.setdefault(unit_of(name, root), Counter())[resource] += LUTS_IN.get(cell["type"], 1)
     return {unit: {resource: counts[resource] for resource in KINDS} for unit, counts in sorted(units.items())}
 
 
