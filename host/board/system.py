@@ -19,6 +19,8 @@ from arrayloom.host.runtime.board.description import (
     Leveling,
     RegisterWrite,
 )
+from arrayloom.host.runtime.errors import BoardError
+from arrayloom.isa.bus import PAGE_BYTES
 from arrayloom.isa.config import Config
 
 NAME = "arrayloom"
@@ -57,18 +59,26 @@ def connect_dram(soc: Any, core: AcceleratorCore) -> None:
     soc.add_module(f"{NAME}_memory", LiteDRAMAXI2Native(core.memory, port, base_address=soc.bus.regions["main_ram"].origin))
 
 
-def describe(soc: Any, core: AcceleratorCore, board: str) -> Description:
-    """Finishes the system and writes what it is into its ROM; nothing can be added afterwards."""
+def describe(soc: Any, core: AcceleratorCore, board: str, firmware_bytes: int = 0) -> Description:
+    """Finishes the system and writes what it is into its ROM; nothing can be added afterwards.
+
+    ``firmware_bytes``: of main memory that a host leaves alone, at its beginning, since they are those of a CPU; the host
+    leaves the start of the memory to its firmware, too. Raises ``BoardError`` unless they are whole pages that leave room.
+    """
     soc.finalize()
     registers = register_addresses(soc)
     memory = soc.bus.regions["main_ram"]
+    if firmware_bytes % PAGE_BYTES or not 0 <= firmware_bytes < memory.size:
+        raise BoardError(f"firmware_bytes = {firmware_bytes}: must be a multiple of {PAGE_BYTES} below the {memory.size:,} "
+                         "bytes of main memory")
     sdram = getattr(soc, "sdram", None)
+    starts = sdram is not None and not firmware_bytes
     found = Description(
         board=board, config=core.config.name, digest=core.config.digest, clock_hz=int(soc.sys_clk_freq),
-        memory=memory.origin, memory_bytes=memory.size, core_reset=registers[f"{NAME}_core_reset"],
+        memory=memory.origin + firmware_bytes, memory_bytes=memory.size - firmware_bytes, core_reset=registers[f"{NAME}_core_reset"],
         done=registers[f"{NAME}_ev_status"],
-        memory_start=[] if sdram is None else _start(sdram.controller.settings, registers),
-        leveling=None if sdram is None else _leveling(sdram.controller.settings, registers))
+        memory_start=_start(sdram.controller.settings, registers) if starts else [],
+        leveling=_leveling(sdram.controller.settings, registers) if starts else None)
     soc.init_rom(ROM, found.words(), auto_size=False)
     return found
 
