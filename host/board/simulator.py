@@ -62,9 +62,10 @@ def _compile(folder: Path, toolchain: Toolchain, config: Config, memory: Simulat
                "-I", HARNESS, "-I", RTL_HARNESS, "-isystem", toolchain.include, "-isystem", toolchain.include / "vltstd"]
     sources = [*sorted((folder / MODEL).glob("*.cpp"), key=lambda file: -file.stat().st_size), HARNESS / "main.cpp",
                *(toolchain.include / name for name in RUN_TIME)]
-    compiler: list[str | Path] = [toolchain.compiler, *options]
-    # What is called once is not worth optimising.
-    jobs = [Job(source.name, [*compiler, "-O0" if source.stem.endswith("__Slow") else "-O2", "-c", source, "-o", f"{source.stem}.o"]) for source in sources]
+    jobs = []
+    for source in sources:
+        level = "-O0" if source.stem.endswith("__Slow") else "-O2"      # what is called once is not worth optimising
+        jobs.append(Job(source.name, [toolchain.compiler, *options, level, "-c", source, "-o", f"{source.stem}.o"]))
     run_jobs(jobs, default_workers(), folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
     run_tool([toolchain.compiler, "-o", PROGRAM, *(f"{source.stem}.o" for source in sources), "-pthread"], "the linker",
              folder)

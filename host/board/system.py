@@ -75,8 +75,8 @@ def describe(soc: Any, core: AcceleratorCore, board: str, firmware_bytes: int = 
     starts = sdram is not None and not firmware_bytes
     found = Description(
         board=board, config=core.config.name, digest=core.config.digest, clock_hz=int(soc.sys_clk_freq),
-        memory=memory.origin + firmware_bytes, memory_bytes=memory.size - firmware_bytes, core_reset=registers[f"{NAME}_core_reset"],
-        done=registers[f"{NAME}_ev_status"],
+        memory=memory.origin + firmware_bytes, memory_bytes=memory.size - firmware_bytes,
+        core_reset=registers[f"{NAME}_core_reset"], done=registers[f"{NAME}_ev_status"],
         memory_start=_start(sdram.controller.settings, registers) if starts else [],
         leveling=_leveling(sdram.controller.settings, registers) if starts else None)
     soc.init_rom(ROM, found.words(), auto_size=False)

@@ -22,9 +22,9 @@ SUCCESS, DIFFERENT = 0, 1
 
 def add_options(group: Any) -> None:
     group.add_argument("--image", type=Path, metavar="IMAGE", help="a digit, bright on dark (default: one in the package)")
-    group.add_argument("--memory", choices=tuple(SimulatedMemory), help="sdram, ddr3: LiteDRAM's controller and a model of the "
-                       "chip; plain: the memory of the plain simulation, with which all counters must be the same (default "
-                       f"{SimulatedMemory.SDRAM})")
+    group.add_argument("--memory", choices=tuple(SimulatedMemory), help="sdram, ddr3: LiteDRAM's controller and a model of "
+                       "the chip; plain: the memory of the plain simulation, with which all counters must be the same "
+                       f"(default {SimulatedMemory.SDRAM})")
     group.add_argument("--keep", action="store_true", help="run no digit, but keep the system running and print its port, "
                        "for --board-port of other commands")
 

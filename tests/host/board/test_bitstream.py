@@ -30,8 +30,8 @@ def flow(board: str, config: str, folder: Path) -> BoardFlow:
 def test_systems_are_sound_verilog_with_their_pins(board: str, config: str, tmp_path: Path) -> None:
     flow(board, config, tmp_path)
     toolchain = find_toolchain()
-    run_tool([toolchain.verilator, *LINT, "--top-module", board, tmp_path / f"{board}.v", tmp_path / f"arrayloom_{config}.v"],
-             "Verilator", tmp_path, toolchain.environment())
+    sources = [tmp_path / f"{board}.v", tmp_path / f"arrayloom_{config}.v"]
+    run_tool([toolchain.verilator, *LINT, "--top-module", board, *sources], "Verilator", tmp_path, toolchain.environment())
     assert "arrayloom arrayloom(" in (tmp_path / f"{board}.v").read_text()
     assert DATA_PINS[board] in (tmp_path / f"{board}.lpf").read_text()
     assert "arrayloom_core_reset" in (tmp_path / "csr.csv").read_text()
@@ -74,7 +74,7 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
-def test_what_cannot_be_loaded_is_refused(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+def test_what_cannot_be_loaded_is_refused(built: Path, monkeypatch: pytest.MonkeyPatch,
                                           capsys: pytest.CaptureFixture[str]) -> None:
     load = ["ulx3s", "--load", str(built)]
     monkeypatch.setenv("PATH", str(built))

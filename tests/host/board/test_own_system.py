@@ -37,7 +37,7 @@ def soc() -> Any:
 def test_the_example_of_the_page(soc: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "board.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    names = {"soc": soc}
+    names = {"soc": soc, "__name__": "example"}
     exec(example, names)
     found = names["description"]
     assert (found.board, found.config, found.memory, found.memory_bytes) == ("my board", "tiny", 0x4000_0000, 32 << 20)

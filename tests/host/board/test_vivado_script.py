@@ -12,7 +12,7 @@ from arrayloom.host.runtime.export import export_verilog
 from arrayloom.isa.config import PRESETS
 
 COMMANDS = r"""
-proc set_property {name value object} { if {$name eq "physical_name"} { puts "[lindex $object 0] [lindex $object 1] $value" } }
+proc set_property {name value object} { if {$name eq "physical_name"} { puts "[join $object] $value" } }
 proc get_property {name object} { return $object }
 foreach name {create_project add_files update_compile_order current_fileset} { proc $name args {} }
 namespace eval ipx {
