@@ -71,14 +71,13 @@ def describe(soc: Any, core: AcceleratorCore, board: str, firmware_bytes: int = 
     if firmware_bytes % PAGE_BYTES or not 0 <= firmware_bytes < memory.size:
         raise BoardError(f"firmware_bytes = {firmware_bytes}: must be a multiple of {PAGE_BYTES} below the {memory.size:,} "
                          "bytes of main memory")
-    sdram = getattr(soc, "sdram", None)
-    starts = sdram is not None and not firmware_bytes
+    settings = soc.sdram.controller.settings if hasattr(soc, "sdram") and not firmware_bytes else None
     found = Description(
         board=board, config=core.config.name, digest=core.config.digest, clock_hz=int(soc.sys_clk_freq),
         memory=memory.origin + firmware_bytes, memory_bytes=memory.size - firmware_bytes,
         core_reset=registers[f"{NAME}_core_reset"], done=registers[f"{NAME}_ev_status"],
-        memory_start=_start(sdram.controller.settings, registers) if starts else [],
-        leveling=_leveling(sdram.controller.settings, registers) if starts else None)
+        memory_start=_start(settings, registers) if settings else [],
+        leveling=_leveling(settings, registers) if settings else None)
     soc.init_rom(ROM, found.words(), auto_size=False)
     return found
 
