@@ -35,6 +35,12 @@ def add_backend(parser: argparse.ArgumentParser, *more: str) -> None:
                         "socket://HOST:PORT, udp://HOST for Etherbone, litex://HOST for a litex_server")
 
 
+def require_no_board_port(options: argparse.Namespace, why: str) -> None:
+    """Raises ``InputError`` with the reason where the options name the port of a board."""
+    if options.board_port is not None:
+        raise InputError(f"--board-port {options.board_port}: {why}; take --backend board, or leave it out")
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 

@@ -103,12 +103,12 @@ class Driver:
 
 
 class RtlDriver(Driver):
-    """One run on a simulator of its own, whose memory is ``memory``.
+    """One run on a simulator of its own, whose memory is ``memory``; ``seed`` as of ``RtlSimulator``.
 
     Attributes:
         simulator: the simulated accelerator.
     """
 
-    def __init__(self, build: Build, program: Program, memory: Memory, timing: Timing) -> None:
-        self.simulator = RtlSimulator(build, memory, BASE, timing)
+    def __init__(self, build: Build, program: Program, memory: Memory, timing: Timing, seed: int = 0) -> None:
+        self.simulator = RtlSimulator(build, memory, BASE, timing, seed)
         super().__init__(self.simulator, program)

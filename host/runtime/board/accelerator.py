@@ -13,8 +13,10 @@ from arrayloom.host.runtime.board.links import Link, open_link
 from arrayloom.host.runtime.board.memory_start import start_memory
 from arrayloom.host.runtime.errors import BoardError
 from arrayloom.isa.config import Config
+from arrayloom.isa.registers import Register
 
 OBSERVE_SECONDS = 0.05
+QUIET_READS = 100       # each of them takes longer than a burst
 Words = NDArray[np.uint32]
 
 
@@ -52,9 +54,17 @@ class BoardAccelerator:
         self.close()
 
     def reset_core(self) -> None:
-        """Ends what runs, and gives the registers their first values; what is under way on the bus is completed."""
+        """Ends what runs, and gives the registers their first values, once what is under way on the bus is completed.
+
+        Raises ``BoardError`` when that never is.
+        """
         self.link.write(self.system.core_reset, [1])
         self.link.write(self.system.core_reset, [0])
+        for _ in range(QUIET_READS):
+            if not self.read_register(Register.BURSTS):
+                return
+        raise BoardError(f"{self.link.port}: the memory of {self.system.board} has left a burst of an earlier run without "
+                         "an answer: load the bitstream again")
 
     def read_register(self, address: int) -> int:
         """Reads 32 bits."""

@@ -58,7 +58,7 @@ class _Address:
 def open_link(port: str | None) -> Link:
     """The link that ``port`` names. Raises ``BoardError`` when there is no such port, or a package is missing."""
     if not port:
-        raise BoardError(f"the backend board needs a port: {KINDS}")
+        raise BoardError(f"the backend board needs a port (--board-port, or port= in Python): {KINDS}")
     if importlib.util.find_spec("litex") is None:
         raise BoardError(f"the backend board speaks to a board with the package litex, which is not installed: {REMEDY}")
     scheme = urlsplit(port).scheme if "://" in port else "serial"

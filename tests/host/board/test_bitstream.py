@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("litex", reason="the extra board is not installed")
+
+
 from arrayloom.host.analysis.synthesis import yosys
 from arrayloom.host.board import extra
 from arrayloom.host.board.bitstream import BoardFlow

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("litex", reason="the extra board is not installed")
+
 from checkout import ROOT
 from litedram.modules import MT48LC16M16
 from litedram.phy.model import SDRAMPHYModel

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("litex", reason="the extra board is not installed")
+
 from litex.tools.litex_server import RemoteServer
 
 from arrayloom import Session

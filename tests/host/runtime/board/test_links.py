@@ -19,7 +19,7 @@ from arrayloom.isa.config import PRESETS
 
 
 @pytest.mark.parametrize(("port", "message"), [
-    (None, r"needs a port: a device such as /dev/ttyUSB0"),
+    (None, r"needs a port \(--board-port, or port= in Python\): a device such as /dev/ttyUSB0"),
     ("", r"needs a port"),
     ("carrier://pigeon", r"'carrier://pigeon': unknown kind 'carrier'; there are a device"),
     ("/dev/no_such_uart", r"/dev/no_such_uart: cannot be opened: .*No such file"),
