@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.host.runtime.errors import InputError, RunError
 from arrayloom.host.runtime.stall import describe
 from arrayloom.host.runtime.workload import workload_of
@@ -107,7 +107,7 @@ def compare(builds: dict[str, Build], program: Program, memory: Memory, rounds: 
 
 def _run(one: Build, program: Program, memory: Memory) -> dict[str, Any]:
     """Seconds by each clock, cycles, and a digest of all that the accelerator did."""
-    driver = Driver(one, program, memory, Timing())
+    driver = RtlDriver(one, program, memory, Timing())
     driver.simulator.record()
     begin = {name: clock() for name, clock in CLOCKS.items()}
     status = driver.run()

@@ -43,8 +43,9 @@ ROOMS = {
         "serving": {"runtime", "vision"},
         "analysis": {"runtime", "pool"},
         "segments": {"runtime", "pool"},
+        "board": {"runtime", "analysis"},
         "workspace": {"runtime", "vision", "models", "serving"},
-        "cli": {"runtime", "vision", "models", "serving", "workspace", "analysis", "pool", "segments"},
+        "cli": {"runtime", "vision", "models", "serving", "workspace", "analysis", "pool", "segments", "board"},
     },
 }
 """What each part of a package may import of the package's other parts: subpackages by name, ``.`` for the modules that

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
 from arrayloom.sim.rtl.build import build
@@ -50,7 +50,7 @@ def record(program: Program, memory: Memory, states: int, cycles: int | None = N
 
     ``progress`` is called with the cycles so far. Raises ``BuildError`` where the simulator cannot be built.
     """
-    driver = Driver(build(accelerator(program.configuration), ACTIVITY), program, memory, Timing())
+    driver = RtlDriver(build(accelerator(program.configuration), ACTIVITY), program, memory, Timing())
     simulator, taken = driver.simulator, []
     driver.start()
     begin = simulator.cycles

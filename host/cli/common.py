@@ -29,7 +29,16 @@ def add_config(parser: argparse.ArgumentParser, default: str | None = DEFAULT) -
 
 
 def add_backend(parser: argparse.ArgumentParser, *more: str) -> None:
-    parser.add_argument("--backend", default="rtl", choices=("rtl", "emulator", *more), help="what executes (default rtl)")
+    parser.add_argument("--backend", default="rtl", choices=("rtl", "emulator", "board", *more),
+                        help="what executes (default rtl)")
+    parser.add_argument("--board-port", metavar="PORT", help="where the backend board is reached: /dev/ttyUSB0[@BAUD], "
+                        "socket://HOST:PORT, udp://HOST for Etherbone, litex://HOST for a litex_server")
+
+
+def require_no_board_port(options: argparse.Namespace, why: str) -> None:
+    """Raises ``InputError`` with the reason where the options name the port of a board."""
+    if options.board_port is not None:
+        raise InputError(f"--board-port {options.board_port}: {why}; take --backend board, or leave it out")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +64,8 @@ def lines_of_report(report: RunReport) -> Iterator[str]:
     if report.cycles is not None:
         yield f"cycles       {report.cycles:,}"
         yield f"utilization  {report.utilization:.1%} of {report.multipliers} multipliers"
-        yield f"simulation   {(report.cycles_per_second or 0) / 1e6:.2f} M cycles/s, " \
+        title = "rate" if report.backend == "board" else "simulation"
+        yield f"{title:<13}{(report.cycles_per_second or 0) / 1e6:.2f} M cycles/s, " \
               f"{report.macs_per_second / 1e6:,.1f} M multiply-accumulates/s"
     yield f"wall time    {report.wall_seconds:.2f} s for {report.macs:,} multiply-accumulates"
 

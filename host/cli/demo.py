@@ -8,6 +8,7 @@ from arrayloom.host.cli.common import add_backend, add_command, add_config, add_
 from arrayloom.host.cli.verdict_report import figures, lines_of_verdict
 from arrayloom.host.cli.verify import verify_watched
 from arrayloom.host.models import digits
+from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.vision.classify import load_labels, rank
 
 
@@ -22,7 +23,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    verdict = verify_watched(digits.MODEL, [options.image], "digits", options.config, options.backend, options.json)
+    verdict = verify_watched(digits.MODEL, [options.image], "digits", options.config, options.backend, options.json,
+                             lambda config: open_device(options.backend, config, options.board_port))
     (scores,) = verdict.outputs.values()
     ranking = rank(scores, 3, load_labels(digits.LABELS))
     if options.json:

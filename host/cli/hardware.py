@@ -10,7 +10,7 @@ from typing import Any
 
 from arrayloom.host.analysis.synthesis.families import FAMILIES, find_device
 from arrayloom.host.analysis.synthesis.flow import Synthesis, synthesize
-from arrayloom.host.analysis.synthesis.nextpnr import TOOLS
+from arrayloom.host.analysis.synthesis.tools import NEXTPNR
 from arrayloom.host.cli.common import add_command, add_config, add_json, print_json
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.config import load_config
@@ -42,7 +42,7 @@ def add_synth(commands: Any) -> None:
                          "open tool does: resources, clock, critical path", "arrayloom synth --config edge --json")
     add_config(parser, CONFIG)
     parser.add_argument("--target", action="append", default=[], metavar="FAMILY|MHZ",
-                        help=f"{', '.join(FAMILIES)} (default {FAMILY}; {', '.join(TOOLS)} are placed and routed, the "
+                        help=f"{', '.join(FAMILIES)} (default {FAMILY}; {', '.join(NEXTPNR)} are placed and routed, the "
                         f"others mapped), or the clock to work towards (default {TARGET:g} MHz); may stand twice")
     parser.add_argument("--device", metavar="NAME", help="of the family; the first is the default: " + "; ".join(
         f"{family.name} {', '.join(part.name for part in family.parts)}" for family in FAMILIES.values()))

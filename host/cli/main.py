@@ -30,6 +30,7 @@ COMMANDS = {
     "simulator": ("arrayloom.host.cli.simulator", "add_parser"),
     "verilog": ("arrayloom.host.cli.hardware", "add_verilog"),
     "synth": ("arrayloom.host.cli.hardware", "add_synth"),
+    "board": ("arrayloom.host.cli.board", "add_parser"),
     "network": ("arrayloom.host.cli.network", "add_network"),
     "fetch": ("arrayloom.host.cli.network", "add_fetch"),
     "train-head": ("arrayloom.host.cli.train_head", "add_parser"),

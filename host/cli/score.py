@@ -17,6 +17,7 @@ from arrayloom.host.cli.common import (
     lines_of_notices,
     lines_of_report,
     print_json,
+    require_no_board_port,
     require_writable,
 )
 from arrayloom.host.cli.import_options import add_import_options, import_options
@@ -133,6 +134,10 @@ def _head(options: argparse.Namespace) -> Head | None:
 def _chosen(options: argparse.Namespace) -> tuple[Network, _Run]:
     """The network, and what scores batches with it; raises ``InputError`` for options that do not go together."""
     where = workers_of(options)
+    if options.backend != "board":
+        require_no_board_port(options, f"the backend {options.backend} has none")
+    elif where is not None:
+        raise InputError("--workers and --ray with --backend board: one process has the board; leave them out")
     if options.backend == "onnxruntime":
         if where is not None:
             raise InputError("--workers and --ray with --backend onnxruntime: it uses all processors by itself; leave "

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from arrayloom.host.cli.bar import tasks_progress
-from arrayloom.host.cli.common import print_json
+from arrayloom.host.cli.common import print_json, require_no_board_port
 from arrayloom.host.cli.import_options import import_options
 from arrayloom.host.cli.pool_options import lines_of_tasks
 from arrayloom.host.cli.verdict_report import print_verdict
@@ -23,6 +23,7 @@ def run(options: argparse.Namespace, where: Workers) -> int:
     """Verifies, or says what is to be expected of it; the exit code."""
     if options.backend != "rtl":
         raise InputError(f"--workers, --ray: the {options.backend} is not spread; leave them out, or take --backend rtl")
+    require_no_board_port(options, "a board's run is not spread")
     require_no_waves(options, "the run is spread over workers; leave out --workers or --ray, and one process records them")
     arguments = options.model, options.input, options.preprocess, options.config
     if options.dry_run:

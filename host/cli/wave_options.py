@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from arrayloom.host.cli.common import require_writable
+from arrayloom.host.cli.common import require_no_board_port, require_writable
 from arrayloom.host.runtime.backends import RtlDevice, open_device
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.errors import InputError
@@ -43,11 +43,13 @@ def _given(options: argparse.Namespace) -> dict[str, str]:
 def device_of(options: argparse.Namespace, config: Config) -> Device:
     """The device that the options ask for; raises ``InputError`` naming the option that does not fit."""
     given = _given(options)
+    if options.backend != "board":
+        require_no_board_port(options, f"the backend {options.backend} has none")
     if options.waves is None:
         bounds = [*given, *(["--to"] if options.last is not None else [])]
         if bounds:
             raise InputError(f"{bounds[0]}: bounds waveforms, and there are none; add --waves FILE.fst")
-        return open_device(options.backend, config)
+        return open_device(options.backend, config, options.board_port)
     if options.backend != "rtl":
         raise InputError(f"--waves with --backend {options.backend}: only the rtl backend has waveforms")
     if len(given) > 1:

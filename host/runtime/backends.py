@@ -1,32 +1,40 @@
-"""The two devices, the emulator and the RTL, and the choice between them."""
+"""The devices that simulate, the emulator and the RTL, and the choice between all."""
 
 import time
 from collections.abc import Callable
 
+from arrayloom.host.runtime.board.device import BoardDevice
 from arrayloom.host.runtime.device import Device, Writes
-from arrayloom.host.runtime.driver import Driver
-from arrayloom.host.runtime.errors import DeviceError, RunError
-from arrayloom.host.runtime.report import Progress, ProgressModel, RunReport, Snapshot, layers_of
+from arrayloom.host.runtime.driver import RtlDriver
+from arrayloom.host.runtime.errors import BoardError, DeviceError, RunError
+from arrayloom.host.runtime.report import Progress, RunReport, Snapshot, layers_of
+from arrayloom.host.runtime.run_figures import register_observer, report_of
 from arrayloom.host.runtime.simulator import simulator_of
 from arrayloom.host.runtime.stall import describe
 from arrayloom.host.runtime.waves import Waves
 from arrayloom.isa.config import Config
 from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
-from arrayloom.isa.registers import Register
 from arrayloom.sim.compare import written_words
 from arrayloom.sim.emulator import Capture, Emulator
 from arrayloom.sim.rtl.simulator import Timing
 from arrayloom.sim.rtl.timeline import Timeline, make_timeline
 
 
-def open_device(backend: str, config: Config) -> Device:
-    """The device of that name: ``emulator`` or ``rtl``; raises ``DeviceError`` for any other."""
+def open_device(backend: str, config: Config, port: str | None = None) -> Device:
+    """The device of that name: ``emulator``, ``rtl``, or ``board`` with its ``port``.
+
+    Raises ``DeviceError`` for any other, ``BoardError`` for a board that cannot be reached.
+    """
+    if backend == "board":
+        return BoardDevice(config, port)
+    if port is not None:
+        raise BoardError(f"board port {port}: the backend {backend} has none; take the backend board, or leave the port out")
     if backend == "emulator":
         return EmulatorDevice(config)
     if backend == "rtl":
         return RtlDevice(config)
-    raise DeviceError(f"backend {backend!r}: unknown; there are emulator and rtl")
+    raise DeviceError(f"backend {backend!r}: unknown; there are emulator, rtl and board")
 
 
 class EmulatorDevice:
@@ -86,7 +94,7 @@ class RtlDevice:
         self._timing, self._waves = timing or Timing(), waves
         self._records_events = timeline or waves is not None
         self._build = simulator_of(config)
-        self._driver: Driver | None = None
+        self._driver: RtlDriver | None = None
         self._trace: Writes | None = None
 
     def execute(self, program: Program, memory: Memory, progress: Progress | None = None) -> RunReport:
@@ -102,19 +110,17 @@ class RtlDevice:
 
     def _run(self, program: Program, memory: Memory, progress: Progress | None) -> RunReport:
         self.close()
-        self._driver = driver = Driver(self._build, program, memory, self._timing)
+        self._driver = driver = RtlDriver(self._build, program, memory, self._timing)
         driver.simulator.record()
         driver.simulator.record_events(self._records_events)
         begin = time.perf_counter()
-        status = driver.run(progress and _register_observer(driver, progress))
+        status = driver.run(progress and register_observer(driver, progress))
         seconds = time.perf_counter() - begin
         if self._records_events:
             self.timeline = make_timeline(program, driver.simulator.take_events())
         if not status.done:
             raise RunError(describe(driver, status))
-        read_64 = driver.read_64
-        return RunReport(self.name, program.macs, self.config.multipliers, seconds, read_64(Register.CYCLES),
-                         driver.counters(), read_64(Register.BEATS_READ), read_64(Register.BEATS_WRITTEN))
+        return report_of(driver, self.name, seconds)
 
     def trace(self) -> Writes:
         if self._driver is None:
@@ -132,7 +138,3 @@ class RtlDevice:
             self._driver.close()
             self._driver = None
 
-
-def _register_observer(driver: Driver, progress: Progress) -> Callable[[], None]:
-    model = ProgressModel(driver.program)
-    return lambda: progress(model.snapshot(driver.retired(), driver.read_64(Register.CYCLES)))

@@ -1,4 +1,4 @@
-"""What executes programs: one interface, which the emulator and the RTL offer alike (``backends.py``)."""
+"""What executes programs: one interface, which emulator, RTL and board offer alike (``backends.py``)."""
 
 from typing import NamedTuple, Protocol
 
@@ -28,7 +28,7 @@ class Device(Protocol):
     """Executes one program at a time; one thread at a time.
 
     Attributes:
-        name: of the backend, ``emulator`` or ``rtl``.
+        name: of the backend, ``emulator``, ``rtl`` or ``board``.
         config: of the accelerator; it runs programs that were compiled for it.
     """
 
@@ -41,8 +41,8 @@ class Device(Protocol):
         Raises ``DeviceError`` when the run fails, ``ProgramError`` for a program of another configuration.
         """
 
-    def trace(self) -> Writes:
-        """What the POST unit wrote in the last run.
+    def trace(self) -> Writes | None:
+        """What the POST unit wrote in the last run; None: cannot be seen.
 
         Raises ``DeviceError`` before the first run, and from a device that was made without recording.
         """

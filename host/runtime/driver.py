@@ -1,6 +1,7 @@
 """The accelerator as software sees it: registers, doorbell, interrupt."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from arrayloom.host.runtime.errors import DeviceError
 from arrayloom.isa.config import Config
@@ -17,21 +18,43 @@ LARGEST_RUN = 1 << 40
 LOW = 0xFFFF_FFFF
 
 
+class Accelerator(Protocol):
+    """An accelerator that can be reached: the RTL in this process, or one on a board.
+
+    Attributes:
+        base: byte address on its memory bus at which the program's memory begins.
+    """
+
+    base: int
+
+    def read_register(self, address: int) -> int:
+        """Reads 32 bits."""
+
+    def write_register(self, address: int, value: int) -> None:
+        """Writes 32 bits."""
+
+    def run(self, max_cycles: int, progress: Callable[[int], None] | None = None) -> object:
+        """Waits for the interrupt; ``progress`` is called with a number of cycles about twenty times a second."""
+
+    def close(self) -> None:
+        """Gives it back."""
+
+
 class Driver:
-    """One run of ``program`` on a simulator of its own, whose memory is ``memory``.
+    """One run of ``program`` on an accelerator, in whose memory it lies.
 
     Raises ``DeviceError`` when the registers do not say that this is an accelerator of the program's configuration.
 
     Attributes:
         program: what runs.
-        simulator: the simulated accelerator.
         read: reads a 32-bit register.
+        base: byte address on the memory bus at which the program's memory begins.
     """
 
-    def __init__(self, build: Build, program: Program, memory: Memory, timing: Timing) -> None:
-        self.program = program
-        self.simulator = RtlSimulator(build, memory, BASE, timing)
-        self.read = self.simulator.read_register
+    def __init__(self, accelerator: Accelerator, program: Program) -> None:
+        self.program, self.base = program, accelerator.base
+        self._accelerator = accelerator
+        self.read = accelerator.read_register
         self._prepare(program.configuration)
 
     def _prepare(self, config: Config) -> None:
@@ -39,11 +62,11 @@ class Driver:
             raise DeviceError("the device does not answer as an Arrayloom accelerator")
         if self.read(Register.CONFIG) != config.digest_word:
             raise DeviceError(f"the device is not of configuration {config.name}")
-        write = self.simulator.write_register
-        program = self.program
-        end = BASE + program.memory_bytes
-        values = {Register.PROGRAM: BASE + program.code_address, Register.BASE: BASE, Register.LIMIT: end,
-                  Register.WRITE_BASE: BASE + program.write_base, Register.WRITE_LIMIT: end,
+        write = self._accelerator.write_register
+        program, base = self.program, self.base
+        end = base + program.memory_bytes
+        values = {Register.PROGRAM: base + program.code_address, Register.BASE: base, Register.LIMIT: end,
+                  Register.WRITE_BASE: base + program.write_base, Register.WRITE_LIMIT: end,
                   Register.CYCLE_LIMIT: program.cycle_limit}
         for register, value in values.items():
             write(register, value & LOW)
@@ -53,12 +76,12 @@ class Driver:
 
     def start(self) -> None:
         """Rings the doorbell."""
-        self.simulator.write_register(Register.CONTROL, 1 << Control.START)
+        self._accelerator.write_register(Register.CONTROL, 1 << Control.START)
 
     def run(self, observe: Callable[[], None] | None = None) -> StatusWord:
         """From the doorbell to the interrupt; ``observe`` is called about twenty times a second."""
         self.start()
-        self.simulator.run(LARGEST_RUN, observe and (lambda _: observe()))
+        self._accelerator.run(LARGEST_RUN, observe and (lambda _: observe()))
         return StatusWord.decode(self.read(Register.STATUS))
 
     def read_64(self, address: int) -> int:
@@ -75,5 +98,17 @@ class Driver:
                 for block in Block}
 
     def close(self) -> None:
-        """Frees the simulator."""
-        self.simulator.close()
+        """Gives the accelerator back."""
+        self._accelerator.close()
+
+
+class RtlDriver(Driver):
+    """One run on a simulator of its own, whose memory is ``memory``; ``seed`` as of ``RtlSimulator``.
+
+    Attributes:
+        simulator: the simulated accelerator.
+    """
+
+    def __init__(self, build: Build, program: Program, memory: Memory, timing: Timing, seed: int = 0) -> None:
+        self.simulator = RtlSimulator(build, memory, BASE, timing, seed)
+        super().__init__(self.simulator, program)

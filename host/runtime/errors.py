@@ -11,6 +11,10 @@ class DeviceError(ArrayloomError):
     """A device that does not exist or a run that failed, with the cause that the device gives."""
 
 
+class BoardError(DeviceError):
+    """A board that cannot be reached, or does not hold what is asked of it; names the port and the remedy."""
+
+
 class RunError(DeviceError):
     """The accelerator ended a run with an error; the text holds the cause and the state of every unit and queue."""
 

@@ -58,21 +58,22 @@ class Session:
     """Runs a network on a device.
 
     ``source``: an ONNX model (path or proto), a program file, or a ``Program``. ``config``: a preset's name or a
-    ``Config``; without, the device's, a program's own, or the default. ``backend``: ``rtl`` or ``emulator``. ``host``: how
-    much of a model the host may compute in float at its beginning and end: ``none``, ``small`` (up to 1 % of the
-    multiply-accumulates) or ``any``; ``insert_rounding``: whether values between integer layers may be quantized that the
-    model has in float. Both are for models, not for programs. One thread at a time: a second one gets ``SessionBusyError``.
+    ``Config``; without, the device's, a program's own, or the default. ``backend``: ``rtl``, ``emulator``, or ``board`` with
+    the ``port`` of a board, such as ``/dev/ttyUSB0``. ``host``: how much of a model the host may compute in float at its
+    beginning and end: ``none``, ``small`` (up to 1 % of the multiply-accumulates) or ``any``; ``insert_rounding``: whether
+    values between integer layers may be quantized that the model has in float. Both are for models, not for programs. One
+    thread at a time: a second one gets ``SessionBusyError``.
     """
 
     def __init__(self, source: str | Path | onnx.ModelProto | Program, config: str | Config | None = None,
                  backend: str = "rtl", device: Device | None = None, host: str = HostPolicy.SMALL,
-                 insert_rounding: bool = False) -> None:
+                 insert_rounding: bool = False, port: str | None = None) -> None:
         if config is None and device is not None:
             config = device.config
         self.program = load_program(source, config, ImportOptions(HostPolicy.of(host), insert_rounding))
         self.config = self.program.configuration
         self._host = HostParts(self.program.host)
-        self.device = device or open_device(backend, self.config)
+        self.device = device or open_device(backend, self.config, port)
         self._report: RunReport | None = None
         self._busy = threading.Lock()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from arrayloom.host.runtime.driver import BASE, Driver
+from arrayloom.host.runtime.driver import Driver
 from arrayloom.host.runtime.report import ProgressModel
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.errors import EncodingError
@@ -45,7 +45,7 @@ class _Report:
         cycles = self.driver.read_64(Register.CYCLES)
         yield f"the run failed in {block.name} at cycle {cycles:,}: {ERROR_TEXT.get(status.error, status.error.name)}"
         if address := self.driver.read_64(Register.ERROR_ADDRESS):
-            yield f"  at byte {address - BASE:#x} from the program's memory base"
+            yield f"  at byte {address - self.driver.base:#x} from the program's memory base"
         yield self._fetch()
         for unit in Unit:
             yield from self._unit(unit)

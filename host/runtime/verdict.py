@@ -89,6 +89,17 @@ def add_comparison(verdict: Verdict, comparison: Comparison) -> None:
         verdict.first_difference = comparison.first.to_json()
 
 
+def compare_memories(verdict: Verdict, expected: Array, got: Array) -> None:
+    """Adds what two memories differ in after the same run, both uint8."""
+    unequal = expected != got
+    count = int(unequal.sum())
+    verdict.bytes_differing += count
+    if count and verdict.first_difference is None:
+        where = int(np.argmax(unequal))
+        verdict.first_difference = {"tensor": "memory", "coordinate": (where,), "expected": int(expected[where]),
+                                    "got": int(got[where])}
+
+
 def compare_tensor(verdict: Verdict, name: str, expected: Array, got: Array) -> None:
     """Adds one tensor to the verdict; ``expected`` as ONNX Runtime gives it, ``got`` [C, H, W]."""
     wanted = expected.reshape(got.shape)

@@ -1,7 +1,8 @@
 """Comparison with ONNX Runtime at every tensor of the integer graph.
 
 The emulator is compared with ONNX Runtime tensor by tensor, also those that never leave the POST unit's pipeline; the
-RTL is compared with the emulator at every word that the POST unit writes, and with ONNX Runtime at the outputs.
+RTL is compared with the emulator at every word that the POST unit writes, a board at every byte of its memory, and both with
+ONNX Runtime at the outputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from arrayloom.host.runtime.examine import Examiner
 from arrayloom.host.runtime.inputs import load_inputs
 from arrayloom.host.runtime.model_reference import ModelReference
 from arrayloom.host.runtime.report import Progress, total
-from arrayloom.host.runtime.verdict import Verdict, add_comparison
+from arrayloom.host.runtime.verdict import Verdict, add_comparison, compare_memories
 from arrayloom.isa.config import DEFAULT, Config, load_config
 from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.program import Program
@@ -32,7 +33,8 @@ Array = NDArray[Any]
 
 
 def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], config: str | Config = DEFAULT,
-           backend: str = "rtl", progress: Progress | None = None, options: ImportOptions = DEFAULT_OPTIONS) -> Verdict:
+           backend: str = "rtl", progress: Progress | None = None, options: ImportOptions = DEFAULT_OPTIONS,
+           port: str | None = None) -> Verdict:
     """Compare every tensor of a quantized model with ONNX Runtime's, byte for byte.
 
     Parameters
@@ -43,12 +45,14 @@ def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], con
         One array for each input of the model, [N, ...] of the model's dtype; the N images run one after the other.
     config : str or Config, optional
         A preset's name, a TOML file, or a configuration.
-    backend : {"rtl", "emulator"}, optional
+    backend : {"rtl", "emulator", "board"}, optional
         What executes the program.
     progress : callable, optional
         Called with a ``Snapshot`` now and then while an image runs.
     options : ImportOptions, optional
         How much of the network may lie on the host, and whether values may be rounded that the model has in float.
+    port : str, optional
+        Where the backend ``board`` is reached, such as ``/dev/ttyUSB0``.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], con
         There is no such backend, or a run failed.
     """
     imported = import_model(model, options)
-    return _verify(imported, [inputs], load_config(config), lambda chosen: open_device(backend, chosen), progress)
+    return _verify(imported, [inputs], load_config(config), lambda chosen: open_device(backend, chosen, port), progress)
 
 
 def verify_files(model: str | Path | onnx.ModelProto, files: Sequence[Path], recipe: str | None = None,
@@ -141,9 +145,13 @@ class Verifier:
         report = golden.execute(self.program, memory, progress if self.device.name == "emulator" else None)
         verdict = self.examiner.compare(golden.capture(), memory, expected, report)
         if self.device.name != "emulator":
-            memory = self.examiner.memory(image)
+            emulated, memory = memory, self.examiner.memory(image)
             verdict.report = self.device.execute(self.program, memory, progress)
-            add_comparison(verdict, compare_writes(self.program, golden.capture(), *self.device.trace()))
+            writes = self.device.trace()
+            if writes is None:
+                compare_memories(verdict, emulated, memory)
+            else:
+                add_comparison(verdict, compare_writes(self.program, golden.capture(), *writes))
             self.examiner.compare_outputs(verdict, memory, expected)
         self.examiner.finish(verdict, image, expected, self.reference.saturation_note())
         return verdict

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
@@ -138,7 +138,7 @@ class Waves:
         """
         first, last = self.window.cycles(program, timeline)
         print(f"waveforms of cycles {first:,} to {last:,} of {timeline.cycles:,}", file=sys.stderr)
-        driver = Driver(build(accelerator(program.configuration), WAVES[self.require_format()]), program, memory, timing)
+        driver = RtlDriver(build(accelerator(program.configuration), WAVES[self.require_format()]), program, memory, timing)
         try:
             driver.simulator.open_waves(self.path, first, last)
             driver.start()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from arrayloom.compiler import compile_model
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.host.runtime.errors import DeviceError, RunError
 from arrayloom.host.runtime.simulator import workload_digest
 from arrayloom.host.runtime.stall import describe
@@ -45,7 +45,7 @@ class _Comparison:
     def run(self, build: Build) -> int:
         program, before, after, capture = self._expected
         memory = before.copy()
-        driver = Driver(build, program, memory, Timing())
+        driver = RtlDriver(build, program, memory, Timing())
         try:
             driver.simulator.record()
             status = driver.run()

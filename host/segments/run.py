@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.host.runtime.device import Writes
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.host.runtime.errors import RunError
 from arrayloom.host.runtime.simulator import simulator_of
 from arrayloom.host.runtime.stall import describe
@@ -73,7 +73,7 @@ def run_segment(program: Program, segment: Segment, start: State, moved: Moved) 
     memory = segment.memory(program)
     start.changes.apply(memory)
     before = memory.copy()
-    driver = Driver(simulator(config), segment.program(program), memory, Timing())
+    driver = RtlDriver(simulator(config), segment.program(program), memory, Timing())
     with closing(driver):
         rtl = driver.simulator
         rtl.write_scratchpad(start.scratchpad)

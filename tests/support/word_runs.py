@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import INSTRUCTION_BYTES, seal
@@ -59,7 +59,7 @@ def run_on_rtl(build: Build, program: Program, memory: NDArray[np.uint8], scratc
                timing: Timing | None = None) -> Left:
     """Runs on copies; a refusal is the error's name."""
     memory = _with_code(program, memory)
-    driver = Driver(build, program, memory, timing or Timing())
+    driver = RtlDriver(build, program, memory, timing or Timing())
     simulator = driver.simulator
     simulator.write_scratchpad(scratchpad)
     simulator.record()

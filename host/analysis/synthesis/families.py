@@ -13,7 +13,6 @@ RESOURCES = ("multipliers", "block_rams", "luts", "registers")
 # Between two LUTs of a device that is a quarter full; synth_ecp5 by itself reckons with 300, and saves LUTs where depth
 # is what counts.
 _WIRE_PS = 800
-_ECP5 = f"synth_ecp5 -no-rw-check -top {TOP} -run"
 
 Weights = Mapping[str, Mapping[str, float]]
 
@@ -102,6 +101,12 @@ class Device:
         return [argument.format(speed=self.speed) for argument in self.part.arguments]
 
 
+def ecp5_mapping(top: str, options: str = "") -> str:
+    """The commands of Yosys that map what was read to cells of an ECP5."""
+    synth = f"synth_ecp5 {options} -top {top} -run"
+    return f"{synth} begin:map_luts; abc9 -W {_WIRE_PS}; clean; {synth} map_cells:edif"
+
+
 def _xilinx(**counts: tuple[int, int, int, int]) -> tuple[Part, ...]:
     return tuple(Part(name, available=dict(zip(RESOURCES, values, strict=True))) for name, values in counts.items())
 
@@ -115,7 +120,7 @@ _XILINX_REGISTERS = _each("FDRE", "FDSE", "FDCE", "FDPE")
 
 ECP5 = Family(
     "ecp5",
-    f"{_ECP5} begin:map_luts; abc9 -W {_WIRE_PS}; clean; {_ECP5} map_cells:edif",
+    ecp5_mapping(TOP, "-no-rw-check"),
     {"multipliers": _each("MULT18X18D"), "block_rams": _each("DP16KD"), "registers": _each("TRELLIS_FF"),
      "luts": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}},    # writing takes two more of a distributed RAM
     tuple(Part(size, (f"--{size}", "--package", "CABGA381", "--speed", "{speed}"), (6, 7, 8))

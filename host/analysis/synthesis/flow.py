@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.analysis.synthesis import hard_registers, nextpnr, yosys
-from arrayloom.host.analysis.synthesis.families import ECP5, FAMILIES, TOP, Device
+from arrayloom.host.analysis.synthesis.families import ECP5, FAMILIES, TOP, Device, Family
 from arrayloom.host.analysis.synthesis.nextpnr import Segment, segments
-from arrayloom.host.analysis.synthesis.tools import YOSYS
+from arrayloom.host.analysis.synthesis.tools import NEXTPNR, YOSYS
 from arrayloom.host.analysis.synthesis.yosys import MemoryUse
 from arrayloom.isa.config import Config
 from arrayloom.sim.rtl.process import Report
@@ -20,10 +20,10 @@ from arrayloom.sim.rtl.toolchain import converter_versions
 
 @dataclass(frozen=True)
 class Usage:
-    """So many of so many on the device."""
+    """So many of so many on the device; None: not known yet."""
 
     used: int
-    available: int
+    available: int | None
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,13 @@ def synthesize(config: Config, device: Device, seeds: Sequence[int], target_mhz:
     from arrayloom.host.analysis.synthesis.serial_pins import SerialPins
 
     family, seconds = device.family, {"yosys": 0.0, "nextpnr": 0.0}
-    placer = nextpnr.TOOLS.get(family.name)
+    placer = NEXTPNR.get(family.name)
     versions = {tool.wheel: tool.version() for tool in (YOSYS, placer) if tool}
     versions |= dict(text.split() for text in converter_versions())
     with _timed(seconds, "yosys"):
         yosys.synthesize(SerialPins(config), device, folder, report)
     netlist = yosys.load_netlist(folder)
-    units, usage = yosys.count_cells(netlist, family), _mapped(device, yosys.totals(netlist, family))
+    units, usage = yosys.count_cells(netlist, family), _mapped(device, yosys.count_all(netlist, family))
     moved = _move_registers(netlist, folder) if family is ECP5 else 0
     placed = {}
     for seed in seeds if placer else ():
@@ -122,7 +122,7 @@ def synthesize(config: Config, device: Device, seeds: Sequence[int], target_mhz:
     path: list[Segment] = []
     if routes:
         best = placed[max(routes, key=lambda route: route.clock_mhz).seed]
-        usage, path = _placed(device, best["utilization"]), segments(nextpnr.critical_path(best))
+        usage, path = placed_usage(family, best["utilization"]), segments(nextpnr.critical_path(best))
     return Synthesis(
         config=config, device=device.name, target=family.name, target_mhz=target_mhz, routes=routes, usage=usage,
         units=units, memories=yosys.memories(yosys.load_log(folder)), hard_registers=moved, critical_path=path,
@@ -141,11 +141,11 @@ def _mapped(device: Device, used: dict[str, int]) -> dict[str, Usage]:
     return {name: Usage(used[name], available) for name, available in device.part.available.items()}
 
 
-def _placed(device: Device, utilization: dict[str, dict[str, int]]) -> dict[str, Usage]:
+def placed_usage(family: Family, utilization: dict[str, dict[str, int]]) -> dict[str, Usage]:
     """Usage as nextpnr reports it, cells of one resource taken together."""
     return {name: Usage(sum(utilization[cell]["used"] for cell in cells if cell in utilization),
                         sum(utilization[cell]["available"] for cell in cells if cell in utilization))
-            for name, cells in device.family.placed.items()}
+            for name, cells in family.placed.items()}
 
 
 @contextmanager

@@ -15,8 +15,10 @@ MULTIPLIER, MEMORY, FLIP_FLOP = "MULT18X18D", "DP16KD", "TRELLIS_FF"
 OPERAND_BITS, PRODUCT_BITS, WORD_BITS = 18, 36, 18
 SIDES = "AB"        # operands of a product, and ports of a memory
 _ALWAYS = "1"
-# Of the multiplier's four enables, one for each register; nextpnr leaves the product's no choice but the first.
-_ENABLES = {"OUTPUT": "CE0", "INPUTA": "CE1", "INPUTB": "CE2"}
+# Of the multiplier's four enables. Which one the product's register takes is not in the open database of the device, where all
+# others take the last one unless told; so it gets both ends.
+_ENABLES = {"OUTPUT": ("CE0", "CE3"), "INPUTA": ("CE1",), "INPUTB": ("CE2",)}
+_RESETS = ("RST0", "RST1", "RST2", "RST3")
 
 Bit = int | str
 Cell = dict[str, Any]
@@ -173,9 +175,9 @@ def _absorb_operands(cell: Cell, wires: _Wires) -> int:
 
 def _configure(cell: Cell, place: str, clock: Bit, enable: Bit) -> None:
     """Turns on a multiplier's register at ``place``; its reset is never used."""
-    choice = _ENABLES[place]
-    cell["parameters"] |= {f"REG_{place}_CLK": "CLK0", f"REG_{place}_CE": choice, f"REG_{place}_RST": "RST0"}
-    for port, bit in {"CLK0": clock, choice: enable, "RST0": "0"}.items():
+    enables = _ENABLES[place]
+    cell["parameters"] |= {f"REG_{place}_CLK": "CLK0", f"REG_{place}_CE": enables[0], f"REG_{place}_RST": _RESETS[0]}
+    for port, bit in {"CLK0": clock, **dict.fromkeys(enables, enable), **dict.fromkeys(_RESETS, "0")}.items():
         cell["connections"][port] = [bit]
         cell["port_directions"][port] = "input"
 

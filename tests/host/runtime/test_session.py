@@ -78,8 +78,8 @@ def test_second_thread_is_refused(images: np.ndarray) -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(DeviceError, match="backend 'board': unknown"):
-        open_device("board", load_config("tiny"))
+    with pytest.raises(DeviceError, match="backend 'fpga': unknown"):
+        open_device("fpga", load_config("tiny"))
     program = compile_model(digits.MODEL, config="tiny")
     with pytest.raises(ProgramError, match=r"compiled for configuration tiny .* not for 16x16"):
         Session(program, config="16x16", backend="emulator")

@@ -78,8 +78,8 @@ def test_inputs_that_do_not_fit(inputs: dict[str, np.ndarray], message: str) -> 
 def test_names_that_are_unknown(images: np.ndarray) -> None:
     with pytest.raises(ConfigError, match="configuration '9x9': unknown"):
         arrayloom.verify(digits.MODEL, {"image": images}, "9x9", "emulator")
-    with pytest.raises(DeviceError, match="backend 'board': unknown"):
-        arrayloom.verify(digits.MODEL, {"image": images}, "tiny", "board")
+    with pytest.raises(DeviceError, match="backend 'fpga': unknown"):
+        arrayloom.verify(digits.MODEL, {"image": images}, "tiny", "fpga")
 
 
 def test_the_device_is_closed_after_a_failure() -> None:

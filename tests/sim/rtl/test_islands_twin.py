@@ -9,7 +9,7 @@ from latency_programs import CODE, MEMORY_BYTES, latency_programs, program_of
 from random_graphs import check, generate
 
 from arrayloom.host.runtime import backends
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.registers import Control, Error, Register, StatusWord
 from arrayloom.sim.rtl import verilog
@@ -100,7 +100,7 @@ def drive(made, instructions, timing, act):
     memory = np.random.default_rng(6).integers(0, 256, MEMORY_BYTES, np.uint8)
     program = program_of(PRESETS["tiny"], instructions)
     memory[CODE:CODE + program.instructions.size] = program.instructions
-    driver = Driver(made, program, memory, timing)
+    driver = RtlDriver(made, program, memory, timing)
     driver.simulator.record()
     act(driver)
     addresses, words = driver.simulator.take_trace()

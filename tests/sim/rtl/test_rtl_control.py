@@ -4,31 +4,20 @@ import numpy as np
 import pytest
 from latency_programs import Instructions, Maker, program_of
 
-from arrayloom.host.runtime.driver import BASE, Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.isa.config import PRESETS, Config
-from arrayloom.isa.image import Memory, build_memory
+from arrayloom.isa.image import build_memory
 from arrayloom.isa.instructions import PoolKind
-from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Block
-from arrayloom.sim.rtl.build import Build, build
+from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.design import CHECKED, FAST, WAVES, Variant, WaveFormat, accelerator
 from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
+from arrayloom.sim.rtl.simulator import Timing
 
 CONFIG = PRESETS["tiny"]
 RESIDUAL = 2048
 TIMINGS = [Timing(), Timing(latency=3, outstanding=2), Timing(latency=150, beat_interval=3),
            Timing(latency=20, stall_percent=30, seed=5)]
-
-
-class Seeded(Driver):
-    """A driver whose accelerator holds, in a checked build, other values where nothing initialises them."""
-
-    def __init__(self, build: Build, program: Program, memory: Memory, timing: Timing, seed: int) -> None:
-        self.program = program
-        self.simulator = RtlSimulator(build, memory, BASE, timing, seed)
-        self.read = self.simulator.read_register
-        self._prepare(program.configuration)
 
 
 class Run:
@@ -41,7 +30,7 @@ class Run:
         memory = build_memory(program)
         rng = np.random.default_rng(seed)
         memory[:program.code_address] = rng.integers(0, 256, program.code_address, np.uint8)
-        driver = Seeded(build(accelerator(config), variant), program, memory, timing, seed)
+        driver = RtlDriver(build(accelerator(config), variant), program, memory, timing, seed)
         self.simulator = driver.simulator
         if before is not None:
             self._run(driver, program_of(config, before).instructions)
@@ -53,7 +42,7 @@ class Run:
         self.events = self.simulator.take_events()
 
     @staticmethod
-    def _run(driver: Driver, code: np.ndarray) -> None:
+    def _run(driver: RtlDriver, code: np.ndarray) -> None:
         start = driver.program.code_address
         driver.simulator.memory[start:start + code.size] = code
         status = driver.run()
@@ -139,7 +128,7 @@ def test_nothing_is_recorded_unless_it_is_asked_for():
     run = Run(random_instructions(np.random.default_rng(3), 20))
     assert len(run.simulator.take_control()) == 0
     run.simulator.record_control(False)
-    driver = Driver(run.simulator.build, program_of(CONFIG, []), build_memory(program_of(CONFIG, [])), Timing())
+    driver = RtlDriver(run.simulator.build, program_of(CONFIG, []), build_memory(program_of(CONFIG, [])), Timing())
     driver.run()
     assert len(driver.simulator.take_control()) == 0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from latency_programs import DESTINATION, Instructions, Maker, program_of
 
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Units
 from arrayloom.isa.image import build_memory
@@ -23,12 +23,12 @@ MAKER = Maker(CONFIG)
 WORDS = np.random.default_rng(3).integers(-128, 128, SHAPE, np.int8)
 
 
-def driver_of(instructions: Instructions, variant: Variant = FAST) -> Driver:
+def driver_of(instructions: Instructions, variant: Variant = FAST) -> RtlDriver:
     program = program_of(CONFIG, instructions)
     memory = build_memory(program)
     data = memory[:program.code_address]
     data[:] = np.random.default_rng(4).integers(0, 256, data.size, np.uint8)
-    return Driver(build(accelerator(CONFIG), variant), program, memory, Timing())
+    return RtlDriver(build(accelerator(CONFIG), variant), program, memory, Timing())
 
 
 @pytest.fixture(params=[FAST, CHECKED, WAVES[WaveFormat.VCD]], ids=lambda variant: variant.name)

@@ -16,7 +16,7 @@ from arrayloom.host.analysis.synthesis.families import ECP5, FAMILIES, VERILOG, 
 from arrayloom.host.analysis.synthesis.flow import Route, Synthesis, Usage
 from arrayloom.host.analysis.synthesis.nextpnr import Segment, segments
 from arrayloom.host.analysis.synthesis.serial_pins import SerialPins
-from arrayloom.host.analysis.synthesis.yosys import MemoryUse, count_cells, memories, module_of, totals, unit_of
+from arrayloom.host.analysis.synthesis.yosys import MemoryUse, count_all, count_cells, memories, module_of, unit_of
 from arrayloom.host.cli.main import main
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.registers import IDENTITY_VALUE, Register
@@ -86,7 +86,7 @@ def test_a_design_is_counted_by_the_cells_of_its_family(family: Any) -> None:
     cells = [cell for weights in family.cells.values() for cell in weights]
     netlist = {"modules": {"top": {"cells": {f"accelerator.array.{cell}": {"type": cell} for cell in cells}}}}
     expected = {resource: math.ceil(sum(weights.values())) for resource, weights in family.cells.items()}
-    assert totals(netlist, family) == expected
+    assert count_all(netlist, family) == expected
     assert count_cells(netlist, family) == {"array": expected}
 
 
