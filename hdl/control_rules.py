@@ -95,8 +95,8 @@ RULES: tuple[Rule, ...] = (
 QUEUES: tuple[Queue, ...] = (
     *(Queue(f"{unit}_issue.{part}", "level") for unit in ("load", "array", "post", "store") for part in ("queue", "masks")),
     *(Queue(name, "inner_level", "r_rdy") for name in (
-        "fetch.buffer", "load.records", "store.requests", "bus.lengths", "store.answers", "post.gather.fifo")),
-    *(Queue(f"bus.{reader}_lengths", "level") for reader in ("fetch", "load")),
+        "fetch.buffer", "load.records", "store.requests", "store.answers", "post.gather.fifo",
+        "bus.lengths", "bus.fetch_lengths", "bus.load_lengths")),
     *(Queue(f"post.{name}_backlog", ("newest", "oldest"), filled="some")
       for name in ("window", "region", "work", "residual")),
 )

@@ -23,6 +23,8 @@ from arrayloom.sim.rtl.process import Report
 
 OF_LITEX = ("{name}.ys", "build_{name}.sh")    # its own way through the tools, which is not taken
 
+_PLACER = NEXTPNR[ECP5.name]
+
 
 @dataclass(frozen=True)
 class BoardBuild:
@@ -65,7 +67,7 @@ class BoardFlow:
         self.board, self.chip, self.config = board, board.chip(chip), config
         self.clock_mhz, self.seed, self.folder, self.report = clock_mhz, seed, folder, report
         self.seconds: dict[str, float] = {}
-        self.versions = dict(text.split() for text in versions()) | {tool.wheel: tool.version() for tool in (YOSYS, NEXTPNR[ECP5.name])}
+        self.versions = dict(text.split() for text in versions()) | {tool.wheel: tool.version() for tool in (YOSYS, _PLACER)}
 
     def generate(self) -> None:
         """Writes the system's Verilog, the content of its ROM, its pins (``.lpf``) and its registers (``csr.csv``).
@@ -86,7 +88,7 @@ class BoardFlow:
         arguments = [*self.board.chips[self.chip], *PLACER[ECP5.name], "--log", "nextpnr.log", "--json", NETLIST, "--lpf",
                      f"{name}.lpf", "--textcfg", f"{name}.config", "--report", REPORT, "--seed", str(self.seed),
                      "--timing-allow-fail"]
-        self._timed("nextpnr", lambda: NEXTPNR[ECP5.name].run(arguments, self.folder, stage_reporter("nextpnr", STAGES, self.report)))
+        self._timed("nextpnr", lambda: _PLACER.run(arguments, self.folder, stage_reporter("nextpnr", STAGES, self.report)))
 
     def pack(self) -> None:
         """Makes the bitstream. Raises ``SynthesisError`` when ecppack fails."""

@@ -15,8 +15,8 @@ MULTIPLIER, MEMORY, FLIP_FLOP = "MULT18X18D", "DP16KD", "TRELLIS_FF"
 OPERAND_BITS, PRODUCT_BITS, WORD_BITS = 18, 36, 18
 SIDES = "AB"        # operands of a product, and ports of a memory
 _ALWAYS = "1"
-# Of the multiplier's four enables. Which one the product's register takes is not in the open database of the device, where all
-# others take the last one unless told; so it gets both ends.
+# Of the multiplier's four enables. Which one the product's register takes is not in the open database of the device, where
+# all others take the last one unless told; so it gets the first and the last.
 _ENABLES = {"OUTPUT": ("CE0", "CE3"), "INPUTA": ("CE1",), "INPUTB": ("CE2",)}
 _RESETS = ("RST0", "RST1", "RST2", "RST3")
 
