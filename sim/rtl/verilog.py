@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from arrayloom.sim.rtl.design import ROOT
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.explicit import write_out_widths
 from arrayloom.sim.rtl.islands.activity import add_activity
@@ -32,6 +33,8 @@ PLAIN = f"{FLAT.replace('proc;', 'proc -norom;')}; opt_expr -fine; opt_clean -pu
 HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
+PROCESSES = "proc -nomux -norom; opt_clean"
+"""Conditions stay conditions, as the source has them, instead of multiplexers."""
 WRITE_NETLIST = "write_rtlil design.il"
 WRITE = "write_verilog -norename -noattr design.v"
 WRITE_PLAIN = "write_verilog -noattr design.v"
@@ -68,6 +71,14 @@ def write_plain_verilog(component: Any, path: Path, name: str = TOP) -> None:
     with _flattened(component, name, PLAIN) as (folder, netlist):
         write_out_widths(netlist)
         path.write_text(_to_verilog(netlist, folder, WRITE_PLAIN))
+
+
+def write_coverage_verilog(component: Any, path: Path, name: str = TOP) -> None:
+    """Writes ``component`` as Verilog with modules, conditions, and the lines of the source as attributes ``src``."""
+    with TemporaryDirectory() as folder:
+        _write_rtlil(component, name, Path(folder), sources=True)
+        run_yosys(Path(folder), REMOVE_CHECKS, PROCESSES, "write_verilog -norename design.v")
+        shutil.copyfile(Path(folder) / "design.v", path)
 
 
 def write_fast_verilog(component: Any, path: Path, name: str = TOP, look: Look | None = None) -> None:
@@ -130,12 +141,12 @@ def _act_on_both_edges(text: str) -> str:
     return text.replace("@(posedge ", "@(edge ")
 
 
-def _write_rtlil(component: Any, name: str, folder: Path) -> None:
+def _write_rtlil(component: Any, name: str, folder: Path, sources: bool = False) -> None:
     from amaranth.back import rtlil
 
     with _without_zeros(), _without_garbage_collection():
-        text = rtlil.convert(component, name=name, emit_src=False)
-    (folder / "design.il").write_text(_name_units(text, name))
+        text = rtlil.convert(component, name=name, emit_src=sources)
+    (folder / "design.il").write_text(_name_units(text.replace(f"{ROOT}/", ""), name))
 
 
 def _name_units(text: str, top: str) -> str:
