@@ -72,6 +72,10 @@ class WaveFormat(enum.StrEnum):
     VCD = "vcd"
     FST = "fst"
 
+WIDEST_CONTROL = 4
+"""Bits of a signal whose toggles are counted: states of state machines have no more, and data has."""
+COUNTS = ("--coverage-line", "--coverage-toggle", "--coverage-max-width", str(WIDEST_CONTROL))
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -115,7 +119,7 @@ class Variant:
         unknowns = "unique" if self.checks else "fast"
         return ("--x-assign", unknowns, "--x-initial", unknowns, *(("--assert",) if self.checks else ("--no-assert",)),
                 *((f"--trace-{self.waves}",) if self.waves else ()),
-                *(("--coverage-line", "--coverage-toggle") if self.coverage else ()))
+                *(COUNTS if self.coverage else ()))
 
 
 FAST = Variant("fast", islands=True)
