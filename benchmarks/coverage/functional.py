@@ -9,17 +9,17 @@ from typing import Any
 
 from config_ends import end_of, limits
 
-from arrayloom.isa.bus import BURST_WORDS
+from arrayloom.isa.bus import BURST_WORDS, FETCH_BURST_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import EncodingError
-from arrayloom.isa.fields import FieldSpec, Instruction, Unit, units_in
+from arrayloom.isa.fields import INSTRUCTION_BYTES, FieldSpec, Instruction, Unit, units_in
 from arrayloom.isa.instructions import BY_OPCODE, INSTRUCTIONS, Drain, Elementwise, Pool, PoolKind
 from arrayloom.isa.registers import Block, Cause, Error, StatusWord
 
 MASKS = ("opcode", "wait", "signal")
 SMALLEST = 4        # size of the configurations whose pairs count
 CAUSES = {
-    Block.FETCH: {Cause.IDLE, Cause.COMPUTING, Cause.MEMORY, Cause.SPACE},
+    Block.FETCH: {Cause.IDLE, Cause.COMPUTING, Cause.MEMORY, Cause.SPACE, Cause.OVERHEAD},
     Block.LOAD: {Cause.IDLE, Cause.COMPUTING, Cause.TOKEN, Cause.ACTIVATIONS, Cause.MEMORY, Cause.SPACE, Cause.OVERHEAD},
     Block.ARRAY: {Cause.IDLE, Cause.COMPUTING, Cause.TOKEN, Cause.WEIGHTS, Cause.DRAINING, Cause.OVERHEAD},
     Block.POST: {Cause.IDLE, Cause.COMPUTING, Cause.TOKEN, Cause.WEIGHTS, Cause.ACTIVATIONS, Cause.SUMS, Cause.OVERHEAD},
@@ -106,7 +106,9 @@ def ends(status: StatusWord) -> Iterator[str]:
 
 def _burst_goals(config: Config) -> Iterator[str]:
     for who in (*READERS.values(), "store"):
-        lengths = range(1, BURST_WORDS + 1)
+        # FETCH reads whole instructions, from where the program begins to the next multiple of its longest burst.
+        chunk = INSTRUCTION_BYTES // config.size
+        lengths = range(chunk, FETCH_BURST_BYTES // config.size + 1, chunk) if who == "fetch" else range(1, BURST_WORDS + 1)
         yield from (f"{who}: {words} words" for words in lengths)
         yield from (f"{who}: {place}" for place in PLACES.values())
     assert config.size * BURST_WORDS < 4096     # no burst is a whole page

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -62,6 +62,11 @@ def read_points(counts: Path) -> list[Point]:
     return points
 
 
+def merge(runs: Iterable[list[Point]]) -> list[Point]:
+    """The points of runs of one build, hit where one of them has hit. Raises ``ValueError`` for runs of different builds."""
+    return [replace(points[0], hit=any(point.hit for point in points)) for points in zip(*runs, strict=True)]
+
+
 def unit_of(instance: str) -> str:
     """The unit that an instance, a path from the top, is part of."""
     first = instance.split(".")[0]
@@ -73,7 +78,7 @@ def _toggle(text: str) -> str | None:
     name, _, change = text.rpartition(":")
     name = re.sub(r"__0(?:([0-9a-f]{2}))|___05F", lambda found: chr(int(found[1], 16)) if found[1] else "__", name)
     vector = re.fullmatch(r"(.*)\[\d+\]", name)
-    if (vector and not vector[1].endswith("state")) or re.match(r"\$\d+$", name) or name in ("clk", "rst"):
+    if (vector and not vector[1].endswith("state")) or re.match(r"\$(auto\$|\d+$)", name) or name in ("clk", "rst"):
         return None
     return None if any(fnmatchcase(name, pattern) for pattern in PAYLOAD) else f"{name} {change}"
 

@@ -84,7 +84,7 @@ COVERAGE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "arrayloom_burst_kinds": (ctypes.POINTER(_U64), (HANDLE, _I32)),
 }
 
-BURST_KINDS = (4, 16, 2, 2)
+BURST_KINDS = (4, 64, 2, 2)
 """``arrayloom::BurstKinds`` of harness/burst.h: identifier, length less one, begins a page, ends a page."""
 
 

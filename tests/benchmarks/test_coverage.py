@@ -16,7 +16,7 @@ from arrayloom.isa.registers import Error, StatusWord
 from arrayloom.sim.rtl.simulator import BURST_KINDS
 from benchmarks.coverage import functional
 from benchmarks.coverage.__main__ import HOLES, START
-from benchmarks.coverage.points import Hole, Point, Source, read_holes, read_points, unit_of
+from benchmarks.coverage.points import Hole, Point, Source, merge, read_holes, read_points, unit_of
 from benchmarks.coverage.report import make_report
 
 TINY = PRESETS["tiny"]
@@ -67,6 +67,13 @@ def test_what_the_writer_adds_is_no_point() -> None:
     ("memory.bank_0", "scratchpad"), ("weights", "weight_fifo")])
 def test_instances_belong_to_units(instance: str, unit: str) -> None:
     assert unit_of(instance) == unit
+
+
+def test_runs_are_merged_point_by_point() -> None:
+    hit, missed = Point("bus", "line", "bus.a", True), Point("bus", "line", "bus.a", False)
+    assert merge([[hit, missed], [missed, missed]]) == [hit, missed]
+    with pytest.raises(ValueError, match="shorter"):
+        merge([[hit, missed], [missed]])
 
 
 POINTS = [Point("bus", "line", "bus.a", True), Point("bus", "line", "bus.b", False), Point("bus", "toggle", "bus.b", False)]

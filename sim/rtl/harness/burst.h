@@ -43,7 +43,7 @@ inline const char* broken_rule(const Address& request, uint32_t word_bytes) {
 #if VM_COVERAGE
 // How many bursts of each kind there were: identifier, length, begins a page of 4 KiB, ends one.
 struct BurstKinds {
-    static constexpr uint32_t kIds = 4, kLengths = 16;
+    static constexpr uint32_t kIds = 4, kLengths = 64;    // FETCH has bursts of 256 bytes
     uint64_t counts[kIds][kLengths][2][2] = {};
 
     void count(const Address& request, uint32_t word_bytes) {
