@@ -27,7 +27,8 @@ HOLES = Path(__file__).with_name("holes.txt")
 CONFIG = PRESETS["tiny"]
 HARDWARE, HOST = "tests/sim/cocotb", "tests/host/runtime"
 SESSIONS = {
-    "programs": ("-k", "in_process or made or around_the_limits or at_its_ends", f"{HARDWARE}/test_in_process.py",
+    "programs": ("-k", "in_process or made or around_the_limits or at_its_ends or token_is_taken",
+                 f"{HARDWARE}/test_in_process.py", f"{HOST}/test_token_pairs.py",
                  f"{HOST}/test_config_extremes.py", f"{HOST}/test_random_words.py", f"{HOST}/test_field_extremes.py"),
     "disturbed": ("-k", "as_they_must or breaks_the_rules", f"{HARDWARE}/test_random_faults.py",
                   f"{HARDWARE}/test_bus_breaches.py"),
