@@ -55,7 +55,7 @@ def program(producer: Unit, consumer: Unit, delayed: bool) -> list[Instruction]:
 
 
 @pytest.mark.parametrize("delayed", [True, False], ids=["waited for", "there already"])
-@pytest.mark.parametrize(("producer", "consumer"), permutations(Unit, 2), ids=lambda unit: unit.name)
+@pytest.mark.parametrize(("producer", "consumer"), list(permutations(Unit, 2)), ids=lambda unit: unit.name)
 def test_a_token_is_taken(producer: Unit, consumer: Unit, delayed: bool) -> None:
     words = [int.from_bytes(one.encode(), "little") for one in program(producer, consumer, delayed)]
     made = program_of_words(TINY, words)
