@@ -150,7 +150,8 @@ class Load(Component):
         m.d.comb += [
             burst.ready.eq(~self.pending_valid),
             request.valid.eq(self.room), request.payload.address.eq(self.pending.address),
-            request.payload.beats.eq(self.pending.words - 1), self.asks.eq(request.valid & request.ready),
+            request.payload.beats.eq((self.pending.words - 1)[:exact_log2(BURST_WORDS)]),
+            self.asks.eq(request.valid & request.ready),
             records.w_en.eq(self.asks),
             records.w_data.eq(Cat(self.pending.chip, self.pending.place, self.pending.final)),
         ]

@@ -1,4 +1,4 @@
-"""The accelerator as files for other tools: Verilog, its ports and registers as JSON, C, SystemRDL and IP-XACT."""
+"""The accelerator as files for other tools: Verilog, its ports and registers as JSON, C, SystemRDL and IP-XACT, waivers."""
 
 import json
 from dataclasses import asdict
@@ -12,14 +12,16 @@ from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.export_ipxact import ip_xact
 from arrayloom.host.runtime.export_registers import c_header, figures, system_rdl
 from arrayloom.isa.config import Config
-from arrayloom.sim.rtl.verilog import write_verilog
+from arrayloom.sim.rtl.verilog import write_plain_verilog
 
 TOP = "arrayloom"
+WAIVERS = Path(__file__).with_name("arrayloom.vlt")
+"""Verilator's warnings for the Verilog that are no faults, each with the reason."""
 
 
 def export_verilog(config: Config, folder: Path) -> list[Path]:
-    """Writes ``arrayloom_NAME`` with the endings ``.v``, ``.json`` (ports and registers), ``.h``, ``.rdl`` (SystemRDL) and
-    ``.xml`` (IP-XACT) into ``folder``, which is made where it is missing.
+    """Writes ``arrayloom_NAME`` with the endings ``.v``, ``.json`` (ports and registers), ``.h``, ``.rdl`` (SystemRDL),
+    ``.xml`` (IP-XACT) and ``.vlt`` (waivers for Verilator's lint) into ``folder``, which is made where it is missing.
 
     Returns the paths in that order. Raises ``InputError`` when they cannot be written.
     """
@@ -27,13 +29,13 @@ def export_verilog(config: Config, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         verilog = folder / f"{TOP}_{config.name}.v"
         accelerator = Accelerator(config)
-        write_verilog(accelerator, verilog, TOP, plain=True)
+        write_plain_verilog(accelerator, verilog, TOP)
         ports = _ports(accelerator)
-        files = [verilog, *(verilog.with_suffix(suffix) for suffix in (".json", ".h", ".rdl", ".xml"))]
+        files = [verilog, *(verilog.with_suffix(suffix) for suffix in (".json", ".h", ".rdl", ".xml", ".vlt"))]
         sidecar = {"module": TOP, "config": asdict(config), "digest": config.digest, "ports": ports,
                    "files": [file.name for file in files], "registers": figures()}
         texts = (json.dumps(sidecar, indent=2) + "\n", c_header(config), system_rdl(config),
-                 ip_xact(config, TOP, ports, verilog.name))
+                 ip_xact(config, TOP, ports, verilog.name), WAIVERS.read_text())
         for file, text in zip(files[1:], texts, strict=True):
             file.write_text(text)
     except OSError as error:

@@ -20,7 +20,13 @@ from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.process import Report, Stopwatch
 from arrayloom.sim.rtl.runtime import produce_runtime
 from arrayloom.sim.rtl.toolchain import converter_versions, find_toolchain
-from arrayloom.sim.rtl.verilog import write_activity_verilog, write_fast_verilog, write_sleepless_verilog, write_verilog
+from arrayloom.sim.rtl.verilog import (
+    write_activity_verilog,
+    write_coverage_verilog,
+    write_fast_verilog,
+    write_sleepless_verilog,
+    write_verilog,
+)
 
 VERILOG = "design.v"
 OPTIMIZED_KIND = "optimized-simulator"      # in the cache, what optimize.py makes
@@ -99,6 +105,8 @@ def produce_verilog(design: Design, variant: Variant, store: Cache, report: Repo
             write_fast_verilog(design.make(), folder / VERILOG, look=looks)
         elif variant.activity:
             write_activity_verilog(design.make(), folder / VERILOG)
+        elif variant.coverage:
+            write_coverage_verilog(design.make(), folder / VERILOG)
         elif variant.both_edges:
             write_sleepless_verilog(design.make(), folder / VERILOG, look=looks)
         else:

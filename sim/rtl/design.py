@@ -72,6 +72,10 @@ class WaveFormat(enum.StrEnum):
     VCD = "vcd"
     FST = "fst"
 
+WIDEST_CONTROL = 4
+"""Bits of a signal whose toggles are counted: states of state machines have no more, and data has."""
+COUNTS = ("--coverage-line", "--coverage-toggle", "--coverage-max-width", str(WIDEST_CONTROL))
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -84,6 +88,7 @@ class Variant:
         islands: registers sleep in islands (sim/rtl/islands).
         twin: a second model, in which every register is clocked in every cycle, must stay equal.
         activity: it can be asked which registers are enabled, and which change, at the next edge.
+        coverage: it counts which lines and branches of the design were executed and which signals toggled.
         reference: compiled file by file, with the options of the build before there were islands, to measure against.
 
     Any with checks or waves finds a bus output that depends on a bus input within the cycle.
@@ -95,29 +100,32 @@ class Variant:
     islands: bool = False
     twin: bool = False
     activity: bool = False
+    coverage: bool = False
     reference: bool = False
 
     @property
     def both_edges(self) -> bool:
         """Registers act on both clock edges, so that a cycle is one evaluation: only where speed is all."""
-        return not self.checks and self.waves is None
+        return not self.checks and not self.coverage and self.waves is None
 
     @property
     def flat(self) -> bool:
-        """Whether the hierarchy of the design is given up, and with it what only waveforms show."""
-        return self.waves is None
+        """Whether the hierarchy of the design is given up, and with it what only waveforms and coverage show."""
+        return not self.coverage and self.waves is None
 
     @property
     def verilator_options(self) -> tuple[str, ...]:
         """Options for Verilator that this variant adds."""
         unknowns = "unique" if self.checks else "fast"
         return ("--x-assign", unknowns, "--x-initial", unknowns, *(("--assert",) if self.checks else ("--no-assert",)),
-                *((f"--trace-{self.waves}",) if self.waves else ()))
+                *((f"--trace-{self.waves}",) if self.waves else ()),
+                *(COUNTS if self.coverage else ()))
 
 
 FAST = Variant("fast", islands=True)
 SLEEPLESS = Variant("sleepless", reference=True)
 ACTIVITY = Variant("activity", activity=True)
 TWIN = Variant("twin", islands=True, twin=True)
+COVERAGE = Variant("coverage", coverage=True)
 CHECKED = Variant("checked", checks=True)
 WAVES = {waves: Variant(f"{waves} waves", waves=waves) for waves in WaveFormat}

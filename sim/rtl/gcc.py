@@ -50,4 +50,5 @@ def compilation(source: Path, options: tuple[str | Path, ...], variant: Variant,
 def _trace(variant: Variant) -> tuple[str, ...]:
     formats = (f"-DVM_TRACE_{waves.upper()}={int(variant.waves is waves)}" for waves in WaveFormat)
     headers = (f"-I{FST_HEADERS}",) if variant.waves is WaveFormat.FST else ()
-    return (f"-DVM_TRACE={int(variant.waves is not None)}", *formats, "-DVM_COVERAGE=0", "-DVM_SC=0", *headers)
+    return (f"-DVM_TRACE={int(variant.waves is not None)}", *formats, f"-DVM_COVERAGE={int(variant.coverage)}", "-DVM_SC=0",
+            *headers)

@@ -78,14 +78,24 @@ ACTIVITY_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "arrayloom_activity": (_U64, (HANDLE, ctypes.POINTER(BYTES))),
 }
 
+COVERAGE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "arrayloom_coverage": (_U64, (HANDLE, ctypes.POINTER(WORDS))),
+    "arrayloom_write_coverage": (None, (HANDLE, ctypes.c_char_p)),
+    "arrayloom_burst_kinds": (ctypes.POINTER(_U64), (HANDLE, _I32)),
+}
 
-def load(path: Path, waves: bool, activity: bool = False) -> ctypes.CDLL:
+BURST_KINDS = (4, 64, 2, 2)
+"""``arrayloom::BurstKinds`` of harness/burst.h: identifier, length less one, begins a page, ends a page."""
+
+
+def load(path: Path, waves: bool, activity: bool = False, coverage: bool = False) -> ctypes.CDLL:
     """The library with the types of its functions set. Raises ``BuildError`` when the system refuses to load it."""
     try:
         library = ctypes.CDLL(str(path), mode=ctypes.RTLD_LOCAL)
     except OSError as error:
         raise BuildError(f"{path} cannot be loaded ({error}): delete its folder, and it is built again") from error
     functions = FUNCTIONS | (WAVE_FUNCTIONS if waves else {}) | (ACTIVITY_FUNCTIONS if activity else {})
+    functions |= COVERAGE_FUNCTIONS if coverage else {}
     for name, (result, arguments) in functions.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

@@ -7,7 +7,7 @@ writes it; whatever is neither a cell nor a connection is kept as it stands.
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 
 Bit = tuple[str, int] | str
 """A bit of a wire, or a constant: ``0``, ``1``, ``x`` or ``z``."""
@@ -68,6 +68,14 @@ class Netlist:
             yield from target
             yield from source
         yield from self.output_bits()
+
+    def connected_bits(self) -> Iterator[Bit]:
+        """Every bit at a port of a cell or in a connection, as often as it is there."""
+        for cell in self.cells:
+            yield from chain.from_iterable(cell.ports.values())
+        for target, source in self.connections:
+            yield from target
+            yield from source
 
     def output_bits(self) -> Iterator[Bit]:
         """Every bit of the module's outputs."""

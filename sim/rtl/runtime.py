@@ -16,7 +16,8 @@ SOURCES = ("verilated.cpp", "verilated_threads.cpp")
 
 def produce_runtime(variant: Variant, toolchain: Toolchain, cache: Cache, report: Report, stop: Event) -> Path:
     """The folder of its objects, from the cache or made now; ``stop`` ends that."""
-    names = [*SOURCES, *([f"verilated_{variant.waves}_c.cpp"] if variant.waves else [])]
+    names = [*SOURCES, *([f"verilated_{variant.waves}_c.cpp"] if variant.waves else []),
+             *(["verilated_cov.cpp"] if variant.coverage else [])]
 
     def make(folder: Path, report: Report) -> None:
         report("compile Verilator's run time")

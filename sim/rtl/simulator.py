@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.library import BYTES, POINT, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
+from arrayloom.sim.rtl.library import BURST_KINDS, BYTES, POINT, SEGMENT, WORDS, StatisticsStruct, TimingStruct, load
 from arrayloom.sim.rtl.scratchpad import Scratchpad
 
 TIMING_LIMITS = {"latency": (1, 1 << 20), "outstanding": (1, 256), "beat_interval": (1, 1 << 20),
@@ -103,7 +103,8 @@ class RtlSimulator:
             raise SimulationError(f"memory of dtype {memory.dtype} and shape {memory.shape}: must be uint8, of one "
                                   "dimension, contiguous and writeable")
         self.build, self.memory, self.base = build, memory, base
-        self._library = load(build.library, build.variant.waves is not None, build.variant.activity)
+        self._library = load(build.library, build.variant.waves is not None, build.variant.activity,
+                             build.variant.coverage)
         self._handle: int | None = self._library.arrayloom_create(memory.ctypes.data_as(BYTES), memory.size, base, seed)
         self.timing = timing or Timing()
         self.reset()
@@ -314,6 +315,34 @@ class RtlSimulator:
         size = self._library.arrayloom_activity(self._simulation, ctypes.byref(data))
         bits = np.unpackbits(np.ctypeslib.as_array(data, (size,)), bitorder="little")
         return bits.astype(np.bool_).reshape(-1, 2)
+
+    def coverage(self) -> NDArray[np.uint32]:
+        """How often each point of the design was executed since the simulator was made (variant ``COVERAGE``).
+
+        The array is the simulator's own: what is written to it counts. The points are those of ``write_coverage``, in an
+        order that only the build knows.
+        """
+        self._require_coverage()
+        counts = WORDS()
+        size = self._library.arrayloom_coverage(self._simulation, ctypes.byref(counts))
+        return np.ctypeslib.as_array(counts, (size,))
+
+    def write_coverage(self, path: Path) -> None:
+        """Writes the counts with what they count, in Verilator's format (variant ``COVERAGE``)."""
+        self._require_coverage()
+        self._library.arrayloom_write_coverage(self._simulation, str(path).encode())
+
+    def burst_kinds(self, write: bool) -> NDArray[np.uint64]:
+        """How many bursts of reads, or of writes, there were (variant ``COVERAGE``).
+
+        [identifier, words less one, whether it begins a page of 4 KiB, whether it ends one].
+        """
+        self._require_coverage()
+        return np.ctypeslib.as_array(self._library.arrayloom_burst_kinds(self._simulation, write), BURST_KINDS).copy()
+
+    def _require_coverage(self) -> None:
+        if not self.build.variant.coverage:
+            raise SimulationError(f"coverage: this is a {self.build.variant.name} build; build the variant coverage")
 
     def open_waves(self, path: Path, first: int, last: int) -> None:
         """Records cycles ``first`` to ``last`` of the next run, cycle 0 being the first that CYCLES counts.

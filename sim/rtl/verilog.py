@@ -12,7 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from arrayloom.sim.rtl.design import ROOT
 from arrayloom.sim.rtl.errors import BuildError
+from arrayloom.sim.rtl.explicit import write_out_widths
 from arrayloom.sim.rtl.islands.activity import add_activity
 from arrayloom.sim.rtl.islands.layout import order_clocks
 from arrayloom.sim.rtl.islands.partition import trained_partition
@@ -26,10 +28,13 @@ TOP = "top"
 OPTIMIZE = "opt_expr; opt_merge; opt_muxtree; opt_reduce; opt_clean; opt_dff"
 """What ``opt`` does in its first round; its further rounds take twice the time and leave the same Verilog."""
 FLAT = f"proc; flatten; {OPTIMIZE}; opt_clean -purge"
-PLAIN = FLAT.replace("proc;", "proc -norom;")   # tables that become memories keep their names
+# Tables that become memories keep their names.
+PLAIN = f"{FLAT.replace('proc;', 'proc -norom;')}; opt_expr -fine; opt_clean -purge"
 HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
+PROCESSES = "proc -nomux -norom; opt_clean"
+"""Conditions stay conditions, as the source has them, instead of multiplexers."""
 WRITE_NETLIST = "write_rtlil design.il"
 WRITE = "write_verilog -norename -noattr design.v"
 WRITE_PLAIN = "write_verilog -noattr design.v"
@@ -40,21 +45,39 @@ Look = Callable[[Netlist], None]
 
 
 def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool = False,
-                  hierarchy: bool = False, plain: bool = False, look: Look | None = None) -> None:
+                  hierarchy: bool = False, look: Look | None = None) -> None:
     """Writes ``component`` as Verilog module ``name``.
 
     ``checks`` keeps the assertions and prints. ``hierarchy`` keeps modules and names, for waveforms, at some cost in
     speed. Memories stay memories; one that is all zero has no initial values, which would take minutes to compile.
-    ``plain``: what has no name of its own is numbered, as some simulators do not read a backslash within a name.
     ``look`` is only for what is flat. Raises ``BuildError`` with Yosys's message when it refuses the design.
     """
     with TemporaryDirectory() as folder:
         _write_rtlil(component, name, Path(folder))
         run_yosys(Path(folder), *([] if checks else [REMOVE_CHECKS]),
-                  HIERARCHICAL if hierarchy else PLAIN if plain else FLAT, WRITE_PLAIN if plain else WRITE,
+                  HIERARCHICAL if hierarchy else FLAT, WRITE,
                   *([REMOVE_CHECKS, WRITE_NETLIST] if look else []))
         if look:
             look(Netlist((Path(folder) / "design.il").read_text()))
+        shutil.copyfile(Path(folder) / "design.v", path)
+
+
+def write_plain_verilog(component: Any, path: Path, name: str = TOP) -> None:
+    """Writes ``component`` as Verilog for other tools, without its assertions.
+
+    Widths are written out (sim/rtl/explicit.py). What has no name of its own is numbered, as some simulators do not read a
+    backslash within a name. Raises ``BuildError`` with Yosys's message when it refuses the design.
+    """
+    with _flattened(component, name, PLAIN) as (folder, netlist):
+        write_out_widths(netlist)
+        path.write_text(_to_verilog(netlist, folder, WRITE_PLAIN))
+
+
+def write_coverage_verilog(component: Any, path: Path, name: str = TOP) -> None:
+    """Writes ``component`` as Verilog with modules, conditions, and the lines of the source as attributes ``src``."""
+    with TemporaryDirectory() as folder:
+        _write_rtlil(component, name, Path(folder), sources=True)
+        run_yosys(Path(folder), REMOVE_CHECKS, PROCESSES, "write_verilog -norename design.v")
         shutil.copyfile(Path(folder) / "design.v", path)
 
 
@@ -69,7 +92,7 @@ def write_fast_verilog(component: Any, path: Path, name: str = TOP, look: Look |
         if look:
             look(netlist)
         islands = split(netlist, trained_partition())
-        text, layout = order_clocks(_to_verilog(netlist, folder), islands.names, islands.activity)
+        text, layout = order_clocks(_act_on_both_edges(_to_verilog(netlist, folder)), islands.names, islands.activity)
         layout.write(path.parent)
         path.write_text(text)
 
@@ -79,32 +102,37 @@ def write_sleepless_verilog(component: Any, path: Path, name: str = TOP, look: L
     with widened(component, name) as (folder, netlist):
         if look:
             look(netlist)
-        path.write_text(_to_verilog(netlist, folder))
+        path.write_text(_act_on_both_edges(_to_verilog(netlist, folder)))
 
 
 def write_activity_verilog(component: Any, path: Path, name: str = TOP) -> None:
     """Writes ``component`` as ``write_sleepless_verilog`` does, with an output that says which registers change."""
     with widened(component, name) as (folder, netlist):
         add_activity(netlist)
-        path.write_text(_to_verilog(netlist, folder))
+        path.write_text(_act_on_both_edges(_to_verilog(netlist, folder)))
 
 
 @contextmanager
 def widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
     """A folder to work in, and the flat netlist of ``component`` with arithmetic in the processor's widths."""
-    with TemporaryDirectory() as name_of_folder:
-        folder = Path(name_of_folder)
-        _write_rtlil(component, name, folder)
-        run_yosys(folder, REMOVE_CHECKS, FLAT, WRITE_NETLIST)
-        netlist = Netlist((folder / "design.il").read_text())
+    with _flattened(component, name, FLAT) as (folder, netlist):
         widen(netlist)
         yield folder, netlist
 
 
-def _to_verilog(netlist: Netlist, folder: Path) -> str:
+@contextmanager
+def _flattened(component: Any, name: str, steps: str) -> Iterator[tuple[Path, Netlist]]:
+    with TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        _write_rtlil(component, name, folder)
+        run_yosys(folder, REMOVE_CHECKS, steps, WRITE_NETLIST)
+        yield folder, Netlist((folder / "design.il").read_text())
+
+
+def _to_verilog(netlist: Netlist, folder: Path, write: str = WRITE) -> str:
     (folder / "design.il").write_text(netlist.text())
-    run_yosys(folder, "opt_clean -purge", WRITE)
-    return _act_on_both_edges((folder / "design.v").read_text())
+    run_yosys(folder, "opt_clean -purge", write)
+    return (folder / "design.v").read_text()
 
 
 def _act_on_both_edges(text: str) -> str:
@@ -113,12 +141,12 @@ def _act_on_both_edges(text: str) -> str:
     return text.replace("@(posedge ", "@(edge ")
 
 
-def _write_rtlil(component: Any, name: str, folder: Path) -> None:
+def _write_rtlil(component: Any, name: str, folder: Path, sources: bool = False) -> None:
     from amaranth.back import rtlil
 
     with _without_zeros(), _without_garbage_collection():
-        text = rtlil.convert(component, name=name, emit_src=False)
-    (folder / "design.il").write_text(_name_units(text, name))
+        text = rtlil.convert(component, name=name, emit_src=sources)
+    (folder / "design.il").write_text(_name_units(text.replace(f"{ROOT}/", ""), name))
 
 
 def _name_units(text: str, top: str) -> str:

@@ -20,18 +20,19 @@ MACHINE_WIDTHS = (32, 64)
 
 def widen(netlist: Netlist) -> None:
     """Changes the netlist in place; what its ports and registers hold stays the same."""
-    _drop_unread(netlist)
+    drop_unread(netlist)
     wide = _widen_results(netlist)
     for cell in netlist.cells:
-        if cell.kind in SIGNED_READERS and _is_signed(cell):
-            for port in _operands(cell):
+        if cell.kind in SIGNED_READERS and is_signed(cell):
+            for port in operands(cell):
                 core = _without_sign_copies(cell.ports[port])
                 if tuple(core) in wide:
-                    _connect(cell, port, wide[tuple(core)])
+                    connect(cell, port, wide[tuple(core)])
     netlist.replace({old: new for narrow, bits in wide.items() for old, new in zip(narrow, bits, strict=False)})
 
 
-def _drop_unread(netlist: Netlist) -> None:
+def drop_unread(netlist: Netlist) -> None:
+    """Results lose the upper bits that nothing reads, and operands those that they were made of."""
     reads = Counter(netlist.kept_bits())
     drivers: dict[Bit, Cell] = {}
     for cell in netlist.cells:
@@ -44,11 +45,11 @@ def _drop_unread(netlist: Netlist) -> None:
         width = max((index + 1 for index, bit in enumerate(cell.ports["Y"]) if reads[bit]), default=0)
         if not width or width == len(cell.ports["Y"]):
             continue
-        _connect(cell, "Y", cell.ports["Y"][:width])
-        for port in _operands(cell):
+        connect(cell, "Y", cell.ports["Y"][:width])
+        for port in operands(cell):
             dropped = cell.ports[port][width:]
             if dropped:
-                _connect(cell, port, cell.ports[port][:width])
+                connect(cell, port, cell.ports[port][:width])
                 reads.subtract(dropped)
                 waiting += [drivers[bit] for bit in dropped if bit in drivers]
 
@@ -61,30 +62,32 @@ def _widen_results(netlist: Netlist) -> dict[tuple[Bit, ...], list[Bit]]:
         if cell.kind in LOW_BITS and ports.isdisjoint(cell.ports["Y"]):
             narrow = cell.ports["Y"]
             wide[tuple(narrow)] = bits = netlist.add_wire(f"$result${len(wide)}", _best_width(cell))
-            _connect(cell, "Y", bits)
+            connect(cell, "Y", bits)
     return wide
 
 
 def _best_width(cell: Cell) -> int:
     """The processor's width for a signed result that fits its bits, else the width that it has."""
     width = len(cell.ports["Y"])
-    if not _is_signed(cell) or width < _natural_width(cell):
+    if not is_signed(cell) or width < _natural_width(cell):
         return width
     return next((better for better in MACHINE_WIDTHS if better >= width), width)
 
 
 def _natural_width(cell: Cell) -> int:
     """Bits that hold every result."""
-    widths = [len(_without_sign_copies(cell.ports[port])) for port in _operands(cell)]
+    widths = [len(_without_sign_copies(cell.ports[port])) for port in operands(cell)]
     return sum(widths) if cell.kind == "$mul" else max(widths) + 1
 
 
-def _operands(cell: Cell) -> list[str]:
+def operands(cell: Cell) -> list[str]:
+    """Names of the operation's inputs."""
     return [port for port in ("A", "B") if port in cell.ports]
 
 
-def _is_signed(cell: Cell) -> bool:
-    return all(int(cell.parameters[f"\\{port}_SIGNED"]) for port in _operands(cell))
+def is_signed(cell: Cell) -> bool:
+    """Whether all operands are signed, as an operation needs to be signed itself."""
+    return all(int(cell.parameters[f"\\{port}_SIGNED"]) for port in operands(cell))
 
 
 def _without_sign_copies(bits: list[Bit]) -> list[Bit]:
@@ -95,6 +98,7 @@ def _without_sign_copies(bits: list[Bit]) -> list[Bit]:
     return bits[:end]
 
 
-def _connect(cell: Cell, port: str, bits: list[Bit]) -> None:
+def connect(cell: Cell, port: str, bits: list[Bit]) -> None:
+    """Connects a port to other bits, which may be more or fewer."""
     cell.ports[port] = bits
     cell.parameters[f"\\{port}_WIDTH"] = str(len(bits))

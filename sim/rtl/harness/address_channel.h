@@ -35,6 +35,9 @@ class AddressChannel {
         waiting_ = valid && !ready;
         if (!valid || !ready) return false;
         if (const char* rule = broken_rule(request, kWordBytes)) watch.fail(now, describe(name_, request, rule));
+#if VM_COVERAGE
+        kinds.count(request, kWordBytes);
+#endif
         bursts_[head_ % kMaxOutstanding] = {request.address, due, request.length + 1u, 0, head_, request.id};
         ++head_;
         return true;
@@ -50,6 +53,10 @@ class AddressChannel {
             digest.add(uint64_t{burst.beats} << 32 | burst.done << 8 | burst.id);
         }
     }
+
+#if VM_COVERAGE
+    BurstKinds kinds;
+#endif
 
   private:
     static_assert((kMaxOutstanding & (kMaxOutstanding - 1)) == 0, "indices wrap around");

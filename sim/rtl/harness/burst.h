@@ -40,4 +40,17 @@ inline const char* broken_rule(const Address& request, uint32_t word_bytes) {
     return nullptr;
 }
 
+#if VM_COVERAGE
+// How many bursts of each kind there were: identifier, length, begins a page of 4 KiB, ends one.
+struct BurstKinds {
+    static constexpr uint32_t kIds = 4, kLengths = 64;    // FETCH has bursts of 256 bytes
+    uint64_t counts[kIds][kLengths][2][2] = {};
+
+    void count(const Address& request, uint32_t word_bytes) {
+        const uint64_t end = request.address + (uint64_t{request.length} + 1) * word_bytes;
+        if (request.length < kLengths) ++counts[request.id % kIds][request.length][request.address % 4096 == 0][end % 4096 == 0];
+    }
+};
+#endif
+
 }  // namespace arrayloom

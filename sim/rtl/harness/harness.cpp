@@ -110,6 +110,16 @@ void __gcov_dump();
 void arrayloom_dump_profile() { __gcov_dump(); }
 #endif
 
+#if VM_COVERAGE
+// Verilator's counts, one for each of its points, of which there are as many as are returned; its file of them; and how many
+// bursts of each kind there were.
+uint64_t arrayloom_coverage(Simulation* simulation, uint32_t** counts) { return simulation->model.coverage(*counts); }
+
+void arrayloom_write_coverage(Simulation* simulation, const char* path) { simulation->model.write_coverage(path); }
+
+const uint64_t* arrayloom_burst_kinds(const Simulation* simulation, int32_t write) { return simulation->burst_kinds(write); }
+#endif
+
 #if VM_TRACE
 int32_t arrayloom_open_waves(Simulation* simulation, const char* path, uint64_t first, uint64_t last) {
     return simulation->model.waves().open(simulation->model.top(), path, first, last);

@@ -10,6 +10,10 @@
 
 #include "pins.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "Vtop__Syms.h"
+#include "verilated_cov.h"
+#endif
 #include "waves.h"
 
 #if ARRAYLOOM_ISLANDS
@@ -81,6 +85,15 @@ class Model {
         waves_.dump(2 * cycle + 1, pins().EVENTS(running));
 #endif
     }
+
+#if VM_COVERAGE
+    uint64_t coverage(uint32_t*& counts) {
+        auto& all = top_.rootp->vlSymsp->__Vcoverage;
+        counts = &all[0];
+        return sizeof all / sizeof all[0];
+    }
+    void write_coverage(const char* path) { context_.coveragep()->write(path); }
+#endif
 
   private:
     static VerilatedContext* prepare(VerilatedContext& context, uint64_t seed) {

@@ -89,6 +89,10 @@ class ReadChannel {
         for (const uint64_t word : words) digest.add(word);
     }
 
+#if VM_COVERAGE
+    const uint64_t* burst_kinds() const { return &bursts_.kinds.counts[0][0][0][0]; }
+#endif
+
   private:
     static constexpr uint8_t kFetchId = 0;      // FETCH_ID of hdl/axi.py
     static constexpr uint8_t kStrangeId = 3;    // of no reader

@@ -33,6 +33,10 @@ class Simulation {
     bool write_register(uint32_t address, uint32_t value, uint32_t& response);
     bool read_register(uint32_t address, uint32_t& value, uint32_t& response);
 
+#if VM_COVERAGE
+    const uint64_t* burst_kinds(bool write) const { return write ? write_.burst_kinds() : read_.burst_kinds(); }
+#endif
+
     // What the model prints, and what it stops on.
     void print(const char* text) { printed_ += text; }
     void stop(const std::string& reason);

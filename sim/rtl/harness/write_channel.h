@@ -83,6 +83,10 @@ class WriteChannel {
         if (answering_) digest.add(pins.AXI(bresp));
     }
 
+#if VM_COVERAGE
+    const uint64_t* burst_kinds() const { return &bursts_.kinds.counts[0][0][0][0]; }
+#endif
+
   private:
     static constexpr uint32_t kMaxBeats = 256;
 

@@ -355,7 +355,7 @@ def test_verilog_with_its_ports(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["verilog", "--config", "tiny", "-o", str(tmp_path)]) == 0
     verilog, sidecar = (Path(line) for line in capsys.readouterr().out.split())
     ports = json.loads(sidecar.read_text())["ports"]
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".h", ".json", ".rdl", ".v", ".xml"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".h", ".json", ".rdl", ".v", ".vlt", ".xml"]
     assert {tmp_path / name for name in json.loads(sidecar.read_text())["files"]} == set(tmp_path.iterdir())
     text = verilog.read_text()
     for port in ports:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Fragment, Shape
-from covering import Row, all_pairs, pairs_of
+from config_ends import ROWS, config_of, limits
+from covering import Row, pairs_of
 from word_runs import DATA, program_of_words, run_on_emulator, run_on_rtl
 
 from arrayloom.hdl.interfaces import sink_signature
@@ -35,23 +36,6 @@ from arrayloom.isa.instructions import (
 
 SIZES = (4, 128)
 TILES = 25      # of weights in the program
-
-
-def limits(size: int) -> dict[str, tuple[int, int]]:
-    """The least and the largest value of each field that may be chosen for a size."""
-    return {"lanes": (size // 4, size), "column_stage": (1, size), "row_stage": (1, size), "accumulator_depth": (16, 4096),
-            "activation_bytes": (256 * size, size << 20), "weight_words": (2 * size, 1 << 20),
-            "parameter_entries": (THRESHOLDS, 1 << 16), "table_pages": (2, 16), "queue_depth": (4, 64),
-            "activation_banks": (2, 8)}
-
-
-ROWS = all_pairs(dict.fromkeys(limits(SIZES[0]), (0, 1)))
-"""For each field, whether it is the largest."""
-
-
-def config_of(size: int, row: Row) -> Config:
-    chosen = {name: ends[row[name]] for name, ends in limits(size).items()}
-    return Config(name=f"{size} {''.join(map(str, row.values()))}", size=size, **chosen)
 
 
 def cases(size: int, quick: int, first: Callable[[Row], int]) -> list[Any]:

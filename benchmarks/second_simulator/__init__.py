@@ -1,0 +1,1 @@
+"""The exported core on Icarus Verilog, every register and memory unknown at power-up, beside Verilator on the same bench."""
