@@ -84,6 +84,7 @@ class Variant:
         islands: registers sleep in islands (sim/rtl/islands).
         twin: a second model, in which every register is clocked in every cycle, must stay equal.
         activity: it can be asked which registers are enabled, and which change, at the next edge.
+        mutants: of a netlist with planted faults, of which one is chosen before a run (benchmarks/mutation).
         reference: compiled file by file, with the options of the build before there were islands, to measure against.
 
     Any with checks or waves finds a bus output that depends on a bus input within the cycle.
@@ -95,6 +96,7 @@ class Variant:
     islands: bool = False
     twin: bool = False
     activity: bool = False
+    mutants: bool = False
     reference: bool = False
 
     @property
@@ -119,5 +121,6 @@ FAST = Variant("fast", islands=True)
 SLEEPLESS = Variant("sleepless", reference=True)
 ACTIVITY = Variant("activity", activity=True)
 TWIN = Variant("twin", islands=True, twin=True)
+MUTANTS = Variant("mutants", mutants=True)
 CHECKED = Variant("checked", checks=True)
 WAVES = {waves: Variant(f"{waves} waves", waves=waves) for waves in WaveFormat}

@@ -78,14 +78,19 @@ ACTIVITY_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "arrayloom_activity": (_U64, (HANDLE, ctypes.POINTER(BYTES))),
 }
 
+MUTANT_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "arrayloom_select_mutant": (None, (HANDLE, _U32)),
+}
 
-def load(path: Path, waves: bool, activity: bool = False) -> ctypes.CDLL:
+
+def load(path: Path, waves: bool, activity: bool = False, mutants: bool = False) -> ctypes.CDLL:
     """The library with the types of its functions set. Raises ``BuildError`` when the system refuses to load it."""
     try:
         library = ctypes.CDLL(str(path), mode=ctypes.RTLD_LOCAL)
     except OSError as error:
         raise BuildError(f"{path} cannot be loaded ({error}): delete its folder, and it is built again") from error
     functions = FUNCTIONS | (WAVE_FUNCTIONS if waves else {}) | (ACTIVITY_FUNCTIONS if activity else {})
+    functions |= MUTANT_FUNCTIONS if mutants else {}
     for name, (result, arguments) in functions.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

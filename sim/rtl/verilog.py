@@ -30,7 +30,8 @@ PLAIN = FLAT.replace("proc;", "proc -norom;")   # tables that become memories ke
 HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
-WRITE_NETLIST = "write_rtlil design.il"
+NETLIST = "design.il"
+WRITE_NETLIST = f"write_rtlil {NETLIST}"
 WRITE = "write_verilog -norename -noattr design.v"
 WRITE_PLAIN = "write_verilog -noattr design.v"
 
@@ -54,7 +55,7 @@ def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool =
                   HIERARCHICAL if hierarchy else PLAIN if plain else FLAT, WRITE_PLAIN if plain else WRITE,
                   *([REMOVE_CHECKS, WRITE_NETLIST] if look else []))
         if look:
-            look(Netlist((Path(folder) / "design.il").read_text()))
+            look(Netlist((Path(folder) / NETLIST).read_text()))
         shutil.copyfile(Path(folder) / "design.v", path)
 
 
@@ -69,7 +70,7 @@ def write_fast_verilog(component: Any, path: Path, name: str = TOP, look: Look |
         if look:
             look(netlist)
         islands = split(netlist, trained_partition())
-        text, layout = order_clocks(_to_verilog(netlist, folder), islands.names, islands.activity)
+        text, layout = order_clocks(to_verilog(netlist, folder), islands.names, islands.activity)
         layout.write(path.parent)
         path.write_text(text)
 
@@ -79,30 +80,38 @@ def write_sleepless_verilog(component: Any, path: Path, name: str = TOP, look: L
     with widened(component, name) as (folder, netlist):
         if look:
             look(netlist)
-        path.write_text(_to_verilog(netlist, folder))
+        path.write_text(to_verilog(netlist, folder))
 
 
 def write_activity_verilog(component: Any, path: Path, name: str = TOP) -> None:
     """Writes ``component`` as ``write_sleepless_verilog`` does, with an output that says which registers change."""
     with widened(component, name) as (folder, netlist):
         add_activity(netlist)
-        path.write_text(_to_verilog(netlist, folder))
+        path.write_text(to_verilog(netlist, folder))
 
 
 @contextmanager
 def widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
     """A folder to work in, and the flat netlist of ``component`` with arithmetic in the processor's widths."""
-    with TemporaryDirectory() as name_of_folder:
-        folder = Path(name_of_folder)
-        _write_rtlil(component, name, folder)
-        run_yosys(folder, REMOVE_CHECKS, FLAT, WRITE_NETLIST)
-        netlist = Netlist((folder / "design.il").read_text())
+    with flattened(component, name) as folder:
+        netlist = Netlist((folder / NETLIST).read_text())
         widen(netlist)
         yield folder, netlist
 
 
-def _to_verilog(netlist: Netlist, folder: Path) -> str:
-    (folder / "design.il").write_text(netlist.text())
+@contextmanager
+def flattened(component: Any, name: str = TOP) -> Iterator[Path]:
+    """A folder to work in, with the flat netlist of ``component`` in its file ``NETLIST``."""
+    with TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        _write_rtlil(component, name, folder)
+        run_yosys(folder, REMOVE_CHECKS, FLAT, WRITE_NETLIST)
+        yield folder
+
+
+def to_verilog(netlist: Netlist, folder: Path) -> str:
+    """Verilog whose registers act on both edges of the clock; ``folder`` is overwritten."""
+    (folder / NETLIST).write_text(netlist.text())
     run_yosys(folder, "opt_clean -purge", WRITE)
     return _act_on_both_edges((folder / "design.v").read_text())
 
@@ -118,7 +127,7 @@ def _write_rtlil(component: Any, name: str, folder: Path) -> None:
 
     with _without_zeros(), _without_garbage_collection():
         text = rtlil.convert(component, name=name, emit_src=False)
-    (folder / "design.il").write_text(_name_units(text, name))
+    (folder / NETLIST).write_text(_name_units(text, name))
 
 
 def _name_units(text: str, top: str) -> str:

@@ -1,57 +1,21 @@
 """Instruction words around the limits of their fields: emulator and RTL refuse the same, and leave the same of the rest."""
 
-import re
 from collections import Counter
 
-import numpy as np
 import pytest
-from random_words import Case, WordDraw
-from word_runs import Left, program_of_words, run_on_emulator, run_on_rtl
+from random_words import WordDraw
+from word_checks import TIMINGS, TINY, check
+from word_runs import program_of_words
 
 from arrayloom.host.runtime.simulator import simulator_of
-from arrayloom.isa.config import PRESETS
 from arrayloom.isa.instructions import BY_MNEMONIC
-from arrayloom.isa.registers import Error
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import Timing
 
-TINY = PRESETS["tiny"]
 CASES, MORE_CASES = 200, 10_000
-OTHER_ERRORS = {
-    "left over": {Error.DATA_LEFT, Error.TOKENS_LEFT},
-    "not whole words inside": {Error.READ_OUTSIDE, Error.WRITE_OUTSIDE},
-    "no full accumulator bank|while none is empty|the weight FIFO lacks|entries needed": {Error.WATCHDOG},
-}
-"""What the RTL may report instead of an illegal instruction, by what the emulator says."""
-
 
 @pytest.fixture(scope="module")
 def build() -> Build:
     return simulator_of(TINY)
-
-
-TIMINGS = [Timing(), Timing(latency=1, outstanding=1), Timing(7, 3, 2, 40, 5)]
-
-
-def check(build: Build, draw: WordDraw, case: Case, timing: Timing) -> bool:
-    """Compares both; whether the program is legal."""
-    program = program_of_words(TINY, case.words)
-    emulated = run_on_emulator(TINY, program, draw.memory, draw.scratchpad)
-    simulated = run_on_rtl(build, program, draw.memory, draw.scratchpad, timing)
-    assert bool(emulated.refusal) == bool(simulated.refusal), (
-        f"emulator: {emulated.refusal or 'runs'}; RTL: {simulated.refusal or 'runs'}")
-    assert (simulated.addresses < TINY.activation_words).all(), "POST writes beyond the scratchpad"
-    if not emulated.refusal:
-        _equal(emulated, simulated)
-        return True
-    others = (errors for text, errors in OTHER_ERRORS.items() if re.search(text, emulated.refusal))
-    assert simulated.error in {Error.ILLEGAL_INSTRUCTION}.union(*others), f"{emulated.refusal}; RTL: {simulated.refusal}"
-    return False
-
-
-def _equal(emulated: Left, simulated: Left) -> None:
-    for name in ("addresses", "words", "scratchpad", "memory"):
-        np.testing.assert_array_equal(getattr(simulated, name), getattr(emulated, name), err_msg=name)
 
 
 def run(build: Build, seed: int, cases: int) -> None:

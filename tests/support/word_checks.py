@@ -1,0 +1,42 @@
+"""A program of random words on the emulator and on the RTL: both refuse the same, and leave the same of the rest."""
+
+import re
+
+import numpy as np
+from random_words import Case, WordDraw
+from word_runs import Left, program_of_words, run_on_emulator, run_on_rtl
+
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.registers import Error
+from arrayloom.sim.rtl.build import Build
+from arrayloom.sim.rtl.simulator import Timing
+
+TINY = PRESETS["tiny"]
+TIMINGS = [Timing(), Timing(latency=1, outstanding=1), Timing(7, 3, 2, 40, 5)]
+OTHER_ERRORS = {
+    "left over": {Error.DATA_LEFT, Error.TOKENS_LEFT},
+    "not whole words inside": {Error.READ_OUTSIDE, Error.WRITE_OUTSIDE},
+    "no full accumulator bank|while none is empty|the weight FIFO lacks|entries needed": {Error.WATCHDOG},
+}
+"""What the RTL may report instead of an illegal instruction, by what the emulator says."""
+
+
+def check(build: Build, draw: WordDraw, case: Case, timing: Timing) -> bool:
+    """Compares both; whether the program is legal."""
+    program = program_of_words(TINY, case.words)
+    emulated = run_on_emulator(TINY, program, draw.memory, draw.scratchpad)
+    simulated = run_on_rtl(build, program, draw.memory, draw.scratchpad, timing)
+    assert bool(emulated.refusal) == bool(simulated.refusal), (
+        f"emulator: {emulated.refusal or 'runs'}; RTL: {simulated.refusal or 'runs'}")
+    assert (simulated.addresses < TINY.activation_words).all(), "POST writes beyond the scratchpad"
+    if not emulated.refusal:
+        _equal(emulated, simulated)
+        return True
+    others = (errors for text, errors in OTHER_ERRORS.items() if re.search(text, emulated.refusal))
+    assert simulated.error in {Error.ILLEGAL_INSTRUCTION}.union(*others), f"{emulated.refusal}; RTL: {simulated.refusal}"
+    return False
+
+
+def _equal(emulated: Left, simulated: Left) -> None:
+    for name in ("addresses", "words", "scratchpad", "memory"):
+        np.testing.assert_array_equal(getattr(simulated, name), getattr(emulated, name), err_msg=name)
