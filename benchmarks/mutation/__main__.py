@@ -1,4 +1,4 @@
-"""Plants faults in the netlist of the accelerator `tiny` and runs each through the tests' own stimuli: which are not noticed?
+"""Plants faults in the netlist of `tiny`, and runs each through the bodies of the tests: which does none of them notice?
 
     python -m benchmarks.mutation                    1,200 faults, drawn by Yosys over all units
     python -m benchmarks.mutation --unit post --count 300 --seed 2

@@ -1,16 +1,16 @@
 """Which mutants are none: proofs that a fault changes nothing, whatever the state and the inputs are.
 
-The netlist with its faults is taken as logic between its state. A fault is one that cannot be seen when, from any state and
-with any inputs, every register gets the value that it gets without the fault, every port of a memory reads and writes the
-same words, and every output is the same. Only the logic behind the fault is there twice; what both copies read is the same,
-and is left open first, which makes the claim stronger. Where that is not proved, the logic before it is added, without its
-multipliers.
+The netlist with its faults is taken as logic between its state. A fault cannot be seen when, from any state and with any
+inputs, every register gets the value that it gets without the fault, every port of a memory reads and writes the same words,
+and every output is the same; state that nothing reads may differ. Only the logic behind the fault is there twice; what both
+copies read is the same, and is left open first, which makes the claim stronger. Where that is not proved, the logic before
+it is added, without its multipliers.
 
 A fault that changes something only in states that are never reached is not found out here.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,11 +18,12 @@ from arrayloom.sim.rtl.islands.query import Query
 from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 from arrayloom.sim.rtl.yosys import run_yosys
 from benchmarks.mutation.cut import IS_STATE, Obligations
+from benchmarks.mutation.liveness import live_bits
 from benchmarks.mutation.plant import SELECTED, Mutant
 
 SUCCESS = "SAT proof finished - no model found: SUCCESS!"
 DEPTHS = (0, 4, 40)     # cells before the fault's own that are added
-SECONDS = 20            # of one question
+SECONDS = 4            # of one question
 OPEN = {"$mul"}         # too hard for the solver
 
 
@@ -39,13 +40,13 @@ class Prover:
         for cell in netlist.cells:
             self._enter(cell)
         self._constants = dict.fromkeys(self._selects.values(), "0")
+        self._live = live_bits(netlist, self._source)
 
     def equivalent(self, mutants: Sequence[Mutant]) -> set[int]:
         """Numbers of the mutants that are proved to change nothing."""
-        open_ones, found = [one.number for one in mutants], set[int]()
+        found: set[int] = set()
         for depth in DEPTHS:
-            proved = self._proved([number for number in open_ones if number not in found], depth)
-            found |= proved
+            found |= self._proved([one.number for one in mutants if one.number not in found], depth)
         return found
 
     def _enter(self, cell: Cell) -> None:
@@ -91,7 +92,7 @@ class Prover:
             query.copy(cell)
         for cell in behind:
             query.copy(_renamed(cell, other))
-        obligations = Obligations(query, other, seen, self._source)
+        obligations = Obligations(query, other, seen, self._source, self._live)
         differences = [each for cell in sinks for each in obligations.of(cell)]
         shown = [bit for bit in self._outputs if self._source(bit) in seen]
         differences += [query.differ([query.bit(bit)], [query.bit(other(bit))]) for bit in shown]
@@ -126,5 +127,6 @@ class Prover:
             yield from layer
 
 
-def _renamed(cell: Cell, other) -> Cell:
-    return Cell(cell.kind, cell.name, cell.parameters, {port: [other(bit) for bit in bits] for port, bits in cell.ports.items()})
+def _renamed(cell: Cell, other: Callable[[Bit], Bit]) -> Cell:
+    """The copy of a cell behind the fault."""
+    return Cell(cell.kind, cell.name, cell.parameters, {port: [*map(other, bits)] for port, bits in cell.ports.items()})

@@ -24,8 +24,8 @@ class Noticed:
     text: str
 
 
-class _Hangs(BaseException):    # noqa: N818  nothing that a stimulus catches
-    pass
+class _Hangs(BaseException):
+    """Raised into a stimulus, which catches no such thing."""
 
 
 def hunt(build: Build, mutants: Sequence[Mutant], early: bool, workers: Workers,

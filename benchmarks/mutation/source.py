@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("sources.json")
 FOLDERS = ("arrayloom", "isa", "hdl", "sim", "compiler", "host", "tests", "typings", "benchmarks", "docs")
 PASSED, FAILED = 0, 1      # exit codes of pytest; any other is no verdict
-LIMIT_SECONDS = 600
+LIMIT_SECONDS = 900      # of one fault
+TEXT = 2000             # characters of what pytest printed
 
 
 class SourceFaultError(ArrayloomError):
@@ -72,8 +73,9 @@ def action(options: argparse.Namespace) -> int:
                 fault.write(_copy(Path(folder)))
     tests = sorted({test for fault in faults for test in fault.tests})
     report(f"{len(faults)} faults; first {' '.join(tests)} without any")
-    if (code := _run(None, tests)) != PASSED:
-        raise SourceFaultError(f"without any fault pytest {' '.join(tests)} ends with code {code}: mend the tests first")
+    code, text = _run(None, tests)
+    if code != PASSED:
+        raise SourceFaultError(f"without any fault the tests end with code {code}, mend them first:\n{text}")
     survived = []
     for fault, code in _verdicts(faults, options.workers):
         report(f"{'caught' if code == FAILED else 'SURVIVED'}: {fault.name}")
@@ -101,11 +103,12 @@ def _verdicts(faults: Sequence[SourceFault], workers: int) -> Iterator[tuple[Sou
 
 
 def _judge(fault: SourceFault, _progress: object) -> int:
-    return _run(fault, fault.tests)
+    return _run(fault, fault.tests)[0]
 
 
-def _run(fault: SourceFault | None, tests: Sequence[str]) -> int:
-    """The exit code of pytest in a copy of the checkout with that fault; tests that do not end have failed."""
+def _run(fault: SourceFault | None, tests: Sequence[str]) -> tuple[int, str]:
+    """The exit code of pytest in a copy of the checkout with that fault, and the end of what it printed; tests that do not end
+    have failed."""
     with TemporaryDirectory() as folder:
         checkout = _copy(Path(folder))
         if fault is not None:
@@ -113,11 +116,11 @@ def _run(fault: SourceFault | None, tests: Sequence[str]) -> int:
         command = [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
         environment = {**os.environ, "PYTHONPATH": str(checkout / "typings"), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
-            done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, timeout=LIMIT_SECONDS,
-                                  check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True,
+                                  timeout=None if fault is None else LIMIT_SECONDS, check=False, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
-            return FAILED
-        return done.returncode
+            return FAILED, f"no end after {LIMIT_SECONDS} s"
+        return done.returncode, done.stdout[-TEXT:]
 
 
 def _copy(folder: Path) -> Path:

@@ -24,12 +24,13 @@ BASE = 0x31_2345_6000
 TIMINGS = {"default": Timing(), "stalling": Timing(latency=3, outstanding=2, stall_percent=40, seed=5),
            "slow": Timing(latency=200, beat_interval=3)}
 WORDS, BLOCK = 200, 20
+ARITHMETIC = 8
 DISTURBANCES, BREACHES, GRAPHS = 60, 200, 50
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """``run`` raises for a build that is not as it must be; ``early`` ones run before it is asked whether a mutant is one."""
+    """``run`` raises for a build that is not as it must be; ``early``: before it is asked which faults change nothing."""
 
     name: str
     run: Callable[[Build], None]
@@ -47,8 +48,8 @@ def use_test_support() -> None:
 def stimuli() -> tuple[Stimulus, ...]:
     """All stimuli, in the order in which they run."""
     use_test_support()
-    return tuple([*_programs(), *_words(), *_checks("default"), *_disturbances(), *_checks("stalling"), *_checks("slow"),
-                  *_graphs(), *_breaches()])
+    return (*_programs(), *_arithmetic(), *_words(), *_checks("default"), *_graphs(), *_disturbances(), *_breaches(),
+            *_checks("stalling"), *_checks("slow"))
 
 
 def _programs() -> Iterator[Stimulus]:
@@ -59,6 +60,17 @@ def _programs() -> Iterator[Stimulus]:
         for name in TIMINGS:
             yield Stimulus(f"program {seed}, {name}", _on_board(
                 lambda board, seed=seed: check_program(board, Mixed(TINY, seed, 2).program), TIMINGS[name]), early=True)
+
+
+def _arithmetic() -> Iterator[Stimulus]:
+    from board_arithmetic import Arithmetic
+    from board_checks import held
+    from board_runs import check_program
+
+    for seed in range(ARITHMETIC):
+        yield Stimulus(f"arithmetic {seed}", _on_board(
+            lambda board, seed=seed: check_program(board, Arithmetic(TINY, seed).program), Timing()), early=True)
+    yield Stimulus("held, default", _on_board(held, Timing()), early=True)
 
 
 def _words() -> Iterator[Stimulus]:
