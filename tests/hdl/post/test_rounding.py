@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from numpy.typing import NDArray
+from rounding_edges import KINDS, products_at_windows, window_of
 
 from arrayloom.hdl.post.requantize import Requantize
 from arrayloom.hdl.post.rounding import RoundWithTies
@@ -16,8 +16,7 @@ from arrayloom.isa.instructions import SIGNIFICANT
 OFFSET = 3
 HALF = 1 << FRACTION - 1
 WHOLES = [*range(10), *(edge + step for edge in (16, 32, 64, 128, 256) for step in (-2, -1, 0, 1)), 509, 510, 511]
-COARSE = 1 << 4         # steps of the first shifter of Requantize
-DRAWN = 400_000
+COUNT = 60
 
 
 def _stream(unit: Any, count: int, drive: Any) -> list[int]:
@@ -38,17 +37,13 @@ def _stream(unit: Any, count: int, drive: Any) -> list[int]:
     return results
 
 
-def _window(whole: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How far from a half counts as a tie."""
-    return np.int64(1) << arithmetic.bit_length(np.minimum(whole, SATURATED)) + FRACTION - SIGNIFICANT - 1
-
-
 @pytest.mark.parametrize("negative", [0, 1])
 @pytest.mark.parametrize("sticky", [0, 1])
 def test_ties(negative: int, sticky: int) -> None:
-    far = [HALF + side * (1 << bit) for bit in range(10, FRACTION - 1, 3) for side in (-1, 1)]
-    fractions = [[0, 1, (1 << FRACTION) - 1, *far, *(HALF + side * window + beside for side in (-1, 0, 1) for beside in (-1, 0, 1))]
-                 for window in map(int, _window(np.array(WHOLES)))]
+    bits = range(10, FRACTION - 1, 3)
+    far = [0, 1, (1 << FRACTION) - 1, *(HALF + (1 << bit) for bit in bits), *(HALF - 1 - (1 << bit) for bit in bits)]
+    fractions = [[*far, *(HALF + side * window + beside for side in (-1, 0, 1) for beside in (-1, 0, 1))]
+                 for window in map(int, window_of(np.array(WHOLES)))]
     values = [(whole, fraction) for whole, row in zip(WHOLES, fractions, strict=True) for fraction in row]
     unit = RoundWithTies()
 
@@ -64,32 +59,9 @@ def test_ties(negative: int, sticky: int) -> None:
     np.testing.assert_array_equal(_stream(unit, len(values), drive), (-rounded if negative else rounded) + OFFSET)
 
 
-def _products_at_windows(kind: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Sums, multipliers and shifts whose products lie at the upper end of what counts as a tie, and a hair above it.
-
-    ``kind``: the hair is among the bits that the coarse shift loses, among those that the fine shift does, or there is
-    none.
-    """
-    rng = np.random.default_rng(3)
-    whole = rng.integers(0, 6, DRAWN)
-    shift = rng.integers(27, 47, DRAWN)
-    target = (((2 * whole + 1) << FRACTION - 1) + _window(whole)) << shift - FRACTION
-    least = (target >> SIGNIFICANT) + 1
-    sums = least + rng.integers(0, 1 << 62, DRAWN) % (3 * least)
-    multipliers = -(-target // sums)
-    beyond = multipliers * sums - target
-    lost = ((shift - MIN_SHIFT) // COARSE * COARSE) - (FRACTION - MIN_SHIFT)
-    coarse = beyond & (np.int64(1) << np.maximum(lost, 0)) - 1
-    kinds = {"none": beyond == 0, "coarse": (coarse != 0) & (beyond == coarse), "fine": (coarse == 0) & (beyond != 0)}
-    fits = (sums < 1 << SIGNIFICANT) & (multipliers < 1 << SIGNIFICANT) & (beyond >> shift - FRACTION == 0) & kinds[kind]
-    chosen = np.flatnonzero(fits)[:60]
-    assert len(chosen) >= 20, kind
-    return sums[chosen], multipliers[chosen], shift[chosen]
-
-
-@pytest.mark.parametrize("kind", ["none", "coarse", "fine"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_the_shifts_lose_decides_a_tie(kind: str) -> None:
-    sums, multipliers, shifts = _products_at_windows(kind)
+    sums, multipliers, shifts = products_at_windows(np.random.default_rng(3), kind, COUNT)
     unit = Requantize()
 
     def drive(ctx: Any, index: int) -> None:
@@ -101,3 +73,21 @@ def test_what_the_shifts_lose_decides_a_tie(kind: str) -> None:
     plain = sums * multipliers >> shifts
     assert (expected == (plain + (plain & 1 if kind == "none" else 1))).all(), "these are no values that the bits decide"
     np.testing.assert_array_equal(_stream(unit, len(sums), drive), expected + OFFSET)
+
+
+def test_saturation() -> None:
+    """From just below 512 to far beyond, whichever shifter finds it."""
+    wholes = [510, 511, 512, 513, 767, 1023, 1024, 1 << 13, 3 << 14, 1 << 20, (1 << 24) - 1]
+    cases = np.array([(whole << shift - 23, 1 << 23, shift) for whole in wholes for shift in range(23, 47)
+                      if whole << shift - 23 < 1 << 31] + [(1, (1 << 24) - 1, MIN_SHIFT), (1 << 30, 1 << 23, MIN_SHIFT)])
+    sums, multipliers, shifts = cases.T
+    unit = Requantize()
+
+    def drive(ctx: Any, index: int) -> None:
+        ctx.set(unit.sum, int(sums[index]))
+        ctx.set(unit.scale, int(multipliers[index] | shifts[index] << SIGNIFICANT))
+        ctx.set(unit.zero_point, OFFSET)
+
+    expected = np.minimum(sums * multipliers >> shifts, SATURATED)
+    np.testing.assert_array_equal(arithmetic.requantize(sums, multipliers, shifts), expected)
+    np.testing.assert_array_equal(_stream(unit, len(cases), drive), expected + OFFSET)

@@ -3,12 +3,14 @@
 import numpy as np
 from board_programs import RESULTS, Assembler, load_words, store_words
 from numpy.typing import NDArray
+from rounding_edges import KINDS, products_at_windows, total_at_window
 
 from arrayloom.isa.arithmetic import encode_add, encode_product, encode_scale
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Units
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
+    SIGNIFICANT,
     THRESHOLDS,
     Convolve,
     Drain,
@@ -35,9 +37,9 @@ class Arithmetic:
     def __init__(self, config: Config, seed: int) -> None:
         self.config, self.rng, self.code = config, np.random.default_rng(seed), Assembler(config)
         self.free, self.averages = FIRST_RESULT, 0
-        activations = self.rng.integers(-128, 128, (SOURCES, config.size), np.int8)
-        activations[self.rng.random(activations.shape) < 0.1] = -128
-        self.code.add(load_words(self.code.constant(activations), 0, SOURCES, signal=Units.ARRAY | Units.POST))
+        self.activations = self.rng.integers(-128, 128, (SOURCES, config.size), np.int8)
+        self.activations[self.rng.random(self.activations.shape) < 0.1] = -128
+        self.code.add(load_words(self.code.constant(self.activations), 0, SOURCES, signal=Units.ARRAY | Units.POST))
         self.tables = [self.code.constant(self.rng.integers(-128, 128, (LOOKUP_TABLE_WORDS, config.size), np.int8))
                        for _ in range(2)]
         kinds = [self._drain, self._drain, self._elementwise, self._pool]
@@ -86,7 +88,10 @@ class Arithmetic:
         config, fields = self.config, self._region() | self._residual()
         words, scales = self._scales(-30, 8)
         weights = self.rng.integers(-128, 128, (config.size, config.size), np.int8)
-        if not self._chance(0.25):
+        if self._chance(0.4):
+            weights[:] = 0
+            bias, words = self._at_windows()
+        elif not self._chance(0.25):
             weights[:] = 0
             target = self.rng.integers(-160, 160, config.size) + self.rng.choice([0.0, 0.5], config.size)
             bias = np.rint(target / scales) + self.rng.integers(-1, 2, config.size)
@@ -98,6 +103,14 @@ class Arithmetic:
         self.code.add(Convolve(source=self._between(0, SOURCES - pixels), row_pitch=pixels, source_height=1,
                                source_width=pixels, height=1, width=pixels, first=1, last=1, wait=wait),
                       Drain(**fields, zero_point=self._between(-256, 255), release_parameters=1, wait=wait))
+
+    def _at_windows(self) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
+        """Sums and scale words whose products lie where what the shifts lose decides."""
+        rng, size = self.rng, self.config.size
+        sums, multipliers, shifts = products_at_windows(rng, str(rng.choice(KINDS)), size)
+        place = np.arange(size) % len(sums)
+        signs = rng.choice([-1, 1], size)
+        return (signs * sums[place]).astype(np.float64), (multipliers | shifts << SIGNIFICANT)[place].astype(np.uint32)
 
     def _elementwise(self, wait: int, signal: int = 0) -> None:
         fields = self._region() | self._residual()
@@ -118,12 +131,23 @@ class Arithmetic:
         fields = {"add": 1, "swap": self._between(0, 1), "residual": self._between(0, SOURCES - 30), "residual_pitch": 8,
                   "ratio_a": ratio_a, "ratio_b": ratio_b, "add_offset": offset, "a_offset": shift, "b_offset": shift,
                   "sum_offset": -shift, "add_low": low, "add_high": high}
-        if self._chance(0.4):
+        if self._chance(0.5):
+            fields |= self._sum_at_window(fields["residual"])
+        elif self._chance(0.4):
             ratio_a, ratio_b = encode_product(float(np.exp2(self.rng.choice([self.rng.uniform(-16, 0), -8]))))
             a, b, made = (int(value) for value in self.rng.integers(-127, 128, 3))
             fields |= {"multiply": 1, "ratio_a": ratio_a, "ratio_b": ratio_b, "add_offset": 0, "a_offset": -a,
                        "b_offset": -b, "product_zero": made + shift}
         return fields
+
+    def _sum_at_window(self, residual: int) -> Fields:
+        """Of one byte of the residual either operand is 1, so that its ratio is the total; or the offset is."""
+        byte, total = int(self.activations[residual, self._between(0, self.config.size - 1)]), total_at_window(self.rng)
+        kind = self._between(0, 2)
+        fields = {"ratio_a": 0, "ratio_b": 0, "add_offset": 0, "a_offset": 1 - byte, "b_offset": 1 - byte, "sum_offset": 0,
+                  "swap": int(kind == 0)}
+        return fields | ({"ratio_a": total} if kind == 0 else {"ratio_b": total} if kind == 1 else {
+            "add_offset": total * int(self.rng.choice([-1, 1])), "ratio_a": 1 << self._between(0, 38)})
 
     def _pool(self, wait: int) -> None:
         fields, kind = self._region(), PoolKind(self._between(0, 2))
