@@ -42,6 +42,7 @@ class Build:
         word_bytes: of the design.
         variant: of the build.
         optimized: for what was counted while a program ran (optimize.py).
+        mutant: number of the planted fault that acts, in a build that has any; 0 for none.
     """
 
     library: Path
@@ -49,6 +50,7 @@ class Build:
     word_bytes: int
     variant: Variant
     optimized: bool = False
+    mutant: int = 0
 
 
 def build(design: Design, variant: Variant = FAST, cache: Path | None = None, report: Report | None = None,

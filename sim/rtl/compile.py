@@ -116,7 +116,7 @@ class Compilation:
 
     def _jobs(self, kind: str, groups: Sequence[tuple[tuple[str, ...], list[Path]]]) -> list[Job]:
         flags = {"BOTH_EDGES": self.variant.both_edges, "ISLANDS": self.variant.islands, "TWIN": self.variant.twin,
-                 "ACTIVITY": self.variant.activity}
+                 "ACTIVITY": self.variant.activity, "MUTANTS": self.variant.mutants}
         model = (f"-I{self.folder / MODEL}", f"-DARRAYLOOM_WORD_BYTES={self.design.word_bytes}",
                  *(f"-DARRAYLOOM_{name}={int(value)}" for name, value in flags.items()))
         return [compilation(write_bundle(self.folder / f"{BUNDLE}{kind}_{index}.cpp", files), (*options, *model),

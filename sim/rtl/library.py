@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from arrayloom.sim.rtl.design import Variant
 from arrayloom.sim.rtl.errors import BuildError
 
 BYTES = ctypes.POINTER(ctypes.c_uint8)
@@ -87,15 +88,21 @@ COVERAGE_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
 BURST_KINDS = (4, 64, 2, 2)
 """``arrayloom::BurstKinds`` of harness/burst.h: identifier, length less one, begins a page, ends a page."""
 
+MUTANT_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "arrayloom_select_mutant": (None, (HANDLE, _U32)),
+}
 
-def load(path: Path, waves: bool, activity: bool = False, coverage: bool = False) -> ctypes.CDLL:
-    """The library with the types of its functions set. Raises ``BuildError`` when the system refuses to load it."""
+
+def load(path: Path, variant: Variant) -> ctypes.CDLL:
+    """A build's library with the types of its functions set. Raises ``BuildError`` when the system refuses to load it."""
     try:
         library = ctypes.CDLL(str(path), mode=ctypes.RTLD_LOCAL)
     except OSError as error:
         raise BuildError(f"{path} cannot be loaded ({error}): delete its folder, and it is built again") from error
-    functions = FUNCTIONS | (WAVE_FUNCTIONS if waves else {}) | (ACTIVITY_FUNCTIONS if activity else {})
-    functions |= COVERAGE_FUNCTIONS if coverage else {}
+    functions = dict(FUNCTIONS)
+    for has, more in ((variant.waves is not None, WAVE_FUNCTIONS), (variant.activity, ACTIVITY_FUNCTIONS),
+                      (variant.coverage, COVERAGE_FUNCTIONS), (variant.mutants, MUTANT_FUNCTIONS)):
+        functions |= more if has else {}
     for name, (result, arguments) in functions.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

@@ -116,7 +116,7 @@ def _compile_twice(work: Compilation, build: Build, runtime: Aside[Path], worklo
 
 def _count(build: Build, workload: Workload) -> int:
     """Runs the workload and has its counts written: also when it fails, since else they were when the process ends."""
-    library = load(build.library, waves=False)
+    library = load(build.library, build.variant)
     try:
         return workload.run(build)
     finally:

@@ -103,10 +103,11 @@ class RtlSimulator:
             raise SimulationError(f"memory of dtype {memory.dtype} and shape {memory.shape}: must be uint8, of one "
                                   "dimension, contiguous and writeable")
         self.build, self.memory, self.base = build, memory, base
-        self._library = load(build.library, build.variant.waves is not None, build.variant.activity,
-                             build.variant.coverage)
+        self._library = load(build.library, build.variant)
         self._handle: int | None = self._library.arrayloom_create(memory.ctypes.data_as(BYTES), memory.size, base, seed)
         self.timing = timing or Timing()
+        if build.mutant:
+            self._library.arrayloom_select_mutant(self._handle, build.mutant)
         self.reset()
 
     def __enter__(self) -> "RtlSimulator":

@@ -35,7 +35,8 @@ REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
 PROCESSES = "proc -nomux -norom; opt_clean"
 """Conditions stay conditions, as the source has them, instead of multiplexers."""
-WRITE_NETLIST = "write_rtlil design.il"
+NETLIST = "design.il"
+WRITE_NETLIST = f"write_rtlil {NETLIST}"
 WRITE = "write_verilog -norename -noattr design.v"
 WRITE_PLAIN = "write_verilog -noattr design.v"
 
@@ -58,7 +59,7 @@ def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool =
                   HIERARCHICAL if hierarchy else FLAT, WRITE,
                   *([REMOVE_CHECKS, WRITE_NETLIST] if look else []))
         if look:
-            look(Netlist((Path(folder) / "design.il").read_text()))
+            look(Netlist((Path(folder) / NETLIST).read_text()))
         shutil.copyfile(Path(folder) / "design.v", path)
 
 
@@ -68,9 +69,10 @@ def write_plain_verilog(component: Any, path: Path, name: str = TOP) -> None:
     Widths are written out (sim/rtl/explicit.py). What has no name of its own is numbered, as some simulators do not read a
     backslash within a name. Raises ``BuildError`` with Yosys's message when it refuses the design.
     """
-    with _flattened(component, name, PLAIN) as (folder, netlist):
+    with flattened(component, name, PLAIN) as folder:
+        netlist = Netlist((folder / NETLIST).read_text())
         write_out_widths(netlist)
-        path.write_text(_to_verilog(netlist, folder, WRITE_PLAIN))
+        path.write_text(_written(netlist, folder, WRITE_PLAIN))
 
 
 def write_coverage_verilog(component: Any, path: Path, name: str = TOP) -> None:
@@ -92,7 +94,7 @@ def write_fast_verilog(component: Any, path: Path, name: str = TOP, look: Look |
         if look:
             look(netlist)
         islands = split(netlist, trained_partition())
-        text, layout = order_clocks(_act_on_both_edges(_to_verilog(netlist, folder)), islands.names, islands.activity)
+        text, layout = order_clocks(to_verilog(netlist, folder), islands.names, islands.activity)
         layout.write(path.parent)
         path.write_text(text)
 
@@ -102,35 +104,42 @@ def write_sleepless_verilog(component: Any, path: Path, name: str = TOP, look: L
     with widened(component, name) as (folder, netlist):
         if look:
             look(netlist)
-        path.write_text(_act_on_both_edges(_to_verilog(netlist, folder)))
+        path.write_text(to_verilog(netlist, folder))
 
 
 def write_activity_verilog(component: Any, path: Path, name: str = TOP) -> None:
     """Writes ``component`` as ``write_sleepless_verilog`` does, with an output that says which registers change."""
     with widened(component, name) as (folder, netlist):
         add_activity(netlist)
-        path.write_text(_act_on_both_edges(_to_verilog(netlist, folder)))
+        path.write_text(to_verilog(netlist, folder))
 
 
 @contextmanager
 def widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
     """A folder to work in, and the flat netlist of ``component`` with arithmetic in the processor's widths."""
-    with _flattened(component, name, FLAT) as (folder, netlist):
+    with flattened(component, name) as folder:
+        netlist = Netlist((folder / NETLIST).read_text())
         widen(netlist)
         yield folder, netlist
 
 
 @contextmanager
-def _flattened(component: Any, name: str, steps: str) -> Iterator[tuple[Path, Netlist]]:
+def flattened(component: Any, name: str = TOP, steps: str = FLAT) -> Iterator[Path]:
+    """A folder to work in, with the flat netlist of ``component`` in its file ``NETLIST``."""
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         _write_rtlil(component, name, folder)
         run_yosys(folder, REMOVE_CHECKS, steps, WRITE_NETLIST)
-        yield folder, Netlist((folder / "design.il").read_text())
+        yield folder
 
 
-def _to_verilog(netlist: Netlist, folder: Path, write: str = WRITE) -> str:
-    (folder / "design.il").write_text(netlist.text())
+def to_verilog(netlist: Netlist, folder: Path) -> str:
+    """Verilog whose registers act on both edges of the clock; ``folder`` is overwritten."""
+    return _act_on_both_edges(_written(netlist, folder, WRITE))
+
+
+def _written(netlist: Netlist, folder: Path, write: str) -> str:
+    (folder / NETLIST).write_text(netlist.text())
     run_yosys(folder, "opt_clean -purge", write)
     return (folder / "design.v").read_text()
 
@@ -146,7 +155,7 @@ def _write_rtlil(component: Any, name: str, folder: Path, sources: bool = False)
 
     with _without_zeros(), _without_garbage_collection():
         text = rtlil.convert(component, name=name, emit_src=sources)
-    (folder / "design.il").write_text(_name_units(text.replace(f"{ROOT}/", ""), name))
+    (folder / NETLIST).write_text(_name_units(text.replace(f"{ROOT}/", ""), name))
 
 
 def _name_units(text: str, top: str) -> str:

@@ -133,3 +133,89 @@ def test_answers_that_nobody_waits_for_are_dropped(bench, answers, taken, broken
     master = Master(bench)
     master.run(script)
     assert (master.answered, master.broken) == (taken, broken)
+
+
+@pytest.mark.parametrize("name", ["fetch", "load", "store"])
+def test_the_bus_is_not_quiet_from_the_request_to_its_end(bench, name):
+    async def script(master, ctx):
+        port, quiet = getattr(master.bus, name), master.bus.status.quiet
+        await ctx.tick().repeat(2)
+        assert ctx.get(quiet)
+        ctx.set(port.request.payload.beats, 0)
+        ctx.set(port.request.valid, 1)
+        await ctx.tick().until(port.request.ready)
+        ctx.set(port.request.valid, 0)
+        for _ in range(6):
+            assert not ctx.get(quiet)
+            await ctx.tick()
+        await (master.answer(ctx) if name == "store" else master.beat(ctx, 7, {"fetch": FETCH_ID, "load": LOAD_ID}[name], 1))
+        await ctx.tick().repeat(2)
+        assert ctx.get(quiet)
+
+    Master(bench).run(script)
+
+
+def test_a_burst_that_begins_while_another_ends_is_counted_once(bench):
+    async def script(master, ctx):
+        request, axi = master.bus.load.request, master.bus.axi
+        await master.ask(ctx, "load", 1)
+        for signal, value in ((axi.rvalid, 1), (axi.rid, LOAD_ID), (axi.rlast, 1), (request.payload.beats, 0),
+                              (request.valid, 1)):
+            ctx.set(signal, value)
+        assert ctx.get(request.ready)
+        await ctx.tick()
+        ctx.set(axi.rvalid, 0)
+        ctx.set(request.valid, 0)
+        await ctx.tick().repeat(3)
+        assert reads(ctx, master) == 1
+        await master.beat(ctx, 1, LOAD_ID, 1)
+        await ctx.tick()
+        assert reads(ctx, master) == 0
+
+    Master(bench).run(script)
+
+
+def test_words_of_a_reader_that_is_reset_are_taken(bench):
+    async def script(master, ctx):
+        bus = master.bus
+        await master.ask(ctx, "load", 3)
+        ctx.set(bus.load.beat.ready, 0)
+        ctx.set(bus.abandoned, 1)
+        await ctx.tick()
+        ctx.set(bus.abandoned, 0)
+        for number in range(3):
+            assert ctx.get(bus.axi.rready) and not ctx.get(bus.status.quiet)
+            await master.beat(ctx, number, LOAD_ID, number == 2)
+        await ctx.tick().repeat(3)
+        assert ctx.get(bus.status.quiet) and not ctx.get(bus.axi.rready)    # the reader is itself again
+
+    master = Master(bench)
+    master.run(script)
+    assert not master.words["load"] and not master.broken
+
+
+def test_words_of_a_writer_that_is_reset_write_no_byte(bench):
+    strobes = []
+
+    async def script(master, ctx):
+        bus = master.bus
+        await master.ask(ctx, "store", 3)
+        ctx.set(bus.store.word.valid, 1)
+        await ctx.tick()
+        ctx.set(bus.store.word.valid, 0)
+        ctx.set(bus.abandoned, 1)
+        await ctx.tick()
+        ctx.set(bus.abandoned, 0)
+        ctx.set(bus.axi.wready, 1)
+        for _ in range(30):
+            *_, valid, strobe, last = await ctx.tick().sample(bus.axi.wvalid, bus.axi.wstrb, bus.axi.wlast)
+            if valid:
+                strobes.append((strobe, last))
+        await master.answer(ctx)
+        await ctx.tick().repeat(2)
+        assert ctx.get(bus.status.quiet)
+
+    master = Master(bench)
+    master.run(script)
+    whole = (1 << bench.config().size) - 1
+    assert strobes == [(whole, 0), (0, 0), (0, 1)]

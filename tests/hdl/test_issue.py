@@ -240,3 +240,46 @@ def test_a_reset_empties_queue_tokens_and_masks(bench: Any) -> None:
 
     bench.run(ResetInserter(clear)(issue), [drive], lambda: bool(levels))
     assert levels == [(1, 0, 0, 0)]
+
+
+def played(bench: Any, waiting: int, gives: set[int], cycles: int, begin: int = 1) -> tuple[list[int], int, int]:
+    """Lets ``waiting`` instructions, from cycle ``begin`` on, want a token each of LOAD, which gives one in these cycles.
+
+    Returns when each is accepted, the tokens that are left, and how many overflowed.
+    """
+    issue, accepted, overflows, left = Issue(bench.config(), OWN), list[int](), list[int](), list[int]()
+
+    async def push(ctx: Any) -> None:
+        await ctx.tick().repeat(begin)
+        for number in range(waiting):
+            await bench.send(ctx, issue.push, Elementwise(wait=1 << Unit.LOAD, destination=number))
+
+    async def unit(ctx: Any) -> None:
+        ctx.set(issue.unit.instruction.ready, 1)
+        retires = 0
+        for cycle in range(cycles):
+            ctx.set(issue.give, (1 << Unit.LOAD) * (cycle in gives))
+            ctx.set(issue.unit.retired, retires)
+            *_, retires, overflow = await ctx.tick().sample(issue.unit.instruction.valid, issue.status.overflow)
+            accepted.extend([cycle] * retires)
+            overflows.extend([cycle] * overflow)
+        left.append(ctx.get(issue.status.tokens[Unit.LOAD]))
+
+    bench.run(issue, [push, unit], lambda: bool(left))
+    return accepted, left[0], len(overflows)
+
+
+@pytest.mark.parametrize("gap", range(1, 9))
+def test_a_token_that_comes_while_one_is_taken_is_there(bench: Any, gap: int) -> None:
+    accepted, left, overflows = played(bench, 2, {20, 20 + gap}, 60)
+    assert len(accepted) == 2 and not left and not overflows
+
+
+def test_a_full_counter_takes_a_token_while_one_is_taken(bench: Any) -> None:
+    full = (1 << TOKEN_BITS) - 1
+    begin, gives, cycles = full + 10, set(range(full)), full + 40
+    (accepted,), left, overflows = played(bench, 1, gives, cycles, begin)
+    assert (left, overflows) == (full - 1, 0)
+    for late in range(-3, 3):       # a token is counted a cycle after it is given
+        early = late < -1
+        assert played(bench, 1, gives | {accepted + late}, cycles, begin)[1:] == (full - early, int(early)), late

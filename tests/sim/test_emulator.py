@@ -192,3 +192,66 @@ def test_token_that_nobody_gave() -> None:
     machine, _ = _machine(13)
     with pytest.raises(EmulatorError, match="ARRAY waits for a token of LOAD"):
         machine.take_tokens(Convolve(wait=1 << Unit.LOAD), Unit.ARRAY)
+
+
+def test_a_token_is_taken_once() -> None:
+    machine, _ = _machine(16)
+    waits, gives = Convolve(wait=1 << Unit.LOAD), LoadActivations(signal=1 << Unit.ARRAY)
+    machine.give_tokens(gives, Unit.LOAD)
+    machine.give_tokens(gives, Unit.LOAD)
+    for _ in range(2):
+        machine.take_tokens(waits, Unit.ARRAY)
+    with pytest.raises(EmulatorError, match="ARRAY waits for a token of LOAD"):
+        machine.take_tokens(waits, Unit.ARRAY)
+
+
+def test_no_token_for_oneself() -> None:
+    machine, _ = _machine(17)
+    with pytest.raises(EmulatorError, match="LOAD gives a token to itself"):
+        machine.give_tokens(LoadActivations(signal=1 << Unit.LOAD), Unit.LOAD)
+
+
+def _bank(machine: Machine, pixels: int, **fields: int) -> None:
+    """A Convolve over so many pixels, with its tile."""
+    machine.weights.append(np.zeros((N, N), np.int8))
+    Convolver(machine).run(Convolve(height=1, width=pixels, **fields))
+
+
+def test_rules_of_accumulator_banks() -> None:
+    machine, _ = _machine(18)
+    for first in (0, 1):
+        with pytest.raises(EmulatorError, match="continued that was not begun with as many pixels"):
+            _bank(machine, 2 + first, first=0)
+        if not first:
+            _bank(machine, 2, first=1)
+    with pytest.raises(EmulatorError, match="begun while none is empty"):
+        _bank(machine, 2, first=1)          # the one before is not full
+    _bank(machine, 2, last=1)
+    _bank(machine, 2, first=1, last=1)
+    with pytest.raises(EmulatorError, match="begun while none is empty"):
+        _bank(machine, 2, first=1)          # both are full
+    assert [len(bank) for bank in machine.full] == [2, 2]
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_a_drain_has_as_many_pixels_as_its_bank(width: int) -> None:
+    machine, _ = _machine(19)
+    _bank(machine, 3, first=1, last=1)
+    _identity_parameters(machine)
+    with pytest.raises(EmulatorError, match=f"1 x {width} pixels drained from a bank of 3"):
+        Poster(machine).drain(Drain(height=1, width=width))
+
+
+def test_what_a_program_must_not_leave() -> None:
+    machine, _ = _machine(20)
+    assert machine.left_over() == []
+    machine.give_tokens(Convolve(signal=1 << Unit.POST), Unit.ARRAY)
+    assert machine.left_over() == ["1 tokens of ARRAY for POST"]
+    _bank(machine, 1, first=1)
+    assert machine.left_over()[1:] == ["a half-filled accumulator bank"]
+    _bank(machine, 1, last=1)
+    assert machine.left_over()[1:] == ["full banks"]
+    machine.weights.append(np.zeros((N, N), np.int8))
+    _identity_parameters(machine)
+    machine.tables.append(np.zeros((256, N), np.int8))
+    assert machine.left_over()[1:] == ["weights", "parameters", "tables", "full banks"]

@@ -11,6 +11,7 @@ from arrayloom.isa.registers import Error
 from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.simulator import Timing
 
+TIMINGS = [Timing(), Timing(latency=1, outstanding=1), Timing(7, 3, 2, 40, 5)]
 OTHER_ERRORS = {
     "left over": {Error.DATA_LEFT, Error.TOKENS_LEFT},
     "not whole words inside": {Error.READ_OUTSIDE, Error.WRITE_OUTSIDE},

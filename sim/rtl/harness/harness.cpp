@@ -103,6 +103,11 @@ uint64_t arrayloom_activity(Simulation* simulation, const uint8_t** bits) {
 }
 #endif
 
+#if ARRAYLOOM_MUTANTS
+// The planted fault that acts from the next edge but one on, by its number; with 0 none does.
+void arrayloom_select_mutant(Simulation* simulation, uint32_t number) { simulation->model.pins().mutant_select = number; }
+#endif
+
 #if defined(ARRAYLOOM_PROFILE)
 // GCC's run time writes what its code has counted so far, now and not when the process ends.
 void __gcov_dump();

@@ -54,6 +54,12 @@ class Query:
                                 {"CLK": [CLOCK], "D": value, "Q": output}))
         return output
 
+    def cell(self, kind: str, parameters: dict[str, str], width: int, **ports: list[Bit]) -> list[Bit]:
+        """Adds a cell over bits of the module; returns its output, of ``width`` bits."""
+        output = self._wire(width)
+        self._cells.append(Cell(kind, f"$cell${len(self._cells)}", parameters, {**ports, "Y": output}))
+        return output
+
     def text(self, ok: Bit) -> str:
         """RTLIL of the module behind its first line; ``ok`` is the claim."""
         lines = [f"  wire width {width} {name}" for name, width in self._widths.items()]
@@ -64,9 +70,7 @@ class Query:
         parameters = {"\\Y_WIDTH": "1"}
         for port, bits in ports.items():
             parameters |= {f"\\{port}_SIGNED": "0", f"\\{port}_WIDTH": str(len(bits))}
-        output = self._wire(1)
-        self._cells.append(Cell(kind, f"$cell${len(self._cells)}", parameters, {**ports, "Y": output}))
-        return output[0]
+        return self.cell(kind, parameters, 1, **ports)[0]
 
     def _wire(self, width: int) -> list[Bit]:
         name = f"\\w{len(self._widths)}"

@@ -4,14 +4,13 @@ from collections import Counter
 
 import pytest
 from random_words import WordDraw
-from word_checks import check
+from word_checks import TIMINGS, check
 from word_runs import program_of_words
 
 from arrayloom.host.runtime.simulator import simulator_of
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.instructions import BY_MNEMONIC
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import Timing
 
 TINY = PRESETS["tiny"]
 CASES, MORE_CASES = 200, 10_000
@@ -20,9 +19,6 @@ CASES, MORE_CASES = 200, 10_000
 @pytest.fixture(scope="module")
 def build() -> Build:
     return simulator_of(TINY)
-
-
-TIMINGS = [Timing(), Timing(latency=1, outstanding=1), Timing(7, 3, 2, 40, 5)]
 
 
 def run(build: Build, seed: int, cases: int) -> None:

@@ -4,30 +4,17 @@ After it, accelerator and memory are reset, and the next run is exact. Only an a
 another write is under way cannot be told from that one's, as all have one identifier: what is read back then may be too old.
 """
 
-import random
 from collections import Counter
 
-import numpy as np
 import pytest
-from board_direct import DirectBoard, complete
-from board_programs import MEMORY_BYTES, Mixed, small_program
-from board_runs import LONGEST, check_program, start, status
+from bus_breaches import BREACHES, TINY, breach
 
-from arrayloom.isa.config import PRESETS
-from arrayloom.isa.image import build_memory
 from arrayloom.isa.registers import Error
-from arrayloom.sim.emulator import Emulator
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import FAST, accelerator
-from arrayloom.sim.rtl.simulator import Breach, RtlSimulator, Stop, Timing
+from arrayloom.sim.rtl.simulator import Breach
 
-TINY = PRESETS["tiny"]
-BASE = 0x87_6543_2000
-GUARD = 1 << 16         # bytes after the program's memory
-SETTLED = 5000          # cycles in which a write that was answered too early has come
 CASES, MORE_CASES = 200, 10_000
-BREACHES = [breach for breach in Breach if breach]
-WAITS = (0, 0, 1, 3, 10, 40)
 
 
 @pytest.fixture(scope="module")
@@ -35,43 +22,8 @@ def fast() -> Build:
     return build(accelerator(TINY), FAST)
 
 
-async def case(board: DirectBoard, breach: Breach, rng: random.Random) -> str:
-    """How the run ended."""
-    program = Mixed(TINY, rng.randrange(1 << 30), rng.randint(1, 2)).program
-    await start(board, program)
-    board.simulator.plan_breach(breach, rng.choice(WAITS))
-    before = board.memory.copy()
-    expected = before.copy()
-    expected[:MEMORY_BYTES] = build_memory(program)[:MEMORY_BYTES]
-    Emulator(program, TINY).execute(expected, False)
-    assert await board.run(LONGEST) is Stop.IRQ, "hangs"
-    word = await status(board)
-    await board.run(SETTLED)
-    assert (board.memory[:program.write_base] == before[:program.write_base]).all(), "written before WRITE_BASE"
-    assert (board.memory[MEMORY_BYTES:] == before[MEMORY_BYTES:]).all(), "written beyond WRITE_LIMIT"
-    if word.done and breach is not Breach.DOUBLED_ANSWER:
-        assert (board.memory == expected).all(), "done with wrong bytes"
-    await board.reset()
-    await check_program(board, small_program(TINY, rng.randrange(1 << 30)))
-    return "done" if word.done else word.error.name
-
-
 def run(build: Build, seeds: range) -> Counter[tuple[Breach, str]]:
-    ends: Counter[tuple[Breach, str]] = Counter()
-    for seed in seeds:
-        rng, breach = random.Random(f"breach {seed}"), BREACHES[seed % len(BREACHES)]
-        timing = Timing(latency=rng.choice([1, 4, 17, 64]), outstanding=rng.choice([1, 4, 16]),
-                        beat_interval=rng.choice([1, 1, 3]), stall_percent=rng.choice([0, 0, 30]), seed=seed)
-        memory = np.random.default_rng(seed).integers(0, 256, MEMORY_BYTES + GUARD, np.uint8)
-        with RtlSimulator(build, memory, BASE, timing, seed) as simulator:
-            async def one(board: DirectBoard, breach: Breach = breach, rng: random.Random = rng) -> None:
-                ends[breach, await case(board, breach, rng)] += 1
-
-            try:
-                complete(one(DirectBoard(simulator, TINY)))
-            except AssertionError as error:
-                raise AssertionError(f"seed {seed}, {breach.name}: {error}") from error
-    return ends
+    return Counter(breach(build, seed) for seed in seeds)
 
 
 def test_a_memory_that_breaks_the_rules(fast: Build) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from board_arithmetic import Arithmetic
 from board_checks import CHECKS, check_faults
 from board_direct import DirectBoard, complete
 from board_faults import FAULTS
@@ -45,3 +46,10 @@ def test_every_fault_ends_in_the_status_register_with_its_cause(board: DirectBoa
 @pytest.mark.parametrize("seed", range(20, 30))
 def test_random_programs_do_what_the_emulator_does(board: DirectBoard, seed: int) -> None:
     complete(check_program(board, Mixed(CONFIG, seed, 2).program))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_values_where_rounding_decides_are_the_emulator_s(fast: Build, seed: int) -> None:
+    memory = np.random.default_rng(1).integers(0, 256, MEMORY_BYTES, np.uint8)
+    with RtlSimulator(fast, memory, BASE) as simulator:
+        complete(check_program(DirectBoard(simulator, CONFIG), Arithmetic(CONFIG, seed).program))

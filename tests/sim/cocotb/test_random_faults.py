@@ -8,7 +8,7 @@ import random
 
 import pytest
 from board_runs import Accelerator
-from random_faults import DISTURBANCES, check
+from random_faults import DISTURBANCES, check, name_of
 from random_faults.disturbances import nothing
 
 RUNS = 60
@@ -22,7 +22,7 @@ def test_runs_end_as_they_must(first: int) -> None:
 
 
 def test_all_disturbances_are_drawn() -> None:
-    drawn = {random.Random(f"fault {seed}").choice(list(DISTURBANCES)) for seed in range(RUNS)}
+    drawn = {name_of(seed) for seed in range(RUNS)}
     assert drawn == set(DISTURBANCES)
 
 

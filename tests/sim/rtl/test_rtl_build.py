@@ -17,6 +17,7 @@ from interrupts import hear_interrupts
 from arrayloom.sim.rtl import toolchain
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.cache import default_cache
+from arrayloom.sim.rtl.design import FAST
 from arrayloom.sim.rtl.errors import BuildError, ToolError
 from arrayloom.sim.rtl.library import load
 from arrayloom.sim.rtl.toolchain import find_toolchain
@@ -223,7 +224,7 @@ def test_default_cache_follows_the_environment(monkeypatch):
 def test_damaged_library(tmp_path):
     (tmp_path / "simulator.so").write_bytes(b"\x7fELF, but no more")
     with pytest.raises(BuildError, match=r"cannot be loaded .*delete its folder, and it is built again"):
-        load(tmp_path / "simulator.so", waves=False)
+        load(tmp_path / "simulator.so", FAST)
 
 
 def test_a_bank_that_the_model_lacks_fails_the_build_by_its_name(copier, rtl_cache):

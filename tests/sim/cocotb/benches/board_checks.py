@@ -29,10 +29,12 @@ from board_runs import (
     write_64,
 )
 
+from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit, Units, encode_all
 from arrayloom.isa.instructions import End
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import (
+    CYCLE_BITS,
     IDENTITY_VALUE,
     RESET_VALUES,
     VERSION_VALUE,
@@ -48,6 +50,9 @@ from arrayloom.sim.rtl.simulator import Stop
 READ_AHEAD = 2000           # cycles in which FETCH fills its buffer
 POINTS = 4                  # of a run at which something happens
 SEED = 9
+HELD_ROUNDS = 6
+ADDRESSES = (Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT)
+WIDE = dict.fromkeys(ADDRESSES, ADDRESS_BITS) | {Register.CYCLE_LIMIT: CYCLE_BITS}     # bits of registers of two words
 
 
 async def check_fault(board: Accelerator, fault: Fault) -> None:
@@ -109,6 +114,24 @@ async def identity(board: Accelerator) -> None:
     for register in (Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT):
         await write_64(board, register, 0x9A_1234_5678)
         assert await read_64(board, register) == 0x9A_1234_5678
+    await works(board)
+
+
+async def held(board: Accelerator) -> None:
+    """Every bit of every register that can be written holds what was written, and no other changes."""
+    rng = random.Random(41)
+    for _ in range(HELD_ROUNDS):
+        values = {low: rng.randrange(1 << bits) for low, bits in WIDE.items()}
+        values[Register.WATCHDOG] = rng.randrange(1 << 32)
+        for low, value in values.items():
+            await board.write_register(low, value & 0xFFFF_FFFF)
+            if low in WIDE:
+                await board.write_register(low + 4, value >> 32)
+        for low, value in values.items():
+            assert (await read_64(board, low) if low in WIDE else await board.read_register(low)) == value, low.name
+    for low, bits in WIDE.items():
+        assert await refused(board.write_register(low + 4, 1 << bits - 32)), low.name
+    await board.reset()
     await works(board)
 
 
@@ -252,5 +275,5 @@ async def hard_reset(board: Accelerator) -> None:
 
 Check = Callable[[Accelerator], Awaitable[None]]
 CHECKS: dict[str, Check] = {check.__name__: check for check in (
-    works, identity, interrupts, busy, stopped, refused_anywhere, misordered_anywhere, patient, watchdog, edges,
+    works, identity, held, interrupts, busy, stopped, refused_anywhere, misordered_anywhere, patient, watchdog, edges,
     hard_reset)}

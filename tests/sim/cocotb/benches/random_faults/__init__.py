@@ -3,7 +3,7 @@
     python -m random_faults --count 10000 --workers 2      with tests/support and tests/sim/cocotb/benches on PYTHONPATH
 """
 
-from .check import Failure, check
+from .check import Failure, check, disturb, name_of
 from .disturbances import DISTURBANCES
 
-__all__ = ["DISTURBANCES", "Failure", "check"]
+__all__ = ["DISTURBANCES", "Failure", "check", "disturb", "name_of"]

@@ -33,16 +33,30 @@ class Failure:
 
 def check(seed: int, config: str = "tiny", checked: bool = False) -> Failure | None:
     """None where the run ends as it must, and the next one too; `checked`: with the design's assertions."""
-    rng = random.Random(f"fault {seed}")
+    try:
+        disturb(_build(config, checked), seed, config)
+    except (AssertionError, SimulationError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        return Failure(f"{name_of(seed)}: {re.sub('[0-9]+', 'n', first)[:120]}", "".join(traceback.format_exception(error)))
+    return None
+
+
+def disturb(build: Build, seed: int, config: str = "tiny") -> None:
+    """The run of that seed, and the next one; raises where one does not end as it must."""
+    rng = _generator(seed)
     name = rng.choice(list(DISTURBANCES))
     memory = np.random.default_rng(seed).integers(0, 256, MEMORY_BYTES + GUARD, np.uint8)
-    with RtlSimulator(_build(config, checked), memory, BASE, _timing(rng), seed) as simulator:
-        try:
-            complete(_disturbed(DirectBoard(simulator, load_config(config)), name, rng))
-        except (AssertionError, SimulationError) as error:
-            first = next(iter(str(error).splitlines()), type(error).__name__)
-            return Failure(f"{name}: {re.sub('[0-9]+', 'n', first)[:120]}", "".join(traceback.format_exception(error)))
-    return None
+    with RtlSimulator(build, memory, BASE, _timing(rng), seed) as simulator:
+        complete(_disturbed(DirectBoard(simulator, load_config(config)), name, rng))
+
+
+def name_of(seed: int) -> str:
+    """The disturbance of a seed."""
+    return _generator(seed).choice(list(DISTURBANCES))
+
+
+def _generator(seed: int) -> random.Random:
+    return random.Random(f"fault {seed}")
 
 
 async def _disturbed(board: Accelerator, name: str, rng: random.Random) -> None:

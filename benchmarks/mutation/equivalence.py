@@ -1,0 +1,132 @@
+"""Which mutants are none: proofs that a fault changes nothing, whatever the state and the inputs are.
+
+The netlist with its faults is taken as logic between its state. A fault cannot be seen when, from any state and with any
+inputs, every register gets the value that it gets without the fault, every port of a memory reads and writes the same words,
+and every output is the same; state that nothing reads may differ. Only the logic behind the fault is there twice; what both
+copies read is the same, and is left open first, which makes the claim stronger. Where that is not proved, the logic before
+it is added, without its multipliers.
+
+A fault that changes something only in states that are never reached is not found out here.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from arrayloom.sim.rtl.islands.query import Query
+from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
+from arrayloom.sim.rtl.yosys import run_yosys
+from benchmarks.mutation.cut import IS_STATE, Obligations
+from benchmarks.mutation.liveness import live_bits
+from benchmarks.mutation.plant import SELECTED, Mutant
+
+SUCCESS = "SAT proof finished - no model found: SUCCESS!"
+DEPTHS = (0, 4, 40)     # cells before the fault's own that are added
+SECONDS = 4            # of one question
+OPEN = {"$mul"}         # too hard for the solver
+
+
+class Prover:
+    """Asks about mutants that are planted in ``netlist``."""
+
+    def __init__(self, netlist: Netlist) -> None:
+        self._aliases = {target: source for targets, sources in netlist.connections
+                         for target, source in zip(targets, sources, strict=True)}
+        self._outputs = set(netlist.output_bits())
+        self._drivers: dict[Bit, Cell] = {}
+        self._readers: dict[Bit, list[Cell]] = defaultdict(list)
+        self._selects: dict[int, Bit] = {}
+        for cell in netlist.cells:
+            self._enter(cell)
+        self._constants = dict.fromkeys(self._selects.values(), "0")
+        self._live = live_bits(netlist, self._source)
+
+    def equivalent(self, mutants: Sequence[Mutant]) -> set[int]:
+        """Numbers of the mutants that are proved to change nothing."""
+        found: set[int] = set()
+        for depth in DEPTHS:
+            found |= self._proved([one.number for one in mutants if one.number not in found], depth)
+        return found
+
+    def _enter(self, cell: Cell) -> None:
+        if cell.kind == "$eq" and cell.ports["A"] and cell.ports["A"][0] == (f"\\{SELECTED}", 0):
+            self._selects[int("".join(str(bit) for bit in reversed(cell.ports["B"])), 2)] = cell.ports["Y"][0]
+            return
+        for port, bits in cell.ports.items():
+            for bit in bits:
+                if cell.drives(port):
+                    self._drivers[bit] = cell
+                else:
+                    self._readers[self._source(bit)].append(cell)
+
+    def _source(self, bit: Bit) -> Bit:
+        while bit in self._aliases:
+            bit = self._aliases[bit]
+        return bit
+
+    def _proved(self, numbers: Sequence[int], depth: int) -> set[int]:
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            modules = [f"module \\query{number}\n{self._question(number, depth)}" for number in numbers]
+            (folder / "design.il").write_text("".join(modules))
+            run_yosys(folder, *(f"tee -q -o {number}.log sat -timeout {SECONDS} -prove \\ok 1 query{number}"
+                                for number in numbers))
+            return {number for number in numbers if SUCCESS in (folder / f"{number}.log").read_text()}
+
+    def _question(self, number: int, depth: int) -> str:
+        """A module whose output ``ok`` is 1 where nothing differs with the fault."""
+        select = self._selects.get(number)
+        if select is None:      # Yosys removed what nothing reads
+            return Query(self._source).text("1")
+        behind, sinks, seen = self._behind(select)
+        query = Query(lambda bit: self._constants.get(self._source(bit), self._source(bit)))
+
+        def other(bit: Bit) -> Bit:
+            bit = self._source(bit)
+            if bit == select:
+                return "1"
+            return (f"{bit[0]}'", bit[1]) if bit in seen and isinstance(bit, tuple) else bit
+
+        for cell in [*self._before(behind, seen, depth), *behind]:
+            query.copy(cell)
+        for cell in behind:
+            query.copy(_renamed(cell, other))
+        obligations = Obligations(query, other, seen, self._source, self._live)
+        differences = [each for cell in sinks for each in obligations.of(cell)]
+        shown = [bit for bit in self._outputs if self._source(bit) in seen]
+        differences += [query.differ([query.bit(bit)], [query.bit(other(bit))]) for bit in shown]
+        return query.text(query.invert(query.any(differences)))
+
+    def _behind(self, select: Bit) -> tuple[list[Cell], list[Cell], set[Bit]]:
+        """Logic that the fault reaches, state that reads it, and the bits that may differ."""
+        logic: dict[int, Cell] = {}
+        sinks: dict[int, Cell] = {}
+        seen, waiting = {select}, [select]
+        while waiting:
+            for reader in self._readers[waiting.pop()]:
+                if reader.kind in IS_STATE:
+                    sinks[id(reader)] = reader
+                elif id(reader) not in logic:
+                    logic[id(reader)] = reader
+                    fresh = [bit for bit in reader.ports["Y"] if bit not in seen]
+                    seen.update(fresh)
+                    waiting += fresh
+        return list(logic.values()), list(sinks.values()), seen
+
+    def _before(self, behind: Iterable[Cell], seen: set[Bit], depth: int) -> Iterator[Cell]:
+        """Logic that is the same with and without the fault, up to so many cells before it."""
+        known: set[int] = set()
+        layer = list(behind)
+        for _ in range(depth):
+            bits = {self._source(bit) for cell in layer for bit in cell.read_bits()} - seen
+            drivers = (self._drivers[bit] for bit in bits if bit in self._drivers)
+            layer = [cell for cell in {id(one): one for one in drivers}.values()
+                     if id(cell) not in known and cell.kind not in IS_STATE | OPEN]
+            known.update(map(id, layer))
+            yield from layer
+
+
+def _renamed(cell: Cell, other: Callable[[Bit], Bit]) -> Cell:
+    """The copy of a cell behind the fault."""
+    return Cell(cell.kind, cell.name, cell.parameters, {port: [*map(other, bits)] for port, bits in cell.ports.items()})

@@ -1,0 +1,67 @@
+"""State that nothing reads: bits from which no way leads to an output, however many cycles it takes."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from arrayloom.sim.rtl.islands.state import READ, REGISTERS, WRITE
+from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
+
+BITWISE = {"$and", "$or", "$xor", "$xnor", "$not", "$mux"}
+"""Cells whose ports A and B decide only the result bit of their own place."""
+
+Column = tuple[str, int]    # a memory, and a bit of its words
+
+
+def live_bits(netlist: Netlist, source: Callable[[Bit], Bit]) -> tuple[set[Bit], set[Column]]:
+    """Bits, and columns of memories, that can decide an output; ``source`` gives for a bit what drives it."""
+    return _Liveness(netlist, source).found()
+
+
+class _Liveness:
+    def __init__(self, netlist: Netlist, source: Callable[[Bit], Bit]) -> None:
+        self._source = source
+        self._drivers: dict[Bit, tuple[Cell, str, int]] = {}
+        self._writers: dict[str, list[Cell]] = defaultdict(list)
+        for cell in netlist.cells:
+            if cell.kind == WRITE:
+                self._writers[cell.parameters["\\MEMID"]].append(cell)
+            for port, bits in cell.ports.items():
+                if cell.drives(port):
+                    self._drivers |= {bit: (cell, port, place) for place, bit in enumerate(bits)}
+        self._waiting: list[Bit] = [source(bit) for bit in netlist.output_bits()]
+
+    def found(self) -> tuple[set[Bit], set[Column]]:
+        bits, columns = set(self._waiting), set[Column]()
+        while self._waiting:
+            bit = self._waiting.pop()
+            if bit not in self._drivers:
+                continue
+            cell, _, place = self._drivers[bit]
+            reads = list(self._reads(cell, place))
+            if cell.kind == READ and (column := (cell.parameters["\\MEMID"], place)) not in columns:
+                columns.add(column)
+                reads += [read for writer in self._writers[column[0]] for read in self._written(writer, place)]
+            fresh = {self._source(read) for read in reads} - bits
+            bits |= fresh
+            self._waiting += fresh
+        return bits, columns
+
+    @staticmethod
+    def _reads(cell: Cell, place: int) -> Iterator[Bit]:
+        """What decides the bit at that place of the cell's output."""
+        own = ("D",) if cell.kind in REGISTERS else ("A", "B") if cell.kind in BITWISE else ()
+        for port, bits in cell.ports.items():
+            if cell.drives(port) or port == "CLK":
+                continue
+            if port not in own:
+                yield from bits
+            elif place < len(bits):
+                yield bits[place]
+            else:
+                yield bits[-1]      # the sign
+
+    @staticmethod
+    def _written(writer: Cell, place: int) -> Iterator[Bit]:
+        yield from writer.ports["ADDR"]
+        yield writer.ports["DATA"][place]
+        yield writer.ports["EN"][place]

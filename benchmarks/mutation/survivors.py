@@ -1,0 +1,38 @@
+"""Why faults may stay: ``survivors.json`` holds an explanation for each that no test notices."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from benchmarks.mutation.plant import Mutant
+
+FILE = Path(__file__).with_name("survivors.json")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """``name``: of mutants of ``unit``, with ``*`` for anything; ``kind``: ``equivalent``, ``speed`` or ``gap``."""
+
+    unit: str
+    name: str
+    kind: str
+    text: str
+
+    def covers(self, mutant: Mutant) -> bool:
+        """Whether it explains why the mutant stays."""
+        parts = map(re.escape, self.name.split("*"))
+        return mutant.unit == self.unit and re.fullmatch(".*".join(parts), mutant.name) is not None
+
+
+def explanation_of(mutant: Mutant, explanations: Sequence[Explanation] | None = None) -> Explanation | None:
+    """The first explanation that covers the mutant, if there is one."""
+    known = _known() if explanations is None else explanations
+    return next((one for one in known if one.covers(mutant)), None)
+
+
+@cache
+def _known() -> tuple[Explanation, ...]:
+    return tuple(Explanation(**one) for one in json.loads(FILE.read_text(encoding="utf-8")))

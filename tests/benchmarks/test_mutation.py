@@ -1,0 +1,77 @@
+"""Mutation testing works: faults are planted and noticed, those that change nothing are proved, and the table fits."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from checkout import ROOT
+
+from arrayloom.isa.config import PRESETS
+from arrayloom.sim.rtl.netlist import Netlist
+from arrayloom.sim.rtl.process import Stopwatch
+from benchmarks.mutation.equivalence import Prover
+from benchmarks.mutation.hunt import Noticed, noticed
+from benchmarks.mutation.model import Planted, planted
+from benchmarks.mutation.plant import Mutant
+from benchmarks.mutation.score import Outcome, failures
+from benchmarks.mutation.source import SourceFault, SourceFaultError, table
+from benchmarks.mutation.survivors import Explanation, explanation_of
+
+COUNT = 12
+
+
+@pytest.fixture(scope="module")
+def weights() -> Planted:
+    return planted(PRESETS["tiny"], COUNT, 1, ("weight_fifo",), Stopwatch())
+
+
+def test_faults_are_noticed_or_proved_to_change_nothing(weights: Planted) -> None:
+    assert len(weights.mutants) == COUNT
+    assert noticed(weights.build, early=True) is None
+    found = {one.number: noticed(weights.acting(one), early=True) for one in weights.mutants}
+    caught = {number for number, what in found.items() if what is not None}
+    proved = Prover(Netlist(weights.netlist)).equivalent(weights.mutants)
+    assert not caught & proved
+    assert len(caught) >= COUNT // 2
+
+
+def test_the_score_leaves_out_what_changes_nothing() -> None:
+    mutants = [Mutant(number, "load", f"load.words[{number}] <- add.A[0] inv", "") for number in range(1, 5)]
+    outcome = Outcome(mutants, {1: Noticed("words 0 to 19", "differs"), 2: Noticed("held, default", "differs")}, {3})
+    figures = outcome.figures(1.0)
+    assert {name: figures[name] for name in ("mutants", "caught", "equivalent", "survived")} == {
+        "mutants": 4, "caught": 2, "equivalent": 1, "survived": 1}
+    assert figures["score"] == 2 / 3 and figures["by_unit"]["load"]["survived"] == 1
+    assert [reason.split(":")[0] for reason in failures(figures)] == ["66.7 % of the faults are noticed", "load"]
+
+
+def test_explanations_go_by_unit_and_name() -> None:
+    known = [Explanation("load", "load.words[*] <- * const1", "gap", "why")]
+    mutant = Mutant(1, "load", "load.words[3] <- add.A[0] const1", "")
+    assert explanation_of(mutant, known) == known[0]
+    assert explanation_of(Mutant(1, "store", mutant.name, ""), known) is None
+    assert explanation_of(Mutant(1, "load", "load.words[3] <- add.A[0] inv", ""), known) is None
+
+
+def test_the_table_of_faults_by_hand_fits_the_source() -> None:
+    faults = table()
+    assert len(faults) >= 40 and len({fault.name for fault in faults}) == len(faults)
+    for fault in faults:
+        assert (ROOT / fault.file).read_text().count(fault.old) == 1, fault.name
+        assert all((ROOT / test.split("::")[0]).exists() for test in fault.tests), fault.name
+
+
+def test_a_fault_whose_text_is_gone_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "unit.py").write_text("a = 1\n")
+    with pytest.raises(SourceFaultError, match=r"unit.py holds 'a = 2' 0 times, and must once"):
+        SourceFault("gone", "unit.py", "a = 2", "a = 3", ("tests",)).write(tmp_path)
+
+
+def test_a_fault_by_hand_through_the_command() -> None:
+    command = [sys.executable, "-m", "benchmarks.mutation", "--source", "--only", "a third bank", "--workers", "1", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["mutants"], figures["caught"]) == (1, 1)
