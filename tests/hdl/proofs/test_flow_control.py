@@ -45,7 +45,7 @@ class Room(Harness):
         self.assume("what leaves was there", ~leaves | (held != 0))
         self.claim("it never holds more", held <= self.DEPTH)
         self.claim("there is room exactly where it is not full", room == (held < self.DEPTH))
-        self.claim("the count is exact", inside["used"] == held)
+        self.claim("the count is exact", inside["$signal"] == held)
         self.cover("a word leaves as one enters", enters & leaves & (held == 5))
 
 
@@ -61,6 +61,7 @@ class Stock(Harness):
         held = self.count("held", 8, enters, leaves)
         self.assume("there are no more words", ~enters | (held != self.DEPTH) | leaves)
         self.assume("what leaves was there", ~leaves | some)
+        self.claim("no more are there", held <= self.DEPTH)
         self.claim("there is stock exactly where there are words", some == (held != 0))
         self.claim("the count is exact", inside["words"] == held)
         self.cover("all words are there", held == self.DEPTH)

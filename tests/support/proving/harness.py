@@ -42,6 +42,12 @@ class Inside:
             raise KeyError(f"signal {name!r}: the unit drives none; it drives {', '.join(sorted(self._signals))}")
         return self._signals[name]
 
+    def state(self, name: str) -> Value:
+        """Whether the unit's state machine is in that state."""
+        machine = self["fsm_state"]
+        (number,) = (n for n in range(1 << len(machine)) if _state_name(machine, n) == name)
+        return machine == number
+
     def part(self, name: str) -> "Inside":
         """A submodule."""
         found = [fragment for fragment, own, *_ in self.fragment.subfragments if own == name]
@@ -54,6 +60,13 @@ class Inside:
         (found,) = (fragment for fragment, own, *_ in self.fragment.subfragments if own == name)
         assert isinstance(found, MemoryInstance)
         return found
+
+
+def _state_name(machine: Signal, number: int) -> str | None:
+    try:
+        return str(machine.decoder(number)).split("/")[0]
+    except KeyError:        # a number that no state has
+        return None
 
 
 class Harness(Elaboratable):
