@@ -1,7 +1,7 @@
 """Requantize in three parts that meet at registers: the float of the sum, the product, and the shift with its rounding."""
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
-from proving import Fault, Method, Proof
+from amaranth.hdl import C, Cat, Module, Mux, Value, signed
+from proving import Fault, Harness, Method, Proof
 from proving.algebra import Identity
 from proving.cases import test_a_planted_fault_is_found, test_it_holds
 from proving.pipelined import Pipelined
@@ -16,13 +16,14 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 LARGEST = 1 << 31               # magnitude of a sum
 MULTIPLIER = (1 << SIGNIFICANT) - 1
+HALF, QUARTER = 16, SIGNIFICANT // 2    # bits of the factors' parts
 
 
 class FloatOfSum(Pipelined):
     """``_float``: what float32 keeps of sum and bias."""
 
     def describe(self) -> None:
-        m, unit, made = self.m, Requantize(), Module()
+        m, unit, made = self.m, self.borrowed(Requantize()), Module()
         self.begin(Requantize.SCALE_AT)
         total, bias = (self.at(0, name, signed(32)) for name in ("sum", "bias"))
         rounded, negative = unit._float(made)
@@ -37,26 +38,40 @@ class FloatOfSum(Pipelined):
         self.claim("the sign is that of the sum", ~self.marks[2] | (negative == (wrapped < 0)))
 
 
-class Product(Pipelined):
-    """``_multiply``: four small products, each shifted to its place and all added, without an overflow.
-
-    The products of the parts are taken as they are, so that this is about sums; that they add up to the whole product is
-    an identity of whole numbers, which ``Identity`` proves.
-    """
-
-    LATENCY = Requantize.SHIFT_AT - Requantize.SCALE_AT
+class Parts(Harness):
+    """``_multiply``: the registers of the four small products."""
 
     def describe(self) -> None:
-        m, unit, made = self.m, Requantize(), Module()
-        self.begin(self.LATENCY)
-        rounded, scale = self.at(0, "rounded", 32), self.at(0, "scale", 32)
-        product = unit._multiply(made, rounded[1])
-        m.submodules.unit = made
-        m.d.comb += [unit.enables[Requantize.SCALE_AT:].eq(self.enables(self.LATENCY)), unit.scale.eq(scale[1])]
-        parts = [(named(m, f"product_{i}{j}", rounded[0].word_select(i, 16) * scale[0][:SIGNIFICANT].word_select(j, 12)),
-                  16 * i + 12 * j) for i in range(2) for j in range(2)]
-        whole = sum((Cat(C(0, place), part, C(0, 8)) for part, place in parts), Value.cast(0))
-        self.claim("the product is the sum of its parts", ~self.marks[self.LATENCY] | (product == named(m, "whole", whole)))
+        unit, made = self.borrowed(Requantize()), Module()
+        rounded = self.free("rounded", 32)
+        unit._multiply(made, rounded)
+        inside = self.place(made)
+        self.drive(unit)
+        enabled = self.past(unit.enables[Requantize.SCALE_AT])
+        for i in range(2):
+            for j in range(2):
+                product = rounded.word_select(i, HALF) * unit.scale[:SIGNIFICANT].word_select(j, QUARTER)
+                self.claim(f"part {i} {j} is its product", ~enabled | (inside[f"part_{i}{j}"] == self.past(product)))
+
+
+class Sum(Harness):
+    """``_multiply``: the four products, whatever they are, each shifted to its place and all added, without an overflow."""
+
+    def describe(self) -> None:
+        unit, made = self.borrowed(Requantize()), Module()
+        product = unit._multiply(made, self.free("rounded", 32))
+        inside = self.place(made)
+        self.drive(unit)
+        whole = Value.cast(0)
+        for i in range(2):
+            for j in range(2):
+                part = inside[f"part_{i}{j}"]
+                self.assume(f"part {i} {j} is a product", part <= ((1 << HALF) - 1) * ((1 << QUARTER) - 1))
+                whole = whole + Cat(C(0, HALF * i + QUARTER * j), part)
+        adds, ends = (unit.enables[Requantize.SCALE_AT + step] for step in (1, 2))
+        whole = self.past(self.past(whole))
+        self.claim("the product is the sum of its parts", ~(self.past(self.past(adds)) & self.past(ends)) | (product == whole))
+        self.cover("the product is large", product == (1 << 32 + SIGNIFICANT) - (1 << 32) - (1 << SIGNIFICANT) + 1)
 
 
 class Tail(Pipelined):
@@ -91,11 +106,14 @@ PROOFS = [
           Method.FLUSH, Requantize.SCALE_AT, faults=[
               Fault("the bias is subtracted", Requantize._float, "self.sum + self.bias", "self.sum - self.bias"),
               Fault("the mask is a bit short", Requantize._float, "size[SIGNIFICANT:]", "size[SIGNIFICANT + 1:]")]),
-    Proof("sum of partial products", "post", "The multiplier of Requantize adds its four products of 16 by 12 bits in their "
-          "places, without an overflow.", Product, Method.FLUSH, Product.LATENCY, faults=[
+    Proof("partial products", "post", "The multiplier of Requantize has in four registers the products of halves and "
+          "quarters of its factors.", Parts, faults=[
+              Fault("a factor is another", Requantize._multiply, "word_select(j, quarter)", "word_select(i, quarter)")]),
+    Proof("sum of partial products", "post", "It adds four products of 16 by 12 bits in their places, without an overflow.",
+          Sum, Method.FLUSH, 2, cover_depth=4, faults=[
               Fault("a place is wrong", Requantize._multiply, "pairs[1] << half", "pairs[1] << quarter"),
               Fault("a sum is too narrow", Requantize._multiply, "Signal(half + SIGNIFICANT", "Signal(SIGNIFICANT + 8")]),
-    Identity("partial products", "post", "Those products in their places add up to the product, for all whole numbers.",
+    Identity("product of parts", "post", "Those products in their places add up to the product, for all whole numbers.",
              "(a0 + 65536*a1) * (b0 + 4096*b1)", "a0*b0 + 4096*a0*b1 + 65536*a1*b0 + 268435456*a1*b1", wrong=(
                  ("a place is wrong", "a0*b0 + 4096*a0*b1 + 65536*a1*b0 + 65536*a1*b1"),
                  ("a product is missing", "a0*b0 + 4096*a0*b1 + 268435456*a1*b1"))),
