@@ -9,12 +9,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     proofs = metafunc.module.PROOFS
     if "fault" in metafunc.fixturenames:
-        cases = [pytest.param(proof, fault, id=f"{proof.name}: {fault.name}", marks=_marks(proof))
+        cases = [pytest.param(proof, fault, id=f"{proof.name}: {fault.name}", marks=_slow(proof.slow or proof.slow_faults))
                  for proof in proofs for fault in proof.faults]
         metafunc.parametrize(("proof", "fault"), cases)
     else:
-        metafunc.parametrize("proof", [pytest.param(proof, id=proof.name, marks=_marks(proof)) for proof in proofs])
+        metafunc.parametrize("proof", [pytest.param(proof, id=proof.name, marks=_slow(proof.slow)) for proof in proofs])
 
 
-def _marks(proof: object) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow] if getattr(proof, "slow", False) else []
+def _slow(slow: bool) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if slow else []

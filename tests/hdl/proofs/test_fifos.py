@@ -120,8 +120,9 @@ BUFFERED_FAULTS = [
           "inner_r_rdy"),
 ]
 PROOFS = [
-    *(Proof(name, unit, SENTENCE.format(depth), _plain(depth), faults=PLAIN_FAULTS if number == 0 else [])
+    *(Proof(name, unit, SENTENCE.format(depth), _plain(depth), faults=PLAIN_FAULTS, slow_faults=number > 0)
       for number, (name, (unit, depth)) in enumerate(PLAIN.items())),
-    *(Proof(name, unit, SENTENCE.format(depth), _buffered(depth), faults=BUFFERED_FAULTS if number == 0 else [])
+    *(Proof(name, unit, SENTENCE.format(depth), _buffered(depth), faults=BUFFERED_FAULTS,
+            slow_faults=number > 0)
       for number, (name, (unit, depth)) in enumerate(BUFFERED.items())),
 ]

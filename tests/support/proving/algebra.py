@@ -24,7 +24,8 @@ class Wrong:
 class Identity:
     """``left`` and ``right`` are equal for all whole numbers that their names stand for; with a ``wrong`` right side not."""
 
-    how, solver, depth, slow, result = "identity of whole numbers", "z3", 0, False, "proved"
+    how, solver, depth, result = "identity of whole numbers", "z3", 0, "proved"
+    slow = slow_faults = False
 
     def __init__(self, name: str, unit: str, claim: str, left: str, right: str, wrong: Sequence[tuple[str, str]]) -> None:
         self.name, self.unit, self.claim = name, unit, claim

@@ -186,7 +186,7 @@ class Harness(Elaboratable):
         self.m.d.comb += Cover(self._condition(COVER, name, condition))
 
     def _condition(self, kind: str, name: str, condition: Any) -> Signal:
-        signal = Signal(name=self._name(f"{kind}_{re.sub('[^a-z0-9]+', '_', name.lower())}"))
+        signal = Signal(attrs={"keep": 1}, name=self._name(f"{kind}_{re.sub('[^a-z0-9]+', '_', name.lower())}"))
         self.kinds[signal.name] = kind
         self.m.d.comb += signal.eq(Value.cast(condition).bool())
         return signal

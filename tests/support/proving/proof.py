@@ -42,6 +42,7 @@ class Proof:
         faults: with each of them the proof must fail.
         cover_depth: cycles within which the covers are reached.
         slow: it takes long.
+        slow_faults: its faults do not belong to the tests that run always.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Proof:
     faults: Sequence[Fault] = field(default=())
     cover_depth: int = 12
     slow: bool = False
+    slow_faults: bool = False
     seconds: int = SECONDS
 
     @property
