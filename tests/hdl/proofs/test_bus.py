@@ -105,5 +105,5 @@ def _mends() -> list[Fault]:
 PROOFS = [
     Proof("rules of AXI4", "bus", "Addresses and words stay until they are taken, counts of bursts are exact, quiet means that "
           "nothing is under way, and after core_reset at any time every burst is completed.",
-          Rules, depth=2, cover_depth=14, cover_solver="z3", faults=_mends(), slow_faults=True),
+          Rules, depth=2, cover_depth=14, solver="z3", cover_solver="z3", faults=_mends(), slow_faults=True),
 ]

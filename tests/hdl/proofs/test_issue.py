@@ -53,6 +53,8 @@ class Tokens(Harness):
         self.claim(f"no token of {name} is taken that was not given", before | ~take | (owed != 0))
         self.claim(f"tokens of {name} are counted", before | (unit.status.tokens[producer] + given == owed))
         self.claim(f"whether there is one of {name} is known", before | (inside[f"there_{name}"] == (owed != 0)))
+        tokens = unit.status.tokens[producer]
+        self.claim(f"only a take makes tokens of {name} fewer", self.past(take) | ~self.started | (tokens >= self.past(tokens)))
         self.claim(f"of {name} the last cycle is known", inside[f"given_{name}"] == given)
         self.claim(f"there are not more of {name}", before | (owed <= MOST + 1))
         return Mux(before, inside[f"given_{name}"] & ~take & (unit.status.tokens[producer] == MOST), lost)

@@ -1,11 +1,12 @@
 """The scratchpad: a read brings the word that was written last, at any address, while all ports work."""
 
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 
 from amaranth.hdl import Array, Cat, Mux, Signal, Value
 from amaranth.utils import ceil_log2
-from proving import Fault, Harness, Inside, Proof
+from proving import Fault, Harness, Proof
 from proving.cases import test_a_planted_fault_is_found, test_it_holds
 
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, bank_of
@@ -14,7 +15,7 @@ from arrayloom.isa.config import PRESETS
 
 __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
-CONFIG = PRESETS["tiny"]
+CONFIG = replace(PRESETS["tiny"], name="small", activation_bytes=1024)     # the smallest scratchpad that there can be
 BITS = ceil_log2(CONFIG.activation_words)
 BANK_BITS = ceil_log2(CONFIG.activation_banks)
 

@@ -15,6 +15,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, ClockDomain, Const, Cover, Elaboratable, Fragment, Module, Mux, Shape, Signal, Value
 from amaranth.hdl._ast import AnyConst, AnySeq
 from amaranth.hdl._mem import MemoryInstance
+from amaranth.lib.data import View
 from amaranth.lib.wiring import Flow
 from amaranth.utils import ceil_log2
 
@@ -76,7 +77,7 @@ def _local_signals(component: Elaboratable) -> Iterator[dict[str, Any]]:
 
     def look(frame: FrameType, event: str, argument: Any) -> None:
         if event == "return" and frame.f_locals.get("self") is component:
-            found.update({name: value for name, value in frame.f_locals.items() if isinstance(value, Signal)})
+            found.update({name: value for name, value in frame.f_locals.items() if isinstance(value, Signal | View)})
 
     sys.setprofile(look)
     try:
