@@ -55,7 +55,7 @@ class Windows(Component):
         shift = exact_log2(self.config.size)
         low = self._from_base(m, "low", self.write_base)
         # The first whole word, of which there is none where this has one bit more: no word is as high as all ones.
-        first = (low >> shift) + low[:shift].any()
+        first = low[shift:] + low[:shift].any()
         m.d.sync += [
             self.load.high.eq(self._from_base(m, "read_high", self.limit) >> shift),
             self.store.low.eq(first[:-1] | first[-1].replicate(len(self.store.low))),

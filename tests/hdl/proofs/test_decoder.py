@@ -4,6 +4,7 @@ from functools import reduce
 from operator import or_
 
 from amaranth.hdl import Cat, Signal, Value
+from amaranth.lib import data
 from proving import Fault, Harness, Inside, Proof
 from proving.cases import test_a_planted_fault_is_found, test_it_holds
 
@@ -20,7 +21,8 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 def _is(cls: type[Instruction], word: Value) -> Value:
     """Whether the word is an instruction of that class, as the ISA has it: its opcode, its masks, and no bit beyond."""
-    opcode, wait, signal, *_, last = cls.specs()
+    opcode, wait, signal, *_ = cls.specs()
+    last = cls.specs()[-1]
     masks = [word[spec.offset:spec.offset + spec.width] for spec in (wait, signal)]
     most = ALL_UNITS if cls.UNIT is not None else 0     # an End neither waits nor signals
     beyond = word[last.offset + last.width:].any()
@@ -75,11 +77,10 @@ class Convolves(Harness):
         inside = self.place(unit)
         self.drive(unit)
         self.now = Signal(instruction_layout(Convolve), name="planned_instruction")
+        pixels, fields = Signal(32, name="pixels_of_it"), data.View(instruction_layout(Convolve), inside["fields"])
         with m.If(inside["advance"] & inside["holds"]):
-            m.d.sync += self.now.as_value().eq(Value.cast(inside["fields"]))
+            m.d.sync += [self.now.as_value().eq(fields.as_value()), pixels.eq(fields.height * fields.width)]
         counts = Cat(self.now[name].any() for name in decoder.COUNTS).all()
-        pixels = Signal(32, name="pixels_of_it")
-        m.d.comb += pixels.eq(self.now.height * self.now.width)
         fits = counts & ~self.now.reserved.any() & (pixels <= config.accumulator_depth)
         taken = unit.plan.valid & unit.plan.ready
         in_use, begun = Signal(name="bank_is_in_use"), Signal(32, name="pixels_begun")
