@@ -108,7 +108,7 @@ class Convolves(Harness):
 
 PROOFS = [
     Proof("words that are fetched", "fetch", "Each of all words of 480 bits goes to the one unit that the ISA says, unchanged, or "
-          "is an end, or one of three faults, as the ISA says.", Words, cover_depth=1, slow_faults=True, faults=[
+          "is an end, or one of three faults, as the ISA says.", Words, cover_depth=40, slow_faults=True, faults=[
               Fault("reserved bits are not all looked at", Fetch._decode, "max(start + PART_BITS, reserved)]",
                     "max(start + PART_BITS - 1, reserved)]"),
               Fault("an End may have tokens", Fetch._decode, "Cat(*parts, Cat(view.wait, view.signal).any())", "Cat(*parts, 0)"),

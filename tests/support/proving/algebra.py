@@ -1,6 +1,6 @@
-"""Identities of whole numbers, for what is hard to see in bits: two polynomials are equal."""
+"""Proofs about whole numbers instead of bits: identities, and lemmas about models with counters that have no end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import z3
@@ -10,54 +10,52 @@ from .proof import Failed
 
 @dataclass(frozen=True)
 class Wrong:
-    """An identity that does not hold.
+    """A statement that does not hold.
 
     Attributes:
         name: what is wrong.
-        right: the other side.
+        statement: instead of the lemma's own.
     """
 
     name: str
-    right: str
+    statement: Callable[[], z3.BoolRef]
 
 
-class Identity:
-    """``left`` and ``right`` are equal for all whole numbers that their names stand for; with a ``wrong`` right side not."""
+class Lemma:
+    """A statement that holds for all values of its variables.
 
-    how, solver, depth, result = "identity of whole numbers", "z3", 0, "proved"
+    Parameters
+    ----------
+    name, unit, claim : str
+        As in ``Proof``.
+    statement : callable
+        Makes the statement.
+    wrong : sequence of Wrong
+        Statements about the same with a fault: each must have a counterexample.
+    """
+
+    how, solver, depth, result = "whole numbers", "z3", 0, "proved"
     slow = slow_faults = False
 
-    def __init__(self, name: str, unit: str, claim: str, left: str, right: str, wrong: Sequence[tuple[str, str]]) -> None:
-        self.name, self.unit, self.claim = name, unit, claim
-        self.left, self.right = left, right
-        self.faults = tuple(Wrong(*one) for one in wrong)
+    def __init__(self, name: str, unit: str, claim: str, statement: Callable[[], z3.BoolRef], wrong: Sequence[Wrong]) -> None:
+        self.name, self.unit, self.claim, self.statement, self.faults = name, unit, claim, statement, tuple(wrong)
 
     def check(self) -> None:
-        """Raises ``Failed`` with numbers for which the sides differ."""
-        self._require(self.right)
+        """Raises ``Failed`` with values for which the statement is false."""
+        self._require(self.statement)
 
     def fails_with(self, fault: Wrong) -> bool:
         try:
-            self._require(fault.right)
+            self._require(fault.statement)
         except Failed:
             return True
         return False
 
-    def _require(self, right: str) -> None:
-        names = sorted({name for side in (self.left, right) for name in _names(side)})
-        numbers = {name: z3.Int(name) for name in names}
+    def _require(self, statement: Callable[[], z3.BoolRef]) -> None:
         solver = z3.Solver()
-        difference = z3.simplify(_value(self.left, numbers) - _value(right, numbers), som=True)
-        solver.add(difference != 0)
+        solver.add(z3.Not(z3.simplify(statement(), som=True)))
         answer = solver.check()
         if answer == z3.sat:
-            raise Failed(f"{self.name}: {self.left} is not {right} where {solver.model()}")
-        assert answer == z3.unsat, f"{self.name}: no answer"
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in compile(text, "<identity>", "eval").co_names]
-
-
-def _value(text: str, numbers: dict[str, z3.ArithRef]) -> z3.ArithRef:
-    return eval(compile(text, "<identity>", "eval"), {}, numbers)
+            raise Failed(f"{self.name}: {self.claim}\nfails where {solver.model()}")
+        if answer != z3.unsat:
+            raise Failed(f"{self.name}: z3 does not know")
