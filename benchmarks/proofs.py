@@ -52,8 +52,8 @@ def _measured(quick: bool, workers: int) -> list[dict[str, Any]]:
             [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "-m", "not slow" if quick else "slow or not slow",
              f"--junitxml={report}", str(FOLDER)], cwd=ROOT, stdout=sys.stderr, check=False)
         if not report.exists():
-            raise InputError(f"{FOLDER}: its tests did not run (pytest ended with {done.returncode}); they need a checkout and "
-                             "the extra test")
+            raise InputError(f"{FOLDER}: its tests did not run (pytest ended with {done.returncode}); "
+                             "they need a checkout and the extra test")
         return _proofs(ElementTree.parse(report).iter("property"))
 
 

@@ -1,7 +1,7 @@
 """Tokens, queues and units as counters: what may happen next, whatever the cycles are in which it does.
 
-Moves: FETCH puts its next instruction into its unit's queue; a unit accepts the oldest in its queue; it retires the oldest it
-has accepted. How ``hdl/issue.py`` does that is proved in ``tests/hdl/proofs/test_issue.py``.
+Moves: FETCH puts its next instruction into its unit's queue; a unit accepts the oldest in its queue; it retires the oldest
+it has accepted. How ``hdl/issue.py`` does that is proved in ``tests/hdl/proofs/test_issue.py``.
 """
 
 from collections import deque

@@ -44,7 +44,8 @@ class Region(Harness):
         self.claim("it lies in the scratchpad", ~offered | (reached < CONFIG.activation_words))
         self.claim("its bank is told", ~offered | (place.bank == bank_of(place.address, CONFIG)))
         self.claim("the last is said to be the last", ~offered | (place.last == ((left == 1) & (rows == 1))))
-        self.claim("a region that leaves is stopped", ~self.past(walking & (reached >= CONFIG.activation_words)) | unit.beyond)
+        self.claim("a region that leaves is stopped", ~self.past(walking & (reached >= CONFIG.activation_words))
+                   | unit.beyond)
         self.claim("for ever", ~self.past(unit.beyond) | (unit.beyond & ~offered))
         self.claim("what waits stays", ~self.past(offered & ~unit.place.ready) | offered & (
             self.past(place.as_value()) == place.as_value()))
@@ -60,7 +61,7 @@ class Region(Harness):
         self.claim("the row is kept", within | ((now.start == start) & (start <= reached)))
         self.claim("counts are kept", ~walking | ((now.width == left - 1) & (now.height == rows - 1)
                                                   & (left != 0) & (rows != 0)))
-        self.claim("ends are known", ~walking | ((inside["last_word"] == (left == 1)) 
+        self.claim("ends are known", ~walking | ((inside["last_word"] == (left == 1))
                                                  & (inside["last_row"] == (rows == 1))))
         self.claim("shape is kept", ~walking | ((inside["width"] == region.width - 1) & (now.pitch == region.pitch)
                                                 & region.width.any()))
@@ -136,20 +137,25 @@ class Pixels(Harness):
 
 
 PROOFS = [
-    Proof("words of a region", "post", "RegionWalk offers the words of the region, row by row and none else, none beyond the "
-          "scratchpad, and says where it would leave it.", Region, cover_depth=8, slow_faults=True, faults=[
+    Proof("words of a region", "post",
+          "RegionWalk offers the words of the region, row by row and none else, none beyond the scratchpad, and says "
+          "where it would leave it.", Region, cover_depth=8, slow_faults=True, faults=[
               Fault("a word beyond is offered", RegionWalk.elaborate, "active & ~outside & ~self.beyond", "active"),
               Fault("rows are a word longer", RegionWalk.elaborate, "last_word.eq(width == 0)", "last_word.eq(0)"),
               Fault("a carry is lost", RegionWalk.elaborate, 'width", EXTENT), ("address", WORD_ADDRESS), ("over", 1)',
                     'width", EXTENT), ("address", WORD_ADDRESS - 1), ("over", 1)')]),
-    Proof("words under a window", "post", "WindowWalk reads of each tap in the source the word of its pixel, and says where one is "
-          "beyond the scratchpad.", Window, cover_depth=8, slow_faults=True, faults=[
+    Proof("words under a window", "post",
+          "WindowWalk reads of each tap in the source the word of its pixel, and says where one is beyond the scratchpad.",
+          Window, cover_depth=8, slow_faults=True, faults=[
               Fault("a row before the source is in it", WindowWalk._address, "(iy >= 0) &", ""),
               Fault("a carry is lost", WindowWalk._address, "| column[WORD_ADDRESS]", ""),
-              Fault("the product's upper bits are lost", WindowWalk._address, "row[WORD_ADDRESS:].any()", "row[WORD_ADDRESS + 1:].any()")]),
-    Proof("words of pixels", "array", "Streamer reads exactly the pixels that lie in the source, each from the word of its row and "
-          "column, and says where one is beyond the scratchpad.", Pixels, cover_depth=6, slow_faults=True, faults=[
+              Fault("the product's upper bits are lost", WindowWalk._address, "row[WORD_ADDRESS:].any()",
+                    "row[WORD_ADDRESS + 1:].any()")]),
+    Proof("words of pixels", "array",
+          "Streamer reads exactly the pixels that lie in the source, each from the word of its row and column, and says "
+          "where one is beyond the scratchpad.", Pixels, cover_depth=6, slow_faults=True, faults=[
               Fault("a column too many", Streamer.elaborate, "x.as_unsigned() < step.source_width",
                     "x.as_unsigned() <= step.source_width"),
-              Fault("the next row begins where this one ended", Streamer._walk, "row + step.row_step", "address + step.row_step")]),
+              Fault("the next row begins where this one ended", Streamer._walk, "row + step.row_step",
+                    "address + step.row_step")]),
 ]

@@ -57,11 +57,13 @@ class Rules(Harness):
 
 
 PROOFS = [
-    Proof("rules of AXI4-Lite", "control", "The slave answers each access once, only when it was asked in full, keeps its "
-          "answers until they are taken, and gives registers what came.", Rules, depth=3, faults=[
+    Proof("rules of AXI4-Lite", "control",
+          "The slave answers each access once, only when it was asked in full, keeps its answers until they are taken, "
+          "and gives registers what came.", Rules, depth=3, faults=[
               Fault("an answer is withdrawn", AxiLiteSlave._write, "m.Elif(axi.bready)", "m.Else()"),
               Fault("a second address is taken", AxiLiteSlave._write, "axi.awready.eq(~addressed)", "axi.awready.eq(1)"),
-              Fault("a write needs no word", AxiLiteSlave._write, "addressed & loaded & ~axi.bvalid", "addressed & ~axi.bvalid"),
+              Fault("a write needs no word", AxiLiteSlave._write, "addressed & loaded & ~axi.bvalid",
+                    "addressed & ~axi.bvalid"),
               Fault("reads overlap", AxiLiteSlave._read, "~port.read & ~answers & ~axi.rvalid", "~port.read & ~axi.rvalid"),
               Fault("a refusal is lost", AxiLiteSlave._read, "axi.rresp.eq(SLAVE_ERROR)", "axi.rresp.eq(OKAY)")]),
 ]

@@ -75,7 +75,8 @@ class Rules(Harness):
         self.claim("there is a row left", ~offered | (self.row != 0))
         self.claim("the last is said to be the last", ~offered | (burst.final == (row_ends & last_row)))
         last = self.past(offered & unit.burst.ready & burst.final)
-        self.claim("after the last it is free, else not", ~self.past(offered & unit.burst.ready) | (unit.region.ready == last))
+        self.claim("after the last it is free, else not", ~self.past(offered & unit.burst.ready)
+                   | (unit.region.ready == last))
 
     def _rules(self, low: Value, high: Value) -> None:
         unit, burst = self.unit, self.unit.burst.payload
@@ -138,7 +139,8 @@ def _rules(preset: str) -> Callable[[], Harness]:
     return lambda: Rules(config, longest_burst(config))
 
 
-CLAIM = ("A burst is never empty, too long, across 4 KiB, outside the window or the scratchpad, and all together are exactly the "
+CLAIM = ("A burst is never empty, too long, across 4 KiB, outside the window or the scratchpad, and all together are "
+         "exactly the "
          "region's runs ({}).")
 APART = ("the address is the next", "the run begins the row")
 FAULTS = [
@@ -149,7 +151,8 @@ FAULTS = [
     Fault("the scratchpad's end is not looked at", Bursts._check, "with m.If(outside &", "with m.If(0 & outside &"),
     Fault("empty regions are taken", Bursts._begin, "(current.rows == 0) |", ""),
     Fault("rows lie next to one another", Bursts._advance, "self.memory_end + self.current.memory_pitch", "self.memory_end"),
-    Fault("the second run is checked as the first", Bursts._advance, "self.chip_end.eq(self.chip_end + self.current.chip_pitch)",
+    Fault("the second run is checked as the first", Bursts._advance,
+          "self.chip_end.eq(self.chip_end + self.current.chip_pitch)",
           "self.chip_end.eq(self.chip_end)"),
 ]
 PROOFS = [

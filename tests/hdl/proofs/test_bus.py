@@ -12,7 +12,7 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 
 class Rules(Harness):
-    """Any readers, any writer, ``core_reset`` at any time; memory may do anything but answer a write before it has its words.
+    """Any readers, any writer, ``core_reset`` at any time; memory does anything but answer a write before it has its words.
 
     Of readers and writer it is assumed what they promise: no more bursts and words than fit, and after a reset no word once
     those on their way are there.
@@ -91,10 +91,12 @@ class Rules(Harness):
 def _mends() -> list[Fault]:
     return [
         Fault("an address is withdrawn", Bus._read_addresses, "m.If(axi.arvalid & axi.arready)", "m.If(axi.arvalid)"),
-        Fault("an address changes while it waits", Bus._read_addresses, "~axi.arvalid & ~self.status.halt", "~self.status.halt"),
+        Fault("an address changes while it waits", Bus._read_addresses, "~axi.arvalid & ~self.status.halt",
+              "~self.status.halt"),
         Fault("a halted bus begins a write", Bus._write, "~axi.awvalid & ~self.status.halt &", "~axi.awvalid &"),
         Fault("it is quiet too early", Bus._watch, "none & ~axi.arvalid & ~axi.awvalid", "none"),
-        Fault("words of reads wait after a reset", Bus._read_data, "self.load.beat.ready | self.draining", "self.load.beat.ready"),
+        Fault("words of reads wait after a reset", Bus._read_data, "self.load.beat.ready | self.draining",
+              "self.load.beat.ready"),
         Fault("a burst without words is never ended", Bus._write, "words.r_rdy | self.settled[-1]", "words.r_rdy"),
         Fault("FETCH gets words after its reset", Bus._read_data, "self.moves & asked[0] & ~self.draining",
               "self.moves & asked[0]"),
@@ -103,7 +105,8 @@ def _mends() -> list[Fault]:
 
 
 PROOFS = [
-    Proof("rules of AXI4", "bus", "Addresses and words stay until they are taken, counts of bursts are exact, quiet means that "
-          "nothing is under way, and after core_reset at any time every burst is completed.",
+    Proof("rules of AXI4", "bus",
+          "Addresses and words stay until they are taken, counts of bursts are exact, quiet means that nothing is under "
+          "way, and after core_reset at any time every burst is completed.",
           Rules, depth=2, cover_depth=14, solver="z3", cover_solver="z3", faults=_mends(), slow_faults=True),
 ]

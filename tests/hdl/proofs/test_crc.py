@@ -1,7 +1,7 @@
 """The CRC of instructions: what FETCH computes, the definition bit by bit, and the check of the ISA.
 
-All are linear over bits: of the sum of inputs the result is the sum of the results. So two are equal everywhere if they are on
-each bit alone. That the hardware is a sum of bits is read off its netlist.
+All are linear over bits: of the sum of inputs the result is the sum of the results. So two are equal everywhere if they are
+on each bit alone. That the hardware is a sum of bits is read off its netlist.
 """
 
 import re
@@ -18,8 +18,8 @@ from arrayloom.hdl.crc import POLYNOMIAL, START, crc_step
 from arrayloom.isa.fields import CHECK_BITS, FIELD_BYTES, check_of
 
 WIDTHS = (32, 64, 128, 256, 512)    # of what is added at once, from tiny to 64x64
-"""A netlist of these cells is linear if one input of each $and is a constant."""
 LINEAR = {"$xor", "$reduce_xor", "$and"}
+"""A netlist of these cells is linear if one input of each $and is a constant."""
 
 
 def defined(state: int, word: int, width: int) -> int:

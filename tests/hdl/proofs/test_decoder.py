@@ -39,7 +39,7 @@ class Words(Harness):
         control, current = unit.control, inside["current"]
         word, check, push = current[:FIELD_BITS], inside.state("CHECK"), inside.state("PUSH")
         self.assume("a run starts when nothing is decoded", ~control.start | (inside.state("DECODE") & ~unit.full))
-        units = {unit_: reduce(or_, [_is(cls, word) for cls in INSTRUCTIONS if cls.UNIT is unit_]) for unit_ in (None, *Unit)}
+        units = {one: reduce(or_, [_is(cls, word) for cls in INSTRUCTIONS if cls.UNIT is one]) for one in (None, *Unit)}
         legal = reduce(or_, units.values())
         self.claim("the machine is in a state", inside["fsm_state"] <= 4)
         self.claim("what is looked at is there", ~(check | push) | unit.full)
@@ -90,10 +90,12 @@ class Convolves(Harness):
         planned, checked = inside["planned"], inside["checked"]
         plan = unit.plan.payload
         self.claim("what is checked is planned", ~checked | planned)
-        self.claim("the plan is of the instruction", ~planned | (plan.first == self.now.first) & (plan.last == self.now.last))
+        self.claim("the plan is of the instruction", ~planned | (plan.first == self.now.first)
+                   & (plan.last == self.now.last))
         self.claim("its pixels are counted", ~planned | (inside["pixels"] == pixels))
         self.claim("its counts are looked at", ~planned | (inside["counted"] == (counts & ~self.now.reserved.any())))
-        self.claim("what was begun is known", (inside["bank_in_use"] == in_use) & (inside["begun"] == Cat(begun & in_use.replicate(32))))
+        self.claim("what was begun is known", (inside["bank_in_use"] == in_use)
+                   & (inside["begun"] == begun & in_use.replicate(32)))
         self.claim("whether it fits is known", ~checked | ((inside["fits"] == fits) & (
             ~in_use | (inside["as_begun"] == (pixels == begun)))))
         failed = inside["failed"]
@@ -107,15 +109,18 @@ class Convolves(Harness):
 
 
 PROOFS = [
-    Proof("words that are fetched", "fetch", "Each of all words of 480 bits goes to the one unit that the ISA says, unchanged, or "
-          "is an end, or one of three faults, as the ISA says.", Words, cover_depth=40, slow_faults=True, faults=[
+    Proof("words that are fetched", "fetch",
+          "Each of all words of 480 bits goes to the one unit that the ISA says, unchanged, or is an end, or one of "
+          "three faults, as the ISA says.", Words, cover_depth=40, slow_faults=True, faults=[
               Fault("reserved bits are not all looked at", Fetch._decode, "max(start + PART_BITS, reserved)]",
                     "max(start + PART_BITS - 1, reserved)]"),
-              Fault("an End may have tokens", Fetch._decode, "Cat(*parts, Cat(view.wait, view.signal).any())", "Cat(*parts, 0)"),
+              Fault("an End may have tokens", Fetch._decode, "Cat(*parts, Cat(view.wait, view.signal).any())",
+                    "Cat(*parts, 0)"),
               Fault("unknown opcodes are taken", Fetch._decode, "self.excess.eq(~0)", "self.excess.eq(0)"),
               Fault("damage is not looked at", Fetch._check, "with m.Elif(damaged)", "with m.Elif(0)")]),
-    Proof("instructions of ARRAY", "array", "Each Convolve is planned if it is legal, else a fault; legal is what the ISA says, "
-          "with what its predecessor left.", Convolves, depth=1, cover_depth=10, slow_faults=True, faults=[
+    Proof("instructions of ARRAY", "array",
+          "Each Convolve is planned if it is legal, else a fault; legal is what the ISA says, with what its predecessor "
+          "left.", Convolves, depth=1, cover_depth=10, slow_faults=True, faults=[
               Fault("a count is not looked at", Decoder._plan, "for name in COUNTS", "for name in COUNTS[1:]"),
               Fault("one pixel too many", Decoder._plan, "pixels <= self.config.accumulator_depth",
                     "pixels <= self.config.accumulator_depth + 1"),

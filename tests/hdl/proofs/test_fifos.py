@@ -102,20 +102,26 @@ def _buffered(depth: int) -> Callable[[], Harness]:
 
 
 TINY = PRESETS["tiny"]
-PLAIN = {"issue queue": ("issue", TINY.queue_depth), "issue masks": ("issue", IN_FLIGHT), "lengths of reads": ("bus", READER_BURSTS)}
+PLAIN = {
+    "issue queue": ("issue", TINY.queue_depth), "issue masks": ("issue", IN_FLIGHT),
+    "lengths of reads": ("bus", READER_BURSTS),
+}
 BUFFERED = {
     "fetch buffer": ("fetch", FETCH_BUFFER_BYTES // TINY.size), "records of LOAD": ("load", OUTSTANDING),
     "requests of STORE": ("store", REQUESTS), "answers of STORE": ("store", OUTSTANDING),
-    "words of writes": ("bus", WRITE_WORDS), "lengths of writes": ("bus", WRITE_BURSTS), "gathered words": ("post", Gather.DEPTH),
+    "words of writes": ("bus", WRITE_WORDS), "lengths of writes": ("bus", WRITE_BURSTS),
+    "gathered words": ("post", Gather.DEPTH),
 }
-SENTENCE = "A FIFO of {} words gives each word that it took once and in order, loses none, and neither overflows nor underflows."
+SENTENCE = "A FIFO of {} words gives each word that it took once and in order, loses none and never has too many."
 PLAIN_FAULTS = [
     Fault("it takes a word when full", SyncFIFO.elaborate, "self.level != self.depth)", "self.level != self.depth + 1)"),
     Fault("a read does not go on", SyncFIFO.elaborate, "consume.eq(_incr(consume, self.depth))", "consume.eq(consume)"),
 ]
 BUFFERED_FAULTS = [
-    Fault("it takes a word when full", SyncFIFOBuffered.elaborate, "self.w_rdy.eq(inner_level != inner_depth)", "self.w_rdy.eq(1)"),
-    Fault("a word is given twice", SyncFIFOBuffered.elaborate, "m.d.sync += self.r_rdy.eq(0)", "m.d.sync += self.r_rdy.eq(1)"),
+    Fault("it takes a word when full", SyncFIFOBuffered.elaborate, "self.w_rdy.eq(inner_level != inner_depth)",
+          "self.w_rdy.eq(1)"),
+    Fault("a word is given twice", SyncFIFOBuffered.elaborate, "m.d.sync += self.r_rdy.eq(0)",
+          "m.d.sync += self.r_rdy.eq(1)"),
     Fault("it reads while its register is full", SyncFIFOBuffered.elaborate, "inner_r_rdy & (~self.r_rdy | self.r_en)",
           "inner_r_rdy"),
 ]

@@ -4,7 +4,6 @@ from amaranth.hdl import Module
 from proving import Fault, Harness, Proof
 from proving.cases import test_a_planted_fault_is_found, test_it_holds
 
-from arrayloom.hdl import flow_control
 from arrayloom.hdl.flow_control import Elastic, room_for, stock_of
 
 __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
@@ -73,7 +72,8 @@ PROOFS = [
                   Fault("the spare word is passed over", Elastic.elaborate, "Mux(filled, spare, enter.payload)",
                         "Mux(filled, enter.payload, enter.payload)"),
                   Fault("it takes a third word", Elastic.elaborate, "enter.ready.eq(~filled)", "enter.ready.eq(1)")]),
-    Proof("room", "store", "room_for says exactly whether the buffer has room, and it never holds more than its depth.", Room,
+    Proof("room", "store", "room_for says exactly whether the buffer has room, and it never holds more than its depth.",
+          Room,
           faults=[Fault("one too many", room_for, "used != depth - 1", "used != depth"),
                   Fault("a word that leaves is not counted", room_for, "used.eq(used - 1)", "used.eq(used)")]),
     Proof("stock", "store", "stock_of says exactly whether there is a word.", Stock,

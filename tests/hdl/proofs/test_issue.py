@@ -54,7 +54,8 @@ class Tokens(Harness):
         self.claim(f"tokens of {name} are counted", before | (unit.status.tokens[producer] + given == owed))
         self.claim(f"whether there is one of {name} is known", before | (inside[f"there_{name}"] == (owed != 0)))
         tokens = unit.status.tokens[producer]
-        self.claim(f"only a take makes tokens of {name} fewer", self.past(take) | ~self.started | (tokens >= self.past(tokens)))
+        self.claim(f"only a take makes tokens of {name} fewer",
+                   self.past(take) | ~self.started | (tokens >= self.past(tokens)))
         self.claim(f"of {name} the last cycle is known", inside[f"given_{name}"] == given)
         self.claim(f"there are not more of {name}", before | (owed <= MOST + 1))
         return Mux(before, inside[f"given_{name}"] & ~take & (unit.status.tokens[producer] == MOST), lost)
@@ -73,8 +74,9 @@ class Tokens(Harness):
 
 
 PROOFS = [
-    Proof("tokens", "issue", "No token is taken that was not given, none is lost without OVERFLOW, an instruction goes only when "
-          "all that it waits for is there, and then in the next cycle.", Tokens, cover_depth=18, faults=[
+    Proof("tokens", "issue",
+          "No token is taken that was not given, none is lost without OVERFLOW, an instruction goes only when all that "
+          "it waits for is there, and then in the next cycle.", Tokens, cover_depth=18, faults=[
               Fault("a token is there too long", Issue._tokens, "(count > 1)", "(count >= 1)"),
               Fault("a token in the cycle of a take is lost", Issue._tokens, "((count == 1) & given)", "0"),
               Fault("an overflow is not seen", Issue._tokens, "given & ~take & full)\n    m", "given & take & full)\n    m"),

@@ -71,7 +71,8 @@ class Sum(Harness):
                 whole = whole + Cat(C(0, HALF * i + QUARTER * j), part)
         adds, ends = (unit.enables[Requantize.SCALE_AT + step] for step in (1, 2))
         whole = self.past(self.past(whole))
-        self.claim("the product is the sum of its parts", ~(self.past(self.past(adds)) & self.past(ends)) | (product == whole))
+        self.claim("the product is the sum of its parts", ~(self.past(self.past(adds)) & self.past(ends))
+                   | (product == whole))
         self.cover("the product is large", product == (1 << 32 + SIGNIFICANT) - (1 << 32) - (1 << SIGNIFICANT) + 1)
 
 
@@ -111,21 +112,25 @@ def _product(last_place: int = HALF + QUARTER, place: int = QUARTER) -> z3.BoolR
 
 
 PROOFS = [
-    Proof("float of a sum", "post", "Requantize turns sum and bias into what float32 keeps of them, at most 2**31.", FloatOfSum,
+    Proof("float of a sum", "post", "Requantize turns sum and bias into what float32 keeps of them, at most 2**31.",
+          FloatOfSum,
           Method.FLUSH, Requantize.SCALE_AT, faults=[
               Fault("the bias is subtracted", Requantize._float, "self.sum + self.bias", "self.sum - self.bias"),
               Fault("the mask is a bit short", Requantize._float, "size[SIGNIFICANT:]", "size[SIGNIFICANT + 1:]")]),
-    Proof("partial products", "post", "The multiplier of Requantize has in four registers the products of halves and "
-          "quarters of its factors.", Parts, faults=[
+    Proof("partial products", "post",
+          "The multiplier of Requantize has in four registers the products of halves and quarters of its factors.",
+          Parts, faults=[
               Fault("a factor is another", Requantize._multiply, "word_select(j, quarter)", "word_select(i, quarter)")]),
     Proof("sum of partial products", "post", "It adds four products of 16 by 12 bits in their places, without an overflow.",
           Sum, Method.FLUSH, 2, cover_depth=4, faults=[
               Fault("a place is wrong", Requantize._multiply, "pairs[1] << half", "pairs[1] << quarter"),
               Fault("a sum is too narrow", Requantize._multiply, "Signal(half + SIGNIFICANT", "Signal(SIGNIFICANT + 8")]),
     Lemma("product of parts", "post", "Those products in their places add up to the product, for all whole numbers.",
-          _product, [Wrong("a place is wrong", lambda: _product(12)), Wrong("a factor's part is", lambda: _product(28, 13))]),
-    Proof("shift and rounding", "post", "Behind its multiplier Requantize is rne(fl(product / 2**shift)), saturated, with sign "
-          "and zero point, for any product and shifts of 14 to 63.", Tail, Method.FLUSH, Requantize.LATENCY, cover_depth=13,
+          _product, [Wrong("a place is wrong", lambda: _product(12)),
+                     Wrong("a factor's part is", lambda: _product(28, 13))]),
+    Proof("shift and rounding", "post",
+          "Behind its multiplier Requantize is rne(fl(product / 2**shift)), saturated, with sign and zero point, for any "
+          "product and shifts of 14 to 63.", Tail, Method.FLUSH, Requantize.LATENCY, cover_depth=13,
           faults=[
               Fault("lost bits are forgotten", Requantize._shift, "sticky.eq(lost | (window & below).any())",
                     "sticky.eq((window & below).any())"),

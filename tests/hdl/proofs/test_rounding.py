@@ -74,7 +74,8 @@ class Excess(Pipelined):
 
 PROOFS = [
     Proof("rounding with ties", "post",
-          "RoundWithTies is two float32 roundings, saturation, sign and offset, for every magnitude of 35 bits and sticky bit.",
+          "RoundWithTies is two float32 roundings, saturation, sign and offset, for every magnitude of 35 bits and sticky "
+          "bit.",
           WithTies, Method.FLUSH, RoundWithTies.LATENCY, faults=[
               Fault("ties go up", RoundWithTies.elaborate, "Mux(tie, odd, above)", "Mux(tie, above, above)"),
               Fault("the window's edge ignores what is below", RoundWithTies.elaborate, "((rest == window) & ~sticky)",

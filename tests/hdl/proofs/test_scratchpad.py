@@ -30,7 +30,8 @@ class Words(Harness):
         self.unit = unit = Scratchpad(CONFIG)
         self.inside = self.place(unit)
         self.readers, self.writers = ([getattr(unit, name) for name in names] for names in (READERS, WRITERS))
-        self.drive(unit, **{f"{name}__bank": bank_of(getattr(unit, name).address[:BITS], CONFIG) for name in READERS + WRITERS})
+        ports = {name: getattr(unit, name) for name in READERS + WRITERS}
+        self.drive(unit, **{f"{name}__bank": bank_of(port.address[:BITS], CONFIG) for name, port in ports.items()})
         self.watched = self.fixed("watched", BITS)
         self.bank = bank_of(self.watched, CONFIG)
         for reader in self.readers:
@@ -40,7 +41,8 @@ class Words(Harness):
         self._last_written()
         self._read()
         self._arbitrated()
-        self.cover("a word is read by all in turn", Cat(self.past(self._accepted(self.readers[0])), self._accepted(self.readers[1]),
+        self.cover("a word is read by all in turn", Cat(self.past(self._accepted(self.readers[0])),
+                                                        self._accepted(self.readers[1]),
                                                        self._accepted(self.readers[2])).all())
         self.cover("it is read after it was written", self.past(self.started) & self.seen[0][2] & (self.last == 77))
 
@@ -101,15 +103,20 @@ class Words(Harness):
 
 
 PROOFS = [
-    Proof("words of the scratchpad", "scratchpad", "Every port reads the word that was written last to its address, whatever the "
-          "others do; no bank is read or written by two in a cycle, and a port waits only for one of higher priority.", Words,
+    Proof("words of the scratchpad", "scratchpad",
+          "Every port reads the word that was written last to its address, whatever the others do; no bank is read or "
+          "written by two in a cycle, and a port waits only for one of higher priority.",
+          Words,
           depth=4, cover_depth=8, cover_solver="z3", slow_faults=True, faults=[
-              Fault("two ports get one bank", Scratchpad._arbitrate, "for first in ports[:index]", "for first in ports[:index - 1]"),
+              Fault("two ports get one bank", Scratchpad._arbitrate, "for first in ports[:index]",
+                    "for first in ports[:index - 1]"),
               Fault("data come from the wrong bank", Scratchpad._deliver, "delay(m, port.bank, moves[:-1])",
                     "delay(m, port.bank, moves[:-2])"),
-              Fault("the lower port's word is written", Scratchpad.elaborate, "_first(writes, [port.data for port in writers])",
+              Fault("the lower port's word is written", Scratchpad.elaborate,
+                    "_first(writes, [port.data for port in writers])",
                     "writers[-1].data"),
               Fault("an address lacks its highest bit", Scratchpad.elaborate,
-                    "_first(reads, [port.address[bank_bits:address_bits]", "_first(reads, [port.address[bank_bits:address_bits - 1]"),
+                    "_first(reads, [port.address[bank_bits:address_bits]",
+                    "_first(reads, [port.address[bank_bits:address_bits - 1]"),
           ]),
 ]

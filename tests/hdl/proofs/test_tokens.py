@@ -22,7 +22,8 @@ from arrayloom.isa.order import order_of
 
 __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
-CLASSES: dict[Unit, type[Instruction]] = {Unit.LOAD: LoadWeights, Unit.ARRAY: Convolve, Unit.POST: Elementwise, Unit.STORE: Store}
+CLASSES: dict[Unit, type[Instruction]] = {
+    Unit.LOAD: LoadWeights, Unit.ARRAY: Convolve, Unit.POST: Elementwise, Unit.STORE: Store}
 DEPTH = PRESETS["tiny"].queue_depth
 
 
@@ -47,7 +48,8 @@ class Counts:
         elif kind == "retire":
             may = self.flight[unit] > 0
         else:
-            has = [z3.Implies(self.waits[unit, giver], self.flight[unit] == 0 if giver is unit else self.tokens[giver, unit] > 0)
+            has = [z3.Implies(self.waits[unit, giver],
+                              self.flight[unit] == 0 if giver is unit else self.tokens[giver, unit] > 0)
                    for giver in Unit]
             may = z3.And(self.queued[unit] > 0, self.flight[unit] < IN_FLIGHT, *has)
         return z3.substitute(may, *change)
@@ -126,8 +128,9 @@ def test_a_giver_that_fetch_does_not_reach() -> None:
 
 
 PROOFS = [
-    Lemma("moves persist", "top", "Of two moves that FETCH, queues and units may make neither takes away what the other needs, for "
-          "all counts and masks: either every run of a program ends or none does.", _persists, [
+    Lemma("moves persist", "top",
+          "Of two moves that FETCH, queues and units may make neither takes away what the other needs, for all counts "
+          "and masks: either every run of a program ends or none does.", _persists, [
               Wrong("tokens have no taker", lambda: _persists(shared=True)),
               Wrong("FETCH waits for an idle unit", lambda: _persists(whole_queue=True))]),
 ]

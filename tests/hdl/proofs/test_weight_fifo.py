@@ -51,8 +51,10 @@ class Words(Harness):
 
 
 PROOFS = [
-    Proof("words of weights", "weight_fifo", "The weight FIFO gives each word once and in order, offers a tile exactly when all of "
-          "it is there, and tells exactly how many words fit.", Words, cover_depth=12, cover_solver="z3", slow_faults=True, faults=[
+    Proof("words of weights", "weight_fifo",
+          "The weight FIFO gives each word once and in order, offers a tile exactly when all of it is there, and tells "
+          "exactly how many words fit.", Words, cover_depth=12, cover_solver="z3", slow_faults=True,
+          faults=[
               Fault("a tile is offered too early", WeightFifo.elaborate, "tiles != 0", "unclaimed[1:] != 0"),
               Fault("a word that comes with a claim is lost", WeightFifo.elaborate, "tiles)) + self.sink.valid", "tiles))"),
               Fault("room is told too much", WeightFifo.elaborate, "free + self.read.enable - self.sink.valid",

@@ -1,6 +1,6 @@
 """The windows of LOAD and STORE: which words of memory lie in them."""
 
-from amaranth.hdl import Cat, C
+from amaranth.hdl import C, Cat
 from amaranth.utils import exact_log2
 from proving import Fault, Harness, Method, Proof
 from proving.cases import test_a_planted_fault_is_found, test_it_holds
@@ -33,11 +33,15 @@ class Words(Harness):
 
 
 PROOFS = [
-    Proof("words of windows", "control", "Two cycles after the limits a word counted from BASE is in a window exactly if all its "
-          "bytes lie within the window's limits.", Words, Method.FLUSH, 2, faults=[
+    Proof("words of windows", "control",
+          "Two cycles after the limits a word counted from BASE is in a window exactly if all its bytes lie within the "
+          "window's limits.", Words, Method.FLUSH, 2, faults=[
               Fault("a part of a word is in", Windows.elaborate, "+ low[:shift].any()", "+ 0"),
-              Fault("the first word wraps", Windows.elaborate, "first[:-1] | first[-1].replicate(len(self.store.low))", "first[:-1]"),
-              Fault("what lies before the base is beyond it", Windows._from_base, "Mux(address > self.base, address - self.base, 0)",
+              Fault("the first word wraps", Windows.elaborate, "first[:-1] | first[-1].replicate(len(self.store.low))",
+                    "first[:-1]"),
+              Fault("what lies before the base is beyond it", Windows._from_base,
+                    "Mux(address > self.base, address - self.base, 0)",
                     "(address - self.base)[:ADDRESS_BITS]"),
-              Fault("reads may go where writes may", Windows.elaborate, '"read_high", self.limit', '"read_high", self.write_limit')]),
+              Fault("reads may go where writes may", Windows.elaborate, '"read_high", self.limit',
+                    '"read_high", self.write_limit')]),
 ]

@@ -2,6 +2,6 @@
 
 from .faults import Fault
 from .harness import Harness, Inside
-from .proof import Failed, Method, Proof
+from .proof import Method, Proof, ProofError
 
-__all__ = ["Failed", "Fault", "Harness", "Inside", "Method", "Proof"]
+__all__ = ["Fault", "Harness", "Inside", "Method", "Proof", "ProofError"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import z3
 
-from .proof import Failed
+from .proof import ProofError
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,18 @@ class Lemma:
     how, solver, depth, result = "whole numbers", "z3", 0, "proved"
     slow = slow_faults = False
 
-    def __init__(self, name: str, unit: str, claim: str, statement: Callable[[], z3.BoolRef], wrong: Sequence[Wrong]) -> None:
+    def __init__(self, name: str, unit: str, claim: str, statement: Callable[[], z3.BoolRef],
+                 wrong: Sequence[Wrong]) -> None:
         self.name, self.unit, self.claim, self.statement, self.faults = name, unit, claim, statement, tuple(wrong)
 
     def check(self) -> None:
-        """Raises ``Failed`` with values for which the statement is false."""
+        """Raises ``ProofError`` with values for which the statement is false."""
         self._require(self.statement)
 
     def fails_with(self, fault: Wrong) -> bool:
         try:
             self._require(fault.statement)
-        except Failed:
+        except ProofError:
             return True
         return False
 
@@ -56,6 +57,6 @@ class Lemma:
         solver.add(z3.Not(z3.simplify(statement(), som=True)))
         answer = solver.check()
         if answer == z3.sat:
-            raise Failed(f"{self.name}: {self.claim}\nfails where {solver.model()}")
+            raise ProofError(f"{self.name}: {self.claim}\nfails where {solver.model()}")
         if answer != z3.unsat:
-            raise Failed(f"{self.name}: z3 does not know")
+            raise ProofError(f"{self.name}: z3 does not know")

@@ -59,7 +59,8 @@ class Inside:
         """A submodule."""
         found = [fragment for fragment, own, *_ in self.fragment.subfragments if own == name]
         if not found:
-            raise KeyError(f"part {name!r}: the unit has only {', '.join(str(own) for _, own, *_ in self.fragment.subfragments)}")
+            known = [str(own) for _, own, *_ in self.fragment.subfragments]
+            raise KeyError(f"part {name!r}: the unit has only {', '.join(known)}")
         return Inside(found[0])
 
     def memory(self, name: str) -> MemoryInstance:
@@ -71,11 +72,11 @@ class Inside:
 
 @contextmanager
 def _local_signals(component: Elaboratable) -> Iterator[dict[str, Any]]:
-    """Signals that the component's functions meanwhile have in variables: several made in one line have no name of their own."""
+    """Signals that the component's functions have in variables: several that are made in one line have no names."""
     found: dict[str, Any] = {}
     before = sys.getprofile()
 
-    def look(frame: FrameType, event: str, argument: Any) -> None:
+    def look(frame: FrameType, event: str, _argument: Any) -> None:
         if event == "return" and frame.f_locals.get("self") is component:
             found.update({name: value for name, value in frame.f_locals.items() if isinstance(value, Signal | View)})
 
@@ -240,8 +241,7 @@ class Harness(Elaboratable):
         """The harness and its unit as RTLIL with the clock as its port."""
         domain = ClockDomain("sync", reset_less=True)
         self.m.domains.sync = domain
-        text = rtlil.convert(self, name="top", ports=[domain.clk], emit_src=False)
-        return text
+        return rtlil.convert(self, name="top", ports=[domain.clk], emit_src=False)
 
     def names(self, kind: str) -> list[str]:
         return [name for name, own in self.kinds.items() if own == kind]

@@ -18,12 +18,12 @@ SECONDS = 600       # for one question to a solver, unless a proof says more
 class Method(Enum):
     """How a claim about every cycle is decided."""
 
-    INDUCTION = "induction"     # from reset for ``depth`` cycles; and after ``depth`` cycles in which it holds it still holds
+    INDUCTION = "induction"     # from reset for ``depth`` cycles; and still after any ``depth`` cycles in which it holds
     FLUSH = "any state"         # ``depth`` cycles after any state: all that went in before has left the pipeline
     BOUNDED = "bounded"         # from reset for ``depth`` cycles, no longer
 
 
-class Failed(AssertionError):
+class ProofError(AssertionError):
     """A claim that does not hold; the message shows the states that lead there."""
 
 
@@ -72,7 +72,7 @@ class Proof:
         return self.method.value
 
     def check(self) -> None:
-        """Raises ``Failed`` where a claim does not hold, or where the assumptions allow too little for it to say anything."""
+        """Raises ``ProofError`` where a claim does not hold, or where too little is allowed for it to say anything."""
         harness, folder = self._written()
         self._decide(harness, folder)
         self._reach(harness, folder)
@@ -84,7 +84,7 @@ class Proof:
             harness, folder = self._written()
         try:
             self._decide(harness, folder)
-        except Failed:
+        except ProofError:
             return True
         finally:
             rmtree(folder)
@@ -96,7 +96,8 @@ class Proof:
         if not harness.names(CLAIM):
             raise ValueError(f"proof {self.name!r}: claims nothing")
         if harness.names(ASSUMPTION) and not harness.names(COVER):
-            raise ValueError(f"proof {self.name!r}: assumes something and covers nothing; say what the assumptions must allow")
+            raise ValueError(f"proof {self.name!r}: assumes something and covers nothing; say what the assumptions must "
+                             f"allow")
         return harness, folder
 
     def _decide(self, harness: Harness, folder: Path) -> None:
@@ -122,12 +123,13 @@ class Proof:
     def _require(self, harness: Harness, folder: Path, start: str, options: list[str], system: str = WITH) -> None:
         trace = folder / f"{start.replace(' ', '_')}.vcd"
         if not ask(folder, self.solver, self.seconds, *options, trace=trace.name, system=system).holds:
-            raise Failed(f"{self.name}: {self.claim}\nfails, {start}; waveform: {trace}\n{table(trace, harness)}")
+            raise ProofError(f"{self.name}: {self.claim}\nfails, {start}; waveform: {trace}\n{table(trace, harness)}")
 
     def _reach(self, harness: Harness, folder: Path) -> None:
         if not harness.names(COVER):
             return
         answer = ask(folder, self.cover_solver, self.seconds, "-c", "-t", str(self.cover_depth), trace="cover%.vcd")
         if not answer.holds:
-            raise Failed(f"{self.name}: not all of {', '.join(harness.names(COVER))} are reached within {self.cover_depth} "
+            raise ProofError(f"{self.name}: not all of {', '.join(harness.names(COVER))} are reached within "
+                             f"{self.cover_depth} "
                          f"cycles, so that the proof says less than it seems\n{answer.text[-1500:]}")
