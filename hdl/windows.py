@@ -54,9 +54,11 @@ class Windows(Component):
         m = Module()
         shift = exact_log2(self.config.size)
         low = self._from_base(m, "low", self.write_base)
+        # The first whole word, of which there is none where this has one bit more: no word is as high as all ones.
+        first = low[shift:] + low[:shift].any()
         m.d.sync += [
             self.load.high.eq(self._from_base(m, "read_high", self.limit) >> shift),
-            self.store.low.eq((low >> shift) + low[:shift].any()),
+            self.store.low.eq(first[:-1] | first[-1].replicate(len(self.store.low))),
             self.store.high.eq(self._from_base(m, "write_high", self.write_limit) >> shift),
         ]
         return m

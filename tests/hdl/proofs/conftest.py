@@ -1,0 +1,20 @@
+"""Each file here has PROOFS; every proof is checked, and every fault that is planted must make it fail."""
+
+import pytest
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test for each proof, and one for each of its faults."""
+    if not {"proof", "fault"} & set(metafunc.fixturenames):
+        return
+    proofs = metafunc.module.PROOFS
+    if "fault" in metafunc.fixturenames:
+        cases = [pytest.param(proof, fault, id=f"{proof.name}: {fault.name}", marks=_slow(proof.slow or proof.slow_faults))
+                 for proof in proofs for fault in proof.faults]
+        metafunc.parametrize(("proof", "fault"), cases)
+    else:
+        metafunc.parametrize("proof", [pytest.param(proof, id=proof.name, marks=_slow(proof.slow)) for proof in proofs])
+
+
+def _slow(slow: bool) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if slow else []

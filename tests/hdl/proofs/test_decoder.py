@@ -1,0 +1,128 @@
+"""Decoding: every word is an instruction that goes where it belongs, or a fault; there is no third way."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Signal, Value
+from amaranth.lib import data
+from proving import Fault, Harness, Inside, Proof
+from proving.cases import test_a_planted_fault_is_found, test_it_holds
+
+from arrayloom.hdl.array import decoder
+from arrayloom.hdl.array.decoder import Decoder
+from arrayloom.hdl.fetch import Fetch
+from arrayloom.hdl.interfaces import instruction_layout
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import ALL_UNITS, FIELD_BITS, Instruction, Unit
+from arrayloom.isa.instructions import INSTRUCTIONS, Convolve
+
+__all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
+
+
+def _is(cls: type[Instruction], word: Value) -> Value:
+    """Whether the word is an instruction of that class, as the ISA has it: its opcode, its masks, and no bit beyond."""
+    opcode, wait, signal, *_ = cls.specs()
+    last = cls.specs()[-1]
+    masks = [word[spec.offset:spec.offset + spec.width] for spec in (wait, signal)]
+    most = ALL_UNITS if cls.UNIT is not None else 0     # an End neither waits nor signals
+    beyond = word[last.offset + last.width:].any()
+    return (word[:opcode.width] == cls.OPCODE) & ~beyond & (masks[0] <= most) & (masks[1] <= most)
+
+
+class Words(Harness):
+    """FETCH with any words in its storage, and any memory and queues around it."""
+
+    def describe(self) -> None:
+        unit = Fetch(PRESETS["tiny"])
+        inside = self.place(unit)
+        self.drive(unit)
+        control, current = unit.control, inside["current"]
+        word, check, push = current[:FIELD_BITS], inside.state("CHECK"), inside.state("PUSH")
+        self.assume("a run starts when nothing is decoded", ~control.start | (inside.state("DECODE") & ~unit.full))
+        units = {one: reduce(or_, [_is(cls, word) for cls in INSTRUCTIONS if cls.UNIT is one]) for one in (None, *Unit)}
+        legal = reduce(or_, units.values())
+        self.claim("the machine is in a state", inside["fsm_state"] <= 4)
+        self.claim("what is looked at is there", ~(check | push) | unit.full)
+        self.claim("what is legal is known", ~(check | push) | (~unit.excess.any() == legal))
+        self.claim("whose it is, too", ~(check | push) | ~legal | Cat(
+            inside["target"][one] == units[one] for one in Unit).all() & (inside["ends"] == units[None]))
+        self._outcome(unit, inside, legal, units)
+        self.claim("only what is whole and legal is pushed", ~push | (legal & ~units[None]))
+        for one in Unit:
+            queue = unit.queues[one]
+            self.claim(f"{one.name} gets what is its own", queue.valid == (push & units[one]))
+            self.claim(f"{one.name} gets it unchanged", queue.payload == word)
+            self.stays(f"instruction of {one.name}", queue.valid, queue.ready, queue.payload)
+        self.cover("a word is looked at", check)
+
+    def _outcome(self, unit: Fetch, inside: Inside, legal: Value, units: dict[Unit | None, Value]) -> None:
+        control, checked = unit.control, self.past(inside.state("CHECK"), "was_checked")
+        current = inside["current"]
+        damaged = self.past(current[FIELD_BITS:] != ~unit.check)
+        broken, was_legal, ended = self.past(unit.fault), self.past(legal), self.past(units[None])
+        ways = [control.bus_error, control.damaged, control.illegal, inside.state("ENDED"), inside.state("PUSH")]
+        meant = [broken, ~broken & damaged, ~broken & ~damaged & ~was_legal, ~broken & ~damaged & was_legal & ended,
+                 ~broken & ~damaged & was_legal & ~ended]
+        names = ("a word that the bus refused", "a damaged one", "an illegal one", "an end", "any other")
+        for name, way, one in zip(names, ways, meant, strict=True):
+            self.claim(f"{name} goes its way", ~checked | (way == one))
+
+
+class Convolves(Harness):
+    """The decoder of ARRAY: any words, taken at any time."""
+
+    def describe(self) -> None:
+        m, config = self.m, PRESETS["tiny"]
+        unit = Decoder(config)
+        inside = self.place(unit)
+        self.drive(unit)
+        self.now = Signal(instruction_layout(Convolve), name="planned_instruction")
+        pixels, fields = Signal(32, name="pixels_of_it"), data.View(instruction_layout(Convolve), inside["fields"])
+        with m.If(inside["advance"] & inside["holds"]):
+            m.d.sync += [self.now.as_value().eq(fields.as_value()), pixels.eq(fields.height * fields.width)]
+        counts = Cat(self.now[name].any() for name in decoder.COUNTS).all()
+        fits = counts & ~self.now.reserved.any() & (pixels <= config.accumulator_depth)
+        taken = unit.plan.valid & unit.plan.ready
+        in_use, begun = Signal(name="bank_is_in_use"), Signal(32, name="pixels_begun")
+        with m.If(taken):
+            m.d.sync += [in_use.eq(~self.now.last), begun.eq(pixels)]
+        legal = fits & (self.now.first != in_use) & (self.now.first | (pixels == begun))
+        planned, checked = inside["planned"], inside["checked"]
+        plan = unit.plan.payload
+        self.claim("what is checked is planned", ~checked | planned)
+        self.claim("the plan is of the instruction", ~planned | (plan.first == self.now.first)
+                   & (plan.last == self.now.last))
+        self.claim("its pixels are counted", ~planned | (inside["pixels"] == pixels))
+        self.claim("its counts are looked at", ~planned | (inside["counted"] == (counts & ~self.now.reserved.any())))
+        self.claim("what was begun is known", (inside["bank_in_use"] == in_use)
+                   & (inside["begun"] == begun & in_use.replicate(32)))
+        self.claim("whether it fits is known", ~checked | ((inside["fits"] == fits) & (
+            ~in_use | (inside["as_begun"] == (pixels == begun)))))
+        failed = inside["failed"]
+        self.claim("a checked instruction is planned if it is legal", ~checked | failed | (unit.plan.valid == legal))
+        self.claim("else it is a fault", ~checked | failed | (unit.illegal == ~legal))
+        self.claim("nothing else is", checked | (~unit.plan.valid & ~unit.illegal))
+        self.claim("after a fault nothing is taken", ~self.past(unit.illegal | failed) | (failed & ~unit.instruction.ready))
+        self.claim("it is checked in the next cycle", ~self.past(planned & ~inside["advance"]) | checked)
+        self.claim("it is planned in the next cycle", ~self.past(inside["holds"] & inside["advance"]) | planned)
+        self.cover("one goes on with a bank", taken & ~self.now.first)
+
+
+PROOFS = [
+    Proof("words that are fetched", "fetch",
+          "Each of all words of 480 bits goes to the one unit that the ISA says, unchanged, or is an end, or one of "
+          "three faults, as the ISA says.", Words, cover_depth=40, slow_faults=True, faults=[
+              Fault("reserved bits are not all looked at", Fetch._decode, "max(start + PART_BITS, reserved)]",
+                    "max(start + PART_BITS - 1, reserved)]"),
+              Fault("an End may have tokens", Fetch._decode, "Cat(*parts, Cat(view.wait, view.signal).any())",
+                    "Cat(*parts, 0)"),
+              Fault("unknown opcodes are taken", Fetch._decode, "self.excess.eq(~0)", "self.excess.eq(0)"),
+              Fault("damage is not looked at", Fetch._check, "with m.Elif(damaged)", "with m.Elif(0)")]),
+    Proof("instructions of ARRAY", "array",
+          "Each Convolve is planned if it is legal, else a fault; legal is what the ISA says, with what its predecessor "
+          "left.", Convolves, depth=1, cover_depth=10, slow_faults=True, faults=[
+              Fault("a count is not looked at", Decoder._plan, "for name in COUNTS", "for name in COUNTS[1:]"),
+              Fault("one pixel too many", Decoder._plan, "pixels <= self.config.accumulator_depth",
+                    "pixels <= self.config.accumulator_depth + 1"),
+              Fault("it goes on with any bank", Decoder.elaborate, "& (self.plan.payload.first | as_begun)", "")]),
+]

@@ -1,0 +1,26 @@
+"""Harnesses of pipelines: one value is followed from stage to stage, before and behind it goes anything."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Mux, Signal, Value
+
+from .harness import Harness
+
+
+class Pipelined(Harness):
+    """A value enters when it is ``marked``; at each stage the inputs are its own while it is there, and else anything."""
+
+    def begin(self, latency: int) -> None:
+        """The marks at stages 0 to ``latency``; ``enables`` says where there is a value, the marked one or another."""
+        mark = self.free("marked")
+        self.marks = self.ages(mark, latency, "marked_at")
+        self.valid = self.ages(mark | self.free("another"), latency, "valid_at")
+
+    def enables(self, stages: int) -> Value:
+        return Cat(self.valid[:stages])
+
+    def at(self, stage: int, name: str, shape: Any) -> tuple[Signal, Signal]:
+        """A property of the marked value, and the input that has it when the value is at ``stage``."""
+        own, given = self.fixed(name, shape), Signal(shape, name=f"{name}_given")
+        self.m.d.comb += given.eq(Mux(self.marks[stage], own, self.free(f"{name}_of_others", shape)))
+        return own, given
