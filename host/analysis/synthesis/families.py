@@ -7,7 +7,7 @@ from types import MappingProxyType
 from arrayloom.host.analysis.errors import SynthesisError
 
 TOP = "top"
-VERILOG, NETLIST = "design.v", "netlist.json"
+VERILOG, NETLIST, PINS = "design.v", "netlist.json", "pins.txt"
 RESOURCES = ("multipliers", "block_rams", "luts", "registers")
 
 # Between two LUTs of a device that is a quarter full; synth_ecp5 by itself reckons with 300, and saves LUTs where depth
@@ -22,7 +22,8 @@ class Part:
     """A device: its name as ``--device`` takes it, and what nextpnr or a table says of it.
 
     ``arguments`` choose it for nextpnr, ``speeds`` are its grades, the first one the default; ``available`` is what a device
-    has that only Yosys maps to; ``mapping`` are arguments of its own to Yosys.
+    has that only Yosys maps to; ``mapping`` are arguments of its own to Yosys; ``pins`` are those of the wrapper, where
+    nextpnr does not choose them, as lines for the file ``PINS``.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Part:
     speeds: tuple[int, ...] = ()
     available: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     mapping: str = ""
+    pins: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,17 @@ ECP5 = Family(
           for size in ("85k", "12k", "25k", "45k")),
     {"multipliers": ("MULT18X18D",), "block_rams": ("DP16KD",), "luts": ("TRELLIS_COMB",), "registers": ("TRELLIS_FF",)})
 
+# Pins of a CrossLink-NX in 400 balls that are there on every speed grade.
+_NEXUS_PINS = {"clk": "L13", "rst": "G19", "serial_in": "N14", "shift": "M14", "load": "M16", "capture": "M15", "serial_out": "E17"}
+
 NEXUS = Family(
     "nexus",
-    f"synth_nexus -no-rw-check -top {TOP}",
+    f"synth_nexus -noccu2 -no-rw-check -top {TOP}",     # nextpnr refuses the carry chains that Yosys writes
     {"multipliers": _each("MULT9X9", "MULT18X18", "MULT18X36", "MULT36X36"),
      "block_rams": _each("PDPSC16K", "DP16K", "PDP16K"), "registers": _each("FD1P3IX", "FD1P3JX", "FD1P3BX", "FD1P3DX"),
      "luts": {"LUT4": 1, "CCU2": 2, "WIDEFN9": 2, "DPR16X4": 4}},
-    (Part("LIFCL-40", ("--device", "LIFCL-40-{speed}BG400C"), (7, 8, 9)),),
+    (Part("LIFCL-40", ("--device", "LIFCL-40-{speed}BG400C", "--pdc", PINS), (7, 8, 9), pins="\n".join(
+        f"ldc_set_location -site {{{pin}}} [get_ports {port}]" for port, pin in _NEXUS_PINS.items())),),
     {"multipliers": ("MULT9_CORE", "MULT18_CORE"), "block_rams": ("OXIDE_EBR",), "luts": ("OXIDE_COMB",),
      "registers": ("OXIDE_FF",)})
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.analysis.synthesis.families import NETLIST, Device
+from arrayloom.host.analysis.synthesis.families import NETLIST, PINS, Device
 from arrayloom.host.analysis.synthesis.tools import NEXTPNR, stage_reporter
 from arrayloom.host.analysis.synthesis.yosys import module_of
 from arrayloom.sim.rtl.process import Report
@@ -26,6 +26,7 @@ def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Re
     Raises ``SynthesisError`` when the design does not fit the device or nextpnr fails.
     """
     family, result = device.family.name, REPORT.format(seed=seed)
+    (folder / PINS).write_text(device.part.pins)
     NEXTPNR[family].run([*device.arguments(), *PLACER.get(family, ()), "--log", LOG.format(seed=seed), "--json", NETLIST,
                          "--report", result, "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"],
                         folder, stage_reporter(f"nextpnr, seed {seed}", STAGES, report))
