@@ -130,7 +130,8 @@ ECP5 = Family(
     {"multipliers": ("MULT18X18D",), "block_rams": ("DP16KD",), "luts": ("TRELLIS_COMB",), "registers": ("TRELLIS_FF",)})
 
 # Pins of a CrossLink-NX in 400 balls that are there on every speed grade.
-_NEXUS_PINS = {"clk": "L13", "rst": "G19", "serial_in": "N14", "shift": "M14", "load": "M16", "capture": "M15", "serial_out": "E17"}
+_NEXUS_PINS = {"clk": "L13", "rst": "G19", "serial_in": "N14", "shift": "M14", "load": "M16", "capture": "M15",
+               "serial_out": "E17"}
 
 NEXUS = Family(
     "nexus",
