@@ -30,13 +30,14 @@ COLUMNS = {"name": "proof", "unit": "unit", "claim": "says", "method": "method",
 def main() -> int:
     parser = parser_of("benchmarks.proofs", __doc__)
     parser.add_argument("--quick", action="store_true", help="leave out those that are marked slow")
+    parser.add_argument("--only", default="", metavar="WORD", help="only proofs with this word in their names")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
                         help="processes (default: one a processor)")
     return run(parser, _show)
 
 
 def _show(options: argparse.Namespace) -> int:
-    proofs = _measured(options.quick, options.workers)
+    proofs = _measured(options)
     sound = all(proof["result"] != "failed" and proof["caught"] == proof["planted"] for proof in proofs)
     if deliver(options, {"proofs": proofs}):
         Console(width=None if sys.stdout.isatty() else 160).print(_table(proofs))
@@ -44,17 +45,21 @@ def _show(options: argparse.Namespace) -> int:
     return SUCCESS if sound else OUTSIDE
 
 
-def _measured(quick: bool, workers: int) -> list[dict[str, Any]]:
+def _measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Runs the tests of the proofs, which note what they find."""
     with TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "-m", "not slow" if quick else "slow or not slow",
-             f"--junitxml={report}", str(FOLDER)], cwd=ROOT, stdout=sys.stderr, check=False)
+            [sys.executable, "-m", "pytest", "-q", "-n", str(options.workers), "-k", options.only,
+             "-m", "not slow" if options.quick else "slow or not slow", f"--junitxml={report}", str(FOLDER)],
+            cwd=ROOT, stdout=sys.stderr, check=False)
         if not report.exists():
             raise InputError(f"{FOLDER}: its tests did not run (pytest ended with {done.returncode}); "
                              "they need a checkout and the extra test")
-        return _proofs(ElementTree.parse(report).iter("property"))
+        proofs = _proofs(ElementTree.parse(report).iter("property"))
+    if not proofs:
+        raise InputError(f"--only {options.only}: no proof has this word in its name")
+    return proofs
 
 
 def _proofs(properties: Any) -> list[dict[str, Any]]:

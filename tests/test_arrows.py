@@ -12,6 +12,7 @@ from checkout import ROOT
 from installing import PACKAGES
 
 PACKAGE = "arrayloom"
+OF_NO_FOLDER = {Path("hdl", "proofs")}      # tests that are arranged by what they show
 
 ARROWS = {
     "isa": set(),
@@ -121,7 +122,7 @@ def test_circles_are_found() -> None:
 def test_tests_mirror_the_packages(package: str) -> None:
     folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests" / package).rglob("test_*.py")}
     assert folders
-    assert not [folder for folder in folders if not (ROOT / folder).is_dir()]
+    assert not [folder for folder in folders - OF_NO_FOLDER if not (ROOT / folder).is_dir()]
 
 
 def test_the_package_itself_holds_no_code_but_names() -> None:

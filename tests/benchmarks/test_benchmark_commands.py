@@ -112,3 +112,17 @@ def test_bad_input_is_named(module: str, arguments: list[str], message: str) -> 
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_proofs_and_the_faults_that_they_find() -> None:
+    done = _run("proofs", "--only", "persist", "--workers", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    (proof,) = json.loads(done.stdout)["proofs"]
+    assert (proof["name"], proof["unit"], proof["result"]) == ("moves persist", "top", "proved")
+    assert proof["planted"] == proof["caught"] == 2 and proof["seconds"] > 0
+
+
+def test_a_proof_that_there_is_not() -> None:
+    done = _run("proofs", "--only", "nothing", "--workers", "1")
+    assert done.returncode == 2
+    assert "--only nothing: no proof has this word in its name" in done.stderr

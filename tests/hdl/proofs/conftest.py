@@ -4,13 +4,14 @@ import pytest
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test for each proof, and one for each of its faults."""
+    """A test for each proof, and one for each of its faults, of which the first alone may be quick."""
     if not {"proof", "fault"} & set(metafunc.fixturenames):
         return
     proofs = metafunc.module.PROOFS
     if "fault" in metafunc.fixturenames:
-        cases = [pytest.param(proof, fault, id=f"{proof.name}: {fault.name}", marks=_slow(proof.slow or proof.slow_faults))
-                 for proof in proofs for fault in proof.faults]
+        cases = [pytest.param(proof, fault, id=f"{proof.name}: {fault.name}",
+                              marks=_slow(proof.slow or proof.slow_faults or number > 0))
+                 for proof in proofs for number, fault in enumerate(proof.faults)]
         metafunc.parametrize(("proof", "fault"), cases)
     else:
         metafunc.parametrize("proof", [pytest.param(proof, id=proof.name, marks=_slow(proof.slow)) for proof in proofs])

@@ -142,8 +142,7 @@ PROOFS = [
           "where it would leave it.", Region, cover_depth=8, slow_faults=True, faults=[
               Fault("a word beyond is offered", RegionWalk.elaborate, "active & ~outside & ~self.beyond", "active"),
               Fault("rows are a word longer", RegionWalk.elaborate, "last_word.eq(width == 0)", "last_word.eq(0)"),
-              Fault("a carry is lost", RegionWalk.elaborate, 'width", EXTENT), ("address", WORD_ADDRESS), ("over", 1)',
-                    'width", EXTENT), ("address", WORD_ADDRESS - 1), ("over", 1)')]),
+              Fault("the end is forgotten", RegionWalk.elaborate, "self.beyond.eq(1)", "self.beyond.eq(0)")]),
     Proof("words under a window", "post",
           "WindowWalk reads of each tap in the source the word of its pixel, and says where one is beyond the scratchpad.",
           Window, cover_depth=8, slow_faults=True, faults=[

@@ -156,7 +156,8 @@ FAULTS = [
           "self.chip_end.eq(self.chip_end)"),
 ]
 PROOFS = [
-    Proof("bursts of tiny", "load", CLAIM.format("tiny"), _rules("tiny"), faults=FAULTS, cover_depth=16, apart=APART),
+    Proof("bursts of tiny", "load", CLAIM.format("tiny"), _rules("tiny"), faults=FAULTS, cover_depth=16, apart=APART,
+          slow=True),
     Proof("bursts of 64x64", "load", CLAIM.format("64x64"), _rules("64x64"), faults=FAULTS, cover_depth=16, apart=APART,
           slow=True),
 ]

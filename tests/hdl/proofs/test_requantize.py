@@ -130,7 +130,7 @@ PROOFS = [
                      Wrong("a factor's part is", lambda: _product(28, 13))]),
     Proof("shift and rounding", "post",
           "Behind its multiplier Requantize is rne(fl(product / 2**shift)), saturated, with sign and zero point, for any "
-          "product and shifts of 14 to 63.", Tail, Method.FLUSH, Requantize.LATENCY, cover_depth=13,
+          "product and shifts of 14 to 63.", Tail, Method.FLUSH, Requantize.LATENCY, cover_depth=13, slow=True,
           faults=[
               Fault("lost bits are forgotten", Requantize._shift, "sticky.eq(lost | (window & below).any())",
                     "sticky.eq((window & below).any())"),

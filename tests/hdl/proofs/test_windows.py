@@ -35,7 +35,7 @@ class Words(Harness):
 PROOFS = [
     Proof("words of windows", "control",
           "Two cycles after the limits a word counted from BASE is in a window exactly if all its bytes lie within the "
-          "window's limits.", Words, Method.FLUSH, 2, faults=[
+          "window's limits.", Words, Method.FLUSH, 2, slow=True, faults=[
               Fault("a part of a word is in", Windows.elaborate, "+ low[:shift].any()", "+ 0"),
               Fault("the first word wraps", Windows.elaborate, "first[:-1] | first[-1].replicate(len(self.store.low))",
                     "first[:-1]"),
