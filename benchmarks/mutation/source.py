@@ -107,8 +107,10 @@ def _judge(fault: SourceFault, _progress: object) -> int:
 
 
 def _run(fault: SourceFault | None, tests: Sequence[str]) -> tuple[int, str]:
-    """The exit code of pytest in a copy of the checkout with that fault, and the end of what it printed; tests that do not end
-    have failed."""
+    """The exit code of pytest in a copy of the checkout with that fault, and the end of what it printed.
+
+    Tests that do not end have failed.
+    """
     with TemporaryDirectory() as folder:
         checkout = _copy(Path(folder))
         if fault is not None:

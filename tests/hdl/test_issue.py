@@ -243,7 +243,7 @@ def test_a_reset_empties_queue_tokens_and_masks(bench: Any) -> None:
 
 
 def played(bench: Any, waiting: int, gives: set[int], cycles: int, begin: int = 1) -> tuple[list[int], int, int]:
-    """``waiting`` instructions, from cycle ``begin`` on, that want a token of LOAD each, which gives one in these cycles: when
+    """``waiting`` instructions, from cycle ``begin`` on, want a token of LOAD each, which gives one in these cycles: when
     each is accepted, the tokens that are left, and how many overflowed."""
     issue, accepted, overflows, left = Issue(bench.config(), OWN), list[int](), list[int](), list[int]()
 
