@@ -227,3 +227,7 @@ async def test_both_halves_of_a_counter_are_of_one_moment(host: Host) -> None:
     await host.wait(100)
     assert await host.read(Register.CYCLES_HIGH) == 0
     assert await host.read_wide(Register.CYCLES) > 1 << 32
+    for other in (Register.IDENTITY, Register.PROGRAM_HIGH):        # read between the halves, they change neither
+        await host.read(Register.CYCLES)
+        await host.read(other)
+        assert await host.read(Register.CYCLES_HIGH) == 1

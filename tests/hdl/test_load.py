@@ -74,13 +74,13 @@ class System:
 
     def __init__(self, bench: Any, config: Config, instructions: Sequence[Instruction], *, rate: float = 1.0,
                  gap: float = 0.0, opens: int = 0, port_stall: float = 0.0, lag: bool = False, low: int = 0,
-                 high: int = MEMORY, **memory: Any) -> None:
+                 high: int = MEMORY, base: int = BASE, **memory: Any) -> None:
         self.bench, self.config = bench, config
         self.load, self.bus = Load(config), Bus(config)
         self.design = Module()
         self.design.submodules += [self.load, self.bus]
         connect(self.design, self.load.bus, self.bus.load)
-        self.design.d.comb += [self.load.base.eq(BASE), self.load.window.low.eq(low // config.size),
+        self.design.d.comb += [self.load.base.eq(base), self.load.window.low.eq(low // config.size),
                                self.load.window.high.eq((high - BASE) // config.size)]
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(random.Random(1).randbytes(MEMORY)), **memory)
         self.driver = bench.UnitDriver(self.load.unit, instructions, gap=gap)
@@ -265,6 +265,12 @@ def test_fields_out_of_range_are_illegal(bench: Any, case: str) -> None:
     system = System(bench, bench.config(), [ILLEGAL[case]])
     system.run(lambda: bool(system.driver.illegal))
     assert all(address < system.config.activation_words for address in system.port.words)
+
+
+def test_a_base_between_words_is_illegal(bench: Any) -> None:
+    system = System(bench, bench.config(), [LoadWeights(address=0, words=4)], base=BASE + 2)
+    system.run(lambda: bool(system.driver.illegal))
+    assert not system.port.words
 
 
 def test_the_last_word_of_the_chip_is_legal(bench: Any) -> None:

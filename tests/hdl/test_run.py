@@ -310,3 +310,95 @@ async def test_without_a_watchdog_a_run_may_stand_still(host: Host) -> None:
     await begin(host)
     await host.wait(300)
     assert (await host.status()).busy
+
+
+@scripted()
+async def test_start_together_with_reset_only_ends_a_run(host: Host) -> None:
+    await begin(host)
+    await host.pulse(host.control.fetch.finished)
+    await host.wait(3)
+    await host.write(Register.CONTROL, START | RESET)
+    assert not host.refused and await host.read(Register.INTERRUPT) == 1    # a START would clear it
+    await begin(host)
+    await host.write(Register.CONTROL, START | RESET)
+    assert not host.refused
+    await host.wait(5)
+    assert await host.status() == StatusWord(False, False, False, Error.NONE)
+    assert host.pulses["start"] == 2
+
+
+@scripted()
+async def test_an_interrupt_is_cleared_only_by_a_byte_that_is_written(host: Host) -> None:
+    await begin(host)
+    await host.pulse(host.control.fetch.finished)
+    await host.wait(3)
+    await host.write(Register.INTERRUPT, 1, strobe=0b1110)
+    assert await host.read(Register.INTERRUPT) == 1
+    await host.write(Register.INTERRUPT, 1, strobe=0b0001)
+    assert await host.read(Register.INTERRUPT) == 0
+
+
+ORDER = ("damage", "illegal in a unit", "write outside", "read outside", "program outside", "read of load", "read of fetch",
+         "write", "broken bus", "overflow")
+
+
+@pytest.mark.parametrize("place", range(len(ORDER) - 1))
+def test_of_two_errors_at_once_the_more_telling_one_is_kept(bench: Any, place: int) -> None:
+    (first, error, unit), (second, *_) = SOURCES[ORDER[place]], SOURCES[ORDER[place + 1]]
+
+    async def script(host: Host) -> None:
+        await begin(host)
+        host.ctx.set(second(host.control), 1)
+        await host.pulse(first(host.control))
+        host.ctx.set(second(host.control), 0)
+        await host.wait(3)
+        assert (await host.status()).error is error
+        assert await host.read(Register.ERROR_UNIT) == unit
+
+    Host(bench).run(script)
+
+
+@scripted()
+async def test_an_error_just_before_a_run_does_not_end_it(host: Host) -> None:
+    control, ctx = host.control, host.ctx
+    await host.write(Register.CONTROL, START)
+    for _ in range(20):
+        ctx.set(control.bus.broken, not ctx.get(control.events.running))
+        await host.wait(1)
+    ctx.set(control.bus.broken, 0)
+    await host.wait(3)
+    assert await host.status() == StatusWord(True, False, False, Error.NONE)
+
+
+@scripted()
+async def test_a_bus_counts_as_quiet_only_while_it_is_halted(host: Host) -> None:
+    """What begins in the cycle in which the bus is told to halt must end first."""
+    control, ctx = host.control, host.ctx
+    await begin(host)
+    await host.write(Register.CONTROL, RESET)
+    await host.wait(5)
+    assert not (await host.status()).busy
+    await begin(host)
+    axi = host.axi
+    for signal, value in ((axi.awaddr, Register.CONTROL), (axi.wdata, RESET), (axi.wstrb, 15), (axi.bready, 1),
+                          (axi.awvalid, 1), (axi.wvalid, 1)):
+        ctx.set(signal, value)
+    for cycle in range(20):
+        ctx.set(control.bus.quiet, not ctx.get(control.halt))
+        await host.wait(1)
+        if cycle == 0:
+            ctx.set(axi.awvalid, 0)
+            ctx.set(axi.wvalid, 0)
+    assert (await host.status()).busy
+    ctx.set(control.bus.quiet, 1)
+    await host.wait(3)
+    assert not (await host.status()).busy
+
+
+@scripted()
+async def test_without_a_limit_of_cycles_a_run_goes_on(host: Host) -> None:
+    await host.write(Register.CYCLE_LIMIT_HIGH, 0)
+    assert await host.read_wide(Register.CYCLE_LIMIT) == 0
+    await begin(host)
+    await host.wait(100)
+    assert (await host.status()).busy
