@@ -46,7 +46,7 @@ def _action(options: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         results = {check.name: _result(check, folder, Stopwatch()) for check in chosen}
     verdicts = {check.name: check.read(results[check.name]) for check in chosen}
-    text = page(chosen, verdicts, units(results))
+    text = page(CHECKS, verdicts, units(results))
     if options.output is not None:
         options.output.write_text(text, encoding="utf-8")
     listed = [{"name": check.name, "must": check.must, "command": check.text, "found": verdicts[check.name].found,

@@ -27,10 +27,13 @@ that a test or a proof notices.
 
 
 def page(checks: Sequence[Check], verdicts: Mapping[str, Verdict], units: Mapping[str, Unit]) -> str:
-    """The table of the checks and that of the units, as Markdown."""
-    rows = [f"| {check.must} | {verdicts[check.name].found} | {'yes' if verdicts[check.name].met else '**no**'} "
-            f"| `{check.text}` |" for check in checks]
+    """The table of the checks, those without a verdict too, and that of the units, as Markdown."""
+    rows = [f"| {check.must} | {' | '.join(_verdict(verdicts.get(check.name)))} | `{check.text}` |" for check in checks]
     return HEAD + "\n".join(rows) + "\n" + STAGES + "\n".join(_row(name, unit) for name, unit in units.items()) + "\n"
+
+
+def _verdict(verdict: Verdict | None) -> tuple[str, str]:
+    return ("not run", "-") if verdict is None else (verdict.found, "yes" if verdict.met else "**no**")
 
 
 def _row(name: str, unit: Unit) -> str:

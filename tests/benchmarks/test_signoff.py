@@ -62,6 +62,8 @@ def test_the_page_names_every_command() -> None:
     verdicts = {check.name: check.read(RESULTS[check.name]) for check in CHECKS}
     text = page(CHECKS, verdicts, units(RESULTS))
     assert all(f"`{check.text}`" in text for check in CHECKS)
+    del verdicts["lint"]
+    assert "not run | - | `python -m benchmarks.lint`" in page(CHECKS, verdicts, units(RESULTS))
     assert "| bus | V2 | 1 | 0 | 95.0% | 100.0% | 95.0% | 90.0% |" in text
 
 
