@@ -110,8 +110,8 @@ PROOFS = [
           depth=4, cover_depth=8, cover_solver="z3", slow_faults=True, faults=[
               Fault("two ports get one bank", Scratchpad._arbitrate, "for first in ports[:index]",
                     "for first in ports[:index - 1]"),
-              Fault("data come from the wrong bank", Scratchpad._deliver, "delay(m, port.bank, moves[:-1])",
-                    "delay(m, port.bank, moves[:-2])"),
+              Fault("data come from the wrong bank", Scratchpad._deliver, "delay(m, port.bank, moves)",
+                    "delay(m, port.bank, moves[:-1])"),
               Fault("the lower port's word is written", Scratchpad.elaborate,
                     "_first(writes, [port.data for port in writers])",
                     "writers[-1].data"),
