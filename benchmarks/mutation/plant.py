@@ -22,7 +22,7 @@ SELECT_BITS = 16
 SHARES = {"control": 16, "fetch": 9, "issue": 10, "load": 9, "array": 11, "post": 24, "store": 8, "scratchpad": 4, "bus": 7,
           "weight_fifo": 1.5, "top": 0.5}
 """Of a hundred mutants; about the root of what is in a unit."""
-CANDIDATES = 25         # drawn for each mutant that is wanted, so that small units get their share
+CANDIDATES = 25         # drawn for each mutant that is wanted of all units, so that small units get their share
 NOT_MUTATED = {"$meminit", "$meminit_v2"}
 _OPTION = re.compile(r"-(\w+) (\S+)")
 
@@ -46,12 +46,13 @@ class Mutant:
 
 def draw_mutants(folder: Path, count: int, seed: int, units: Sequence[str] = UNITS) -> list[Mutant]:
     """``count`` mutants of the netlist in ``folder``, over those units by their shares; fewer where there are no more."""
-    run_yosys(folder, f"mutate -list {CANDIDATES * count} -seed {seed} -o candidates.txt")
+    share = sum(SHARES[unit] for unit in units)
+    run_yosys(folder, f"mutate -list {round(CANDIDATES * count * 100 / share)} -seed {seed} -o candidates.txt")
     lines = sorted(set((folder / "candidates.txt").read_text().splitlines()))
     random.Random(seed).shuffle(lines)
     netlist = Netlist((folder / NETLIST).read_text())
     cells, places = {cell.name: cell for cell in netlist.cells}, Places(netlist)
-    wanted = {unit: count * SHARES[unit] / sum(SHARES[one] for one in units) for unit in units}
+    wanted = {unit: count * SHARES[unit] / share for unit in units}
     taken: Counter[str] = Counter()
     mutants: list[Mutant] = []
     names: Counter[str] = Counter()

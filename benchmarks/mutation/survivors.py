@@ -14,17 +14,16 @@ FILE = Path(__file__).with_name("survivors.json")
 
 @dataclass(frozen=True)
 class Explanation:
-    """``name``: of mutants of ``unit``, with ``*`` for anything; ``kind``: ``equivalent``, ``speed`` or ``gap``."""
+    """``name``: of mutants of ``unit``, with ``*`` for anything and ``?`` for any one character."""
 
     unit: str
     name: str
-    kind: str
     text: str
 
     def covers(self, mutant: Mutant) -> bool:
         """Whether it explains why the mutant stays."""
-        parts = map(re.escape, self.name.split("*"))
-        return mutant.unit == self.unit and re.fullmatch(".*".join(parts), mutant.name) is not None
+        pattern = re.escape(self.name).replace(r"\*", ".*").replace(r"\?", ".")
+        return mutant.unit == self.unit and re.fullmatch(pattern, mutant.name) is not None
 
 
 def explanation_of(mutant: Mutant, explanations: Sequence[Explanation] | None = None) -> Explanation | None:

@@ -48,10 +48,11 @@ def test_the_score_leaves_out_what_changes_nothing() -> None:
 
 
 def test_explanations_go_by_unit_and_name() -> None:
-    known = [Explanation("load", "load.words[*] <- * const1", "gap", "why")]
+    known = [Explanation("load", "load.words[?] <- * const1", "why")]
     mutant = Mutant(1, "load", "load.words[3] <- add.A[0] const1", "")
     assert explanation_of(mutant, known) == known[0]
     assert explanation_of(Mutant(1, "store", mutant.name, ""), known) is None
+    assert explanation_of(Mutant(1, "load", mutant.name.replace("3", "13"), ""), known) is None
     assert explanation_of(Mutant(1, "load", "load.words[3] <- add.A[0] inv", ""), known) is None
 
 
