@@ -4,7 +4,7 @@ from functools import cache
 
 from arrayloom.compiler import compile_model
 from arrayloom.host.runtime.boundary import device_inputs
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.host.runtime.host_parts import HostParts
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.image import Memory, build_memory, write_inputs
@@ -21,7 +21,7 @@ def run_graph(build: Build, seed: int) -> None:
     """The graph of that seed (tests/end_to_end/random_graphs); raises where a byte differs or the run fails."""
     program, before, expected, capture = _prepared(seed)
     memory = before.copy()
-    driver = Driver(build, program, memory, Timing())
+    driver = RtlDriver(build, program, memory, Timing())
     driver.simulator.record()
     status = driver.run()
     comparison = compare_writes(program, capture, *driver.simulator.take_trace())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from word_runs import CODE, DATA, MEMORY_BYTES, WATCHDOG, program_of_words, run_on_emulator
 
-from arrayloom.host.runtime.driver import Driver
+from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.host.runtime.simulator import simulator_of
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Instruction, Unit
@@ -63,7 +63,7 @@ def test_a_token_is_taken(producer: Unit, consumer: Unit, delayed: bool) -> None
     expected = run_on_emulator(TINY, made, memory, np.zeros((TINY.activation_words, TINY.size), np.int8))
     assert expected.refusal == ""
     memory[CODE:CODE + made.instructions.size] = made.instructions
-    driver = Driver(simulator_of(TINY), made, memory, Timing())
+    driver = RtlDriver(simulator_of(TINY), made, memory, Timing())
     try:
         driver.simulator.write_scratchpad(np.zeros((TINY.activation_words, TINY.size), np.int8))
         driver.simulator.write_register(Register.WATCHDOG, WATCHDOG)
