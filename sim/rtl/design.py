@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.isa.config import Config
-
-ROOT = Path(__file__).resolve().parents[2]
+from arrayloom.sim.rtl.process import ROOT
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from threading import Event
 
 from arrayloom.sim.rtl.errors import BuildError
 
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder of hdl, isa and sim."""
+
 PYTHON = (sys.executable, "-P")
 """How a child process starts Python: the current folder, which is the user's, is not on its path."""
 DEEP_STACK = ("/bin/sh", "-c", 'ulimit -S -s "$(ulimit -H -s)"; exec "$@"', "sh")

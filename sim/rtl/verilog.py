@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from arrayloom.sim.rtl.design import ROOT
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.explicit import write_out_widths
 from arrayloom.sim.rtl.islands.activity import add_activity
@@ -20,6 +19,7 @@ from arrayloom.sim.rtl.islands.layout import order_clocks
 from arrayloom.sim.rtl.islands.partition import trained_partition
 from arrayloom.sim.rtl.islands.split import split
 from arrayloom.sim.rtl.netlist import Netlist
+from arrayloom.sim.rtl.process import ROOT
 from arrayloom.sim.rtl.widen import widen
 from arrayloom.sim.rtl.yosys import run_yosys
 

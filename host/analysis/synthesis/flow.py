@@ -84,7 +84,8 @@ class Synthesis:
         if self.array_multipliers < self.config.multipliers:
             found.append(f"array: {self.array_multipliers} of {self.config.multipliers} multipliers are in DSP blocks")
         found += [f"{self.device}: has {use.available:,} {name.replace('_', ' ')}, and {use.used:,} are needed; choose a "
-                  "larger --device or a smaller --config" for name, use in self.usage.items() if use.used > use.available]
+                  "larger --device or a smaller --config" for name, use in self.usage.items()
+                  if use.available is not None and use.used > use.available]
         return found
 
     def figures(self) -> dict[str, Any]:

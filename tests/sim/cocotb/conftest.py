@@ -10,7 +10,8 @@ import pytest
 from arrayloom.isa.config import PRESETS
 from arrayloom.sim.cocotb.build import build
 from arrayloom.sim.cocotb.runner import run_bench
-from arrayloom.sim.rtl.design import ROOT, Design, accelerator
+from arrayloom.sim.rtl.design import Design, accelerator
+from arrayloom.sim.rtl.process import ROOT
 
 BENCHES = Path(__file__).parent / "benches"
 CONFIG = PRESETS["tiny"]
