@@ -122,7 +122,9 @@ def synthesize(config: Config, device: Device, seeds: Sequence[int], target_mhz:
     routes = [Route(seed, nextpnr.clock_mhz(figures)) for seed, figures in placed.items()]
     path: list[Segment] = []
     if routes:
-        best = placed[max(routes, key=lambda route: route.clock_mhz).seed]
+        fastest = max(routes, key=lambda route: route.clock_mhz).seed
+        nextpnr.keep(folder, fastest)
+        best = placed[fastest]
         usage, path = placed_usage(family, best["utilization"]), segments(nextpnr.critical_path(best))
     return Synthesis(
         config=config, device=device.name, target=family.name, target_mhz=target_mhz, routes=routes, usage=usage,

@@ -1,6 +1,7 @@
 """nextpnr: placement and routing, and the path that limits the clock by part."""
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from arrayloom.host.analysis.synthesis.tools import NEXTPNR, stage_reporter
 from arrayloom.host.analysis.synthesis.yosys import module_of
 from arrayloom.sim.rtl.process import Report
 
-REPORT, LOG = "report-{seed}.json", "nextpnr-{seed}.log"
+REPORT, LOG = "report.json", "nextpnr.log"
 # Slow paths weigh more than by default, as wires take most of their time.
 PLACER = {"ecp5": ("--placer", "heap", "--placer-heap-timingweight", "20", "--placer-heap-critexp", "4")}
 STAGES = {
@@ -25,13 +26,24 @@ def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Re
 
     Raises ``SynthesisError`` when the design does not fit the device or nextpnr fails.
     """
-    family, result = device.family.name, REPORT.format(seed=seed)
+    family, log, result = device.family.name, _of_seed(LOG, seed), _of_seed(REPORT, seed)
     (folder / PINS).write_text(device.part.pins)
-    NEXTPNR[family].run([*device.arguments(), *PLACER.get(family, ()), "--log", LOG.format(seed=seed), "--json", NETLIST,
+    NEXTPNR[family].run([*device.arguments(), *PLACER.get(family, ()), "--log", log, "--json", NETLIST,
                          "--report", result, "--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail"],
                         folder, stage_reporter(f"nextpnr, seed {seed}", STAGES, report))
     figures: dict[str, Any] = json.loads((folder / result).read_text())
     return figures
+
+
+def keep(folder: Path, seed: int) -> None:
+    """Makes report and log of that seed the ones without a number."""
+    for name in (REPORT, LOG):
+        shutil.copyfile(folder / _of_seed(name, seed), folder / name)
+
+
+def _of_seed(name: str, seed: int) -> str:
+    path = Path(name)
+    return f"{path.stem}-{seed}{path.suffix}"
 
 
 def clock_mhz(report: dict[str, Any]) -> float:

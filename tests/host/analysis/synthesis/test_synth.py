@@ -6,6 +6,7 @@ import math
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,14 @@ def test_the_slowest_path_between_registers_limits_the_clock() -> None:
     }
     assert nextpnr.critical_path(report) == PATH
     assert nextpnr.clock_mhz(report) == 200.0
+
+
+def test_the_files_of_the_fastest_seed_have_no_number(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        (tmp_path / f"report-{seed}.json").write_text(str(seed))
+        (tmp_path / f"nextpnr-{seed}.log").write_text(str(seed))
+    nextpnr.keep(tmp_path, 2)
+    assert [(tmp_path / name).read_text() for name in ("report.json", "nextpnr.log", "report-1.json")] == ["2", "2", "1"]
 
 
 def test_cells_by_unit() -> None:
@@ -214,7 +223,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder, output = tmp_path_factory.mktemp("edge"), StringIO()
     with redirect_stdout(output):
         assert main(["synth", "--config", "edge", "--json", "-o", str(folder)]) == 0
-    assert (folder / VERILOG).is_file() and (folder / nextpnr.REPORT.format(seed=1)).is_file()
+    assert (folder / VERILOG).is_file() and (folder / nextpnr.REPORT).is_file()
     return json.loads(output.getvalue())
 
 
