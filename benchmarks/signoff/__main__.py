@@ -46,12 +46,13 @@ def _action(options: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         results = {check.name: _result(check, folder, Stopwatch()) for check in chosen}
     verdicts = {check.name: check.read(results[check.name]) for check in chosen}
-    text = page(CHECKS, verdicts, units(results))
+    rows = units(results)
+    text = page(CHECKS, verdicts, rows)
     if options.output is not None:
         options.output.write_text(text, encoding="utf-8")
     listed = [{"name": check.name, "must": check.must, "command": check.text, "found": verdicts[check.name].found,
                "met": verdicts[check.name].met, "seconds": results[check.name]["seconds"]} for check in chosen]
-    stages = {unit: row.figures() for unit, row in units(results).items()}
+    stages = {unit: row.figures() for unit, row in rows.items()}
     if deliver(options, {"checks": listed, "units": stages}):
         print(text)
     return SUCCESS if all(verdict.met for verdict in verdicts.values()) else OUTSIDE

@@ -54,7 +54,7 @@ def _proofs(result: Result | None, unit: str) -> dict[str, int | None]:
 
 
 def _noticed(result: Result | None, unit: str) -> float | None:
-    """The share of faults that are noticed or that a survivor's explanation accounts for."""
+    """The share of the faults that change something and are noticed."""
     if result is None or unit not in result["by_unit"]:
         return None
     counts = result["by_unit"][unit]

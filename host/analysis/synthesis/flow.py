@@ -60,7 +60,7 @@ class Synthesis:
     @property
     def best(self) -> Route | None:
         """The fastest route; the usage and the path are its."""
-        return max(self.routes, key=lambda route: route.clock_mhz, default=None)
+        return _fastest(self.routes)
 
     @property
     def median_mhz(self) -> float | None:
@@ -121,11 +121,10 @@ def synthesize(config: Config, device: Device, seeds: Sequence[int], target_mhz:
             placed[seed] = nextpnr.place(folder, device, seed, target_mhz, report)
     routes = [Route(seed, nextpnr.clock_mhz(figures)) for seed, figures in placed.items()]
     path: list[Segment] = []
-    if routes:
-        fastest = max(routes, key=lambda route: route.clock_mhz).seed
-        nextpnr.keep(folder, fastest)
-        best = placed[fastest]
-        usage, path = placed_usage(family, best["utilization"]), segments(nextpnr.critical_path(best))
+    if best := _fastest(routes):
+        nextpnr.keep(folder, best.seed)
+        figures = placed[best.seed]
+        usage, path = placed_usage(family, figures["utilization"]), segments(nextpnr.critical_path(figures))
     return Synthesis(
         config=config, device=device.name, target=family.name, target_mhz=target_mhz, routes=routes, usage=usage,
         units=units, memories=yosys.memories(yosys.load_log(folder)), hard_registers=moved, critical_path=path,
@@ -136,7 +135,11 @@ def _move_registers(netlist: dict[str, Any], folder: Path) -> int:
     """Registers into products and memories; returns their bits."""
     moved = hard_registers.absorb(netlist, TOP)
     yosys.store_netlist(netlist, folder)
-    return moved.operand_bits + moved.product_bits + moved.word_bits
+    return moved.bits
+
+
+def _fastest(routes: Sequence[Route]) -> Route | None:
+    return max(routes, key=lambda route: route.clock_mhz, default=None)
 
 
 def _mapped(device: Device, used: dict[str, int]) -> dict[str, Usage]:

@@ -44,6 +44,11 @@ class Moved:
     word_bits: int
     removed: int
 
+    @property
+    def bits(self) -> int:
+        """Of all of them."""
+        return self.operand_bits + self.product_bits + self.word_bits
+
 
 def absorb(netlist: dict[str, Any], top: str) -> Moved:
     """Moves registers at the ends of products and memories into their blocks; changes ``netlist``, Yosys's JSON.
