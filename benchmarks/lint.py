@@ -20,6 +20,7 @@ from arrayloom.sim.rtl.process import DEEP_STACK, Stopwatch
 from arrayloom.sim.rtl.toolchain import find_toolchain
 from benchmarks.command import OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.output import deliver
+from benchmarks.wildcards import matches
 
 OPTIONS = ("--lint-only", "-Wall", "-Wno-fatal", "--top-module", TOP)
 _WARNING = re.compile(r"^%Warning-(\w+): \S+?:\d+:\d+: (.*)$", re.MULTILINE)
@@ -47,9 +48,8 @@ class Waiver:
     reason: str
 
     def explains(self, warning: Warning) -> bool:
-        """Whether Verilator drops the warning for this waiver: ``*`` and ``?`` in it stand for any text and any letter."""
-        pattern = re.escape(self.pattern).replace(r"\*", ".*").replace(r"\?", ".")
-        return self.rule == warning.rule and re.fullmatch(pattern, warning.text) is not None
+        """Whether Verilator drops the warning for this waiver."""
+        return self.rule == warning.rule and matches(self.pattern, warning.text)
 
 
 @dataclass(frozen=True)

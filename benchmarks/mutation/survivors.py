@@ -1,13 +1,13 @@
 """Why faults may stay: ``survivors.json`` holds an explanation for each that no test notices."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from benchmarks.mutation.plant import Mutant
+from benchmarks.wildcards import matches
 
 FILE = Path(__file__).with_name("survivors.json")
 
@@ -22,8 +22,7 @@ class Explanation:
 
     def covers(self, mutant: Mutant) -> bool:
         """Whether it explains why the mutant stays."""
-        pattern = re.escape(self.name).replace(r"\*", ".*").replace(r"\?", ".")
-        return mutant.unit == self.unit and re.fullmatch(pattern, mutant.name) is not None
+        return mutant.unit == self.unit and matches(self.name, mutant.name)
 
 
 def explanation_of(mutant: Mutant, explanations: Sequence[Explanation] | None = None) -> Explanation | None:

@@ -20,6 +20,7 @@ from arrayloom.host.serving.protocols import open_inference, tensorflow
 from arrayloom.host.serving.protocols.health.protocol import CHECK, health
 from arrayloom.host.serving.protocols.open_inference.messages import MODEL_INFER
 from arrayloom.host.serving.protocols.tensorflow.messages import GET_MODEL_STATUS, PREDICT
+from arrayloom.host.serving.protocols.wire import write_varint
 
 V1, V2 = tensorflow.PREDICT.at("digits"), open_inference.INFER.at("digits")
 
@@ -80,8 +81,8 @@ def attacks(size: int) -> dict[str, Attack]:
     """One of each kind, of messages of ``size`` bytes."""
     lists, numbers = b"[" + b"[]," * (size // 3) + b"[]]", b"[" + b"1," * (size // 2 - 8) + b"1]"
     parts = b"\x0a\x00" * (size // 2)
-    tensor = b"\x08\x01\x1a" + _varint(size - 64) + bytes(size - 64)
-    entry = b"\x0a\x05image\x12" + _varint(len(tensor)) + tensor
+    tensor = b"\x08\x01\x1a" + write_varint(size - 64) + bytes(size - 64)
+    entry = b"\x0a\x05image\x12" + write_varint(len(tensor)) + tensor
     return {
         "gzip of lists": post(V1, gzip.compress(b'{"instances": ' + lists + b"}", 1), Content_Encoding="gzip"),
         "gzip of numbers": post(V1, gzip.compress(b'{"instances": ' + numbers + b"}", 1), Content_Encoding="gzip"),
@@ -93,7 +94,7 @@ def attacks(size: int) -> dict[str, Attack]:
         "stalled body": stalled(bytes(1 << 16), size),
         "empty parts": call(PREDICT.path, b"\x12\x00" * (size // 2)),
         "empty inputs": call(MODEL_INFER.path, b"\x2a\x00" * (size // 2)),
-        "a large tensor": call(PREDICT.path, b"\x12" + _varint(len(entry)) + entry),
+        "a large tensor": call(PREDICT.path, b"\x12" + write_varint(len(entry)) + entry),
         "unknown parts": call(PREDICT.path, b"\xfa\x3f\x00" * (size // 3)),
         "empty strings": call(MODEL_INFER.path, b"\x3a\x00" * (size // 2)),
         "a large small message": call(GET_MODEL_STATUS.path, parts),
@@ -170,14 +171,6 @@ def health_times(server: serving.Server, seconds: float, pause: float = 0.02) ->
             found["grpc"].append(time.monotonic() - middle)
             time.sleep(pause)
     return found
-
-
-def _varint(value: int) -> bytes:
-    groups = bytearray()
-    while value > 0x7F:
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*groups, value])
 
 
 if __name__ == "__main__":

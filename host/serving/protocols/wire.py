@@ -37,9 +37,9 @@ def _check_parts(descriptor: Any, data: bytes) -> None:
             if parts > MOST_PARTS:
                 raise ServiceError(Kind.INVALID, f"a {descriptor.name} of more than {MOST_PARTS} fields; send numbers as "
                                                  "packed lists or raw bytes")
-            tag, position = _varint(data, position, end)
+            tag, position = _read_varint(data, position, end)
             wire = tag & 7
-            size, position = _varint(data, position, end) if wire in (_VARINT, _BYTES) else (0, position)
+            size, position = _read_varint(data, position, end) if wire in (_VARINT, _BYTES) else (0, position)
             if wire == _BYTES:
                 field = kind.fields_by_number.get(tag >> 3)
                 if field is not None and field.type == _MESSAGE:
@@ -48,7 +48,16 @@ def _check_parts(descriptor: Any, data: bytes) -> None:
             position += {_FIXED64: 8, _FIXED32: 4}.get(wire, 0)
 
 
-def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+def write_varint(value: int) -> bytes:
+    """A number of 0 or more, seven bits a byte."""
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*groups, value])
+
+
+def _read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     """A number and the place after it; the end of the message where it is cut short."""
     value = shift = 0
     while position < end and shift < 70:

@@ -14,6 +14,7 @@ from arrayloom.host.serving.core.reading import Limits
 from arrayloom.host.serving.errors import MessageError
 from arrayloom.host.serving.protocols.arrays import MOST_DIMENSIONS, MOST_ELEMENTS, shown, strings
 from arrayloom.host.serving.protocols.tensorflow.messages import tfs
+from arrayloom.host.serving.protocols.wire import write_varint
 
 Array = NDArray[Any]
 
@@ -64,7 +65,7 @@ def from_array(values: Array) -> Any:
     _set_shape(tensor, values.shape)
     if name == "DT_FLOAT":
         content = np.ascontiguousarray(values, "<f4").tobytes()
-        tensor.MergeFromString(_FLOAT_VAL + _varint(len(content)) + content)
+        tensor.MergeFromString(_FLOAT_VAL + write_varint(len(content)) + content)
         return tensor
     flat = values.ravel().view(np.uint16) if name == "DT_HALF" else values.ravel()
     getattr(tensor, _LISTS[name][1]).extend(flat.tolist())
@@ -127,11 +128,3 @@ def _filled(values: Array, shape: tuple[int, ...]) -> Array:
     if len(values) <= 1:
         return np.broadcast_to(values if len(values) else np.zeros(1, values.dtype), shape)
     return np.concatenate([values, np.full(count - len(values), values[-1], values.dtype)]).reshape(shape)
-
-
-def _varint(value: int) -> bytes:
-    groups = bytearray()
-    while value > 0x7F:
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*groups, value])
