@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
@@ -76,7 +77,7 @@ def rank_files(options: argparse.Namespace, files: Sequence[Path]) -> tuple[list
     _check(options)
     with _client(options) as client:
         labels = score_detectors.labels_of(options.labels) or client.labels()
-        answers = [client.score_file(file) for file in files]
+        answers = [{name: values[np.newaxis] for name, values in client.score_file(file).items()} for file in files]
         shape = client.input_shape()
         shapes = {name: values.shape for name, values in answers[0].items()} if answers else {}
         detector = score_detectors.detector_of(options, shapes, shape) if answers else None

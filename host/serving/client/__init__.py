@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from arrayloom.host.serving.errors import ClientError
 
 if TYPE_CHECKING:
-    from arrayloom.host.serving.client.prediction import PredictionClient, Retries, client_from_service
+    from arrayloom.host.serving.client.prediction import PredictionClient, client_from_service
+    from arrayloom.host.serving.client.transport import Retries
 
 __all__ = ["ClientError", "PredictionClient", "Retries", "client_from_service"]
 

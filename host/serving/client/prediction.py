@@ -1,16 +1,15 @@
 """``PredictionClient``: TensorFlow Serving's Predict over gRPC, when it tries again, and how it finds a deployed service."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.serving.core.protocol import GATEWAY_HEADER, GATEWAY_PREFIX, Method
+from arrayloom.host.serving.client.transport import Retries, ask, channel, metadata, require_grpc
+from arrayloom.host.serving.core.protocol import Method
 from arrayloom.host.serving.errors import ClientError, MessageError
 from arrayloom.host.serving.protocols.tensorflow import tensors
 from arrayloom.host.serving.protocols.tensorflow.messages import (
@@ -24,50 +23,8 @@ from arrayloom.host.serving.protocols.tensorflow.messages import (
     tfs,
 )
 
-try:
-    import grpc
-except ModuleNotFoundError:     # an extra; without it the class can be imported and read about, but not made
-    grpc = None
-
 Array = NDArray[Any]
 Outputs = str | Sequence[str] | None
-T = TypeVar("T")
-
-LARGEST_ANSWER = 1 << 30
-
-
-@dataclass(frozen=True)
-class Retries:
-    """Only UNAVAILABLE is worth another try. The default is five tries, 1, 2, 4 and 8 seconds apart.
-
-    Parameters
-    ----------
-    tries
-        In all, from 1; ``ValueError`` for less.
-    first_pause
-        Seconds before the second try; doubled for each further one.
-    sleep
-        What waits; another one in tests.
-    """
-
-    tries: int = 5
-    first_pause: float = 1.0
-    sleep: Callable[[float], None] = time.sleep
-
-    def __post_init__(self) -> None:
-        if self.tries < 1 or self.first_pause < 0:
-            raise ValueError(f"tries {self.tries} must be at least 1, first_pause {self.first_pause} not negative")
-
-    def call(self, action: Callable[[], T]) -> T:
-        """The result of ``action``, or the ``grpc.RpcError`` of its last try."""
-        for attempt in range(self.tries - 1):
-            try:
-                return action()
-            except grpc.RpcError as error:
-                if _status(error)[0] != grpc.StatusCode.UNAVAILABLE.name:
-                    raise
-                self.sleep(self.first_pause * 2 ** attempt)
-        return action()
 
 
 class PredictionClient:
@@ -96,8 +53,10 @@ class PredictionClient:
 
     Notes
     -----
-    ``outputs`` of all methods: one name gives its array [N, ...], several give arrays by these names, None gives all outputs
-    by the model's names; names of tensors may end in ``:0``. All methods raise ``ClientError`` with the service's reason.
+    ``outputs`` of all methods: one name gives its array, several give arrays by these names, None gives all outputs by the
+    model's names; names of tensors may end in ``:0``. Arrays have no batch axis where one image was given, as by
+    ``score_file``, and are [N, ...] where a batch was given, even one of a single image. All methods raise ``ClientError``
+    with the service's reason.
 
     Raises
     ------
@@ -109,19 +68,21 @@ class PredictionClient:
                  service_name: str | None = None, *, model_name: str | None = None, model_version: int | None = None,
                  root_certificates: bytes | Path | None = None, server_name: str | None = None,
                  retries: Retries | None = None, timeout: float = 60.0) -> None:
-        if grpc is None:
-            raise ClientError("PredictionClient needs the package grpc; install it with: pip install '.[serve]'")
+        require_grpc()
         self._retries, self._timeout = retries or Retries(), timeout
         self._model = tfs.ModelSpec(name=model_name or "")
         if model_version is not None:
             self._model.version.value = model_version
-        self._metadata = _metadata(access_token, service_name)
-        self._channel = _channel(address, port, use_ssl, root_certificates, server_name)
+        self._metadata = metadata(access_token, service_name)
+        self._channel = channel(address, port, use_ssl, root_certificates, server_name)
         self._predict = self._method(PREDICT)
         self._describe = self._method(GET_MODEL_METADATA)
 
     def score_file(self, path: str | Path, input_name: str | None = None, outputs: Outputs = None) -> Any:
-        """Scores an image file (JPEG or PNG), which the service preprocesses; ``input_name``: None for the only input."""
+        """Scores an image file (JPEG, PNG or BMP), which the service preprocesses: of a classifier one score a class.
+
+        ``input_name``: None for the only input.
+        """
         try:
             data = Path(path).read_bytes()
         except OSError as error:
@@ -129,12 +90,13 @@ class PredictionClient:
         return self.score_image(data, input_name, outputs)
 
     def score_image(self, image: bytes, input_name: str | None = None, outputs: Outputs = None) -> Any:
-        """Scores an encoded image."""
-        return self.score_tensors({input_name or self._only_input(): tensors.from_strings([image])}, outputs)
+        """The same for an encoded image."""
+        found = self.score_tensors({input_name or self._only_input(): tensors.from_strings([image])}, outputs)
+        return _of_one(found) if isinstance(outputs, str) else {name: _of_one(values) for name, values in found.items()}
 
     def score_numpy_arrays(self, arrays: Mapping[str, Array] | None = None, outputs: Outputs = None, *,
                            input_map: Mapping[str, Array] | None = None) -> Any:
-        """Scores tensors [N, ...] by input name, of the shapes and dtypes that the model takes (``signatures``).
+        """Scores a batch: tensors [N, ...] by input name, of the shapes and dtypes that the model takes (``signatures``).
 
         ``input_map``: what the original client calls ``arrays``.
         """
@@ -145,7 +107,7 @@ class PredictionClient:
         return self.score_tensors({name: _tensor(name, values) for name, values in arrays.items()}, outputs)
 
     def score_tensors(self, inputs: Mapping[str, Any], outputs: Outputs = None) -> Any:
-        """Scores messages by input name: ``TensorProto`` of this package or of TensorFlow's."""
+        """Scores a batch of messages by input name: ``TensorProto`` of this package or of TensorFlow's."""
         names = [outputs] if isinstance(outputs, str) else list(outputs or ())
         request = tfs.PredictRequest(model_spec=self._model, output_filter=names)
         for name, tensor in inputs.items():
@@ -211,11 +173,7 @@ class PredictionClient:
                                          method.response.FromString)
 
     def _call(self, method: Any, request: Any) -> Any:
-        try:
-            return self._retries.call(lambda: method(request, timeout=self._timeout, metadata=self._metadata))
-        except grpc.RpcError as error:
-            code, details = _status(error)
-            raise ClientError(f"{code}: {details}", code) from None
+        return ask(lambda: method(request, timeout=self._timeout, metadata=self._metadata), self._retries)
 
 
 class DeployedService(Protocol):
@@ -255,40 +213,14 @@ def client_from_service(service: DeployedService, **options: Any) -> PredictionC
     return PredictionClient(address.reachable, address.port, address.tls, token, service.name, **options)
 
 
-def _status(error: Any) -> tuple[str, str]:
-    """The name of the status that a ``grpc.RpcError`` carries, and its text."""
-    return error.code().name, error.details()
-
-
-def _metadata(access_token: str | None, service_name: str | None) -> list[tuple[str, str]]:
-    metadata = [("authorization", f"Bearer {access_token}")] if access_token else []
-    return metadata + ([(GATEWAY_HEADER, GATEWAY_PREFIX + service_name)] if service_name else [])
-
-
-def _channel(address: str, port: int, use_ssl: bool, roots: bytes | Path | None, server_name: str | None) -> Any:
-    target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", LARGEST_ANSWER),
-                                      ("grpc.max_send_message_length", -1),
-                                      ("grpc.enable_retries", 0)]      # how often is ours to say
-    if server_name:
-        options.append(("grpc.ssl_target_name_override", server_name))
-    if not use_ssl:
-        return grpc.insecure_channel(target, options)
-    return grpc.secure_channel(target, grpc.ssl_channel_credentials(_roots(roots)), options)
-
-
-def _roots(roots: bytes | Path | None) -> bytes | None:
-    if not isinstance(roots, Path):
-        return roots
-    try:
-        return roots.read_bytes()
-    except OSError as error:
-        raise ClientError(f"{roots}: cannot be read: {error.strerror}") from None
-
-
 def _tensor(name: str, values: Array) -> Any:
     array = np.asarray(values)
     try:
         return tensors.from_content(array)
     except KeyError:
         raise ClientError(f"input {name!r}: dtype {array.dtype} cannot be sent") from None
+
+
+def _of_one(values: Array) -> Array:
+    """An output [1, ...] of one image without the batch axis; servers of other makers may have outputs without one."""
+    return values[0] if values.ndim and len(values) == 1 else values

@@ -52,6 +52,21 @@ def test_what_is_sent(script: Any, answering: Callable[..., Any], tmp_path: Path
     assert all(request.model_spec.name == "" for request in script.requests)
 
 
+def test_one_image_has_no_batch_axis(script: Any, answering: Callable[..., Any], tmp_path: Path) -> None:
+    """Where one image goes in; a batch of one is a batch, and what another maker's server has without an axis stays so."""
+    (tmp_path / "image.jpg").write_bytes(b"jpeg")
+    script.steps = [answering(a=ONE, b=TWO, c=np.float32(3))] * 7
+    with _client(script) as client:
+        for found in (client.score_file(tmp_path / "image.jpg", "x", "a"), client.score_image(b"jpeg", "x", "a")):
+            np.testing.assert_array_equal(found, ONE[0])
+        shapes = {name: values.shape for name, values in client.score_image(b"jpeg", "x").items()}
+        assert shapes == {"a": (2,), "b": (1,), "c": ()}
+        assert client.score_image(b"jpeg", "x", ["b", "a"])["b"].shape == (1,)
+        assert client.score_numpy_arrays({"x": ONE}, "a").shape == ONE.shape
+        assert client.score_numpy_arrays(input_map={"x": ONE})["a"].shape == ONE.shape
+        assert client.score_tensors({"x": tensors.from_array(ONE)}, "a").shape == ONE.shape
+
+
 def test_key_route_and_model(script: Any, answering: Callable[..., Any]) -> None:
     script.steps = [answering(a=ONE)] * 2
     options = {"access_token": "KEY", "service_name": "shop", "model_name": "m", "model_version": 3}
