@@ -40,6 +40,7 @@ COMMANDS = {
     "image": ("arrayloom.host.cli.image", "add_parser"),
     "service": ("arrayloom.host.cli.service", "add_parser"),
     "operation": ("arrayloom.host.cli.workspace", "add_operation"),
+    "client": ("arrayloom.host.cli.client", "add_parser"),
 }
 """Of each command its module, and the function in it that adds its parser."""
 
