@@ -11,7 +11,8 @@ from arrayloom.host.runtime.errors import InputError
 
 def add_parser(commands: Any) -> None:
     group = add_group(commands, "client", "write what clients in other languages are built from")
-    parser = add_command(group, "protos", _protos, "write the .proto files of the service's protocols", "arrayloom client protos -o protos")
+    parser = add_command(group, "protos", _protos, "write the .proto files of the service's protocols",
+                         "arrayloom client protos -o protos")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR",
                         help="folder for them; it is made, and files of the same names are replaced")
     add_json(parser)
