@@ -41,9 +41,9 @@ OPTIONS = {
     "max_image": "largest encoded image in bytes",
     "max_pixels": "largest image in pixels",
     "max_batch": "images in one request",
-    "tls_cert": "certificate chain in PEM",
+    "tls_cert": "certificate chain in PEM, read again when it changes",
     "tls_key": "its key in PEM",
-    "keys_file": "keys of the clients: JSON with primary and secondary, read again when it changes",
+    "keys_file": "keys of the clients: JSON with primary, secondary and admin (for reflashes), read again when it changes",
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_labels, find, labels
 from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
+from arrayloom.host.serving.core.keys import Which
 from arrayloom.host.workspace import Workspace
 from arrayloom.host.workspace.image import Image
 from arrayloom.host.workspace.webservice import OWNED, LocalWebservice, Webservice
@@ -29,8 +30,8 @@ def add_parser(commands: Any) -> None:
     logs.add_argument("--lines", type=int, default=50, metavar="N", help="default 50")
     update = group.add_for_one("update", _update, "serve another image under the same address and keys", "digits digits:2")
     update.add_argument("image", metavar="IMAGE[:VERSION]")
-    keys = group.add_for_one("keys", _keys, "print a service's two keys, or replace one", "digits")
-    keys.add_argument("--regenerate", choices=("primary", "secondary"), help="the one to replace; the other stays valid")
+    keys = group.add_for_one("keys", _keys, "print a service's keys, or replace one", "digits")
+    keys.add_argument("--regenerate", choices=tuple(Which), help="the one to replace; the others stay valid")
     group.add_delete()
 
 
@@ -66,7 +67,8 @@ def _logs(service: Webservice, options: argparse.Namespace) -> Facts:
 
 def _keys(service: Webservice, options: argparse.Namespace) -> Facts:
     keys = service.regen_key(options.regenerate) if options.regenerate else service.get_keys()
-    return dict(zip(("primary", "secondary"), keys, strict=True))
+    admin = service.get_admin_key()
+    return dict(zip(("primary", "secondary"), keys, strict=True)) | ({"admin": admin} if admin else {})
 
 
 def _ready(service: Webservice) -> Facts:

@@ -14,7 +14,7 @@ from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
-from arrayloom.host.serving.errors import ServeError
+from arrayloom.host.serving.core.tls import Certificate
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 
 READING_MODULE = "arrayloom.host.serving.offloaded"
@@ -47,10 +47,10 @@ async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[
     service = Service([Model.load(bundle) for bundle in bundles], settings,
                       KeyFile(settings.keys_file) if settings.keys_file else None, _remedy(),
                       {name: reader for protocol in PROTOCOLS for name, reader in protocol.readers.items()}, READING_MODULE)
-    _check_files(settings)
+    certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
     check_exposure(settings)
-    grpc, grpc_port = grpc_server.create(service, PROTOCOLS)
-    runner, http_port = await http_server.start(service, PROTOCOLS)
+    grpc, grpc_port = grpc_server.create(service, PROTOCOLS, certificate)
+    runner, http_port = await http_server.start(service, PROTOCOLS, certificate)
     runners, metrics_port = [runner], None
     try:
         if settings.metrics_port is not None:
@@ -96,9 +96,3 @@ def check_exposure(settings: Settings) -> None:
 def _remedy() -> str:
     """How an operator puts a model onto the device, by the protocols that have a way."""
     return " or ".join(f"{protocol.load.verb} {protocol.load.path}" for protocol in PROTOCOLS if protocol.load)
-
-
-def _check_files(settings: Settings) -> None:
-    for file in (settings.tls_cert, settings.tls_key):
-        if file is not None and not file.is_file():
-            raise ServeError(f"{file}: no such file")

@@ -198,8 +198,15 @@ class Webservice(Artifact):
         keys = Keys.load(self._keys_file())
         return keys.primary, keys.secondary
 
+    def get_admin_key(self) -> str | None:
+        """The key that also puts models onto the device; None in services deployed before there was one."""
+        return Keys.load(self._keys_file()).admin
+
     def regen_key(self, key: str) -> tuple[str, str]:
-        """Replaces the ``primary`` or ``secondary`` key while the service runs; the other stays valid."""
+        """Replaces the ``primary``, ``secondary`` or ``admin`` key while the service runs; the others stay valid.
+
+        Returns the primary and the secondary key.
+        """
         if key not in list(Which):
             raise WorkspaceError(f"key {key!r}: unknown; there are {', '.join(Which)}")
         keys = rotate(self._keys_file(), Which(key))

@@ -7,11 +7,19 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from arrayloom.host.serving.core.keys import read_secret
 from arrayloom.host.serving.core.memory import Holding
-from arrayloom.host.serving.core.protocol import GATEWAY_HEADER, GATEWAY_PREFIX, Call, Method, MethodHandler, Protocol
+from arrayloom.host.serving.core.protocol import (
+    ADMIN_WANTED,
+    GATEWAY_HEADER,
+    GATEWAY_PREFIX,
+    Call,
+    Method,
+    MethodHandler,
+    Protocol,
+)
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import MIB, Settings
+from arrayloom.host.serving.core.tls import Certificate
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 
 SMALL = 1 << 16
@@ -27,20 +35,22 @@ AT_ONCE = 0.1
 LONGEST_ERROR = 2000
 """Characters of an error's text; it travels in a header, of which clients take 8 KiB."""
 
+KEY_WANTED = "a key is needed: metadata authorization with the value Bearer KEY, or the bare KEY"
+
 MORE_CALLS = 256
 """Calls at a time beside those that may wait in the queue."""
 
 
-def create(service: Service, protocols: Sequence[Protocol]) -> tuple[Any, int]:
+def create(service: Service, protocols: Sequence[Protocol], certificate: Certificate | None) -> tuple[Any, int]:
     """A server that is bound but not started, and its port; raises ``ServeError`` when the port cannot be had."""
     settings = service.settings
-    keyless = {method.path for protocol in protocols for method in protocol.methods if method.keyless}
-    server = grpc.aio.server(interceptors=[_KeyGuard(service, keyless)] if service.keys else [],
+    guards = [_KeyGuard(service, [method for protocol in protocols for method in protocol.methods])] if service.keys else []
+    server = grpc.aio.server(interceptors=guards,
                              options=_options(settings), maximum_concurrent_rpcs=settings.queue + MORE_CALLS)
     server.add_generic_rpc_handlers(_handlers(service, protocols))
     address = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
     try:
-        credentials = _credentials(settings)
+        credentials = _credentials(certificate)
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError:
         port = 0
@@ -172,10 +182,23 @@ def _check_gateway(service: Service, context: Any) -> None:
                                f"{GATEWAY_HEADER} {str(value)[:200]!r}: this service is {service.settings.name}")
 
 
-def _credentials(settings: Settings) -> Any:
-    if settings.tls_cert is None or settings.tls_key is None:
+def _credentials(certificate: Certificate | None) -> Any:
+    """With the certificate as it is when a client connects."""
+    if certificate is None:
         return None
-    return grpc.ssl_server_credentials([(read_secret(settings.tls_key), settings.tls_cert.read_bytes())])
+    seen = [certificate.current()]
+
+    def configuration() -> Any:
+        return grpc.ssl_server_certificate_configuration([(seen[0].key, seen[0].chain)])
+
+    def renewed() -> Any:
+        """None where it is still the same."""
+        if (pair := certificate.current()) is seen[0]:
+            return None
+        seen[0] = pair
+        return configuration()
+
+    return grpc.dynamic_ssl_server_credentials(configuration(), renewed)
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
@@ -192,21 +215,29 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
 
 
 class _KeyGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Refuses calls without a valid key before their message is read. ``keyless``: paths that need none."""
+    """Refuses calls without a valid key before their message is read."""
 
-    def __init__(self, service: Service, keyless: set[str]) -> None:
-        self._service, self._keyless = service, keyless
-        self._refusal = grpc.stream_unary_rpc_method_handler(_refuse)     # which does not read the message
+    def __init__(self, service: Service, methods: Sequence[Method]) -> None:
+        self._service = service
+        self._keyless = {method.path for method in methods if method.keyless}
+        self._admin = {method.path for method in methods if method.admin}
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
         assert self._service.keys is not None
         given = next((value for key, value in details.invocation_metadata or () if key == "authorization"), None)
-        if details.method in self._keyless or self._service.keys.allows(given):
+        if details.method in self._keyless:
             return await continuation(details)
-        self._service.metrics.requests.labels("grpc", "unauthenticated", "UNAUTHENTICATED").inc()
-        return self._refusal
+        if not self._service.keys.allows(given):
+            return self._refuse(Kind.UNAUTHENTICATED, KEY_WANTED)
+        if details.method in self._admin and not self._service.keys.allows_admin(given):
+            return self._refuse(Kind.FORBIDDEN, ADMIN_WANTED)
+        return await continuation(details)
 
+    def _refuse(self, kind: Kind, reason: str) -> Any:
+        """A handler that does not read the message."""
+        self._service.metrics.requests.labels("grpc", "unauthenticated", kind.grpc).inc()
 
-async def _refuse(_: Any, context: Any) -> None:
-    await context.abort(grpc.StatusCode.UNAUTHENTICATED,
-                        "a key is needed: metadata authorization with the value Bearer KEY, or the bare KEY")
+        async def refuse(_: Any, context: Any) -> None:
+            await context.abort(grpc.StatusCode[kind.grpc], reason)
+
+        return grpc.stream_unary_rpc_method_handler(refuse)

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from arrayloom.host.serving.core.keys import read_secret
+from arrayloom.host.serving.core.http_connection import LINGER_SECONDS, SERVER, Site, error_response
 from arrayloom.host.serving.core.memory import Holding
 from arrayloom.host.serving.core.metrics import CONTENT_TYPE
-from arrayloom.host.serving.core.protocol import Protocol, Route, RouteHandler
+from arrayloom.host.serving.core.protocol import ADMIN_WANTED, Protocol, Route, RouteHandler
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
+from arrayloom.host.serving.core.tls import Certificate
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 
 METRICS = Route("GET", "/metrics", "metrics")
@@ -22,14 +23,7 @@ METRICS = Route("GET", "/metrics", "metrics")
 HOLDING: web.RequestKey[Holding] = web.RequestKey("holding", Holding)
 """Where a request keeps its part of the budget."""
 
-SERVER = "arrayloom"
 LOOPBACK_NAMES = {"localhost"}
-
-LONGEST_ERROR = 2000
-"""Characters of an error's text."""
-
-LINGER_SECONDS = 10.0
-"""For the rest of a refused body, so that its sender gets to read the answer."""
 
 
 async def _metrics(service: Service, _: web.Request) -> web.Response:
@@ -51,14 +45,14 @@ def application(service: Service, protocols: Sequence[Protocol]) -> web.Applicat
 
 
 async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
-    """No versions of libraries, which tell an attacker what to try."""
     response.headers["Server"] = SERVER
 
 
-async def start(service: Service, protocols: Sequence[Protocol]) -> tuple[web.AppRunner, int]:
+async def start(service: Service, protocols: Sequence[Protocol],
+                certificate: Certificate | None) -> tuple[web.AppRunner, int]:
     """Binds and starts; returns the runner and its port. Raises ``ServeError`` when the port cannot be had."""
-    settings = service.settings
-    return await _listen(application(service, protocols), settings, "http_port", _tls(settings))
+    tls = certificate.serving_context() if certificate else None
+    return await _listen(application(service, protocols), service.settings, "http_port", tls)
 
 
 async def start_metrics(service: Service) -> tuple[web.AppRunner, int]:
@@ -71,14 +65,13 @@ async def start_metrics(service: Service) -> tuple[web.AppRunner, int]:
 
 async def _listen(app: web.Application, settings: Settings, field: str,
                   tls: ssl.SSLContext | None) -> tuple[web.AppRunner, int]:
-    # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=settings.receive_timeout,
-                           lingering_time=min(LINGER_SECONDS, settings.receive_timeout), shutdown_timeout=settings.grace,
-                           handler_cancellation=True, auto_decompress=False)
+    runner = web.AppRunner(app, shutdown_timeout=settings.grace, handler_cancellation=True)
     await runner.setup()
     port = getattr(settings, field)
     try:
-        await web.TCPSite(runner, settings.host, port, ssl_context=tls).start()
+        # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
+        await Site(runner, settings.host, port, tls, access_log=None, keepalive_timeout=settings.receive_timeout,
+                   lingering_time=min(LINGER_SECONDS, settings.receive_timeout), auto_decompress=False).start()
     except OSError as error:
         await runner.cleanup()
         option = f"--{field.replace('_', '-')}"
@@ -87,20 +80,10 @@ async def _listen(app: web.Application, settings: Settings, field: str,
     return runner, runner.addresses[0][1]
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    read_secret(settings.tls_key)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ServeError(f"{settings.tls_cert}, {settings.tls_key}: no certificate with its key in PEM: {error}") from None
-    return context
-
-
 def _measured(service: Service, route: Route, handler: RouteHandler) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def action(request: web.Request) -> web.Response:
+        if route.admin and service.keys and not service.keys.allows_admin(request.headers.get("Authorization")):
+            raise ServiceError(Kind.FORBIDDEN, ADMIN_WANTED)
         if route.keyless:       # probes are answered whatever else goes on
             return await handler(service, request)
         with service.budget.hold() as holding:
@@ -132,9 +115,9 @@ def _guard(service: Service, keyless: set[str], known: str) -> Any:
         except web.HTTPNotFound:
             return _failure(ServiceError(Kind.NOT_FOUND, f"no {request.path[:200]!r} here; there are {known}"))
         except web.HTTPMethodNotAllowed as error:
-            return web.json_response({"error": f"{request.method} does not fit {request.path[:200]!r}; allowed: "
-                                               f"{', '.join(sorted(error.allowed_methods))}"}, status=405,
-                                     headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+            allowed = ", ".join(sorted(error.allowed_methods))
+            return error_response(405, f"{request.method} does not fit {request.path[:200]!r}; allowed: {allowed}",
+                                  {"Allow": allowed})
 
     return guard
 
@@ -174,7 +157,7 @@ def is_loopback(host: str) -> bool:
 def _failure(error: ServiceError) -> web.Response:
     headers = {"WWW-Authenticate": "Bearer"} if error.kind is Kind.UNAUTHENTICATED else {}
     headers |= {"Retry-After": "1"} if error.kind.http == 503 else {}
-    response = web.json_response({"error": str(error)[:LONGEST_ERROR]}, status=error.kind.http, headers=headers)
+    response = error_response(error.kind.http, str(error), headers)
     if error.kind is Kind.SLOW:
         response.force_close()
     return response

@@ -1,5 +1,6 @@
-"""The two keys of a service: either opens it, so that one can be replaced while clients use the other. Files with secrets
-are read only when no one else may, and written at mode 0600."""
+"""The keys of a service. Either of two opens it, so that one can be replaced while clients use the other; a third one, the
+operator's, also puts models onto the device. Files with secrets are read only when no one else may, and written at mode
+0600."""
 
 import hmac
 import json
@@ -21,35 +22,43 @@ OWNER_ONLY, OTHERS = 0o600, 0o007
 class Which(StrEnum):
     PRIMARY = "primary"
     SECONDARY = "secondary"
+    ADMIN = "admin"
 
+
+OF_CLIENTS = {Which.PRIMARY, Which.SECONDARY}
 
 @dataclass(frozen=True)
 class Keys:
-    """Two keys; they show in no representation."""
+    """Two keys for clients, and the operator's, None where no one may change models; they show in no representation."""
 
     primary: str = field(repr=False)
     secondary: str = field(repr=False)
+    admin: str | None = field(default=None, repr=False)
 
     @classmethod
     def generate(cls) -> "Keys":
-        """Two new random keys."""
-        return cls(secrets.token_urlsafe(KEY_BYTES), secrets.token_urlsafe(KEY_BYTES))
+        """New random keys."""
+        return cls(*(secrets.token_urlsafe(KEY_BYTES) for _ in Which))
 
     @classmethod
     def load(cls, path: Path) -> "Keys":
-        """From a file of JSON, ``{"primary": ..., "secondary": ...}``, that others may not read; raises ``ServeError``."""
+        """From a file of JSON, ``{"primary": ..., "secondary": ..., "admin": ...}``, of which ``admin`` may be absent, and
+        that others may not read; raises ``ServeError``."""
         try:
             values = json.loads(read_secret(path))
         except (ValueError, RecursionError):
-            raise ServeError(f"{path}: not JSON; it holds {{\"primary\": KEY, \"secondary\": KEY}}") from None
-        if not isinstance(values, dict) or set(values) != set(Which) or not all(_sound(key) for key in values.values()):
-            raise ServeError(f"{path}: must hold primary and secondary and nothing else, each a key of {SHORTEST} or more "
-                             "printable ASCII characters without blanks")
+            raise ServeError(f'{path}: not JSON; it holds {{"primary": KEY, "secondary": KEY, "admin": KEY}}') from None
+        known = isinstance(values, dict) and OF_CLIENTS <= set(values) <= set(Which)
+        if not known or not all(map(_sound, values.values())):
+            raise ServeError(f"{path}: must hold primary and secondary, may hold admin, and nothing else, each a key of "
+                             f"{SHORTEST} or more printable ASCII characters without blanks")
+        if values.get(Which.ADMIN) in (values[Which.PRIMARY], values[Which.SECONDARY]):
+            raise ServeError(f"{path}: admin is a key of clients, too; it must be one of its own")
         return cls(**values)
 
     def save(self, path: Path) -> None:
         """Writes the file at mode 0600, whole or not at all."""
-        write_secret(path, json.dumps(asdict(self)).encode())
+        write_secret(path, json.dumps({name: key for name, key in asdict(self).items() if key is not None}).encode())
 
     def regenerated(self, which: Which) -> "Keys":
         """The same keys but for one, which is new."""
@@ -60,7 +69,12 @@ class Keys:
         encoded = given.encode("utf-8", "surrogateescape")
         first = hmac.compare_digest(encoded, self.primary.encode())
         second = hmac.compare_digest(encoded, self.secondary.encode())
-        return first | second
+        return first | second | self.match_admin(given)
+
+    def match_admin(self, given: str) -> bool:
+        """Whether ``given`` is the operator's key, likewise."""
+        encoded = given.encode("utf-8", "surrogateescape")
+        return self.admin is not None and hmac.compare_digest(encoded, self.admin.encode())
 
 
 def rotate(path: Path, which: Which) -> Keys:
@@ -75,25 +89,22 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen = self._stamp()
+        self._seen = stamp(path)
         self._keys = Keys.load(path)
 
     def allows(self, authorization: str | None) -> bool:
         """Whether the value of ``authorization``, ``Bearer KEY`` or the bare key, opens the service."""
-        if (stamp := self._stamp()) != self._seen:
-            self._seen = stamp
-            self._reload()
-        if not authorization:
-            return False
-        scheme, _, rest = authorization.strip().partition(" ")
-        return self._keys.match(rest.strip() if scheme.lower() == "bearer" else authorization.strip())
+        return self._current().match(_bare(authorization))
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino, status.st_size
+    def allows_admin(self, authorization: str | None) -> bool:
+        """Whether it is the operator's key."""
+        return self._current().match_admin(_bare(authorization))
+
+    def _current(self) -> Keys:
+        if (now := stamp(self._path)) != self._seen:
+            self._seen = now
+            self._reload()
+        return self._keys
 
     def _reload(self) -> None:
         try:
@@ -101,6 +112,22 @@ class KeyFile:
             log.info("keys read again", extra={"event": "keys"})
         except ServeError as error:
             log.error("keys stay as they were: %s", error, extra={"event": "keys"})
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file's content; None where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _bare(authorization: str | None) -> str:
+    """The key in a header's value; empty, which is no key, where there is none."""
+    value = (authorization or "").strip()
+    scheme, _, rest = value.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else value
 
 
 def _sound(key: object) -> bool:

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from arrayloom.host.serving.core.reading import Reader
     from arrayloom.host.serving.core.service import Service
 
+ADMIN_WANTED = ("this needs the service's admin key, which the file of --keys-file holds as \"admin\"; in a workspace "
+                "arrayloom service keys NAME shows it")
+"""The refusal of a request with a client's key that is for operators."""
+
 TIMING = "Server-Timing"
 """The header, or trailing metadata, that says where the time of an answer went."""
 
@@ -32,6 +36,8 @@ class Method:
         Whether many responses follow one request.
     keyless
         Whether it is answered without a key.
+    admin
+        Whether it needs the operator's key where there are keys.
     counted
         Whether it is measured and logged as a request, and refused where a gateway's header names another service.
     reader
@@ -45,6 +51,7 @@ class Method:
     response: Any
     stream: bool = False
     keyless: bool = False
+    admin: bool = False
     counted: bool = True
     reader: str = ""
 
@@ -67,6 +74,8 @@ class Route:
         The regular expression of what may stand for ``{name}``.
     keyless
         Whether it is answered without a key; for a path without ``{name}``.
+    admin
+        Whether it needs the operator's key where there are keys.
     """
 
     verb: str
@@ -74,6 +83,7 @@ class Route:
     name: str
     model: str = "[^/]+"
     keyless: bool = False
+    admin: bool = False
 
     @property
     def patterns(self) -> list[str]:

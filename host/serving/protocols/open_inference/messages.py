@@ -17,4 +17,5 @@ SERVER_METADATA = _method("ServerMetadata", oip.ServerMetadataRequest, oip.Serve
 MODEL_METADATA = _method("ModelMetadata", oip.ModelMetadataRequest, oip.ModelMetadataResponse)
 MODEL_INFER = _method("ModelInfer", oip.ModelInferRequest, oip.ModelInferResponse, reader="open_inference/grpc")
 REPOSITORY_INDEX = _method("RepositoryIndex", oip.RepositoryIndexRequest, oip.RepositoryIndexResponse)
-REPOSITORY_MODEL_LOAD = _method("RepositoryModelLoad", oip.RepositoryModelLoadRequest, oip.RepositoryModelLoadResponse)
+REPOSITORY_MODEL_LOAD = _method("RepositoryModelLoad", oip.RepositoryModelLoadRequest, oip.RepositoryModelLoadResponse,
+                                admin=True)

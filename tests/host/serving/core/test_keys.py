@@ -73,3 +73,20 @@ def test_secrets_are_for_their_owner(key_file: Path) -> None:
     key_file.chmod(0o644)
     with pytest.raises(ServeError, match="chmod 600"):
         read_secret(key_file)
+
+
+def test_the_operators_key(tmp_path: Path) -> None:
+    """It opens all; without it in the file no one is an operator, and it can be added."""
+    path = tmp_path / "keys.json"
+    Keys("first-key-of-tests", "second-key-of-tests").save(path)
+    file = KeyFile(path)
+    assert "admin" not in path.read_text()
+    assert not any(map(file.allows_admin, (None, "", "first-key-of-tests", "None")))
+    admin = rotate(path, Which.ADMIN).admin
+    assert admin is not None
+    assert file.allows_admin(f"Bearer {admin}")
+    assert file.allows(admin)
+    assert not file.allows_admin("Bearer first-key-of-tests")
+    path.write_text('{"primary": "first-key-of-tests", "secondary": "second-key-of-tests", "admin": "first-key-of-tests"}')
+    with pytest.raises(ServeError, match="admin is a key of clients"):
+        Keys.load(path)

@@ -1,5 +1,7 @@
 """Keys and TLS of a running service, each without the other and together, and what the log says."""
 
+import http.client
+import json
 import socket
 import ssl
 import urllib.error
@@ -12,13 +14,14 @@ import pytest
 import serving
 import trustme
 from asking import Ask, RefusedError
+from cryptography import x509
 
 from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
 from arrayloom.host.serving.core.http_server import METRICS
 from arrayloom.host.serving.core.keys import Keys, Which, rotate
 from arrayloom.host.serving.protocols import open_inference, tensorflow
 from arrayloom.host.serving.protocols.health.protocol import CHECK
-from arrayloom.host.serving.protocols.open_inference.messages import SERVER_LIVE, SERVER_READY
+from arrayloom.host.serving.protocols.open_inference.messages import REPOSITORY_MODEL_LOAD, SERVER_LIVE, SERVER_READY, oip
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 
 IMAGE = serving.images(1)
@@ -186,3 +189,78 @@ def test_a_port_of_metrics_alone_needs_no_key(bundle_folder: Path, tmp_path: Pat
         for path in (open_inference.READY.path, tensorflow.STATUS.at("digits"), "/"):
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 urllib.request.urlopen(url + path, timeout=30)
+
+
+def test_reflashes_need_the_operators_key(keyed: tuple[serving.Server, Path]) -> None:
+    server, file = keyed
+    keys = Keys.load(file)
+    path, message = open_inference.LOAD.at("digits"), oip.RepositoryModelLoadRequest(model_name="digits")
+    for key in (keys.primary, f"Bearer {keys.secondary}"):
+        with pytest.raises(RefusedError, match="admin key") as refused:
+            asking.http(server, path, b"", {"authorization": key})
+        assert refused.value.code == 403
+        with pytest.raises(RefusedError, match="PERMISSION_DENIED: this needs"):
+            asking.call(server, REPOSITORY_MODEL_LOAD, message, {"authorization": key})
+    assert keys.admin is not None
+    asking.http(server, path, b"", {"authorization": f"Bearer {keys.admin}"})
+    asking.call(server, REPOSITORY_MODEL_LOAD, message, {"authorization": keys.admin})
+    assert asking.http(server, METRICS.path, headers={"authorization": keys.admin})
+    rotate(file, Which.ADMIN)
+    with pytest.raises(RefusedError) as refused:
+        asking.http(server, path, b"", {"authorization": f"Bearer {keys.admin}"})
+    assert refused.value.code == 401
+
+
+def _issue(folder: Path, authority: trustme.CA) -> int:
+    """Writes a new certificate for localhost; returns its serial number."""
+    issued = authority.issue_cert("localhost")
+    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
+    (folder / "key.pem").chmod(0o600)
+    (folder / "cert.pem").write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
+    return x509.load_pem_x509_certificate(issued.cert_chain_pems[0].bytes()).serial_number
+
+
+def _serial(port: int) -> int:
+    """Of the certificate that a port shows."""
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode()).serial_number
+
+
+def test_renewed_certificates_are_taken_without_a_restart(bundle_folder: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    first = _issue(tmp_path, authority)
+    options = ["--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem"]
+    with serving.Server(tmp_path, bundle_folder / "one", *options) as server:
+        ports = (server.port, server.facts["http_port"])
+        assert [_serial(port) for port in ports] == [first, first]
+        with PredictionClient("localhost", server.port, True, root_certificates=authority.cert_pem.bytes()) as client:
+            before = client.score_numpy_arrays({"image": IMAGE}, "logits")
+            second = _issue(tmp_path, authority)
+            assert [_serial(port) for port in ports] == [second, second]
+            assert client.score_numpy_arrays({"image": IMAGE}, "logits").tobytes() == before.tobytes()
+        (tmp_path / "cert.pem").write_text("damaged")
+        assert [_serial(port) for port in ports] == [second, second]
+        assert "the certificate stays as it was" in server.log
+        third = _issue(tmp_path, authority)
+        with PredictionClient("localhost", server.port, True, root_certificates=authority.cert_pem.bytes()) as client:
+            assert client.score_numpy_arrays({"image": IMAGE}, "logits").tobytes() == before.tobytes()
+        assert [_serial(port) for port in ports] == [third, third]
+
+
+@pytest.mark.parametrize(("request_text", "status"), [
+    (b"GARBAGE\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", 400),
+    (b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked, x\r\n\r\n", 400),
+    (b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\nContent-Length: 2\r\n\r\n{}", 417),
+    (b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\n\r\n", 417),
+])
+def test_what_is_not_http_is_refused_in_json(server: serving.Server, request_text: bytes, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", server.facts["http_port"]), timeout=10) as connection:
+        connection.sendall(request_text)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        body = json.loads(response.read())
+    assert response.status == status
+    assert response.headers["Server"] == "arrayloom"
+    assert response.headers.get_content_type() == "application/json"
+    assert list(body) == ["error"]
+    assert 10 < len(body["error"]) <= 2000

@@ -1,0 +1,66 @@
+"""Connections of HTTP whose errors are JSON throughout, also those of the library before any route is found."""
+
+import asyncio
+import ssl
+from typing import Any
+
+from aiohttp import web
+
+SERVER = "arrayloom"
+"""No versions of libraries, which tell an attacker what to try."""
+
+LONGEST_ERROR = 2000
+"""Characters of an error's text."""
+
+LINGER_SECONDS = 10.0
+"""For the rest of a refused body, so that its sender gets to read the answer."""
+
+
+def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
+    """``{"error": TEXT}``, cut to a length that any client takes."""
+    return web.json_response({"error": text[:LONGEST_ERROR]}, status=status, headers={"Server": SERVER, **(headers or {})})
+
+
+class Connection(web.RequestHandler):
+    """One client's connection."""
+
+    __slots__ = ()
+
+    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
+                     message: str | None = None) -> web.StreamResponse:
+        """What cannot be read as HTTP; the library logs it and takes care of answers that have begun."""
+        super().handle_error(request, status, exc, message)
+        reason = "the request cannot be read as HTTP: " + (message or type(exc).__name__) if status < 500 else \
+            f"unexpected {type(exc).__name__}; the service's log tells more"
+        response = error_response(status, " ".join(reason.split()))
+        response.force_close()
+        return response
+
+    async def finish_response(self, request: web.BaseRequest, resp: web.StreamResponse,
+                              start_time: float | None) -> tuple[web.StreamResponse, bool]:
+        """Turns the library's own refusals, which are text, into JSON."""
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:
+            resp = error_response(resp.status, resp.text or resp.reason)
+        return await super().finish_response(request, resp, start_time)
+
+
+class Site(web.BaseSite):
+    """A place to listen at whose connections are of the class above; ``options`` are theirs."""
+
+    __slots__ = ("_host", "_options", "_port")
+
+    def __init__(self, runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None, **options: Any) -> None:
+        super().__init__(runner, ssl_context=tls)
+        self._host, self._port, self._options = host, port, options
+
+    @property
+    def name(self) -> str:
+        return f"{'https' if self._ssl_context else 'http'}://{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        """Raises ``OSError`` when the address cannot be bound."""
+        await super().start()
+        server, loop = self._runner.server, asyncio.get_running_loop()
+        assert server is not None
+        self._server = await loop.create_server(lambda: Connection(server, loop=loop, **self._options), self._host,
+                                                self._port, ssl=self._ssl_context)
