@@ -1,5 +1,6 @@
 """How a command says that it does not do what it was asked for."""
 
+import errno
 import json
 import os
 import sys
@@ -27,6 +28,9 @@ def own_fault(error: Exception) -> ArrayloomError:
         raise error
     if isinstance(error, MemoryError):
         return ArrayloomError("this machine has not enough memory for it")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ArrayloomError(f"{error.filename or 'a file'}: cannot be written: the disk is full; free some of it and try "
+                              "again")
     first = next(iter(str(error).splitlines()), "")
     return ArrayloomError(f"an error in Arrayloom itself, {type(error).__name__}: {first}; please report it; with "
                           f"{TRACEBACK}=1 in the environment the command shows where it is")

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from arrayloom.host.workspace.errors import BusyError, DamagedError, NotFoundError
+from arrayloom.host.workspace.errors import BusyError, DamagedError, DiskFullError, NotFoundError
 
 FILE = "registry.sqlite"
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4C4F4F4D  # "LOOM", so that file(1) and we know the file as ours
 FORMER_APPLICATION_ID = 0x57454654  # of workspaces up to format 1
 BUSY_SECONDS = 30.0
+NO_ROOM = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"}
+"""SQLite's names of what a full disk ends in."""
 
 _SCHEMA = """
 CREATE TABLE entries (
@@ -88,9 +90,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one state of the registry throughout."""
-        with self._explained(), closing(self._connect()) as connection:
-            connection.execute("BEGIN")
+        """A connection that sees one state of the registry throughout, also where the disk is full."""
+        with self._explained(), closing(self._reader()) as connection:
             yield connection
 
     @contextmanager
@@ -106,12 +107,34 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *first: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            for pragma in (*first, "PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL"):
+                connection.execute(pragma)
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
+
+    def _reader(self) -> sqlite3.Connection:
+        """In a transaction. SQLite's file of what readers share may find no room; a reader that is alone needs none."""
+        try:
+            return self._begun(self._connect())
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname not in NO_ROOM:
+                raise
+            return self._begun(self._connect("PRAGMA locking_mode = EXCLUSIVE"))
+
+    def _begun(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        try:
+            connection.execute("BEGIN")
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+            return connection
+        except sqlite3.Error:
+            connection.close()
+            raise
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -121,6 +144,8 @@ class Database:
             if "locked" in str(error) or "busy" in str(error):
                 raise BusyError(f"{self.path}: another process has been writing for more than {BUSY_SECONDS:.0f} s; end "
                                 "it, or try again") from error
+            if error.sqlite_errorname in NO_ROOM:
+                raise DiskFullError(self.path) from error
             raise DamagedError(f"{self.path}: {error}; check the disk and the folder's permissions") from error
         except sqlite3.DatabaseError as error:
             raise DamagedError(f"{self.path}: {error}; restore the registry from a copy") from error

@@ -64,6 +64,15 @@ class DamagedError(WorkspaceError):
     status = 500
 
 
+class DiskFullError(WorkspaceError):
+    """There is no room for what is to be written; what is there can still be read."""
+
+    status = 507
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path}: the disk is full; free some of it and try again")
+
+
 class BusyError(WorkspaceError):
     """Another process holds the registry longer than anyone should."""
 

@@ -1,5 +1,6 @@
 """Files of a workspace: copied, measured, synchronized, removed; and locks that show whether their owner lives."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,13 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.errors import DiskFullError, WorkspaceError
 from arrayloom.isa.files import sync, write_atomically
 
 CHUNK = 1 << 20
 LOCK = ".lock"
 GATE = ".gate"
 MANY = 200
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Content(NamedTuple):
@@ -152,7 +154,8 @@ def gate(folder: Path) -> Iterator[None]:
 def staged(folder: Path) -> Iterator[Path]:
     """A new folder inside ``folder`` for files in the making; whatever is left of it at the end is removed.
 
-    A lock next to it is held meanwhile: what a killed process leaves is known by its free lock.
+    A lock next to it is held meanwhile: what a killed process leaves is known by its free lock. Raises ``DiskFullError`` for
+    whatever finds no room in the block.
     """
     token = uuid.uuid4().hex
     lock, place = folder / f"{token}{LOCK}", folder / token
@@ -162,6 +165,10 @@ def staged(folder: Path) -> Iterator[Path]:
     try:
         place.mkdir()
         yield place
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFullError(error.filename or folder) from None
+        raise
     finally:
         shutil.rmtree(place, ignore_errors=True)
         lock.unlink(missing_ok=True)

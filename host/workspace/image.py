@@ -14,7 +14,7 @@ from arrayloom.host.vision.classify import load_labels
 from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.entries import Draft, Entry, check_name
-from arrayloom.host.workspace.errors import DamagedError, NotFoundError, WorkspaceError
+from arrayloom.host.workspace.errors import DamagedError, ExistsError, NotFoundError, WorkspaceError
 from arrayloom.host.workspace.image_layout import Descriptor, Layout, repository, write_archive
 from arrayloom.host.workspace.image_run import LocalServer, serve
 from arrayloom.host.workspace.job import FAILED, LIVE, LOG, RUNNING, SUCCEEDED, Job
@@ -85,6 +85,8 @@ class Image(Artifact):
         ------
         WorkspaceError
             A wrong name, several models, or one that is no program.
+        ExistsError
+            Container engines could not tell the name from another image's, from which it differs in case for example.
         """
         chosen = [models] if isinstance(models, Model) else list(models)
         if len(chosen) != 1:
@@ -101,6 +103,7 @@ class Image(Artifact):
         made: list[Entry] = []
 
         def also(connection: sqlite3.Connection, started: Entry) -> None:
+            _require_own_repository(connection, name)
             version = entries.next_version(connection, "image", name)
             image = entries.insert(connection, draft, version)
             entries.update(connection, image.id, details={"operation": started.id})
@@ -207,3 +210,11 @@ class Image(Artifact):
             reason = f": {self.error}" if state not in LIVE else "; wait_for_creation() waits for it"
             raise WorkspaceError(f"image {self.id} is not built, it is {state}{reason}")
         return self.refresh()
+
+
+def _require_own_repository(connection: sqlite3.Connection, name: str) -> None:
+    """Names of repositories have small letters only; raises ``ExistsError`` where another image's is the same."""
+    for other in entries.search(connection, "image"):
+        if other.name != name and repository(other.name) == repository(name):
+            raise ExistsError(f"image name {name!r}: container engines would call it {repository(name)!r}, as they call the "
+                              f"image {other.name!r} of this workspace; choose another name")

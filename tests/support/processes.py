@@ -1,5 +1,6 @@
 """Whether processes that others have started still run."""
 
+import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,3 +32,10 @@ def hanging(marks: Path, *names: str) -> list[int]:
     numbers = [int(number) for name in names for number in (marks / name).read_text().split()]
     assert all(map(alive, numbers))
     return numbers
+
+
+def free_port() -> int:
+    """A port of the loopback that no one listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

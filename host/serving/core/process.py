@@ -16,7 +16,8 @@ from arrayloom.host.serving.errors import ClosedError, Kind, ReplicaLostError, R
 from arrayloom.sim.rtl.process import PYTHON
 
 BUFFER = 1 << 22
-STOP_SECONDS = 5.0
+STOP_SECONDS, STARTING_SECONDS = 5.0, 0.5
+"""For a replica to end by itself, and for one that has come to hold no model yet, which has nothing to finish."""
 STANDARD_ERROR = 2
 
 
@@ -76,7 +77,7 @@ class ReplicaProcess:
         """Ends the process, by force if it does not end by itself."""
         self._writer.close()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(STOP_SECONDS if self.held else STARTING_SECONDS):
                 await asyncio.shield(self._watch)
         self.kill()
         await self._watch

@@ -16,7 +16,7 @@ from oci import check_layout, check_tar, write_base
 
 from arrayloom.host.models import digits
 from arrayloom.host.serving import Bundle
-from arrayloom.host.workspace import DamagedError, InUseError, Model, Workspace, WorkspaceError, job
+from arrayloom.host.workspace import DamagedError, ExistsError, InUseError, Model, Workspace, WorkspaceError, job
 from arrayloom.host.workspace.converter import AccelOnnxConverter
 from arrayloom.host.workspace.image import AccelContainerImage, Image
 from arrayloom.host.workspace.image_layout import Layout, repository
@@ -160,6 +160,13 @@ def test_saved_archives_have_both_forms(image: Image, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "tag"), [("digits", "digits"), ("ResNet_50..v1", "resnet-50-v1"), ("a-", "a")])
 def test_names_as_docker_takes_them(name: str, tag: str) -> None:
     assert repository(name) == tag
+
+
+@pytest.mark.usefixtures("image")
+@pytest.mark.parametrize("name", ["Digits", "DIGITS", "digits-"])
+def test_names_that_engines_cannot_tell_apart(shop: Workspace, program: Model, name: str) -> None:
+    with pytest.raises(ExistsError, match=f"image name '{name}': container engines would call it 'digits'"):
+        Image.create(shop, name, program)
 
 
 def test_others_tools_take_it(image: Image, tmp_path: Path) -> None:
