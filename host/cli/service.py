@@ -1,14 +1,15 @@
-"""``arrayloom service``: images served on this machine."""
+"""``arrayloom service``: images served on this machine, or in a cluster."""
 
 import argparse
 from typing import Any
 
+from arrayloom.host.cli import service_targets
 from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_labels, find, labels
-from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
+from arrayloom.host.cli.serve import OPTIONS, add_settings
 from arrayloom.host.serving.core.keys import Which
 from arrayloom.host.workspace import Workspace
 from arrayloom.host.workspace.image import Image
-from arrayloom.host.workspace.webservice import OWNED, LocalWebservice, Webservice
+from arrayloom.host.workspace.webservice import OWNED, Webservice
 
 
 def add_parser(commands: Any) -> None:
@@ -21,6 +22,7 @@ def add_parser(commands: Any) -> None:
     deploy.add_argument("--no-wait", action="store_true", help="return before it is ready")
     add_labels(deploy)
     add_settings(deploy, [name for name in OPTIONS if name not in OWNED])
+    service_targets.add_options(deploy)
     group.add_list({"id": "service", "state": "state", "grpc": "gRPC", "http": "HTTP", "image": "image",
                     "auth_enabled": "keys"})
     group.add_for_one("show", lambda service, _: service.serialize(), "say all of a service", "digits")
@@ -29,16 +31,18 @@ def add_parser(commands: Any) -> None:
     logs = group.add_for_one("logs", _logs, "print the end of a service's log", "digits --lines 20")
     logs.add_argument("--lines", type=int, default=50, metavar="N", help="default 50")
     update = group.add_for_one("update", _update, "serve another image under the same address and keys", "digits digits:2")
-    update.add_argument("image", metavar="IMAGE[:VERSION]")
+    update.add_argument("image", metavar="IMAGE[:VERSION]", nargs="?")
+    update.add_argument("--replicas", type=int, metavar="N", help="another number of pods, for a service in a cluster")
     keys = group.add_for_one("keys", _keys, "print a service's keys, or replace one", "digits")
     keys.add_argument("--regenerate", choices=tuple(Which), help="the one to replace; the others stay valid")
     group.add_delete()
 
 
 def _deploy(workspace: Workspace, options: argparse.Namespace) -> Facts:
-    config = LocalWebservice.deploy_configuration(not options.no_auth, **given_settings(options))
+    config, target = service_targets.chosen(options)
     image = find(Image, workspace, options.image)
-    service = Webservice.deploy_from_image(workspace, options.service, image, config, **labels(options))
+    service = Webservice.deploy_from_image(workspace, options.service, image, config, **labels(options),
+                                           deployment_target=target)
     return service.serialize() if options.no_wait else _ready(service)
 
 
@@ -53,7 +57,8 @@ def _stop(service: Webservice, _: argparse.Namespace) -> Facts:
 
 
 def _update(service: Webservice, options: argparse.Namespace) -> Facts:
-    service.update(find(Image, service.workspace, options.image))
+    image = find(Image, service.workspace, options.image) if options.image else None
+    service.update(image, options.replicas)
     return _ready(service)
 
 

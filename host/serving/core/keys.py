@@ -44,21 +44,30 @@ class Keys:
     def load(cls, path: Path) -> "Keys":
         """From a file of JSON, ``{"primary": ..., "secondary": ..., "admin": ...}``, of which ``admin`` may be absent, and
         that others may not read; raises ``ServeError``."""
+        return cls.parse(read_secret(path), str(path))
+
+    @classmethod
+    def parse(cls, text: bytes, where: str) -> "Keys":
+        """From the content of such a file; raises ``ServeError``, which begins with ``where``."""
         try:
-            values = json.loads(read_secret(path))
+            values = json.loads(text)
         except (ValueError, RecursionError):
-            raise ServeError(f'{path}: not JSON; it holds {{"primary": KEY, "secondary": KEY, "admin": KEY}}') from None
+            raise ServeError(f'{where}: not JSON; it holds {{"primary": KEY, "secondary": KEY, "admin": KEY}}') from None
         known = isinstance(values, dict) and OF_CLIENTS <= set(values) <= set(Which)
         if not known or not all(map(_sound, values.values())):
-            raise ServeError(f"{path}: must hold primary and secondary, may hold admin, and nothing else, each a key of "
+            raise ServeError(f"{where}: must hold primary and secondary, may hold admin, and nothing else, each a key of "
                              f"{SHORTEST} or more printable ASCII characters without blanks")
         if values.get(Which.ADMIN) in (values[Which.PRIMARY], values[Which.SECONDARY]):
-            raise ServeError(f"{path}: admin is a key of clients, too; it must be one of its own")
+            raise ServeError(f"{where}: admin is a key of clients, too; it must be one of its own")
         return cls(**values)
+
+    def to_json(self) -> bytes:
+        """The content of such a file."""
+        return json.dumps({name: key for name, key in asdict(self).items() if key is not None}).encode()
 
     def save(self, path: Path) -> None:
         """Writes the file at mode 0600, whole or not at all."""
-        write_secret(path, json.dumps({name: key for name, key in asdict(self).items() if key is not None}).encode())
+        write_secret(path, self.to_json())
 
     def regenerated(self, which: Which) -> "Keys":
         """The same keys but for one, which is new."""
