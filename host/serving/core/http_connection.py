@@ -29,6 +29,8 @@ class Connection(web.RequestHandler):
     def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
                      message: str | None = None) -> web.StreamResponse:
         """What cannot be read as HTTP; the library logs it and takes care of answers that have begun."""
+        if isinstance(exc, UnicodeError):       # the library puts a header into its answer that is no text
+            status, message = 400, "a header holds bytes that are no text"
         super().handle_error(request, status, exc, message)
         reason = "the request cannot be read as HTTP: " + (message or type(exc).__name__) if status < 500 else \
             f"unexpected {type(exc).__name__}; the service's log tells more"

@@ -16,6 +16,8 @@ Array = NDArray[Any]
 MOST_ELEMENTS, MOST_DIMENSIONS = 1 << 40, 32
 """Of any tensor, also of an empty one, and of each of its extents."""
 
+AS_BYTES = "bytes are written as {\"b64\": \"...\"}, one object for each image"
+
 
 def shown(shape: Iterable[int]) -> str:
     """A shape for a message, cut where it is long."""
@@ -64,6 +66,8 @@ def _numbers(value: Any, dtype: np.dtype[Any]) -> Array:
         values = np.asarray(value)
     except (ValueError, OverflowError):
         raise MessageError("lists of different lengths, or of different depths, make no tensor") from None
+    if dtype.kind == "O" and values.size:
+        raise MessageError(AS_BYTES)
     if values.dtype.kind not in ("iu" if dtype.kind in "iu" else "iuf") and values.size:
         raise MessageError(f"numbers wanted for {dtype}, {_kind(values)} given; bytes are written as {{\"b64\": ...}}")
     if dtype.kind in "iu" and values.size and not np.iinfo(dtype).min <= values.min() <= values.max() <= np.iinfo(dtype).max:
@@ -87,7 +91,7 @@ def _leaves(value: Any, depth: int) -> list[Any]:
 
 def _decode(value: Any) -> bytes:
     if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
-        raise MessageError("bytes are written as {\"b64\": \"...\"}, one object for each image")
+        raise MessageError(AS_BYTES)
     text = "".join(value["b64"].split()).rstrip("=")      # line breaks and missing padding are usual
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

@@ -1,12 +1,16 @@
-"""Bundles, and one service that all tests of plain requests share."""
+"""Bundles, and one service that all tests of plain requests share; attacks are those of the benchmarks."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import serving
+from checkout import ROOT
 
 from arrayloom.host.serving import Bundle
+
+sys.path.append(str(ROOT))      # the last one, so that Arrayloom is the installed one
 
 
 @pytest.fixture(scope="session")

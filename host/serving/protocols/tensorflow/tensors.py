@@ -126,5 +126,5 @@ def _filled(values: Array, shape: tuple[int, ...]) -> Array:
     if len(values) == count:
         return values.reshape(shape)
     if len(values) <= 1:
-        return np.broadcast_to(values if len(values) else np.zeros(1, values.dtype), shape)
+        return np.broadcast_to(values[0] if len(values) else np.zeros((), values.dtype), shape)
     return np.concatenate([values, np.full(count - len(values), values[-1], values.dtype)]).reshape(shape)

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import asking
-import attacks
 import numpy as np
 import pytest
 import serving
@@ -16,6 +15,7 @@ from arrayloom.host.serving.core.metrics import resident_bytes
 from arrayloom.host.serving.protocols.health.protocol import CHECK
 from arrayloom.host.serving.protocols.open_inference.messages import MODEL_INFER
 from arrayloom.host.serving.protocols.tensorflow.messages import PREDICT
+from benchmarks.service import attacks
 
 MIB = 1 << 20
 

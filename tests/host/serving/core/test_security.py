@@ -252,6 +252,7 @@ def test_renewed_certificates_are_taken_without_a_restart(bundle_folder: Path, t
     (b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked, x\r\n\r\n", 400),
     (b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\nContent-Length: 2\r\n\r\n{}", 417),
     (b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\n\r\n", 417),
+    (b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nExpect: \xe9\r\n\r\n", 400),
 ])
 def test_what_is_not_http_is_refused_in_json(server: serving.Server, request_text: bytes, status: int) -> None:
     with socket.create_connection(("127.0.0.1", server.facts["http_port"]), timeout=10) as connection:

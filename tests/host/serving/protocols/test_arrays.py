@@ -24,3 +24,8 @@ def test_json_integers_stay_in_range() -> None:
 def test_json_floats_are_exact() -> None:
     values = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
     assert from_json(values.tolist(), np.dtype(np.float32)).tobytes() == values.tobytes()
+
+
+def test_numbers_are_no_bytes() -> None:
+    with pytest.raises(MessageError, match="bytes are written as"):
+        from_json([1, 2.5], np.dtype(object))

@@ -40,3 +40,11 @@ def test_one_value_stands_for_all() -> None:
     tensor = tfs.TensorProto(dtype=1, float_val=[2.5])
     tensors.set_shape(tensor.tensor_shape, (2, 3))
     np.testing.assert_array_equal(tensors.to_array(tensor), np.full((2, 3), 2.5, np.float32))
+
+
+def test_a_scalar_without_a_value_is_zero() -> None:
+    tensor = tfs.TensorProto(dtype=1)
+    tensor.tensor_shape.SetInParent()
+    assert tensors.to_array(tensor).tolist() == 0
+    tensor.float_val.append(2.5)
+    assert tensors.to_array(tensor).tolist() == 2.5

@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import grpc
-import serving
 
 from arrayloom.host.serving.protocols import open_inference, tensorflow
 from arrayloom.host.serving.protocols.health.protocol import CHECK, health
@@ -22,6 +22,7 @@ from arrayloom.host.serving.protocols.open_inference.messages import MODEL_INFER
 from arrayloom.host.serving.protocols.tensorflow.messages import GET_MODEL_STATUS, PREDICT
 from arrayloom.host.serving.protocols.wire import write_varint
 
+ROOT = Path(__file__).parents[2]
 V1, V2 = tensorflow.PREDICT.at("digits"), open_inference.INFER.at("digits")
 
 
@@ -105,12 +106,13 @@ def attacks(size: int) -> dict[str, Attack]:
 class Attackers:
     """Clients in a process of their own that send attacks, one after the other, until the block ends."""
 
-    def __init__(self, server: serving.Server, size: int, clients: int, *names: str) -> None:
-        self._command = [sys.executable, __file__, json.dumps(server.facts), str(size), str(clients), *names]
+    def __init__(self, server: Target, size: int, clients: int, *names: str) -> None:
+        self._command = [sys.executable, "-m", "benchmarks.service.attacks", json.dumps(server.facts), str(size),
+                         str(clients), *names]
         self.sent = 0
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
         return self
@@ -152,7 +154,7 @@ def _main(facts: str, size: str, clients: str, *names: str) -> None:
     print(len(sent))
 
 
-def health_times(server: serving.Server, seconds: float, pause: float = 0.02) -> dict[str, list[float]]:
+def health_times(server: Target, seconds: float, pause: float = 0.02) -> dict[str, list[float]]:
     """How long probes of both ports took, one after the other, each on a connection that stays."""
     found: dict[str, list[float]] = {"http": [], "grpc": []}
     connection = http.client.HTTPConnection("127.0.0.1", server.facts["http_port"], timeout=60)

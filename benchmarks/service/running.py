@@ -1,0 +1,115 @@
+"""A service under test: ``arrayloom serve`` in a process of its own, its log, and a limit of its memory."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arrayloom.compiler import compile_model
+from arrayloom.host.models import digits
+from arrayloom.host.runtime.errors import InputError
+from arrayloom.host.serving import Bundle
+from arrayloom.host.serving.core.metrics import resident_bytes
+from arrayloom.sim.rtl.process import PYTHON
+
+START_SECONDS = 180
+CGROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+"""Where groups with a limit of memory are made: by the first version of the interface, and by the second."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """``facts``: what the ready file said."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    facts: dict[str, Any]
+
+    @property
+    def port(self) -> int:
+        return int(self.facts["port"])
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The entries of the log for an event."""
+        lines = (json.loads(line) for line in self.log.read_text(errors="replace").splitlines() if line.startswith("{"))
+        return [line for line in lines if line.get("event") == name]
+
+    def children(self) -> list[int]:
+        """Its processes: replicas, spares and readers."""
+        found = []
+        for task in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in task.read_text().split()]
+        return found
+
+    def resident(self) -> int:
+        """Bytes of all its processes together."""
+        return sum(map(resident_bytes, [self.process.pid, *self.children()]))
+
+
+@contextlib.contextmanager
+def digits_service(options: list[str], memory: int | None = None) -> Iterator[Service]:
+    """The digits network on free ports; ``memory``: bytes that all its processes may take, which wants root."""
+    with tempfile.TemporaryDirectory() as scratch, _limited(memory) as group:
+        folder = Path(scratch)
+        Bundle.create("digits", compile_model(digits.MODEL, config="16x16"), 1, digits.LABELS, "digits").save(folder / "one")
+        command = [*PYTHON, "-m", "arrayloom", "serve", str(folder / "one"), "--port", "0", "--http-port", "0",
+                   "--ready-file", str(folder / "ready.json"), "--log-level", "warning", *options]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(_joining(group, command), stdout=log, stderr=log)
+        try:
+            _wait(process, folder)
+            yield Service(process, folder / "log", json.loads((folder / "ready.json").read_text()))
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+@contextlib.contextmanager
+def _limited(memory: int | None) -> Iterator[Path | None]:
+    """A group of processes that may take so much memory together."""
+    if memory is None:
+        yield None
+        return
+    parent = next((each for each in CGROUPS if any(each.glob("memory.*"))), CGROUPS[1])
+    name = "memory.limit_in_bytes" if parent == CGROUPS[0] else "memory.max"
+    group = parent / f"arrayloom-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / name).write_text(str(memory))
+    except OSError as error:
+        raise InputError(f"--memory-limit {memory}: {group}: {error.strerror}; a limit wants root and the memory "
+                         "controller of cgroups") from None
+    try:
+        yield group
+    finally:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+
+
+def _joining(group: Path | None, command: list[str]) -> list[str]:
+    """The command, in the group from its first moment on."""
+    if group is None:
+        return command
+    return ["/bin/sh", "-c", f'echo $$ > "{group}/cgroup.procs" && exec "$@"', "sh", *command]
+
+
+def _wait(process: subprocess.Popen[bytes], folder: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while not (folder / "ready.json").exists():
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            raise InputError(f"the service did not start:\n{(folder / 'log').read_text()}")
+        time.sleep(0.05)
