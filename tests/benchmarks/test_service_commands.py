@@ -13,7 +13,8 @@ from benchmarks.service.seeds import grpc_seeds, http_seeds
 
 
 def _done(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", f"benchmarks.{module}", *arguments], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def _run(module: str, *arguments: str) -> tuple[int, dict[str, object]]:
