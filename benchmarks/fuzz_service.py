@@ -1,8 +1,8 @@
 """A service under requests that are almost right, over gRPC and HTTP: no 500, no replica lost, no deaf second, and right
 answers afterwards.
 
-Every request follows from ``--seed`` and its number. A part of them is made by schemathesis from the service's own description
-in OpenAPI, where it has one. ``python -m benchmarks.fuzz_service --requests 50000``.
+Every request follows from ``--seed`` and its number. A part of them is made by schemathesis from the service's own
+description in OpenAPI, where it has one. ``python -m benchmarks.fuzz_service --requests 50000``.
 """
 
 import argparse
@@ -82,7 +82,8 @@ def fuzz(requests: int, clients: int, seed: int, quiet: bool = False) -> dict[st
         found: dict[str, Any] = {
             "requests": answers.total(), "described": by_description.answers.total(),
             "not_described": by_description.missing, "clients": clients, "seed": seed, "seconds": seconds,
-            "answers": dict(sorted(answers.items())), "faults": len(faults), "first_faults": faults[:SHOWN], "alive": service.alive,
+            "answers": dict(sorted(answers.items())), "faults": len(faults), "first_faults": faults[:SHOWN],
+            "alive": service.alive,
             "replicas_lost": len(service.events("replica_lost")), "unexpected": len(service.events("failure")),
             **probes.figures(), "right_afterwards": service.alive and _right(service) == before}
     found["sound"] = (found["alive"] and found["right_afterwards"] and found["requests"] >= requests and not any(
