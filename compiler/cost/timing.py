@@ -18,7 +18,7 @@ ADDRESS_FREE = 1            # from there to the next request
 PLACE_FREE = 1              # from a burst's last beat to the address that waited for its end
 
 # FETCH and the instruction queues.
-BEAT_TO_STORAGE = 4         # from a beat to the cycle that takes it from the buffer
+BEAT_TO_STORAGE = 4         # from a beat to the cycle in which it enters the storage of instructions
 DISPATCH = 3                # decode, check, push
 REQUEST_AFTER_ROOM = 2      # from the cycle that takes a word from the buffer, or the start, to a request
 QUEUE_LATENCY = 3           # from a push to the earliest acceptance by the unit
@@ -36,7 +36,7 @@ BURST_INTERVAL = 2          # from one offer to the next
 REQUEST_LATENCY = 2         # from an offer to the request, and from room in a FIFO to the request
 SINK_LATENCY = 2            # from a beat to its word in a FIFO
 WRITE_LATENCY = 2           # from a beat to its word in the scratchpad
-LOAD_FREE = 2               # from a burst's last word to the request that waited for its end
+LOAD_FREE = 1               # from a burst's last word to the request that waited for its end
 ROOM_SEEN = 3               # from a word in a FIFO to the request for the last of its room
 FILL_LATENCY = 1            # from a word in a FIFO to its use
 OFFER_AFTER_REQUEST = 1     # from a request of LOAD to the next offer
