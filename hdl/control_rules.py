@@ -70,7 +70,7 @@ def _walk(instance: str) -> tuple[Rule, ...]:
 RULES: tuple[Rule, ...] = (
     Rule("", "axi__araddr axi__arid axi__arlen", "axi__arvalid"), Rule("", "axi__awaddr axi__awlen", "axi__awvalid"),
     Rule("fetch", "bus__request__payload", "bus__request__valid"),
-    Rule("fetch", "word", "word_there"), Rule("fetch", "arriving_word", "buffer.w_en"),
+    Rule("fetch", "word", "word_there"), Rule("fetch", "arriving_word", "arrives"),
     *(Rule(f"{unit}_issue", "unit__instruction__payload", "filled") for unit in ("load", "array", "post", "store")),
     *_bursts("load.bursts"), *_bursts("store.bursts"),
     Rule("load", "pending", "pending_valid"), Rule("load", "word", "filled"), Rule("load", "spare", "spare_filled"),
@@ -87,7 +87,7 @@ RULES: tuple[Rule, ...] = (
     Rule("post.windows", "row column held", "working"), Rule("post.windows", "out total far", "tap__valid"),
     *_elastic("post.gather.requests"), *_elastic("post.residuals.requests"), *_elastic("post.writer.places"),
     *(Rule("post.gather", f"tap_{stage}", f"valid[{stage}]") for stage in range(4)),
-    Rule("post.gather", "held", "valid[3]"), Rule("post.gather", "word", "pushing"),
+    Rule("post.gather", "word", "pushing"),
     *(Rule("post.average*.search", f"probe_{stage}", f"enables[{stage}]") for stage in range(3)),
     Rule("post.average*.search", "bit", "busy"),
     Rule("store", "burst chip left final", "reading"), *_elastic("store.next_burst"), *_elastic("store.places"),

@@ -11,7 +11,7 @@ from amaranth.utils import exact_log2
 from arrayloom.hdl.axi import read_signature
 from arrayloom.hdl.crc import START, crc_step
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
-from arrayloom.hdl.pipeline import data_register
+from arrayloom.hdl.pipeline import data_register, flag_line
 from arrayloom.isa.bus import ADDRESS_BITS, FETCH_BUFFER_BYTES, FETCH_BURST_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import CHECK_BITS, FIELD_BITS, INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
@@ -104,9 +104,9 @@ class Fetch(Component):
         self.check = Signal(CHECK_BITS, reset_less=True)    # the state of the CRC after what is looked at of an instruction
         beat = self.bus.beat
         # A register between the bus and the buffer, which lie far apart.
-        m.d.comb += self.buffer.w_data.eq(
-            data_register(m, Cat(beat.payload.data, beat.payload.error), beat.valid, "arriving_word"))
-        m.d.sync += self.buffer.w_en.eq(beat.valid)
+        arrives = flag_line(m, beat.valid, 1, "arrives")[-1]
+        arriving = data_register(m, Cat(beat.payload.data, beat.payload.error), beat.valid, "arriving_word")
+        m.d.comb += [self.buffer.w_en.eq(arrives), self.buffer.w_data.eq(arriving)]
         m.d.sync += [control.illegal.eq(0), control.damaged.eq(0), control.outside.eq(0), control.bus_error.eq(0)]
         self._request(m)
         self._assemble(m)
