@@ -47,8 +47,7 @@ def find_virtual_concats(graph: Graph, kept: set[str]) -> dict[str, VirtualConca
     for index, op in enumerate(graph.ops):
         if isinstance(op, Concat) and op.output in candidates:
             result = _virtual_concat(graph, op, index, found)
-            if len(result.sources) > 1 or not all(is_identity(part.table) for part in result.parts):
-                found[op.output] = result
+            found[op.output] = result
     return found
 
 
