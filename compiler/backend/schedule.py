@@ -47,6 +47,8 @@ class _GroupWriter:
         self.rows.open(self.step)
         self.followers = [Follower(context.of(number), self.rows) for number in group.followers]
         self.writer = writer_of(context)
+        self.early = any(each.step.epilogue.lookup_table is not None for each in self.followers)
+        self.writer.parameters_first = not self.early
         self.slack = 0
 
     def write(self) -> None:
@@ -56,10 +58,12 @@ class _GroupWriter:
             spare = SpareWords()
             operands = self.plan.operands(iteration)
             for progress in self.writer.run(operands, iteration.blocks, iteration.first, iteration.last):
-                if self.plan.overlaps:
-                    spare.use(load, progress)
-                self.rows.set(self.step.output, progress.block, progress.rows)
-                self._advance(progress)
+                if progress.written:
+                    if self.plan.overlaps:
+                        spare.use(load, progress)
+                    self.rows.set(self.step.output, progress.block, progress.rows)
+                if progress.written is not self.early:
+                    self._advance(progress)
             self.plan.store(iteration)
             _exhaust(load)
         self.writer.finish()

@@ -44,6 +44,7 @@ class Progress:
     cycles: int
     post: int
     loaded: int = 0
+    written: bool = True
 
 
 @dataclass
@@ -91,6 +92,7 @@ class Writer(ABC):
     def __init__(self, context: LoweringContext) -> None:
         self.context, self.step = context, context.step
         self.lookup_table = LookupTableUse(context)
+        self.parameters_first = True
 
     @abstractmethod
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
