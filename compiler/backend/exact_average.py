@@ -5,6 +5,8 @@ units in the last place. Where no such difference moves any result across a roun
 sum, and where one scale gives that function, a sum that is requantized computes it.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,8 @@ from arrayloom.isa.arithmetic import average_step, average_terms, encode_scale, 
 MOST_TAPS = 16      # of a window that is looked at: time grows with their square
 BYTES = np.arange(-128, 128)
 NEIGHBOURS = 4      # scales on each side of the rounded quotient that are tried
+LEAST_SCALE, LARGEST_SCALE = 2.0 ** -32, 2.0 ** 8
+MOST_OFFSET = 1 << 20   # of a zero point that is added to the sum
 
 Ints = NDArray[np.int64]
 
@@ -26,18 +30,27 @@ def as_sum(operation: Average, source: Pair, result: Pair) -> Sum | None:
     """
     taps = operation.taps
     count = taps.kernel[0] * taps.kernel[1]
-    if count > MOST_TAPS or not _lies_inside(operation, source, result):
+    quotient = np.float64(operation.x_scale) / (count * np.float64(operation.y_scale))
+    if count > MOST_TAPS or not LEAST_SCALE <= quotient <= LARGEST_SCALE or not _lies_inside(operation, source, result):
         return None
     wanted = _by_integer_sum(operation, count)
     if wanted is None:
         return None
-    ratio = np.float32(np.float64(operation.x_scale) / (count * np.float64(operation.y_scale)))
     sums = np.arange(count * BYTES[0], count * BYTES[-1] + 1) - count * operation.x_zero
-    for step in sorted(range(-NEIGHBOURS, NEIGHBOURS + 1), key=abs):
-        scale = np.float32((ratio.view(np.int32) + np.int32(step)).view(np.float32))
-        if np.array_equal(_requantized(sums, scale, operation.y_zero), wanted):
-            return Sum(taps, bias=-count * operation.x_zero, scale=scale, zero_point=operation.y_zero)
+    for scale, offset, zero_point in _candidates(quotient, operation.y_zero):
+        if np.array_equal(_requantized(sums + offset, scale, zero_point), wanted):
+            return Sum(taps, bias=offset - count * operation.x_zero, scale=scale, zero_point=zero_point)
     return None
+
+
+def _candidates(quotient: np.float64, zero: int) -> Iterator[tuple[np.float32, int, int]]:
+    """Scales near the quotient, what is added to the sum before, and the zero point: as it is, or added to the sum where it
+    is one of these there, since a half is rounded to what is even with it."""
+    offset = zero / quotient
+    places = [(0, zero)] + ([(int(offset), 0)] if offset.is_integer() and abs(offset) <= MOST_OFFSET else [])
+    for step in sorted(range(-NEIGHBOURS, NEIGHBOURS + 1), key=abs):
+        scale = (np.float32(quotient).view(np.int32) + np.int32(step)).view(np.float32)
+        yield from ((scale, *place) for place in places)
 
 
 def _lies_inside(operation: Average, source: Pair, result: Pair) -> bool:
@@ -73,5 +86,5 @@ def _extended(totals: Ints, terms: Ints, best: np.ufunc) -> Ints:
 
 def _requantized(sums: Ints, scale: np.float32, zero: int) -> Ints:
     encoded = encode_scale(float(scale))
-    own = requantize(sums, np.int64(encoded.multiplier), np.int64(encoded.shift))
+    own = requantize(sums, np.full_like(sums, encoded.multiplier), np.full_like(sums, encoded.shift))
     return np.clip(own + zero, BYTES[0], BYTES[-1])

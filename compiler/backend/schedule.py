@@ -38,7 +38,12 @@ def _last_writers(context: LoweringContext) -> dict[str, int]:
 
 
 class _GroupWriter:
-    """Writes the instructions of one group; ``context``: that of its lead."""
+    """Writes the instructions of one group; ``context``: that of its lead.
+
+    Pieces of followers come after the drain of a piece of the lead, or, with ``before_drains``, between the Convolve of the
+    next one and its drain. The POST unit takes them in the same order either way, but LOAD brings the next weights before
+    the tables of the followers, each of which has to wait until the POST unit is done with an earlier one.
+    """
 
     def __init__(self, context: LoweringContext, group: Group, index: int) -> None:
         self.step = context.step
@@ -47,8 +52,8 @@ class _GroupWriter:
         self.rows.open(self.step)
         self.followers = [Follower(context.of(number), self.rows) for number in group.followers]
         self.writer = writer_of(context)
-        self.early = any(each.step.epilogue.lookup_table is not None for each in self.followers)
-        self.writer.parameters_first = not self.early
+        self.before_drains = any(each.step.epilogue.lookup_table is not None for each in self.followers)
+        self.writer.parameters_first = not self.before_drains
         self.slack = 0
 
     def write(self) -> None:
@@ -62,7 +67,7 @@ class _GroupWriter:
                     if self.plan.overlaps:
                         spare.use(load, progress)
                     self.rows.set(self.step.output, progress.block, progress.rows)
-                if progress.written is not self.early:
+                if progress.written is not self.before_drains:
                     self._advance(progress)
             self.plan.store(iteration)
             _exhaust(load)

@@ -36,7 +36,8 @@ class Progress:
     """Rows [0, rows) of a block are written.
 
     ``cycles``: how long the last piece of it takes, about; ``post``: for how many of these the POST unit is busy;
-    ``loaded``: words of weights that it takes.
+    ``loaded``: words of weights that it takes; ``written``: False where the array has its part of the last piece and the
+    POST unit comes next.
     """
 
     block: int
@@ -87,7 +88,10 @@ class LookupTableUse:
 
 
 class Writer(ABC):
-    """Writes the instructions of one step, that of its context."""
+    """Writes the instructions of one step, that of its context.
+
+    ``parameters_first``: parameters of a piece are loaded before its weights, not after what others load along with it.
+    """
 
     def __init__(self, context: LoweringContext) -> None:
         self.context, self.step = context, context.step
@@ -96,7 +100,8 @@ class Writer(ABC):
 
     @abstractmethod
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        """Writes rows [first, last) of some blocks of the output, pausing after each instruction that makes a piece."""
+        """Writes rows [first, last) of some blocks of the output, pausing after each instruction that makes a piece, and
+        before those on the way from the array."""
 
     def finish(self) -> None:
         """Nothing of the step is left to write."""
