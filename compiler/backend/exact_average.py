@@ -31,7 +31,7 @@ def as_sum(operation: Average, source: Pair, result: Pair) -> Sum | None:
     taps = operation.taps
     count = taps.kernel[0] * taps.kernel[1]
     quotient = np.float64(operation.x_scale) / (count * np.float64(operation.y_scale))
-    if count > MOST_TAPS or not LEAST_SCALE <= quotient <= LARGEST_SCALE or not _lies_inside(operation, source, result):
+    if count > MOST_TAPS or not LEAST_SCALE <= quotient <= LARGEST_SCALE or not taps.lie_inside(source, result):
         return None
     wanted = _by_integer_sum(operation, count)
     if wanted is None:
@@ -51,13 +51,6 @@ def _candidates(quotient: np.float64, zero: int) -> Iterator[tuple[np.float32, i
     for step in sorted(range(-NEIGHBOURS, NEIGHBOURS + 1), key=abs):
         scale = (np.float32(quotient).view(np.int32) + np.int32(step)).view(np.float32)
         yield from ((scale, *place) for place in places)
-
-
-def _lies_inside(operation: Average, source: Pair, result: Pair) -> bool:
-    taps = operation.taps
-    return all(taps.origin[axis] >= 0
-               and taps.origin[axis] + (result[axis] - 1) * taps.strides[axis] + taps.kernel[axis] <= source[axis]
-               for axis in range(2))
 
 
 def _by_integer_sum(operation: Average, count: int) -> Ints | None:

@@ -8,6 +8,7 @@ from arrayloom.compiler.backend.followers import Follower, Rows
 from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.writer import Progress
+from arrayloom.compiler.backend.operations import Average
 from arrayloom.compiler.backend.placement import Group
 from arrayloom.compiler.backend.tiling import TilingPlan
 from arrayloom.isa.instructions import End
@@ -42,7 +43,7 @@ class _GroupWriter:
 
     Pieces of followers come after the drain of a piece of the lead, or, with ``before_drains``, between the Convolve of the
     next one and its drain. The POST unit takes them in the same order either way, but LOAD brings the next weights before
-    the tables of the followers, each of which has to wait until the POST unit is done with an earlier one.
+    the tables and thresholds of the followers, which have to wait until the POST unit is done with earlier ones.
     """
 
     def __init__(self, context: LoweringContext, group: Group, index: int) -> None:
@@ -52,7 +53,8 @@ class _GroupWriter:
         self.rows.open(self.step)
         self.followers = [Follower(context.of(number), self.rows) for number in group.followers]
         self.writer = writer_of(context)
-        self.before_drains = any(each.step.epilogue.lookup_table is not None for each in self.followers)
+        self.before_drains = any(each.step.epilogue.lookup_table is not None or isinstance(each.step.operation, Average)
+                                 for each in self.followers)
         self.writer.parameters_first = not self.before_drains
         self.slack = 0
 

@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from concurrency import find_race, find_stall
 from networks import Network
 from numpy.typing import NDArray
 from verification import assert_exact
@@ -13,7 +14,8 @@ from arrayloom.compiler.backend.exact_average import MOST_TAPS, as_sum
 from arrayloom.compiler.backend.operations import Average, Sum, Taps
 from arrayloom.compiler.backend.parameters import multiplier, thresholds
 from arrayloom.isa.arithmetic import average_result, average_step, average_terms, encode_scale, requantize
-from arrayloom.isa.instructions import Pool, PoolKind
+from arrayloom.isa.config import load_config
+from arrayloom.isa.instructions import Drain, Pool, PoolKind, PostInstruction
 
 Ints = NDArray[np.int64]
 SOURCE = (6, 6)
@@ -119,3 +121,20 @@ def test_a_pool_of_a_network(made: float, kind: PoolKind) -> None:
     program, _ = assert_exact(net.model({"x": (np.uint8, ["N", 9, 8, 6])}, ["y"]), "tiny")
     kinds = {instruction.kind for instruction in program if isinstance(instruction, Pool)}
     assert kind in kinds and len(kinds & {PoolKind.SUM, PoolKind.AVERAGE}) == 1
+
+
+@pytest.mark.parametrize("config", ["tiny", "edge"])
+def test_an_average_with_thresholds_runs_along_with_the_convolution_before_it(config: str) -> None:
+    net = Network(opset=17)
+    quantization = [net.constant(np.float32(0.0713)), net.constant(np.uint8(120))]
+    weight = net.constant(np.random.default_rng(5).integers(-127, 128, (9, 4, 3, 3)).astype(np.int8))
+    weights = [weight, net.constant(np.float32(0.006)), net.constant(np.int8(0))]
+    net.node("QLinearConv", ["x", *quantization, *weights, *quantization], "made", pads=[1] * 4)
+    net.node("QLinearAveragePool", ["made", *quantization, *quantization], "pooled", kernel_shape=[2, 2], strides=[2, 2])
+    net.node("MaxPool", ["pooled"], "y", kernel_shape=[1, 1])
+    program, _ = assert_exact(net.model({"x": (np.uint8, ["N", 4, 24, 26])}, ["y"]), config)
+    posts = [instruction for instruction in program if isinstance(instruction, PostInstruction)]
+    first = next(place for place, each in enumerate(posts) if isinstance(each, Pool) and each.kind == PoolKind.AVERAGE)
+    assert any(isinstance(each, Drain) for each in posts[first:])
+    assert find_stall(program, load_config(config)) is None
+    assert [find_race(program, load_config(config), speeds) for speeds in range(2)] == [None] * 2
