@@ -1,0 +1,110 @@
+"""The steps of a plan: each gathers words, computes, and writes words, for a whole batch."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayloom.sim.plan.finish import Finish
+from arrayloom.sim.plan.works import Index
+
+Bytes = NDArray[np.int8]
+
+PIECE_BYTES = 1 << 19       # gathered at a time, so that they are in the cache when they are computed with
+
+
+class State:
+    """The words of a batch: int8[images, words, size], and ``words`` [images, words] as what is moved at a time."""
+
+    def __init__(self, images: int, count: int, constants: Bytes) -> None:
+        size = constants.shape[1]
+        self.bytes = np.zeros((images, count, size), np.int8)
+        self.bytes[:, count - len(constants):] = constants
+        self.words: NDArray[Any] = self.bytes.view(f"V{size}")[..., 0]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The threads of a plan; ``pool`` is None where there is but one."""
+
+    count: int = 1
+    pool: Executor | None = None
+
+    def run(self, tasks: list[Callable[[], None]]) -> None:
+        """Runs all tasks and raises what one of them raised."""
+        if self.pool is None or len(tasks) == 1:
+            for task in tasks:
+                task()
+        else:
+            for done in [self.pool.submit(task) for task in tasks]:
+                done.result()
+
+
+class Step(Protocol):
+    """What executes the instructions of that index in the program, all together."""
+
+    instructions: tuple[int, ...]
+
+    def run(self, state: State, workers: Workers) -> None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """Copies words: transfers between memory and the scratchpad."""
+
+    instructions: tuple[int, ...]
+    sources: Index
+    destination: Index
+
+    def run(self, state: State, workers: Workers) -> None:
+        state.words[:, self.destination] = state.words.take(self.sources, axis=1, mode="clip")
+
+
+@dataclass(frozen=True, eq=False)
+class Computation:
+    """An operation on the words of each pixel.
+
+    Attributes:
+        sources: int32[pixels, terms], the words that are read.
+        destination: int32[pixels, blocks], the words that are written.
+        operation: int8[rows, terms * size] to int8[rows, blocks * size].
+        finish: what is done to each byte of the result.
+        whole: everything is read before anything is written.
+    """
+
+    instructions: tuple[int, ...]
+    sources: Index
+    destination: Index
+    operation: Callable[[Bytes], Bytes]
+    finish: Finish
+    whole: bool = False
+
+    def run(self, state: State, workers: Workers) -> None:
+        workers.run([lambda piece=piece: self._execute(state, *piece)       # type: ignore[misc]
+                     for piece in self._pieces(*state.bytes.shape[::2], workers.count)])
+
+    def _pieces(self, images: int, size: int, threads: int) -> Iterator[tuple[slice, slice]]:
+        """Images and pixels that are computed at a time."""
+        pixels, terms = self.sources.shape
+        most = max(1, PIECE_BYTES // (size * max(terms, self.destination.shape[1])))
+        most = min(most, -(-images * pixels // threads))
+        if self.whole:
+            yield slice(0, images), slice(0, pixels)
+        elif most >= pixels:
+            together = most // pixels
+            yield from ((slice(first, first + together), slice(0, pixels)) for first in range(0, images, together))
+        else:
+            yield from ((slice(image, image + 1), slice(first, first + most))
+                        for image in range(images) for first in range(0, pixels, most))
+
+    def _execute(self, state: State, images: slice, pixels: slice) -> None:
+        words = state.words[images]
+        gathered = words.take(self.sources[pixels], axis=1, mode="clip")
+        count, rows, terms = gathered.shape
+        result = self.operation(gathered.view(np.int8).reshape(count * rows, -1))
+        result = self.finish(result, words, pixels)
+        destination = self.destination[pixels]
+        words[:, destination] = result.view(words.dtype).reshape(count, *destination.shape)
