@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,6 @@ from arrayloom.isa.program import Stage
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
 from arrayloom.sim.emulator.window import window
 
-SUM_TABLES = 256        # that are kept, of 64 KiB each: a network has one for each of its residual adds
-
 Result = NDArray[np.int8]
 
 
@@ -39,6 +36,7 @@ class Poster:
     machine: Machine
     results: dict[Stage, Result] = field(default_factory=dict)
     addresses: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _sums: dict[tuple[int, ...], NDArray[np.int8]] = field(default_factory=dict)
 
     def drain(self, i: Drain) -> None:
         check_constants(i)
@@ -121,7 +119,10 @@ class Poster:
         residual = self.machine.activations[self._region(i.residual, i.residual_pitch, i)]
         a, b = (residual, own) if i.swap else (own, residual)
         index = (a.view(np.uint8).astype(np.uint16) << 8) | b.view(np.uint8)
-        return sum_table(i)[index]
+        key = sum_key(i)
+        if key not in self._sums:
+            self._sums[key] = sum_table(i)
+        return self._sums[key][index]
 
     def _look_up(self, result: Result) -> Result:
         if not self.machine.tables:
@@ -141,21 +142,20 @@ def region(first: int, pitch: int, i: PostInstruction, config: Config) -> NDArra
     return addresses
 
 
+def sum_key(i: ResidualInstruction) -> tuple[int, ...]:
+    """What ``sum_table`` depends on."""
+    return (i.multiply, i.product_zero, i.ratio_a, i.ratio_b, i.add_offset, i.a_offset, i.b_offset, i.sum_offset, i.add_low,
+            i.add_high)
+
+
 def sum_table(i: ResidualInstruction) -> NDArray[np.int8]:
     """int8[65536]: the sum for every pair of bytes, since a layer has far more pixels than that."""
-    return _sum_table(i.multiply, i.product_zero, i.ratio_a, i.ratio_b, i.add_offset, i.a_offset, i.b_offset, i.sum_offset,
-                      i.add_low, i.add_high)
-
-
-@lru_cache(SUM_TABLES)
-def _sum_table(multiply: int, product_zero: int, ratio_a: int, ratio_b: int, add_offset: int, a_offset: int, b_offset: int,
-               sum_offset: int, low: int, high: int) -> NDArray[np.int8]:
     signed = np.arange(BYTE_VALUES, dtype=np.uint8).view(np.int8).astype(np.int64)
-    a, b = np.repeat(signed, BYTE_VALUES) + a_offset, np.tile(signed, BYTE_VALUES) + b_offset
-    if multiply:
-        a, b = np.full_like(a, product_zero), a * b
-    total = arithmetic.residual_add(a, b, ratio_a, ratio_b, add_offset)
-    return np.clip(total + sum_offset, low, high).astype(np.int8)
+    a, b = np.repeat(signed, BYTE_VALUES) + i.a_offset, np.tile(signed, BYTE_VALUES) + i.b_offset
+    if i.multiply:
+        a, b = np.full_like(a, i.product_zero), a * b
+    total = arithmetic.residual_add(a, b, i.ratio_a, i.ratio_b, i.add_offset)
+    return np.clip(total + i.sum_offset, i.add_low, i.add_high).astype(np.int8)
 
 
 def check_constants(i: PostInstruction) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import Drain, Elementwise, Pool, PostInstruction, ResidualInstruction
-from arrayloom.sim.emulator.post import bias_and_scale, sum_table
+from arrayloom.sim.emulator.post import bias_and_scale, sum_key, sum_table
 from arrayloom.sim.plan.feeds import Constants, Range
 from arrayloom.sim.plan.finish import Add, Finish, LookUp
 from arrayloom.sim.plan.pooling import clamping, pooling
@@ -25,6 +25,7 @@ class Builder:
 
     def __init__(self, config: Config, constants: Constants, library: Library) -> None:
         self._config, self._constants, self._library = config, constants, library
+        self._sums: dict[tuple[int, ...], NDArray[np.int8]] = {}
 
     def steps(self, group: Group) -> list[Step]:
         works = group.works
@@ -67,11 +68,18 @@ class Builder:
     def _finish(self, rows: list[list[Work]], i: PostInstruction) -> Finish:
         add, look_up = None, None
         if isinstance(i, ResidualInstruction) and i.add:
-            add = Add(_stacked([[work.residual for work in region] for region in rows]), sum_table(i), bool(i.swap))
+            residual = _stacked([[work.residual for work in region] for region in rows])
+            add = Add(residual, self._sum_table(i), bool(i.swap))
         if i.lookup_table:
             pages = [self._constants.words(*work.table) for work in rows[0] if work.table]
             look_up = LookUp.of_pages(np.concatenate(pages, 1))
         return Finish(add, look_up)
+
+    def _sum_table(self, i: ResidualInstruction) -> NDArray[np.int8]:
+        key = sum_key(i)
+        if key not in self._sums:
+            self._sums[key] = sum_table(i)
+        return self._sums[key]
 
     def _entries(self, addresses: Sequence[int]) -> NDArray[np.uint32]:
         """uint32[count, 2, lanes]."""

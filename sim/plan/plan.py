@@ -32,12 +32,14 @@ class Plan:
     Attributes:
         steps: in the order of their execution.
         images: the most that run at a time.
+        memory_words: the words of a ``State`` that are the memory after the constants, from and up to.
     """
 
     def __init__(self, program: Program, library: Library = Library.ONNXRUNTIME, threads: int = 1) -> None:
         self.program, self.library = program, library
         constants = Constants(program)
         self._space = Space(program, constants)
+        self.memory_words = self._space.memory, self._space.constant
         works = Reader(program, constants, self._space).read()
         builder = Builder(program.configuration, constants, library)
         self.steps: list[Step] = [step for group in schedule(works, self._space.count) for step in builder.steps(group)]
