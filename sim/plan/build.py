@@ -14,6 +14,7 @@ from arrayloom.sim.plan.finish import Add, Finish, LookUp
 from arrayloom.sim.plan.pooling import clamping, pooling
 from arrayloom.sim.plan.products import Library, Product, Requantization, make_product
 from arrayloom.sim.plan.schedule import Group
+from arrayloom.sim.plan.space import Space
 from arrayloom.sim.plan.steps import Computation, Move, Step
 from arrayloom.sim.plan.works import Work
 
@@ -21,10 +22,10 @@ Fed = tuple[tuple[Range, ...], tuple[int, ...], Range | None]
 
 
 class Builder:
-    """Makes steps; what is multiplied by is taken from ``constants``."""
+    """Makes steps on states of ``space``; what is multiplied by is taken from ``constants``."""
 
-    def __init__(self, config: Config, constants: Constants, library: Library) -> None:
-        self._config, self._constants, self._library = config, constants, library
+    def __init__(self, config: Config, constants: Constants, space: Space, library: Library) -> None:
+        self._config, self._constants, self._space, self._library = config, constants, space, library
         self._sums: dict[tuple[int, ...], NDArray[np.int8]] = {}
 
     def steps(self, group: Group) -> list[Step]:
@@ -34,8 +35,8 @@ class Builder:
             return [self._product(rows, group.whole) for rows in _products(works)]
         if isinstance(first, PostInstruction):
             return [self._pixelwise([same], group.whole) for same in _same_terms(works)]
-        return [Move(_indices(works), np.concatenate([work.sources.ravel() for work in works]),
-                     np.concatenate([work.destination for work in works]))]
+        return [Move(_indices(works), self._space.placed(np.concatenate([work.sources.ravel() for work in works])),
+                     self._space.placed(np.concatenate([work.destination for work in works])))]
 
     def _product(self, rows: list[list[Work]], whole: bool) -> Step:
         """``rows``: works by regions that are computed alike; each region's works are the blocks of its outputs."""
@@ -43,7 +44,7 @@ class Builder:
         drain = columns[0].instruction
         assert isinstance(drain, Drain)
         return Computation(_indices([work for region in rows for work in region]),
-                           np.concatenate([region[0].sources for region in rows]),
+                           self._space.placed(np.concatenate([region[0].sources for region in rows])),
                            _stacked([[work.destination for work in region] for region in rows]),
                            self._multiplication(columns, drain), self._finish(rows, drain), whole)
 
@@ -62,7 +63,7 @@ class Builder:
         operation = clamping(i) if isinstance(i, Elementwise) else pooling(i, self._entries(works[0].parameters),
                                                                            self._config.size)
         columns = [[work] for work in works]
-        return Computation(_indices(works), np.concatenate([work.sources for work in works]),
+        return Computation(_indices(works), self._space.placed(np.concatenate([work.sources for work in works])),
                            _stacked([[work.destination] for work in works]), operation, self._finish(columns, i), whole)
 
     def _finish(self, rows: list[list[Work]], i: PostInstruction) -> Finish:

@@ -17,7 +17,16 @@ class Group:
     whole: bool
 
 
-def schedule(works: Sequence[Work], words: int) -> list[Group]:
+@dataclass(frozen=True)
+class Schedule:
+    """``groups`` in order; ``written``: of each word, whether a work writes it; ``early``: whether one reads it before."""
+
+    groups: list[Group]
+    written: NDArray[np.bool_]
+    early: NDArray[np.bool_]
+
+
+def schedule(works: Sequence[Work], words: int) -> Schedule:
     """Groups in an order in which each word is read and written as in the order of ``works``.
 
     A work goes into the latest group of its key, if that comes after all groups whose works it depends on: those that write
@@ -26,10 +35,13 @@ def schedule(works: Sequence[Work], words: int) -> list[Group]:
     groups: list[Group] = []
     latest: dict[Hashable, int] = {}
     # For each word 1 more than the last group that writes or reads it; zeros are pages that the machine need not hold.
-    writer, reader, marks = np.zeros(words, np.int32), np.zeros(words, np.int32), np.zeros(words, np.bool_)
+    writer, reader = np.zeros(words, np.int32), np.zeros(words, np.int32)
+    marks, early = np.zeros(words, np.bool_), np.zeros(words, np.bool_)
     for work in works:
         reads, writes = work.reads, work.destination
-        earliest = max(int(writer[reads].max(initial=0)), int(writer[writes].max()), int(reader[writes].max()))
+        writers = writer[reads]
+        early[reads] |= writers == 0
+        earliest = max(int(writers.max()), int(writer[writes].max()), int(reader[writes].max()))
         group, whole = latest.get(work.key, -1), _overlaps_itself(work, marks)
         if group < earliest or whole:
             group = len(groups)
@@ -38,7 +50,7 @@ def schedule(works: Sequence[Work], words: int) -> list[Group]:
         groups[group].works.append(work)
         writer[writes] = group + 1
         reader[reads] = np.maximum(reader[reads], group + 1)
-    return groups
+    return Schedule(groups, writer > 0, early)
 
 
 def _overlaps_itself(work: Work, marks: NDArray[np.bool_]) -> bool:

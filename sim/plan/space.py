@@ -15,9 +15,12 @@ Words = NDArray[np.int8]
 class Space:
     """The words of a run of ``program``: first the scratchpad, then memory from the end of its constants, then constants.
 
+    Works number the whole scratchpad; ``placed`` leaves out its end, which no work touches, as states do.
+
     Attributes:
         memory: number of the first word of memory, and how many words the scratchpad has.
         constant: number of the first word of constants.
+        unused: words at the end of the scratchpad.
     """
 
     def __init__(self, program: Program, constants: Constants) -> None:
@@ -31,6 +34,7 @@ class Space:
         self._count = 0
         self._fillings: dict[int, int] = {}
         self._copies: dict[tuple[int, int], int] = {}
+        self.unused = 0
 
     @property
     def count(self) -> int:
@@ -51,6 +55,15 @@ class Space:
     def at(self, address: int) -> int:
         """The number of the word at a byte address of the memory that a run changes."""
         return self.memory + (address - self._first) // self._config.size
+
+    def trim(self, touched: NDArray[np.bool_]) -> None:
+        """Finds out what is unused; ``touched``: of each word, whether a work reads or writes it."""
+        used = np.flatnonzero(touched[:self.memory])
+        self.unused = self.memory - (int(used[-1]) + 1 if used.size else 0)
+
+    def placed(self, words: Index) -> Index:
+        """Where the words of that number are in a state."""
+        return np.where(words >= self.memory, words - self.unused, words) if self.unused else words
 
     def require_on_chip(self, words: NDArray[np.int64]) -> None:
         if words.size == 0 or words.max() >= self.memory:

@@ -19,11 +19,16 @@ PIECE_BYTES = 1 << 19       # gathered at a time, so that they are in the cache 
 class State:
     """The words of a batch: int8[images, words, size], and ``words`` [images, words] as what is moved at a time."""
 
-    def __init__(self, images: int, count: int, constants: Bytes) -> None:
-        size = constants.shape[1]
-        self.bytes = np.zeros((images, count, size), np.int8)
-        self.bytes[:, count - len(constants):] = constants
-        self.words: NDArray[Any] = self.bytes.view(f"V{size}")[..., 0]
+    def __init__(self, words: Bytes) -> None:
+        self.bytes = words
+        self.words: NDArray[Any] = words.view(f"V{words.shape[2]}")[..., 0]
+
+    @classmethod
+    def make(cls, images: int, count: int, constants: Bytes) -> "State":
+        """Zeros, and the constants as the last words of each image."""
+        words = np.zeros((images, count, constants.shape[1]), np.int8)
+        words[:, count - len(constants):] = constants
+        return cls(words)
 
 
 @dataclass(frozen=True)
