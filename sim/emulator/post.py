@@ -80,8 +80,7 @@ class Poster:
         return requantize(total, entries, i)
 
     def _average(self, i: Pool) -> Result:
-        entries = self._parameters(i, THRESHOLDS)[:, :, 0].astype(np.int64)
-        thresholds = (entries[:, 0] | entries[:, 1] << 32).view(np.int64)
+        thresholds = thresholds_of(self._parameters(i, THRESHOLDS))
         words, inside = self._taps(i, 0).astype(np.int64), window(i).inside.reshape(-1, i.height, i.width)
         total = np.zeros(words.shape[1:], np.int64)
         for tap, valid in zip(words, inside, strict=True):
@@ -180,6 +179,12 @@ def requantize(sums: NDArray[np.int32], entries: NDArray[np.uint32], i: PostInst
     bias, scale = bias_and_scale(entries)
     rounded = arithmetic.requantize_float(sums + bias, scale)
     return np.clip(rounded + i.zero_point, i.low, i.high).astype(np.int8)
+
+
+def thresholds_of(entries: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """int64[256] of the uint32[256, 2, lanes] parameters of an average, which are the same in every lane."""
+    halves = entries[:, :, 0].astype(np.int64)
+    return (halves[:, 0] | halves[:, 1] << 32).view(np.int64)
 
 
 def bias_and_scale(entries: NDArray[np.uint32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

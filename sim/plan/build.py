@@ -64,7 +64,8 @@ class Builder:
                                                                            self._config.size)
         columns = [[work] for work in works]
         return Computation(_indices(works), self._space.placed(np.concatenate([work.sources for work in works])),
-                           _stacked([[work.destination] for work in works]), operation, self._finish(columns, i), whole)
+                           _stacked([[work.destination] for work in works]), operation, self._finish(columns, i), whole,
+                           isinstance(i, Pool))
 
     def _finish(self, rows: list[list[Work]], i: PostInstruction) -> Finish:
         add, look_up = None, None

@@ -33,7 +33,7 @@ class Library(StrEnum):
 
 
 class Product(Protocol):
-    """Takes int8[rows, terms] to int8[rows, columns]."""
+    """Takes int8[..., terms] to int8[..., columns]; what it is given may be changed."""
 
     def __call__(self, activations: Bytes) -> Bytes: ...
 
@@ -75,10 +75,10 @@ class OnnxRuntimeProduct:
         self._session = _session(weights, form)
 
     def __call__(self, activations: Bytes) -> Bytes:
-        rows, terms = activations.shape
-        given = np.bitwise_xor(activations.view(np.uint8), FLIP).reshape(1, 1, rows, terms)
-        found = self._session.run(None, {"x": given})[0].reshape(rows, self._columns)
-        result = np.bitwise_xor(found, FLIP, out=found).view(np.int8)
+        given = activations.view(np.uint8)
+        np.bitwise_xor(given, FLIP, out=given)
+        found = self._session.run(None, {"x": given.reshape(1, 1, -1, given.shape[-1])})[0]
+        result = np.bitwise_xor(found, FLIP, out=found).view(np.int8).reshape(*given.shape[:-1], self._columns)
         return np.clip(result, self._form.low, self._form.high, out=result) if self._form.clamps else result
 
 
@@ -91,9 +91,11 @@ class BlasProduct:
     def __call__(self, activations: Bytes) -> Bytes:
         form = self._form
         with threadpool_limits(1, "blas"):
-            sums = multiply(activations.astype(np.float32), self._weights, EXACT_PRODUCTS)
+            rows = activations.reshape(-1, activations.shape[-1]).astype(np.float32)
+            sums = multiply(rows, self._weights, EXACT_PRODUCTS)
         rounded = arithmetic.requantize_float(sums + form.bias, form.scale)
-        return np.clip(rounded + form.zero_point, form.low, form.high).astype(np.int8)
+        result = np.clip(rounded + form.zero_point, form.low, form.high).astype(np.int8)
+        return result.reshape(*activations.shape[:-1], -1)
 
 
 @cache
@@ -103,7 +105,7 @@ def exact_kernels() -> bool:
     weights = np.repeat(np.array([[127, -128]], np.int8), terms, 0)
     form = Requantization(np.zeros(2, np.int32), np.full(2, 2.0 ** -16, np.float32), 0, -128, 127)
     rows = np.repeat(np.array([[127], [-128]], np.int8), terms, 1)
-    return bool((OnnxRuntimeProduct(weights, form)(rows) == BlasProduct(weights, form)(rows)).all())
+    return bool((BlasProduct(weights, form)(rows) == OnnxRuntimeProduct(weights, form)(rows)).all())
 
 
 def _session(weights: Bytes, form: Requantization) -> onnxruntime.InferenceSession:

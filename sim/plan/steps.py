@@ -12,6 +12,7 @@ from arrayloom.sim.plan.finish import Finish
 from arrayloom.sim.plan.works import Index
 
 Bytes = NDArray[np.int8]
+Operation = Callable[[Bytes], Bytes]
 
 PIECE_BYTES = 1 << 19       # gathered at a time, so that they are in the cache when they are computed with
 
@@ -75,17 +76,19 @@ class Computation:
     Attributes:
         sources: int32[pixels, terms], the words that are read.
         destination: int32[pixels, blocks], the words that are written.
-        operation: int8[rows, terms * size] to int8[rows, blocks * size].
+        operation: int8[images, pixels, terms * size] to int8[images, pixels, blocks * size]; it may change what it gets.
         finish: what is done to each byte of the result.
         whole: everything is read before anything is written.
+        terms_first: the operation gets int8[images, terms, pixels * size].
     """
 
     instructions: tuple[int, ...]
     sources: Index
     destination: Index
-    operation: Callable[[Bytes], Bytes]
+    operation: Operation
     finish: Finish
     whole: bool = False
+    terms_first: bool = False
 
     def run(self, state: State, workers: Workers) -> None:
         workers.run([lambda piece=piece: self._execute(state, *piece)       # type: ignore[misc]
@@ -107,9 +110,8 @@ class Computation:
 
     def _execute(self, state: State, images: slice, pixels: slice) -> None:
         words = state.words[images]
-        gathered = words.take(self.sources[pixels], axis=1, mode="clip")
-        count, rows, terms = gathered.shape
-        result = self.operation(gathered.view(np.int8).reshape(count * rows, -1))
+        sources, destination = self.sources[pixels], self.destination[pixels]
+        gathered = words.take(sources.T if self.terms_first else sources, axis=1, mode="clip").view(np.int8)
+        result = self.operation(gathered).reshape(len(words) * len(sources), -1)
         result = self.finish(result, words, pixels)
-        destination = self.destination[pixels]
-        words[:, destination] = result.view(words.dtype).reshape(count, *destination.shape)
+        words[:, destination] = result.view(words.dtype).reshape(len(words), *destination.shape)
