@@ -1,4 +1,4 @@
-"""How many cores this process may use: those that the scheduler gives it, and what the quotas of its control groups leave."""
+"""How many cores this process may use: those that the scheduler gives it, and no more than its control groups grant."""
 
 import os
 from collections.abc import Callable, Iterator

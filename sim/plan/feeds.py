@@ -30,8 +30,9 @@ class Constants:
         self._size, self._bytes, self._first = program.configuration.size, program.constants, program.constants_address
         end = max(self._first + self._bytes.size, program.code_address + program.instructions.size)
         self.end = -(-end // self._size) * self._size
-        ports = [*program.inputs, *program.outputs]
-        if program.write_base < self.end or any(port.slot.address < self.end for port in ports):
+        slots = [port.slot for port in program.inputs] + [port.slot for port in program.outputs]
+        slots += [program.features.slot] if program.features else []
+        if program.write_base < self.end or any(slot.address < self.end for slot in slots):
             raise PlanError("constants do not lie before all that is written")
 
     def words(self, address: int, count: int) -> NDArray[np.int8]:

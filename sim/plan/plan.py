@@ -55,7 +55,7 @@ class Plan:
         self._workers = Workers(threads, ThreadPoolExecutor(threads) if threads > 1 else None)
 
     def _find_stale(self, order: Schedule) -> Index:
-        """The words that a run finds as zeros and leaves otherwise: all others are written before they are read, or never."""
+        """The words that a run must find as zeros and leaves otherwise: others are written before they are read, or never."""
         found = order.early & order.written
         for port in self.program.inputs:
             first = self._space.at(port.slot.address)
@@ -84,7 +84,7 @@ class Plan:
         return {port.name: self._read(state, port) for port in ports}
 
     def _fresh(self, count: int) -> State:
-        """The words of so many images; they are kept for the next run, since new pages cost more than what is done on them."""
+        """The words of so many images; they are kept for the next run, since new pages cost more than most steps."""
         if self._state is None or len(self._state.bytes) < count:
             self._state = State.make(count, self._words, self._space.constants)
         state = State(self._state.bytes[:count])

@@ -11,7 +11,7 @@ from arrayloom.sim.plan.steps import Bytes, Operation
 
 def clamping(i: Elementwise) -> Operation:
     low, high = np.int8(i.low), np.int8(i.high)
-    return lambda own: own if (low, high) == (-128, 127) else np.clip(own, low, high, out=own)
+    return lambda own: np.clip(own, low, high, out=own)
 
 
 def pooling(i: Pool, entries: NDArray[np.uint32], size: int) -> Operation:

@@ -1,12 +1,13 @@
 """The products of a plan: bytes times prepared weights, requantized, by ONNX Runtime's integer kernels or in float32.
 
-Both are exact. ONNX Runtime adds products of bytes in 32 bits; it is taken only where no sum can leave these, and only on
-machines where a trial shows that it does not saturate. The float32 form adds at most `EXACT_PRODUCTS` products at a time.
+Both are exact. ONNX Runtime adds products of bytes in 32 bits; it is taken only where no sum can leave these. On CPUs with
+AVX2 and without VNNI its kernel for signed weights adds pairs of products in 16 bits; where a trial shows that, it gets
+unsigned ones. The float32 form adds at most ``EXACT_PRODUCTS`` products at a time, which float32 holds exactly.
 """
 
 from enum import StrEnum
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -48,13 +49,13 @@ class Requantization:
     @property
     def clamps(self) -> bool:
         """Whether the bounds are narrower than a byte's."""
-        return self.low > -128 or self.high < 127
+        return bool(self.low > -128 or self.high < 127)
 
 
 def make_product(library: Library, weights: Bytes, form: Requantization) -> Product:
     """The product with int8[terms, columns] weights; the sums go through ``form``."""
-    if library is Library.ONNXRUNTIME and _fits(weights, form) and exact_kernels():
-        return OnnxRuntimeProduct(weights, form)
+    if library is Library.ONNXRUNTIME and _fits(weights, form):
+        return OnnxRuntimeProduct(weights, form, signed_weights=exact_kernels())
     return BlasProduct(weights, form)
 
 
@@ -70,9 +71,9 @@ class OnnxRuntimeProduct:
     It holds the weights in the order that its kernel wants, and no other copy.
     """
 
-    def __init__(self, weights: Bytes, form: Requantization) -> None:
+    def __init__(self, weights: Bytes, form: Requantization, signed_weights: bool) -> None:
         self._form, self._columns = form, weights.shape[1]
-        self._session = _session(weights, form)
+        self._session = _session(_model(weights, form, signed_weights))
 
     def __call__(self, activations: Bytes) -> Bytes:
         given = activations.view(np.uint8)
@@ -100,29 +101,31 @@ class BlasProduct:
 
 @cache
 def exact_kernels() -> bool:
-    """Whether ONNX Runtime's kernel adds without saturation here: two columns of the largest and of the least sums."""
+    """Whether ONNX Runtime's kernel for signed weights adds without saturation here: tried on the largest sums."""
     terms = 256
     weights = np.repeat(np.array([[127, -128]], np.int8), terms, 0)
     form = Requantization(np.zeros(2, np.int32), np.full(2, 2.0 ** -16, np.float32), 0, -128, 127)
     rows = np.repeat(np.array([[127], [-128]], np.int8), terms, 1)
-    return bool((BlasProduct(weights, form)(rows) == OnnxRuntimeProduct(weights, form)(rows)).all())
+    return bool((BlasProduct(weights, form)(rows) == OnnxRuntimeProduct(weights, form, True)(rows)).all())
 
 
-def _session(weights: Bytes, form: Requantization) -> onnxruntime.InferenceSession:
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1     # a plan divides the rows among threads itself
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False   # what one call needs is given back after it
-    options.add_session_config_entry("session.x64quantprecision", "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(_model(weights, form).SerializeToString(), options, ["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
 
 
-def _model(weights: Bytes, form: Requantization) -> onnx.ModelProto:
+def _model(weights: Bytes, form: Requantization, signed_weights: bool) -> onnx.ModelProto:
     terms, columns = weights.shape
-    constants = {
-        "one": np.array(1, np.float32), "zero": np.array(FLIP), "w": np.ascontiguousarray(weights.T)[:, :, None, None],
-        "scale": form.scale, "wzero": np.zeros(columns, np.int8), "yzero": np.array(form.zero_point + 128, np.uint8),
+    given, zero = weights.T[:, :, None, None], np.zeros(columns, np.int8)
+    if not signed_weights:
+        given, zero = given.view(np.uint8) ^ FLIP, np.full(columns, FLIP)
+    constants: dict[str, NDArray[Any]] = {
+        "one": np.array(1, np.float32), "zero": np.array(FLIP), "w": np.ascontiguousarray(given),
+        "scale": form.scale, "wzero": zero, "yzero": np.array(form.zero_point + 128, np.uint8),
         "bias": form.bias}
     node = helper.make_node("QLinearConv", ["x", "one", "zero", "w", "scale", "wzero", "one", "yzero", "bias"], ["y"],
                             domain="com.microsoft", channels_last=1)

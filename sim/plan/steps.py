@@ -52,9 +52,10 @@ class Workers:
 class Step(Protocol):
     """What executes the instructions of that index in the program, all together."""
 
-    instructions: tuple[int, ...]
+    @property
+    def instructions(self) -> tuple[int, ...]: ...
 
-    def run(self, state: State, workers: Workers) -> None: ...
+    def run(self, state: State, workers: Workers, /) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class Move:
     sources: Index
     destination: Index
 
-    def run(self, state: State, workers: Workers) -> None:
+    def run(self, state: State, _: Workers) -> None:
         state.words[:, self.destination] = state.words.take(self.sources, axis=1, mode="clip")
 
 
@@ -92,7 +93,7 @@ class Computation:
 
     def run(self, state: State, workers: Workers) -> None:
         workers.run([lambda piece=piece: self._execute(state, *piece)       # type: ignore[misc]
-                     for piece in self._pieces(*state.bytes.shape[::2], workers.count)])
+                     for piece in self._pieces(len(state.bytes), state.bytes.shape[2], workers.count)])
 
     def _pieces(self, images: int, size: int, threads: int) -> Iterator[tuple[slice, slice]]:
         """Images and pixels that are computed at a time."""

@@ -45,15 +45,15 @@ class Work:
     table: Range | None = None
 
     @property
-    def key(self) -> Hashable:
+    def key(self) -> tuple[Hashable, ...]:
         """Works of one key may be executed in one step."""
         kind = type(self.instruction)
         if not isinstance(self.instruction, PostInstruction):
-            return kind
+            return (kind.__name__,)
         computed = tuple(getattr(self.instruction, item.name) for item in fields(kind) if item.name not in PLACES)
         own = (self.table, self.parameters) if isinstance(self.instruction, Pool) else \
             self.table if isinstance(self.instruction, Elementwise) else None
-        return kind, computed, own
+        return kind.__name__, computed, own
 
     @property
     def reads(self) -> Index:
