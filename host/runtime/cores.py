@@ -31,7 +31,8 @@ def _quotas(process: Path, mount: Path) -> Iterator[float]:
 
 def _of_group(mount: Path, path: str, read: Reader) -> Iterator[float]:
     """The quotas of a group and of those above it; in a container the mount itself may be the group."""
-    group = mount / path.lstrip("/")
+    inside = ".." not in Path(path).parts       # of a namespace whose group is further down
+    group = mount / path.lstrip("/") if inside else mount
     for folder in dict.fromkeys([group, *group.parents, mount]):
         if folder == mount or mount in folder.parents:
             quota = read(folder)
