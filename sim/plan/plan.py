@@ -55,7 +55,7 @@ class Plan:
         self._workers = Workers(threads, ThreadPoolExecutor(threads) if threads > 1 else None)
 
     def _find_stale(self, order: Schedule) -> Index:
-        """The words that a run must find as zeros and leaves otherwise: others are written before they are read, or never."""
+        """The words that a run must find as zeros and leaves otherwise: others are written before they are read or never."""
         found = order.early & order.written
         for port in self.program.inputs:
             first = self._space.at(port.slot.address)

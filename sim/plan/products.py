@@ -120,11 +120,10 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 
 def _model(weights: Bytes, form: Requantization, signed_weights: bool) -> onnx.ModelProto:
     terms, columns = weights.shape
-    given, zero = weights.T[:, :, None, None], np.zeros(columns, np.int8)
-    if not signed_weights:
-        given, zero = given.view(np.uint8) ^ FLIP, np.full(columns, FLIP)
+    given = np.ascontiguousarray(weights.T)[:, :, None, None]
+    zero = np.full(columns, 0 if signed_weights else FLIP, np.int8 if signed_weights else np.uint8)
     constants: dict[str, NDArray[Any]] = {
-        "one": np.array(1, np.float32), "zero": np.array(FLIP), "w": np.ascontiguousarray(given),
+        "one": np.array(1, np.float32), "zero": np.array(FLIP), "w": given if signed_weights else given.view(np.uint8) ^ FLIP,
         "scale": form.scale, "wzero": zero, "yzero": np.array(form.zero_point + 128, np.uint8),
         "bias": form.bias}
     node = helper.make_node("QLinearConv", ["x", "one", "zero", "w", "scale", "wzero", "one", "yzero", "bias"], ["y"],

@@ -15,6 +15,7 @@ Bytes = NDArray[np.int8]
 Operation = Callable[[Bytes], Bytes]
 
 PIECE_BYTES = 1 << 19       # gathered at a time, so that they are in the cache when they are computed with
+LEAST_BYTES = 1 << 15       # worth another thread
 
 
 class State:
@@ -98,8 +99,8 @@ class Computation:
     def _pieces(self, images: int, size: int, threads: int) -> Iterator[tuple[slice, slice]]:
         """Images and pixels that are computed at a time."""
         pixels, terms = self.sources.shape
-        most = max(1, PIECE_BYTES // (size * max(terms, self.destination.shape[1])))
-        most = min(most, -(-images * pixels // threads))
+        row = size * max(terms, self.destination.shape[1])
+        most = max(1, min(PIECE_BYTES // row, max(LEAST_BYTES // row, -(-images * pixels // threads))))
         if self.whole:
             yield slice(0, images), slice(0, pixels)
         elif most >= pixels:

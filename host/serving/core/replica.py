@@ -24,6 +24,7 @@ from arrayloom.compiler.cost import predict
 from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.host_parts import join_images
+from arrayloom.host.runtime.planned import PlannedDevice
 from arrayloom.host.runtime.report import RunReport, total
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
@@ -62,8 +63,7 @@ class Replica:
             return {"error": "UNAVAILABLE" if header["op"] == "load" else "INTERNAL", "message": str(error)}, []
         except Exception as error:      # a fault of ours, or of a library on forged data, must not cost the device its model
             kind = "MemoryError, the image or model is too large" if isinstance(error, MemoryError) else type(error).__name__
-            print(json.dumps({"event": "replica_failure", "level": "error", "traceback": traceback.format_exc()[-2000:]}),
-                  file=sys.stderr, flush=True)
+            _log("replica_failure", "error", traceback=traceback.format_exc()[-2000:])
             return {"error": "INTERNAL", "message": f"unexpected {kind}; the service's log tells more"}, []
 
     def _load(self, header: dict[str, Any]) -> Answer:
@@ -75,6 +75,9 @@ class Replica:
         config = bundle.program.configuration
         self._session = Session(bundle.program, config, device=open_device(self._backend, config, threads=self._threads))
         self._together = self._session.prepare()
+        if isinstance(self._session.device, PlannedDevice) and not self._together:
+            _log("no_plan", "warning", model=f"{bundle.name}:{bundle.version}", message="the model runs instruction by "
+                 f"instruction, many times slower, since it has no plan: {self._session.device.reason}")
         self._bundle, self._key = bundle, f"{bundle.name}:{bundle.version}"
         # A backend without a clock gets the cycles that the cost model predicts.
         self._cycles = None if self._backend == "rtl" else predict(bundle.program, config).cycles
@@ -138,6 +141,11 @@ class Replica:
         if pixels > self._max_pixels:
             raise ImageError(f"image {index}: its pixels are more than the {self._max_pixels:,} accepted; scale it down "
                              "first")
+
+
+def _log(event: str, level: str, **facts: str) -> None:
+    """One line in the service's log, which the replica's standard error is."""
+    print(json.dumps({"event": event, "level": level, **facts}), file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str]) -> None:

@@ -71,7 +71,7 @@ def test_a_plan_is_made_once_for_a_program(program: Program, made: list[Program]
         assert [id(one) for one in made] == [id(program), id(other)]
 
 
-def test_a_program_whose_constants_are_replaced_gets_a_new_plan(program: Program, made: list[Program]) -> None:
+def test_a_program_whose_constants_are_replaced_gets_a_new_plan(made: list[Program]) -> None:
     changed = compile_model(digits.MODEL, config=TINY)
     with Session(changed, TINY, device=open_device("emulator", TINY)) as session:
         before = session.run({"image": IMAGES})["logits"]
@@ -125,6 +125,6 @@ def test_what_progress_raises_ends_the_run(program: Program) -> None:
         np.testing.assert_array_equal(session.run({"image": IMAGES})["logits"], wanted)
 
 
-def test_single_runs_and_traces_are_the_interpreters(program: Program) -> None:
+def test_traces_are_the_interpreters() -> None:
     with pytest.raises(ArrayloomError, match="records nothing"):
         open_device("emulator", TINY).trace()

@@ -59,7 +59,8 @@ def test_networks_with_both_libraries(shared_data: Path, model: str, config: str
 def test_pieces_and_passes_change_nothing(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = random_integers(program, 7)
     whole = Plan(program).run(inputs, program.outputs)
-    monkeypatch.setattr(steps, "PIECE_BYTES", 300)
+    for name in ("PIECE_BYTES", "LEAST_BYTES"):
+        monkeypatch.setattr(steps, name, 300)
     assert_plan_equals_emulator(program, random_integers(program, 2), threads=3)
     monkeypatch.setattr(plan, "BATCH_BYTES", 1)
     one_by_one = Plan(program)
