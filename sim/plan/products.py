@@ -5,6 +5,7 @@ AVX2 and without VNNI its kernel for signed weights adds pairs of products in 16
 unsigned ones. The float32 form adds at most ``EXACT_PRODUCTS`` products at a time, which float32 holds exactly.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ Bytes = NDArray[np.int8]
 FLIP = np.uint8(0x80)           # a signed byte's other form: ONNX Runtime's kernels that are exact everywhere take uint8
 LARGEST_PRODUCT = 1 << 14       # of two signed bytes
 LARGEST_SUM = (1 << 31) - 1
+MOST_WEIGHTS = 1 << 23          # of one session: while it is made, they are there four times
 
 
 class Library(StrEnum):
@@ -46,6 +48,11 @@ class Requantization:
         self.bias, self.scale, self.zero_point = bias, scale, zero_point
         self.low, self.high = np.int8(low), np.int8(high)
 
+    def part(self, first: int, columns: int) -> "Requantization":
+        """That of some columns."""
+        chosen = slice(first, first + columns)
+        return Requantization(self.bias[chosen], self.scale[chosen], self.zero_point, int(self.low), int(self.high))
+
     @property
     def clamps(self) -> bool:
         """Whether the bounds are narrower than a byte's."""
@@ -54,7 +61,12 @@ class Requantization:
 
 def make_product(library: Library, weights: Bytes, form: Requantization) -> Product:
     """The product with int8[terms, columns] weights; the sums go through ``form``."""
+    terms, columns = weights.shape
     if library is Library.ONNXRUNTIME and _fits(weights, form):
+        if weights.size > MOST_WEIGHTS and columns > 1:
+            together = max(1, MOST_WEIGHTS // terms)
+            return DividedProduct([make_product(library, weights[:, first:first + together], form.part(first, together))
+                                   for first in range(0, columns, together)])
         return OnnxRuntimeProduct(weights, form, signed_weights=exact_kernels())
     return BlasProduct(weights, form)
 
@@ -81,6 +93,16 @@ class OnnxRuntimeProduct:
         found = self._session.run(None, {"x": given.reshape(1, 1, -1, given.shape[-1])})[0]
         result = np.bitwise_xor(found, FLIP, out=found).view(np.int8).reshape(*given.shape[:-1], self._columns)
         return np.clip(result, self._form.low, self._form.high, out=result) if self._form.clamps else result
+
+
+class DividedProduct:
+    """Some columns after the other, so that not all weights are there in several forms while it is made."""
+
+    def __init__(self, parts: Sequence[Product]) -> None:
+        self._parts = parts
+
+    def __call__(self, activations: Bytes) -> Bytes:
+        return np.concatenate([part(activations.copy()) for part in self._parts], -1)
 
 
 class BlasProduct:
@@ -115,7 +137,9 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False   # what one call needs is given back after it
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    session._model_bytes = None     # a second copy of the weights, kept for devices that may fail
+    return session
 
 
 def _model(weights: Bytes, form: Requantization, signed_weights: bool) -> onnx.ModelProto:
@@ -123,9 +147,9 @@ def _model(weights: Bytes, form: Requantization, signed_weights: bool) -> onnx.M
     given = np.ascontiguousarray(weights.T)[:, :, None, None]
     zero = np.full(columns, 0 if signed_weights else FLIP, np.int8 if signed_weights else np.uint8)
     constants: dict[str, NDArray[Any]] = {
-        "one": np.array(1, np.float32), "zero": np.array(FLIP), "w": given if signed_weights else given.view(np.uint8) ^ FLIP,
-        "scale": form.scale, "wzero": zero, "yzero": np.array(form.zero_point + 128, np.uint8),
-        "bias": form.bias}
+        "one": np.array(1, np.float32), "zero": np.array(FLIP), "scale": form.scale, "bias": form.bias,
+        "w": given if signed_weights else given.view(np.uint8) ^ FLIP, "wzero": zero,
+        "yzero": np.array(form.zero_point + 128, np.uint8)}
     node = helper.make_node("QLinearConv", ["x", "one", "zero", "w", "scale", "wzero", "one", "yzero", "bias"], ["y"],
                             domain="com.microsoft", channels_last=1)
     graph = helper.make_graph(
