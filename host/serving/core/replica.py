@@ -29,6 +29,7 @@ from arrayloom.host.runtime.report import RunReport, total
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.core.frames import Block, describe, receive_blocking, restore, send_blocking
+from arrayloom.host.serving.core.memory import trim
 from arrayloom.host.serving.errors import CancelledError, ClosedError
 from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, preprocess
 from arrayloom.isa.errors import ArrayloomError
@@ -81,6 +82,7 @@ class Replica:
         self._bundle, self._key = bundle, f"{bundle.name}:{bundle.version}"
         # A backend without a clock gets the cycles that the cost model predicts.
         self._cycles = None if self._backend == "rtl" else predict(bundle.program, config).cycles
+        trim()      # of what making a plan needed, several times what it holds
         return {"model": self._key, "seconds": time.perf_counter() - begin}, []
 
     def _run(self, header: dict[str, Any], blocks: list[memoryview]) -> Answer:
