@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-
 from plans import assert_plan_equals_emulator, random_integers
 
 from arrayloom.compiler import compile_graph
