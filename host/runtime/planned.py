@@ -83,14 +83,26 @@ class PlannedDevice:
 
 
 def _step_observer(plan: Plan, images: int, progress: Progress) -> Callable[[Step, State], None]:
-    """Says after each step how many instructions are done, over all passes of a batch."""
+    """Says after each step how far the batch is; as elsewhere, the share begins again with each image."""
     layers, count = layers_of(plan.program), len(plan.program)
-    passes, done = -(-images // plan.images), 0
+    before, done, shown = 0, 0, 0
 
-    def observe(step: Step, _: State) -> None:
-        nonlocal done
+    def tell(share: float, layer: str) -> None:
+        progress(Snapshot(int(share * count), count, layer, share))
+
+    def observe(step: Step, state: State) -> None:
+        nonlocal before, done, shown
+        layer, together = layers[step.instructions[-1]], len(state.bytes)
         done += len(step.instructions)
-        share = min(1.0, done / (passes * plan.instructions))
-        progress(Snapshot(int(share * count), count, layers[step.instructions[-1]], share))
+        total = before + together * done / plan.instructions
+        while shown < int(total):
+            tell(1.0, layer)
+            shown += 1
+            if shown < images:
+                tell(0.0, layer)
+        if total > shown:
+            tell(total - shown, layer)
+        if done == plan.instructions:
+            before, done = before + together, 0
 
     return observe

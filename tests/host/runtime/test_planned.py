@@ -1,5 +1,6 @@
 """The emulator with a plan: sessions take it for batches, and it is made once for a program."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -102,14 +103,19 @@ def test_another_configuration_is_refused(program: Program) -> None:
         open_device("emulator", PRESETS["edge"]).prepare(program)    # type: ignore[attr-defined]
 
 
-def test_progress_goes_from_step_to_step_over_all_passes(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arrayloom.sim.plan.plan.BATCH_BYTES", 1)
+@pytest.mark.parametrize("together", [1, 5])
+def test_progress_goes_from_step_to_step_and_begins_again_with_each_image(program: Program, together: int,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    if together == 1:
+        monkeypatch.setattr("arrayloom.sim.plan.plan.BATCH_BYTES", 1)
     found: list[Snapshot] = []
     with Session(program, TINY, "emulator") as session:
         session.run({"image": IMAGES}, found.append)
     shares = [snapshot.share for snapshot in found]
-    assert shares == sorted(shares) and shares[-1] == 1
-    assert len(set(shares)) > 5 * 8
+    assert sum(after < before for before, after in itertools.pairwise(shares)) == 4
+    assert shares.count(1.0) == 5 and shares[-1] == 1.0
+    assert all(before == 1.0 for before, after in itertools.pairwise(shares) if after < before)
+    assert len(set(shares)) > 8
     assert {snapshot.layer for snapshot in found} >= {"Conv_0_quant", "Conv_15_quant"}
     assert {snapshot.count for snapshot in found} == {len(program)}
 
