@@ -12,11 +12,13 @@ from arrayloom.sim.emulator.post import bias_and_scale, sum_key, sum_table
 from arrayloom.sim.plan.feeds import Constants, Range
 from arrayloom.sim.plan.finish import Add, Finish, LookUp
 from arrayloom.sim.plan.pooling import clamping, pooling
-from arrayloom.sim.plan.products import Library, Product, Requantization, make_product
+from arrayloom.sim.plan.products import DividedProduct, Library, Product, Requantization, make_product
 from arrayloom.sim.plan.schedule import Group
 from arrayloom.sim.plan.space import Space
 from arrayloom.sim.plan.steps import Computation, Move, Step
 from arrayloom.sim.plan.works import Work
+
+MOST_WEIGHTS = 1 << 22          # of one product: while it is made, they are there five times
 
 Fed = tuple[tuple[Range, ...], tuple[int, ...], Range | None]
 
@@ -49,6 +51,13 @@ class Builder:
                            self._multiplication(columns, drain), self._finish(rows, drain), whole)
 
     def _multiplication(self, columns: Sequence[Work], drain: Drain) -> Product:
+        """One product, or several where it has so many weights that they should not all be there in several forms."""
+        size = self._config.size
+        together = max(1, MOST_WEIGHTS // (size * size * columns[0].sources.shape[1]))
+        parts = [self._some_columns(columns[first:first + together], drain) for first in range(0, len(columns), together)]
+        return parts[0] if len(parts) == 1 else DividedProduct(parts)
+
+    def _some_columns(self, columns: Sequence[Work], drain: Drain) -> Product:
         size = self._config.size
         weights = np.concatenate([self._constants.joined(work.weights).reshape(-1, size) for work in columns], 1)
         entries = np.concatenate([self._entries(work.parameters) for work in columns])

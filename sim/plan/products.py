@@ -25,7 +25,6 @@ Bytes = NDArray[np.int8]
 FLIP = np.uint8(0x80)           # a signed byte's other form: ONNX Runtime's kernels that are exact everywhere take uint8
 LARGEST_PRODUCT = 1 << 14       # of two signed bytes
 LARGEST_SUM = (1 << 31) - 1
-MOST_WEIGHTS = 1 << 23          # of one session: while it is made, they are there four times
 
 
 class Library(StrEnum):
@@ -48,11 +47,6 @@ class Requantization:
         self.bias, self.scale, self.zero_point = bias, scale, zero_point
         self.low, self.high = np.int8(low), np.int8(high)
 
-    def part(self, first: int, columns: int) -> "Requantization":
-        """That of some columns."""
-        chosen = slice(first, first + columns)
-        return Requantization(self.bias[chosen], self.scale[chosen], self.zero_point, int(self.low), int(self.high))
-
     @property
     def clamps(self) -> bool:
         """Whether the bounds are narrower than a byte's."""
@@ -61,12 +55,7 @@ class Requantization:
 
 def make_product(library: Library, weights: Bytes, form: Requantization) -> Product:
     """The product with int8[terms, columns] weights; the sums go through ``form``."""
-    terms, columns = weights.shape
     if library is Library.ONNXRUNTIME and _fits(weights, form):
-        if weights.size > MOST_WEIGHTS and columns > 1:
-            together = max(1, MOST_WEIGHTS // terms)
-            return DividedProduct([make_product(library, weights[:, first:first + together], form.part(first, together))
-                                   for first in range(0, columns, together)])
         return OnnxRuntimeProduct(weights, form, signed_weights=exact_kernels())
     return BlasProduct(weights, form)
 
@@ -96,7 +85,7 @@ class OnnxRuntimeProduct:
 
 
 class DividedProduct:
-    """Some columns after the other, so that not all weights are there in several forms while it is made."""
+    """Products of the same activations, one beside the other."""
 
     def __init__(self, parts: Sequence[Product]) -> None:
         self._parts = parts

@@ -15,7 +15,8 @@ from arrayloom.isa.fields import INSTRUCTION_BYTES, seal
 from arrayloom.isa.instructions import Convolve, Drain, Elementwise, LoadWeights
 from arrayloom.isa.program import Program
 from arrayloom.sim.emulator import Emulator, EmulatorError
-from arrayloom.sim.plan import Library, Plan, PlanError, plan, steps
+from arrayloom.sim.plan import Library, Plan, PlanError, build, plan, steps
+from arrayloom.sim.plan.products import DividedProduct
 
 GRAPHS, BLOCK = 60, 20
 
@@ -67,6 +68,13 @@ def test_pieces_and_passes_change_nothing(program: Program, monkeypatch: pytest.
     assert one_by_one.images == 1
     for name, values in one_by_one.run(inputs, program.outputs).items():
         np.testing.assert_array_equal(values, whole[name])
+
+
+def test_large_products_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "MOST_WEIGHTS", 1 << 11)
+    program = compile_model(digits.MODEL, config="16x16")
+    made = assert_plan_equals_emulator(program, random_integers(program, 2))
+    assert any(isinstance(step, steps.Computation) and isinstance(step.operation, DividedProduct) for step in made.steps)
 
 
 def test_neighbouring_products_are_one() -> None:

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from arrayloom.isa import arithmetic
-from arrayloom.sim.plan import Library, products
+from arrayloom.sim.plan import Library
 from arrayloom.sim.plan.products import (
     BlasProduct,
-    DividedProduct,
     OnnxRuntimeProduct,
     Requantization,
     exact_kernels,
@@ -53,16 +52,6 @@ def test_the_largest_sums(byte: int, weight: int, signed_weights: bool) -> None:
     assert signed_weights <= exact_kernels()
     np.testing.assert_array_equal(OnnxRuntimeProduct(weights, form, signed_weights)(rows.copy()), wanted)
     np.testing.assert_array_equal(BlasProduct(weights, form)(rows), wanted)
-
-
-def test_many_weights_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "MOST_WEIGHTS", 32 * 7)
-    rng = np.random.default_rng(1)
-    weights, rows = (rng.integers(-128, 128, shape).astype(np.int8) for shape in ((32, 48), (ROWS, 32)))
-    form = _form(rng, 48)
-    product = make_product(Library.ONNXRUNTIME, weights, form)
-    assert isinstance(product, DividedProduct)
-    np.testing.assert_array_equal(product(rows.copy()), _expected(rows, weights, form))
 
 
 @pytest.mark.parametrize(("bias", "zero_point"), [(2**31 - 1, 0), (-2**31, 0), (0, 128), (0, -200)])
