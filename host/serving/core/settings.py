@@ -28,7 +28,7 @@ class Settings:
     metrics_port
         Where ``/metrics`` alone is answered too, without keys and TLS, for what scrapes it; None for nowhere.
     threads
-        Of each replica's emulator; None for as many as are left when all replicas share the cores.
+        Of each replica's emulator; 0 for as many as are left when all replicas share the cores.
     spares
         Processes that stand ready, with the model loaded, for replicas that are lost.
     queue
@@ -56,7 +56,7 @@ class Settings:
     metrics_port: int | None = None
     backend: str = "emulator"
     replicas: int = 1
-    threads: int | None = None
+    threads: int = 0
     spares: int = 1
     reflash: Reflash = Reflash.WAIT
     queue: int = 256
@@ -92,9 +92,9 @@ class Settings:
             raise ServeError(f"--max-pixels {self.max_pixels}: at most {MAX_PIXELS} can be decoded")
         if self.backend not in ("emulator", "rtl"):
             raise ServeError(f"--backend {self.backend}: unknown; there are emulator and rtl")
-        if self.threads is not None and self.threads < 1:
-            raise ServeError(f"--threads {self.threads}: must be at least 1")
-        if self.backend == "rtl" and (self.threads or 1) > 1:
+        if self.threads < 0:
+            raise ServeError(f"--threads {self.threads}: must be at least 1, or 0 for the replicas to share the cores")
+        if self.backend == "rtl" and self.threads > 1:
             raise ServeError(f"--threads {self.threads}: the backend rtl simulates on one thread; leave it out, or take "
                              "--backend emulator")
         if (self.tls_cert is None) != (self.tls_key is None):

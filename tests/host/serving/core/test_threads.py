@@ -23,8 +23,8 @@ def test_replicas_share_the_cores(cores: int, replicas: int, threads: int, monke
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(ServeError, match="--threads 0: must be at least 1"):
-        Settings(threads=0)
+    with pytest.raises(ServeError, match="--threads -1: must be at least 1, or 0"):
+        Settings(threads=-1)
     with pytest.raises(ServeError, match="--threads 2: the backend rtl simulates on one thread"):
         Settings(threads=2, backend="rtl")
     assert Settings(threads=1, backend="rtl").threads_each == 1
