@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from checkout import ROOT
 
+from arrayloom.host.pool.local import LocalWorkers
 from arrayloom.isa.config import PRESETS
 from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.process import Stopwatch
 from benchmarks.mutation.equivalence import Prover
-from benchmarks.mutation.hunt import Noticed, noticed
+from benchmarks.mutation.hunt import Noticed, hunt
 from benchmarks.mutation.model import Planted, planted
 from benchmarks.mutation.plant import Mutant
 from benchmarks.mutation.score import Outcome, failures
@@ -29,9 +30,9 @@ def weights() -> Planted:
 
 def test_faults_are_noticed_or_proved_to_change_nothing(weights: Planted) -> None:
     assert len(weights.mutants) == COUNT
-    assert noticed(weights.build, early=True) is None
-    found = {one.number: noticed(weights.acting(one), early=True) for one in weights.mutants}
-    caught = {number for number, what in found.items() if what is not None}
+    found = list(hunt(weights.build, weights.mutants, True, LocalWorkers(1)))
+    assert {one.number for one, _ in found} == {one.number for one in weights.mutants}
+    caught = {one.number for one, what in found if what is not None}
     proved = Prover(Netlist(weights.netlist)).equivalent(weights.mutants)
     assert not caught & proved
     assert len(caught) >= COUNT // 2

@@ -3,7 +3,7 @@
 import pytest
 from board_checks import CHECKS
 from board_faults import FAULTS
-from sessions import ARITHMETIC, CONFIG, CORNERS, PROGRAMS, SESSIONS, TIMINGS, Session, check_session
+from sessions import ARITHMETIC, CONFIG, CORNERS, PROGRAMS, SESSIONS, TIES, TIMINGS, Session, check_session
 from transcript import Record, compare, recorded
 
 from arrayloom.sim.rtl.build import Build, build
@@ -37,6 +37,12 @@ def test_random_programs_do_what_the_emulator_does(fast: Build, timing: str, see
 @pytest.mark.parametrize("seed", ARITHMETIC)
 def test_values_where_rounding_decides_are_the_emulator_s(fast: Build, seed: int) -> None:
     check_session(fast, f"arithmetic {seed}")
+
+
+@pytest.mark.parametrize("seed", TIES)
+@pytest.mark.parametrize("kind", ["adds", "averages"])
+def test_values_that_all_lie_where_a_rounding_turns(fast: Build, kind: str, seed: int) -> None:
+    check_session(fast, f"{kind} {seed}")
 
 
 @pytest.mark.parametrize("name", [check.__name__ for check in CORNERS])

@@ -4,9 +4,10 @@ import random
 from collections.abc import Iterator
 
 from board_programs import MEMORY_BYTES, RESULTS, Mixed, load_words, store_words
-from board_runs import Accelerator, finish, start
+from board_runs import Accelerator, finish, read_64, refused, start
 from board_windows import Layout, ended, prepare
 
+from arrayloom.isa.bus import FETCH_BUFFER_BYTES
 from arrayloom.isa.fields import FIELD_BITS, INSTRUCTION_BYTES, Instruction, Unit, seal
 from arrayloom.isa.instructions import (
     INSTRUCTIONS,
@@ -14,7 +15,15 @@ from arrayloom.isa.instructions import (
     LoadActivations,
     Store,
 )
-from arrayloom.isa.registers import Block, Error, Register
+from arrayloom.isa.registers import (
+    REGISTER_ADDRESS_BITS,
+    REGISTER_BYTES,
+    Block,
+    Cause,
+    Error,
+    Register,
+    counter_address,
+)
 
 FAR = RESULTS           # from the base, where transfers begin
 SEEN = [Register.STATUS, Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN, Register.FETCHED,
@@ -119,3 +128,21 @@ async def watched(board: Accelerator) -> None:
         before = {register: seen[register] for register in before}
         await board.run(7)
     assert (await finish(board)).done
+
+
+async def every_register(board: Accelerator) -> None:
+    """After long transfers both ways every address of a register gives what it must, or is refused."""
+    layout, words, rows = Layout(board, 0), 16000, 17
+    await prepare(board)
+    run = {"words": words, "rows": rows, "memory_pitch": 0, "chip_pitch": 0, "address": RESULTS}
+    await layout.start(layout.code([LoadActivations(destination=0, **run), Store(source=0, **run), End()]))
+    assert await ended(board, 2 * words * rows) == (Error.NONE, 0, 0)
+    assert await read_64(board, Register.BEATS_WRITTEN) == words * rows
+    assert 0 <= await read_64(board, Register.BEATS_READ) - words * rows <= FETCH_BUFFER_BYTES // board.config.size
+    cycles = await read_64(board, Register.CYCLES)
+    for block in Block:
+        assert sum([await read_64(board, counter_address(block, cause)) for cause in Cause]) == cycles, block.name
+    known = [address for address in range(0, 1 << REGISTER_ADDRESS_BITS, REGISTER_BYTES)
+             if not await refused(board.read_register(address))]
+    assert {register for register in Register if register != Register.COUNTERS} <= set(known)
+    assert len(known) < 1 << REGISTER_ADDRESS_BITS - 2

@@ -24,9 +24,9 @@ Code = NDArray[np.uint8]
 Ended = tuple[Error, int, int]      # error, ERROR_UNIT and ERROR_ADDRESS
 
 
-async def ended(board: Accelerator) -> Ended:
-    """How the run ends that was started."""
-    assert await board.run(20 * WATCHDOG_CYCLES) is Stop.IRQ, "hangs"
+async def ended(board: Accelerator, cycles: int = 20 * WATCHDOG_CYCLES) -> Ended:
+    """How the run ends that was started, within so many cycles."""
+    assert await board.run(cycles) is Stop.IRQ, "hangs"
     await board.write_register(Register.INTERRUPT, 1)
     word = StatusWord.decode(await board.read_register(Register.STATUS))
     assert not word.busy and word.done != word.failed

@@ -10,13 +10,14 @@ from functools import cache
 import numpy as np
 import transcript
 from board_arithmetic import Arithmetic
-from board_bits import refused_words, reserved_bits, transfers, watched
+from board_bits import every_register, refused_words, reserved_bits, transfers, watched
 from board_checks import CHECKS, check_faults
 from board_direct import DirectBoard, complete
 from board_faults import FAULTS
 from board_limits import cycle_limits, resets, tokens, watchdogs
 from board_programs import MEMORY_BYTES, Mixed
 from board_runs import check_program
+from board_ties import adds, averages
 from board_windows import anywhere, bases
 
 from arrayloom.isa.config import PRESETS
@@ -29,8 +30,8 @@ BASE = 0x31_2345_6000
 CONFIG = PRESETS["tiny"]
 TIMINGS = {"default": Timing(), "stalling": Timing(latency=3, outstanding=2, stall_percent=40, seed=5),
            "slow": Timing(latency=200, beat_interval=3)}
-PROGRAMS, ARITHMETIC = range(20, 30), range(8)
-CORNERS = (cycle_limits, watchdogs, resets, tokens, reserved_bits, transfers, refused_words, watched)
+PROGRAMS, ARITHMETIC, TIES = range(20, 30), range(8), range(2)
+CORNERS = (cycle_limits, watchdogs, resets, tokens, reserved_bits, transfers, refused_words, watched, every_register)
 """Checks of what only many short runs come to; they run with one timing."""
 
 
@@ -71,6 +72,8 @@ SESSIONS: dict[str, Session] = {
     **{f"arithmetic {seed}": Session(_runs(lambda seed=seed: Arithmetic(CONFIG, seed).program)) for seed in ARITHMETIC},
     **{f"{check}, {name}": Session(CHECKS[check], timing) for name, timing in TIMINGS.items() for check in CHECKS},
     **{f"faults {group}, {name}": Session(_faults(group), timing) for name, timing in TIMINGS.items() for group in FAULTS},
+    **{f"{make.__name__} {seed}": Session(_runs(lambda make=make, seed=seed: make(CONFIG, seed)))
+       for make in (adds, averages) for seed in TIES},
     **{check.__name__: Session(check) for check in CORNERS},
     **{f"anywhere, base {base:x}": Session(anywhere, base=base) for base in bases()},
 }
