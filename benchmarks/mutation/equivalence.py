@@ -1,4 +1,4 @@
-"""Which mutants are none: proofs that a fault changes nothing, whatever the state and the inputs are.
+"""Which mutants are none: proofs that a fault changes nothing, whatever state and inputs are.
 
 The netlist with its faults is taken as logic between its state. A fault cannot be seen when, from any state and with any
 inputs, every register gets the value that it gets without the fault, every port of a memory reads and writes the same words,
@@ -6,7 +6,8 @@ and every output is the same; state that nothing reads may differ. Only the logi
 copies read is the same, and is left open first, which makes the claim stronger. Where that is not proved, the logic before
 it is added, without its multipliers. A fault of a bit that the source leaves open, as any value will do, is none either.
 
-A fault that changes something only in states that are never reached is not found out here.
+Of the states that are never reached only those are left out in which an instruction has bits that its class does not have
+(reserved.py); a fault that changes something only in others is not found out here.
 """
 
 from collections import defaultdict
@@ -20,6 +21,7 @@ from arrayloom.sim.rtl.yosys import run_yosys
 from benchmarks.mutation.cut import IS_STATE, Obligations
 from benchmarks.mutation.liveness import live_bits
 from benchmarks.mutation.plant import SELECTED, Mutant
+from benchmarks.mutation.reserved import reserved_bits
 
 SUCCESS = "SAT proof finished - no model found: SUCCESS!"
 DEPTHS = (0, 4, 40)     # cells before the fault's own that are added
@@ -40,6 +42,7 @@ class Prover:
         for cell in netlist.cells:
             self._enter(cell)
         self._constants = dict.fromkeys(self._selects.values(), "0")
+        self._constants |= dict.fromkeys(reserved_bits(netlist, self._drivers, set(self._selects.values())), "0")
         undefined = {cell.ports["S"][0] for cell in netlist.cells if cell.kind == "$mux" and cell.ports["A"] == ["x"]}
         self._anything = {number for number, select in self._selects.items() if select in undefined}
         self._live = live_bits(netlist, self._source)

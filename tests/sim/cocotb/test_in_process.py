@@ -6,6 +6,7 @@ from board_faults import FAULTS
 from sessions import ARITHMETIC, CONFIG, CORNERS, PROGRAMS, SESSIONS, TIES, TIMINGS, Session, check_session
 from transcript import Record, compare, recorded
 
+from arrayloom.isa.fields import Unit
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import accelerator
 from arrayloom.sim.rtl.simulator import Timing
@@ -48,6 +49,11 @@ def test_values_that_all_lie_where_a_rounding_turns(fast: Build, kind: str, seed
 @pytest.mark.parametrize("name", [check.__name__ for check in CORNERS])
 def test_corners(fast: Build, name: str) -> None:
     check_session(fast, name)
+
+
+@pytest.mark.parametrize("unit", Unit, ids=lambda unit: unit.name)
+def test_counters_of_tokens_reach_their_ends(fast: Build, unit: Unit) -> None:
+    check_session(fast, f"tokens of {unit.name}")
 
 
 @pytest.mark.parametrize("name", [name for name in SESSIONS if name.startswith("anywhere")])

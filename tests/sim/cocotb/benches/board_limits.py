@@ -18,7 +18,7 @@ from board_runs import (
 from board_windows import Layout, ended, prepare
 
 from arrayloom.isa.fields import Instruction, Unit, Units
-from arrayloom.isa.instructions import Convolve, Elementwise, End, LoadWeights
+from arrayloom.isa.instructions import Convolve, Elementwise, End, LoadLookupTable, LoadParameters, LoadWeights
 from arrayloom.isa.registers import (
     CYCLE_BITS,
     REGISTER_BITS,
@@ -26,6 +26,7 @@ from arrayloom.isa.registers import (
     TOKEN_BITS,
     Error,
     Register,
+    StateWord,
     StatusWord,
 )
 from arrayloom.sim.rtl.simulator import Stop
@@ -124,13 +125,12 @@ def _giver(unit: Unit, **tokens: int) -> list[Instruction]:
             Convolve(height=1, width=1, source_height=1, source_width=1, source=400, **{"first": 0, "last": 0} | tokens)]
 
 
-async def tokens(board: Accelerator) -> None:
-    """Every counter of tokens counts to its end and back, and one more is an error of whoever should take it."""
+async def tokens(board: Accelerator, consumer: Unit) -> None:
+    """The unit's counters of tokens count to their end and back, and one more is its error."""
     layout = Layout(board, 0)
     await prepare(board)
-    for producer in Unit:
-        for consumer in set(Unit) - {producer}:
-            await _count(board, layout, producer, consumer)
+    for producer in sorted(set(Unit) - {consumer}):
+        await _count(board, layout, producer, consumer)
 
 
 async def _count(board: Accelerator, layout: Layout, producer: Unit, consumer: Unit) -> None:
@@ -155,3 +155,23 @@ def _series(unit: Unit, count: int, tokens: dict[str, int]) -> list[Instruction]
     if first is not None:
         made[first] = made[first].changed(first=1)
     return made
+
+
+async def full(board: Accelerator) -> None:
+    """Queues and FIFOs hold as much as they say, and no more, while nobody takes anything."""
+    config, layout = board.config, Layout(board, 0)
+    await prepare(board)
+    one, load = {"height": 1, "width": 1}, {"wait": Units.LOAD}
+    lacks = {Unit.LOAD: load_words(RESULTS, 0, 1, wait=Units.STORE), Unit.ARRAY: Convolve(**one, **load),
+             Unit.POST: Elementwise(**one, **load), Unit.STORE: store_words(RESULTS, 0, 1, **load)}
+    for unit, lack in lacks.items():
+        assert await layout.result(*[lack] * (config.queue_depth + 4)) == (Error.WATCHDOG, unit, 0)
+        state = StateWord.decode(await board.read_register(Register.STATE + 4 * unit))
+        assert state.waiting == config.queue_depth + 1, state      # one is at the head
+    tiles = [config.weight_words, config.size, config.size]       # the array takes one at once
+    fifos = {Register.WEIGHTS_HELD: (config.weight_words, [LoadWeights(words=words) for words in tiles]),
+             Register.PARAMETERS_HELD: (config.parameter_entries, [LoadParameters(entries=config.parameter_entries + 16)]),
+             Register.LOOKUP_TABLES_HELD: (config.table_pages, [LoadLookupTable()] * (config.table_pages + 1))}
+    for register, (most, instructions) in fifos.items():
+        assert await layout.result(*instructions) == (Error.WATCHDOG, Unit.LOAD, 0)
+        assert await board.read_register(register) == most, register.name

@@ -10,17 +10,18 @@ from functools import cache
 import numpy as np
 import transcript
 from board_arithmetic import Arithmetic
-from board_bits import every_register, refused_words, reserved_bits, transfers, watched
+from board_bits import every_register, loads, long_counts, refused_words, reserved_bits, stores, watched
 from board_checks import CHECKS, check_faults
 from board_direct import DirectBoard, complete
 from board_faults import FAULTS
-from board_limits import cycle_limits, resets, tokens, watchdogs
+from board_limits import cycle_limits, full, resets, tokens, watchdogs
 from board_programs import MEMORY_BYTES, Mixed
 from board_runs import check_program
 from board_ties import adds, averages
 from board_windows import anywhere, bases
 
 from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import Unit
 from arrayloom.isa.program import Program
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import accelerator
@@ -31,7 +32,8 @@ CONFIG = PRESETS["tiny"]
 TIMINGS = {"default": Timing(), "stalling": Timing(latency=3, outstanding=2, stall_percent=40, seed=5),
            "slow": Timing(latency=200, beat_interval=3)}
 PROGRAMS, ARITHMETIC, TIES = range(20, 30), range(8), range(2)
-CORNERS = (cycle_limits, watchdogs, resets, tokens, reserved_bits, transfers, refused_words, watched, every_register)
+CORNERS = (watched, every_register, resets, watchdogs, cycle_limits, refused_words, reserved_bits, loads, stores, full,
+           long_counts)
 """Checks of what only many short runs come to; they run with one timing."""
 
 
@@ -75,6 +77,7 @@ SESSIONS: dict[str, Session] = {
     **{f"{make.__name__} {seed}": Session(_runs(lambda make=make, seed=seed: make(CONFIG, seed)))
        for make in (adds, averages) for seed in TIES},
     **{check.__name__: Session(check) for check in CORNERS},
+    **{f"tokens of {unit.name}": Session(lambda board, unit=unit: tokens(board, unit)) for unit in Unit},
     **{f"anywhere, base {base:x}": Session(anywhere, base=base) for base in bases()},
 }
 
