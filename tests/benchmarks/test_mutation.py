@@ -49,7 +49,7 @@ def test_the_score_leaves_out_what_changes_nothing() -> None:
 
 
 def test_explanations_go_by_unit_and_name() -> None:
-    known = [Explanation("load", "load.words[?] <- * const1", "why")]
+    known = [Explanation("load", ["load.rows *", "load.words[?] <- * const1"], "why")]
     mutant = Mutant(1, "load", "load.words[3] <- add.A[0] const1", "")
     assert explanation_of(mutant, known) == known[0]
     assert explanation_of(Mutant(1, "store", mutant.name, ""), known) is None
