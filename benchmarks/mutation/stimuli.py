@@ -21,7 +21,7 @@ TINY = PRESETS["tiny"]
 EARLY = ("program 20, default", "program 21, stalling", "arithmetic 0", "identity, default", "held, default")
 """Sessions that notice most, cheapest first."""
 WORDS, BLOCK = 200, 20
-DISTURBANCES, BREACHES, GRAPHS = 60, 200, 50
+DISTURBANCES, BREACHES, GRAPHS = 24, 48, 20
 
 
 @dataclass(frozen=True)

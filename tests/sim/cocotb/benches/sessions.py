@@ -69,16 +69,16 @@ def _faults(group: str) -> Callable[[DirectBoard], Awaitable[None]]:
 
 
 SESSIONS: dict[str, Session] = {
-    **{f"program {seed}, {name}": Session(_runs(lambda seed=seed: Mixed(CONFIG, seed, 2).program), timing)
-       for seed in PROGRAMS for name, timing in TIMINGS.items()},
-    **{f"arithmetic {seed}": Session(_runs(lambda seed=seed: Arithmetic(CONFIG, seed).program)) for seed in ARITHMETIC},
-    **{f"{check}, {name}": Session(CHECKS[check], timing) for name, timing in TIMINGS.items() for check in CHECKS},
-    **{f"faults {group}, {name}": Session(_faults(group), timing) for name, timing in TIMINGS.items() for group in FAULTS},
+    **{check.__name__: Session(check) for check in CORNERS},
     **{f"{make.__name__} {seed}": Session(_runs(lambda make=make, seed=seed: make(CONFIG, seed)))
        for make in (adds, averages) for seed in TIES},
-    **{check.__name__: Session(check) for check in CORNERS},
     **{f"tokens of {unit.name}": Session(lambda board, unit=unit: tokens(board, unit)) for unit in Unit},
     **{f"anywhere, base {base:x}": Session(anywhere, base=base) for base in bases()},
+    **{f"arithmetic {seed}": Session(_runs(lambda seed=seed: Arithmetic(CONFIG, seed).program)) for seed in ARITHMETIC},
+    **{f"faults {group}, {name}": Session(_faults(group), timing) for name, timing in TIMINGS.items() for group in FAULTS},
+    **{f"{check}, {name}": Session(CHECKS[check], timing) for name, timing in TIMINGS.items() for check in CHECKS},
+    **{f"program {seed}, {name}": Session(_runs(lambda seed=seed: Mixed(CONFIG, seed, 2).program), timing)
+       for seed in PROGRAMS for name, timing in TIMINGS.items()},
 }
 
 
