@@ -64,7 +64,11 @@ class Kept(AbstractContextManager["Kept"]):
 
     def _read(self) -> Iterator[Verdict]:
         assert self._path is not None
-        for number, line in enumerate(self._path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            lines = self._path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--resume {self._path}: cannot be read as text: {error}") from None
+        for number, line in enumerate(lines, 1):
             one = self._parsed(number, line)
             if one["key"] == self._key:
                 found = one["found"]
@@ -73,7 +77,7 @@ class Kept(AbstractContextManager["Kept"]):
     def _parsed(self, number: int, line: str) -> dict[str, Any]:
         try:
             one = json.loads(line)
-            if {"key", "stage", "mutant", "found"} <= set(one):
+            if {"key", "stage", "mutant", "found"} <= set(one) and (one["found"] is None or len(one["found"]) == 2):
                 return dict(one)
         except (ValueError, TypeError):
             pass
