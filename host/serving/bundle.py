@@ -18,6 +18,9 @@ from PIL import Image
 
 from arrayloom.host.serving.errors import BundleError
 from arrayloom.host.vision import RecipeError, input_size, preprocess, recipe
+from arrayloom.host.vision.class_names import fitted
+from arrayloom.host.vision.classify import load_labels
+from arrayloom.host.vision.errors import LabelError
 from arrayloom.isa.files import make_folder_atomically
 from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.program import SUFFIX, Program, ProgramError
@@ -145,6 +148,7 @@ class Bundle:
         check_version(version)
         loaded = Program.load(program) if isinstance(program, Path) else program
         lines = _read_labels(labels) if isinstance(labels, Path) else labels
+        lines = None if lines is None else fitted(lines, _class_count(loaded))
         if lines is None and len(loaded.labels) >= max(_class_count(loaded), 1):
             lines = loaded.labels
         bundle = cls(name, version, loaded, None if lines is None else tuple(lines), recipe, dict(source or {}))
@@ -249,6 +253,6 @@ def _read(path: Path) -> bytes:
 
 def _read_labels(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path}: labels cannot be read: {error}") from None
+        return load_labels(path)
+    except LabelError as error:
+        raise BundleError(str(error)) from None
