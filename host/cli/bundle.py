@@ -13,7 +13,8 @@ from arrayloom.host.cli.label_options import LABELS_HELP
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
 from arrayloom.host.runtime.session import load_program
-from arrayloom.host.serving.bundle import MANIFEST, NAME, Bundle
+from arrayloom.host.serving.bundle import Bundle
+from arrayloom.host.serving.manifest import MANIFEST, NAME
 from arrayloom.host.vision import recipe
 from arrayloom.host.vision.classify import load_labels
 from arrayloom.isa.config import DEFAULT, load_config

@@ -51,7 +51,7 @@ OPTIONS = {
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "serve", _run, "serve models over gRPC and HTTP until told to stop",
                          "arrayloom serve resnet18_int8.onnx --preprocess imagenet --labels imagenet")
-    parser.add_argument("bundles", type=Path, nargs="+", metavar="MODEL|BUNDLE",
+    parser.add_argument("bundles", type=Path, nargs="*", metavar="MODEL|BUNDLE",
                         help="quantized .onnx, which is compiled at once, program (.loom), or folder of a bundle; the first "
                              "answers by default")
     add_models(parser)
@@ -92,9 +92,9 @@ def _run(options: argparse.Namespace) -> int:
     settings = Settings(**given_settings(options))
     check(options)
     set_up(options.log_level)
-    with as_bundles(options) as bundles:
+    with as_bundles(options) as (bundles, labels):
         check_bundles(options, bundles)
-        asyncio.run(serve(bundles, settings, lambda running: _announce(options, running)))
+        asyncio.run(serve(bundles, settings, lambda running: _announce(options, running), labels))
     return 0
 
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from arrayloom.host.cli.bar import progress_bar
 from arrayloom.host.cli.bundle import PREPROCESS_HELP, bundle_of, is_model
@@ -17,6 +17,10 @@ from arrayloom.host.cli.import_options import options_of_models
 from arrayloom.host.cli.label_options import LABELS_HELP
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.serving.core.logs import log
+
+if TYPE_CHECKING:
+    from arrayloom.host.serving.core.repository import Labels
+    from arrayloom.host.serving.protocols.tensorflow.model_config import Served
 
 OPTIONS = ("preprocess", "labels", "config", "model_name")
 
@@ -29,15 +33,19 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--model-name", metavar="NAME",
                        help="that clients ask for (default: the file's, without its suffix)")
     add_config(group, default=None)
+    parser.add_argument("--model-config-file", type=Path, metavar="FILE",
+                        help="models, versions and labels as TensorFlow Serving's --model_config_file has them")
 
 
 def check(options: argparse.Namespace) -> None:
     """Raises ``InputError`` for options that do not go together, before any work."""
+    if not options.bundles and options.model_config_file is None:
+        raise InputError("nothing to serve: name a model or a bundle's folder, or give --model-config-file")
     models = [path for path in options.bundles if is_model(path)]
     for name in OPTIONS:
         if getattr(options, name) is not None and not models:
-            raise InputError(f"--{name.replace('_', '-')}: is for a model, and {options.bundles[0]} is a bundle's folder, "
-                             "which has its own; leave it out")
+            raise InputError(f"--{name.replace('_', '-')}: is for a model, and none is given but bundles, "
+                             "which have their own; leave it out")
     if options.model_name is not None and len(models) > 1:
         raise InputError(f"--model-name {options.model_name}: {len(models)} models cannot have one name; give one "
                          "of them, or make bundles (arrayloom bundle --name)")
@@ -48,14 +56,23 @@ def check(options: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def as_bundles(options: argparse.Namespace) -> Iterator[list[Path]]:
-    """The folders of bundles to serve; models are compiled, with progress, and their bundles removed at the end."""
+def as_bundles(options: argparse.Namespace) -> "Iterator[tuple[list[Path], Labels]]":
+    """The folders of bundles to serve, and labels of versions; models are compiled, with progress, and their bundles removed
+    at the end."""
+    configured = _configured(options)
     if not any(is_model(path) for path in options.bundles):
-        yield options.bundles
+        yield [*options.bundles, *configured.folders], configured.labels
         return
     signal.signal(signal.SIGTERM, _leave)       # so that what is made here is removed; the service has its own handler
     with tempfile.TemporaryDirectory(prefix="arrayloom-serve-") as made:
-        yield [_made(path, Path(made), options) if is_model(path) else path for path in options.bundles]
+        given = [_made(path, Path(made), options) if is_model(path) else path for path in options.bundles]
+        yield [*given, *configured.folders], configured.labels
+
+
+def _configured(options: argparse.Namespace) -> "Served":
+    from arrayloom.host.serving.protocols.tensorflow.model_config import Served, read
+
+    return Served([], {}) if options.model_config_file is None else read(options.model_config_file)
 
 
 def _made(path: Path, place: Path, options: argparse.Namespace) -> Path:

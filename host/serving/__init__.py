@@ -1,6 +1,7 @@
 """Serving: bundles, the service that answers for them over gRPC and HTTP, and its client."""
 
-from arrayloom.host.serving.bundle import MANIFEST, Bundle, Manifest
+from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.errors import BundleError
+from arrayloom.host.serving.manifest import MANIFEST, Manifest
 
 __all__ = ["MANIFEST", "Bundle", "BundleError", "Manifest"]

@@ -5,18 +5,16 @@ The folder's ``bundle.json`` says what it holds, with the SHA-256 of every file.
 
 import hashlib
 import io
-import json
 import math
-import re
-import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from PIL import Image
 
 from arrayloom.host.serving.errors import BundleError
+from arrayloom.host.serving.manifest import MANIFEST, Manifest, check_name, check_version, read_plain
 from arrayloom.host.vision import RecipeError, input_size, preprocess, recipe
 from arrayloom.host.vision.class_names import fitted
 from arrayloom.host.vision.classify import load_labels
@@ -25,84 +23,7 @@ from arrayloom.isa.files import make_folder_atomically
 from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.program import SUFFIX, Program, ProgramError
 
-MANIFEST = "bundle.json"
 PROGRAM_FILE, LABELS_FILE = f"program{SUFFIX}", "labels.txt"
-FORMAT = 1
-LARGEST_VERSION = (1 << 63) - 1         # versions travel as int64
-_FILE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]*(\.[a-zA-Z0-9\-_]+)*")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}")
-"""The names of models, images and services, which are also names on the wire and of folders; to be matched whole. The rule
-is that of Azure Machine Learning's model registry."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The fields of ``bundle.json``; raises ``BundleError`` for a field that cannot be.
-
-    Parameters
-    ----------
-    name, version
-        Of the model.
-    program, labels
-        Names of files in the bundle's own folder; ``labels`` may be None.
-    recipe
-        The name of the preprocessing, or None where only tensors are taken.
-    sha256
-        Of every file, by its name.
-    source
-        Where the program comes from, as JSON values.
-    format
-        Of bundles.
-    """
-
-    name: str
-    version: int
-    program: str
-    labels: str | None
-    recipe: str | None
-    sha256: Mapping[str, str]
-    source: Mapping[str, Any] = field(default_factory=dict)
-    format: int = FORMAT
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        check_version(self.version)
-        if self.format != FORMAT:
-            raise BundleError(f"format {self.format!r}: this Arrayloom reads {FORMAT}; make the bundle again")
-        for file in self.files:
-            if not isinstance(file, str) or not _FILE.fullmatch(file) or file == MANIFEST:
-                raise BundleError(f"file name {file!r}: must be a plain name inside the bundle's folder")
-        if not isinstance(self.sha256, Mapping) or set(self.sha256) != set(self.files):
-            raise BundleError(f"sha256: must name exactly the files {', '.join(self.files)}")
-        if not all(isinstance(digest, str) and _DIGEST.fullmatch(digest) for digest in self.sha256.values()):
-            raise BundleError("sha256: must be 64 hexadecimal digits for every file")
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The other files of the folder, next to ``bundle.json``."""
-        return (self.program,) if self.labels is None else (self.program, self.labels)
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Raises ``BundleError`` for anything but a manifest of this format."""
-        try:
-            fields = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"not JSON: {error}") from None
-        if not isinstance(fields, dict):
-            raise BundleError("must be a JSON object")
-        wanted = set(cls.__dataclass_fields__)
-        if wrong := sorted(wanted ^ set(fields)):
-            raise BundleError(f"field {wrong[0]!r} is {'missing' if wrong[0] in wanted else 'unknown'}")
-        for name in ("recipe", "labels"):
-            if not isinstance(fields[name], str | None):
-                raise BundleError(f"{name}: must be a string or null")
-        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -169,8 +90,8 @@ class Bundle:
     def load(cls, folder: Path) -> Self:
         """Reads a folder and checks every file's SHA-256; raises ``BundleError`` naming folder and file or field."""
         try:
-            manifest = Manifest.from_json(_read(folder / MANIFEST).decode())
-            contents = {file: _read(folder / file) for file in manifest.files}
+            manifest = Manifest.from_json(read_plain(folder / MANIFEST).decode())
+            contents = {file: read_plain(folder / file) for file in manifest.files}
             for file, content in contents.items():
                 if hashlib.sha256(content).hexdigest() != manifest.sha256[file]:
                     raise BundleError(f"{file} is damaged (its SHA-256 is not the one in {MANIFEST}); make the bundle again")
@@ -204,19 +125,6 @@ class Bundle:
             _check_recipe(self.recipe, self.program.model_inputs)
 
 
-def check_name(name: object) -> None:
-    """Raises ``BundleError`` for what is no model name."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise BundleError(f"name {name!r}: must begin with a letter or digit and hold only letters, digits, '-', '.' and "
-                          "'_', 255 at most")
-
-
-def check_version(version: object) -> None:
-    """Raises ``BundleError`` for what is no version."""
-    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= LARGEST_VERSION:
-        raise BundleError(f"version {version!r}: must be an integer from 1 up")
-
-
 def _class_count(program: Program) -> int:
     """How many classes a classifier ranks; 0 where that cannot be told."""
     return _classes(program.model_outputs[0]) if len(program.model_outputs) == 1 else 0
@@ -240,15 +148,6 @@ def _check_recipe(name: str, ports: Sequence[ModelPort]) -> None:
     Image.new("RGB", size[::-1]).save(blank, "PNG")
     encode = ports[0].encoding.apply if ports[0].encoding else None
     preprocess(blank.getvalue(), name, ("N", *ports[0].shape), ports[0].dtype, encode)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise BundleError(f"{path.name} is a link, a pipe or a device; a bundle holds plain files")
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path.name} cannot be read: {error.strerror}") from None
 
 
 def _read_labels(path: Path) -> list[str]:

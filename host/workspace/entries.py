@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from arrayloom.host.serving.bundle import NAME
+from arrayloom.host.serving.manifest import NAME
 from arrayloom.host.workspace.errors import NotFoundError, WorkspaceError
 
 _DESCENDANTS = """

@@ -30,6 +30,10 @@ class Method:
         The classes of its messages.
     stream
         Whether many responses follow one request.
+    dialog
+        Whether it streams requests too, each of which has one response; its handler takes one, as that of a plain method.
+    failure
+        Makes the response to a request of a dialog that failed, from the reason; without, the dialog ends.
     keyless
         Whether it is answered without a key.
     counted
@@ -44,6 +48,8 @@ class Method:
     request: Any
     response: Any
     stream: bool = False
+    dialog: bool = False
+    failure: Callable[[str], Any] | None = None
     keyless: bool = False
     counted: bool = True
     reader: str = ""
@@ -60,7 +66,8 @@ class Route:
     Parameters
     ----------
     verb, path
-        The path has ``{name}`` for a model and ``[/versions/{version}]`` where a version may be named.
+        The path has ``{name}`` for a model and ``[/versions/{version}]`` where a version may be named, with ``|`` between
+        several ways to do so.
     name
         In the metrics.
     model
@@ -78,15 +85,20 @@ class Route:
     @property
     def patterns(self) -> list[str]:
         """The paths in the syntax of aiohttp, without the version first."""
-        texts = dict.fromkeys(self._text(versioned) for versioned in (False, True))
-        return [text.replace("{name}", f"{{name:{self.model}}}").replace("{version}", "{version:[^/:]+}") for text in texts]
+        kinds = {"name": self.model, "version": "[^/:]+", "label": "[^/:]+"}
+        return [re.sub(r"{(\w+)}", lambda found: f"{{{found[1]}:{kinds[found[1]]}}}", path) for path in self.paths]
+
+    @property
+    def paths(self) -> list[str]:
+        """The path without a version first, then with each way to name one."""
+        optional = re.search(r"\[(.*)]", self.path)
+        ways = ["", *optional[1].split("|")] if optional else [""]
+        return [re.sub(r"\[.*]", way, self.path) for way in ways]
 
     def at(self, name: str = "", version: object = None) -> str:
         """The path of a model, or of one version of it, as a client asks for it."""
-        return self._text(version is not None).format(name=name, version=version)
-
-    def _text(self, versioned: bool) -> str:
-        return re.sub(r"\[(.*)]", r"\1" if versioned else "", self.path)
+        paths = self.paths
+        return paths[min(version is not None, len(paths) - 1)].format(name=name, version=version)
 
 
 class Call:

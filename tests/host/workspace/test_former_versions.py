@@ -13,8 +13,8 @@ from arrayloom.compiler.errors import ModelError
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
-from arrayloom.host.serving.bundle import MANIFEST
 from arrayloom.host.serving.errors import BundleError
+from arrayloom.host.serving.manifest import MANIFEST
 from arrayloom.host.workspace import DamagedError, Model, Workspace, WorkspaceError
 from arrayloom.host.workspace.database import FILE
 from arrayloom.host.workspace.registry import MARKER

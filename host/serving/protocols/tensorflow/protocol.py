@@ -8,6 +8,7 @@ TENSORFLOW = Protocol("TensorFlow Serving", methods={
     messages.PREDICT: grpc_api.predict,
     messages.GET_MODEL_METADATA: grpc_api.metadata,
     messages.GET_MODEL_STATUS: grpc_api.status,
+    messages.RELOAD_CONFIG: grpc_api.reload_config,
 }, routes={
     routes.STATUS: http_api.status,
     routes.METADATA: http_api.metadata,

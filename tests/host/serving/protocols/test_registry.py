@@ -25,10 +25,12 @@ METHODS = {
     TENSORFLOW.name: [
         "/tensorflow.serving.PredictionService/Predict",
         "/tensorflow.serving.PredictionService/GetModelMetadata",
-        "/tensorflow.serving.ModelService/GetModelStatus"],
+        "/tensorflow.serving.ModelService/GetModelStatus",
+        "/tensorflow.serving.ModelService/HandleReloadConfigRequest"],
     OPEN_INFERENCE.name: [f"/inference.GRPCInferenceService/{name}" for name in (
-        "ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer", "RepositoryIndex",
-        "RepositoryModelLoad")],
+        "ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer",
+        "ModelStreamInfer", "ModelConfig", "ModelStatistics", "RepositoryIndex", "RepositoryModelLoad",
+        "RepositoryModelUnload")],
     HEALTH.name: ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"],
 }
 ROUTES = {
@@ -42,6 +44,10 @@ ROUTES = {
         ("GET", "/v2/health/ready", "/v2/health/ready", "ready"),
         ("POST", "/v2/repository/index", "/v2/repository/index", "index"),
         ("POST", "/v2/repository/models/M/load", "/v2/repository/models/M/load", "load"),
+        ("POST", "/v2/repository/models/M/unload", "/v2/repository/models/M/unload", "unload"),
+        ("GET", "/v2/models/stats", "/v2/models/stats", "statistics"),
+        ("GET", "/v2/models/M/stats", "/v2/models/M/versions/3/stats", "statistics"),
+        ("GET", "/v2/models/M/config", "/v2/models/M/versions/3/config", "config"),
         ("GET", "/v2/models/M", "/v2/models/M/versions/3", "model_metadata"),
         ("GET", "/v2/models/M/ready", "/v2/models/M/versions/3/ready", "model_ready"),
         ("POST", "/v2/models/M/infer", "/v2/models/M/versions/3/infer", "infer")],
@@ -53,6 +59,12 @@ ROUTES = {
 def test_methods_and_routes_are_the_public_ones(protocol: Protocol) -> None:
     assert [method.path for method in protocol.methods] == METHODS[protocol.name]
     assert [(route.verb, route.at("M"), route.at("M", 3), route.name) for route in protocol.routes] == ROUTES[protocol.name]
+
+
+def test_versions_have_labels_where_tensorflow_serving_has_them() -> None:
+    assert [route.paths[-1] for route in TENSORFLOW.routes] == [
+        "/v1/models/{name}/labels/{label}", "/v1/models/{name}/labels/{label}/metadata",
+        "/v1/models/{name}/labels/{label}:predict"]
 
 
 def test_what_needs_no_key() -> None:
