@@ -45,6 +45,7 @@ OPTIONS = {
     "tls_cert": "certificate chain in PEM",
     "tls_key": "its key in PEM",
     "keys_file": "keys of the clients: JSON with primary and secondary, read again when it changes",
+    "access_log": "a file for one JSON line a request, or - for standard error",
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.serving.core import grpc_server, http_server
+from arrayloom.host.serving.core import access_log, grpc_server, http_server
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
 from arrayloom.host.serving.core.repository import Labels
@@ -50,6 +50,7 @@ async def running(bundles: Sequence[Path], settings: Settings, labels: Labels | 
                       {name: reader for protocol in PROTOCOLS for name, reader in protocol.readers.items()}, READING_MODULE,
                       labels)
     _check_files(settings)
+    access_log.set_up(settings.access_log)
     check_exposure(settings)
     grpc, grpc_port = grpc_server.create(service, PROTOCOLS)
     runner, http_port = await http_server.start(service, PROTOCOLS)

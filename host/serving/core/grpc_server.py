@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 
+from arrayloom.host.serving.core import access_log
 from arrayloom.host.serving.core.grpc_messages import largest, next_of_dialog, parse, receive, small
 from arrayloom.host.serving.core.keys import read_secret
 from arrayloom.host.serving.core.protocol import GATEWAY_HEADER, GATEWAY_PREFIX, Call, Method, MethodHandler, Protocol
@@ -72,35 +73,38 @@ def _counted(service: Service, method: Method, answer: MethodHandler, services: 
                 asked = await service.read(method.reader, await receive(service, context, holding), {}, holding)
                 return await answer(service, asked, Call(context, services))
 
-        try:
-            return await service.measured("grpc", method.name, action)
-        except ServiceError as error:
-            refusal = _refusal(error)
-        return await context.abort(*refusal)
+        with access_log.grpc_call(method.path, context) as outcome:
+            try:
+                return await service.measured("grpc", method.name, action)
+            except ServiceError as error:
+                outcome.code, refusal = error.kind.grpc, _refusal(error)
+            return await context.abort(*refusal)
 
     return handle
 
 
 def _uncounted(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
     async def handle(_: Any, context: Any) -> Any:
-        try:
-            return await answer(service, await small(service, method, context), Call(context, services))
-        except ServiceError as error:
-            refusal = _refusal(error)
-        return await context.abort(*refusal)
+        with access_log.grpc_call(method.path, context) as outcome:
+            try:
+                return await answer(service, await small(service, method, context), Call(context, services))
+            except ServiceError as error:
+                outcome.code, refusal = error.kind.grpc, _refusal(error)
+            return await context.abort(*refusal)
 
     return handle
 
 
 def _streaming(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
     async def handle(_: Any, context: Any) -> AsyncIterator[Any]:
-        try:
-            async for response in answer(service, await small(service, method, context), Call(context, services)):
-                yield response
-            return
-        except ServiceError as error:
-            refusal = _refusal(error)
-        await context.abort(*refusal)
+        with access_log.grpc_call(method.path, context) as outcome:
+            try:
+                async for response in answer(service, await small(service, method, context), Call(context, services)):
+                    yield response
+                return
+            except ServiceError as error:
+                outcome.code, refusal = error.kind.grpc, _refusal(error)
+            await context.abort(*refusal)
 
     return handle
 
@@ -115,17 +119,18 @@ def _conversing(service: Service, method: Method, answer: MethodHandler, service
             return await answer(service, await service.read(method.reader, data, {}, holding), call)
 
     async def handle(_: Any, context: Any) -> AsyncIterator[Any]:
-        try:
-            _check_gateway(service, context)
-            with service.dialogs.one():
-                while (data := await next_of_dialog(service, context)) is not None:
-                    response = await _answered(service, method, partial(one, context, data))
-                    del data        # or it would be kept until the next one comes
-                    yield response
-                return
-        except ServiceError as error:
-            refusal = _refusal(error)
-        await context.abort(*refusal)
+        with access_log.grpc_call(method.path, context) as outcome:
+            try:
+                _check_gateway(service, context)
+                with service.dialogs.one():
+                    while (data := await next_of_dialog(service, context)) is not None:
+                        response = await _answered(service, method, partial(one, context, data))
+                        del data        # or it would be kept until the next one comes
+                        yield response
+                    return
+            except ServiceError as error:
+                outcome.code, refusal = error.kind.grpc, _refusal(error)
+            await context.abort(*refusal)
 
     return handle
 
@@ -177,7 +182,6 @@ class _KeyGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     def __init__(self, service: Service, keyless: set[str]) -> None:
         self._service, self._keyless = service, keyless
-        self._refusal = grpc.stream_unary_rpc_method_handler(_refuse)     # which does not read the message
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
         assert self._service.keys is not None
@@ -185,9 +189,12 @@ class _KeyGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if details.method in self._keyless or self._service.keys.allows(given):
             return await continuation(details)
         self._service.metrics.requests.labels("grpc", "unauthenticated", "UNAUTHENTICATED").inc()
-        return self._refusal
+        # A handler which does not read the message.
+        return grpc.stream_unary_rpc_method_handler(partial(_refuse, str(details.method)))
 
 
-async def _refuse(_: Any, context: Any) -> None:
-    await context.abort(grpc.StatusCode.UNAUTHENTICATED,
-                        "a key is needed: metadata authorization with the value Bearer KEY, or the bare KEY")
+async def _refuse(path: str, _: Any, context: Any) -> None:
+    with access_log.grpc_call(path, context) as outcome:
+        outcome.code = Kind.UNAUTHENTICATED.grpc
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED,
+                            "a key is needed: metadata authorization with the value Bearer KEY, or the bare KEY")

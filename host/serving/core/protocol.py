@@ -5,12 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from arrayloom.host.serving.core import request_ids
+
 if TYPE_CHECKING:
     from arrayloom.host.serving.core.reading import Reader
     from arrayloom.host.serving.core.service import Service
 
 TIMING = "Server-Timing"
 """The header, or trailing metadata, that says where the time of an answer went."""
+
+_IDENTIFIER = request_ids.HEADER.lower()
 
 GATEWAY_HEADER, GATEWAY_PREFIX = "x-ms-aml-grpc-service-route", "/api/v1/service/"
 """How clients of Azure Machine Learning name the service that they mean, for gateways that route by it."""
@@ -107,6 +111,12 @@ class Call:
     def __init__(self, context: Any, services: Sequence[str]) -> None:
         self._context, self.services = context, services
 
+    @staticmethod
+    def identified(context: Any) -> None:
+        """Begins with the identifier that the client gave, or a new one, and sends it back."""
+        given = next((value for key, value in context.invocation_metadata() or () if key == _IDENTIFIER), None)
+        context.set_trailing_metadata(((_IDENTIFIER, request_ids.begin(given)),))
+
     @property
     def seconds(self) -> float | None:
         """Until the client's deadline; None where it has none."""
@@ -114,7 +124,7 @@ class Call:
 
     def timing(self, text: str) -> None:
         """Says to the client where the time went, as trailing metadata."""
-        self._context.set_trailing_metadata(((TIMING.lower(), text),))
+        self._context.set_trailing_metadata(((TIMING.lower(), text), (_IDENTIFIER, request_ids.CURRENT.get())))
 
 
 MethodHandler = Callable[["Service", Any, Call], Any]
@@ -139,6 +149,8 @@ class Protocol:
         The route by which an operator puts a model onto the device, if it has one.
     readers
         What reads large requests, by name.
+    operations, schemas
+        What OpenAPI says of the routes, and the schemas that it refers to.
     """
 
     name: str
@@ -146,3 +158,5 @@ class Protocol:
     routes: Mapping[Route, RouteHandler] = field(default_factory=dict)
     load: Route | None = None
     readers: Mapping[str, "Reader"] = field(default_factory=dict)
+    operations: Mapping[Route, Mapping[str, Any]] = field(default_factory=dict)
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

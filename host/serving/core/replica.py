@@ -57,7 +57,8 @@ class Replica:
             return {"error": "UNAVAILABLE" if header["op"] == "load" else "INTERNAL", "message": str(error)}, []
         except Exception as error:      # a fault of ours, or of a library on forged data, must not cost the device its model
             kind = "MemoryError, the image or model is too large" if isinstance(error, MemoryError) else type(error).__name__
-            print(json.dumps({"event": "replica_failure", "level": "error", "traceback": traceback.format_exc()[-2000:]}),
+            print(json.dumps({"event": "replica_failure", "level": "error", "request_id": header.get("request_id", ""),
+                              "traceback": traceback.format_exc()[-2000:]}),
                   file=sys.stderr, flush=True)
             return {"error": "INTERNAL", "message": f"unexpected {kind}; the service's log tells more"}, []
 

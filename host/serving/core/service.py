@@ -19,6 +19,7 @@ from arrayloom.host.serving.core.pool import Pool
 from arrayloom.host.serving.core.queue import Answer
 from arrayloom.host.serving.core.reading import INLINE, Limits, Reader, Reading, request_of
 from arrayloom.host.serving.core.repository import Labels, Repository
+from arrayloom.host.serving.core.request_ids import CURRENT
 from arrayloom.host.serving.core.result import Result
 from arrayloom.host.serving.core.served_model import Model, Request
 from arrayloom.host.serving.core.settings import Reflash, Settings
@@ -228,7 +229,7 @@ class Service:
 
 
 def _frame(request: Request) -> tuple[dict[str, Any], Sequence[Block]]:
-    header: dict[str, Any] = {"op": "run", "model": request.model.key,
+    header: dict[str, Any] = {"op": "run", "model": request.model.key, "request_id": CURRENT.get(),
                               "outputs": sorted({port.name for port in request.outputs.values()})}
     first = next(iter(request.inputs.values()))
     if isinstance(first, list):

@@ -130,7 +130,8 @@ class Reader:
 
 
 def _add(message: Any, name: str, number: int, kind: str, repeated: bool) -> Any:
-    field = message.field.add(name=name, number=number, label=Field.LABEL_REPEATED if repeated else Field.LABEL_OPTIONAL)
+    field = message.field.add(name=name, number=number, label=Field.LABEL_REPEATED if repeated else Field.LABEL_OPTIONAL,
+                              json_name=re.sub("_(.)", lambda found: found[1].upper(), name))
     if kind in _SCALARS:
         field.type = _SCALARS[kind]
     else:

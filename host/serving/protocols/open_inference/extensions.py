@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from arrayloom.host.serving.core.about import SERVER
 from arrayloom.host.serving.core.repository import parse_version
 from arrayloom.host.serving.core.served_model import Model, Port
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.statistics import Duration
-from arrayloom.host.serving.protocols.open_inference.semantics import PLATFORM, SERVER
+from arrayloom.host.serving.protocols.open_inference.semantics import PLATFORM
 from arrayloom.host.serving.protocols.open_inference.tensors import datatype
 from arrayloom.host.vision.recipe_type import input_size, is_channels_last
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from arrayloom.host.serving.core.about import SERVER, VERSION
 from arrayloom.host.serving.core.protocol import Call
 from arrayloom.host.serving.core.reading import Reading
 from arrayloom.host.serving.core.service import Service
@@ -13,8 +14,6 @@ from arrayloom.host.serving.protocols.open_inference.messages import oip, stream
 from arrayloom.host.serving.protocols.open_inference.semantics import (
     EXTENSIONS,
     PLATFORM,
-    SERVER,
-    VERSION,
     check_unload,
     classify,
     describe,

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from arrayloom.host.serving.core.about import SERVER, VERSION
 from arrayloom.host.serving.core.http_server import HOLDING
 from arrayloom.host.serving.core.protocol import TIMING
 from arrayloom.host.serving.core.result import Result
@@ -16,8 +17,6 @@ from arrayloom.host.serving.protocols.open_inference.reading import HTTP
 from arrayloom.host.serving.protocols.open_inference.semantics import (
     EXTENSIONS,
     PLATFORM,
-    SERVER,
-    VERSION,
     check_unload,
     classify,
     describe,

@@ -2,7 +2,7 @@
 
 from arrayloom.host.serving.core.protocol import Protocol
 from arrayloom.host.serving.protocols import open_inference as routes
-from arrayloom.host.serving.protocols.open_inference import grpc_api, http_api, messages, reading
+from arrayloom.host.serving.protocols.open_inference import description, grpc_api, http_api, messages, reading
 
 OPEN_INFERENCE = Protocol("Open Inference Protocol v2", methods={
     messages.SERVER_LIVE: grpc_api.live,
@@ -30,4 +30,5 @@ OPEN_INFERENCE = Protocol("Open Inference Protocol v2", methods={
     routes.MODEL_METADATA: http_api.model_metadata,
     routes.MODEL_READY: http_api.model_ready,
     routes.INFER: http_api.infer,
-}, load=routes.LOAD, readers={messages.MODEL_INFER.reader: reading.read_grpc, reading.HTTP: reading.read_http})
+}, load=routes.LOAD, readers={messages.MODEL_INFER.reader: reading.read_grpc, reading.HTTP: reading.read_http},
+   operations=description.OPERATIONS, schemas=description.SCHEMAS)

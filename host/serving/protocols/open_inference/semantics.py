@@ -1,7 +1,6 @@
 """What the Open Inference Protocol says alike over gRPC and HTTP: metadata, states, deadlines and classifications."""
 
 from collections.abc import Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -16,18 +15,12 @@ from arrayloom.host.serving.protocols.open_inference.tensors import datatype
 
 Array = NDArray[Any]
 
-SERVER = "arrayloom"
 PLATFORM = "arrayloom_program"
 EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository",
               "model_repository(unload_dependents)", "statistics"]
 UNLOAD_DEPENDENTS = "unload_dependents"
 STATES = {State.AVAILABLE: "READY", State.LOADING: "LOADING", State.START: "UNAVAILABLE",
           State.END: "UNAVAILABLE"}
-
-try:
-    VERSION = version("arrayloom")
-except PackageNotFoundError:        # run from a source tree
-    VERSION = "unknown"
 
 
 def describe(port: Port) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from arrayloom.host.serving.core.protocol import Protocol
 from arrayloom.host.serving.protocols import tensorflow as routes
-from arrayloom.host.serving.protocols.tensorflow import grpc_api, http_api, messages, reading
+from arrayloom.host.serving.protocols.tensorflow import description, grpc_api, http_api, messages, reading
 
 TENSORFLOW = Protocol("TensorFlow Serving", methods={
     messages.PREDICT: grpc_api.predict,
@@ -13,4 +13,5 @@ TENSORFLOW = Protocol("TensorFlow Serving", methods={
     routes.STATUS: http_api.status,
     routes.METADATA: http_api.metadata,
     routes.PREDICT: http_api.predict,
-}, readers={messages.PREDICT.reader: reading.read_grpc, reading.HTTP: reading.read_http})
+}, readers={messages.PREDICT.reader: reading.read_grpc, reading.HTTP: reading.read_http},
+   operations=description.OPERATIONS, schemas=description.SCHEMAS)

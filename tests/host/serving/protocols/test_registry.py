@@ -18,6 +18,7 @@ from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols.health.protocol import HEALTH, health
 from arrayloom.host.serving.protocols.open_inference.protocol import OPEN_INFERENCE
+from arrayloom.host.serving.protocols.reflection.protocol import REFLECTION
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 from arrayloom.host.serving.protocols.tensorflow.protocol import TENSORFLOW
 
@@ -32,6 +33,7 @@ METHODS = {
         "ModelStreamInfer", "ModelConfig", "ModelStatistics", "RepositoryIndex", "RepositoryModelLoad",
         "RepositoryModelUnload")],
     HEALTH.name: ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"],
+    REFLECTION.name: [f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1alpha", "v1")],
 }
 ROUTES = {
     TENSORFLOW.name: [
@@ -52,6 +54,7 @@ ROUTES = {
         ("GET", "/v2/models/M/ready", "/v2/models/M/versions/3/ready", "model_ready"),
         ("POST", "/v2/models/M/infer", "/v2/models/M/versions/3/infer", "infer")],
     HEALTH.name: [],
+    REFLECTION.name: [],
 }
 
 

@@ -35,6 +35,6 @@ def test_services_are_those_that_are_answered(protocol: object) -> None:
                  {POOL.FindServiceByName(method.service) for method in methods.values()} for each in service.methods}
     assert set(methods) == set(described)
     for path, method in methods.items():
-        assert described[path].input_type is method.request.DESCRIPTOR
-        assert described[path].output_type is method.response.DESCRIPTOR
-        assert described[path].server_streaming == method.stream
+        assert described[path].input_type.name == method.request.DESCRIPTOR.name
+        assert described[path].output_type.name == method.response.DESCRIPTOR.name
+        assert (described[path].server_streaming, described[path].client_streaming) == (method.stream, method.dialog)

@@ -137,7 +137,7 @@ def test_only_so_many_streams_are_open_at_a_time(bundle_folder: Path, tmp_path: 
     with serving.Server(tmp_path, bundle_folder / "one", "--max-message", str(1 << 26), "--memory", "1") as server:
         clients = [tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.port}") for _ in range(5)]
         for client in clients:
-            client.start_stream(lambda result, error: errors.put(error))
+            client.start_stream(lambda **found: errors.put(found["error"]))
             client.async_stream_infer("digits", _ask(tritonclient.grpc, np.zeros((1, 1, 8, 8), np.float32)))
         found = [errors.get(timeout=60) for _ in clients]
         for client in clients:
