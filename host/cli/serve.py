@@ -45,6 +45,7 @@ OPTIONS = {
     "tls_cert": "certificate chain in PEM",
     "tls_key": "its key in PEM",
     "keys_file": "keys of the clients: JSON with primary and secondary, read again when it changes",
+    "page": "no page for people at /",
     "access_log": "a file for one JSON line a request, or - for standard error",
 }
 
@@ -67,6 +68,10 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Options for settings, by name; ``given_settings`` reads them."""
     for name in names:
         default = getattr(Settings, name)
+        if default is True:
+            parser.add_argument(f"--no-{name}", dest=name, action="store_false", help=OPTIONS[name],
+                                default=argparse.SUPPRESS)
+            continue
         text = OPTIONS[name] if default is None else f"{OPTIONS[name]} (default {default})"
         parser.add_argument(f"--{name.replace('_', '-')}", help=text, metavar=_metavar(name), default=argparse.SUPPRESS)
 
@@ -99,8 +104,10 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _value(name: str, kind: Any, text: str) -> Any:
-    """The option's text as the type of its setting."""
+def _value(name: str, kind: Any, text: Any) -> Any:
+    """The option's text as the type of its setting; what the option has set by itself stays."""
+    if not isinstance(text, str):
+        return text
     make: Callable[[str], Any] = next((each for each in (Path, int) if kind == each | None), kind)
     try:
         return make(text)

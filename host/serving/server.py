@@ -16,6 +16,7 @@ from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import ServeError
+from arrayloom.host.serving.protocols.page.protocol import PAGE
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 
 READING_MODULE = "arrayloom.host.serving.offloaded"
@@ -49,11 +50,12 @@ async def running(bundles: Sequence[Path], settings: Settings, labels: Labels | 
                       KeyFile(settings.keys_file) if settings.keys_file else None, _remedy(),
                       {name: reader for protocol in PROTOCOLS for name, reader in protocol.readers.items()}, READING_MODULE,
                       labels)
+    protocols = [protocol for protocol in PROTOCOLS if settings.page or protocol is not PAGE]
     _check_files(settings)
     access_log.set_up(settings.access_log)
     check_exposure(settings)
-    grpc, grpc_port = grpc_server.create(service, PROTOCOLS)
-    runner, http_port = await http_server.start(service, PROTOCOLS)
+    grpc, grpc_port = grpc_server.create(service, protocols)
+    runner, http_port = await http_server.start(service, protocols)
     runners, metrics_port = [runner], None
     try:
         if settings.metrics_port is not None:

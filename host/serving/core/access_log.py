@@ -21,6 +21,9 @@ from arrayloom.host.serving.errors import ServeError
 
 log = logging.getLogger("arrayloom.access")
 STANDARD_ERROR = Path("-")
+IDENTIFIER = web.RequestKey("identifier", str)
+"""Where a request of HTTP keeps its own."""
+
 LONGEST = 200
 
 
@@ -73,7 +76,7 @@ class HttpAccess(AbstractAccessLogger):
     """What aiohttp tells of each request, the malformed ones too. The query is left out: it may be anything."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        token = CURRENT.set(request.get("request_id", ""))
+        token = CURRENT.set(request.get(IDENTIFIER, ""))
         write("http", request.method[:20], request.path, response.status, time, request.remote,
               request_bytes=request.content_length or 0, response_bytes=response.body_length)
         CURRENT.reset(token)

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from arrayloom.host.serving.core import access_log, request_ids
 from arrayloom.host.serving.core.about import SERVER, VERSION
+from arrayloom.host.serving.core.access_log import IDENTIFIER
 from arrayloom.host.serving.core.keys import read_secret
 from arrayloom.host.serving.core.memory import Holding
 from arrayloom.host.serving.core.metrics import CONTENT_TYPE
@@ -30,7 +31,6 @@ OPERATIONS = {
 HOLDING: web.RequestKey[Holding] = web.RequestKey("holding", Holding)
 """Where a request keeps its part of the budget."""
 
-IDENTIFIER = "request_id"
 LOOPBACK_NAMES = {"localhost"}
 
 LONGEST_ERROR = 2000

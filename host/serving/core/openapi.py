@@ -19,10 +19,11 @@ _PARAMETERS = {"name": "Of the model.", "version": "Of the model, a whole number
 
 
 def operation(summary: str, answer: Schema, body: Schema | None = None, required: bool = True,
-              media_type: str = JSON, **more: Any) -> Operation:
-    """One that answers 200 with what the schema ``answer`` says, and takes JSON of the schema ``body``."""
+              media_type: str = JSON, taken_type: str = JSON, description: str = "") -> Operation:
+    """One that answers 200 with what the schema ``answer`` says, and takes what ``body`` says."""
     content = {media_type: {"schema": answer}}
-    taken = {"requestBody": {"required": required, "content": {JSON: {"schema": body}}}} if body else {}
+    taken = {"requestBody": {"required": required, "content": {taken_type: {"schema": body}}}} if body else {}
+    more = {"description": description} if description else {}
     return {"summary": summary, **taken, "responses": {"200": {"description": "Done.", "content": content}}, **more}
 
 

@@ -1,6 +1,6 @@
 """The answer to a request, whatever protocol asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,16 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Result:
-    """Outputs under the names the client used, each [N, ...], and the seconds that the parts took."""
+    """Outputs under the names the client used, each [N, ...], the seconds that the parts took, cycles of the accelerator,
+    and where it was asked for what is seen in the image."""
 
     model: Model
     outputs: Mapping[str, Array]
     queue_seconds: float
     preprocess_seconds: float
     device_seconds: float
+    cycles: int = 0
+    seen: Sequence[Mapping[str, Any]] = ()
 
     def timing(self) -> str:
         """The parts in milliseconds, in the syntax of HTTP's ``Server-Timing``."""

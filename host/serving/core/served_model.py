@@ -72,11 +72,12 @@ def _port(port: ModelPort) -> Port:
 @dataclass(frozen=True)
 class Request:
     """Inputs by the model's own names: arrays [N, ...], or the one input as N encoded images. ``outputs``: the wanted
-    ones as the client called them, with the model's names."""
+    ones as the client called them, with the model's names; ``look``: whether what is seen in the image is wanted, too."""
 
     model: Model
     inputs: Mapping[str, Array | Encoded]
     outputs: Mapping[str, Port]
+    look: bool = False
 
     @classmethod
     def checked(cls, model: Model, inputs: Mapping[str, Array], outputs: Sequence[str], settings: Settings) -> "Request":

@@ -145,7 +145,8 @@ class Service:
         self._measure(request.model, answer)
         arrays = restore(answer.header["outputs"], answer.blocks)
         result = Result(request.model, {name: arrays[port.name] for name, port in request.outputs.items()},
-                        answer.queue_seconds, answer.header["preprocess_seconds"], answer.header["device_seconds"])
+                        answer.queue_seconds, answer.header["preprocess_seconds"], answer.header["device_seconds"],
+                        answer.header["cycles"], answer.header["seen"] or ())
         return result, answer.header["images"]
 
     async def measured(self, protocol: str, method: str, action: Callable[[], Awaitable[T]]) -> T:
@@ -233,6 +234,6 @@ def _frame(request: Request) -> tuple[dict[str, Any], Sequence[Block]]:
                               "outputs": sorted({port.name for port in request.outputs.values()})}
     first = next(iter(request.inputs.values()))
     if isinstance(first, list):
-        return header | {"encoded": True}, first
+        return header | {"encoded": True, "look": request.look}, first
     entries, blocks = describe({name: array for name, array in request.inputs.items() if not isinstance(array, list)})
     return header | {"encoded": False, "inputs": entries}, blocks

@@ -18,6 +18,7 @@ from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols.health.protocol import HEALTH, health
 from arrayloom.host.serving.protocols.open_inference.protocol import OPEN_INFERENCE
+from arrayloom.host.serving.protocols.page.protocol import PAGE
 from arrayloom.host.serving.protocols.reflection.protocol import REFLECTION
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 from arrayloom.host.serving.protocols.tensorflow.protocol import TENSORFLOW
@@ -33,6 +34,7 @@ METHODS = {
         "ModelStreamInfer", "ModelConfig", "ModelStatistics", "RepositoryIndex", "RepositoryModelLoad",
         "RepositoryModelUnload")],
     HEALTH.name: ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"],
+    PAGE.name: [],
     REFLECTION.name: [f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1alpha", "v1")],
 }
 ROUTES = {
@@ -54,6 +56,9 @@ ROUTES = {
         ("GET", "/v2/models/M/ready", "/v2/models/M/versions/3/ready", "model_ready"),
         ("POST", "/v2/models/M/infer", "/v2/models/M/versions/3/infer", "infer")],
     HEALTH.name: [],
+    PAGE.name: [
+        ("GET", "/", "/", "page"), ("GET", "/page/models", "/page/models", "page_models"),
+        ("POST", "/page/models/M/look", "/page/models/M/versions/3/look", "look")],
     REFLECTION.name: [],
 }
 
@@ -75,7 +80,7 @@ def test_what_needs_no_key() -> None:
     routes = [route.path for protocol in PROTOCOLS for route in protocol.routes if route.keyless]
     assert methods == ["/inference.GRPCInferenceService/ServerLive", "/inference.GRPCInferenceService/ServerReady",
                        "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"]
-    assert routes == ["/v2/health/live", "/v2/health/ready"]
+    assert routes == ["/v2/health/live", "/v2/health/ready", "/"]
 
 
 def test_the_documentation_names_them_all() -> None:
