@@ -15,6 +15,8 @@ from arrayloom.host.serving.protocols.tensorflow import tensors
 from arrayloom.host.serving.protocols.tensorflow.messages import PREDICT, tfs
 
 MODEL = "digits"
+UNLOAD = "unload"
+"""What would leave a service without its model is not asked for; what reads such requests reads those that load, too."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def grpc_seeds() -> list[tuple[Method, bytes]]:
     """Messages of all methods that answer once: those with tensors several times, in several forms."""
     found = []
     for method in (method for protocol in PROTOCOLS for method in protocol.methods if not method.stream):
-        if method in (PREDICT, MODEL_INFER):
+        if method in (PREDICT, MODEL_INFER) or UNLOAD in method.name.lower():
             continue
         message = method.request()
         for field in message.DESCRIPTOR.fields:
@@ -64,7 +66,7 @@ def grpc_seeds() -> list[tuple[Method, bytes]]:
 def http_seeds() -> list[HttpSeed]:
     """One of each route, those with tensors several times."""
     routes = [(route.verb, route.at(MODEL, version)) for protocol in PROTOCOLS for route in protocol.routes
-              for version in (None, 1)]
+              for version in (None, 1) if route.name != UNLOAD]
     found = [HttpSeed(verb, path, {}) for verb, path in dict.fromkeys(routes)]
     encoded = {"b64": base64.b64encode(image()).decode()}
     v1, v2 = f"/v1/models/{MODEL}:predict", f"/v2/models/{MODEL}/infer"

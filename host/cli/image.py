@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
     create.add_argument("--base", type=Path, metavar="LAYOUT", help="OCI image layout with Python, a folder or a tar")
     create.add_argument("--dependencies", action="store_true", help="take the server's Python packages along")
     create.add_argument("--preprocess", metavar="NAME", help="recipe for images, where the model has none or another")
-    create.add_argument("--labels", type=Path, metavar="FILE", help="class names, likewise")
+    create.add_argument("--labels", type=Path, metavar="FILE|NAME", help="class names, likewise")
     create.add_argument("--timeout", type=float, metavar="SECONDS", help="stop building after that time")
     add_labels(create)
     group.add_list({"id": "image", "creation_state": "state", "bytes": "bytes", "created": "created", "parents": "from",
