@@ -1,7 +1,8 @@
 """A service under requests that are almost right, over gRPC and HTTP: no 500, no replica lost, no deaf second, and right
 answers afterwards.
 
-Every request follows from ``--seed`` and its number. ``python -m benchmarks.fuzz_service --requests 50000``.
+Every request follows from ``--seed`` and its number. A part of them is made by schemathesis from the service's own
+description in OpenAPI, where it has one. ``python -m benchmarks.fuzz_service --requests 50000``.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.serving.client import PredictionClient
 from benchmarks import output
 from benchmarks.command import OUTSIDE, SUCCESS, parser_of, run
+from benchmarks.service import described
 from benchmarks.service.probing import Probes
 from benchmarks.service.running import Service, digits_service
 from benchmarks.service.seeds import pictures
@@ -24,6 +26,9 @@ from benchmarks.service.sending import Answer, GrpcSender, HttpSender, Sender
 
 SENDERS = {"grpc": GrpcSender, "http": HttpSender}
 SHOWN = 20
+DESCRIBED = 0.2
+"""The part of the requests that is made from the service's description."""
+
 PROGRESS_SECONDS = 10.0
 
 
@@ -67,14 +72,18 @@ def fuzz(requests: int, clients: int, seed: int, quiet: bool = False) -> dict[st
     with digits_service(["--replicas", "1", "--spares", "1"]) as service:
         before = _right(service)
         begin = time.monotonic()
-        fuzzing = Fuzzing(service, requests, seed, quiet)
         with Probes(service) as probes:
+            by_description = described.run(service, int(requests * DESCRIBED), seed)
+            fuzzing = Fuzzing(service, max(requests - by_description.answers.total(), 1), seed, quiet)
             fuzzing.run(clients)
+        faults = by_description.faults + fuzzing.faults
+        answers = by_description.answers + fuzzing.answers
         seconds = time.monotonic() - begin
         found: dict[str, Any] = {
-            "requests": fuzzing.answers.total(), "clients": clients, "seed": seed, "seconds": seconds,
-            "answers": dict(sorted(fuzzing.answers.items())), "faults": len(fuzzing.faults),
-            "first_faults": fuzzing.faults[:SHOWN], "alive": service.alive,
+            "requests": answers.total(), "described": by_description.answers.total(),
+            "not_described": by_description.missing, "clients": clients, "seed": seed, "seconds": seconds,
+            "answers": dict(sorted(answers.items())), "faults": len(faults), "first_faults": faults[:SHOWN],
+            "alive": service.alive,
             "replicas_lost": len(service.events("replica_lost")), "unexpected": len(service.events("failure")),
             **probes.figures(), "right_afterwards": service.alive and _right(service) == before}
     found["sound"] = (found["alive"] and found["right_afterwards"] and found["requests"] >= requests and not any(

@@ -25,7 +25,10 @@ def _run(module: str, *arguments: str) -> tuple[int, dict[str, object]]:
 
 def test_a_little_fuzzing() -> None:
     _, found = _run("fuzz_service", "--requests", "600", "--seed", "7")
-    assert (found["requests"], found["faults"], found["first_faults"]) == (600, 0, [])
+    assert (found["faults"], found["first_faults"]) == (0, [])
+    assert isinstance(found["requests"], int)
+    assert found["requests"] >= 600
+    assert (found["described"] == 0) == bool(found["not_described"])
     assert (found["replicas_lost"], found["unexpected"], found["probe_failures"]) == (0, 0, [])
     assert found["right_afterwards"]
     answers = found["answers"]
