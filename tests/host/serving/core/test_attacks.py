@@ -46,7 +46,7 @@ def _attacked(folder: Path, bundle_folder: Path, bundles: dict[str, Bundle], siz
             for _ in range(3):
                 answer = asking.oip_grpc(server, Ask({"image": inputs}))["logits"]
                 assert answer.tobytes() == serving.expected(bundles["one"], inputs).tobytes()
-        assert attackers.sent > 4
+        assert attackers.sent >= 4      # one of each client at least, however slow the machine
         _settles(server, before + 200 * MIB)
         assert _held(server) <= 1 << 16      # the question's own
         assert not server.events("failure")
