@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_labels, find, labels
+from arrayloom.host.cli.bar import waiting
 from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
 from arrayloom.host.workspace import Workspace
 from arrayloom.host.workspace.image import Image
@@ -37,13 +38,14 @@ def add_parser(commands: Any) -> None:
 def _deploy(workspace: Workspace, options: argparse.Namespace) -> Facts:
     config = LocalWebservice.deploy_configuration(not options.no_auth, **given_settings(options))
     image = find(Image, workspace, options.image)
-    service = Webservice.deploy_from_image(workspace, options.service, image, config, **labels(options))
-    return service.serialize() if options.no_wait else _ready(service)
+    with waiting(f"unpacking {image.id} and starting its server", options.json):
+        service = Webservice.deploy_from_image(workspace, options.service, image, config, **labels(options))
+    return service.serialize() if options.no_wait else _ready(service, options)
 
 
-def _start(service: Webservice, _: argparse.Namespace) -> Facts:
+def _start(service: Webservice, options: argparse.Namespace) -> Facts:
     service.start()
-    return _ready(service)
+    return _ready(service, options)
 
 
 def _stop(service: Webservice, _: argparse.Namespace) -> Facts:
@@ -52,8 +54,9 @@ def _stop(service: Webservice, _: argparse.Namespace) -> Facts:
 
 
 def _update(service: Webservice, options: argparse.Namespace) -> Facts:
-    service.update(find(Image, service.workspace, options.image))
-    return _ready(service)
+    with waiting("unpacking the image and changing servers", options.json):
+        service.update(find(Image, service.workspace, options.image))
+    return _ready(service, options)
 
 
 def _logs(service: Webservice, options: argparse.Namespace) -> Facts:
@@ -69,6 +72,7 @@ def _keys(service: Webservice, options: argparse.Namespace) -> Facts:
     return dict(zip(("primary", "secondary"), keys, strict=True))
 
 
-def _ready(service: Webservice) -> Facts:
-    service.wait_for_deployment()
+def _ready(service: Webservice, options: argparse.Namespace) -> Facts:
+    with waiting(f"service {service.name}: waiting until a device holds its model", options.json):
+        service.wait_for_deployment()
     return service.serialize()
