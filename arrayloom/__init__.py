@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from arrayloom.host.workspace import Model, Workspace
     from arrayloom.host.workspace.converter import AccelOnnxConverter
     from arrayloom.host.workspace.image import AccelContainerImage, Image
-    from arrayloom.host.workspace.webservice import Webservice
+    from arrayloom.host.workspace.webservice import KubernetesTarget, Webservice
 
 _NETWORKS = "arrayloom.host.models.networks"
 _MODULES = {
@@ -40,6 +40,7 @@ _MODULES = {
     "Densenet121": _NETWORKS,
     "Image": "arrayloom.host.workspace.image",
     "ImportOptions": "arrayloom.compiler.frontend.options",
+    "KubernetesTarget": "arrayloom.host.workspace.webservice",
     "Model": "arrayloom.host.workspace",
     "PredictionClient": "arrayloom.host.serving.client",
     "QuantizedDensenet121": _NETWORKS,
@@ -67,6 +68,7 @@ __all__ = [
     "Densenet121",
     "Image",
     "ImportOptions",
+    "KubernetesTarget",
     "Model",
     "PredictionClient",
     "QuantizedDensenet121",
