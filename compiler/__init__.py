@@ -4,6 +4,7 @@ from pathlib import Path
 
 import onnx
 
+from arrayloom.compiler.backend.schedule import OnGroup
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
@@ -16,20 +17,20 @@ from arrayloom.isa.program import Program
 
 
 def compile_model(model: str | Path | onnx.ModelProto, config: str | Config = DEFAULT,
-                  options: ImportOptions = DEFAULT_OPTIONS) -> Program:
+                  options: ImportOptions = DEFAULT_OPTIONS, on_group: OnGroup | None = None) -> Program:
     """A quantized ONNX model (path or proto) as a program for ``config``, a preset's name or a ``Config``.
 
     ``options``: how much of the network the host may compute in float, and whether values may be rounded that the model has
-    in float. Raises ``CompileError`` (``ModelError``, ``UnsupportedError``) naming node, reason and remedy, and
-    ``ConfigError`` for an unknown preset.
+    in float; ``on_group``: called with the groups of layers that are written, and their number. Raises ``CompileError``
+    (``ModelError``, ``UnsupportedError``) naming node, reason and remedy, and ``ConfigError`` for an unknown preset.
     """
-    return compile_graph(import_model(model, options).graph, config)
+    return compile_graph(import_model(model, options).graph, config, on_group)
 
 
-def compile_graph(graph: Graph, config: str | Config = DEFAULT) -> Program:
+def compile_graph(graph: Graph, config: str | Config = DEFAULT, on_group: OnGroup | None = None) -> Program:
     """An imported model as a program; errors as in ``compile_model``."""
     _check_host(graph)
-    return run_passes(graph, load_config(config), graph.integer_model.graph.name)
+    return run_passes(graph, load_config(config), graph.integer_model.graph.name, on_group)
 
 
 def _check_host(graph: Graph) -> None:

@@ -14,7 +14,7 @@ from arrayloom.compiler.backend.legality import check_layouts, check_network, ch
 from arrayloom.compiler.backend.lower_graph import to_steps
 from arrayloom.compiler.backend.placement import Placement, place
 from arrayloom.compiler.backend.pools import split_pools
-from arrayloom.compiler.backend.schedule import schedule
+from arrayloom.compiler.backend.schedule import OnGroup, schedule
 from arrayloom.compiler.backend.slices import split_by_slices
 from arrayloom.compiler.backend.steps import Network
 from arrayloom.compiler.backend.stream import Stream, coalesce
@@ -24,8 +24,8 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.program import Program
 
 
-def run_passes(graph: Graph, config: Config, model: str) -> Program:
-    """An integer graph to a program.
+def run_passes(graph: Graph, config: Config, model: str, on_group: OnGroup | None = None) -> Program:
+    """An integer graph to a program; ``on_group`` is called with the groups of layers that are written, and their number.
 
     Raises ``UnsupportedError`` with every node that the accelerator cannot compute, ``CompileError`` naming the node
     whose numbers or size do not fit.
@@ -38,7 +38,7 @@ def run_passes(graph: Graph, config: Config, model: str) -> Program:
     check_placement(network, placement, config)
     stream = Stream(HazardTracker(config.activation_words), HazardTracker(placement.memory_words))
     context = LoweringContext(config, network, placement, Constants(config.size), stream)
-    schedule(context)
+    schedule(context, on_group)
     return emit(graph, context, coalesce(stream.finish(), config), model)
 
 

@@ -41,7 +41,7 @@ ROOMS = {
         "runtime": {"vision", "pool"},
         "vision": set(),
         "models": {"runtime", "vision", "pool"},
-        "serving": {"runtime", "vision"},
+        "serving": {"runtime", "vision", "models"},
         "analysis": {"runtime", "pool"},
         "segments": {"runtime", "pool"},
         "board": {"runtime", "analysis"},

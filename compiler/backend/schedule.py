@@ -1,6 +1,6 @@
 """The program's instructions in order: group by group, in each the iterations of its lead."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from arrayloom.compiler.backend.context import LoweringContext
@@ -13,8 +13,11 @@ from arrayloom.compiler.backend.placement import Group
 from arrayloom.compiler.backend.tiling import TilingPlan
 from arrayloom.isa.instructions import End
 
+OnGroup = Callable[[int, int], None]
+"""Called with the groups that are written, and their number."""
 
-def schedule(context: LoweringContext) -> None:
+
+def schedule(context: LoweringContext, on_group: OnGroup | None = None) -> None:
     """Writes the whole program."""
     finished = _last_writers(context)
     for index, group in enumerate(context.placement.groups):
@@ -24,6 +27,8 @@ def schedule(context: LoweringContext) -> None:
             if finished.get(allocation_root(context.network, name)[0]) == index:
                 area = lead.area(name)
                 lead.store(name, area, 0, area.blocks, 0, area.rows)
+        if on_group:
+            on_group(index + 1, len(context.placement.groups))
     context.add(End())
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from arrayloom.compiler.errors import Unsupported
+from arrayloom.host.cli.bar import progress_bar, step_progress
 from arrayloom.host.cli.common import add_command, add_json, print_json
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.workspace.artifact import Artifact
@@ -89,7 +90,9 @@ class ArtifactCommands(Generic[Kind]):
         parser.add_argument("--cascade", action="store_true", help="delete all that was made from it as well, in order")
 
     def _delete(self, workspace: Workspace, options: argparse.Namespace) -> None:
-        deleted = find(self._kind, workspace, options.reference).delete(options.cascade)
+        found = find(self._kind, workspace, options.reference)
+        with progress_bar(f"deleting {options.reference}", options.json, "artifacts") as progress:
+            deleted = found.delete(options.cascade, progress)
         if options.json:
             print_json({"deleted": list(deleted)})
         else:
@@ -113,7 +116,8 @@ def find(kind: type[Kind], workspace: Registry, reference: str) -> Kind:
 def finish(started: Operation, timeout: float | None, show: bool) -> None:
     """Waits for an operation; raises ``OperationError`` where it fails. An interruption cancels it."""
     try:
-        done = started.wait_for_completion(show_output=show and sys.stdout.isatty(), timeout=timeout)
+        with step_progress(not show, "steps") as progress:
+            done = started.wait_for_completion(show and sys.stdout.isatty(), timeout, progress)
     except KeyboardInterrupt:
         started.cancel()
         raise

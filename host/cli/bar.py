@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 
 from arrayloom.host.pool.task import Standing
@@ -97,3 +105,15 @@ def tasks_progress(title: str, quiet: bool = False, unit: str = "tasks", size: f
                        figures=f"{standing.tasks_done:,} of {standing.tasks:,}{'' if standing.complete else '+'} {unit}")
 
         yield update
+
+
+@contextmanager
+def waiting(title: str, quiet: bool = False) -> Iterator[None]:
+    """Shows on standard error, if that is a terminal, that something goes on and for how long it has; not when ``quiet``."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    with Bar(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True),
+             transient=True) as bar:
+        bar.add_task(title, total=None)
+        yield

@@ -22,7 +22,7 @@ def add_command(commands: Any, name: str, action: Callable[[argparse.Namespace],
     return parser
 
 
-def add_config(parser: argparse.ArgumentParser, default: str | None = DEFAULT) -> None:
+def add_config(parser: argparse._ActionsContainer, default: str | None = DEFAULT) -> None:
     shown = default or f"the program's, or {DEFAULT}"
     parser.add_argument("--config", default=default, metavar="NAME|FILE.toml",
                         help=f"accelerator: {', '.join(PRESETS)}, or a file of your own (default {shown})")

@@ -13,6 +13,7 @@ from arrayloom.host.cli.serve import OPTIONS, add_settings, given_settings
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.workspace import Model, Workspace
 from arrayloom.host.workspace.image import AccelContainerImage, Image
+from arrayloom.host.workspace.kserve import KServeConfiguration, kserve_manifests
 from arrayloom.host.workspace.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
 from arrayloom.host.workspace.server_process import serve_options
 
@@ -27,12 +28,12 @@ def add_parser(commands: Any) -> None:
     create.add_argument("--base", type=Path, metavar="LAYOUT", help="OCI image layout with Python, a folder or a tar")
     create.add_argument("--dependencies", action="store_true", help="take the server's Python packages along")
     create.add_argument("--preprocess", metavar="NAME", help="recipe for images, where the model has none or another")
-    create.add_argument("--labels", type=Path, metavar="FILE", help="class names, likewise")
+    create.add_argument("--labels", type=Path, metavar="FILE|NAME", help="class names, likewise")
     create.add_argument("--timeout", type=float, metavar="SECONDS", help="stop building after that time")
     add_labels(create)
     group.add_list({"id": "image", "creation_state": "state", "bytes": "bytes", "created": "created", "parents": "from",
                     "image_location": "location"})
-    group.add_for_one("show", lambda image, _: image.serialize() | {"dependents": list(image.dependents())},
+    group.add_for_one("show", lambda image, _: _facts(image) | {"dependents": list(image.dependents())},
                       "say all of an image", "digits:1")
     save = group.add_for_one("save", _save, "write an image as a tar for docker load, podman load or skopeo",
                              "digits -o digits.tar")
@@ -57,6 +58,9 @@ def _add_manifests(group: ArtifactCommands[Image]) -> None:
     parser.add_argument("--keys-secret", metavar="NAME", help="Secret with an entry keys.json")
     parser.add_argument("--cpu", default="1", metavar="QUANTITY", help="what a pod asks for (default 1)")
     parser.add_argument("--memory", default="1Gi", metavar="QUANTITY", help="likewise, and its limit (default 1Gi)")
+    parser.add_argument("--pod-monitor", action="store_true", help="tell the Prometheus Operator to scrape the pods")
+    parser.add_argument("--kserve", action="store_true", help="a ServingRuntime and an InferenceService of KServe instead")
+    parser.add_argument("--storage-uri", metavar="URI", help="for KServe: a bundle's folder, in place of the image's own")
     parser.add_argument("--threads", type=int, metavar="N", help="of a pod's replica (default: the whole cores of --cpu)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.yaml", help="default: standard output")
 
@@ -67,13 +71,17 @@ def _create(workspace: Workspace, options: argparse.Namespace) -> Facts:
     image = Image.create(workspace, options.name, find(Model, workspace, options.model), config)
     if image.operation:
         finish(image.operation, options.timeout, not options.json)
-    return image.refresh().serialize()
+    return _facts(image.refresh())
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    return image.serialize() | {"notices": image.notices}
 
 
 def _save(image: Image, options: argparse.Namespace) -> Facts:
     require_writable(options.output)
     image.save(options.output)
-    return {"path": str(options.output), "reference": image.reference, "digest": image.digest}
+    return {"path": str(options.output), "reference": image.reference, "digest": image.digest, "notices": image.notices}
 
 
 def _run(image: Image, options: argparse.Namespace) -> Facts:
@@ -95,8 +103,11 @@ def _manifests(image: Image, options: argparse.Namespace) -> Facts:
     config = KubernetesConfiguration(
         options.name or image.reference.partition(":")[0], place, options.namespace, options.replicas,
         options.max_replicas or None, options.queue_target, options.tls_secret, options.keys_secret, options.cpu,
-        options.memory, options.threads)
-    objects = manifests(config)
+        options.memory, options.threads, options.pod_monitor)
+    if options.storage_uri is not None and not options.kserve:
+        raise InputError(f"--storage-uri {options.storage_uri}: is for --kserve; the manifests of Kubernetes take the "
+                         "bundle that the image holds")
+    objects = kserve_manifests(KServeConfiguration(config, options.storage_uri)) if options.kserve else manifests(config)
     if options.json:
         print_json({"apiVersion": "v1", "kind": "List", "items": objects})
         return None

@@ -1,6 +1,8 @@
 """The options of what the host may compute and what may be rounded."""
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
 
 from arrayloom.compiler.frontend.options import HostPolicy, ImportOptions
 from arrayloom.host.runtime.host_report import HOST, lines_of_host
@@ -24,20 +26,28 @@ def add_import_options(parser: argparse.ArgumentParser, takes_programs: bool = F
 
 def add_bundle_options(parser: argparse.ArgumentParser) -> None:
     """The same options for bundles, whose programs are compiled already; ``check_bundles`` reads them."""
-    group = parser.add_argument_group("what a bundle's program may be", "the choice was made when it was compiled")
+    group = parser.add_argument_group("how a model is compiled, and what a bundle's program may be",
+                                      "for a bundle the choice was made when it was compiled")
     host = group.add_mutually_exclusive_group()
     host.add_argument("--no-host", action="store_true",
-                      help="refuse a bundle of whose network the host computes a part in float")
-    host.add_argument("--host-tail", action="store_true", help="take bundles with a part of any size on the host (default)")
+                      help="refuse a network of which the host computes a part in float")
+    host.add_argument("--host-tail", action="store_true",
+                      help="let the host compute more than 1 %% of a model, as bundles may have it anyway")
     group.add_argument("--insert-rounding", action="store_true",
-                       help="take bundles with values quantized that the model has in float (default)")
+                       help="quantize values that a model has in float, as bundles may have them anyway")
 
 
-def check_bundles(options: argparse.Namespace) -> None:
+def options_of_models(options: argparse.Namespace) -> ImportOptions:
+    """What the options of ``add_bundle_options`` permit where a model is compiled."""
+    policy = HostPolicy.NONE if options.no_host else HostPolicy.ANY if options.host_tail else HostPolicy.SMALL
+    return ImportOptions(policy, options.insert_rounding)
+
+
+def check_bundles(options: argparse.Namespace, folders: Iterable[Path]) -> None:
     """Raises ``BundleError`` for a bundle that ``--no-host`` does not let pass."""
     if not options.no_host:
         return
-    for folder in options.bundles:
+    for folder in folders:
         for line in lines_of_host(Bundle.load(folder).program):
             if line.startswith(HOST):
                 raise BundleError(f"{folder}: --no-host: the host computes a {line.removeprefix(HOST).strip()}; leave the "

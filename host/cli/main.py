@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("arrayloom.host.cli.run", "add_parser"),
     "score": ("arrayloom.host.cli.score", "add_parser"),
     "serve": ("arrayloom.host.cli.serve", "add_parser"),
+    "bundle": ("arrayloom.host.cli.bundle", "add_parser"),
     "verify": ("arrayloom.host.cli.verify", "add_parser"),
     "disasm": ("arrayloom.host.cli.programs", "add_disasm"),
     "info": ("arrayloom.host.cli.programs", "add_info"),

@@ -16,6 +16,7 @@ from arrayloom.host.cli.artifact_commands import (
 )
 from arrayloom.host.cli.common import add_config, lines_of_notices, notes_alone
 from arrayloom.host.cli.import_options import add_import_options
+from arrayloom.host.cli.label_options import LABELS_HELP
 from arrayloom.host.models.quantize.scales import METHODS
 from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
 from arrayloom.host.workspace import Model, Workspace
@@ -52,7 +53,7 @@ def add_convert(commands: Any) -> None:
     parser.add_argument("reference", metavar="MODEL[:VERSION]")
     parser.add_argument("--name", metavar="NAME", help="of the program (default: the model's with .loom)")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe that makes the network's input from an image")
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    parser.add_argument("--labels", type=Path, metavar="FILE|NAME", help=LABELS_HELP)
     parser.add_argument("--calibration", type=Path, metavar="FOLDER|FILE.npz", help="images that a float network is run on")
     parser.add_argument("--method", choices=METHODS, default="minmax", help="of quantization (default minmax)")
     parser.add_argument("--inputs", default="", metavar="NAME,..", help="tensors of a TensorFlow SavedModel")

@@ -21,6 +21,7 @@ from arrayloom.host.cli.common import (
     require_writable,
 )
 from arrayloom.host.cli.import_options import add_import_options, import_options
+from arrayloom.host.cli.label_options import LABELS_HELP
 from arrayloom.host.cli.pool_options import add_workers, lines_of_tasks, workers_of
 from arrayloom.host.cli.wave_options import add_waves, device_of, require_no_waves
 from arrayloom.host.models.heads import Head
@@ -53,12 +54,12 @@ _Run = Callable[[Iterable[Batch]], _Scored]
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "score", _run, "classify images, and write their features",
-                         "arrayloom score resnet18_int8.onnx owl.jpg --preprocess imagenet --labels imagenet_classes.txt")
+                         "arrayloom score resnet18_int8.onnx owl.jpg --preprocess imagenet --labels imagenet")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.loom")
     images = parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE",
                                  help="a folder stands for the images in it")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for the images")
-    parser.add_argument("--labels", type=Path, metavar=f"FILE|{score_detectors.COCO}", help="class names, one a line")
+    parser.add_argument("--labels", type=Path, metavar="FILE|NAME", help=LABELS_HELP)
     parser.add_argument("--top", type=int, metavar="N", help="classes or boxes to print (default 5 classes, 300 boxes)")
     parser.add_argument("--features", type=Path, metavar="FILE.npz", help="where the features go")
     parser.add_argument("--head", type=Path, metavar="HEAD.onnx",

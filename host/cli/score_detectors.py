@@ -17,13 +17,12 @@ from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.vision import input_size, recipe
 from arrayloom.host.vision.classify import Located, Ranked, load_labels
 from arrayloom.host.vision.decode import image_size
-from arrayloom.host.vision.detection import COCO_CLASSES, DETECTORS, Detector
+from arrayloom.host.vision.detection import DETECTORS, Detector
 from arrayloom.host.vision.detection.detectors import DEFAULT_IOU, DEFAULT_THRESHOLD, require_form
 from arrayloom.host.vision.detection.selection import check_thresholds
 from arrayloom.host.vision.drawing import draw_boxes
 from arrayloom.host.vision.geometry import Geometry
 
-COCO = "coco"       # what --labels calls the names that come with Arrayloom
 ARRAYS = (".npy", ".npz")
 
 
@@ -56,10 +55,8 @@ def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
 
 
 def labels_of(path: Path | None) -> list[str] | None:
-    """The names of ``--labels``: of a file, or COCO's."""
-    if path is None:
-        return None
-    return list(COCO_CLASSES) if str(path) == COCO and not path.exists() else load_labels(path)
+    """The names of ``--labels``: of a file, or built in."""
+    return None if path is None else load_labels(path)
 
 
 def detector_of(options: argparse.Namespace, outputs: Mapping[str, tuple[int, ...]],

@@ -1,4 +1,4 @@
-"""``arrayloom serve``: bundles over gRPC and HTTP."""
+"""``arrayloom serve``: models and bundles over gRPC and HTTP."""
 
 import argparse
 import asyncio
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrayloom.host.cli.common import add_command, add_json, require_writable
 from arrayloom.host.cli.import_options import add_bundle_options, check_bundles
+from arrayloom.host.cli.serve_models import add_models, as_bundles, check
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.isa.files import write_atomically
@@ -45,14 +46,18 @@ OPTIONS = {
     "tls_cert": "certificate chain in PEM, read again when it changes",
     "tls_key": "its key in PEM",
     "keys_file": "keys of the clients: JSON with primary, secondary and admin (for reflashes), read again when it changes",
+    "page": "no page for people at /",
+    "access_log": "a file for one JSON line a request, or - for standard error",
 }
 
 
 def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "serve", _run, "serve bundles over gRPC and HTTP until told to stop",
-                         "arrayloom serve digits-bundle --port 0 --json")
-    parser.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE",
-                        help="folder of a bundle; the first answers by default")
+    parser = add_command(commands, "serve", _run, "serve models over gRPC and HTTP until told to stop",
+                         "arrayloom serve resnet18_int8.onnx --preprocess imagenet --labels imagenet")
+    parser.add_argument("bundles", type=Path, nargs="*", metavar="MODEL|BUNDLE",
+                        help="quantized .onnx, which is compiled at once, program (.loom), or folder of a bundle; the first "
+                             "answers by default")
+    add_models(parser)
     add_settings(parser, OPTIONS)
     add_bundle_options(parser)
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="what goes to standard error (default info)")
@@ -64,6 +69,10 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Options for settings, by name; ``given_settings`` reads them."""
     for name in names:
         default = getattr(Settings, name)
+        if default is True:
+            parser.add_argument(f"--no-{name}", dest=name, action="store_false", help=OPTIONS[name],
+                                default=argparse.SUPPRESS)
+            continue
         text = OPTIONS[name] if default is None else f"{OPTIONS[name]} (default {default})"
         parser.add_argument(f"--{name.replace('_', '-')}", help=text, metavar=_metavar(name), default=argparse.SUPPRESS)
 
@@ -88,14 +97,18 @@ def _run(options: argparse.Namespace) -> int:
     if options.ready_file:
         require_writable(options.ready_file)
     settings = Settings(**given_settings(options))
-    check_bundles(options)
+    check(options)
     set_up(options.log_level)
-    asyncio.run(serve(options.bundles, settings, lambda running: _announce(options, running)))
+    with as_bundles(options) as (bundles, labels):
+        check_bundles(options, bundles)
+        asyncio.run(serve(bundles, settings, lambda running: _announce(options, running), labels))
     return 0
 
 
-def _value(name: str, kind: Any, text: str) -> Any:
-    """The option's text as the type of its setting."""
+def _value(name: str, kind: Any, text: Any) -> Any:
+    """The option's text as the type of its setting; what the option has set by itself stays."""
+    if not isinstance(text, str):
+        return text
     make: Callable[[str], Any] = next((each for each in (Path, int) if kind == each | None), kind)
     try:
         return make(text)

@@ -5,6 +5,7 @@ from typing import Any
 
 from arrayloom.host.cli import service_targets
 from arrayloom.host.cli.artifact_commands import ArtifactCommands, Facts, add_labels, find, labels
+from arrayloom.host.cli.bar import waiting
 from arrayloom.host.cli.serve import OPTIONS, add_settings
 from arrayloom.host.serving.core.keys import Which
 from arrayloom.host.workspace import Workspace
@@ -41,14 +42,15 @@ def add_parser(commands: Any) -> None:
 def _deploy(workspace: Workspace, options: argparse.Namespace) -> Facts:
     config, target = service_targets.chosen(options)
     image = find(Image, workspace, options.image)
-    service = Webservice.deploy_from_image(workspace, options.service, image, config, **labels(options),
-                                           deployment_target=target)
-    return service.serialize() if options.no_wait else _ready(service)
+    with waiting(f"unpacking {image.id} and starting its server", options.json):
+        service = Webservice.deploy_from_image(workspace, options.service, image, config, **labels(options),
+                                               deployment_target=target)
+    return service.serialize() if options.no_wait else _ready(service, options)
 
 
-def _start(service: Webservice, _: argparse.Namespace) -> Facts:
+def _start(service: Webservice, options: argparse.Namespace) -> Facts:
     service.start()
-    return _ready(service)
+    return _ready(service, options)
 
 
 def _stop(service: Webservice, _: argparse.Namespace) -> Facts:
@@ -58,8 +60,9 @@ def _stop(service: Webservice, _: argparse.Namespace) -> Facts:
 
 def _update(service: Webservice, options: argparse.Namespace) -> Facts:
     image = find(Image, service.workspace, options.image) if options.image else None
-    service.update(image, options.replicas)
-    return _ready(service)
+    with waiting("changing what serves it", options.json):
+        service.update(image, options.replicas)
+    return _ready(service, options)
 
 
 def _logs(service: Webservice, options: argparse.Namespace) -> Facts:
@@ -76,6 +79,7 @@ def _keys(service: Webservice, options: argparse.Namespace) -> Facts:
     return dict(zip(("primary", "secondary"), keys, strict=True)) | ({"admin": admin} if admin else {})
 
 
-def _ready(service: Webservice) -> Facts:
-    service.wait_for_deployment()
+def _ready(service: Webservice, options: argparse.Namespace) -> Facts:
+    with waiting(f"service {service.name}: waiting until a device holds its model", options.json):
+        service.wait_for_deployment()
     return service.serialize()

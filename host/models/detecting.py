@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.host.models.networks.ssd import OUTPUTS, VOC_CLASSES, by_position, postprocess
+from arrayloom.host.models.networks.ssd import OUTPUTS, by_position, postprocess
+from arrayloom.host.vision.class_names import BACKGROUND, VOC_CLASSES, fitted
 from arrayloom.host.vision.classify import Located, rank_boxes
 from arrayloom.host.vision.detection import MOST_BOXES, Detections, Detector, guess_detector, select
 from arrayloom.host.vision.detection.boxes import Floats
@@ -76,7 +77,9 @@ def locate(outputs: Outputs, detection: Detection, threshold: float, count: int 
         return [list(rank_boxes(*each, most, labels or VOC_CLASSES)) for each in _by_ssd_vgg(outputs, detection, threshold)]
     found = decode(detection.detector.name, outputs, detection.size, detection.priors)
     if labels is not None and found.background and found.class_count == len(labels) + 1:
-        labels = ("background", *labels)
+        labels = (BACKGROUND, *labels)
+    elif labels is not None and not found.background and found.class_count is not None:
+        labels = fitted(labels, found.class_count)
     places = detection.geometries or [Geometry.stretched(*detection.size)] * len(found.scores)
     return [rank_boxes(*select(found, index, threshold, detection.iou, place), most, labels, found.background)
             for index, place in enumerate(places)]

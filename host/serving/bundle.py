@@ -6,7 +6,6 @@ The folder's ``bundle.json`` says what it holds, with the SHA-256 of every file.
 import hashlib
 import io
 import math
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,11 @@ from typing import Any, Self
 from PIL import Image
 
 from arrayloom.host.serving.errors import BundleError
-from arrayloom.host.serving.manifest import MANIFEST, Manifest, check_name, check_version
+from arrayloom.host.serving.manifest import MANIFEST, Manifest, check_name, check_version, read_plain
 from arrayloom.host.vision import RecipeError, input_size, preprocess, recipe
+from arrayloom.host.vision.class_names import fitted
+from arrayloom.host.vision.classify import load_labels
+from arrayloom.host.vision.errors import LabelError
 from arrayloom.isa.files import make_folder_atomically
 from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.program import SUFFIX, Program, ProgramError
@@ -67,6 +69,7 @@ class Bundle:
         check_version(version)
         loaded = Program.load(program) if isinstance(program, Path) else program
         lines = _read_labels(labels) if isinstance(labels, Path) else labels
+        lines = None if lines is None else fitted(lines, _class_count(loaded))
         if lines is None and len(loaded.labels) >= max(_class_count(loaded), 1):
             lines = loaded.labels
         bundle = cls(name, version, loaded, None if lines is None else tuple(lines), recipe, dict(source or {}))
@@ -87,8 +90,8 @@ class Bundle:
     def load(cls, folder: Path) -> Self:
         """Reads a folder and checks every file's SHA-256; raises ``BundleError`` naming folder and file or field."""
         try:
-            manifest = Manifest.from_json(_read(folder / MANIFEST).decode())
-            contents = {file: _read(folder / file) for file in manifest.files}
+            manifest = Manifest.from_json(read_plain(folder / MANIFEST).decode())
+            contents = {file: read_plain(folder / file) for file in manifest.files}
             for file, content in contents.items():
                 if hashlib.sha256(content).hexdigest() != manifest.sha256[file]:
                     raise BundleError(f"{file} is damaged (its SHA-256 is not the one in {MANIFEST}); make the bundle again")
@@ -147,17 +150,8 @@ def _check_recipe(name: str, ports: Sequence[ModelPort]) -> None:
     preprocess(blank.getvalue(), name, ("N", *ports[0].shape), ports[0].dtype, encode)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise BundleError(f"{path.name} is a link, a pipe or a device; a bundle holds plain files")
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path.name} cannot be read: {error.strerror}") from None
-
-
 def _read_labels(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path}: labels cannot be read: {error}") from None
+        return load_labels(path)
+    except LabelError as error:
+        raise BundleError(str(error)) from None

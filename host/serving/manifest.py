@@ -1,9 +1,11 @@
-"""What a bundle's ``bundle.json`` says, and how models are named."""
+"""What a bundle's ``bundle.json`` says, and the names and versions of models."""
 
 import json
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from arrayloom.host.serving.errors import BundleError
@@ -66,6 +68,14 @@ class Manifest:
         """The other files of the folder, next to ``bundle.json``."""
         return (self.program,) if self.labels is None else (self.program, self.labels)
 
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """That of a bundle's folder, which it names in ``BundleError``."""
+        try:
+            return cls.from_json(read_plain(folder / MANIFEST).decode())
+        except (BundleError, UnicodeDecodeError) as error:
+            raise BundleError(f"{folder}: {error}") from None
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
 
@@ -98,3 +108,13 @@ def check_version(version: object) -> None:
     """Raises ``BundleError`` for what is no version."""
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= LARGEST_VERSION:
         raise BundleError(f"version {version!r}: must be an integer from 1 up")
+
+
+def read_plain(path: Path) -> bytes:
+    """The content of a file of a bundle; raises ``BundleError``."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise BundleError(f"{path.name} is a link, a pipe or a device; a bundle holds plain files")
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path.name} cannot be read: {error.strerror}") from None

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayloom.host.serving.core import grpc_server, http_server
+from arrayloom.host.serving.core import access_log, grpc_server, http_server
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
+from arrayloom.host.serving.core.repository import Labels
 from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.core.tls import Certificate
+from arrayloom.host.serving.protocols.page.protocol import PAGE
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 
 READING_MODULE = "arrayloom.host.serving.offloaded"
@@ -39,18 +41,21 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[Running]:
-    """A service on bundles' folders; at the end it finishes what it accepted.
+async def running(bundles: Sequence[Path], settings: Settings, labels: Labels | None = None) -> AsyncIterator[Running]:
+    """A service on bundles' folders, with labels of their versions; at the end it finishes what it accepted.
 
     Raises ``BundleError``, ``ServeError``, and ``ServiceError`` when the first model cannot be loaded.
     """
     service = Service([Model.load(bundle) for bundle in bundles], settings,
                       KeyFile(settings.keys_file) if settings.keys_file else None, _remedy(),
-                      {name: reader for protocol in PROTOCOLS for name, reader in protocol.readers.items()}, READING_MODULE)
+                      {name: reader for protocol in PROTOCOLS for name, reader in protocol.readers.items()}, READING_MODULE,
+                      labels)
+    protocols = [protocol for protocol in PROTOCOLS if settings.page or protocol is not PAGE]
     certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
+    access_log.set_up(settings.access_log)
     check_exposure(settings)
-    grpc, grpc_port = grpc_server.create(service, PROTOCOLS, certificate)
-    runner, http_port = await http_server.start(service, PROTOCOLS, certificate)
+    grpc, grpc_port = grpc_server.create(service, protocols, certificate)
+    runner, http_port = await http_server.start(service, protocols, certificate)
     runners, metrics_port = [runner], None
     try:
         if settings.metrics_port is not None:
@@ -68,9 +73,10 @@ async def running(bundles: Sequence[Path], settings: Settings) -> AsyncIterator[
         log.info("stopped", extra={"event": "stopped"})
 
 
-async def serve(bundles: Sequence[Path], settings: Settings, on_ready: Callable[[Running], None]) -> None:
+async def serve(bundles: Sequence[Path], settings: Settings, on_ready: Callable[[Running], None],
+                labels: Labels | None = None) -> None:
     """Serves until SIGTERM or SIGINT; errors as in ``running``."""
-    task = asyncio.create_task(_until_cancelled(bundles, settings, on_ready))
+    task = asyncio.create_task(_until_cancelled(bundles, settings, on_ready, labels))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
@@ -78,8 +84,9 @@ async def serve(bundles: Sequence[Path], settings: Settings, on_ready: Callable[
         await task
 
 
-async def _until_cancelled(bundles: Sequence[Path], settings: Settings, on_ready: Callable[[Running], None]) -> None:
-    async with running(bundles, settings) as service:
+async def _until_cancelled(bundles: Sequence[Path], settings: Settings, on_ready: Callable[[Running], None],
+                           labels: Labels | None) -> None:
+    async with running(bundles, settings, labels) as service:
         on_ready(service)
         await asyncio.Event().wait()
 

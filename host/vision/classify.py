@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.host.vision.class_names import BUILT_IN, fitted
 from arrayloom.host.vision.errors import LabelError
 from arrayloom.isa.host_steps import softmax
 
@@ -29,11 +30,17 @@ class Located(Ranked):
 
 
 def load_labels(path: Path) -> list[str]:
-    """One label a line, in index order; raises ``LabelError``."""
+    """One label a line, in index order, or the built-in names that ``path`` names where no such file lies there.
+
+    Raises ``LabelError``.
+    """
+    if str(path) in BUILT_IN and not path.is_file():
+        return list(BUILT_IN[str(path)]())
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path}: labels cannot be read: {error}") from None
+        raise LabelError(f"{path}: labels cannot be read: {error}; give a file with one label a line, or one of "
+                         f"{', '.join(BUILT_IN)}") from None
 
 
 def rank(scores: NDArray[Any], count: int, labels: list[str] | None = None) -> list[Ranked]:
@@ -42,6 +49,7 @@ def rank(scores: NDArray[Any], count: int, labels: list[str] | None = None) -> l
     is_probability = flat.min() >= 0 and abs(float(flat.sum()) - 1) < 1e-2
     confidence = flat if is_probability else softmax(flat, 0)
     best = np.argsort(-flat, kind="stable")[:count]
+    labels = None if labels is None else list(fitted(labels, len(flat)))
     if labels is not None and len(labels) < len(flat):
         raise LabelError(f"{len(labels)} labels for {len(flat)} classes; give a file with one label a class")
     return [Ranked(int(i), labels[i] if labels else str(i), float(confidence[i])) for i in best]

@@ -6,7 +6,7 @@ deleted with others of any kind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -136,17 +136,18 @@ class Artifact:
         with self.workspace.database.read() as connection:
             return tuple(entry.reference for entry in entries.dependents(connection, self.entry))
 
-    def delete(self, cascade: bool = False) -> tuple[str, ...]:
+    def delete(self, cascade: bool = False, on_progress: Callable[[int, int], None] | None = None) -> tuple[str, ...]:
         """Deletes the entry and its files; returns what was deleted, in order.
 
-        ``cascade`` deletes what was made from it as well, in order: services, images, this, converted models.
+        ``cascade`` deletes what was made from it as well, in order: services, images, this, converted models. A service ends
+        first, which may take as long as its requests; ``on_progress`` is called with how many are deleted, and of how many.
 
         Raises
         ------
         InUseError
             Something depends on it, and not ``cascade``.
         """
-        return self._delete_with_descendants() if cascade else self._delete_alone()
+        return self._delete_with_descendants(on_progress) if cascade else self._delete_alone()
 
     def end_process(self) -> None:
         """Ends the process that belongs to it, if there is one."""
@@ -168,14 +169,16 @@ class Artifact:
         self.workspace.discard(current)
         return (current.reference,)
 
-    def _delete_with_descendants(self) -> tuple[str, ...]:
+    def _delete_with_descendants(self, on_progress: Callable[[int, int], None] | None) -> tuple[str, ...]:
         """Operations are cancelled, then services and images go, then this, then the models made from it."""
         with self.workspace.database.read() as connection:
             made = [artifact(self.workspace, entry) for entry in entries.descendants(connection, self.entry)]
         before = [other for other in made if other.entry.kind != "model"]
         after = [other for other in reversed(made) if other.entry.kind == "model"]
         deleted: list[str] = []
-        for other in [*before, self, *after]:
+        for number, other in enumerate([*before, self, *after]):
+            if on_progress:
+                on_progress(number, len(made) + 1)
             try:
                 deleted += other._delete_alone()
             except NotFoundError:

@@ -1,6 +1,7 @@
 """The job of a conversion: source to ONNX, ONNX to integers, integers to a program."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.entries import Draft
 from arrayloom.host.workspace.errors import WorkspaceError
 from arrayloom.host.workspace.frameworks import archive_to_onnx, saved_model_to_onnx
-from arrayloom.host.workspace.job import Running
+from arrayloom.host.workspace.job import Progress, Running
 from arrayloom.host.workspace.model import LABELS, PROGRAM, Model
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import Program
@@ -31,10 +32,11 @@ def run(running: Running, request: Mapping[str, Any]) -> None:
     with workspace.database.read() as connection:
         source = Model.of(workspace, entries.get(connection, request["model"]))
     source.verify()
+    progress = Progress(running)
     with workspace.staged() as scratch:
-        model = _quantized(running, request, _to_onnx(source, request, scratch))
+        model = _quantized(running, request, _to_onnx(source, request, scratch), progress)
         print(f"compiling for {request['config']}", flush=True)
-        program = compile_model(model, load_config(request["config"]), _options(request))
+        program = compile_model(model, load_config(request["config"]), _options(request), partial(progress, "compiling"))
         _describe(program)
         # What would only fail when the program is served fails here: labels that are too few, a recipe of other shape.
         Bundle.create(request["name"], program, labels=request["labels"], recipe=request["preprocess"])
@@ -54,7 +56,7 @@ def _to_onnx(source: Model, request: Mapping[str, Any], scratch: Path) -> onnx.M
     return read_model(source.file)
 
 
-def _quantized(running: Running, request: Mapping[str, Any], model: onnx.ModelProto) -> onnx.ModelProto:
+def _quantized(running: Running, request: Mapping[str, Any], model: onnx.ModelProto, progress: Progress) -> onnx.ModelProto:
     if is_quantized(model):
         if request["calibration"]:
             raise WorkspaceError("the model is quantized already, and a calibration was given; leave it out, or convert the "
@@ -65,7 +67,7 @@ def _quantized(running: Running, request: Mapping[str, Any], model: onnx.ModelPr
                              "like those to come, as a folder or as arrays")
     calibration = Calibration.from_path(running.path / request["calibration"], request["preprocess"], takes_arrays=True)
     print(f"quantizing with {len(calibration)} images by {request['method']}", flush=True)
-    quantized = quantize(model, calibration, request["method"], options=_options(request))
+    quantized = quantize(model, calibration, request["method"], progress, _options(request))
     for note in quantized.notes:
         print(f"note: {note}", flush=True)
     return quantized.model

@@ -16,7 +16,7 @@ from arrayloom.host.workspace.artifact import Artifact
 from arrayloom.host.workspace.entries import Draft, Entry, check_name
 from arrayloom.host.workspace.errors import DamagedError, ExistsError, NotFoundError, WorkspaceError
 from arrayloom.host.workspace.image_layout import Descriptor, Layout, repository, write_archive
-from arrayloom.host.workspace.image_run import LocalServer, serve
+from arrayloom.host.workspace.image_run import LocalServer, has_base, serve
 from arrayloom.host.workspace.job import FAILED, LIVE, LOG, RUNNING, SUCCEEDED, Job
 from arrayloom.host.workspace.model import Model
 from arrayloom.host.workspace.operation import Operation, find
@@ -198,6 +198,15 @@ class Image(Artifact):
         self.verify()
         with serve(Layout(self.path), options) as server:
             yield server
+
+    @property
+    def notices(self) -> list[str]:
+        """What whoever runs it has to know; nothing before it is built."""
+        if self.entry.state != SUCCEEDED or has_base(Layout(self.path)):
+            return []
+        return [f"image {self.id} has no base: it holds no Python, so that a container engine cannot run it alone; create "
+                "it with --base LAYOUT --dependencies (base=, dependencies=), or serve it here (arrayloom image run, "
+                "service deploy)"]
 
     def serialize(self) -> dict[str, Any]:
         return super().serialize() | {"creation_state": self.creation_state, "image_location": self.image_location,

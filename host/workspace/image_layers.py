@@ -21,8 +21,8 @@ from arrayloom.host.workspace.errors import WorkspaceError
 MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
 ROOT = PurePosixPath("/opt/arrayloom")
 BUNDLE, LIBRARY, PACKAGES = ROOT / "bundle", ROOT / "lib", ROOT / "site-packages"
-SERVER_NEEDS = ("numpy", "onnx", "onnxruntime", "pillow", "rich", "threadpoolctl", "grpcio", "protobuf", "aiohttp",
-                "prometheus-client")
+SERVER_NEEDS = ("numpy", "onnx", "onnxruntime", "pillow", "rich", "threadpoolctl", "grpcio", "grpcio-reflection", "protobuf",
+                "aiohttp", "prometheus-client")
 """Distributions that the server imports with the emulator; what those require comes with them."""
 HISTORY = "arrayloom image create"
 """How the steps of an image's history begin that stand for our layers."""

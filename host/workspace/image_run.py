@@ -8,9 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from arrayloom.host.serving.needs import REMEDY, missing
 from arrayloom.host.workspace import files
-from arrayloom.host.workspace.image_layers import HISTORY, ROOT
+from arrayloom.host.workspace.errors import WorkspaceError
+from arrayloom.host.workspace.image_layers import HISTORY, PACKAGES, ROOT
 from arrayloom.host.workspace.image_layout import Descriptor, Layout, encode, parse
 from arrayloom.host.workspace.server_process import LOG, LOOPBACK, START_SECONDS, Address, ServerProcess
 
@@ -49,17 +52,34 @@ def serve(layout: Layout, options: Sequence[str] = ()) -> Iterator[LocalServer]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def unpack(layout: Layout, root: Path) -> None:
-    """Unpacks the layers that we put into an image, not the base's, and writes the image's configuration next to them."""
+def has_base(layout: Layout) -> bool:
+    """Whether an image has layers of someone else's below ours."""
+    _, layers, own = _parts(layout)
+    return len(layers) > own
+
+
+def _parts(layout: Layout) -> tuple[dict[str, Any], list[Any], int]:
+    """The image's configuration, its layers, and how many of the last ones are ours."""
     (manifest,) = layout.manifests()
     parts = layout.read_json(manifest)
-    config = Descriptor.from_json(parts["config"], str(layout.folder))
-    image = layout.read_json(config)
+    image = layout.read_json(Descriptor.from_json(parts["config"], str(layout.folder)))
     own = sum(str(step.get("created_by", "")).startswith(HISTORY) for step in image["history"])
-    for part in parts["layers"][-own:]:
+    return image, parts["layers"], own
+
+
+def unpack(layout: Layout, root: Path) -> None:
+    """Unpacks the layers that we put into an image, not the base's, and writes the image's configuration next to them.
+
+    Raises ``WorkspaceError`` where its server could not start with the packages that there are.
+    """
+    image, layers, own = _parts(layout)
+    for part in layers[-own:]:
         with tarfile.open(layout.checked(Descriptor.from_json(part, str(layout.folder)))) as archive:
             files.extract(archive, root)
     (root / CONFIG).write_bytes(encode(image))
+    if not (root / PACKAGES.relative_to("/")).is_dir() and (absent := missing()):
+        raise WorkspaceError(f"the image's server needs {', '.join(absent)}, which are not installed here and not in the "
+                             f"image; {REMEDY}, or create the image with --dependencies")
 
 
 def entry_point(root: Path) -> tuple[list[str], dict[str, str], Path]:

@@ -4,7 +4,9 @@ A job is a module with a function ``run(running, request)``. It does the work an
 publishes the result. Whatever it prints stands in the operation's log.
 """
 
+import json
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,13 @@ from arrayloom.host.workspace import entries
 from arrayloom.host.workspace.entries import Entry
 from arrayloom.host.workspace.errors import OvertakenError
 from arrayloom.host.workspace.registry import Registry
+from arrayloom.isa.files import write_atomically
 
 NOT_STARTED, RUNNING, SUCCEEDED, FAILED = "NotStarted", "Running", "Succeeded", "Failed"
 CANCELLED, TIMED_OUT = "Cancelled", "TimedOut"
 LIVE = (NOT_STARTED, RUNNING)
-REQUEST, LOG = "request.json", "log.txt"
+REQUEST, LOG, PROGRESS = "request.json", "log.txt", "progress.json"
+WRITE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,22 @@ class Running:
         """Ends it with a reason; nothing happens where it has ended already."""
         with self.workspace.database.write() as connection:
             end(connection, self.entry.id, FAILED, error=error, **details)
+
+
+class Progress:
+    """How far a job is, for whoever waits for it: a file in the operation's folder, written a few times a second at most."""
+
+    def __init__(self, running: Running) -> None:
+        self._path = running.path / PROGRESS
+        self._next = 0.0
+
+    def __call__(self, title: str, done: int, count: int) -> None:
+        """What is done of a step, and what there is to do (0: unknown)."""
+        if time.monotonic() < self._next and done != count:
+            return
+        self._next = time.monotonic() + WRITE_SECONDS
+        with write_atomically(self._path) as file:
+            file.write(json.dumps([title, done, count]).encode())
 
 
 Run = Callable[[Running, Mapping[str, Any]], None]

@@ -51,6 +51,8 @@ class KubernetesConfiguration:
         What a pod asks for, as quantities; memory is its limit, too.
     threads : int | None
         Of the pod's replica; None: the whole cores that ``cpu`` asks for, and one at least.
+    pod_monitor : bool
+        Whether the Prometheus Operator is told to scrape the pods; a Prometheus that goes by annotations does it without.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class KubernetesConfiguration:
     cpu: str = "1"
     memory: str = "1Gi"
     threads: int | None = None
+    pod_monitor: bool = False
 
     def __post_init__(self) -> None:
         for field in ("name", "namespace", "tls_secret", "keys_secret"):
@@ -95,7 +98,7 @@ def threads_of(config: KubernetesConfiguration) -> int:
 
 def manifests(config: KubernetesConfiguration) -> list[dict[str, Any]]:
     """The objects in the order in which they are applied."""
-    objects = [_service(config), _deployment(config)]
+    objects = [_service(config), _deployment(config), *([_pod_monitor(config)] if config.pod_monitor else [])]
     return [*objects, _autoscaler(config)] if config.max_replicas is not None else objects
 
 
@@ -117,19 +120,21 @@ def secret_commands(config: KubernetesConfiguration) -> list[str]:
     return commands
 
 
-def _metadata(config: KubernetesConfiguration) -> dict[str, Any]:
+def metadata(config: KubernetesConfiguration) -> dict[str, Any]:
+    """Of each object."""
     space = {"namespace": config.namespace} if config.namespace else {}
-    return {"name": config.name, **space, "labels": _labels(config)}
+    return {"name": config.name, **space, "labels": labels(config)}
 
 
-def _labels(config: KubernetesConfiguration) -> dict[str, str]:
+def labels(config: KubernetesConfiguration) -> dict[str, str]:
+    """By which pods are found."""
     return {"app.kubernetes.io/name": "arrayloom", "app.kubernetes.io/instance": config.name}
 
 
 def _service(config: KubernetesConfiguration) -> dict[str, Any]:
     ports = [{"name": name, "port": port, "targetPort": name} for name, port in (("grpc", GRPC_PORT), ("http", HTTP_PORT))]
-    return {"apiVersion": "v1", "kind": "Service", "metadata": _metadata(config),
-            "spec": {"selector": _labels(config), "ports": ports}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata(config),
+            "spec": {"selector": labels(config), "ports": ports}}
 
 
 def _deployment(config: KubernetesConfiguration) -> dict[str, Any]:
@@ -137,25 +142,32 @@ def _deployment(config: KubernetesConfiguration) -> dict[str, Any]:
     replicas = {"replicas": config.replicas} if config.max_replicas is None else {}
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(METRICS_PORT),
               "prometheus.io/path": "/metrics", "prometheus.io/scheme": "http"}
-    template = {"metadata": {"labels": _labels(config), "annotations": scrape}, "spec": _pod(config)}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _metadata(config),
-            "spec": {**replicas, "selector": {"matchLabels": _labels(config)}, "template": template}}
+    template = {"metadata": {"labels": labels(config), "annotations": scrape}, "spec": _pod(config)}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(config),
+            "spec": {**replicas, "selector": {"matchLabels": labels(config)}, "template": template}}
+
+
+def volumes(config: KubernetesConfiguration) -> list[dict[str, Any]]:
+    """What the container mounts: a place for temporary files, and the Secrets."""
+    found: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
+    for name, secret in (("tls", config.tls_secret), ("keys", config.keys_secret)):
+        if secret:
+            found.append({"name": name, "secret": {"secretName": secret, "defaultMode": SECRET_MODE}})
+    return found
 
 
 def _pod(config: KubernetesConfiguration) -> dict[str, Any]:
-    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
-    for name, secret in (("tls", config.tls_secret), ("keys", config.keys_secret)):
-        if secret:
-            volumes.append({"name": name, "secret": {"secretName": secret, "defaultMode": SECRET_MODE}})
     security = {"runAsNonRoot": True, "runAsUser": NOBODY, "runAsGroup": NOBODY, "fsGroup": NOBODY,
                 "seccompProfile": {"type": "RuntimeDefault"}}
     return {"automountServiceAccountToken": False, "terminationGracePeriodSeconds": GRACE_SECONDS + 10,
-            "securityContext": security, "containers": [_container(config)], "volumes": volumes}
+            "securityContext": security, "containers": [container(config)], "volumes": volumes(config)}
 
 
-def _container(config: KubernetesConfiguration) -> dict[str, Any]:
-    options = ["--name", config.name, "--grace", str(GRACE_SECONDS), "--metrics-port", str(METRICS_PORT),
-               "--threads", str(threads_of(config))]
+def container(config: KubernetesConfiguration, name: str = "arrayloom", http_port: int = HTTP_PORT) -> dict[str, Any]:
+    """The one container of a pod, with its probes."""
+    options = ["--http-port", str(http_port)] if http_port != HTTP_PORT else []
+    options += ["--name", config.name, "--grace", str(GRACE_SECONDS), "--metrics-port", str(METRICS_PORT),
+                "--threads", str(threads_of(config))]
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]
     if config.tls_secret:
         options += ["--tls-cert", f"{TLS}/tls.crt", "--tls-key", f"{TLS}/tls.key"]
@@ -163,20 +175,20 @@ def _container(config: KubernetesConfiguration) -> dict[str, Any]:
     if config.keys_secret:
         options += ["--keys-file", f"{KEYS}/keys.json"]
         mounts.append({"name": "keys", "mountPath": KEYS, "readOnly": True})
-    return {"name": "arrayloom", "image": config.image, "args": options,
-            "ports": [{"name": "grpc", "containerPort": GRPC_PORT}, {"name": "http", "containerPort": HTTP_PORT},
+    return {"name": name, "image": config.image, "args": options,
+            "ports": [{"name": "grpc", "containerPort": GRPC_PORT}, {"name": "http", "containerPort": http_port},
                       {"name": "metrics", "containerPort": METRICS_PORT}],
-            "startupProbe": {**_probe(config, LIVE), "periodSeconds": 2, "failureThreshold": 60},
-            "readinessProbe": {**_probe(config, READY), "periodSeconds": 2, "timeoutSeconds": 5},
-            "livenessProbe": {**_probe(config, LIVE), "periodSeconds": 10, "timeoutSeconds": 5},
+            "startupProbe": {**_probe(config, LIVE, http_port), "periodSeconds": 2, "failureThreshold": 60},
+            "readinessProbe": {**_probe(config, READY, http_port), "periodSeconds": 2, "timeoutSeconds": 5},
+            "livenessProbe": {**_probe(config, LIVE, http_port), "periodSeconds": 10, "timeoutSeconds": 5},
             "resources": {"requests": {"cpu": config.cpu, "memory": config.memory}, "limits": {"memory": config.memory}},
             "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
                                 "capabilities": {"drop": ["ALL"]}},
             "volumeMounts": mounts}
 
 
-def _probe(config: KubernetesConfiguration, path: str) -> dict[str, Any]:
-    return {"httpGet": {"path": path, "port": "http", "scheme": _scheme(config)}}
+def _probe(config: KubernetesConfiguration, path: str, port: int) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": port, "scheme": _scheme(config)}}
 
 
 def _scheme(config: KubernetesConfiguration) -> str:
@@ -188,6 +200,13 @@ def _autoscaler(config: KubernetesConfiguration) -> dict[str, Any]:
     metric = {"type": "Pods", "pods": {"metric": {"name": QUEUE_METRIC},
                                        "target": {"type": "AverageValue", "averageValue": str(config.queue_target)}}}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": config.name}
-    return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": _metadata(config),
+    return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata(config),
             "spec": {"scaleTargetRef": target, "minReplicas": config.replicas, "maxReplicas": config.max_replicas,
                      "metrics": [metric]}}
+
+
+def _pod_monitor(config: KubernetesConfiguration) -> dict[str, Any]:
+    """Its series have the labels ``namespace`` and ``pod``, by which an adapter finds the autoscaler's metric."""
+    return {"apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": metadata(config),
+            "spec": {"selector": {"matchLabels": labels(config)},
+                     "podMetricsEndpoints": [{"port": "metrics", "path": "/metrics", "interval": "15s"}]}}

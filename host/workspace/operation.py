@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self, TextIO
 
@@ -24,6 +24,7 @@ from arrayloom.host.workspace.job import (
     LIVE,
     LOG,
     NOT_STARTED,
+    PROGRESS,
     REQUEST,
     SUCCEEDED,
     TIMED_OUT,
@@ -117,7 +118,17 @@ class Operation(Artifact):
         with self.workspace.database.read() as connection:
             return artifact(self.workspace, entries.find(connection, kind, name, version))
 
-    def wait_for_completion(self, show_output: bool = False, timeout: float | None = None) -> bool:
+    @property
+    def progress(self) -> tuple[str, int, int] | None:
+        """The step that it is at, what is done of it, and what there is to do; None where it has said nothing yet."""
+        try:
+            title, done, count = json.loads((self.path / PROGRESS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return title, done, count
+
+    def wait_for_completion(self, show_output: bool = False, timeout: float | None = None,
+                            on_progress: Callable[[str, int, int], None] | None = None) -> bool:
         """Waits until it and its process have ended; True where it succeeded.
 
         A process records the result before it cleans up; ``CLEANUP_SECONDS`` are the longest that this is waited for.
@@ -128,6 +139,8 @@ class Operation(Artifact):
             Whether to print its log as it grows, and its state at the end.
         timeout : float | None
             Seconds after which the operation is stopped, and its state is TimedOut.
+        on_progress : Callable[[str, int, int], None] | None
+            Called with ``progress`` while it waits.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with (self.path / LOG).open(encoding="utf-8", errors="replace") as log:
@@ -137,6 +150,8 @@ class Operation(Artifact):
                     continue
                 time.sleep(POLL_SECONDS)
                 _show(log, show_output)
+                if on_progress and (progress := self.progress):
+                    on_progress(*progress)
             self._await_process()
             _show(log, show_output)
         if show_output:

@@ -164,7 +164,10 @@ def _trusting() -> SSLContext:
 
 def serve_options(settings: Mapping[str, Any]) -> list[str]:
     """Settings as options of ``arrayloom serve``."""
-    return [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    given = {name.replace("_", "-"): value for name, value in settings.items()}
+    off = [f"--no-{name}" for name, value in given.items() if value is False]
+    return [*off, *(text for name, value in given.items() if not isinstance(value, bool)
+                    for text in (f"--{name}", str(value)))]
 
 
 def tail(log: Path, lines: int = 10) -> str:

@@ -43,8 +43,8 @@ class ServiceConfiguration:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ServiceConfiguration:
         settings = dict(value["settings"])
-        for name in ("tls_cert", "tls_key", "keys_file"):
-            settings[name] = None if settings[name] is None else Path(settings[name])
+        for name in ("tls_cert", "tls_key", "keys_file", "access_log"):
+            settings[name] = Path(settings[name]) if settings.get(name) else None
         return cls(Settings(**settings), value["auth_enabled"])
 
 
@@ -74,5 +74,6 @@ class LocalWebservice:
         if unknown := sorted(set(settings) - known):
             raise WorkspaceError(f"setting {unknown[0]!r}: unknown; there are {', '.join(sorted(known))}")
         chosen: dict[str, Any] = {"port": 0, "http_port": 0, **settings}
-        chosen |= {name: Path(settings[name]).resolve() for name in ("tls_cert", "tls_key") if settings.get(name)}
+        chosen |= {name: Path(settings[name]).resolve() for name in ("tls_cert", "tls_key", "access_log")
+                   if settings.get(name) and str(settings[name]) != "-"}
         return ServiceConfiguration(Settings(**chosen), auth_enabled)

@@ -39,11 +39,6 @@ OFFSET = 0.5
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
 """Of x, y, width and height: what a box's numbers are multiplied by."""
 
-VOC_CLASSES = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
-    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
-"""Pascal VOC's in the order of the outputs."""
-
 MAPS = 6
 BACKGROUND = 0
 BEST = 400

@@ -1,13 +1,13 @@
 """The gRPC server: the methods of every protocol, keys, TLS and limits."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 
-from arrayloom.host.serving.core.memory import Holding
+from arrayloom.host.serving.core import access_log
+from arrayloom.host.serving.core.grpc_messages import largest, next_of_dialog, parse, receive, small
 from arrayloom.host.serving.core.protocol import (
     ADMIN_WANTED,
     GATEWAY_HEADER,
@@ -18,19 +18,9 @@ from arrayloom.host.serving.core.protocol import (
     Protocol,
 )
 from arrayloom.host.serving.core.service import Service
-from arrayloom.host.serving.core.settings import MIB, Settings
+from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.core.tls import Certificate
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
-
-SMALL = 1 << 16
-"""Bytes of a message that holds no tensors."""
-
-COPIES = 2
-"""How often gRPC holds a message at the moment at which it hands it over."""
-
-AT_ONCE = 0.1
-"""Seconds in which a message may arrive before memory is set aside for the largest one: enough for any but large ones."""
-
 
 LONGEST_ERROR = 2000
 """Characters of an error's text; it travels in a header, of which clients take 8 KiB."""
@@ -71,6 +61,8 @@ def _handlers(service: Service, protocols: Sequence[Protocol]) -> list[Any]:
 
 def _handler(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Any:
     """Handlers read messages themselves, as those of streams may: so that nothing is read before there is memory for it."""
+    if method.dialog:
+        return grpc.stream_stream_rpc_method_handler(_conversing(service, method, answer, services), None, _serialized)
     if method.stream:
         return grpc.stream_stream_rpc_method_handler(_streaming(service, method, answer, services), None, _serialized)
     make = _counted if method.counted else _uncounted
@@ -86,92 +78,86 @@ def _counted(service: Service, method: Method, answer: MethodHandler, services: 
         async def action() -> Any:
             _check_gateway(service, context)
             if not method.reader:
-                return await answer(service, await _small(service, method, context), Call(context, services))
+                return await answer(service, await small(service, method, context), Call(context, services))
             with service.budget.hold() as holding:
-                asked = await service.read(method.reader, await _receive(service, context, holding), {}, holding)
+                asked = await service.read(method.reader, await receive(service, context, holding), {}, holding)
                 return await answer(service, asked, Call(context, services))
 
-        try:
-            return await service.measured("grpc", method.name, action)
-        except ServiceError as error:
-            refusal = _refusal(error)
-        return await context.abort(*refusal)
+        with access_log.grpc_call(method.path, context) as outcome:
+            try:
+                return await service.measured("grpc", method.name, action)
+            except ServiceError as error:
+                outcome.code, refusal = error.kind.grpc, _refusal(error)
+            return await context.abort(*refusal)
 
     return handle
 
 
 def _uncounted(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
     async def handle(_: Any, context: Any) -> Any:
-        try:
-            return await answer(service, await _small(service, method, context), Call(context, services))
-        except ServiceError as error:
-            refusal = _refusal(error)
-        return await context.abort(*refusal)
+        with access_log.grpc_call(method.path, context) as outcome:
+            try:
+                return await answer(service, await small(service, method, context), Call(context, services))
+            except ServiceError as error:
+                outcome.code, refusal = error.kind.grpc, _refusal(error)
+            return await context.abort(*refusal)
 
     return handle
 
 
 def _streaming(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
     async def handle(_: Any, context: Any) -> AsyncIterator[Any]:
-        try:
-            async for response in answer(service, await _small(service, method, context), Call(context, services)):
-                yield response
-            return
-        except ServiceError as error:
-            refusal = _refusal(error)
-        await context.abort(*refusal)
+        with access_log.grpc_call(method.path, context) as outcome:
+            try:
+                async for response in answer(service, await small(service, method, context), Call(context, services)):
+                    yield response
+                return
+            except ServiceError as error:
+                outcome.code, refusal = error.kind.grpc, _refusal(error)
+            await context.abort(*refusal)
 
     return handle
 
 
-async def _small(service: Service, method: Method, context: Any) -> Any:
-    """The message of a method that takes no tensors, such as a probe: it is answered whatever others hold."""
-    with service.budget.hold(0) as holding:
-        return _parse(method, await _receive(service, context, holding))
+def _conversing(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
+    """Requests one after the other, each answered before the next is read."""
+    async def one(context: Any, data: bytes) -> Any:
+        call = Call(context, services)
+        if not method.reader:
+            return await answer(service, parse(method, data), call)
+        with service.budget.hold() as holding:
+            return await answer(service, await service.read(method.reader, data, {}, holding), call)
+
+    async def handle(_: Any, context: Any) -> AsyncIterator[Any]:
+        with access_log.grpc_call(method.path, context) as outcome:
+            try:
+                _check_gateway(service, context)
+                with service.dialogs.one():
+                    while (data := await next_of_dialog(service, context)) is not None:
+                        response = await _answered(service, method, partial(one, context, data))
+                        del data        # or it would be kept until the next one comes
+                        yield response
+                    return
+            except ServiceError as error:
+                outcome.code, refusal = error.kind.grpc, _refusal(error)
+            await context.abort(*refusal)
+
+    return handle
 
 
-async def _receive(service: Service, context: Any, holding: Holding) -> bytes:
-    """The bytes of a call's message; raises ``ServiceError`` where they are too slow, or others hold the memory for them.
-
-    How large a message is shows only when it is there. Memory for the largest is set aside while one arrives that takes its
-    time, so that calls which send slowly, or never, do not hold up those that send small messages.
-    """
-    settings = service.settings
-    reading = asyncio.ensure_future(context.read())
+async def _answered(service: Service, method: Method, action: Callable[[], Any]) -> Any:
     try:
-        done, _ = await asyncio.wait({reading}, timeout=AT_ONCE)
-        if not done:
-            holding.message(COPIES * _largest(settings))
-            done, _ = await asyncio.wait({reading}, timeout=settings.receive_timeout)
-        if not done:
-            raise ServiceError(Kind.SLOW, f"the message did not arrive within {settings.receive_timeout} s")
-        data = reading.result()
-    finally:
-        reading.cancel()
-    if not isinstance(data, bytes):
-        raise ServiceError(Kind.INVALID, "the call ended without a message")
-    return data
+        return await (service.measured("grpc", method.name, action) if method.counted else action())
+    except ServiceError as error:
+        if method.failure is None:
+            raise
+        return method.failure(str(error)[:LONGEST_ERROR])
 
 
 def _refusal(error: ServiceError) -> tuple[Any, str]:
     """What an error is to the client. The call keeps what it is aborted by, so this must not be the error itself, whose
     traceback holds the message."""
     return grpc.StatusCode[error.kind.grpc], str(error)[:LONGEST_ERROR]
-
-
-def _parse(method: Method, data: bytes) -> Any:
-    """A small message from its bytes; raises ``ServiceError`` when it is malformed or larger than such are."""
-    if len(data) > SMALL:
-        raise ServiceError(Kind.INVALID, f"a message of {len(data)} bytes; {method.name} takes {SMALL} at most")
-    try:
-        return method.request.FromString(data)
-    except DecodeError:
-        raise ServiceError(Kind.INVALID, f"malformed message; a {method.request.DESCRIPTOR.name} is expected") from None
-
-
-def _largest(settings: Settings) -> int:
-    """Bytes up to which gRPC takes a message, so that the handler can say what is wrong with one a little too large."""
-    return settings.max_message + MIB
 
 
 def _check_gateway(service: Service, context: Any) -> None:
@@ -203,7 +189,7 @@ def _credentials(certificate: Certificate | None) -> Any:
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
     milliseconds = int(1000 * settings.receive_timeout)
-    return [("grpc.max_receive_message_length", _largest(settings)),
+    return [("grpc.max_receive_message_length", largest(settings)),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_metadata_size", 1 << 14),
             ("grpc.so_reuseport", 0),
@@ -228,16 +214,18 @@ class _KeyGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if details.method in self._keyless:
             return await continuation(details)
         if not self._service.keys.allows(given):
-            return self._refuse(Kind.UNAUTHENTICATED, KEY_WANTED)
+            return self._refuse(details.method, Kind.UNAUTHENTICATED, KEY_WANTED)
         if details.method in self._admin and not self._service.keys.allows_admin(given):
-            return self._refuse(Kind.FORBIDDEN, ADMIN_WANTED)
+            return self._refuse(details.method, Kind.FORBIDDEN, ADMIN_WANTED)
         return await continuation(details)
 
-    def _refuse(self, kind: Kind, reason: str) -> Any:
+    def _refuse(self, path: str, kind: Kind, reason: str) -> Any:
         """A handler that does not read the message."""
         self._service.metrics.requests.labels("grpc", "unauthenticated", kind.grpc).inc()
 
         async def refuse(_: Any, context: Any) -> None:
-            await context.abort(grpc.StatusCode[kind.grpc], reason)
+            with access_log.grpc_call(path, context) as outcome:
+                outcome.code = kind.grpc
+                await context.abort(grpc.StatusCode[kind.grpc], reason)
 
         return grpc.stream_unary_rpc_method_handler(refuse)

@@ -6,8 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-SERVER = "arrayloom"
-"""No versions of libraries, which tell an attacker what to try."""
+from arrayloom.host.serving.core.about import SERVER
 
 LONGEST_ERROR = 2000
 """Characters of an error's text."""

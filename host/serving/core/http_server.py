@@ -9,9 +9,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from arrayloom.host.serving.core.http_connection import LINGER_SECONDS, SERVER, Site, error_response
+from arrayloom.host.serving.core import access_log, request_ids
+from arrayloom.host.serving.core.about import SERVER, VERSION
+from arrayloom.host.serving.core.access_log import IDENTIFIER
+from arrayloom.host.serving.core.http_connection import LINGER_SECONDS, Site, error_response
 from arrayloom.host.serving.core.memory import Holding
 from arrayloom.host.serving.core.metrics import CONTENT_TYPE
+from arrayloom.host.serving.core.openapi import STRING, document, operation
 from arrayloom.host.serving.core.protocol import ADMIN_WANTED, Protocol, Route, RouteHandler
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import Settings
@@ -19,6 +23,11 @@ from arrayloom.host.serving.core.tls import Certificate
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 
 METRICS = Route("GET", "/metrics", "metrics")
+OPENAPI = Route("GET", "/openapi.json", "openapi")
+OPERATIONS = {
+    METRICS: operation("Metrics in Prometheus' text format.", STRING, media_type="text/plain"),
+    OPENAPI: operation("This description.", {"type": "object"}),
+}
 
 HOLDING: web.RequestKey[Holding] = web.RequestKey("holding", Holding)
 """Where a request keeps its part of the budget."""
@@ -30,9 +39,19 @@ async def _metrics(service: Service, _: web.Request) -> web.Response:
     return web.Response(body=service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
+def description(service: Service, protocols: Sequence[Protocol]) -> dict[str, Any]:
+    """All routes, in OpenAPI."""
+    return document(service.settings.name, VERSION, protocols, OPERATIONS, service.keys is not None)
+
+
 def application(service: Service, protocols: Sequence[Protocol]) -> web.Application:
     """The application with all routes."""
-    routes: dict[Route, RouteHandler] = {METRICS: _metrics}
+    described = description(service, protocols)
+
+    async def openapi(_: Service, __: web.Request) -> web.Response:
+        return web.json_response(described)
+
+    routes: dict[Route, RouteHandler] = {METRICS: _metrics, OPENAPI: openapi}
     for protocol in protocols:
         routes.update(protocol.routes)
     keyless = {route.path for route in routes if route.keyless}
@@ -40,12 +59,14 @@ def application(service: Service, protocols: Sequence[Protocol]) -> web.Applicat
     for route, handler in routes.items():
         for pattern, verb in itertools.product(route.patterns, ("GET", "HEAD") if route.verb == "GET" else (route.verb,)):
             app.router.add_route(verb, pattern, _measured(service, route, handler))
-    app.on_response_prepare.append(_name_server)
+    app.on_response_prepare.append(_sign)
     return app
 
 
-async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+async def _sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Names the request and the server; no versions of libraries, which tell an attacker what to try."""
     response.headers["Server"] = SERVER
+    response.headers[request_ids.HEADER] = request[IDENTIFIER] if IDENTIFIER in request else request_ids.begin(None)
 
 
 async def start(service: Service, protocols: Sequence[Protocol],
@@ -59,7 +80,7 @@ async def start_metrics(service: Service) -> tuple[web.AppRunner, int]:
     """The same for the port that has ``/metrics`` alone, without keys and TLS, for what scrapes it inside a cluster."""
     app = web.Application()
     app.router.add_get(METRICS.path, lambda request: _metrics(service, request))
-    app.on_response_prepare.append(_name_server)
+    app.on_response_prepare.append(_sign)
     return await _listen(app, service.settings, "metrics_port", None)
 
 
@@ -70,7 +91,8 @@ async def _listen(app: web.Application, settings: Settings, field: str,
     port = getattr(settings, field)
     try:
         # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
-        await Site(runner, settings.host, port, tls, access_log=None, keepalive_timeout=settings.receive_timeout,
+        await Site(runner, settings.host, port, tls, access_log=access_log.log,
+                   access_log_class=access_log.HttpAccess, keepalive_timeout=settings.receive_timeout,
                    lingering_time=min(LINGER_SECONDS, settings.receive_timeout), auto_decompress=False).start()
     except OSError as error:
         await runner.cleanup()
@@ -104,6 +126,7 @@ def _guard(service: Service, keyless: set[str], known: str) -> Any:
     async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         """Refuses requests of web pages from elsewhere and those without a valid key, before their body is read, and
         answers wrong paths in JSON."""
+        request[IDENTIFIER] = request_ids.begin(request.headers.get(request_ids.HEADER))
         if service.keys is None and (reason := _foreign(request, service.settings)):
             return _failure(ServiceError(Kind.FORBIDDEN, reason))
         if service.keys and request.path not in keyless and not service.keys.allows(request.headers.get("Authorization")):

@@ -6,17 +6,22 @@ import sys
 import time
 from datetime import UTC, datetime
 
+from arrayloom.host.serving.core.request_ids import CURRENT
+
 log = logging.getLogger("arrayloom.serve")
 
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level and message, then whatever the call passed as ``extra``."""
+    """Time, level, message and the request, then what the call passed as ``extra``. Ten lines: a library's formatter needs
+    as many to keep the names that readers of the log know."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
                 "level": record.levelname.lower(), "message": record.getMessage()}
+        if identifier := CURRENT.get():
+            line["request_id"] = identifier
         line |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

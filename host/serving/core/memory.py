@@ -1,8 +1,10 @@
 """The budget of bytes that requests in flight may hold, of both ports together, and memory given back after them."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -54,6 +56,25 @@ class Holding:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.resize(0)
+
+
+class Dialogs:
+    """Streams of requests that are open at a time. How much of a message is there while one waits, no one can tell."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._open = most, 0
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """One more of them inside; raises ``ServiceError`` (FULL) where there are enough."""
+        if self._open >= self._most:
+            raise ServiceError(Kind.FULL, f"{self._most} streams of requests are open already, as many as the memory for "
+                                          "their messages allows (--memory, --max-message); close one, or ask without")
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
 
 
 def trim() -> None:

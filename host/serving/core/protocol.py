@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from arrayloom.host.serving.core import request_ids
+
 if TYPE_CHECKING:
     from arrayloom.host.serving.core.reading import Reader
     from arrayloom.host.serving.core.service import Service
@@ -15,6 +17,8 @@ ADMIN_WANTED = ("this needs the service's admin key, which the file of --keys-fi
 
 TIMING = "Server-Timing"
 """The header, or trailing metadata, that says where the time of an answer went."""
+
+_IDENTIFIER = request_ids.HEADER.lower()
 
 GATEWAY_HEADER, GATEWAY_PREFIX = "x-ms-aml-grpc-service-route", "/api/v1/service/"
 """How clients of Azure Machine Learning name the service that they mean, for gateways that route by it."""
@@ -34,6 +38,10 @@ class Method:
         The classes of its messages.
     stream
         Whether many responses follow one request.
+    dialog
+        Whether it streams requests too, each of which has one response; its handler takes one, as that of a plain method.
+    failure
+        Makes the response to a request of a dialog that failed, from the reason; without, the dialog ends.
     keyless
         Whether it is answered without a key.
     admin
@@ -50,6 +58,8 @@ class Method:
     request: Any
     response: Any
     stream: bool = False
+    dialog: bool = False
+    failure: Callable[[str], Any] | None = None
     keyless: bool = False
     admin: bool = False
     counted: bool = True
@@ -67,7 +77,8 @@ class Route:
     Parameters
     ----------
     verb, path
-        The path has ``{name}`` for a model and ``[/versions/{version}]`` where a version may be named.
+        The path has ``{name}`` for a model and ``[/versions/{version}]`` where a version may be named, with ``|`` between
+        several ways to do so.
     name
         In the metrics.
     model
@@ -88,15 +99,20 @@ class Route:
     @property
     def patterns(self) -> list[str]:
         """The paths in the syntax of aiohttp, without the version first."""
-        texts = dict.fromkeys(self._text(versioned) for versioned in (False, True))
-        return [text.replace("{name}", f"{{name:{self.model}}}").replace("{version}", "{version:[^/:]+}") for text in texts]
+        kinds = {"name": self.model, "version": "[^/:]+", "label": "[^/:]+"}
+        return [re.sub(r"{(\w+)}", lambda found: f"{{{found[1]}:{kinds[found[1]]}}}", path) for path in self.paths]
+
+    @property
+    def paths(self) -> list[str]:
+        """The path without a version first, then with each way to name one."""
+        optional = re.search(r"\[(.*)]", self.path)
+        ways = ["", *optional[1].split("|")] if optional else [""]
+        return [re.sub(r"\[.*]", way, self.path) for way in ways]
 
     def at(self, name: str = "", version: object = None) -> str:
         """The path of a model, or of one version of it, as a client asks for it."""
-        return self._text(version is not None).format(name=name, version=version)
-
-    def _text(self, versioned: bool) -> str:
-        return re.sub(r"\[(.*)]", r"\1" if versioned else "", self.path)
+        paths = self.paths
+        return paths[min(version is not None, len(paths) - 1)].format(name=name, version=version)
 
 
 class Call:
@@ -105,6 +121,12 @@ class Call:
     def __init__(self, context: Any, services: Sequence[str]) -> None:
         self._context, self.services = context, services
 
+    @staticmethod
+    def identified(context: Any) -> None:
+        """Begins with the identifier that the client gave, or a new one, and sends it back."""
+        given = next((value for key, value in context.invocation_metadata() or () if key == _IDENTIFIER), None)
+        context.set_trailing_metadata(((_IDENTIFIER, request_ids.begin(given)),))
+
     @property
     def seconds(self) -> float | None:
         """Until the client's deadline; None where it has none."""
@@ -112,7 +134,7 @@ class Call:
 
     def timing(self, text: str) -> None:
         """Says to the client where the time went, as trailing metadata."""
-        self._context.set_trailing_metadata(((TIMING.lower(), text),))
+        self._context.set_trailing_metadata(((TIMING.lower(), text), (_IDENTIFIER, request_ids.CURRENT.get())))
 
 
 MethodHandler = Callable[["Service", Any, Call], Any]
@@ -137,6 +159,8 @@ class Protocol:
         The route by which an operator puts a model onto the device, if it has one.
     readers
         What reads large requests, by name.
+    operations, schemas
+        What OpenAPI says of the routes, and the schemas that it refers to.
     """
 
     name: str
@@ -144,3 +168,5 @@ class Protocol:
     routes: Mapping[Route, RouteHandler] = field(default_factory=dict)
     load: Route | None = None
     readers: Mapping[str, "Reader"] = field(default_factory=dict)
+    operations: Mapping[Route, Mapping[str, Any]] = field(default_factory=dict)
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -32,6 +32,7 @@ from arrayloom.host.serving.core.frames import Block, describe, receive_blocking
 from arrayloom.host.serving.core.memory import trim
 from arrayloom.host.serving.errors import CancelledError, ClosedError
 from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, preprocess
+from arrayloom.host.vision.errors import DetectionError, LabelError
 from arrayloom.isa.errors import ArrayloomError
 
 Array = NDArray[Any]
@@ -58,13 +59,14 @@ class Replica:
             return self._load(header) if header["op"] == "load" else self._run(header, blocks)
         except CancelledError:
             return {"error": "DEADLINE", "message": "the run was cancelled"}, []
-        except (InputError, ImageError, RecipeError) as error:
+        except (InputError, ImageError, RecipeError, DetectionError, LabelError) as error:
             return {"error": "INVALID", "message": str(error)}, []
         except ArrayloomError as error:
             return {"error": "UNAVAILABLE" if header["op"] == "load" else "INTERNAL", "message": str(error)}, []
         except Exception as error:      # a fault of ours, or of a library on forged data, must not cost the device its model
             kind = "MemoryError, the image or model is too large" if isinstance(error, MemoryError) else type(error).__name__
-            _log("replica_failure", "error", traceback=traceback.format_exc()[-2000:])
+            _log("replica_failure", "error", request_id=header.get("request_id", ""),
+                 traceback=traceback.format_exc()[-2000:])
             return {"error": "INTERNAL", "message": f"unexpected {kind}; the service's log tells more"}, []
 
     def _load(self, header: dict[str, Any]) -> Answer:
@@ -86,7 +88,7 @@ class Replica:
         return {"model": self._key, "seconds": time.perf_counter() - begin}, []
 
     def _run(self, header: dict[str, Any], blocks: list[memoryview]) -> Answer:
-        if self._session is None or header["model"] != self._key:
+        if self._session is None or self._bundle is None or header["model"] != self._key:
             return {"error": "UNAVAILABLE", "message": f"the device holds {self._key or 'nothing'}"}, []
         begin = time.perf_counter()
         inputs = self._preprocess(blocks) if header["encoded"] else restore(header["inputs"], blocks)
@@ -94,11 +96,16 @@ class Replica:
         outputs, report = self._execute(self._session, inputs)
         end = time.perf_counter()
         count = len(next(iter(inputs.values())))
+        seen = None
+        if header.get("look"):
+            from arrayloom.host.serving.core.looking import look  # few are asked, and each replica starts sooner
+
+            seen = look(self._bundle, bytes(blocks[0]), outputs)
         entries, content = describe({name: outputs[name] for name in header["outputs"]})
         cycles = report.cycles if self._cycles is None else self._cycles * count
         return {"model": self._key, "outputs": entries, "images": count, "preprocess_seconds": decoded - begin,
                 "device_seconds": end - decoded, "cycles": cycles, "macs": report.macs,
-                "multipliers": report.multipliers}, content
+                "multipliers": report.multipliers, "seen": seen}, content
 
     def _execute(self, session: Session, inputs: dict[str, Array]) -> tuple[dict[str, Array], RunReport]:
         """All images together where the device can, which then ends between steps; else one after the other."""

@@ -1,7 +1,7 @@
-"""The models that a service knows, by name and version, and requests checked against what a model takes and gives."""
+"""A model as a service sees it, and requests checked against what it takes and gives."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.core.settings import Settings
-from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
+from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.isa.host_parts import ModelPort
 from arrayloom.isa.host_steps import Quantize
 
@@ -69,71 +69,15 @@ def _port(port: ModelPort) -> Port:
     return Port(port.name, port.shape, np.dtype(port.dtype), port.encoding)
 
 
-class Repository:
-    """Models by name and version; ``default`` answers requests that name none.
-
-    Of each name one version answers requests without a version: the one that an operator chose last, at first that of the
-    first bundle, and else the latest. What other clients ask for does not change it.
-    """
-
-    def __init__(self, models: Sequence[Model]) -> None:
-        if not models:
-            raise ServeError("no bundle given; name at least one folder made by Bundle.save")
-        self._models: dict[str, dict[int, Model]] = {}
-        for model in models:
-            versions = self._models.setdefault(model.name, {})
-            if model.version in versions:
-                raise ServeError(f"{model.folder}: {model} is in {versions[model.version].folder} already")
-            versions[model.version] = model
-        self.default = models[0]
-        self._chosen = {self.default.name: self.default}
-
-    def __iter__(self) -> Iterator[Model]:
-        return (model for versions in self._models.values() for model in versions.values())
-
-    def versions(self, name: str) -> list[Model]:
-        """All versions of a name (the default's when empty), in order; raises ``ServiceError`` for an unknown one."""
-        name = name or self.default.name
-        if name not in self._models:
-            raise ServiceError(Kind.NOT_FOUND, f"model {_shown(name)} is unknown; known: {', '.join(self._models)}")
-        return [self._models[name][version] for version in sorted(self._models[name])]
-
-    def choose(self, model: Model) -> None:
-        """From now on this one answers requests that name no model, and those that name it and no version."""
-        self.default = self._chosen[model.name] = model
-
-    def find(self, name: str, version: int | None) -> Model:
-        """The model of that name and version, or the one that answers where either is missing.
-
-        Raises ``ServiceError`` for unknown ones.
-        """
-        versions = self.versions(name)
-        if version is None:
-            return self._chosen.get(versions[0].name, versions[-1])
-        for model in versions:
-            if model.version == version:
-                return model
-        known = ", ".join(str(model.version) for model in versions)
-        raise ServiceError(Kind.NOT_FOUND, f"model {versions[0].name} has no version {version}; known: {known}")
-
-
-def parse_version(text: str) -> int | None:
-    """A version in a path or message; empty is None. Raises ``ServiceError``."""
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 19:
-        raise ServiceError(Kind.NOT_FOUND, f"version {_shown(text)}: versions are integers from 1 up")
-    return int(text)
-
-
 @dataclass(frozen=True)
 class Request:
     """Inputs by the model's own names: arrays [N, ...], or the one input as N encoded images. ``outputs``: the wanted
-    ones as the client called them, with the model's names."""
+    ones as the client called them, with the model's names; ``look``: whether what is seen in the image is wanted, too."""
 
     model: Model
     inputs: Mapping[str, Array | Encoded]
     outputs: Mapping[str, Port]
+    look: bool = False
 
     @classmethod
     def checked(cls, model: Model, inputs: Mapping[str, Array], outputs: Sequence[str], settings: Settings) -> "Request":
@@ -225,5 +169,6 @@ def _taken(model: Model) -> str:
     return "; ".join(f"{port.name}: {port.dtype} {_shape(port)}" for port in model.inputs)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """What a client or a file named, for a message."""
     return json.dumps(text[:100])

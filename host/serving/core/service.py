@@ -4,7 +4,6 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -13,14 +12,18 @@ from numpy.typing import NDArray
 from arrayloom.host.serving.core.frames import Block, describe, restore
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
-from arrayloom.host.serving.core.memory import Budget, Holding, give_back
+from arrayloom.host.serving.core.memory import Budget, Dialogs, Holding, give_back
 from arrayloom.host.serving.core.metrics import Metrics
 from arrayloom.host.serving.core.offload import Offload
 from arrayloom.host.serving.core.pool import Pool
 from arrayloom.host.serving.core.queue import Answer
 from arrayloom.host.serving.core.reading import INLINE, Limits, Reader, Reading, request_of
-from arrayloom.host.serving.core.served_model import Model, Repository, Request
+from arrayloom.host.serving.core.repository import Labels, Repository
+from arrayloom.host.serving.core.request_ids import CURRENT
+from arrayloom.host.serving.core.result import Result
+from arrayloom.host.serving.core.served_model import Model, Request
 from arrayloom.host.serving.core.settings import Reflash, Settings
+from arrayloom.host.serving.core.statistics import Statistics
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.isa.errors import ArrayloomError
 
@@ -30,53 +33,35 @@ T = TypeVar("T")
 READING_MEMORY, READING_LEAST = 20, 1 << 28
 """What reading a message may take: so many times the largest message, and so many bytes more."""
 
+LEAST_DIALOGS = 4
+
 CLOCKS = {"rtl": "counted by the simulated hardware", "emulator": "predicted by the cost model"}
 
 
 class State(StrEnum):
-    """Where a model stands."""
+    """Where a model stands; END: an operator has unloaded it."""
 
     START = "START"
     LOADING = "LOADING"
     AVAILABLE = "AVAILABLE"
-
-
-@dataclass(frozen=True)
-class Result:
-    """Outputs under the names the client used, each [N, ...], and the seconds that the parts took."""
-
-    model: Model
-    outputs: Mapping[str, Array]
-    queue_seconds: float
-    preprocess_seconds: float
-    device_seconds: float
-
-    def timing(self) -> str:
-        """The parts in milliseconds, in the syntax of HTTP's ``Server-Timing``."""
-        parts = {"queue": self.queue_seconds, "preprocess": self.preprocess_seconds, "device": self.device_seconds}
-        return ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in parts.items())
-
-    def log(self, protocol: str, identifier: str = "") -> None:
-        """Writes the line in the log of an answered inference; ``identifier``: the client's own, if it gave one."""
-        log.info("inference", extra={
-            "event": "inference", "protocol": protocol, "id": identifier[:100], "model": self.model.name,
-            "version": self.model.version, "queue_ms": round(1000 * self.queue_seconds, 3),
-            "preprocess_ms": round(1000 * self.preprocess_seconds, 3), "device_ms": round(1000 * self.device_seconds, 3)})
+    END = "END"
 
 
 class Service:
     """``keys``: None where anyone may ask; ``remedy``: how an operator puts a model onto the device, with ``{name}`` for
     the model, as refusals say it; ``readers``: what reads large requests, by name;
-    ``reading_module``: what does so in a process of its own."""
+    ``reading_module``: what does so in a process of its own; ``labels``: of the models' versions."""
 
     def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None, remedy: str,
-                 readers: Mapping[str, Reader], reading_module: str) -> None:
+                 readers: Mapping[str, Reader], reading_module: str, labels: Labels | None = None) -> None:
         self.settings, self.keys = settings, keys
         self._remedy = remedy
-        self.repository = Repository(models)
+        self.repository = Repository(models, labels)
+        self.statistics = Statistics()
         self.metrics = Metrics(CLOCKS[settings.backend])
         self.pool = Pool(self.repository.default, settings, self.metrics)
         self.budget = Budget(settings.budget)
+        self.dialogs = Dialogs(max(LEAST_DIALOGS, settings.budget // settings.max_message))
         self.offload = Offload(reading_module, settings.receive_timeout,
                                READING_MEMORY * settings.max_message + READING_LEAST)
         self._limits, self._readers = Limits.of(models, settings), readers
@@ -87,7 +72,7 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        return self.pool.ready and not self.stopping
+        return self.pool.ready and not self.stopping and self.repository.any_loaded
 
     async def start(self) -> None:
         self._giving = asyncio.create_task(give_back())
@@ -102,11 +87,16 @@ class Service:
         if self._giving is not None:
             self._giving.cancel()
 
-    def find(self, name: str, version: int | None) -> Model:
-        """Raises ``ServiceError`` (NOT_FOUND) naming the models or versions there are."""
-        return self.repository.find(name, version)
+    def find(self, name: str, version: int | None, label: str = "") -> Model:
+        """A model that answers; raises ``ServiceError`` (NOT_FOUND) naming those that there are, and for an unloaded one."""
+        model = self.repository.find(name, version, label)
+        if not self.repository.is_loaded(model):
+            raise ServiceError(Kind.NOT_FOUND, f"{model} is unloaded; load it by {self._remedy.format(name=model.name)}")
+        return model
 
     def state(self, model: Model) -> State:
+        if not self.repository.is_loaded(model):
+            return State.END
         if self.pool.holds(model):
             return State.AVAILABLE
         return State.LOADING if self.pool.queue.assigned is model else State.START
@@ -130,6 +120,19 @@ class Service:
 
     async def infer(self, request: Request, seconds: float | None = None) -> Result:
         """Runs a request within ``seconds`` and the service's own limit; raises ``ServiceError``."""
+        begin = time.perf_counter()
+        statistics = self.statistics.of(request.model)
+        try:
+            result, images = await self._answer(request, seconds)
+        except (ServiceError, asyncio.CancelledError):
+            statistics.fail.add(time.perf_counter() - begin)
+            raise
+        statistics.succeed(images, time.perf_counter() - begin, result.queue_seconds, result.preprocess_seconds,
+                           result.device_seconds)
+        return result
+
+    async def _answer(self, request: Request, seconds: float | None) -> tuple[Result, int]:
+        """The result, and of how many images."""
         self._admit(request.model)
         limit = self.settings.timeout if seconds is None else min(seconds, self.settings.timeout)
         header, blocks = _frame(request)
@@ -141,8 +144,10 @@ class Service:
             raise ServiceError(Kind.DEADLINE, f"no answer within {limit:.3g} s; {waiting} requests wait") from None
         self._measure(request.model, answer)
         arrays = restore(answer.header["outputs"], answer.blocks)
-        return Result(request.model, {name: arrays[port.name] for name, port in request.outputs.items()},
-                      answer.queue_seconds, answer.header["preprocess_seconds"], answer.header["device_seconds"])
+        result = Result(request.model, {name: arrays[port.name] for name, port in request.outputs.items()},
+                        answer.queue_seconds, answer.header["preprocess_seconds"], answer.header["device_seconds"],
+                        answer.header["cycles"], answer.header["seen"] or ())
+        return result, answer.header["images"]
 
     async def measured(self, protocol: str, method: str, action: Callable[[], Awaitable[T]]) -> T:
         """Awaits ``action``, which answers a request; counts, times and logs it. Whatever it raises comes out as
@@ -170,15 +175,32 @@ class Service:
             log.debug("%s %s", protocol, method, extra={"event": "call", "code": code,
                                                         "milliseconds": round(1000 * seconds, 3)})
 
-    async def load(self, model: Model) -> None:
-        """Reflashes the devices with a model, which then answers requests that name none; raises ``ServiceError``."""
+    async def load(self, name: str, version: int | None) -> None:
+        """Reflashes the devices with a model, which then answers requests that name none; raises ``ServiceError``.
+
+        What was unloaded of that name answers again, or that version alone where one is given.
+        """
         if self.stopping:
             raise ServiceError(Kind.UNAVAILABLE, "the service stops")
         begin = time.monotonic()
+        model = self.repository.find(name, version)
         await self.pool.switch(model)
+        self.repository.restore(self.repository.meant(name, version))
         self.repository.choose(model)
         log.info("switched to %s", model, extra={"event": "switch", "model": model.name, "version": model.version,
                                                  "seconds": round(time.monotonic() - begin, 4)})
+
+    async def unload(self, name: str, version: int | None) -> None:
+        """That version of a model, or all of them, take no more requests; those that are accepted are finished.
+
+        A device that holds it is given the model that is the default then. Raises ``ServiceError``.
+        """
+        models = self.repository.meant(name, version)
+        self.repository.unload(models)
+        log.info("unloaded %s", ", ".join(map(str, models)), extra={"event": "unload", "model": models[0].name,
+                                                                    "versions": [model.version for model in models]})
+        if self.repository.any_loaded and (self.pool.queue.assigned in models or self.pool.default in models):
+            await self.pool.switch(self.repository.default)
 
     def _admit(self, model: Model) -> None:
         if self.stopping:
@@ -208,10 +230,10 @@ class Service:
 
 
 def _frame(request: Request) -> tuple[dict[str, Any], Sequence[Block]]:
-    header: dict[str, Any] = {"op": "run", "model": request.model.key,
+    header: dict[str, Any] = {"op": "run", "model": request.model.key, "request_id": CURRENT.get(),
                               "outputs": sorted({port.name for port in request.outputs.values()})}
     first = next(iter(request.inputs.values()))
     if isinstance(first, list):
-        return header | {"encoded": True}, first
+        return header | {"encoded": True, "look": request.look}, first
     entries, blocks = describe({name: array for name, array in request.inputs.items() if not isinstance(array, list)})
     return header | {"encoded": False, "inputs": entries}, blocks

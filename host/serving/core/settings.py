@@ -45,6 +45,10 @@ class Settings:
         For a request's head, and again for its body, to arrive.
     grace
         For what is accepted when the service is to stop.
+    access_log
+        The file of one line a request; ``-``: standard error; None: there is none.
+    page
+        Whether people get a page at ``/``.
     memory
         Bytes of all requests in flight together, on both ports; more where two of the largest messages are more.
     """
@@ -74,6 +78,8 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     keys_file: Path | None = None
+    access_log: Path | None = None
+    page: bool = True
 
     def __post_init__(self) -> None:
         for field in ("replicas", "queue", "attempts", "memory", "max_message", "max_image", "max_pixels", "max_batch"):

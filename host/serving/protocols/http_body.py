@@ -1,4 +1,8 @@
-"""Bodies of HTTP requests: read within limits, then decompressed and parsed."""
+"""Bodies of HTTP requests: read within limits, then decompressed and parsed.
+
+No library validates them: those build an object for every number before they look, and what a body may become is counted
+first.
+"""
 
 import asyncio
 import json

@@ -7,8 +7,9 @@ import pytest
 
 from arrayloom.host.models.detecting import Detection, choose_detector, load_priors, locate
 from arrayloom.host.models.networks.architectures import SSD_BOXES
-from arrayloom.host.models.networks.ssd import OUTPUTS, VOC_CLASSES, by_position, postprocess
+from arrayloom.host.models.networks.ssd import OUTPUTS, by_position, postprocess
 from arrayloom.host.vision import recipe
+from arrayloom.host.vision.class_names import VOC_CLASSES
 from arrayloom.host.vision.errors import DetectionError
 
 SIZE = (300, 300)

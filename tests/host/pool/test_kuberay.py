@@ -1,10 +1,10 @@
 """The manifests of docs/kuberay: valid by the schemas of KubeRay, strictly, and consistent with one another."""
 
-import lzma
 import re
 from pathlib import Path
 from typing import Any
 
+import crd
 import jsonschema
 import pytest
 import yaml
@@ -19,28 +19,8 @@ Json = dict[str, Any]
 
 
 def schema(kind: str) -> Json:
-    """What KubeRay accepts of that kind, version v1, as JSON Schema without unknown fields."""
-    text = lzma.decompress((SCHEMAS / f"ray.io_{PLURALS[kind]}.yaml.xz").read_bytes())
-    definition = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))     # ten times as fast, where it is built
-    assert definition["spec"]["names"]["kind"] == kind
-    (version,) = (one for one in definition["spec"]["versions"] if one["name"] == "v1")
-    found: Json = strict(version["schema"]["openAPIV3Schema"])
-    return found
-
-
-def strict(node: Any) -> Any:
-    """Kubernetes' dialect in the standard one: a number or a text, and no field that is not listed."""
-    if isinstance(node, list):
-        return [strict(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    made = {name: {inner: strict(one) for inner, one in value.items()} if name == "properties" else strict(value)
-            for name, value in node.items()}
-    if node.get("x-kubernetes-int-or-string"):
-        made["type"] = ["integer", "string"]
-    if "properties" in node and not node.get("x-kubernetes-preserve-unknown-fields"):
-        made.setdefault("additionalProperties", False)
-    return made
+    """What KubeRay accepts of that kind, version v1."""
+    return crd.schema(SCHEMAS / f"ray.io_{PLURALS[kind]}.yaml.xz", kind, "v1")
 
 
 def manifest(kind: str) -> Json:

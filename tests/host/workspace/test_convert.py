@@ -60,6 +60,9 @@ def test_int8_becomes_the_compilers_program(shop: Workspace, program: Model, cap
     (converted,) = Operation.list(shop, "convert")
     assert (converted.status, converted.result.id) == ("Succeeded", program.id)
     assert converted.wait_for_completion(show_output=True)
+    title, done, count = converted.progress or ("", 0, 0)
+    assert title == "compiling"
+    assert done == count > 1
     shown = capsys.readouterr().out
     assert "compiling for tiny" in shown
     assert "convert:1 Succeeded" in shown

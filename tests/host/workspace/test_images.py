@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from oci import check_layout, check_tar, write_base
 
+from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
 from arrayloom.host.serving import Bundle
 from arrayloom.host.workspace import DamagedError, ExistsError, InUseError, Model, Workspace, WorkspaceError, job
@@ -83,6 +84,17 @@ def test_the_same_input_gives_the_same_digest(image: Image, tmp_path: Path) -> N
         digests.add(again.digest)
     assert digests == {image.digest}
     assert [found.id for found in Image.list(elsewhere)] == ["digits:2", "digits:1"]
+
+
+def test_an_image_without_a_base_says_that_no_engine_runs_it(shop: Workspace, image: Image, program: Model, base: Path,
+                                                             capsys: pytest.CaptureFixture[str]) -> None:
+    (notice,) = image.notices
+    assert "has no base: it holds no Python" in notice
+    assert main(["image", "show", "digits", "--workspace", str(shop.path)]) == 0
+    assert "has no base" in " ".join(capsys.readouterr().out.split())
+    based = make(shop, program, base=base)
+    based.wait_for_creation()
+    assert based.notices == []
 
 
 def test_a_base_lies_below(shop: Workspace, program: Model, base: Path, tmp_path: Path) -> None:

@@ -1,14 +1,23 @@
 """Kubernetes manifests: valid by the public schemas, consistent with the image, and without secrets."""
 
 import itertools
+from pathlib import Path
 
+import crd
+import jsonschema
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
+from arrayloom.host.serving.core.served_model import Model
+from arrayloom.host.serving.core.service import Service
+from arrayloom.host.serving.core.settings import Settings
+from arrayloom.host.serving.protocols.registry import PROTOCOLS
 from arrayloom.host.workspace import WorkspaceError
 from arrayloom.host.workspace.image_build import COMMAND
 from arrayloom.host.workspace.kubernetes import KubernetesConfiguration, manifests, secret_commands, to_yaml
 
+SCHEMAS = Path(__file__).parent / "schemas"
 VERSIONS = ("1.27", "1.31", "1.34")
 
 
@@ -53,6 +62,38 @@ def test_names_hang_together() -> None:
     (fixed,) = [item for item in manifests(KubernetesConfiguration("d", "d:1", replicas=3, max_replicas=None))
                 if item["kind"] == "Deployment"]
     assert fixed["spec"]["replicas"] == 3
+
+
+def test_probes_ask_what_answers() -> None:
+    """Each at the port where the server listens, by a path that needs no key, over TLS where there is TLS."""
+    keyless = {route.path for protocol in PROTOCOLS for route in protocol.routes if route.keyless}
+    for tls in (None, "t"):
+        _, deployment, *_ = manifests(KubernetesConfiguration("digits", "digits:1", tls_secret=tls, keys_secret="k"))
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            probe = container[kind]["httpGet"]
+            assert probe["path"] in keyless
+            assert str(probe["port"]) == COMMAND[COMMAND.index("--http-port") + 1]
+            assert probe["scheme"] == ("HTTPS" if tls else "HTTP")
+
+
+def test_the_autoscaler_asks_for_what_the_server_counts() -> None:
+    *_, scaler = manifests(KubernetesConfiguration("digits", "digits:1", queue_target=7))
+    (metric,) = scaler["spec"]["metrics"]
+    assert metric["pods"]["target"] == {"type": "AverageValue", "averageValue": "7"}
+    model = Model("a", 1, Path("a"), (), (), None, None, "tiny")
+    service = Service([model], Settings(), None, "", {}, "")
+    names = {family.name for family in text_string_to_metric_families(service.metrics.text().decode())}
+    assert metric["pods"]["metric"]["name"] in names
+
+
+def test_the_prometheus_operator_is_told_of_the_pods() -> None:
+    _, deployment, monitor, _ = manifests(KubernetesConfiguration("digits", "digits:1", pod_monitor=True))
+    jsonschema.validate(monitor, crd.schema(SCHEMAS / "monitoring.coreos.com_podmonitors.yaml.xz", "PodMonitor", "v1"))
+    pod = deployment["spec"]["template"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
 
 
 def test_the_server_takes_the_options() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from arrayloom.host.models import digits
+from arrayloom.host.serving import needs
 from arrayloom.host.serving.client import ClientError, PredictionClient, client_from_service
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import ServeError
@@ -67,6 +68,15 @@ def test_a_deployed_service_scores(shop: Workspace, service: Webservice) -> None
         assert winner(client) == 7
         assert client.labels() == list("0123456789")
     assert '"event": "ready"' in found.get_logs()
+
+
+def test_without_the_servers_packages_nothing_is_made(shop: Workspace, image: Image,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(needs, "MODULES", {"grpc": "grpcio", "absent_package.part": "absent-package"})
+    with pytest.raises(WorkspaceError, match=r"server needs absent-package, which are not installed.*'\.\[serve\]'"):
+        Webservice.deploy_from_image(shop, "bare", image)
+    with pytest.raises(NotFoundError):
+        Webservice(shop, "bare")
 
 
 def test_keys_open_and_are_replaced_one_by_one(service: Webservice) -> None:
@@ -129,7 +139,10 @@ def test_every_setting_reaches_the_server() -> None:
     config = LocalWebservice.deploy_configuration(port=Settings.port, http_port=Settings.http_port)
     options = config.options("digits", Path("keys.json"), {})
     assert {*options[::2]} == {f"--{field.name.replace('_', '-')}" for field in fields(Settings)
-                               if field.name not in ("tls_cert", "tls_key", "metrics_port")}
+                               if field.name not in ("tls_cert", "tls_key", "metrics_port", "access_log", "page")}
+    without = LocalWebservice.deploy_configuration(page=False, access_log="-").options("digits", Path("keys.json"), {})
+    assert "--no-page" in without
+    assert without[without.index("--access-log") + 1] == "-"
 
 
 def test_names_are_taken_once(shop: Workspace, service: Webservice, image: Image) -> None:
@@ -211,7 +224,7 @@ def test_tls_without_keys_and_with_settings(shop: Workspace, image: Image, tmp_p
 
 
 def test_settings_that_are_none() -> None:
-    with pytest.raises(WorkspaceError, match="setting 'quue': unknown; there are attempts"):
+    with pytest.raises(WorkspaceError, match="setting 'quue': unknown; there are access_log, attempts"):
         LocalWebservice.deploy_configuration(quue=7)
     with pytest.raises(ServeError, match="--queue 0"):
         LocalWebservice.deploy_configuration(queue=0)

@@ -76,6 +76,11 @@ def test_from_model_to_manifests_by_command(arrayloom: Any, tmp_path: Path, caps
     assert [item["kind"] for item in listed["items"]] == ["Service", "Deployment"]
     (container,) = listed["items"][1]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example/team/digits:1"
+    runtime, asking = arrayloom("image", "manifests", "digits", "--kserve", "--storage-uri", "pvc://models/digits")["items"]
+    assert (runtime["kind"], asking["kind"]) == ("ServingRuntime", "InferenceService")
+    assert asking["spec"]["predictor"]["model"]["storageUri"] == "pvc://models/digits"
+    assert "PodMonitor" in [item["kind"] for item in arrayloom("image", "manifests", "digits", "--pod-monitor")["items"]]
+    refused(["image", "manifests", "digits", "--storage-uri", "pvc://models/digits"], "is for --kserve", capsys)
     assert main(["image", "manifests", "digits", "--keys-secret", "k", "-o", str(tmp_path / "k8s.yaml")]) == 0
     assert (tmp_path / "k8s.yaml").read_text().startswith("# kubectl create secret generic k --from-file=keys.json\n---\n")
     assert [o["id"] for o in arrayloom("operation", "list")["operations"]] == ["image:1", "convert:1"]

@@ -1,4 +1,8 @@
-"""gRPC's standard health check: Check and Watch, for probes, which need no key and are not counted as requests."""
+"""gRPC's standard health check: Check and Watch, for probes, which need no key and are not counted as requests.
+
+Not by grpcio-health-checking: its servicer repeats the state that was last put into it, and a probe has to hear of a lost
+device at once, not when someone has noticed.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

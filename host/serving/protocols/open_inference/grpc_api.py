@@ -1,26 +1,33 @@
-"""The Open Inference Protocol over gRPC, with the model repository extension."""
+"""The Open Inference Protocol over gRPC, with Triton's extensions."""
 
 from typing import Any
 
+from google.protobuf import json_format
+
+from arrayloom.host.serving.core.about import SERVER, VERSION
 from arrayloom.host.serving.core.protocol import Call
 from arrayloom.host.serving.core.reading import Reading
-from arrayloom.host.serving.core.served_model import Model, parse_version
 from arrayloom.host.serving.core.service import Service
-from arrayloom.host.serving.protocols.open_inference import tensors
-from arrayloom.host.serving.protocols.open_inference.messages import oip
+from arrayloom.host.serving.errors import ServiceError
+from arrayloom.host.serving.protocols.open_inference import extensions, tensors
+from arrayloom.host.serving.protocols.open_inference.messages import oip, stream_failure
 from arrayloom.host.serving.protocols.open_inference.semantics import (
     EXTENSIONS,
     PLATFORM,
-    SERVER,
-    VERSION,
+    check_unload,
     classify,
     describe,
+    find,
     index,
     is_ready,
+    known,
     refuse_parameters,
     split_version,
     timeout,
 )
+
+FINAL = "triton_final_response"
+"""The parameter that says of a stream's response that no more follows for its request."""
 
 
 async def live(_: Service, __: Any, ___: Call) -> Any:
@@ -32,7 +39,7 @@ async def ready(service: Service, _: Any, __: Call) -> Any:
 
 
 async def model_ready(service: Service, message: Any, _: Call) -> Any:
-    return oip.ModelReadyResponse(ready=is_ready(service, _model(service, message.name, message.version)))
+    return oip.ModelReadyResponse(ready=is_ready(service, known(service, message.name, message.version)))
 
 
 async def server_metadata(_: Service, __: Any, ___: Call) -> Any:
@@ -40,7 +47,7 @@ async def server_metadata(_: Service, __: Any, ___: Call) -> Any:
 
 
 async def model_metadata(service: Service, message: Any, _: Call) -> Any:
-    model = _model(service, message.name, message.version)
+    model = find(service, message.name, message.version)
     response = oip.ModelMetadataResponse(name=model.name, platform=PLATFORM, versions=[
         str(other.version) for other in service.repository.versions(model.name)])
     for ports, entries in ((model.inputs, response.inputs), (model.outputs, response.outputs)):
@@ -51,7 +58,7 @@ async def model_metadata(service: Service, message: Any, _: Call) -> Any:
 
 async def infer(service: Service, asked: Reading, call: Call) -> Any:
     fields = asked.fields
-    model = _model(service, fields["model"], fields["version"])
+    model = find(service, fields["model"], fields["version"])
     request = service.request(model, asked.inputs, [output["name"] for output in fields["outputs"]])
     result = await service.infer(request, timeout(fields["parameters"].get("timeout"), call.seconds))
     call.timing(result.timing())
@@ -65,6 +72,26 @@ async def infer(service: Service, asked: Reading, call: Call) -> Any:
     return response
 
 
+async def stream_infer(service: Service, asked: Reading, call: Call) -> Any:
+    """One request of a stream and its only response."""
+    try:
+        response = await infer(service, asked, call)
+    except ServiceError as error:
+        return stream_failure(str(error), asked.fields["id"])
+    response.parameters[FINAL].bool_param = True
+    return oip.ModelStreamInferResponse(infer_response=response)
+
+
+async def model_config(service: Service, message: Any, _: Call) -> Any:
+    content = extensions.config(service, find(service, message.name, message.version))
+    return oip.ModelConfigResponse(config=json_format.ParseDict(content, oip.ModelConfig()))
+
+
+async def model_statistics(service: Service, message: Any, _: Call) -> Any:
+    chosen = extensions.chosen(service, message.name, message.version)
+    return json_format.ParseDict(extensions.statistics(service, chosen), oip.ModelStatisticsResponse())
+
+
 async def repository_index(service: Service, message: Any, _: Call) -> Any:
     response = oip.RepositoryIndexResponse()
     for entry in index(service, only_ready=message.ready):
@@ -74,10 +101,11 @@ async def repository_index(service: Service, message: Any, _: Call) -> Any:
 
 async def load(service: Service, message: Any, _: Call) -> Any:
     refuse_parameters(message.parameters)
-    name, version = split_version(message.model_name)
-    await service.load(_model(service, name, version))
+    await service.load(*split_version(message.model_name))
     return oip.RepositoryModelLoadResponse()
 
 
-def _model(service: Service, name: str, version: str) -> Model:
-    return service.find(name, parse_version(version))
+async def unload(service: Service, message: Any, _: Call) -> Any:
+    check_unload(message.model_name, message.parameters)
+    await service.unload(*split_version(message.model_name))
+    return oip.RepositoryModelUnloadResponse()

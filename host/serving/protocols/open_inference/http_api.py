@@ -1,27 +1,29 @@
-"""The Open Inference Protocol over HTTP, with binary tensors, classification and the model repository."""
+"""The Open Inference Protocol over HTTP, with binary tensors, classification and Triton's extensions."""
 
 import json
 from typing import Any
 
 from aiohttp import web
 
+from arrayloom.host.serving.core.about import SERVER, VERSION
 from arrayloom.host.serving.core.http_server import HOLDING
 from arrayloom.host.serving.core.protocol import TIMING
-from arrayloom.host.serving.core.served_model import Model, parse_version
-from arrayloom.host.serving.core.service import Result, Service
+from arrayloom.host.serving.core.result import Result
+from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols import http_body as bodies
-from arrayloom.host.serving.protocols.open_inference import JSON_LENGTH, tensors
+from arrayloom.host.serving.protocols.open_inference import JSON_LENGTH, extensions, tensors
 from arrayloom.host.serving.protocols.open_inference.reading import HTTP
 from arrayloom.host.serving.protocols.open_inference.semantics import (
     EXTENSIONS,
     PLATFORM,
-    SERVER,
-    VERSION,
+    check_unload,
     classify,
     describe,
+    find,
     index,
     is_ready,
+    known,
     refuse_parameters,
     split_version,
     timeout,
@@ -44,13 +46,13 @@ async def ready(service: Service, _: web.Request) -> web.Response:
 
 
 async def model_ready(service: Service, request: web.Request) -> web.Response:
-    model = _model(service, request)
+    model = known(service, *_named(request))
     answer = is_ready(service, model)
     return web.json_response({"name": model.name, "ready": answer}, status=200 if answer else 503)
 
 
 async def model_metadata(service: Service, request: web.Request) -> web.Response:
-    model = _model(service, request)
+    model = find(service, *_named(request))
     return web.json_response({
         "name": model.name, "platform": PLATFORM,
         "versions": [str(other.version) for other in service.repository.versions(model.name)],
@@ -64,17 +66,37 @@ async def repository_index(service: Service, request: web.Request) -> web.Respon
 
 async def load(service: Service, request: web.Request) -> web.Response:
     """Answers when the model is on the device."""
-    parameters = (await bodies.read_small(request, service.settings)).get("parameters", {})
-    if not isinstance(parameters, dict):
-        raise ServiceError(Kind.INVALID, "parameters: must be an object")
-    refuse_parameters(parameters)
-    name, version = split_version(request.match_info["name"])
-    await service.load(service.find(name, parse_version(version)))
+    refuse_parameters(await _parameters(service, request))
+    await service.load(*split_version(request.match_info["name"]))
     return web.json_response({})
 
 
+async def unload(service: Service, request: web.Request) -> web.Response:
+    """Answers when the model takes no more requests, and another one is on the device where it was."""
+    name = request.match_info["name"]
+    check_unload(name, await _parameters(service, request))
+    await service.unload(*split_version(name))
+    return web.json_response({})
+
+
+async def model_config(service: Service, request: web.Request) -> web.Response:
+    return web.json_response(extensions.config(service, find(service, *_named(request))))
+
+
+async def model_statistics(service: Service, request: web.Request) -> web.Response:
+    return web.json_response(extensions.statistics(service, extensions.chosen(service, *_named(request))))
+
+
+async def _parameters(service: Service, request: web.Request) -> dict[str, Any]:
+    """Those of an order about a model, from its body."""
+    parameters = (await bodies.read_small(request, service.settings)).get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise ServiceError(Kind.INVALID, "parameters: must be an object")
+    return parameters
+
+
 async def infer(service: Service, request: web.Request) -> web.Response:
-    model = _model(service, request)
+    model = find(service, *_named(request))
     facts = {"encoding": bodies.encoding(request), "json_length": request.headers.get(JSON_LENGTH),
              "json_header": JSON_LENGTH}
     asked = await service.read(HTTP, await bodies.read(request, service.settings), facts, request[HOLDING])
@@ -88,8 +110,9 @@ async def infer(service: Service, request: web.Request) -> web.Response:
     return _response(head, result, options, binary_default=parameters.get("binary_data_output") is True)
 
 
-def _model(service: Service, request: web.Request) -> Model:
-    return service.find(request.match_info["name"], parse_version(request.match_info.get("version", "")))
+def _named(request: web.Request) -> tuple[str, str]:
+    """Name and version in the path, each empty where it has none."""
+    return request.match_info.get("name", ""), request.match_info.get("version", "")
 
 
 def _response(head: dict[str, Any], result: Result, options: dict[str, dict[str, Any]],

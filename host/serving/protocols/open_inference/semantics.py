@@ -1,12 +1,12 @@
 """What the Open Inference Protocol says alike over gRPC and HTTP: metadata, states, deadlines and classifications."""
 
 from collections.abc import Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.host.serving.core.repository import parse_version
 from arrayloom.host.serving.core.served_model import Model, Port
 from arrayloom.host.serving.core.service import Service, State
 from arrayloom.host.serving.errors import Kind, ServiceError
@@ -15,15 +15,12 @@ from arrayloom.host.serving.protocols.open_inference.tensors import datatype
 
 Array = NDArray[Any]
 
-SERVER = "arrayloom"
 PLATFORM = "arrayloom_program"
-EXTENSIONS = ["binary_tensor_data", "classification", "model_repository"]
-STATES = {State.AVAILABLE: "READY", State.LOADING: "LOADING", State.START: "UNAVAILABLE"}
-
-try:
-    VERSION = version("arrayloom")
-except PackageNotFoundError:        # run from a source tree
-    VERSION = "unknown"
+EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository",
+              "model_repository(unload_dependents)", "statistics"]
+UNLOAD_DEPENDENTS = "unload_dependents"
+STATES = {State.AVAILABLE: "READY", State.LOADING: "LOADING", State.START: "UNAVAILABLE",
+          State.END: "UNAVAILABLE"}
 
 
 def describe(port: Port) -> dict[str, Any]:
@@ -40,7 +37,7 @@ def index(service: Service, only_ready: bool) -> Iterator[dict[str, str]]:
     for model in service.repository:
         state = service.state(model)
         if state is State.AVAILABLE or not only_ready:
-            reason = "" if state is State.AVAILABLE else "not on the device"
+            reason = {State.AVAILABLE: "", State.END: "unloaded"}.get(state, "not on the device")
             yield {"name": model.name, "version": str(model.version), "state": STATES[state], "reason": reason}
 
 
@@ -54,6 +51,16 @@ def timeout(microseconds: Any, seconds: float | None) -> float | None:
     return microseconds / 1e6 if seconds is None else min(seconds, microseconds / 1e6)
 
 
+def find(service: Service, name: str, version: str) -> Model:
+    """A model that answers, by name and version as they stand in a message or path; raises ``ServiceError``."""
+    return service.find(name, parse_version(version))
+
+
+def known(service: Service, name: str, version: str) -> Model:
+    """The same for questions about a model that need not answer."""
+    return service.repository.find(name, parse_version(version))
+
+
 def refuse_parameters(parameters: Iterable[str]) -> None:
     """Raises ``ServiceError`` for what an operator says beside a model's name: a bundle says all of a model itself."""
     if named := list(parameters):
@@ -61,10 +68,18 @@ def refuse_parameters(parameters: Iterable[str]) -> None:
                                          "parameters out")
 
 
-def split_version(name: str) -> tuple[str, str]:
-    """``NAME`` or ``NAME:VERSION``, as models are named to be loaded."""
+def check_unload(name: str, parameters: Iterable[str]) -> None:
+    """Raises ``ServiceError`` for an order to unload that names no model, or says more; no model depends on another."""
+    if not name:
+        raise ServiceError(Kind.INVALID, "model_name: is empty; name the model to unload")
+    if unknown := [each for each in parameters if each != UNLOAD_DEPENDENTS]:
+        raise ServiceError(Kind.INVALID, f"parameter {unknown[0][:100]!r} is unknown; known: {UNLOAD_DEPENDENTS}")
+
+
+def split_version(name: str) -> tuple[str, int | None]:
+    """``NAME`` or ``NAME:VERSION``, as models are named to be loaded and unloaded; raises ``ServiceError``."""
     name, _, chosen = name.partition(":")
-    return name, chosen
+    return name, parse_version(chosen)
 
 
 def classify(values: Array, count: Any, model: Model) -> Array:

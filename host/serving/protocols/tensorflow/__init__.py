@@ -2,7 +2,7 @@
 
 from arrayloom.host.serving.core.protocol import Route
 
-_MODEL = "/v1/models/{name}[/versions/{version}]"
+_MODEL = "/v1/models/{name}[/versions/{version}|/labels/{label}]"
 _NAME = "[^/:]+"        # a colon begins the verb
 
 STATUS = Route("GET", _MODEL, "status", _NAME)

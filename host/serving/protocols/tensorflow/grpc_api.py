@@ -9,8 +9,9 @@ from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols.tensorflow import tensors
 from arrayloom.host.serving.protocols.tensorflow.messages import DEFAULT_SIGNATURE, SIGNATURE_FIELD, tfs
+from arrayloom.host.serving.protocols.tensorflow.model_config import relabel
 from arrayloom.host.serving.protocols.tensorflow.reading import model_of
-from arrayloom.host.serving.protocols.tensorflow.semantics import FIELDS, check_signature
+from arrayloom.host.serving.protocols.tensorflow.semantics import FIELDS, check_signature, versions
 
 
 async def predict(service: Service, asked: Reading, call: Call) -> Any:
@@ -33,13 +34,13 @@ async def metadata(service: Service, message: Any, _: Call) -> Any:
         if field not in FIELDS:
             raise ServiceError(Kind.INVALID, f"metadata_field {field[:100]!r} is unknown; known: {', '.join(FIELDS)}")
         kind, content = FIELDS[field]
-        response.metadata[field].CopyFrom(tfs.Any(type_url=kind, value=content(model).SerializeToString()))
+        entry = response.metadata[field]
+        entry.type_url, entry.value = kind, content(model).SerializeToString()
     return response
 
 
 async def status(service: Service, message: Any, _: Call) -> Any:
-    spec = message.model_spec
-    chosen = [_model(service, spec)] if model_of(spec)[1] is not None else service.repository.versions(spec.name)
+    chosen = versions(service, *model_of(message.model_spec))
     response = tfs.GetModelStatusResponse()
     for model in reversed(chosen):
         response.model_version_status.add(version=model.version, state=tfs.State[service.state(model)],
@@ -47,9 +48,15 @@ async def status(service: Service, message: Any, _: Call) -> Any:
     return response
 
 
+async def reload_config(service: Service, message: Any, _: Call) -> Any:
+    """Gives labels to versions anew."""
+    relabel(service, message.config)
+    return tfs.ReloadConfigResponse(status=tfs.StatusProto())
+
+
 def _model(service: Service, spec: Any) -> Model:
     return service.find(*model_of(spec))
 
 
 def _spec(model: Model) -> Any:
-    return tfs.ModelSpec(name=model.name, version=tfs.Int64Value(value=model.version))
+    return tfs.ModelSpec(name=model.name, version={"value": model.version})

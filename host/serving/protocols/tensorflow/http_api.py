@@ -6,20 +6,21 @@ from aiohttp import web
 
 from arrayloom.host.serving.core.http_server import HOLDING
 from arrayloom.host.serving.core.protocol import TIMING
-from arrayloom.host.serving.core.served_model import Model, parse_version
-from arrayloom.host.serving.core.service import Result, Service
+from arrayloom.host.serving.core.repository import parse_version
+from arrayloom.host.serving.core.result import Result
+from arrayloom.host.serving.core.served_model import Model
+from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.protocols import http_body as bodies
 from arrayloom.host.serving.protocols.tensorflow.messages import SIGNATURE_FIELD, tfs
 from arrayloom.host.serving.protocols.tensorflow.reading import HTTP
-from arrayloom.host.serving.protocols.tensorflow.semantics import SIGNATURES_TYPE, check_signature, signatures
+from arrayloom.host.serving.protocols.tensorflow.semantics import SIGNATURES_TYPE, check_signature, signatures, versions
 
 _TYPES = {number: name for name, number in tfs.DataType.items()}
 
 
 async def status(service: Service, request: web.Request) -> web.Response:
     """The state of one version, or of all."""
-    name, version = request.match_info["name"], parse_version(request.match_info.get("version", ""))
-    chosen = service.repository.versions(name) if version is None else [service.find(name, version)]
+    chosen = versions(service, *_named(request))
     return web.json_response({"model_version_status": [
         {"version": str(model.version), "state": service.state(model), "status": {"error_code": "OK", "error_message": ""}}
         for model in reversed(chosen)]})
@@ -49,7 +50,13 @@ async def predict(service: Service, request: web.Request) -> web.Response:
 
 
 def _model(service: Service, request: web.Request) -> Model:
-    return service.find(request.match_info["name"], parse_version(request.match_info.get("version", "")))
+    return service.find(*_named(request))
+
+
+def _named(request: web.Request) -> tuple[str, int | None, str]:
+    """Name, version and label of a version in the path."""
+    found = request.match_info
+    return found["name"], parse_version(found.get("version", "")), found.get("label", "")
 
 
 def _infos(infos: Any) -> dict[str, Any]:

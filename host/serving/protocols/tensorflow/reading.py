@@ -18,7 +18,7 @@ HTTP = "tensorflow/http"
 
 
 def read_grpc(data: bytes | bytearray, _: Mapping[str, Any], limits: Limits) -> Reading:
-    """Of a ``PredictRequest``: ``model`` (name, version), ``signature``, ``outputs``."""
+    """Of a ``PredictRequest``: ``model`` (name, version, label), ``signature``, ``outputs``."""
     message = wire.parse(tfs.PredictRequest, bytes(data), limits)
     fields = {"model": model_of(message.model_spec), "signature": message.model_spec.signature_name,
               "outputs": list(message.output_filter)}
@@ -29,12 +29,9 @@ def read_grpc(data: bytes | bytearray, _: Mapping[str, Any], limits: Limits) -> 
     return Reading(fields, inputs)
 
 
-def model_of(spec: Any) -> tuple[str, int | None]:
-    """Name and version of a ``ModelSpec``; raises ``ServiceError`` for a label."""
-    if spec.WhichOneof("version_choice") == "version_label":
-        raise ServiceError(Kind.NOT_FOUND, f"version label {spec.version_label[:100]!r} is unknown; versions have "
-                                           "numbers here")
-    return spec.name, spec.version.value if spec.HasField("version") else None
+def model_of(spec: Any) -> tuple[str, int | None, str]:
+    """Name, version and label of a version of a ``ModelSpec``, of which it has one or the other, or neither."""
+    return spec.name, spec.version.value if spec.HasField("version") else None, spec.version_label
 
 
 def read_http(data: bytes | bytearray, facts: Mapping[str, Any], limits: Limits) -> Reading:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from arrayloom.host.serving.core.served_model import Model, Port
+from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols.tensorflow import tensors
 from arrayloom.host.serving.protocols.tensorflow.messages import (
@@ -45,6 +46,13 @@ def check_signature(model: Model, name: str) -> None:
     """Raises ``ServiceError`` for a signature that the model does not have; empty is the default one."""
     if name and name not in (known := _names(model)):
         raise ServiceError(Kind.INVALID, f"signature_name {name[:100]!r} is unknown; the model's are: {', '.join(known)}")
+
+
+def versions(service: Service, name: str, version: int | None, label: str) -> list[Model]:
+    """The versions whose state is asked for: one, by its number or label, or all; loaded or not."""
+    if version is None and not label:
+        return service.repository.versions(name)
+    return [service.repository.find(name, version, label)]
 
 
 def _names(model: Model) -> list[str]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from arrayloom.host.serving.core.served_model import Model, Repository, known_name, parse_version
+from arrayloom.host.serving.core.repository import Repository, parse_version
+from arrayloom.host.serving.core.served_model import Model, known_name
 from arrayloom.host.serving.errors import ServiceError
 
 

@@ -16,21 +16,22 @@ from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
 from arrayloom.host.serving.protocols.proto_files import proto_files
 
-NAMES = {"tensorflow_serving.proto", "inference.proto", "health.proto"}
+NAMES = {"tensorflow.proto", "tensorflow_serving.proto", "metadata.proto", "inference.proto", "health.proto"}
 PYTHON_CLIENT = """
 import sys
 import grpc
-import tensorflow_serving_pb2 as tfs, tensorflow_serving_pb2_grpc as services
+import tensorflow_pb2 as tf, tensorflow_serving_pb2 as tfs, tensorflow_serving_pb2_grpc as services
 import inference_pb2 as oip, inference_pb2_grpc
 import health_pb2 as health, health_pb2_grpc
 
 with grpc.insecure_channel(sys.argv[1]) as channel:
-    picture = tfs.TensorProto(dtype=tfs.DT_STRING, string_val=[open(sys.argv[2], "rb").read()])
+    picture = tf.TensorProto(dtype=tf.DT_STRING, string_val=[open(sys.argv[2], "rb").read()])
     picture.tensor_shape.dim.add(size=1)
     scores = services.PredictionServiceStub(channel).Predict(tfs.PredictRequest(inputs={"image": picture})).outputs["logits"]
     print(max(range(10), key=lambda index: scores.float_val[index]))
     print(inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelReady(oip.ModelReadyRequest(name="digits")).ready)
-    print(health_pb2_grpc.HealthStub(channel).Check(health.HealthCheckRequest()).status == health.SERVING)
+    found = health_pb2_grpc.HealthStub(channel).Check(health.HealthCheckRequest())
+    print(found.status == health.HealthCheckResponse.SERVING)
 """
 
 

@@ -18,6 +18,8 @@ from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
 from arrayloom.host.serving.protocols.health.protocol import HEALTH, health
 from arrayloom.host.serving.protocols.open_inference.protocol import OPEN_INFERENCE
+from arrayloom.host.serving.protocols.page.protocol import PAGE
+from arrayloom.host.serving.protocols.reflection.protocol import REFLECTION
 from arrayloom.host.serving.protocols.registry import PROTOCOLS
 from arrayloom.host.serving.protocols.tensorflow.protocol import TENSORFLOW
 
@@ -25,11 +27,15 @@ METHODS = {
     TENSORFLOW.name: [
         "/tensorflow.serving.PredictionService/Predict",
         "/tensorflow.serving.PredictionService/GetModelMetadata",
-        "/tensorflow.serving.ModelService/GetModelStatus"],
+        "/tensorflow.serving.ModelService/GetModelStatus",
+        "/tensorflow.serving.ModelService/HandleReloadConfigRequest"],
     OPEN_INFERENCE.name: [f"/inference.GRPCInferenceService/{name}" for name in (
-        "ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer", "RepositoryIndex",
-        "RepositoryModelLoad")],
+        "ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer",
+        "ModelStreamInfer", "ModelConfig", "ModelStatistics", "RepositoryIndex", "RepositoryModelLoad",
+        "RepositoryModelUnload")],
     HEALTH.name: ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"],
+    PAGE.name: [],
+    REFLECTION.name: [f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1alpha", "v1")],
 }
 ROUTES = {
     TENSORFLOW.name: [
@@ -42,10 +48,18 @@ ROUTES = {
         ("GET", "/v2/health/ready", "/v2/health/ready", "ready"),
         ("POST", "/v2/repository/index", "/v2/repository/index", "index"),
         ("POST", "/v2/repository/models/M/load", "/v2/repository/models/M/load", "load"),
+        ("POST", "/v2/repository/models/M/unload", "/v2/repository/models/M/unload", "unload"),
+        ("GET", "/v2/models/stats", "/v2/models/stats", "statistics"),
+        ("GET", "/v2/models/M/stats", "/v2/models/M/versions/3/stats", "statistics"),
+        ("GET", "/v2/models/M/config", "/v2/models/M/versions/3/config", "config"),
         ("GET", "/v2/models/M", "/v2/models/M/versions/3", "model_metadata"),
         ("GET", "/v2/models/M/ready", "/v2/models/M/versions/3/ready", "model_ready"),
         ("POST", "/v2/models/M/infer", "/v2/models/M/versions/3/infer", "infer")],
     HEALTH.name: [],
+    PAGE.name: [
+        ("GET", "/", "/", "page"), ("GET", "/page/models", "/page/models", "page_models"),
+        ("POST", "/page/models/M/look", "/page/models/M/versions/3/look", "look")],
+    REFLECTION.name: [],
 }
 
 
@@ -55,12 +69,18 @@ def test_methods_and_routes_are_the_public_ones(protocol: Protocol) -> None:
     assert [(route.verb, route.at("M"), route.at("M", 3), route.name) for route in protocol.routes] == ROUTES[protocol.name]
 
 
+def test_versions_have_labels_where_tensorflow_serving_has_them() -> None:
+    assert [route.paths[-1] for route in TENSORFLOW.routes] == [
+        "/v1/models/{name}/labels/{label}", "/v1/models/{name}/labels/{label}/metadata",
+        "/v1/models/{name}/labels/{label}:predict"]
+
+
 def test_what_needs_no_key() -> None:
     methods = [method.path for protocol in PROTOCOLS for method in protocol.methods if method.keyless]
     routes = [route.path for protocol in PROTOCOLS for route in protocol.routes if route.keyless]
     assert methods == ["/inference.GRPCInferenceService/ServerLive", "/inference.GRPCInferenceService/ServerReady",
                        "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"]
-    assert routes == ["/v2/health/live", "/v2/health/ready"]
+    assert routes == ["/v2/health/live", "/v2/health/ready", "/"]
 
 
 def test_the_documentation_names_them_all() -> None:

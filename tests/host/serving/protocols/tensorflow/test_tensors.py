@@ -27,7 +27,7 @@ def test_bytes_on_the_wire() -> None:
     request = tfs.PredictRequest()
     request.inputs["x"].CopyFrom(tensors.from_array(np.float32([1])))
     assert request.SerializeToString().hex() == "12130a0178120e0801120412020801" + "2a040000803f"
-    spec = tfs.ModelSpec(name="m", version=tfs.Int64Value(value=5), signature_name="s")
+    spec = tfs.ModelSpec(name="m", version={"value": 5}, signature_name="s")
     assert spec.SerializeToString().hex() == "0a016d120208051a0173"
 
 
