@@ -52,7 +52,8 @@ def _lines(server: serving.Server, identifier: str) -> list[dict[str, Any]]:
 
 def test_http(server: serving.Server) -> None:
     auth = {"Authorization": f"Bearer {SECRET}"}
-    image = json.dumps({"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": [0.2468013579] * 64}]})
+    tensor = {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": [0.2468013579] * 64}
+    image = json.dumps({"inputs": [tensor]})
     asked = auth | {"X-Request-Id": "trace-7/a.b:c"}
     assert _http(server, "/v2/models/digits/infer?a=private", asked, image.encode()) == (200, "trace-7/a.b:c")
     (line,) = _lines(server, "trace-7/a.b:c")
