@@ -61,6 +61,7 @@ def _add_manifests(group: ArtifactCommands[Image]) -> None:
     parser.add_argument("--pod-monitor", action="store_true", help="tell the Prometheus Operator to scrape the pods")
     parser.add_argument("--kserve", action="store_true", help="a ServingRuntime and an InferenceService of KServe instead")
     parser.add_argument("--storage-uri", metavar="URI", help="for KServe: a bundle's folder, in place of the image's own")
+    parser.add_argument("--threads", type=int, metavar="N", help="of a pod's replica (default: the whole cores of --cpu)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.yaml", help="default: standard output")
 
 
@@ -102,7 +103,7 @@ def _manifests(image: Image, options: argparse.Namespace) -> Facts:
     config = KubernetesConfiguration(
         options.name or image.reference.partition(":")[0], place, options.namespace, options.replicas,
         options.max_replicas or None, options.queue_target, options.tls_secret, options.keys_secret, options.cpu,
-        options.memory, options.pod_monitor)
+        options.memory, options.threads, options.pod_monitor)
     if options.storage_uri is not None and not options.kserve:
         raise InputError(f"--storage-uri {options.storage_uri}: is for --kserve; the manifests of Kubernetes take the "
                          "bundle that the image holds")

@@ -1,7 +1,7 @@
 """Convolutions: weights, parameters, Convolve and Drain of each piece, region by region and block by block."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from arrayloom.compiler.backend.area import Area, Streamed
@@ -53,9 +53,8 @@ class Convolver(Writer):
         order = ((r, b) for b, r in product(blocks, regions)) if by_block else product(regions, blocks)
         for region, block in order:
             piece = Piece(block, region.y, region.x, region.height, region.width)
-            self.write_piece(operands, piece, self._region_window(operands.x, region))
             rows = region.y + region.height if region.closes_rows else region.y
-            yield self.progress(piece, rows)
+            yield from self.write_piece(operands, piece, self._region_window(operands.x, region), rows)
 
     def _regions(self, first: int, last: int) -> Iterator[Region]:
         """Regions of the output; single rows where parts of the source are enlarged."""
@@ -76,12 +75,13 @@ class Convolver(Writer):
         cycles = words // size * max(pixels, size)
         return Progress(piece.block, rows, cycles, pixels * self.context.config.groups, words)
 
-    def write_piece(self, operands: Operands, piece: Piece, window: Window) -> None:
-        """Weights, parameters, Convolve and Drain of one piece."""
+    def write_piece(self, operands: Operands, piece: Piece, window: Window, rows: int) -> Iterator[Progress]:
+        """Weights, parameters, Convolve and Drain of one piece, with which ``rows`` rows of its block are written."""
         groups, block = self.context.config.groups, piece.block
         self.context.fetch(self.step.x, window.high)
         tiles, x = self.weights.blocks[block], operands.x
-        self.load_parameters(self.parameters_address, groups, block * groups)
+        if self.parameters_first:
+            self.load_parameters(self.parameters_address, groups, block * groups)
         if isinstance(x, Streamed):
             done = self._stream(x, window, tiles)
         else:
@@ -89,8 +89,13 @@ class Convolver(Writer):
             for run in tiles.runs:
                 for part in x.parts(run.first, run.blocks):
                     done = self._convolve(part, window, tiles, run)
+        progress = self.progress(piece, rows)
+        yield replace(progress, written=False)
+        if not self.parameters_first:
+            self.load_parameters(self.parameters_address, groups, block * groups)
         drain = Drain(zero_point=self.operation.zero_point, release_parameters=1)
         self.add_post(drain, operands, piece, after=done)
+        yield progress
 
     def _stream(self, x: Streamed, window: Window, tiles: BlockWeights) -> int:
         """The blocks of the source part by part, each loaded before its weights, which may fill their FIFO."""
