@@ -103,7 +103,7 @@ def test_outputs_by_name(server: serving.Server, protocol: str) -> None:
 
 
 def test_unknown_paths(server: serving.Server) -> None:
-    for path in ("/", "/v1/models", "/v2/models/digits/explain", "/v1/models/digits:classify", "/../etc/passwd"):
+    for path in ("/index.html", "/v1/models", "/v2/models/digits/explain", "/v1/models/digits:classify", "/../etc/passwd"):
         with pytest.raises(RefusedError) as refused:
             asking.http(server, path)
         assert refused.value.code in (404, 405)
