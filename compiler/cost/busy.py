@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from arrayloom.compiler.cost import timing
-from arrayloom.isa.config import Config
+from arrayloom.isa.config import DEPTHWISE_COLUMNS, Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
     Convolve,
+    Depthwise,
     LoadActivations,
     LoadLookupTable,
     LoadParameters,
@@ -20,6 +21,8 @@ from arrayloom.isa.instructions import (
 )
 
 SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
+WIDEST_STRIDE = 2           # with which DEPTHWISE multiplies with three columns of a kernel at once
+LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
 INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
 START_CYCLES = 1_000_000    # until the bus answers
 
@@ -29,6 +32,8 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
     match instruction:
         case Convolve(height=height, width=width, tiles=tiles):
             return height * width * tiles
+        case Depthwise():
+            return depthwise_cycles(instruction)
         case LoadWeights(words=words):
             return words
         case LoadParameters(entries=entries):
@@ -40,6 +45,23 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0
+
+
+def depthwise_cycles(i: Depthwise) -> int:
+    """Of a Depthwise: for each row of its kernel and every three columns of it a pass over the region; each pass takes a
+    cycle for each of its weights, for each source column between its first output and its last, and for what the first
+    output of a row, or of the region where rows follow each other, needs before it."""
+    narrow = i.dilation_x != 1 or i.taps_x == 1 or not 0 < i.stride_x <= WIDEST_STRIDE
+    together = 1 if narrow else DEPTHWISE_COLUMNS
+    cycles = 0
+    for first in range(0, i.taps_x, together):
+        origin = i.origin_x + first * i.dilation_x
+        lead = 0 if narrow else 2 - min(max(-origin, 0), 2)
+        row = i.width * (1 if narrow else i.stride_x)
+        follow = narrow or origin + 2 - lead + row >= i.source_width
+        slots = i.height * row + lead if follow else i.height * (row + lead)
+        cycles += max(slots, LEAST_PASS) + min(together, i.taps_x - first)
+    return i.repeats * i.taps_y * cycles
 
 
 def cycle_limit(instructions: Iterable[Instruction], config: Config) -> int:

@@ -60,6 +60,13 @@ WORD = 4                    # from a pixel's generation to its word at the array
 SUMS_WRITTEN = 4            # from the read of an accumulator to its new value in memory
 WEIGHT_LATENCY = 2          # from the read of a row of weights to its place in the shadow plane
 
+# DEPTHWISE.
+DEPTHWISE_PLAN = 6          # from an acceptance to the first cycle of its first pass
+DEPTHWISE_IN_FLIGHT = 2     # instructions between acceptance and their first pass
+DEPTHWISE_NEXT = 1          # from the last cycle of an instruction to the first of the next
+DEPTHWISE_FREE = 2          # from the first pass of an instruction to the acceptance that waited for it
+DEPTHWISE_SUMS = 10         # from the last cycle of an instruction to its bank being full
+
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
 POST_LOOK = 1               # from the offer of an instruction to its acceptance

@@ -8,7 +8,7 @@ import numpy as np
 from arrayloom.compiler.backend.area import Area, Span
 from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.lower.writer import Piece, Progress, Writer
-from arrayloom.compiler.backend.operations import Average, Copy, Maximum, Sum, Taps
+from arrayloom.compiler.backend.operations import Average, Copy, DepthwiseConvolution, Maximum, Sum, Taps
 from arrayloom.compiler.backend.parameters import multiplier, threshold_entries, thresholds, uniform_entries
 from arrayloom.compiler.backend.steps import Step
 from arrayloom.isa.config import Config
@@ -114,7 +114,7 @@ class Averager(Writer):
 def pixel_cycles(config: Config, step: Step) -> int:
     """Cycles of the POST unit for one pixel of a block, about: its lanes, and the taps of a pool."""
     kernel = step.operation.taps.kernel
-    return config.groups + (0 if isinstance(step.operation, Copy) else kernel[0] * kernel[1])
+    return config.groups + (0 if isinstance(step.operation, Copy | DepthwiseConvolution) else kernel[0] * kernel[1])
 
 
 def _window(taps: Taps, x: Area, piece: Piece) -> Pool:

@@ -9,7 +9,7 @@ import numpy as np
 from cocotb.triggers import ClockCycles, First, RisingEdge
 
 from arrayloom.isa.config import PRESETS, Config
-from arrayloom.isa.fields import FIELD_BYTES, INSTRUCTION_BYTES, Instruction, Unit, encode_all
+from arrayloom.isa.fields import CORE_UNITS, FIELD_BYTES, INSTRUCTION_BYTES, Instruction, Unit, encode_all
 from arrayloom.isa.instructions import (
     INSTRUCTIONS,
     End,
@@ -87,14 +87,15 @@ class Sink:
 
 async def fetch(dut: Any, rng: random.Random) -> list[list[int]]:
     """Runs the program at CODE; the instructions that each queue got."""
-    got: list[list[int]] = [[] for _ in Unit]
-    queues = [tuple(getattr(dut, f"queues__{unit}__{part}") for part in ("payload", "valid", "ready")) for unit in Unit]
+    got: list[list[int]] = [[] for _ in CORE_UNITS]
+    queues = [tuple(getattr(dut, f"queues__{unit}__{part}") for part in ("payload", "valid", "ready"))
+              for unit in CORE_UNITS]
     edge = RisingEdge(dut.clk)
     dut.fetch__start.value, dut.idle.value = 1, 1
     await edge
     dut.fetch__start.value = 0
     while not dut.fetch__finished.value:
-        taking = [rng.random() < BUSY for _ in Unit]
+        taking = [rng.random() < BUSY for _ in CORE_UNITS]
         for (_, _, ready), takes in zip(queues, taking, strict=True):
             ready.value = takes
         await edge
