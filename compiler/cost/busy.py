@@ -33,7 +33,7 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
         case Convolve(height=height, width=width, tiles=tiles):
             return height * width * tiles
         case Depthwise():
-            return depthwise_cycles(instruction)
+            return instruction.repeats * instruction.taps_y * sum(depthwise_passes(instruction))
         case LoadWeights(words=words):
             return words
         case LoadParameters(entries=entries):
@@ -47,21 +47,22 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
     return 0
 
 
-def depthwise_cycles(i: Depthwise) -> int:
-    """Of a Depthwise: for each row of its kernel and every three columns of it a pass over the region; each pass takes a
-    cycle for each of its weights, for each source column between its first output and its last, and for what the first
-    output of a row, or of the region where rows follow each other, needs before it."""
+def depthwise_passes(i: Depthwise) -> list[int]:
+    """Cycles of the passes of a Depthwise over its region for one row of its kernel, three columns or one at a time.
+
+    A pass takes a cycle for each of its weights and for each source column from that with which its first output is complete;
+    for the columns before that, once where rows may follow each other, else in every row.
+    """
     narrow = i.dilation_x != 1 or i.taps_x == 1 or not 0 < i.stride_x <= WIDEST_STRIDE
-    together = 1 if narrow else DEPTHWISE_COLUMNS
-    cycles = 0
+    together, row = (1, i.width) if narrow else (DEPTHWISE_COLUMNS, i.width * i.stride_x)
+    cycles = []
     for first in range(0, i.taps_x, together):
         origin = i.origin_x + first * i.dilation_x
-        lead = 0 if narrow else 2 - min(max(-origin, 0), 2)
-        row = i.width * (1 if narrow else i.stride_x)
-        follow = narrow or origin + 2 - lead + row >= i.source_width
-        slots = i.height * row + lead if follow else i.height * (row + lead)
-        cycles += max(slots, LEAST_PASS) + min(together, i.taps_x - first)
-    return i.repeats * i.taps_y * cycles
+        lead = 0 if narrow else DEPTHWISE_COLUMNS - 1 - min(max(-origin, 0), DEPTHWISE_COLUMNS - 1)
+        follows = narrow or origin + DEPTHWISE_COLUMNS - 1 - lead + row >= i.source_width
+        slots = i.height * row + lead if follows else i.height * (row + lead)
+        cycles.append(max(slots, LEAST_PASS) + min(together, i.taps_x - first))
+    return cycles
 
 
 def cycle_limit(instructions: Iterable[Instruction], config: Config) -> int:

@@ -61,11 +61,10 @@ SUMS_WRITTEN = 4            # from the read of an accumulator to its new value i
 WEIGHT_LATENCY = 2          # from the read of a row of weights to its place in the shadow plane
 
 # DEPTHWISE.
-DEPTHWISE_PLAN = 6          # from an acceptance to the first cycle of its first pass
-DEPTHWISE_IN_FLIGHT = 2     # instructions between acceptance and their first pass
-DEPTHWISE_NEXT = 1          # from the last cycle of an instruction to the first of the next
-DEPTHWISE_FREE = 2          # from the first pass of an instruction to the acceptance that waited for it
-DEPTHWISE_SUMS = 10         # from the last cycle of an instruction to its bank being full
+DEPTHWISE_PLAN = 7          # from an acceptance to the cycle in which its first slot is taken
+DEPTHWISE_IN_FLIGHT = 3     # instructions between acceptance and their last pass
+DEPTHWISE_FREE = 1          # from the last pass of an instruction to the acceptance that waited for it
+DEPTHWISE_SUMS = 9          # from the end of an instruction to its bank being full
 
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside

@@ -60,7 +60,7 @@ class System:
             ctx.set(self.fetch.idle, self.cycle >= self.idle_after)
             signals = [self.fetch.queues[unit].valid for unit in CORE_UNITS] + [self.fetch.queues[0].payload]
             *_, load, array, post, store, payload = await ctx.tick().sample(*signals)
-            for unit, valid in zip(Unit, (load, array, post, store), strict=True):
+            for unit, valid in zip(CORE_UNITS, (load, array, post, store), strict=True):
                 if valid and ready[unit]:
                     self.pushed.append((unit, payload))
 

@@ -1,6 +1,7 @@
 """Every field at both ends of its range: emulator and RTL refuse the same, and leave the same of the rest."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from arrayloom.isa.config import PARAMETER_BYTES, PRESETS
 from arrayloom.isa.fields import FieldSpec, Instruction
 from arrayloom.isa.instructions import (
     INSTRUCTIONS,
+    OF_DEPTHWISE,
     THRESHOLDS,
     Convolve,
+    Depthwise,
     Drain,
+    DrainDepthwise,
     Elementwise,
     End,
     LoadActivations,
@@ -29,6 +33,7 @@ from arrayloom.isa.instructions import (
 from arrayloom.sim.rtl.simulator import Timing
 
 TINY = PRESETS["tiny"]
+DEPTHWISE = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size)
 MASKS = ("opcode", "wait", "signal")
 REGION = {"height": 2, "width": 2, "destination": 8000, "destination_pitch": 2}
 ADDS = {"residual": 6000, "residual_pitch": 2, "ratio_a": 1 << 37, "ratio_b": 1 << 37}
@@ -39,6 +44,8 @@ BASES: dict[type[Instruction], dict[str, Any]] = {
     LoadLookupTable: {"address": 0}, LoadActivations: RUNS | {"destination": 8000}, Store: RUNS | {"source": 5000},
     Convolve: WINDOW | {"height": 2, "width": 2, "plane_pitch": 16, "first": 1, "last": 1},
     Drain: REGION | ADDS | {"release_parameters": 1}, Elementwise: REGION | ADDS | {"source": 5000, "source_pitch": 2},
+    Depthwise: WINDOW | {"height": 2, "width": 2, "weights": 4000},
+    DrainDepthwise: REGION | ADDS | {"release_parameters": 1},
     Pool: REGION | WINDOW | {"kind": PoolKind.SUM, "release_parameters": 1, "multiplier": 1 << 23}}
 """Legal fields, and regions far from one another."""
 LONG = {("convolve", "blocks"), ("pool", "height")}
@@ -81,6 +88,11 @@ def program(subject: Instruction) -> list[Instruction]:
         tiles = LoadWeights(address=0, words=subject.tiles * TINY.size)
         before = [] if subject.first else [tile, bank.changed(height=2, width=2, last=0)]
         return [*before, tiles, subject, groups, drain.changed(height=subject.height or 1, width=subject.width or 1)]
+    if isinstance(subject, Depthwise):
+        return [subject, groups, DrainDepthwise(height=subject.height or 1, width=subject.width or 1, destination=9000,
+                                                release_parameters=1)]
+    if isinstance(subject, DrainDepthwise):
+        return [*table, Depthwise(**WINDOW, height=2, width=2), groups, subject]
     if isinstance(subject, Drain):
         return [*table, tile, bank.changed(height=2, width=2), groups, subject]
     if isinstance(subject, Pool):
@@ -91,13 +103,14 @@ def program(subject: Instruction) -> list[Instruction]:
 
 @pytest.mark.parametrize("cls", [cls for cls in INSTRUCTIONS if cls is not End], ids=lambda cls: cls.mnemonic())
 def test_every_field_at_its_ends(cls: type[Instruction]) -> None:
-    build, draw, legal = simulator_of(TINY), WordDraw(TINY, 1), 0
+    config = DEPTHWISE if cls in OF_DEPTHWISE else TINY
+    build, draw, legal = simulator_of(config), WordDraw(config, 1), 0
     parameters = BASES[LoadParameters]["entries"] * PARAMETER_BYTES * TINY.lanes
     draw.memory[:parameters] = draw.memory[DATA:DATA + parameters]      # what the lowest address holds must be scales too
     for subject, text in cases(cls):
         words = [int.from_bytes(one.encode(), "little") for one in (*program(subject), End())]
         try:
-            legal += check(build, program_of_words(TINY, words), draw.memory, draw.scratchpad, Timing())
+            legal += check(build, program_of_words(config, words), draw.memory, draw.scratchpad, Timing())
         except AssertionError as error:
             raise AssertionError(f"{cls.mnemonic()} with {text}: {error}") from None
     assert legal > 0

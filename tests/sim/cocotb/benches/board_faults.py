@@ -136,7 +136,7 @@ def _waiting() -> Iterator[tuple[str, Fault]]:
         Unit.STORE: lambda wait: store_words(DATA, 0, 1, wait=wait),
         Unit.ARRAY: lambda wait: Convolve(**CONVOLVE, wait=wait), Unit.POST: lambda wait: Elementwise(**REGION, wait=wait)}
     for consumer, starter in starters.items():
-        for producer in set(Unit) - {consumer}:
+        for producer in set(CORE_UNITS) - {consumer}:
             yield f"{consumer.name} without a token of {producer.name}", Fault(
                 _program(starter(1 << producer), End()), Error.WATCHDOG, consumer, cause=Cause.TOKEN,
                 missing=Units(1 << producer))
