@@ -14,6 +14,7 @@ from arrayloom.hdl.fetch import Fetch
 from arrayloom.hdl.interfaces import axi_lite_signature, axi_signature, events_signature, trace_signature
 from arrayloom.hdl.issue import Issue
 from arrayloom.hdl.load import Load
+from arrayloom.hdl.post.records import IN_FLIGHT
 from arrayloom.hdl.post.unit import Post
 from arrayloom.hdl.scratchpad import Scratchpad
 from arrayloom.hdl.store import Store
@@ -158,7 +159,7 @@ class Accelerator(Component):
     def _wire_depthwise(self, m: Module) -> Value:
         """Returns whether sums are left in the unit."""
         depthwise, array, post = self.units[Unit.DEPTHWISE], self.units[Unit.ARRAY], self.units[Unit.POST]
-        choice = SumsChoice(self.config)
+        choice = SumsChoice(self.config, IN_FLIGHT)
         m.submodules.sums_choice = ResetInserter(self.control.resets[Unit.POST] | self.core_reset)(choice)
         connect(m, depthwise.read, self.memory.depthwise)
         connect(m, post.accumulator, choice.post)

@@ -5,48 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from arrayloom.compiler.backend.depthwise import kernel_words
+from arrayloom.compiler.backend.groups import Group, form_groups
 from arrayloom.compiler.backend.layouts import allocation_root
-from arrayloom.compiler.backend.operations import Average, Convolution, DepthwiseConvolution, is_dense
+from arrayloom.compiler.backend.operations import Convolution, DepthwiseConvolution, is_dense
 from arrayloom.compiler.backend.row_tiles import RowTiles, largest_row_tiles, smallest_row_tiles
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.isa.config import Config
 
 FAR_LESS = 2    # how often its burden must be in that of the tensor that finds no place
-
-
-@dataclass(frozen=True)
-class Group:
-    """``lead``, with the index of each step in the network; ``followers`` are written along with it, in pieces."""
-
-    lead: int
-    followers: tuple[int, ...] = ()
-
-    @property
-    def steps(self) -> tuple[int, ...]:
-        return (self.lead, *self.followers)
-
-
-def form_groups(network: Network, spilled: set[str]) -> list[Group]:
-    """All steps in order; tensors in ``spilled`` have no place on chip, and steps that touch them stand alone."""
-    groups: list[Group] = []
-    for index, step in enumerate(network.steps):
-        if groups and _may_follow(network, groups[-1], step, spilled):
-            groups[-1] = Group(groups[-1].lead, (*groups[-1].followers, index))
-        else:
-            groups.append(Group(index))
-    return groups
-
-
-def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
-    """Parameters and lookup tables are FIFOs: thresholds that stay at the head would be in the way, and steps that take
-    turns in the table FIFO load their tables again and again."""
-    if step.on_array or not network.steps[group.lead].on_array or isinstance(step.operation, Average):
-        return False
-    users = [each.epilogue for each in (*(network.steps[index] for index in group.steps), step)
-             if each.epilogue.lookup_table is not None]
-    if step.epilogue.lookup_table is not None and len(users) > 1 and any(epilogue.per_channel for epilogue in users):
-        return False
-    return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))
 
 
 class NoKernelRoomError(Exception):

@@ -50,8 +50,8 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
 def depthwise_passes(i: Depthwise) -> list[int]:
     """Cycles of the passes of a Depthwise over its region for one row of its kernel, three columns or one at a time.
 
-    A pass takes a cycle for each of its weights and for each source column from that with which its first output is complete;
-    for the columns before that, once where rows may follow each other, else in every row.
+    A pass takes a cycle for each of its weights and for each source column from that with which its first output is
+    complete; for the columns before that, once where rows may follow each other, else in every row.
     """
     narrow = i.dilation_x != 1 or i.taps_x == 1 or not 0 < i.stride_x <= WIDEST_STRIDE
     together, row = (1, i.width) if narrow else (DEPTHWISE_COLUMNS, i.width * i.stride_x)

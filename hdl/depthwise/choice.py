@@ -7,7 +7,6 @@ from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, accumulator_read_signature
 from arrayloom.hdl.pipeline import delay, flag_line
-from arrayloom.hdl.post.records import IN_FLIGHT
 from arrayloom.isa.config import Config
 
 
@@ -17,6 +16,8 @@ class SumsChoice(Component):
     Parameters
     ----------
     config : Config
+    most : int
+        Drains that the POST unit has accepted and not finished reading, at most.
 
     Members
     -------
@@ -30,7 +31,8 @@ class SumsChoice(Component):
     depthwise : Out(accumulator_read_signature(config))
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, most: int) -> None:
+        self.most = most
         super().__init__({
             "drains": In(1), "of_depthwise": In(1), "post": In(accumulator_read_signature(config)),
             "array": Out(accumulator_read_signature(config)), "depthwise": Out(accumulator_read_signature(config)),
@@ -39,12 +41,12 @@ class SumsChoice(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         post, array, depthwise = self.post, self.array, self.depthwise
-        order, count = Signal(IN_FLIGHT), Signal(range(IN_FLIGHT + 1))     # of the Drains inside the POST unit, oldest first
-        rest, left = Signal(IN_FLIGHT), Signal.like(count)
+        order, count = Signal(self.most), Signal(range(self.most + 1))     # of the Drains inside the POST unit, oldest first
+        rest, left = Signal(self.most), Signal.like(count)
         m.d.comb += [rest.eq(Mux(post.release, order >> 1, order)), left.eq(count - post.release)]
         m.d.sync += [count.eq(left + self.drains), order.eq(rest)]
         with m.If(self.drains):
-            m.d.sync += order.eq(Cat(Mux(left == place, self.of_depthwise, rest[place]) for place in range(IN_FLIGHT)))
+            m.d.sync += order.eq(Cat(Mux(left == place, self.of_depthwise, rest[place]) for place in range(self.most)))
         chosen = order[0]
         m.d.comb += [
             post.available.eq(count.any() & Mux(chosen, depthwise.available, array.available)),

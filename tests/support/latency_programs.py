@@ -116,7 +116,7 @@ def depthwise_programs(config: Config) -> dict[str, Instructions]:
                                              *[m.depthwise(4, 4)] * 7, *[m.drain_depthwise(4, 4)] * 8],
         "depthwise sums behind a token": [m.parameters(8 * config.groups), late, *[m.depthwise(2, 2)] * 8,
                                           m.drain_depthwise(2, 2, wait=Units.LOAD), *[m.drain_depthwise(2, 2)] * 7],
-        "depthwise strides": [m.parameters(), m.depthwise(3, 5, stride_y=2, stride_x=2, origin_x=-1), m.drain_depthwise(3, 5)],
+        "depthwise strides": [m.parameters(), m.depthwise(3, 5, stride_y=2, stride_x=2), m.drain_depthwise(3, 5)],
         "depthwise kernels": [m.parameters(), m.depthwise(3, 5, taps_y=7, taps_x=7, origin_x=-3), m.drain_depthwise(3, 5)],
         "dilated depthwise": [m.parameters(), m.depthwise(3, 5, dilation_x=2, repeats=2), m.drain_depthwise(3, 5)],
         "depthwise without a border": [m.parameters(), m.depthwise(3, 5, source_width=9), m.drain_depthwise(3, 5)],

@@ -9,7 +9,7 @@ from arrayloom.compiler.backend.image import Section
 from arrayloom.compiler.backend.lower.writer import Piece, Progress, Writer
 from arrayloom.compiler.backend.operations import DepthwiseConvolution
 from arrayloom.compiler.backend.parameters import channel_entries
-from arrayloom.compiler.backend.row_tiles import cut_regions
+from arrayloom.compiler.backend.row_tiles import cut_regions, rows_per_region
 from arrayloom.compiler.backend.stream import Effects
 from arrayloom.isa.instructions import Depthwise, DrainDepthwise, LoadActivations
 
@@ -33,6 +33,11 @@ class DepthwiseConvolver(Writer):
         self._parameters = context.constants.add(
             channel_entries(convolution.bias, convolution.scale, slots, blocks, config))
         self._waiting: list[tuple[Operands, Piece, int]] = []    # begun, not drained
+
+    @property
+    def region_rows(self) -> int:
+        """Rows of the output that one instruction makes."""
+        return rows_per_region(self.layout.width, self.context.config.accumulator_depth)
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         for block in blocks:

@@ -1,4 +1,4 @@
-"""MobileNetV2 and EfficientNet-B0 as int8 networks with random weights: ``python -m benchmarks.mobile_networks NAME FILE``.
+"""MobileNetV2 and EfficientNet-B0 as int8 networks with random weights: ``python -m mobile_networks NAME FILE``.
 
 Cycles do not depend on what weights are; that these are random keeps every value of every tensor in use.
 """
