@@ -1,8 +1,9 @@
-"""What a service adds to the time of its device: latency percentiles and throughput of ``arrayloom serve``, over gRPC and
-HTTP.
+"""``arrayloom serve`` beside a minimal server of ONNX Runtime: latency percentiles and throughput over gRPC and HTTP, as
+ratios, and what the service adds to the time of its device.
 
-Clients ask in closed loops with tensors; the server says how long each request waited and how long the device took, and
-what is left is the service's own. ``python -m benchmarks.serve --requests 500 --clients 1``.
+Clients ask both in closed loops with the same tensors; each server says how long a request waited and how long the device
+took, and what is left is the server's own. ``python -m benchmarks.serve --requests 500 --clients 1``; ``--write`` puts the
+table into docs/service.md.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import contextlib
 import http.client
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -37,9 +39,10 @@ from arrayloom.host.serving.core.protocol import TIMING
 from arrayloom.host.serving.protocols.open_inference import INFER, JSON_LENGTH
 from arrayloom.host.serving.protocols.tensorflow import tensors
 from arrayloom.host.serving.protocols.tensorflow.messages import PREDICT, tfs
-from arrayloom.sim.rtl.process import PYTHON
-from benchmarks import output
+from benchmarks import output, serve_table
 from benchmarks.command import SUCCESS, parser_of, run
+from benchmarks.environment import environment
+from benchmarks.serve_table import Row
 
 Tensor = NDArray[np.float32]
 Ask = Callable[[], str]
@@ -135,22 +138,38 @@ def measure(target: Target, protocol: str, requests: int, clients: int, warm: in
 
 
 @contextlib.contextmanager
-def served(bundle: Bundle, options: list[str]) -> Iterator[Target]:
+def served(bundle: Bundle, options: list[str], batch: int = 1) -> Iterator[Target]:
     """``arrayloom serve`` with one bundle on free ports."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder, ready = Path(scratch, "bundle"), Path(scratch, "ready.json")
+        folder = Path(scratch, "bundle")
         bundle.save(folder)
-        command = [*PYTHON, "-m", "arrayloom", "serve", str(folder), "--port", "0", "--http-port", "0", "--ready-file",
-                   str(ready), "--log-level", "warning", *options]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            facts = _wait(process, ready)
-            port = bundle.program.model_inputs[0]
-            tensor = np.random.default_rng(0).random((1, *port.shape), np.float32)
-            yield Target(bundle.name, port.name, tensor, facts["port"], facts["http_port"], process.pid)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+        command = ["arrayloom", "serve", str(folder), "--port", "0", "--http-port", "0", "--log-level", "warning", *options]
+        with _started(command, Path(scratch), bundle, batch) as target:
+            yield target
+
+
+@contextlib.contextmanager
+def onnxruntime_served(model: Path, bundle: Bundle, workers: int, threads: int, batch: int) -> Iterator[Target]:
+    """The server of ONNX Runtime with the model of a bundle."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = ["benchmarks.onnxruntime_server", str(model), "--workers", str(workers), "--threads", str(threads)]
+        with _started(command, Path(scratch), bundle, batch) as target:
+            yield target
+
+
+@contextlib.contextmanager
+def _started(command: list[str], scratch: Path, bundle: Bundle, batch: int) -> Iterator[Target]:
+    """A server as a process, once it is ready."""
+    ready = scratch / "ready.json"
+    process = subprocess.Popen([sys.executable, "-m", *command, "--ready-file", str(ready)], stdout=subprocess.DEVNULL)
+    try:
+        facts = _wait(process, ready)
+        port = bundle.program.model_inputs[0]
+        tensor = np.random.default_rng(0).random((batch, *port.shape), np.float32)
+        yield Target(bundle.name, port.name, tensor, facts["port"], facts["http_port"], process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
 
 
 def _wait(process: subprocess.Popen[bytes], ready: Path) -> dict[str, Any]:
@@ -170,33 +189,50 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--warm", type=int, default=10, metavar="N", help="by each client before that (default 10)")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8], metavar="N", help="closed loops (default 1 8)")
     parser.add_argument("--protocols", nargs="+", default=list(PROTOCOLS), choices=PROTOCOLS, help="default: both")
-    parser.add_argument("--replicas", type=int, default=1, metavar="N", help="of the service (default 1)")
+    parser.add_argument("--replicas", type=int, default=1, metavar="N", help="requests at a time (default 1)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each replica (default 1)")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in a request (default 1)")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/service.md")
     parser.add_argument("--backend", default="emulator", choices=("emulator", "rtl"), help="default: emulator")
     add_config(parser)
     return parser
 
 
 def _action(options: argparse.Namespace) -> int:
-    if options.requests < 1 or min(options.clients) < 1 or options.warm < 0:
-        raise InputError("--requests and --clients must be at least 1, --warm not negative")
+    if min(options.requests, options.replicas, options.threads, options.batch, *options.clients) < 1 or options.warm < 0:
+        raise InputError("--requests, --clients, --replicas, --threads and --batch must be at least 1, --warm not negative")
     bundle = Bundle.create("model", compile_model(options.model, config=options.config))
-    with served(bundle, ["--replicas", str(options.replicas), "--backend", options.backend]) as target:
-        rows = [measure(target, protocol, options.requests, clients, options.warm)
-                for clients in options.clients for protocol in options.protocols]
+    rows, others = _measure_both(options, bundle)
     facts = {"model": options.model.name, "config": options.config, "backend": options.backend,
-             "replicas": options.replicas, "runs": rows}
+             "replicas": options.replicas, "threads": options.threads, "batch": options.batch, "runs": rows,
+             "onnxruntime": others, "ratios": serve_table.ratios(rows, others)}
     if output.deliver(options, facts):
-        _print(rows)
+        _print(rows, others)
+    if options.write:
+        serve_table.write(environment() | facts, shlex.join(["python", "-m", "benchmarks.serve", *sys.argv[1:]]))
     return SUCCESS
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
-    table = Table("protocol", "clients", "requests/s", *(f"latency p{p}" for p in PERCENTILES), "device p50", "added p50",
-                  "added p99", title="milliseconds")
-    for row in rows:
-        figures = [*row["latency_ms"].values(), row["device_ms"]["p50"], row["added_ms"]["p50"], row["added_ms"]["p99"]]
-        table.add_row(row["protocol"], str(row["clients"]), f"{row['requests_per_second']:.1f}",
-                      *(f"{value:.2f}" for value in figures))
+def _measure_both(options: argparse.Namespace, bundle: Bundle) -> tuple[list[Row], list[Row]]:
+    """The runs of the service and of the server of ONNX Runtime, in turns."""
+    count = ["--replicas", str(options.replicas), "--backend", options.backend]
+    count += ["--threads", str(options.threads)] if options.backend == "emulator" else []
+    with served(bundle, count, options.batch) as ours, \
+            onnxruntime_served(options.model, bundle, options.replicas, options.threads, options.batch) as theirs:
+        runs = [[measure(target, protocol, options.requests, clients, options.warm) for target in (ours, theirs)]
+                for clients in options.clients for protocol in options.protocols]
+    return [pair[0] for pair in runs], [pair[1] for pair in runs]
+
+
+def _print(rows: list[Row], others: list[Row]) -> None:
+    table = Table("server", "protocol", "clients", "requests/s", "p50", "p99", "device p50", "added p50", "added p99",
+                  title="milliseconds")
+    for pair in zip(rows, others, strict=True):
+        for name, row in zip(("Arrayloom", "ONNX Runtime"), pair, strict=True):
+            parts = (("latency_ms", "p50"), ("latency_ms", "p99"), ("device_ms", "p50"), ("added_ms", "p50"),
+                     ("added_ms", "p99"))
+            table.add_row(name, row["protocol"], str(row["clients"]), f"{row['requests_per_second']:.1f}",
+                          *(f"{row[part][percentile]:.2f}" for part, percentile in parts))
     Console().print(table)
 
 

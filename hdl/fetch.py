@@ -11,6 +11,7 @@ from amaranth.utils import exact_log2
 from arrayloom.hdl.axi import read_signature
 from arrayloom.hdl.crc import START, crc_step
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
+from arrayloom.hdl.pipeline import data_register, flag_line
 from arrayloom.isa.bus import ADDRESS_BITS, FETCH_BUFFER_BYTES, FETCH_BURST_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import CHECK_BITS, FIELD_BITS, INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction
@@ -92,6 +93,8 @@ class Fetch(Component):
         self.buffer = SyncFIFOBuffered(width=self.config.word_bits + 1, depth=FETCH_BUFFER_BYTES // size)
         m.submodules.buffer = self.buffer
         self.storage = Signal(max(self.config.word_bits, INSTRUCTION_BITS), reset_less=True)
+        self.word = Signal(self.config.word_bits + 1, reset_less=True)  # the buffer's oldest: its memory is slow to give it
+        self.word_there = Signal()
         self.fault = Signal()       # the bus answered a word of the storage with an error
         self.full = Signal()        # the storage holds instructions
         self.emptied = Signal()     # its last instruction is dispatched
@@ -99,7 +102,10 @@ class Fetch(Component):
         self.index = Signal(CHECK_BITS)                     # of the instruction that is dispatched next, from ``base``
         self.check = Signal(CHECK_BITS, reset_less=True)    # the state of the CRC after what is looked at of an instruction
         beat = self.bus.beat
-        m.d.comb += [self.buffer.w_en.eq(beat.valid), self.buffer.w_data.eq(Cat(beat.payload.data, beat.payload.error))]
+        # A register between the bus and the buffer, which lie far apart.
+        arrives = flag_line(m, beat.valid, 1, "arrives")[-1]
+        arriving = data_register(m, Cat(beat.payload.data, beat.payload.error), beat.valid, "arriving_word")
+        m.d.comb += [self.buffer.w_en.eq(arrives), self.buffer.w_data.eq(arriving)]
         m.d.sync += [control.illegal.eq(0), control.damaged.eq(0), control.outside.eq(0), control.bus_error.eq(0)]
         self._request(m)
         self._assemble(m)
@@ -131,7 +137,8 @@ class Fetch(Component):
         with m.If(asks):
             m.d.sync += left.eq(left - length)
         # All was read and nothing is on its way, and the instruction that is needed is not whole.
-        with m.If(self.reading & no_more & ~request.valid & (room == self.buffer.depth) & ~self.full):
+        with m.If(self.reading & no_more & ~request.valid & (room == self.buffer.depth)
+                  & ~self.word_there & ~self.full):
             m.d.sync += [self.reading.eq(0), self.control.outside.eq(1),
                          self.control.address.eq(next_word << exact_log2(size))]
         with m.If(self.control.start):
@@ -162,33 +169,23 @@ class Fetch(Component):
     def _assemble(self, m: Module) -> None:
         words = len(self.storage) // self.config.word_bits
         index, last = _counter(words)
-        buffer = self.buffer
-        m.d.comb += buffer.r_en.eq(~self.full)
-        if words > 1:
-            self._sum_up(m, ~self.full & buffer.r_rdy, buffer.r_data[:self.config.word_bits], index == 0, last)
-        with m.If(~self.full & buffer.r_rdy):
+        buffer, word = self.buffer, self.word[:-1]
+        m.d.comb += buffer.r_en.eq(~self.word_there | ~self.full)
+        with m.If(buffer.r_en):
+            m.d.sync += [self.word.eq(buffer.r_data), self.word_there.eq(buffer.r_rdy)]
+        with m.If(~self.full & self.word_there):
             m.d.sync += [
-                self.storage.word_select(index, self.config.word_bits).eq(buffer.r_data[:-1]),
-                self.fault.eq(self.fault | buffer.r_data[-1]),
+                self.storage.word_select(index, self.config.word_bits).eq(word),
+                self.fault.eq(self.fault | self.word[-1]),
                 self.full.eq(last),
             ]
             m.d.sync += _advance(index, last)
+            if words > 1:
+                # The last word ends with the instruction's check, in the place of which its index is added.
+                added = Cat(word[:-CHECK_BITS], Mux(last, self.index, word[-CHECK_BITS:]))
+                m.d.sync += self.check.eq(crc_step(Mux(index == 0, START, self.check), added))
         with m.If(self.emptied):
             m.d.sync += self.full.eq(0)
-
-    def _sum_up(self, m: Module, takes: Value, word: Value, begins: Value, ends: Value) -> None:
-        """Adds a word to the check a cycle after it is taken, as its memory is slow to give it; CHECK comes no sooner.
-
-        The last word ends with the instruction's check, in the place of which its index is added.
-        """
-        taken, first, last = (Signal(name=name) for name in ("taken", "first_word", "last_word"))
-        held = Signal.like(word, name="held_word", reset_less=True)
-        m.d.sync += taken.eq(takes)
-        with m.If(takes):
-            m.d.sync += [held.eq(word), first.eq(begins), last.eq(ends)]
-        added = Cat(held[:-CHECK_BITS], Mux(last, self.index, held[-CHECK_BITS:]))
-        with m.If(taken):
-            m.d.sync += self.check.eq(crc_step(Mux(first, START, self.check), added))
 
     def _dispatch(self, m: Module) -> None:
         control = self.control
@@ -233,7 +230,7 @@ class Fetch(Component):
             m.d.sync += cause.eq(Cause.SPACE)
         with m.Elif(self.full):
             m.d.sync += cause.eq(Cause.COMPUTING)
-        with m.Elif(self.buffer.r_rdy):
+        with m.Elif(self.word_there):
             m.d.sync += cause.eq(Cause.OVERHEAD)
         with m.Else():
             m.d.sync += cause.eq(Cause.MEMORY)

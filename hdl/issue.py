@@ -104,18 +104,24 @@ class Issue(Component):
         head = Signal(instruction_layout(Instruction), reset_less=True)
         filled, offered, legal = Signal(name="filled"), Signal(), Signal()
         accepted, satisfied, flying = Signal(), Signal(), Signal()
+        room, pushed, pulled = Signal(init=1, name="room"), Signal(), Signal()
         unit, status = self.unit, self.status
         m.d.comb += [
-            queue.w_data.eq(self.push.payload), queue.w_en.eq(self.push.valid), self.push.ready.eq(queue.w_rdy),
-            queue.r_en.eq(~filled),
+            queue.w_data.eq(self.push.payload), queue.w_en.eq(pushed), self.push.ready.eq(room),
+            pushed.eq(self.push.valid & room), pulled.eq(~filled & queue.r_rdy), queue.r_en.eq(pulled),
             unit.instruction.payload.eq(head), unit.instruction.valid.eq(offered),
             accepted.eq(offered & unit.instruction.ready),
             masks.w_data.eq(head.signal[:len(units)]), masks.w_en.eq(accepted), masks.r_en.eq(unit.retired),
             self.signal.eq(Mux(unit.retired, masks.r_data, 0)),
             legal.eq(~head.signal[self.number]),
         ]
-        with m.If(~filled & queue.r_rdy):
+        with m.If(pulled):
             m.d.sync += [head.eq(queue.r_data), filled.eq(1)]
+        # Computed together with the queue's level: FETCH waits for all four queues in the cycle of its answer.
+        with m.If(pushed & ~pulled):
+            m.d.sync += room.eq(queue.level != self.config.queue_depth - 1)
+        with m.Elif(pulled):
+            m.d.sync += room.eq(1)
         # Whatever satisfies the head stays true until it is accepted, so that the offer can be a register.
         with m.If(accepted):
             m.d.sync += [filled.eq(0), offered.eq(0)]

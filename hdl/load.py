@@ -97,9 +97,10 @@ class Load(Component):
         self.room = Signal()    # so there was; it is offered to the bus
         self.asks = Signal()    # the pending burst goes to the bus
         self.filled = Signal()  # a word has arrived and is not yet in its place
-        self.moves = Signal()   # it goes on
+        self.moves = Signal()   # it goes on, to the buffer before the places
         self.writes = Signal()  # an activation is to be written
         self.placed = Signal()  # a word goes where it belongs
+        self.sent = Signal(len(Place))  # bit p: to the FIFO of that place
         m.d.comb += [self.bursts.base.eq(self.base), self.bursts.window.low.eq(self.window.low),
                      self.bursts.window.high.eq(self.window.high), self.outside.eq(self.bursts.outside),
                      self.outside_address.eq(self.bursts.outside_address)]
@@ -169,59 +170,60 @@ class Load(Component):
         # One cycle after the word has gone to the sink, whose count of free words may lag.
         gone = Signal(name=f"gone_{place.name.lower()}")
         asks = self.asks & (self.pending.place == place)
-        m.d.sync += [gone.eq(self.moves & (self.record.place == place)), credit.eq(sink.free - way)]
+        m.d.sync += [gone.eq(self.sent[place]), credit.eq(sink.free - way)]
         with m.If(asks | gone):
             m.d.sync += way.eq(way + Mux(asks, self.pending.words, 0) - gone)
         return credit
 
     def _receive(self, m: Module) -> None:
-        """Two registers on the words, so that a refused write reaches the bus a cycle later.
+        """Words of the bus and where they go, in one order for all places: instructions retire in it.
 
-        Words for a FIFO wait until all activations before them are written: instructions retire in order.
+        Two registers on the words, so that a refused write reaches the bus a cycle later. They take whatever the bus shows
+        and wait for nothing else.
         """
         beat, record = self.bus.beat, self.record
-        enter, leave = self._written(m)
+        enter = self._placing(m)
         word, spare = (Signal.like(beat.payload, reset_less=True, name=name) for name in ("word", "spare"))
         spare_filled, first = Signal(name="spare_filled"), Signal(init=1, name="first")
         following = Signal(WORD_ADDRESS, reset_less=True)
-        arrives, to_chip = Signal(), self.record.place == Place.ACTIVATIONS
-        present, sent = self.filled & self.records.r_rdy, Signal()
-        retires, address = word.last & record.final, Mux(first, record.chip, following)
+        arrives, address = Signal(), Mux(first, record.chip, following)
         m.d.comb += [
             beat.ready.eq(~spare_filled), arrives.eq(beat.valid & beat.ready),
-            sent.eq(present & ~to_chip & ~leave.valid), self.moves.eq(sent | (enter.valid & enter.ready)),
-            enter.valid.eq(present & to_chip), enter.payload.data.eq(word.data), enter.payload.address.eq(address),
-            enter.payload.bank.eq(bank_of(address, self.config)), enter.payload.retires.eq(retires),
+            enter.valid.eq(self.filled & self.records.r_rdy), self.moves.eq(enter.valid & enter.ready),
+            enter.payload.data.eq(word.data), enter.payload.address.eq(address),
+            enter.payload.bank.eq(bank_of(address, self.config)), enter.payload.retires.eq(word.last & record.final),
+            enter.payload.places.eq(Cat(record.place == place for place in Place)),
             self.records.r_en.eq(self.moves & word.last),
-            self.writes.eq(leave.valid), self.placed.eq(sent | (leave.valid & leave.ready)),
         ]
-        for place, sink in self.sinks.items():
-            m.d.comb += [sink.valid.eq(sent & (record.place == place)), sink.data.eq(word.data)]
+        with m.If(~spare_filled):
+            m.d.sync += spare.eq(beat.payload)
         with m.If(self.moves | ~self.filled):
-            with m.If(spare_filled):
-                m.d.sync += word.eq(spare)
-            with m.Elif(arrives):
-                m.d.sync += word.eq(beat.payload)
-            m.d.sync += [self.filled.eq(spare_filled | arrives), spare_filled.eq(0)]
+            m.d.sync += [word.eq(Mux(spare_filled, spare, beat.payload)),
+                         self.filled.eq(spare_filled | arrives), spare_filled.eq(0)]
         with m.Elif(arrives):
-            m.d.sync += [spare.eq(beat.payload), spare_filled.eq(1)]
+            m.d.sync += spare_filled.eq(1)
         with m.If(self.moves):
             m.d.sync += [first.eq(word.last), following.eq(address + 1)]
-        m.d.sync += [self.unit.retired.eq((sent & retires) | (leave.valid & leave.ready & leave.payload.retires)),
-                     self.bus_error.eq(arrives & beat.payload.error)]
+        m.d.sync += self.bus_error.eq(arrives & beat.payload.error)
 
-    def _written(self, m: Module) -> tuple[stream.Interface, stream.Interface]:
-        """Activations on their way to the write port: both ends of a register that waits until it is ready."""
-        m.submodules.writing = writing = Elastic(data.StructLayout({
+    def _placing(self, m: Module) -> stream.Interface:
+        """The buffer from which words go to their places; returns the end where they enter."""
+        m.submodules.placing = placing = Elastic(data.StructLayout({
             "address": WORD_ADDRESS, "bank": range(self.config.activation_banks), "data": self.config.word_bits,
-            "retires": 1,
+            "places": len(Place), "retires": 1,
         }))
-        leave, write = writing.leave, self.write
+        leave, write, going = placing.leave, self.write, placing.leave.payload.places
         m.d.comb += [
-            write.valid.eq(leave.valid), write.address.eq(leave.payload.address), write.bank.eq(leave.payload.bank),
-            write.data.eq(leave.payload.data), leave.ready.eq(write.ready),
+            write.valid.eq(leave.valid & going[Place.ACTIVATIONS]), write.address.eq(leave.payload.address),
+            write.bank.eq(leave.payload.bank), write.data.eq(leave.payload.data),
+            leave.ready.eq(write.ready | ~going[Place.ACTIVATIONS]),
+            self.writes.eq(write.valid), self.placed.eq(leave.valid & leave.ready),
         ]
-        return writing.enter, leave
+        for place, sink in self.sinks.items():
+            m.d.comb += [self.sent[place].eq(leave.valid & going[place]), sink.valid.eq(self.sent[place]),
+                         sink.data.eq(leave.payload.data)]
+        m.d.sync += self.unit.retired.eq(self.placed & leave.payload.retires)
+        return placing.enter
 
     def _cause(self, m: Module) -> None:
         cause = self.unit.cause

@@ -119,7 +119,7 @@ class Store(Component):
             m.d.sync += [self.reading.eq(1), self.burst.eq(source.payload), chip.eq(source.payload.chip),
                          left.eq(source.payload.words), final.eq(source.payload.words == 1)]
         read = self.read
-        arriving = flag_line(m, read.valid & read.ready, MEMORY_LATENCY, "arriving")
+        self.arriving = arriving = flag_line(m, read.valid & read.ready, MEMORY_LATENCY, "arriving")
         m.d.comb += [
             read.valid.eq(places.leave.valid), read.address.eq(places.leave.payload.address),
             read.bank.eq(places.leave.payload.bank), places.leave.ready.eq(read.ready),
@@ -144,10 +144,12 @@ class Store(Component):
                      self.bus_error.eq(self.bus.answered & self.bus.error)]
 
     def _cause(self, m: Module) -> None:
-        cause = self.unit.cause
-        with m.If(self.bus.sent | (self.read.valid & self.read.ready)):
+        cause, waited = self.unit.cause, Signal(name="waited")
+        m.d.sync += waited.eq(self.read.valid)
+        # What the scratchpad answered one cycle ago.
+        with m.If(self.bus.sent | self.arriving[1]):
             m.d.sync += cause.eq(Cause.COMPUTING)
-        with m.Elif(self.read.valid):
+        with m.Elif(waited):
             m.d.sync += cause.eq(Cause.ACTIVATIONS)
         with m.Elif(self.reading | self.requests.r_rdy | (self.answers.level != 0)):
             m.d.sync += cause.eq(Cause.MEMORY)

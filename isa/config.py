@@ -152,7 +152,7 @@ PRESETS: dict[str, Config] = {
     config.name: config
     for config in (
         _preset("tiny", 4, 2, 64, 64, 256, column_stage=2, row_stage=2),
-        _preset("edge", 8, 2, 256, 128, 512, column_stage=4, row_stage=4),
+        _preset("edge", 8, 2, 256, 128, 512, column_stage=4, row_stage=2),
         _preset("16x16", 16, 4, 256, 2048, 2048),
         _preset("32x32", 32, 16, 256, 2048, 2048),
         _preset("64x64", 64, 64, 256, 2048, 4096),

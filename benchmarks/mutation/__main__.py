@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 
 from arrayloom.host.cli.bar import tasks_progress
 from arrayloom.host.pool.local import LocalWorkers
@@ -20,13 +21,15 @@ from arrayloom.sim.rtl.process import Stopwatch
 from benchmarks.command import BAD_INPUT, OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.mutation import source
 from benchmarks.mutation.equivalence import Prover
-from benchmarks.mutation.hunt import hunt, noticed
+from benchmarks.mutation.hunt import Noticed, hunt
+from benchmarks.mutation.kept import Kept, Verdict, key_of
 from benchmarks.mutation.model import Planted, planted
 from benchmarks.mutation.places import UNITS
 from benchmarks.mutation.score import Outcome, failures, lines
 from benchmarks.output import deliver
 
 COUNT, SEED = 1200, 1
+FIRST, SOLVER, OTHERS = "first", "solver", "other"      # stages
 
 
 def main() -> int:
@@ -37,6 +40,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SEED, metavar="S", help="draws others (default %(default)s)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
                         help="processes (default one a processor: %(default)s)")
+    parser.add_argument("--resume", type=Path, metavar="FILE",
+                        help="keep verdicts in FILE, and begin with those in it of the same hardware and tests")
     parser.add_argument("--source", action="store_true", help="the faults of sources.json instead")
     parser.add_argument("--only", metavar="TEXT", help="with --source: those whose name holds TEXT")
     return run(parser, _action)
@@ -50,15 +55,14 @@ def _action(options: argparse.Namespace) -> int:
         return source.action(options)
     begin, report = time.monotonic(), Stopwatch()
     model = planted(PRESETS["tiny"], options.count, options.seed, tuple(options.unit or UNITS), report)
-    if (wrong := noticed(model.build, early=True)) is not None:
-        report(f"without any fault, {wrong.stimulus} fails: {wrong.text}")
-        return BAD_INPUT
-    outcome = Outcome(model.mutants)
-    workers = LocalWorkers(options.workers)
-    _hunt(outcome, model, True, workers, options, report)
-    report(f"{len(outcome.noticed)} of {len(model.mutants)} noticed; prove of the others that they change anything")
-    outcome.equivalent = Prover(Netlist(model.netlist)).equivalent(outcome.left())
-    _hunt(outcome, model, False, workers, options, report)
+    outcome, workers = Outcome(model.mutants), LocalWorkers(options.workers)
+    with Kept(options.resume, key_of(model.build)) as kept:
+        if kept:
+            report(f"{len(kept)} verdicts are known")
+        _hunt(outcome, model, FIRST, workers, options, kept, report)
+        report(f"{len(outcome.noticed)} of {len(model.mutants)} noticed; prove of the others that they change anything")
+        _prove(outcome, model, kept)
+        _hunt(outcome, model, OTHERS, workers, options, kept, report)
     figures = outcome.figures(time.monotonic() - begin)
     reasons = list(failures(figures))
     if deliver(options, figures):
@@ -67,14 +71,30 @@ def _action(options: argparse.Namespace) -> int:
     return OUTSIDE if reasons else SUCCESS
 
 
-def _hunt(outcome: Outcome, model: Planted, early: bool, workers: LocalWorkers, options: argparse.Namespace,
+def _hunt(outcome: Outcome, model: Planted, stage: str, workers: LocalWorkers, options: argparse.Namespace, kept: Kept,
           report: Stopwatch) -> None:
+    """Runs what is left through the stimuli of a stage."""
     left = outcome.left()
-    report(f"run {len(left)} faults through the {'first' if early else 'other'} stimuli")
-    with tasks_progress("hunting", options.json is not None, "faults", len(left)) as progress:
-        for mutant, found in hunt(model.build, left, early, workers, progress):
+    known = kept.of(stage, (one.number for one in left))
+    outcome.noticed |= {number: Noticed(*one.found) for number, one in known.items() if one.found}
+    asked = [one for one in left if one.number not in known]
+    report(f"run {len(asked)} faults through the {stage} stimuli")
+    with tasks_progress("hunting", options.json is not None, "faults", len(asked)) as progress:
+        for mutant, found in hunt(model.build, asked, stage == FIRST, workers, progress):
+            kept.add(Verdict(stage, mutant.number, (found.stimulus, found.text) if found else None))
             if found is not None:
                 outcome.noticed[mutant.number] = found
+
+
+def _prove(outcome: Outcome, model: Planted, kept: Kept) -> None:
+    """Asks the solver which of what is left change nothing."""
+    left = outcome.left()
+    known = kept.of(SOLVER, (one.number for one in left))
+    asked = [one for one in left if one.number not in known]
+    proved = Prover(Netlist(model.netlist)).equivalent(asked) if asked else set()
+    for one in asked:
+        kept.add(Verdict(SOLVER, one.number, ("equivalent", "") if one.number in proved else None))
+    outcome.equivalent = proved | {number for number, one in known.items() if one.found}
 
 
 if __name__ == "__main__":

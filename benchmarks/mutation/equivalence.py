@@ -1,12 +1,13 @@
-"""Which mutants are none: proofs that a fault changes nothing, whatever the state and the inputs are.
+"""Which mutants are none: proofs that a fault changes nothing, whatever state and inputs are.
 
 The netlist with its faults is taken as logic between its state. A fault cannot be seen when, from any state and with any
 inputs, every register gets the value that it gets without the fault, every port of a memory reads and writes the same words,
 and every output is the same; state that nothing reads may differ. Only the logic behind the fault is there twice; what both
 copies read is the same, and is left open first, which makes the claim stronger. Where that is not proved, the logic before
-it is added, without its multipliers.
+it is added, without its multipliers. A fault of a bit that the source leaves open, as any value will do, is none either.
 
-A fault that changes something only in states that are never reached is not found out here.
+Of the states that are never reached only those are left out in which an instruction has bits that its class does not have
+(reserved.py); a fault that changes something only in others is not found out here.
 """
 
 from collections import defaultdict
@@ -20,6 +21,7 @@ from arrayloom.sim.rtl.yosys import run_yosys
 from benchmarks.mutation.cut import IS_STATE, Obligations
 from benchmarks.mutation.liveness import live_bits
 from benchmarks.mutation.plant import SELECTED, Mutant
+from benchmarks.mutation.reserved import reserved_bits
 
 SUCCESS = "SAT proof finished - no model found: SUCCESS!"
 DEPTHS = (0, 4, 40)     # cells before the fault's own that are added
@@ -40,6 +42,9 @@ class Prover:
         for cell in netlist.cells:
             self._enter(cell)
         self._constants = dict.fromkeys(self._selects.values(), "0")
+        self._constants |= dict.fromkeys(reserved_bits(netlist, self._drivers, set(self._selects.values())), "0")
+        undefined = {cell.ports["S"][0] for cell in netlist.cells if cell.kind == "$mux" and cell.ports["A"] == ["x"]}
+        self._anything = {number for number, select in self._selects.items() if select in undefined}
         self._live = live_bits(netlist, self._source)
 
     def equivalent(self, mutants: Sequence[Mutant]) -> set[int]:
@@ -77,7 +82,7 @@ class Prover:
     def _question(self, number: int, depth: int) -> str:
         """A module whose output ``ok`` is 1 where nothing differs with the fault."""
         select = self._selects.get(number)
-        if select is None:      # Yosys removed what nothing reads
+        if select is None or number in self._anything:      # Yosys removed what nothing reads, or any value will do
             return Query(self._source).text("1")
         behind, sinks, seen = self._behind(select)
         query = Query(lambda bit: self._constants.get(self._source(bit), self._source(bit)))

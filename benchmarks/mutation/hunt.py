@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from types import FrameType
 
 from arrayloom.host.pool.task import Progress, Task, Workers, run_tasks
+from arrayloom.isa.errors import ArrayloomError
 from arrayloom.sim.rtl.build import Build
+from benchmarks.mutation.acting import acting
 from benchmarks.mutation.plant import Mutant
 from benchmarks.mutation.stimuli import stimuli
 
-LIMIT_SECONDS = 10.0        # of one stimulus: many times what the longest takes
+LIMIT_SECONDS = 10.0        # of the processor's time, for one stimulus: many times what the longest takes
 TEXT = 200                  # characters of what was noticed
 
 
@@ -28,20 +30,53 @@ class _Hangs(BaseException):
     """Raised into a stimulus, which catches no such thing."""
 
 
+class StimulusError(ArrayloomError):
+    """A stimulus that fails although no fault acts."""
+
+
 def hunt(build: Build, mutants: Sequence[Mutant], early: bool, workers: Workers,
          progress: Progress | None = None) -> Iterator[tuple[Mutant, Noticed | None]]:
-    """Runs each mutant through the early stimuli, or through the others; as they end."""
-    tasks = [Task(one.name, noticed, (replace(build, mutant=one.number), early)) for one in mutants]
+    """Runs each mutant through the early stimuli, or through the others, in which it acts; as they end.
+
+    Raises ``StimulusError`` where one fails without any fault.
+    """
+    if not mutants:
+        return
+    names = [one.name for one in stimuli() if one.early is early]
+    acts = dict(zip(names, _acting(build, names, workers), strict=True))
+    tries = {one.number: [name for name in names if one.number in acts[name]] for one in mutants}
+    yield from ((one, None) for one in mutants if not tries[one.number])
+    left = [one for one in mutants if tries[one.number]]
+    tasks = [Task(one.name, noticed, (replace(build, mutant=one.number), tries[one.number])) for one in left]
     for done in run_tasks(tasks, workers, progress):
-        yield mutants[done.index], done.value
+        yield left[done.index], done.value
 
 
-def noticed(build: Build, early: bool, _progress: Callable[[float], None] | None = None) -> Noticed | None:
-    """The first stimulus that notices something in the build, if any does."""
+def noticed(build: Build, names: Sequence[str], _progress: Callable[[float], None] | None = None) -> Noticed | None:
+    """The first of the stimuli of these names that notices something in the build, if any does."""
     for stimulus in stimuli():
-        if stimulus.early is early and (text := _failure(stimulus.run, build)) is not None:
+        if stimulus.name in names and (text := _failure(stimulus.run, build)) is not None:
             return Noticed(stimulus.name, text)
     return None
+
+
+def _acting(build: Build, names: Sequence[str], workers: Workers) -> list[set[int]]:
+    """For each stimulus the faults that act in it."""
+    found: list[set[int]] = [set() for _ in names]
+    for done in run_tasks([Task(name, _acts, (build, name)) for name in names], workers):
+        if isinstance(done.value, str):
+            raise StimulusError(f"without any fault, the stimulus {names[done.index]!r} fails: {done.value}; mend the test, "
+                                "or what it tests, first")
+        found[done.index] = done.value
+    return found
+
+
+def _acts(build: Build, name: str, _progress: Callable[[float], None] | None = None) -> set[int] | str:
+    """The faults that act in a stimulus, or how it fails."""
+    (stimulus,) = (one for one in stimuli() if one.name == name)
+    found: set[int] = set()
+    text = _failure(lambda build: found.update(acting(build, stimulus.run)), build)
+    return found if text is None else text
 
 
 def _failure(run: Callable[[Build], None], build: Build) -> str | None:
@@ -49,8 +84,8 @@ def _failure(run: Callable[[Build], None], build: Build) -> str | None:
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise _Hangs
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_SECONDS)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, LIMIT_SECONDS)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             run(build)
@@ -59,6 +94,6 @@ def _failure(run: Callable[[Build], None], build: Build) -> str | None:
     except Exception as error:     # whatever a test would fail with
         return f"{type(error).__name__}: {error}"[:TEXT]
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
     return None

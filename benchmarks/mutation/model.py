@@ -1,6 +1,6 @@
 """The simulator of the accelerator with planted faults, made once for each netlist and set of mutants."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from arrayloom.isa.config import Config
@@ -9,11 +9,14 @@ from arrayloom.sim.rtl.build import VERILOG, Build
 from arrayloom.sim.rtl.cache import Cache, default_cache
 from arrayloom.sim.rtl.compile import LIBRARY, compile_library, library_digest
 from arrayloom.sim.rtl.design import MUTANTS, accelerator
+from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.process import Report
 from arrayloom.sim.rtl.runtime import produce_runtime
 from arrayloom.sim.rtl.toolchain import find_toolchain
-from arrayloom.sim.rtl.verilog import flattened
-from benchmarks.mutation.plant import Mutant, draw_mutants, plant, simulated
+from arrayloom.sim.rtl.verilog import flattened, to_verilog
+from arrayloom.sim.rtl.widen import widen
+from benchmarks.mutation.acting import add_acting
+from benchmarks.mutation.plant import Mutant, draw_mutants, plant
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Planted:
     """A build with faults.
 
     Attributes:
-        build: in which none acts; ``acting`` gives others.
+        build: in which none acts; with ``mutant`` one does.
         mutants: what is planted.
         netlist: with all faults, as Yosys writes it.
     """
@@ -29,10 +32,6 @@ class Planted:
     build: Build
     mutants: list[Mutant]
     netlist: str
-
-    def acting(self, mutant: Mutant) -> Build:
-        """The build in which that fault acts."""
-        return replace(self.build, mutant=mutant.number)
 
 
 def planted(config: Config, count: int, seed: int, units: tuple[str, ...], report: Report) -> Planted:
@@ -46,7 +45,7 @@ def planted(config: Config, count: int, seed: int, units: tuple[str, ...], repor
         mutants = draw_mutants(folder, count, seed, units)
         netlist = plant(folder, mutants)
         verilog = folder / VERILOG
-        verilog.write_text(simulated(folder, netlist))
+        verilog.write_text(_simulated(folder, netlist, len(mutants)))
         with Aside(lambda stop: produce_runtime(MUTANTS, toolchain, store, report, stop)) as runtime:
             def make(place: Path, report: Report) -> None:
                 report(f"build the simulator with {len(mutants)} faults")
@@ -54,3 +53,11 @@ def planted(config: Config, count: int, seed: int, units: tuple[str, ...], repor
 
             library = store.produce("mutants", library_digest(verilog, design, MUTANTS, toolchain), make, report) / LIBRARY
     return Planted(Build(library, verilog, design.word_bytes, MUTANTS), mutants, netlist)
+
+
+def _simulated(folder: Path, text: str, faults: int) -> str:
+    """Verilog of a netlist that says which faults act, and whose registers act on both edges; ``folder`` is overwritten."""
+    netlist = Netlist(text)
+    add_acting(netlist, faults)
+    widen(netlist)
+    return to_verilog(netlist, folder)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arrayloom.sim.rtl.netlist import Cell, Netlist
-from arrayloom.sim.rtl.verilog import NETLIST, to_verilog
-from arrayloom.sim.rtl.widen import widen
+from arrayloom.sim.rtl.verilog import NETLIST
 from arrayloom.sim.rtl.yosys import run_yosys
 from benchmarks.mutation.places import UNITS, Places
 
@@ -82,13 +81,6 @@ def plant(folder: Path, mutants: Iterable[Mutant]) -> str:
     run_yosys(folder, *(f"mutate -ctrl {SELECTED} {SELECT_BITS} {one.number} {one.command}" for one in mutants),
               "opt_clean", f"write_rtlil {NETLIST}")
     return path.read_text()
-
-
-def simulated(folder: Path, text: str) -> str:
-    """Verilog of a netlist, whose registers act on both edges; ``folder`` is overwritten."""
-    netlist = Netlist(text)
-    widen(netlist)
-    return to_verilog(netlist, folder)
 
 
 def _with_register(text: str) -> str:

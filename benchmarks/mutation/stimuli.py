@@ -4,28 +4,24 @@ Each is called with a build and raises when what it sees is not as it must be, a
 """
 
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from arrayloom.isa.config import PRESETS
+from arrayloom.isa.instructions import INSTRUCTIONS, End
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
 from benchmarks.mutation.graphs import run_graph
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 SUPPORT = ("support", "end_to_end", "sim/cocotb/benches")     # folders of modules that tests share
 TINY = PRESETS["tiny"]
-BASE = 0x31_2345_6000
-TIMINGS = {"default": Timing(), "stalling": Timing(latency=3, outstanding=2, stall_percent=40, seed=5),
-           "slow": Timing(latency=200, beat_interval=3)}
+EARLY = ("program 20, default", "program 21, stalling", "arithmetic 0", "identity, default", "held, default")
+"""Sessions that notice most, cheapest first."""
 WORDS, BLOCK = 200, 20
-ARITHMETIC = 8
-DISTURBANCES, BREACHES, GRAPHS = 60, 200, 50
+DISTURBANCES, BREACHES, GRAPHS = 24, 48, 20
 
 
 @dataclass(frozen=True)
@@ -48,35 +44,30 @@ def use_test_support() -> None:
 def stimuli() -> tuple[Stimulus, ...]:
     """All stimuli, in the order in which they run."""
     use_test_support()
-    return (*_programs(), *_arithmetic(), *_words(), *_checks("default"), *_graphs(), *_disturbances(), *_breaches(),
-            *_checks("stalling"), *_checks("slow"))
+    return (*_sessions(True), *_sessions(False), *_extremes(), *_words(), *_graphs(), *_disturbances(), *_breaches())
 
 
-def _programs() -> Iterator[Stimulus]:
-    from board_programs import Mixed
-    from board_runs import check_program
+def _sessions(early: bool) -> Iterator[Stimulus]:
+    """Those of ``EARLY`` in its order, or all others."""
+    from sessions import SESSIONS, check_session
 
-    for seed in range(20, 23):
-        for name in TIMINGS:
-            yield Stimulus(f"program {seed}, {name}", _on_board(
-                lambda board, seed=seed: check_program(board, Mixed(TINY, seed, 2).program), TIMINGS[name]), early=True)
+    for name in EARLY if early else [one for one in SESSIONS if one not in EARLY]:
+        yield Stimulus(name, lambda build, name=name: check_session(build, name), early)
 
 
-def _arithmetic() -> Iterator[Stimulus]:
-    from board_arithmetic import Arithmetic
-    from board_checks import held
-    from board_runs import check_program
+def _extremes() -> Iterator[Stimulus]:
+    from field_extremes import cases, check_ends
 
-    for seed in range(ARITHMETIC):
-        yield Stimulus(f"arithmetic {seed}", _on_board(
-            lambda board, seed=seed: check_program(board, Arithmetic(TINY, seed).program), Timing()), early=True)
-    yield Stimulus("held, default", _on_board(held, Timing()), early=True)
+    for cls in INSTRUCTIONS:
+        if cls is not End:
+            yield Stimulus(f"field extremes of {cls.mnemonic()}",
+                           lambda build, cls=cls: check_ends(build, cls, cases(cls)), early=False)
 
 
 def _words() -> Iterator[Stimulus]:
     for block in range(WORDS // BLOCK):
         yield Stimulus(f"words {BLOCK * block} to {BLOCK * block + BLOCK - 1}",
-                       lambda build, block=block: _run_words(build, block), early=block < 2)
+                       lambda build, block=block: _run_words(build, block), early=False)
 
 
 def _run_words(build: Build, block: int) -> None:
@@ -96,17 +87,6 @@ def _drawn() -> tuple[Any, list[Any]]:
 
     draw = WordDraw(TINY, 1)
     return draw, [draw.case() for _ in range(WORDS)]
-
-
-def _checks(timing: str) -> Iterator[Stimulus]:
-    from board_checks import CHECKS, check_faults
-    from board_faults import FAULTS
-
-    for name, check in CHECKS.items():
-        yield Stimulus(f"{name}, {timing}", _on_board(check, TIMINGS[timing]), early=False)
-    for group in FAULTS:
-        yield Stimulus(f"faults {group}, {timing}", _on_board(
-            lambda board, group=group: check_faults(board, group), TIMINGS[timing]), early=False)
 
 
 def _disturbances() -> Iterator[Stimulus]:
@@ -130,15 +110,3 @@ def _breaches() -> Iterator[Stimulus]:
 
 def _discard(_: object) -> None:
     """Stimuli raise or return nothing."""
-
-
-def _on_board(check: Callable[[Any], Awaitable[None]], timing: Timing) -> Callable[[Build], None]:
-    from board_direct import DirectBoard, complete
-    from board_programs import MEMORY_BYTES
-
-    def run(build: Build) -> None:
-        memory = np.random.default_rng(1).integers(0, 256, MEMORY_BYTES, np.uint8)
-        with RtlSimulator(build, memory, BASE, timing) as simulator:
-            complete(check(DirectBoard(simulator, TINY)))
-
-    return run

@@ -14,15 +14,15 @@ FILE = Path(__file__).with_name("survivors.json")
 
 @dataclass(frozen=True)
 class Explanation:
-    """``name``: of mutants of ``unit``, with ``*`` for anything and ``?`` for any one character."""
+    """``names``: of mutants of ``unit``, with ``*`` for anything and ``?`` for any one character."""
 
     unit: str
-    name: str
+    names: Sequence[str]
     text: str
 
     def covers(self, mutant: Mutant) -> bool:
         """Whether it explains why the mutant stays."""
-        return mutant.unit == self.unit and matches(self.name, mutant.name)
+        return mutant.unit == self.unit and any(matches(name, mutant.name) for name in self.names)
 
 
 def explanation_of(mutant: Mutant, explanations: Sequence[Explanation] | None = None) -> Explanation | None:

@@ -138,7 +138,7 @@ class ConvolutionFollower:
     def _write(self) -> Progress | None:
         if not self.left or not self._is_ready():
             return None
-        progress = self.writer.write_region(self.operands, *self.left.pop())
+        *_, progress = self.writer.write_region(self.operands, *self.left.pop())
         self.rows.set(self.step.output, progress.block, progress.rows)
         return progress
 

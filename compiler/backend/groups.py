@@ -35,9 +35,9 @@ def form_groups(network: Network, spilled: set[str]) -> list[Group]:
 
 
 def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
-    """Parameters and lookup tables are FIFOs: thresholds that stay at the head would be in the way, and steps that take
-    turns in the table FIFO load their tables again and again."""
-    if not network.steps[group.lead].on_array or isinstance(step.operation, Average):
+    """Parameters and lookup tables are FIFOs: averages over windows of several sizes load their thresholds again and again,
+    and so do steps that take turns in the table FIFO with their tables."""
+    if not network.steps[group.lead].on_array or _has_several_divisors(network, step):
         return False
     if isinstance(step.operation, DepthwiseConvolution) and _has_depthwise(network, group):
         return False    # sums are drained in the order in which they are made
@@ -48,6 +48,14 @@ def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -
     if step.epilogue.lookup_table is not None and len(users) > 1 and any(epilogue.per_channel for epilogue in users):
         return False
     return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))
+
+
+def _has_several_divisors(network: Network, step: Step) -> bool:
+    """Whether a step is an average some of whose windows reach outside the source, and are divided by less."""
+    operation = step.operation
+    if not isinstance(operation, Average) or operation.count_include_pad:
+        return False
+    return not operation.taps.lie_inside(network.shapes[step.x][1:], network.shapes[step.output][1:])
 
 
 def _has_depthwise(network: Network, group: Group) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from arrayloom.compiler.backend.epilogue import Epilogue, LookupTable, is_identity, signed_lookup_table
+from arrayloom.compiler.backend.exact_average import as_sum
 from arrayloom.compiler.backend.lower_pairs import lower_add, lower_binary_lookup, lower_mul
 from arrayloom.compiler.backend.network_builder import Builder
 from arrayloom.compiler.backend.operations import (
@@ -75,7 +76,9 @@ def _average_pool(builder: Builder, op: AveragePool) -> None:
     operation = Average(
         Taps(op.kernel, op.strides, (-op.pads[0], -op.pads[1])), x_scale=op.x_scale, x_zero=op.x_zero - shift,
         y_scale=op.y_scale, y_zero=op.y_zero - shift, unsigned=shift != 0, count_include_pad=op.count_include_pad)
-    builder.step(operation, op.x, op.output)
+    _, *source = builder.graph.tensors[op.x].shape
+    _, *result = builder.graph.tensors[op.output].shape
+    builder.step(as_sum(operation, (source[0], source[1]), (result[0], result[1])) or operation, op.x, op.output)
 
 
 def _concat(builder: Builder, op: Concat) -> None:

@@ -29,6 +29,12 @@ class Taps:
         low, high = min(max(low, 0), height), min(max(high, 0), height)
         return low, max(low, high)
 
+    def lie_inside(self, source: Pair, result: Pair) -> bool:
+        """Whether all windows lie in a source of that height and width; ``result``: how many there are."""
+        ends = [self.origin[axis] + (result[axis] - 1) * self.strides[axis] + (self.kernel[axis] - 1) * self.dilations[axis]
+                for axis in range(2)]
+        return min(self.origin) >= 0 and all(end < extent for end, extent in zip(ends, source, strict=True))
+
 
 @dataclass(frozen=True, eq=False)
 class Operation:

@@ -56,13 +56,13 @@ def thresholds(operation: Average, count: int) -> NDArray[np.int64]:
     wanted = np.arange(THRESHOLDS) - 128
     while (low < high).any():
         middle = (low + high) >> 1
-        reached = _result(operation, middle, count) >= wanted
+        reached = average_of(operation, middle, count) >= wanted
         high = np.where(reached, middle, high)
         low = np.where(reached, low, np.minimum(middle + 1, high))
     return low
 
 
-def _result(operation: Average, total: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def average_of(operation: Average, total: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """The signed byte, not clamped, for sums in units of the scale's last place."""
     exponent = split_float(float(operation.x_scale))[1]
     value = np.ldexp(total.astype(np.float64), exponent).astype(np.float32)

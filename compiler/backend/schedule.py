@@ -11,6 +11,7 @@ from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.convolution import Convolver
 from arrayloom.compiler.backend.lower.writer import Progress
+from arrayloom.compiler.backend.operations import Average
 from arrayloom.compiler.backend.tiling import TilingPlan
 from arrayloom.isa.instructions import End
 
@@ -40,7 +41,12 @@ def _last_writers(context: LoweringContext) -> dict[str, int]:
 
 
 class _GroupWriter:
-    """Writes the instructions of one group; ``context``: that of its lead."""
+    """Writes the instructions of one group; ``context``: that of its lead.
+
+    Pieces of followers come after the drain of a piece of the lead, or, with ``before_drains``, between the Convolve of the
+    next one and its drain. The POST unit takes them in the same order either way, but LOAD brings the next weights before
+    the tables and thresholds of the followers, which have to wait until the POST unit is done with earlier ones.
+    """
 
     def __init__(self, context: LoweringContext, group: Group, index: int) -> None:
         self.step = context.step
@@ -50,6 +56,9 @@ class _GroupWriter:
         self.writer = writer_of(context)
         pieces = self._lead_pieces()
         self.followers = [follower_of(context.of(number), self.rows, pieces) for number in group.followers]
+        self.before_drains = any(each.step.epilogue.lookup_table is not None or isinstance(each.step.operation, Average)
+                                 for each in self.followers)
+        self.writer.parameters_first = not self.before_drains
         self.slack = 0
         self.has_depthwise = any(isinstance(each, DepthwiseFollower) for each in self.followers)
         ends_on_array = any(isinstance(each, ConvolutionFollower) for each in self.followers)
@@ -63,10 +72,12 @@ class _GroupWriter:
             spare = SpareWords()
             operands = self.plan.operands(iteration)
             for progress in self.writer.run(operands, iteration.blocks, iteration.first, iteration.last):
-                if self.plan.overlaps:
-                    spare.use(load, progress)
-                self.rows.set(self.step.output, progress.block, progress.rows)
-                self._advance(progress)
+                if progress.written:
+                    if self.plan.overlaps:
+                        spare.use(load, progress)
+                    self.rows.set(self.step.output, progress.block, progress.rows)
+                if progress.written is not self.before_drains:
+                    self._advance(progress)
             self.plan.store(iteration)
             _exhaust(load)
         self.writer.finish()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arrayloom.compiler.backend.epilogue import IDENTITY, LookupTable, compose, is_identity, signed_lookup_table
+from arrayloom.compiler.backend.epilogue import IDENTITY, LookupTable, compose, signed_lookup_table
 from arrayloom.compiler.graph import Concat, Graph, Lookup, Op
 from arrayloom.isa.instructions import BYTE_VALUES
 
@@ -38,17 +38,12 @@ class VirtualConcat:
 
 
 def find_virtual_concats(graph: Graph, kept: set[str]) -> dict[str, VirtualConcat]:
-    """The concatenations that lookup tables alone read, also through another such one; ``kept`` have to exist as such.
-
-    Those whose bytes do not change on the way in are left out: they are written in place, which costs nothing.
-    """
+    """The concatenations that lookup tables alone read, also through another such one; ``kept`` have to exist as such."""
     candidates = _read_by_tables(graph, kept)
     found: dict[str, VirtualConcat] = {}
     for index, op in enumerate(graph.ops):
         if isinstance(op, Concat) and op.output in candidates:
-            result = _virtual_concat(graph, op, index, found)
-            if len(result.sources) > 1 or not all(is_identity(part.table) for part in result.parts):
-                found[op.output] = result
+            found[op.output] = _virtual_concat(graph, op, index, found)
     return found
 
 

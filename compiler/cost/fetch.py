@@ -38,13 +38,15 @@ class Fetch:
 
     def dispatch(self) -> Process:
         """Pushes every instruction; ends with the run."""
-        taken = pushed = 0
+        stored = pushed = 0
         for index, instruction in enumerate(self.program):
             if index % self.together == 0:
                 beat = yield from self.arrived.take(self.words)
-                taken = max(pushed + self.words, beat + timing.BEAT_TO_STORAGE)
-                self.room.post(taken, self.words)
-            pushed = max(pushed, taken) + timing.DISPATCH
+                before, stored = stored, max(pushed + self.words, beat + timing.BEAT_TO_STORAGE)
+                # A word leaves the buffer with the one before it: the register between buffer and storage is free then.
+                ahead = stored - 1 if self.words > 1 else before
+                self.room.post(max(ahead, beat + timing.BEAT_TO_STORAGE - 1), self.words)
+            pushed = max(pushed, stored) + timing.DISPATCH
             if instruction.UNIT is None:
                 self.ended = pushed
                 break

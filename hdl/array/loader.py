@@ -82,10 +82,9 @@ class WeightLoader(Component):
         """Row and word to the shadow plane, ``LOAD`` cycles after the read."""
         enables = flag_line(m, enable, LOAD, "enable_line")
         for column in range(self.config.size):
-            weight = Signal(WEIGHT, name=f"weight_{column:03}", reset_less=True)
-            with m.If(enables[WEIGHT_LATENCY]):
-                m.d.sync += weight.eq(self.weights.data.word_select(column, 8).as_signed())
-            m.d.comb += self.word[column].eq(weight)
+            weight = Signal(WEIGHT, name=f"read_{column:03}")
+            m.d.comb += weight.eq(self.weights.data.word_select(column, 8).as_signed())
+            m.d.comb += self.word[column].eq(delay(m, weight, enables[WEIGHT_LATENCY:LOAD], f"weight_{column:03}"))
         m.d.comb += [
             self.write.eq(enables[-1]),
             self.row.eq(delay(m, row, enables[:-1], "read_row")),

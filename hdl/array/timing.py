@@ -8,7 +8,8 @@ from arrayloom.isa.config import Config
 
 TAKE = 1            # from the cycle that takes a step to the one that generates its first pixel
 REQUEST = 1         # from there to the request on the scratchpad's port
-WEIGHT_REGISTER = 1     # from the weight FIFO's word to the loader's
+WORD_REGISTER = 1   # between the scratchpad's banks and the array, which lie far apart
+WEIGHT_REGISTERS = 2    # from the weight FIFO's word to the array
 ACTIVATION = 1      # from a row stage's input to the register that multiplies
 MULTIPLY = 1        # from there to the products
 ADD = 1             # from there to the partial sum
@@ -17,9 +18,9 @@ SUM_HELD = 1        # in the register at the end of the memory
 ACCUMULATE = 1      # adding to it
 SUM_WRITE = 1       # writing it back
 
-WORD = REQUEST + MEMORY_LATENCY     # from the generation of a pixel to its word at the array
+WORD = REQUEST + MEMORY_LATENCY + WORD_REGISTER     # from the generation of a pixel to its word at the array
 UPDATE = SUM_READ + SUM_HELD + ACCUMULATE + SUM_WRITE  # after this the same sum can be read again
-LOAD = WEIGHT_LATENCY + WEIGHT_REGISTER     # from reading a row of weights to writing it into the shadow plane
+LOAD = WEIGHT_LATENCY + WEIGHT_REGISTERS     # from reading a row of weights to writing it into the shadow plane
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from arrayloom.hdl.array.streamer import Streamer
 from arrayloom.hdl.array.systolic import SystolicArray
 from arrayloom.hdl.array.timing import REQUEST, WORD, Timing
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, accumulator_read_signature, read_port_signature, unit_signature
-from arrayloom.hdl.pipeline import delay, flag_line
+from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.hdl.weight_fifo import weight_read_signature
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.registers import Cause
@@ -102,12 +102,12 @@ class ArrayUnit(Component):
 
     def _multiply(self, m: Module, streamer: Streamer, loader: WeightLoader, pixel: data.View) -> data.View:
         m.submodules.systolic = systolic = SystolicArray(self.config)
-        valid = flag_line(m, streamer.pixel.valid, MEMORY_LATENCY, "reading")[:-1]
-        outside = delay(m, streamer.outside, valid, "outside")
-        padding = delay(m, streamer.padding, valid, "padding")
+        valid = flag_line(m, streamer.pixel.valid, MEMORY_LATENCY, "reading")
+        outside = delay(m, streamer.outside, valid[:-1], "outside")
+        padding = delay(m, streamer.padding, valid[:-1], "padding")
         padded = Cat(padding for _ in range(self.config.size))
         m.d.comb += [
-            systolic.word.as_value().eq(Mux(outside, padded, self.read.data)),
+            systolic.word.as_value().eq(data_register(m, Mux(outside, padded, self.read.data), valid[-1], "word")),
             systolic.valid.eq(pixel.valid), systolic.start.eq(pixel.start),
             systolic.write.eq(loader.write), systolic.row.eq(loader.row),
             systolic.weights.eq(loader.word),

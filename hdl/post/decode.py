@@ -30,6 +30,8 @@ from arrayloom.isa.instructions import ADD_FRACTION, PRODUCT_OFFSETS, Drain, Dra
 
 _ORIGINS: dict[int, Origin] = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 
+CHECKS = 5  # bits of ``Decode.checks``, which are registers of their own: together they take too long for one cycle
+
 
 class Decode(Component):
     """Combinational. An Elementwise is a maximum over windows of one word; only a Drain reads no window.
@@ -43,10 +45,11 @@ class Decode(Component):
     -------
     instruction : In(INSTRUCTION)
         A raw instruction.
-    legal : Out(1)
-        It is a POST instruction, no extent and no number of taps is zero, no reserved bit is set, the pool kind exists, no
-        lower clamp is above its upper one, and the constants of a product are those of one. That its words lie within the
-        scratchpad, and that a Drain has the pixels of its bank, is looked at while it works.
+    checks : Out(CHECKS)
+        The instruction is legal when all of these bits are set: no extent is zero; no lower clamp is above its upper one;
+        with ``adds`` the clamp of the sum and the constants of a product are sound; it is a POST instruction without
+        reserved bits whose pool kind exists and whose numbers of taps are not zero. That its words lie within the
+        scratchpad, and that a Drain has the pixels of its bank, is checked while it works.
     reads : Out(1)
         It reads windows.
     averages : Out(1)
@@ -77,8 +80,8 @@ class Decode(Component):
     def __init__(self, depthwise: bool = False) -> None:
         self.drains = (Drain.OPCODE, DrainDepthwise.OPCODE) if depthwise else (Drain.OPCODE,)
         super().__init__({
-            "instruction": In(INSTRUCTION), "legal": Out(1), "reads": Out(1), "averages": Out(1), "adds": Out(1),
-            "work": Out(WORK), "region": Out(REGION), "window": Out(WINDOW), "term": Out(TERM),
+            "instruction": In(INSTRUCTION), "checks": Out(CHECKS), "reads": Out(1), "averages": Out(1),
+            "adds": Out(1), "work": Out(WORK), "region": Out(REGION), "window": Out(WINDOW), "term": Out(TERM),
             "residual": Out(RESIDUAL), "zero_point": Out(ZERO_POINT), "clamp": Out(CLAMP), "operands": Out(OPERANDS),
             "factors": Out(FACTORS), "ratio_b": Out(RATIO_B), "add_offset": Out(ADD_OFFSET), "ratio_a": Out(RATIO_A),
             "sum_offset": Out(SUM_OFFSET), "sum_clamp": Out(SUM_CLAMP),
@@ -99,10 +102,10 @@ class Decode(Component):
         self._common(m, drain, is_elementwise | (is_pool & (pool.kind != PoolKind.SUM)))
         self._window(m, elementwise, pool, is_pool)
         m.d.comb += [self.term[name].eq(pool[name]) for name in TERM.members]
-        m.d.comb += self.legal.eq(
-            drain.height.any() & drain.width.any() & (drain.low <= drain.high)
-            & (~self.adds | self._sane_add(drain)) & Mux(is_pool, self._sane_pool(pool), Mux(
-                is_elementwise, ~elementwise.reserved.any(), self._drains(drain) & ~drain.reserved.any())))
+        m.d.comb += self.checks.eq(Cat(
+            drain.height.any() & drain.width.any(), drain.low <= drain.high, ~self.adds | (drain.add_low <= drain.add_high),
+            ~self.adds | ~drain.multiply | self._sane_product(drain), Mux(is_pool, self._sane_pool(pool), Mux(
+                is_elementwise, ~elementwise.reserved.any(), self._drains(drain) & ~drain.reserved.any()))))
         return m
 
     def _drains(self, drain: data.View) -> Value:
@@ -110,11 +113,10 @@ class Decode(Component):
         return Cat(first, *others).any() if others else first
 
     @staticmethod
-    def _sane_add(drain: data.View) -> Value:
+    def _sane_product(drain: data.View) -> Value:
         ranges = Cat((offset >= PRODUCT_OFFSETS[0]) & (offset <= PRODUCT_OFFSETS[1])
                      for offset in (drain.a_offset, drain.b_offset)).all()
-        product = ranges & ~drain.ratio_b[ADD_FRACTION:].any() & ~drain.add_offset.any()
-        return (drain.add_low <= drain.add_high) & (~drain.multiply | product)
+        return ranges & ~drain.ratio_b[ADD_FRACTION:].any() & ~drain.add_offset.any()
 
     @staticmethod
     def _sane_pool(pool: data.View) -> Value:

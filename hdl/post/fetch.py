@@ -9,7 +9,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.hdl.flow_control import Elastic, room_for
 from arrayloom.hdl.interfaces import MEMORY_LATENCY, read_port_signature
-from arrayloom.hdl.pipeline import delay, flag_line
+from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.hdl.post.records import Origin, byte_word
 from arrayloom.hdl.post.walk import place_layout, tap_layout
 from arrayloom.isa.config import Config
@@ -127,7 +127,8 @@ class Gather(Component):
         A tap's word arrives.
     """
 
-    DEPTH = 2 * ROUND_TRIP
+    WORD_LATENCY = 1                        # a register between the scratchpad's banks and the comparison
+    DEPTH = 2 * (ROUND_TRIP + WORD_LATENCY)
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -167,14 +168,15 @@ class Gather(Component):
             self.port.valid.eq(taps.valid & tap.inside), self.port.address.eq(tap.address), self.port.bank.eq(tap.bank),
             taps.ready.eq(self.port.ready | ~tap.inside),
         ]
-        valid = flag_line(m, taps.valid & taps.ready, MEMORY_LATENCY, "valid")
+        valid = flag_line(m, taps.valid & taps.ready, MEMORY_LATENCY + self.WORD_LATENCY, "valid")
+        self.word = data_register(m, self.port.data, valid[MEMORY_LATENCY], "held")
         return delay(m, tap, valid[:-1], "tap"), valid[-1]
 
     def _maximum(self, m: Module, tap: data.View, valid: Value) -> Signal:
         """The word and its flags, a cycle later; taps of a window of BYTES leave the maximum so far."""
         word = Signal(self.layout, reset_less=True)
         fresh = Signal(init=1)
-        bytes_before, bytes_now = (data.View(byte_word(self.config), value) for value in (word.word, self.port.data))
+        bytes_before, bytes_now = (data.View(byte_word(self.config), value) for value in (word.word, self.word))
         with m.If(valid):
             m.d.sync += fresh.eq(self._kept(tap))
             m.d.sync += [word[name].eq(tap[name]) for name in ("origin", "inside", "first", "last")]

@@ -7,6 +7,7 @@ from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
+from arrayloom.hdl.pipeline import data_register
 from arrayloom.hdl.post.records import IN_FLIGHT, SETTINGS, byte_word
 from arrayloom.hdl.post.requantize import Requantize
 from arrayloom.hdl.post.residual import ResidualAdd
@@ -53,7 +54,7 @@ class Lanes(Component):
     scales : In(ArrayLayout(32, lanes))
         ``Requantize.SCALE_AT`` cycles after the values.
     residual : In(byte_word(config))
-        The next residual word, for the group at ``BYTE``.
+        The next residual word, for the group at ``REQUANTIZED``.
     used_residual : Out(1)
         It is not needed any more.
     bytes : Out(ArrayLayout(signed(8), lanes))
@@ -128,15 +129,17 @@ class Lanes(Component):
         return read.data
 
     def _add(self, m: Module, own: list[Value]) -> list[Value]:
-        token = at(self.chains, BYTE)
+        token = at(self.chains, REQUANTIZED)
         constants = {name: self._settings(m, name, stage, adder=True) for name, stage in _ADDER.items()}
         m.d.comb += self.used_residual.eq(token.add & token.final)
         sums = []
         for lane, byte in enumerate(own):
             m.submodules[f"add_{lane}"] = adder = ResidualAdd()
+            # Chosen in the cycle before, while the lane clamps its own byte.
+            other = channel_of(self.residual, token.group, lane, self.config)
             m.d.comb += [
                 adder.enables.eq(self.chains.add[0][BYTE:SUMMED]), adder.own.eq(byte),
-                adder.other.eq(channel_of(self.residual, token.group, lane, self.config)),
+                adder.other.eq(data_register(m, other, token.add, f"other_{lane}")),
             ]
             m.d.comb += [getattr(adder, name).eq(value) for name, value in constants.items()]
             sums.append(adder.result)

@@ -56,11 +56,14 @@ def excess(m: Module, value: Value, enables: Value) -> Value:
 
 
 def round_to_24_bits(value: Value, mask: Value) -> Value:
-    """``arrayloom.isa.arithmetic.round_to_24_bits``: ``mask`` has ones at the bits to drop."""
-    lowest_kept = (mask << 1 | 1) ^ mask
-    odd = mask[0] & (value & lowest_kept).any()
-    raised = (value + (mask >> 1) + odd)[:len(value)]
-    return raised & ~(mask | C(0, len(value)))
+    """``arrayloom.isa.arithmetic.round_to_24_bits``: ``mask`` has ones at the bits to drop.
+
+    Rounds up from a half on, and makes the result of a tie even: so the sum does not wait for the tie to be found.
+    """
+    half, lowest_kept = mask ^ (mask >> 1), (mask << 1 | 1) ^ mask
+    tie = mask[0] & ~((value ^ half) & mask).any()
+    raised = (value + half)[:len(value)]
+    return raised & ~(mask | Mux(tie, lowest_kept, 0) | C(0, len(value)))
 
 
 class RoundWithTies(Component):

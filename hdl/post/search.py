@@ -7,7 +7,7 @@ from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
 
-from arrayloom.hdl.pipeline import delay, flag_line
+from arrayloom.hdl.pipeline import data_line, data_register, delay, flag_line
 from arrayloom.hdl.post.parameters import ParameterHalf
 from arrayloom.hdl.post.records import TOTAL
 from arrayloom.isa.config import Config
@@ -28,7 +28,7 @@ class Search(Component):
     asked : Out(range(groups))
         The group whose totals are needed.
     totals : In(ArrayLayout(TOTAL, lanes))
-        Its totals, in the same cycle.
+        Its totals, in the same cycle; they are compared in the next.
     read : Out(1)
         Read the thresholds at ``offsets``.
     offsets : Out(ArrayLayout(BITS, lanes))
@@ -64,12 +64,13 @@ class Search(Component):
         m = Module()
         asks, first = self._ask(m)
         enables = flag_line(m, asks, self.LOOP - self.COMPARE, "enables")
-        answered = delay(m, first, enables[:-1], "probe")
+        *_, asked, answered = data_line(m, first, enables[:-1], "probe")
         compare = enables[-1]
-        m.d.comb += [self.read.eq(enables[1]), self.asked.eq(answered.group)]
+        m.d.comb += [self.read.eq(enables[1]), self.asked.eq(asked.group)]
         m.d.sync += self.done.eq(compare & answered.last)
         for lane in range(self.config.lanes):
-            self._lane(m, lane, asks, first, compare, answered)
+            total = data_register(m, self.totals[lane], enables[-2], f"total_{lane}")
+            self._lane(m, lane, (asks, first), (compare, answered), total)
         return m
 
     def _ask(self, m: Module) -> tuple[Value, data.View]:
@@ -87,16 +88,18 @@ class Search(Component):
         m.d.comb += [probe.group.eq(slot), probe.bit.eq(bit), probe.last.eq(bit[0] & (slot == groups - 1))]
         return busy & (slot < groups), probe
 
-    def _lane(self, m: Module, lane: int, asks: Value, asked: data.View, compare: Value, answered: data.View) -> None:
+    def _lane(self, m: Module, lane: int, ask: tuple[Value, data.View], answer: tuple[Value, data.View],
+              total: Value) -> None:
+        (asks, asked), (compare, answered) = ask, answer
         m.submodules[f"found_{lane}"] = found = memory.Memory(
             shape=self.BITS, depth=max(self.config.groups, 2), init=[])
-        ask, answer, show = (found.read_port(domain="comb") for _ in range(3))
+        place, answered_place, show = (found.read_port(domain="comb") for _ in range(3))
         write = found.write_port()
-        offset = delay(m, Mux(asked.bit[-1], 0, ask.data) | asked.bit, [asks], f"offset_{lane}")
-        reached = Mux(self.totals[lane] >= self.thresholds[lane], answered.bit, 0)
+        offset = delay(m, Mux(asked.bit[-1], 0, place.data) | asked.bit, [asks], f"offset_{lane}")
+        reached = Mux(total >= self.thresholds[lane], answered.bit, 0)
         m.d.comb += [
-            ask.addr.eq(asked.group), self.offsets[lane].eq(offset),
-            answer.addr.eq(answered.group), write.addr.eq(answered.group), write.en.eq(compare),
-            write.data.eq(Mux(answered.bit[-1], 0, answer.data) | reached),
+            place.addr.eq(asked.group), self.offsets[lane].eq(offset),
+            answered_place.addr.eq(answered.group), write.addr.eq(answered.group), write.en.eq(compare),
+            write.data.eq(Mux(answered.bit[-1], 0, answered_place.data) | reached),
             show.addr.eq(self.wanted), self.result[lane].eq(Cat(show.data[:-1], ~show.data[-1])),
         ]

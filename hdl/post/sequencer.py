@@ -46,7 +46,7 @@ class Sequencer(Component):
     space : In(1)
         There is room for one more word after the lanes.
     gathering : In(1)
-        Operands of a pool are being worked on.
+        Operands of a pool were being worked on one cycle ago.
     group : Out(stream.Signature(token_layout(config), always_ready=True))
         The groups that enter the lanes.
     word : Out(1)

@@ -25,7 +25,7 @@ from arrayloom.hdl.post.parameters import Parameters
 from arrayloom.hdl.post.records import IN_FLIGHT, REGION, RESIDUAL, SETTINGS, WINDOW, WORK, Origin
 from arrayloom.hdl.post.sequencer import Sequencer
 from arrayloom.hdl.post.settings import Backlog
-from arrayloom.hdl.post.stages import BIAS_READ, BYTE, CAPTURED, ISSUED, RESULT, SCALE_READ, SUMMED, words_between
+from arrayloom.hdl.post.stages import BIAS_READ, CAPTURED, ISSUED, REQUANTIZED, RESULT, SCALE_READ, SUMMED, words_between
 from arrayloom.hdl.post.tables import LookupTables
 from arrayloom.hdl.post.tokens import Tokens, at
 from arrayloom.hdl.post.total import Total
@@ -98,7 +98,7 @@ class Post(Component):
         m.submodules.parameter_fifo = self.parameter_fifo = Parameters(config)
         m.submodules.table_fifo = self.table_fifo = LookupTables(config)
         m.submodules.gather = self.gather = Gather(config)
-        m.submodules.residuals = self.residuals = Residuals(config, words_between(ISSUED, BYTE, groups) + ROUND_TRIP)
+        m.submodules.residuals = self.residuals = Residuals(config, words_between(ISSUED, REQUANTIZED, groups) + ROUND_TRIP)
         m.submodules.total = self.total = Total(config)
         m.submodules.average = self.average = Average(config)
         m.submodules.operands = self.operands = Operands(config)
@@ -121,11 +121,12 @@ class Post(Component):
         """Looks at an instruction in one cycle and hands its records out in the next; returns the pulse and the slot."""
         unit, decode = self.unit, self.decode
         inside, slot = Signal(range(IN_FLIGHT + 1)), Signal(range(IN_FLIGHT))
-        looked, legal = Signal(name="looked"), Signal(reset_less=True, name="legal")
+        looked, checks = Signal(name="looked"), Signal.like(decode.checks, reset_less=True, name="checks")
+        legal = checks.all()
         looks, taken, accepted = Signal(), Signal(), Signal()
         m.d.sync += looked.eq(looks)
         with m.If(looks):
-            m.d.sync += legal.eq(decode.legal)
+            m.d.sync += checks.eq(decode.checks)
         m.d.comb += [
             decode.instruction.eq(unit.instruction.payload), unit.instruction.ready.eq(looked),
             looks.eq(unit.instruction.valid & ~looked & (inside != IN_FLIGHT)),
@@ -201,10 +202,12 @@ class Post(Component):
             self.total.take.eq(takes[Origin.SUM]), self.average.take.eq(takes[Origin.AVERAGE]),
             sequencer.bank.eq(self.accumulator.available & ~self.accumulator.release),
             sequencer.last.eq(self.accumulator.last),
-            sequencer.gathering.eq(self.gather.busy | self.average.busy),
             sequencer.parameters.eq(self.parameter_fifo.word), sequencer.thresholds.eq(self.parameter_fifo.thresholds),
             sequencer.lookup_table.eq(self.table_fifo.some),
         ]
+
+        # One cycle late: nothing but the cause of a wait depends on it.
+        m.d.sync += sequencer.gathering.eq(self.gather.busy | self.average.busy)
 
     def _constants(self, m: Module) -> None:
         """Parameters and lookup tables between LOAD, the sequencer and the lanes."""

@@ -57,6 +57,7 @@ def _add_manifests(group: ArtifactCommands[Image]) -> None:
     parser.add_argument("--keys-secret", metavar="NAME", help="Secret with an entry keys.json")
     parser.add_argument("--cpu", default="1", metavar="QUANTITY", help="what a pod asks for (default 1)")
     parser.add_argument("--memory", default="1Gi", metavar="QUANTITY", help="likewise, and its limit (default 1Gi)")
+    parser.add_argument("--threads", type=int, metavar="N", help="of a pod's replica (default: the whole cores of --cpu)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.yaml", help="default: standard output")
 
 
@@ -94,7 +95,7 @@ def _manifests(image: Image, options: argparse.Namespace) -> Facts:
     config = KubernetesConfiguration(
         options.name or image.reference.partition(":")[0], place, options.namespace, options.replicas,
         options.max_replicas or None, options.queue_target, options.tls_secret, options.keys_secret, options.cpu,
-        options.memory)
+        options.memory, options.threads)
     objects = manifests(config)
     if options.json:
         print_json({"apiVersion": "v1", "kind": "List", "items": objects})

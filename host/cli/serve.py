@@ -27,6 +27,7 @@ OPTIONS = {
     "metrics_port": "a port of its own for /metrics, without keys and TLS; 0 for any free one",
     "backend": "what executes: emulator or rtl",
     "replicas": "processes, each with a device of its own",
+    "threads": "threads of each replica's emulator; 0: the replicas share the cores",
     "spares": "processes that stand ready for replicas that are lost",
     "reflash": "requests for a model that is not on the device: wait (it is loaded), or refuse (503)",
     "queue": "requests that may wait",

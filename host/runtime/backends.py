@@ -7,6 +7,7 @@ from arrayloom.host.runtime.board.device import BoardDevice
 from arrayloom.host.runtime.device import Device, Writes
 from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.host.runtime.errors import BoardError, DeviceError, RunError
+from arrayloom.host.runtime.planned import PlannedDevice
 from arrayloom.host.runtime.report import Progress, RunReport, Snapshot, layers_of
 from arrayloom.host.runtime.run_figures import register_observer, report_of
 from arrayloom.host.runtime.simulator import simulator_of
@@ -21,8 +22,8 @@ from arrayloom.sim.rtl.simulator import Timing
 from arrayloom.sim.rtl.timeline import Timeline, make_timeline
 
 
-def open_device(backend: str, config: Config, port: str | None = None) -> Device:
-    """The device of that name: ``emulator``, ``rtl``, or ``board`` with its ``port``.
+def open_device(backend: str, config: Config, port: str | None = None, threads: int = 1) -> Device:
+    """The device of that name: ``emulator`` with its ``threads``, ``rtl``, or ``board`` with its ``port``.
 
     Raises ``DeviceError`` for any other, ``BoardError`` for a board that cannot be reached.
     """
@@ -31,7 +32,7 @@ def open_device(backend: str, config: Config, port: str | None = None) -> Device
     if port is not None:
         raise BoardError(f"board port {port}: the backend {backend} has none; take the backend board, or leave the port out")
     if backend == "emulator":
-        return EmulatorDevice(config)
+        return PlannedDevice(EmulatorDevice(config), threads)
     if backend == "rtl":
         return RtlDevice(config)
     raise DeviceError(f"backend {backend!r}: unknown; there are emulator, rtl and board")

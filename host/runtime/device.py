@@ -1,6 +1,7 @@
 """What executes programs: one interface, which emulator, RTL and board offer alike (``backends.py``)."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from arrayloom.host.runtime.report import Progress, RunReport
 from arrayloom.isa.config import Config
 from arrayloom.isa.image import Memory
+from arrayloom.isa.ports import Output
 from arrayloom.isa.program import Program
 from arrayloom.sim.emulator import Capture
 
@@ -55,3 +57,15 @@ class Device(Protocol):
 
     def close(self) -> None:
         """Gives everything back; the device is not used afterwards."""
+
+
+@runtime_checkable
+class BatchDevice(Device, Protocol):
+    """A device that can run the images of a batch together."""
+
+    def prepare(self, program: Program) -> bool:
+        """Does once what runs of ``program`` need; whether it runs batches. If not, it runs by ``execute``."""
+
+    def run_batch(self, program: Program, inputs: Mapping[str, NDArray[Any]], ports: Sequence[Output],
+                  progress: Progress | None = None) -> tuple[dict[str, NDArray[Any]], RunReport]:
+        """Integer inputs by name, [N, ...] each, to the integers of ``ports`` by name, [N, C, H, W]."""

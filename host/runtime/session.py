@@ -14,7 +14,7 @@ from arrayloom.compiler import compile_model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, HostPolicy, ImportOptions
 from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.boundary import apply_tail, collect, device_inputs
-from arrayloom.host.runtime.device import Device
+from arrayloom.host.runtime.device import BatchDevice, Device
 from arrayloom.host.runtime.errors import DeviceError, InputError, SessionBusyError
 from arrayloom.host.runtime.host_parts import HostParts, Values
 from arrayloom.host.runtime.report import Progress, RunReport, Stopwatch, total
@@ -84,10 +84,14 @@ class Session:
             raise DeviceError("this session has not run yet, so it has no report: call run, score or features first")
         return self._report
 
+    def prepare(self) -> bool:
+        """Does before the first run what it would do; whether the images of a batch then run together."""
+        return isinstance(self.device, BatchDevice) and self.device.prepare(self.program)
+
     def run(self, inputs: Mapping[str, Array], progress: Progress | None = None) -> dict[str, Array]:
         """Model inputs by name, each [N, ...] as the model takes them, to model outputs by name, [N, ...].
 
-        Images of a batch run one after the other; ``report`` then holds their sum.
+        Images of a batch run together on the emulator, and one after the other elsewhere; ``report`` holds their sum.
         """
         return self._execute(inputs, [], self.program.model_outputs, progress)[0]
 
@@ -119,7 +123,7 @@ class Session:
             clock = Stopwatch()
             with clock:
                 images = self._host.before(batch)
-            results, report = self._run_all(images, [*self.program.outputs, *more], progress)
+            results, report = self._run_all(self._integers(batch, images), [*self.program.outputs, *more], progress)
             outputs = {port.name: apply_tail(results[port.name], port) for port in self.program.outputs}
             with clock:
                 found = self._host.after(images, outputs, wanted)
@@ -128,11 +132,21 @@ class Session:
         finally:
             self._busy.release()
 
-    def _run_all(self, images: Sequence[Values], ports: list[Output],
+    def _integers(self, batch: Mapping[str, Array], images: Sequence[Values]) -> dict[str, Array]:
+        """The integers of the device's inputs by name, [N, ...]; ``images`` are those of the batch after the head."""
+        if self.program.host.head is None:
+            return device_inputs(batch, self.program.inputs)
+        each = [device_inputs(image, self.program.inputs) for image in images]
+        return {port.name: np.concatenate([image[port.name] for image in each]) for port in self.program.inputs}
+
+    def _run_all(self, integers: Mapping[str, Array], ports: list[Output],
                  progress: Progress | None) -> tuple[dict[str, Array], RunReport]:
-        """The integers of ``ports`` by name, [N, C, H, W], after one run of the device for each image."""
-        integers = [device_inputs(image, self.program.inputs) for image in images]
-        runs = [self._run_one({name: values[0] for name, values in one.items()}, ports, progress) for one in integers]
+        """The integers of ``ports`` by name, [N, C, H, W], and what the runs cost."""
+        if isinstance(self.device, BatchDevice) and self.device.prepare(self.program):
+            return self.device.run_batch(self.program, integers, ports, progress)
+        count = len(next(iter(integers.values())))
+        runs = [self._run_one({name: values[index] for name, values in integers.items()}, ports, progress)
+                for index in range(count)]
         stacked = {port.name: np.stack([results[port.name] for results, _ in runs]) for port in ports}
         return stacked, total([report for _, report in runs])
 

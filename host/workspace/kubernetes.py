@@ -20,7 +20,8 @@ GRACE_SECONDS = 60
 SECRET_MODE = 0o440
 TLS, KEYS = "/etc/arrayloom/tls", "/etc/arrayloom/keys"
 _LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?")
+_UNITS = {"": 1, "m": 1e-3, "k": 1e3, "Ki": 1 << 10, "M": 1e6, "Mi": 1 << 20, "G": 1e9, "Gi": 1 << 30}
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|Ki|M|Mi|G|Gi|)")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class KubernetesConfiguration:
         has a port of its own in the pod, to which the Service does not lead.
     cpu, memory : str
         What a pod asks for, as quantities; memory is its limit, too.
+    threads : int | None
+        Of the pod's replica; None: the whole cores that ``cpu`` asks for, and one at least.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class KubernetesConfiguration:
     keys_secret: str | None = None
     cpu: str = "1"
     memory: str = "1Gi"
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for field in ("name", "namespace", "tls_secret", "keys_secret"):
@@ -77,8 +81,16 @@ class KubernetesConfiguration:
                 raise WorkspaceError(f"{field} {getattr(self, field)!r}: must be a quantity such as 500m, 2 or 1Gi")
         if self.replicas < 1 or self.queue_target < 1:
             raise WorkspaceError(f"replicas {self.replicas}, queue_target {self.queue_target}: must be at least 1")
+        if self.threads is not None and self.threads < 1:
+            raise WorkspaceError(f"threads {self.threads}: must be at least 1")
         if self.max_replicas is not None and self.max_replicas < self.replicas:
             raise WorkspaceError(f"max_replicas {self.max_replicas}: must be at least replicas, {self.replicas}")
+
+
+def threads_of(config: KubernetesConfiguration) -> int:
+    """The threads of a pod; it has no limit of cores, so that it could not tell from inside how many are its own."""
+    number, unit = _QUANTITY.fullmatch(config.cpu).groups()    # type: ignore[union-attr]
+    return config.threads or max(1, int(float(number) * _UNITS[unit]))
 
 
 def manifests(config: KubernetesConfiguration) -> list[dict[str, Any]]:
@@ -142,7 +154,8 @@ def _pod(config: KubernetesConfiguration) -> dict[str, Any]:
 
 
 def _container(config: KubernetesConfiguration) -> dict[str, Any]:
-    options = ["--name", config.name, "--grace", str(GRACE_SECONDS), "--metrics-port", str(METRICS_PORT)]
+    options = ["--name", config.name, "--grace", str(GRACE_SECONDS), "--metrics-port", str(METRICS_PORT),
+               "--threads", str(threads_of(config))]
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]
     if config.tls_secret:
         options += ["--tls-cert", f"{TLS}/tls.crt", "--tls-key", f"{TLS}/tls.key"]

@@ -34,8 +34,8 @@ class Convolver:
         tiles = machine.take_words(rows * instruction.repeats * size)
         weights = tiles.reshape(rows, instruction.repeats, size, size)
         summed = weights[:, 0] if instruction.repeats == 1 else weights.sum(1, dtype=np.int16)
-        self._accumulate(instruction, _multiply(self._gather(instruction), summed.reshape(rows * size, size),
-                                                 EXACT_PRODUCTS // instruction.repeats))
+        self._accumulate(instruction, multiply(self._gather(instruction), summed.reshape(rows * size, size),
+                                               EXACT_PRODUCTS // instruction.repeats))
 
     def written(self, low: int, high: int) -> None:
         """Activation words [low, high) have changed."""
@@ -83,10 +83,10 @@ class Convolver:
         return words.reshape(steps, pixels, -1).astype(np.float32).transpose(1, 0, 2).reshape(pixels, -1)
 
 
-def _multiply(activations: NDArray[np.float32], weights: NDArray[np.integer], exact: int) -> Sums:
+def multiply(activations: NDArray[np.float32], weights: NDArray[np.integer | np.float32], exact: int) -> Sums:
     """The exact product, wrapping at 32 bits, in pieces of ``exact`` terms, which float32 holds exactly."""
     total = np.zeros((activations.shape[0], weights.shape[1]), np.int32)
-    columns = weights.astype(np.float32)
+    columns = weights.astype(np.float32, copy=False)
     for start in range(0, activations.shape[1], exact):
         part = activations[:, start:start + exact] @ columns[start:start + exact]
         total += part.astype(np.int32)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa import arithmetic
+from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import (
     ADD_FRACTION,
     BYTE_VALUES,
@@ -39,7 +40,7 @@ class Poster:
     _sums: dict[tuple[int, ...], NDArray[np.int8]] = field(default_factory=dict)
 
     def drain(self, i: Drain) -> None:
-        _check(i)
+        check_constants(i)
         full = self.machine.depthwise_full if isinstance(i, DrainDepthwise) else self.machine.full
         if not full:
             raise EmulatorError("no full accumulator bank to drain")
@@ -47,16 +48,16 @@ class Poster:
         if len(bank) != i.height * i.width:
             raise EmulatorError(f"{i.height} x {i.width} pixels drained from a bank of {len(bank)}")
         entries = self._parameters(i, self.machine.config.groups)
-        own = _requantize(bank, entries, i)
+        own = requantize(bank, entries, i)
         self._finish(i, own.reshape(i.height, i.width, -1))
 
     def elementwise(self, i: Elementwise) -> None:
-        _check(i)
+        check_constants(i)
         source = self.machine.activations[self._region(i.source, i.source_pitch, i)]
         self._finish(i, np.clip(source, np.int8(i.low), np.int8(i.high)))
 
     def pool(self, i: Pool) -> None:
-        _check(i)
+        check_constants(i)
         kinds: dict[int, Callable[[Pool], Result]] = {
             PoolKind.MAXIMUM: self._maximum, PoolKind.SUM: self._sum, PoolKind.AVERAGE: self._average}
         if i.kind not in kinds:
@@ -78,11 +79,10 @@ class Poster:
     def _sum(self, i: Pool) -> Result:
         total = self._taps(i, 0).sum(0, dtype=np.int32)
         entries = self._parameters(i, self.machine.config.groups)
-        return _requantize(total, entries, i)
+        return requantize(total, entries, i)
 
     def _average(self, i: Pool) -> Result:
-        entries = self._parameters(i, THRESHOLDS)[:, :, 0].astype(np.int64)
-        thresholds = (entries[:, 0] | entries[:, 1] << 32).view(np.int64)
+        thresholds = thresholds_of(self._parameters(i, THRESHOLDS))
         words, inside = self._taps(i, 0).astype(np.int64), window(i).inside.reshape(-1, i.height, i.width)
         total = np.zeros(words.shape[1:], np.int64)
         for tap, valid in zip(words, inside, strict=True):
@@ -120,20 +120,10 @@ class Poster:
         residual = self.machine.activations[self._region(i.residual, i.residual_pitch, i)]
         a, b = (residual, own) if i.swap else (own, residual)
         index = (a.view(np.uint8).astype(np.uint16) << 8) | b.view(np.uint8)
-        return self._sum_table(i)[index]
-
-    def _sum_table(self, i: ResidualInstruction) -> NDArray[np.int8]:
-        """int8[65536]: the sum for every pair of bytes, since a layer has far more pixels than that."""
-        key = (i.multiply, i.product_zero, i.ratio_a, i.ratio_b, i.add_offset, i.a_offset, i.b_offset, i.sum_offset,
-               i.add_low, i.add_high)
+        key = sum_key(i)
         if key not in self._sums:
-            signed = np.arange(BYTE_VALUES, dtype=np.uint8).view(np.int8).astype(np.int64)
-            a, b = np.repeat(signed, BYTE_VALUES) + i.a_offset, np.tile(signed, BYTE_VALUES) + i.b_offset
-            if i.multiply:
-                a, b = np.full_like(a, i.product_zero), a * b
-            total = arithmetic.residual_add(a, b, i.ratio_a, i.ratio_b, i.add_offset)
-            self._sums[key] = np.clip(total + i.sum_offset, i.add_low, i.add_high).astype(np.int8)
-        return self._sums[key]
+            self._sums[key] = sum_table(i)
+        return self._sums[key][index]
 
     def _look_up(self, result: Result) -> Result:
         if not self.machine.tables:
@@ -142,13 +132,34 @@ class Poster:
         return np.take_along_axis(self.machine.tables[0], rows.reshape(-1, rows.shape[-1]), 0).reshape(rows.shape)
 
     def _region(self, first: int, pitch: int, i: PostInstruction) -> NDArray[np.int64]:
-        addresses = first + (np.arange(i.height) * pitch)[:, None] + np.arange(i.width)
-        if addresses.size == 0 or addresses[-1, -1] >= self.machine.config.activation_words:
-            raise EmulatorError(f"a region of {i.height} x {i.width} words from {first} leaves the scratchpad")
-        return addresses
+        return region(first, pitch, i, self.machine.config)
 
 
-def _check(i: PostInstruction) -> None:
+def region(first: int, pitch: int, i: PostInstruction, config: Config) -> NDArray[np.int64]:
+    """int64[height, width]: the words of a region; raises ``EmulatorError`` unless there are any, all in the scratchpad."""
+    addresses = first + (np.arange(i.height) * pitch)[:, None] + np.arange(i.width)
+    if addresses.size == 0 or addresses[-1, -1] >= config.activation_words:
+        raise EmulatorError(f"a region of {i.height} x {i.width} words from {first} leaves the scratchpad")
+    return addresses
+
+
+def sum_key(i: ResidualInstruction) -> tuple[int, ...]:
+    """What ``sum_table`` depends on."""
+    return (i.multiply, i.product_zero, i.ratio_a, i.ratio_b, i.add_offset, i.a_offset, i.b_offset, i.sum_offset, i.add_low,
+            i.add_high)
+
+
+def sum_table(i: ResidualInstruction) -> NDArray[np.int8]:
+    """int8[65536]: the sum for every pair of bytes, since a layer has far more pixels than that."""
+    signed = np.arange(BYTE_VALUES, dtype=np.uint8).view(np.int8).astype(np.int64)
+    a, b = np.repeat(signed, BYTE_VALUES) + i.a_offset, np.tile(signed, BYTE_VALUES) + i.b_offset
+    if i.multiply:
+        a, b = np.full_like(a, i.product_zero), a * b
+    total = arithmetic.residual_add(a, b, i.ratio_a, i.ratio_b, i.add_offset)
+    return np.clip(total + i.sum_offset, i.add_low, i.add_high).astype(np.int8)
+
+
+def check_constants(i: PostInstruction) -> None:
     """Raises ``EmulatorError`` for constants that no result is defined for."""
     if i.low > i.high:
         raise EmulatorError(f"low = {i.low}: must not be above high = {i.high}")
@@ -165,11 +176,22 @@ def _check(i: PostInstruction) -> None:
                             f"2**{ADD_FRACTION} and 0")
 
 
-def _requantize(sums: NDArray[np.int32], entries: NDArray[np.uint32], i: PostInstruction) -> Result:
+def requantize(sums: NDArray[np.int32], entries: NDArray[np.uint32], i: PostInstruction) -> Result:
     """int32[..., size] sums with uint32[groups, 2, lanes] parameters to bytes."""
-    bias = entries[:, 0].reshape(-1).view(np.int32)
+    bias, scale = bias_and_scale(entries)
+    rounded = arithmetic.requantize_float(sums + bias, scale)
+    return np.clip(rounded + i.zero_point, i.low, i.high).astype(np.int8)
+
+
+def thresholds_of(entries: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """int64[256] of the uint32[256, 2, lanes] parameters of an average, which are the same in every lane."""
+    halves = entries[:, :, 0].astype(np.int64)
+    return (halves[:, 0] | halves[:, 1] << 32).view(np.int64)
+
+
+def bias_and_scale(entries: NDArray[np.uint32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """int32[size] and float32[size] of the uint32[groups, 2, lanes] parameters of a requantization."""
     scale = entries[:, 1].reshape(-1)
     multiplier, shift = scale & ((1 << SIGNIFICANT) - 1), scale >> SIGNIFICANT
     value = np.ldexp(multiplier.astype(np.float64), -shift.astype(np.int64)).astype(np.float32)
-    rounded = arithmetic.requantize_float(sums + bias, value)
-    return np.clip(rounded + i.zero_point, i.low, i.high).astype(np.int8)
+    return entries[:, 0].reshape(-1).view(np.int32), value

@@ -8,6 +8,7 @@ nothing.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from arrayloom.sim.rtl.aside import Aside
 from arrayloom.sim.rtl.cache import Cache, default_cache
@@ -43,6 +44,7 @@ class Build:
         variant: of the build.
         optimized: for what was counted while a program ran (optimize.py).
         mutant: number of the planted fault that acts, in a build that has any; 0 for none.
+        before_close: called with each simulator of the build before its model is freed.
     """
 
     library: Path
@@ -51,6 +53,7 @@ class Build:
     variant: Variant
     optimized: bool = False
     mutant: int = 0
+    before_close: Callable[[Any], None] | None = None
 
 
 def build(design: Design, variant: Variant = FAST, cache: Path | None = None, report: Report | None = None,

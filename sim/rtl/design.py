@@ -88,7 +88,8 @@ class Variant:
         twin: a second model, in which every register is clocked in every cycle, must stay equal.
         activity: it can be asked which registers are enabled, and which change, at the next edge.
         coverage: it counts which lines and branches of the design were executed and which signals toggled.
-        mutants: of a netlist with planted faults, of which one is chosen before a run (benchmarks/mutation).
+        mutants: of a netlist with planted faults, of which one is chosen before a run (benchmarks/mutation); its activity is
+            that of the faults.
         reference: compiled file by file, with the options of the build before there were islands, to measure against.
 
     Any with checks or waves finds a bus output that depends on a bus input within the cycle.
@@ -128,6 +129,6 @@ SLEEPLESS = Variant("sleepless", reference=True)
 ACTIVITY = Variant("activity", activity=True)
 TWIN = Variant("twin", islands=True, twin=True)
 COVERAGE = Variant("coverage", coverage=True)
-MUTANTS = Variant("mutants", mutants=True)
+MUTANTS = Variant("mutants", mutants=True, activity=True)
 CHECKED = Variant("checked", checks=True)
 WAVES = {waves: Variant(f"{waves} waves", waves=waves) for waves in WaveFormat}

@@ -124,6 +124,8 @@ class RtlSimulator:
     def close(self) -> None:
         """Frees the model and finishes its waveforms. Every other use afterwards raises ``SimulationError``."""
         if self._handle is not None:
+            if self.build.before_close is not None:
+                self.build.before_close(self)
             self._library.arrayloom_destroy(self._handle)
             self._handle = None
 

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from checkout import ROOT
 
+from arrayloom.host.pool.local import LocalWorkers
+from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.config import PRESETS
 from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.process import Stopwatch
 from benchmarks.mutation.equivalence import Prover
-from benchmarks.mutation.hunt import Noticed, noticed
+from benchmarks.mutation.hunt import Noticed, hunt
+from benchmarks.mutation.kept import Kept, Verdict
 from benchmarks.mutation.model import Planted, planted
 from benchmarks.mutation.plant import Mutant
 from benchmarks.mutation.score import Outcome, failures
@@ -29,9 +32,9 @@ def weights() -> Planted:
 
 def test_faults_are_noticed_or_proved_to_change_nothing(weights: Planted) -> None:
     assert len(weights.mutants) == COUNT
-    assert noticed(weights.build, early=True) is None
-    found = {one.number: noticed(weights.acting(one), early=True) for one in weights.mutants}
-    caught = {number for number, what in found.items() if what is not None}
+    found = list(hunt(weights.build, weights.mutants, True, LocalWorkers(1)))
+    assert {one.number for one, _ in found} == {one.number for one in weights.mutants}
+    caught = {one.number for one, what in found if what is not None}
     proved = Prover(Netlist(weights.netlist)).equivalent(weights.mutants)
     assert not caught & proved
     assert len(caught) >= COUNT // 2
@@ -48,12 +51,37 @@ def test_the_score_leaves_out_what_changes_nothing() -> None:
 
 
 def test_explanations_go_by_unit_and_name() -> None:
-    known = [Explanation("load", "load.words[?] <- * const1", "why")]
+    known = [Explanation("load", ["load.rows *", "load.words[?] <- * const1"], "why")]
     mutant = Mutant(1, "load", "load.words[3] <- add.A[0] const1", "")
     assert explanation_of(mutant, known) == known[0]
     assert explanation_of(Mutant(1, "store", mutant.name, ""), known) is None
     assert explanation_of(Mutant(1, "load", mutant.name.replace("3", "13"), ""), known) is None
     assert explanation_of(Mutant(1, "load", "load.words[3] <- add.A[0] inv", ""), known) is None
+
+
+def test_verdicts_are_kept_for_the_same_hardware_and_tests(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    found = [Verdict("first", 1, ("held, default", "differs")), Verdict("first", 2, None),
+             Verdict("solver", 2, ("equivalent", ""))]
+    with Kept(path, "a") as kept:
+        for one in found:
+            kept.add(one)
+    with Kept(path, "a") as kept:
+        assert kept.of("first", [1, 2, 3]) == {1: found[0], 2: found[1]}
+        assert kept.of("solver", [1, 2]) == {2: found[2]}
+    with Kept(path, "b") as kept:
+        assert not kept.of("first", [1, 2])
+    with Kept(None, "a") as kept:
+        kept.add(found[0])
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"key": "a"}\n')
+    with pytest.raises(InputError, match=r"--resume .*other.jsonl: line 1 is no verdict of this command: name another file"):
+        Kept(path, "a")
+    with pytest.raises(InputError, match=r"--resume .*nowhere.*: cannot be written"):
+        Kept(tmp_path / "nowhere" / "x", "a")
 
 
 def test_the_table_of_faults_by_hand_fits_the_source() -> None:

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from emulated import remembered
 from numpy.typing import NDArray
 from word_runs import Left, Words, run_on_emulator, run_on_rtl
 
@@ -24,7 +25,8 @@ OTHER_ERRORS = {
 def check(build: Build, program: Program, memory: NDArray[np.uint8], scratchpad: Words, timing: Timing) -> bool:
     """Compares both; whether the program is legal."""
     config = program.configuration
-    emulated = run_on_emulator(config, program, memory, scratchpad)
+    emulated = remembered("words", program, [memory, scratchpad],
+                          lambda: run_on_emulator(config, program, memory, scratchpad))
     simulated = run_on_rtl(build, program, memory, scratchpad, timing)
     assert bool(emulated.refusal) == bool(simulated.refusal), (
         f"emulator: {emulated.refusal or 'runs'}; RTL: {simulated.refusal or 'runs'}")

@@ -41,7 +41,7 @@ def program_of_words(config: Config, words: list[int], memory_bytes: int = MEMOR
     """A program of these words, of 512 bits each, with checks that fit, without a network."""
     code = np.frombuffer(b"".join(word.to_bytes(INSTRUCTION_BYTES, "little") for word in words), np.uint8).copy()
     seal(code, CODE // INSTRUCTION_BYTES)
-    return Program(config, "words", code, np.zeros(0, np.uint8), CODE, 0, memory_bytes, [], [], None, [], [], {}, {}, 0)
+    return Program(config, "words", code, np.zeros(0, np.uint8), CODE, 0, memory_bytes, [], [], None, [], {}, {}, {}, 0)
 
 
 def run_on_emulator(config: Config, program: Program, memory: NDArray[np.uint8], scratchpad: Words) -> Left:

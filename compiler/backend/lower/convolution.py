@@ -1,7 +1,7 @@
 """Convolutions: weights, parameters, Convolve and Drain of each piece, region by region and block by block."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from arrayloom.compiler.backend.area import Area, Streamed
@@ -50,13 +50,13 @@ class Convolver(Writer):
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         for region, block in self.pieces(blocks, first, last):
-            yield self.write_region(operands, region, block)
+            yield from self.write_region(operands, region, block)
 
-    def write_region(self, operands: Operands, region: Region, block: int) -> Progress:
+    def write_region(self, operands: Operands, region: Region, block: int) -> Iterator[Progress]:
         """Weights, parameters, Convolve and Drain of one block of a region."""
         piece = Piece(block, region.y, region.x, region.height, region.width)
-        self.write_piece(operands, piece, self._region_window(operands.x, region))
-        return self.progress(piece, region.y + region.height if region.closes_rows else region.y)
+        rows = region.y + region.height if region.closes_rows else region.y
+        yield from self.write_piece(operands, piece, self._region_window(operands.x, region), rows)
 
     def pieces(self, blocks: range, first: int, last: int) -> list[tuple[Region, int]]:
         """Regions and blocks in the order in which they are written."""
@@ -84,12 +84,13 @@ class Convolver(Writer):
         cycles = words // size * max(pixels, size)
         return Progress(piece.block, rows, cycles, pixels * self.context.config.groups, words)
 
-    def write_piece(self, operands: Operands, piece: Piece, window: Window) -> None:
-        """Weights, parameters, Convolve and Drain of one piece."""
+    def write_piece(self, operands: Operands, piece: Piece, window: Window, rows: int) -> Iterator[Progress]:
+        """Weights, parameters, Convolve and Drain of one piece, with which ``rows`` rows of its block are written."""
         groups, block = self.context.config.groups, piece.block
         self.context.fetch(self.step.x, window.high)
         tiles, x = self.weights.blocks[block], operands.x
-        self.load_parameters(self.parameters_address, groups, block * groups)
+        if self.parameters_first:
+            self.load_parameters(self.parameters_address, groups, block * groups)
         if isinstance(x, Streamed):
             done = self._stream(x, window, tiles)
         else:
@@ -97,8 +98,13 @@ class Convolver(Writer):
             for run in tiles.runs:
                 for part in x.parts(run.first, run.blocks):
                     done = self._convolve(part, window, tiles, run)
+        progress = self.progress(piece, rows)
+        yield replace(progress, written=False)
+        if not self.parameters_first:
+            self.load_parameters(self.parameters_address, groups, block * groups)
         drain = Drain(zero_point=self.operation.zero_point, release_parameters=1)
         self.add_post(drain, operands, piece, after=done)
+        yield progress
 
     def _stream(self, x: Streamed, window: Window, tiles: BlockWeights) -> int:
         """The blocks of the source part by part, each loaded before its weights, which may fill their FIFO."""

@@ -37,9 +37,9 @@ class Rearranger(Convolver):
             source = int(self.rearrangement.rows[row])
             for run in self.runs if source >= 0 else self.nothing:
                 piece = Piece(block, row, run.first, 1, run.pixels)
-                self.write_piece(operands, piece, self._window(operands.x, row, source, run))
                 closes = run.first + run.pixels == operands.y.columns
-                yield self.progress(piece, row + 1 if closes else row)
+                window = self._window(operands.x, row, source, run)
+                yield from self.write_piece(operands, piece, window, row + 1 if closes else row)
 
     def _window(self, x: Area, row: int, source: int, run: "Run") -> Window:
         """The run's pixels, in a source whose rows are the pixels of row, or column, ``source``."""
@@ -71,9 +71,8 @@ class PixelRearranger(Convolver):
         for row, block in order:
             for run in self.runs[row]:
                 piece = Piece(block, row, run.first, 1, run.pixels)
-                self.write_piece(operands, piece, self._window(operands.x, row, run))
                 closes = run.first + run.pixels == operands.y.columns
-                yield self.progress(piece, row + 1 if closes else row)
+                yield from self.write_piece(operands, piece, self._window(operands.x, row, run), row + 1 if closes else row)
 
     def _window(self, x: Area, row: int, run: "Run") -> Window:
         """The run's pixels, in a column that begins with the first of them."""

@@ -11,6 +11,7 @@ from arrayloom.compiler.backend.lower.writer import Piece, Progress, Writer
 from arrayloom.compiler.backend.operations import Average, Copy, DepthwiseConvolution, Maximum, Sum, Taps
 from arrayloom.compiler.backend.parameters import multiplier, threshold_entries, thresholds, uniform_entries
 from arrayloom.compiler.backend.steps import Step
+from arrayloom.compiler.cost.busy import average_adds, average_search
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import THRESHOLDS, Elementwise, Pool, PoolKind
 
@@ -76,8 +77,9 @@ class Averager(Writer):
                       for elements, rectangle in rectangles if elements == count]
             for piece in pieces:
                 self._pool(operands, piece, release=piece is pieces[-1])
+        cycles = (last - first) * operands.y.columns * pixel_cycles(self.context.config, self.step)
         for block in blocks:
-            yield Progress(block, last, 0, 0)
+            yield Progress(block, last, cycles, cycles)
 
     def _pool(self, operands: Operands, piece: Piece, release: bool) -> None:
         """One instruction; ``release``: the last one with its thresholds."""
@@ -113,8 +115,10 @@ class Averager(Writer):
 
 def pixel_cycles(config: Config, step: Step) -> int:
     """Cycles of the POST unit for one pixel of a block, about: its lanes, and the taps of a pool."""
-    kernel = step.operation.taps.kernel
-    return config.groups + (0 if isinstance(step.operation, Copy | DepthwiseConvolution) else kernel[0] * kernel[1])
+    taps = step.operation.taps.kernel[0] * step.operation.taps.kernel[1]
+    if isinstance(step.operation, Average):
+        return average_adds(taps, config.groups) + average_search(config.groups) + config.groups
+    return config.groups + (0 if isinstance(step.operation, Copy | DepthwiseConvolution) else taps)
 
 
 def _window(taps: Taps, x: Area, piece: Piece) -> Pool:

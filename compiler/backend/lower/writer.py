@@ -36,7 +36,8 @@ class Progress:
     """Rows [0, rows) of a block are written.
 
     ``cycles``: how long the last piece of it takes, about; ``post``: for how many of these the POST unit is busy;
-    ``loaded``: words of weights that it takes.
+    ``loaded``: words of weights that it takes; ``written``: False where the array has its part of the last piece and the
+    POST unit comes next.
     """
 
     block: int
@@ -44,6 +45,7 @@ class Progress:
     cycles: int
     post: int
     loaded: int = 0
+    written: bool = True
 
 
 @dataclass
@@ -86,15 +88,20 @@ class LookupTableUse:
 
 
 class Writer(ABC):
-    """Writes the instructions of one step, that of its context."""
+    """Writes the instructions of one step, that of its context.
+
+    ``parameters_first``: parameters of a piece are loaded before its weights, not after what others load along with it.
+    """
 
     def __init__(self, context: LoweringContext) -> None:
         self.context, self.step = context, context.step
         self.lookup_table = LookupTableUse(context)
+        self.parameters_first = True
 
     @abstractmethod
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        """Writes rows [first, last) of some blocks of the output, pausing after each instruction that makes a piece."""
+        """Writes rows [first, last) of some blocks of the output, pausing after each instruction that makes a piece, and
+        before those on the way from the array."""
 
     def finish(self) -> None:
         """Nothing of the step is left to write."""

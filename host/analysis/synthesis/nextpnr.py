@@ -13,8 +13,8 @@ from arrayloom.host.analysis.synthesis.yosys import module_of
 from arrayloom.sim.rtl.process import Report
 
 REPORT, LOG = "report.json", "nextpnr.log"
-# Slow paths weigh more than by default, as wires take most of their time.
-PLACER = {"ecp5": ("--placer", "heap", "--placer-heap-timingweight", "20", "--placer-heap-critexp", "4")}
+# Slow paths weigh six times what they do by default, as wires take most of their time; more than that scatters the rest.
+PLACER = {"ecp5": ("--placer", "heap", "--placer-heap-timingweight", "60")}
 STAGES = {
     r"Info: Packing": "packing", r"Info: Running main analytical placer": "placing", r"Info: Routing\.\.": "routing",
 }

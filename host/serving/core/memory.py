@@ -56,15 +56,20 @@ class Holding:
         self.resize(0)
 
 
+def trim() -> None:
+    """Gives free memory back to the system once; that is glibc's to do, and others keep less."""
+    if (found := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        found(0)
+
+
 async def give_back() -> None:
     """Gives free memory back to the system, for ever.
 
     Messages over gRPC lie in many small pieces in the heap of each of its threads, and free pieces stay there by themselves.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)      # of glibc; others keep less
     least = resident_bytes(os.getpid())
-    while trim is not None:
+    while True:
         await asyncio.sleep(TRIM_SECONDS)
         if resident_bytes(os.getpid()) > least + TRIM_BYTES:
-            await asyncio.to_thread(trim, 0)
+            await asyncio.to_thread(trim)
             least = max(least, resident_bytes(os.getpid()) - TRIM_BYTES)

@@ -42,7 +42,7 @@ class ReplicaProcess:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *PYTHON, "-m", "arrayloom.host.serving.core.replica", str(theirs.fileno()), settings.backend,
-                str(settings.max_pixels),
+                str(settings.max_pixels), str(settings.threads_each),
                 stdin=asyncio.subprocess.DEVNULL, stdout=STANDARD_ERROR,
                 pass_fds=[theirs.fileno()], env=_environment(settings))
         reader, writer = await asyncio.open_connection(sock=ours, limit=BUFFER)
@@ -116,6 +116,6 @@ def _cause(code: int | None) -> str:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Replicas share the cores for linear algebra."""
-    threads = str(max(1, len(os.sched_getaffinity(0)) // settings.replicas))
+    """Libraries for linear algebra take no more threads than the replica has."""
+    threads = str(settings.threads_each)
     return os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}

@@ -1,7 +1,7 @@
 """A replica: a process that holds one device, loads one model at a time, and runs what it is sent.
 
-``python -m arrayloom.host.serving.core.replica FD BACKEND MAX_PIXELS`` is started by the service, which holds the other end
-of socket FD. Images are decoded here, so that no file can bring down more than a replica.
+``python -m arrayloom.host.serving.core.replica FD BACKEND MAX_PIXELS THREADS`` is started by the service, which holds the
+other end of socket FD. Images are decoded here, so that no file can bring down more than a replica.
 """
 
 import io
@@ -21,12 +21,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from arrayloom.compiler.cost import predict
+from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.host_parts import join_images
+from arrayloom.host.runtime.planned import PlannedDevice
 from arrayloom.host.runtime.report import RunReport, total
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.core.frames import Block, describe, receive_blocking, restore, send_blocking
+from arrayloom.host.serving.core.memory import trim
 from arrayloom.host.serving.errors import CancelledError, ClosedError
 from arrayloom.host.vision import MAX_PIXELS, ImageError, RecipeError, preprocess
 from arrayloom.isa.errors import ArrayloomError
@@ -36,14 +39,18 @@ Answer = tuple[dict[str, Any], list[Block]]
 
 
 class Replica:
-    """One device and the model on it. ``cancelled``: whether the service wants the run no more; asked between images."""
+    """One device and the model on it.
 
-    def __init__(self, backend: str, max_pixels: int, cancelled: Callable[[], bool]) -> None:
-        self._backend, self._max_pixels, self._cancelled = backend, max_pixels, cancelled
+    ``cancelled``: whether the service wants the run no more; asked between images, and between the steps of a plan.
+    """
+
+    def __init__(self, backend: str, max_pixels: int, cancelled: Callable[[], bool], threads: int = 1) -> None:
+        self._backend, self._max_pixels, self._cancelled, self._threads = backend, max_pixels, cancelled, threads
         self._session: Session | None = None
         self._bundle: Bundle | None = None
         self._key = ""
         self._cycles: int | None = None
+        self._together = False      # whether the images of a batch run together
 
     def handle(self, header: dict[str, Any], blocks: list[memoryview]) -> Answer:
         """One frame to its answer; what a user can cause becomes an error with its kind."""
@@ -57,8 +64,7 @@ class Replica:
             return {"error": "UNAVAILABLE" if header["op"] == "load" else "INTERNAL", "message": str(error)}, []
         except Exception as error:      # a fault of ours, or of a library on forged data, must not cost the device its model
             kind = "MemoryError, the image or model is too large" if isinstance(error, MemoryError) else type(error).__name__
-            print(json.dumps({"event": "replica_failure", "level": "error", "traceback": traceback.format_exc()[-2000:]}),
-                  file=sys.stderr, flush=True)
+            _log("replica_failure", "error", traceback=traceback.format_exc()[-2000:])
             return {"error": "INTERNAL", "message": f"unexpected {kind}; the service's log tells more"}, []
 
     def _load(self, header: dict[str, Any]) -> Answer:
@@ -67,10 +73,16 @@ class Replica:
         self._session, self._bundle, self._key = None, None, ""
         begin = time.perf_counter()
         bundle = Bundle.load(Path(header["folder"]))
-        self._session = Session(bundle.program, bundle.program.configuration, self._backend)
+        config = bundle.program.configuration
+        self._session = Session(bundle.program, config, device=open_device(self._backend, config, threads=self._threads))
+        self._together = self._session.prepare()
+        if isinstance(self._session.device, PlannedDevice) and not self._together:
+            _log("no_plan", "warning", model=f"{bundle.name}:{bundle.version}", message="the model runs instruction by "
+                 f"instruction, many times slower, since it has no plan: {self._session.device.reason}")
         self._bundle, self._key = bundle, f"{bundle.name}:{bundle.version}"
         # A backend without a clock gets the cycles that the cost model predicts.
-        self._cycles = None if self._backend == "rtl" else predict(bundle.program, bundle.program.configuration).cycles
+        self._cycles = None if self._backend == "rtl" else predict(bundle.program, config).cycles
+        trim()      # of what making a plan needed, several times what it holds
         return {"model": self._key, "seconds": time.perf_counter() - begin}, []
 
     def _run(self, header: dict[str, Any], blocks: list[memoryview]) -> Answer:
@@ -89,7 +101,10 @@ class Replica:
                 "multipliers": report.multipliers}, content
 
     def _execute(self, session: Session, inputs: dict[str, Array]) -> tuple[dict[str, Array], RunReport]:
-        """One image after the other, as a session does it, so that a run can end between them."""
+        """All images together where the device can, which then ends between steps; else one after the other."""
+        if self._together:
+            self._go_on()
+            return session.run(inputs, lambda _: self._go_on()), session.report
         outputs, reports = [], []
         for index in range(len(next(iter(inputs.values())))):
             self._go_on()
@@ -130,11 +145,17 @@ class Replica:
                              "first")
 
 
+def _log(event: str, level: str, **facts: str) -> None:
+    """One line in the service's log, which the replica's standard error is."""
+    print(json.dumps({"event": event, "level": level, **facts}), file=sys.stderr, flush=True)
+
+
 def main(arguments: list[str]) -> None:
     """Serves frames until the service goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)    # Ctrl-C is for the service, which lets replicas finish
     connection = socket.socket(fileno=int(arguments[0]))
-    replica = Replica(arguments[1], int(arguments[2]), lambda: bool(select.select([connection], [], [], 0)[0]))
+    replica = Replica(arguments[1], int(arguments[2]), lambda: bool(select.select([connection], [], [], 0)[0]),
+                      int(arguments[3]))
     try:
         while True:
             header, blocks = receive_blocking(connection)

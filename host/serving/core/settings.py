@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from arrayloom.host.runtime.cores import usable_cores
 from arrayloom.host.serving.errors import ServeError
 from arrayloom.host.vision import MAX_PIXELS
 
@@ -26,6 +27,8 @@ class Settings:
     ----------
     metrics_port
         Where ``/metrics`` alone is answered too, without keys and TLS, for what scrapes it; None for nowhere.
+    threads
+        Of each replica's emulator; 0 for as many as are left when all replicas share the cores.
     spares
         Processes that stand ready, with the model loaded, for replicas that are lost.
     queue
@@ -53,6 +56,7 @@ class Settings:
     metrics_port: int | None = None
     backend: str = "emulator"
     replicas: int = 1
+    threads: int = 0
     spares: int = 1
     reflash: Reflash = Reflash.WAIT
     queue: int = 256
@@ -88,8 +92,18 @@ class Settings:
             raise ServeError(f"--max-pixels {self.max_pixels}: at most {MAX_PIXELS} can be decoded")
         if self.backend not in ("emulator", "rtl"):
             raise ServeError(f"--backend {self.backend}: unknown; there are emulator and rtl")
+        if self.threads < 0:
+            raise ServeError(f"--threads {self.threads}: must be at least 1, or 0 for the replicas to share the cores")
+        if self.backend == "rtl" and self.threads > 1:
+            raise ServeError(f"--threads {self.threads}: the backend rtl simulates on one thread; leave it out, or take "
+                             "--backend emulator")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ServeError("--tls-cert and --tls-key: TLS needs both the certificate and its key")
+
+    @property
+    def threads_each(self) -> int:
+        """Threads of a replica. By default those of all replicas do not exceed the cores that this process may use."""
+        return self.threads or max(1, usable_cores() // self.replicas)
 
     @property
     def budget(self) -> int:

@@ -37,7 +37,7 @@ DECLARED = {
     "WEIGHT_LATENCY": {array.LOAD},
     "POST_IN_FLIGHT": {records.IN_FLIGHT},
     "LANES_LATENCY": {stages.RESULT + unit.WRITE},
-    "RESIDUAL_STAGES": {stages.BYTE},
+    "RESIDUAL_STAGES": {stages.REQUANTIZED},
     "ROUND_TRIP": {operands.ROUND_TRIP},
     "GATHER_DEPTH": {operands.Gather.DEPTH},
     "AVERAGE_SLOTS": {AverageLane.LOOP},
@@ -121,5 +121,5 @@ def test_what_depends_on_the_configuration_equals_the_hardware_s(config: Config)
     assert (ours.reload, ours.ready) == (hardware.reload, hardware.ready)
     assert ours.bank_full == array.WORD + hardware.tag + hardware.column_groups - 1 + array.UPDATE
     assert longest_burst(config) == load.longest_burst(config)
-    ahead = stages.words_between(stages.ISSUED, stages.BYTE, config.groups) + operands.ROUND_TRIP
+    ahead = stages.words_between(stages.ISSUED, stages.REQUANTIZED, config.groups) + operands.ROUND_TRIP
     assert timing.residuals_ahead(config) == ahead

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from plans import assert_plan_equals_emulator, random_integers
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
@@ -16,6 +17,7 @@ from arrayloom.host.runtime.reference import Reference
 from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import load_config
+from arrayloom.sim.plan import Library
 
 from .draw import Array
 from .generator import generate
@@ -58,6 +60,17 @@ def check_share(seed: int, config: str, share: int) -> Failure | None:
     model = generate(seed)
     failures = (check(model, seed, _device(backend, config)) for backend in backends)
     return next((failure for failure in failures if failure is not None), None)
+
+
+def check_plans(seed: int, config: str) -> Failure | None:
+    """The plan of a seed's graph against the emulator at every write, in each library, for two images."""
+    try:
+        program = compile_graph(import_model(generate(seed)).graph, load_config(config))
+        for threads, library in enumerate(Library, 1):
+            assert_plan_equals_emulator(program, random_integers(program, 2, seed), library, threads)
+    except Exception as error:
+        return Failure(type(error).__name__, "".join(traceback.format_exception(error)[-2:]))
+    return None
 
 
 @cache

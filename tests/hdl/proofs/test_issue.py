@@ -69,6 +69,7 @@ class Tokens(Harness):
         ready = filled & inside["satisfied"] & inside["legal"] & masks["w_rdy"] & ~unit.halt & ~self.accepted
         self.claim("what may go is offered in the next cycle", ~self.past(ready) | offered)
         self.claim("what waits comes to the head", ~self.past(queue["r_rdy"] & ~filled) | filled)
+        self.claim("whether the queue has room is known", inside["room"] == queue["w_rdy"])
         self.claim("queues are within their depth", (queue["level"] <= PRESETS["tiny"].queue_depth)
                    & (masks["level"] <= IN_FLIGHT))
 
@@ -82,5 +83,6 @@ PROOFS = [
               Fault("an overflow is not seen", Issue._tokens, "given & ~take & full)\n    m", "given & take & full)\n    m"),
               Fault("a full counter begins anew", Issue._tokens, "m.If(given & ~take & ~full)", "m.If(given & ~take)"),
               Fault("its own bit waits for nothing", Issue.elaborate, "masks.level != 1", "0"),
-              Fault("one more is in flight", Issue.elaborate, "& legal & masks.w_rdy &", "& legal &")]),
+              Fault("one more is in flight", Issue.elaborate, "& legal & masks.w_rdy &", "& legal &"),
+              Fault("a full queue takes one more", Issue.elaborate, "queue.level != self.config.queue_depth - 1", "1")]),
 ]

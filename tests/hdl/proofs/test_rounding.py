@@ -83,7 +83,7 @@ PROOFS = [
               Fault("the largest rounds up", RoundWithTies.elaborate, "above) & ~largest", "above)")]),
     Proof("rounding to 24 bits", "post", "round_to_24_bits keeps of any sum what float32 keeps of it.", To24Bits,
           Method.FLUSH, 0, cover_depth=1, faults=[
-              Fault("ties go down", round_to_24_bits, "(mask >> 1) + odd", "(mask >> 1)"),
+              Fault("ties go up", round_to_24_bits, "Mux(tie, lowest_kept, 0)", "0"),
               Fault("a bit too much is dropped", round_to_24_bits, "(mask << 1 | 1) ^ mask", "mask")]),
     Proof("excess of signed values", "post",
           "excess and round_to_24_bits round every signed product of the residual add as float32 does.", Excess,

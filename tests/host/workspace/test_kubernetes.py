@@ -79,3 +79,16 @@ def test_secrets_are_named_and_made_by_the_user() -> None:
 def test_values_that_kubernetes_does_not_take(field: str, value: object) -> None:
     with pytest.raises(WorkspaceError, match=f"{field} "):
         KubernetesConfiguration(**{"name": "digits", "image": "digits:1", field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("cpu", "threads", "wanted"), [
+    ("1", None, "1"), ("500m", None, "1"), ("2500m", None, "2"), ("4", None, "4"), ("4", 3, "3")])
+def test_a_pod_takes_no_more_threads_than_it_asks_cores_for(cpu: str, threads: int | None, wanted: str) -> None:
+    objects = manifests(KubernetesConfiguration("digits", "digits:1", cpu=cpu, threads=threads))
+    arguments = objects[1]["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert arguments[arguments.index("--threads") + 1] == wanted
+
+
+def test_no_threads_are_refused() -> None:
+    with pytest.raises(WorkspaceError, match="threads 0: must be at least 1"):
+        KubernetesConfiguration("digits", "digits:1", threads=0)

@@ -1,24 +1,15 @@
-"""The checks of the benches on the in-process simulator, whose bus, clock and memory are others."""
+"""The checks of the benches on the in-process simulator, whose bus, clock and memory are others; seen as recorded."""
 
-from collections.abc import Iterator
-
-import numpy as np
 import pytest
-from board_arithmetic import Arithmetic
-from board_checks import CHECKS, check_faults
-from board_direct import DirectBoard, complete
+from board_checks import CHECKS
 from board_faults import FAULTS
-from board_programs import MEMORY_BYTES, Mixed
-from board_runs import check_program
+from sessions import ARITHMETIC, CONFIG, CORNERS, PROGRAMS, SESSIONS, TIES, TIMINGS, Session, check_session
+from transcript import Record, compare, recorded
 
-from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import Unit
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import accelerator
-from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
-
-BASE = 0x31_2345_6000
-CONFIG = PRESETS["tiny"]
-TIMINGS = [Timing(), Timing(latency=3, outstanding=2, stall_percent=40, seed=5), Timing(latency=200, beat_interval=3)]
+from arrayloom.sim.rtl.simulator import Timing
 
 
 @pytest.fixture(scope="module")
@@ -26,30 +17,61 @@ def fast() -> Build:
     return build(accelerator(CONFIG))
 
 
-@pytest.fixture(params=TIMINGS, ids=["default", "stalling", "slow"])
-def board(fast: Build, request: pytest.FixtureRequest) -> Iterator[DirectBoard]:
-    memory = np.random.default_rng(1).integers(0, 256, MEMORY_BYTES, np.uint8)
-    with RtlSimulator(fast, memory, BASE, request.param) as simulator:
-        yield DirectBoard(simulator, CONFIG)
-
-
 @pytest.mark.parametrize("name", CHECKS)
-def test_control(board: DirectBoard, name: str) -> None:
-    complete(CHECKS[name](board))
+@pytest.mark.parametrize("timing", TIMINGS)
+def test_control(fast: Build, timing: str, name: str) -> None:
+    check_session(fast, f"{name}, {timing}")
 
 
 @pytest.mark.parametrize("group", FAULTS)
-def test_every_fault_ends_in_the_status_register_with_its_cause(board: DirectBoard, group: str) -> None:
-    complete(check_faults(board, group))
+@pytest.mark.parametrize("timing", TIMINGS)
+def test_every_fault_ends_in_the_status_register_with_its_cause(fast: Build, timing: str, group: str) -> None:
+    check_session(fast, f"faults {group}, {timing}")
 
 
-@pytest.mark.parametrize("seed", range(20, 30))
-def test_random_programs_do_what_the_emulator_does(board: DirectBoard, seed: int) -> None:
-    complete(check_program(board, Mixed(CONFIG, seed, 2).program))
+@pytest.mark.parametrize("seed", PROGRAMS)
+@pytest.mark.parametrize("timing", TIMINGS)
+def test_random_programs_do_what_the_emulator_does(fast: Build, timing: str, seed: int) -> None:
+    check_session(fast, f"program {seed}, {timing}")
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", ARITHMETIC)
 def test_values_where_rounding_decides_are_the_emulator_s(fast: Build, seed: int) -> None:
-    memory = np.random.default_rng(1).integers(0, 256, MEMORY_BYTES, np.uint8)
-    with RtlSimulator(fast, memory, BASE) as simulator:
-        complete(check_program(DirectBoard(simulator, CONFIG), Arithmetic(CONFIG, seed).program))
+    check_session(fast, f"arithmetic {seed}")
+
+
+@pytest.mark.parametrize("seed", TIES)
+@pytest.mark.parametrize("kind", ["adds", "averages"])
+def test_values_that_all_lie_where_a_rounding_turns(fast: Build, kind: str, seed: int) -> None:
+    check_session(fast, f"{kind} {seed}")
+
+
+@pytest.mark.parametrize("name", [check.__name__ for check in CORNERS])
+def test_corners(fast: Build, name: str) -> None:
+    check_session(fast, name)
+
+
+@pytest.mark.parametrize("unit", Unit, ids=lambda unit: unit.name)
+def test_counters_of_tokens_reach_their_ends(fast: Build, unit: Unit) -> None:
+    check_session(fast, f"tokens of {unit.name}")
+
+
+@pytest.mark.parametrize("name", [name for name in SESSIONS if name.startswith("anywhere")])
+def test_memory_may_lie_anywhere(fast: Build, name: str) -> None:
+    check_session(fast, name)
+
+
+def test_all_that_is_recorded_is_checked() -> None:
+    assert set(recorded()) == set(SESSIONS)
+
+
+def test_another_cycle_is_seen(fast: Build) -> None:
+    """The same program on a memory that is one cycle slower."""
+    name = "program 20, default"
+    with pytest.raises(AssertionError, match=r"session 'program 20, default': \d+ cycles .* recorded are \d+ with"):
+        compare(name, Session(SESSIONS[name].check, Timing(latency=65)).run(fast))
+
+
+def test_a_session_that_nobody_recorded_is_refused() -> None:
+    with pytest.raises(AssertionError, match="session 'new': nothing is recorded of it; run python -m sessions"):
+        compare("new", Record(1, "0"))

@@ -154,8 +154,8 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def strict(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):
-    """One device, a queue for two, and a second for requests to arrive; ``turned`` is refused while it is not loaded."""
-    options = ["--queue", "2", "--receive-timeout", "1", "--reflash", "refuse"]
+    """A slow device, a queue for two, and a second for requests to arrive; ``turned`` is refused until it is loaded."""
+    options = ["--queue", "2", "--receive-timeout", "1", "--reflash", "refuse", "--backend", "rtl"]
     with serving.Server(tmp_path_factory.mktemp("strict"), bundle_folder / "one", bundle_folder / "turned",
                         *options) as server:
         yield server

@@ -18,6 +18,7 @@ from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
 from arrayloom.host.serving.core.http_server import METRICS
 
 IMAGES = serving.images(48)
+SLOW = ["--backend", "rtl"]     # a run of so many images takes a second or two
 
 
 class Asking(threading.Thread):
@@ -52,7 +53,7 @@ def _kill(server: serving.Server) -> None:
 
 def test_lost_runs_are_repeated_but_not_for_ever(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
     answer = serving.expected(bundles["one"], IMAGES)
-    with serving.Server(tmp_path, bundle_folder / "one", "--attempts", "2") as server:
+    with serving.Server(tmp_path, bundle_folder / "one", "--attempts", "2", *SLOW) as server:
         request = Asking(server)
         _wait_for(server, "arrayloom_requests_in_flight 1.0")
         _kill(server)
@@ -107,7 +108,7 @@ def test_a_spare_stands_in_for_a_replica(bundles: dict[str, Bundle], bundle_fold
 
 
 def test_runs_that_take_too_long(bundle_folder: Path, tmp_path: Path) -> None:
-    with serving.Server(tmp_path, bundle_folder / "one", "--device-timeout", "0.05", "--grace", "0.2") as server:
+    with serving.Server(tmp_path, bundle_folder / "one", "--device-timeout", "0.05", "--grace", "0.2", *SLOW) as server:
         request = Asking(server)
         request.join()
         assert request.error is not None
@@ -115,14 +116,18 @@ def test_runs_that_take_too_long(bundle_folder: Path, tmp_path: Path) -> None:
         assert "took longer than 0.05 s" in str(request.error)
 
 
-def test_runs_that_no_one_waits_for_end_after_their_image(bundle_folder: Path, tmp_path: Path) -> None:
-    """A deadline passes, a client goes away: the next request does not wait for the rest of either's batch."""
-    batch = np.repeat(serving.images(1), 600, 0)
-    with serving.Server(tmp_path, bundle_folder / "one", "--max-batch", "600") as server:
+@pytest.mark.parametrize(("backend", "images"), [("emulator", 30_000), ("rtl", 600)])
+def test_runs_that_no_one_waits_for_end_early(bundle_folder: Path, tmp_path: Path, backend: str, images: int) -> None:
+    """A deadline passes, a client goes away: the next request does not wait for the rest of either's batch.
+
+    A plan ends between its steps, the RTL between images.
+    """
+    batch = np.repeat(serving.images(1), images, 0)
+    with serving.Server(tmp_path, bundle_folder / "one", "--max-batch", str(images), "--backend", backend) as server:
         with PredictionClient("127.0.0.1", server.port, retries=Retries(tries=1)) as client:
             begin = time.monotonic()
-            client.score_numpy_arrays({"image": batch[:60]})
-            whole = 10 * (time.monotonic() - begin)
+            client.score_numpy_arrays({"image": batch[:images // 30]})
+            whole = 30 * (time.monotonic() - begin)
         for timeout in (0.3, 0.5):
             with PredictionClient("127.0.0.1", server.port, retries=Retries(tries=1), timeout=timeout) as client, \
                     pytest.raises(ClientError, match="DEADLINE_EXCEEDED"):

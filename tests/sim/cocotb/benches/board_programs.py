@@ -61,7 +61,7 @@ def raw_program(config: Config, code: bytes, constants: bytes = b"", sealed: boo
     return Program(
         configuration=config, model="by hand", instructions=instructions,
         constants=np.frombuffer(constants, np.uint8), code_address=0, constants_address=CONSTANTS,
-        memory_bytes=MEMORY_BYTES, inputs=[], outputs=[], features=None, layers=[], probes=[], layouts={}, dtypes={},
+        memory_bytes=MEMORY_BYTES, inputs=[], outputs=[], features=None, layers=[], probes={}, layouts={}, dtypes={},
         macs=0, write_base=RESULTS)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from emulated import remembered
 from numpy.typing import NDArray
 
 from arrayloom.isa.config import Config
@@ -13,7 +14,7 @@ from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Cause, Error, Register, StatusWord, blocks_of, counter_address
 from arrayloom.isa.registers import Control as ControlBit
 from arrayloom.sim.compare import compare_writes
-from arrayloom.sim.emulator import Emulator
+from arrayloom.sim.emulator import Capture, Emulator
 from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.simulator import Stop
 
@@ -121,6 +122,13 @@ async def check_counters(board: Accelerator) -> None:
         assert sum(counted.values()) == cycles, (block.name, counted)
 
 
+def _emulated(program: Program, board: Accelerator) -> tuple[NDArray[np.uint8], Capture]:
+    """Memory after the program, and what POST writes."""
+    memory, emulator = board.memory.copy(), Emulator(program, board.config)
+    emulator.execute(memory, True)
+    return memory, emulator.capture
+
+
 async def check_program(board: Accelerator, program: Program, inputs: Inputs | None = None,
                         watchdog: int = WATCHDOG_CYCLES) -> None:
     """The program ends well, and memory, every write of POST, and all counts are as the emulator says."""
@@ -128,12 +136,10 @@ async def check_program(board: Accelerator, program: Program, inputs: Inputs | N
     await start(board, program, inputs, watchdog=watchdog)
     await begun(board, before)
     board.take_trace()
-    expected = board.memory.copy()
-    emulator = Emulator(program, board.config)
-    emulator.execute(expected, True)
+    expected, capture = remembered("program", program, [board.memory], lambda: _emulated(program, board))
     word = await finish(board)
     assert word == StatusWord(False, True, False, Error.NONE), word
-    comparison = compare_writes(program, emulator.capture, *board.take_trace())
+    comparison = compare_writes(program, capture, *board.take_trace())
     assert comparison.bytes_compared > 0 and comparison.first is None, str(comparison.first)
     assert (board.memory == expected).all()
     instructions = list(program)

@@ -1,0 +1,108 @@
+"""The emulator with a plan: what sessions and services run whole batches on."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from arrayloom.host.runtime.device import Device, Writes
+from arrayloom.host.runtime.report import Progress, RunReport, Snapshot, layers_of
+from arrayloom.isa.errors import ArrayloomError
+from arrayloom.isa.image import Memory
+from arrayloom.isa.ports import Output
+from arrayloom.isa.program import Program
+from arrayloom.sim.emulator import Capture
+from arrayloom.sim.plan import Library, Plan
+from arrayloom.sim.plan.steps import State, Step
+
+Array = NDArray[Any]
+
+
+class PlannedDevice:
+    """The device of ``interpreter`` with a plan for the program that it ran last; a plan is made once and then kept.
+
+    Single runs on a prepared memory are the interpreter's, and so is every run of a program that has no plan. With
+    ``Library.ONNXRUNTIME`` a plan multiplies with what the reference computes with, so nothing that is compared with ONNX
+    Runtime comes from here: ``verify`` takes the emulator itself.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why the program of the last ``prepare`` has no plan.
+    """
+
+    def __init__(self, interpreter: Device, threads: int = 1, library: Library = Library.ONNXRUNTIME) -> None:
+        self.name, self.config = interpreter.name, interpreter.config
+        self.reason: str | None = None
+        self._interpreter, self._threads, self._library = interpreter, threads, library
+        self._plan: Plan | None = None
+        self._prepared: tuple[object, ...] = ()
+
+    def prepare(self, program: Program) -> bool:
+        """Makes the plan unless it is there; whether the program has one."""
+        program.require(self.config)
+        wanted = (program, program.instructions, program.constants)
+        if len(self._prepared) != len(wanted) or any(a is not b for a, b in zip(self._prepared, wanted, strict=True)):
+            self._drop()
+            try:
+                self._plan = Plan(program, self._library, self._threads)
+            except ArrayloomError as error:
+                self.reason = str(error)
+            self._prepared = wanted
+        return self._plan is not None
+
+    def run_batch(self, program: Program, inputs: Mapping[str, Array], ports: Sequence[Output],
+                  progress: Progress | None = None) -> tuple[dict[str, Array], RunReport]:
+        """Runs all images of ``inputs``; only for a program that ``prepare`` has found a plan for."""
+        if not self.prepare(program) or self._plan is None:
+            raise ValueError("the program has no plan; ask prepare first")
+        count = len(next(iter(inputs.values())))
+        begin = time.perf_counter()
+        results = self._plan.run(inputs, ports, progress and _step_observer(self._plan, count, progress))
+        seconds = time.perf_counter() - begin
+        return results, RunReport(self.name, count * program.macs, self.config.multipliers, seconds)
+
+    def execute(self, program: Program, memory: Memory, progress: Progress | None = None) -> RunReport:
+        return self._interpreter.execute(program, memory, progress)
+
+    def trace(self) -> Writes | None:
+        return self._interpreter.trace()
+
+    def capture(self) -> Capture | None:
+        return self._interpreter.capture()
+
+    def close(self) -> None:
+        self._drop()
+        self._interpreter.close()
+
+    def _drop(self) -> None:
+        if self._plan is not None:
+            self._plan.close()
+        self._plan, self._prepared, self.reason = None, (), None
+
+
+def _step_observer(plan: Plan, images: int, progress: Progress) -> Callable[[Step, State], None]:
+    """Says after each step how far the batch is; as elsewhere, the share begins again with each image."""
+    layers, count = layers_of(plan.program), len(plan.program)
+    before, done, shown = 0, 0, 0
+
+    def tell(share: float, layer: str) -> None:
+        progress(Snapshot(int(share * count), count, layer, share))
+
+    def observe(step: Step, state: State) -> None:
+        nonlocal before, done, shown
+        layer, together = layers[step.instructions[-1]], len(state.bytes)
+        done += len(step.instructions)
+        total = before + together * done / plan.instructions
+        while shown < int(total):
+            tell(1.0, layer)
+            shown += 1
+            if shown < images:
+                tell(0.0, layer)
+        if total > shown:
+            tell(total - shown, layer)
+        if done == plan.instructions:
+            before, done = before + together, 0
+
+    return observe

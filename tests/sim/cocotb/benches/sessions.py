@@ -1,0 +1,86 @@
+"""Checks of the accelerator on the in-process simulator, by name, each of which must be seen as it was recorded.
+
+    python -m sessions      records all of them anew (transcript.py), with tests/support and this folder on PYTHONPATH
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import transcript
+from board_arithmetic import Arithmetic
+from board_bits import every_register, loads, long_counts, refused_words, reserved_bits, stores, watched
+from board_checks import CHECKS, check_faults
+from board_direct import DirectBoard, complete
+from board_faults import FAULTS
+from board_limits import cycle_limits, full, resets, tokens, watchdogs
+from board_programs import MEMORY_BYTES, Mixed
+from board_runs import check_program
+from board_ties import adds, averages
+from board_windows import anywhere, bases
+
+from arrayloom.isa.config import PRESETS
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.program import Program
+from arrayloom.sim.rtl.build import Build, build
+from arrayloom.sim.rtl.design import accelerator
+from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
+
+BASE = 0x31_2345_6000
+CONFIG = PRESETS["tiny"]
+TIMINGS = {"default": Timing(), "stalling": Timing(latency=3, outstanding=2, stall_percent=40, seed=5),
+           "slow": Timing(latency=200, beat_interval=3)}
+PROGRAMS, ARITHMETIC, TIES = range(20, 30), range(8), range(2)
+CORNERS = (watched, every_register, resets, watchdogs, cycle_limits, refused_words, reserved_bits, loads, stores, full,
+           long_counts)
+"""Checks of what only many short runs come to; they run with one timing."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A check, how the memory answers, and where it lies."""
+
+    check: Callable[[DirectBoard], Awaitable[None]]
+    timing: Timing = TIMINGS["default"]
+    base: int = BASE
+
+    def run(self, build: Build) -> transcript.Record:
+        """What is seen; raises where the check does."""
+        memory = np.random.default_rng(1).integers(0, 256, MEMORY_BYTES, np.uint8)
+        with RtlSimulator(build, memory, self.base, self.timing) as simulator:
+            board = DirectBoard(simulator, CONFIG)
+            complete(self.check(board))
+            return board.seen()
+
+
+def check_session(build: Build, name: str) -> None:
+    """Raises where the check of the session does, and where something is seen that was not recorded."""
+    transcript.compare(name, SESSIONS[name].run(build))
+
+
+def _runs(make: Callable[[], Program]) -> Callable[[DirectBoard], Awaitable[None]]:
+    made = cache(make)
+    return lambda board: check_program(board, made())
+
+
+def _faults(group: str) -> Callable[[DirectBoard], Awaitable[None]]:
+    return lambda board: check_faults(board, group)
+
+
+SESSIONS: dict[str, Session] = {
+    **{check.__name__: Session(check) for check in CORNERS},
+    **{f"{make.__name__} {seed}": Session(_runs(lambda make=make, seed=seed: make(CONFIG, seed)))
+       for make in (adds, averages) for seed in TIES},
+    **{f"tokens of {unit.name}": Session(lambda board, unit=unit: tokens(board, unit)) for unit in Unit},
+    **{f"anywhere, base {base:x}": Session(anywhere, base=base) for base in bases()},
+    **{f"arithmetic {seed}": Session(_runs(lambda seed=seed: Arithmetic(CONFIG, seed).program)) for seed in ARITHMETIC},
+    **{f"faults {group}, {name}": Session(_faults(group), timing) for name, timing in TIMINGS.items() for group in FAULTS},
+    **{f"{check}, {name}": Session(CHECKS[check], timing) for name, timing in TIMINGS.items() for check in CHECKS},
+    **{f"program {seed}, {name}": Session(_runs(lambda seed=seed: Mixed(CONFIG, seed, 2).program), timing)
+       for seed in PROGRAMS for name, timing in TIMINGS.items()},
+}
+
+
+if __name__ == "__main__":
+    transcript.write({name: session.run(build(accelerator(CONFIG))) for name, session in SESSIONS.items()})
