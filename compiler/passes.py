@@ -3,6 +3,7 @@
 from arrayloom.compiler.backend.choose_folds import choose_folds
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.dependencies import HazardTracker
+from arrayloom.compiler.backend.depthwise import use_depthwise_unit
 from arrayloom.compiler.backend.emit import emit
 from arrayloom.compiler.backend.folding import fold
 from arrayloom.compiler.backend.functions import tabulate_functions
@@ -12,7 +13,7 @@ from arrayloom.compiler.backend.image import Constants
 from arrayloom.compiler.backend.layouts import allocation_root, assign_layouts, pack_inputs
 from arrayloom.compiler.backend.legality import check_layouts, check_network, check_placement, require_supported
 from arrayloom.compiler.backend.lower_graph import to_steps
-from arrayloom.compiler.backend.placement import Placement, place
+from arrayloom.compiler.backend.placement import NoKernelRoomError, Placement, place
 from arrayloom.compiler.backend.pools import split_pools
 from arrayloom.compiler.backend.schedule import OnGroup, schedule
 from arrayloom.compiler.backend.slices import split_by_slices
@@ -43,11 +44,17 @@ def run_passes(graph: Graph, config: Config, model: str, on_group: OnGroup | Non
 
 
 def _placed(graph: Graph, config: Config) -> tuple[Network, Placement]:
-    """The network with its tensors placed; concatenations whose parts do not all have a place on chip are stored."""
+    """The network with its tensors placed; concatenations whose parts do not all have a place on chip are stored, depthwise
+    convolutions whose kernels have none are the array's."""
     stored: set[str] = set()
+    on_array: set[str] = set()
     while True:
-        network = _network(graph, config, stored)
-        placement = place(network, config)
+        network = _network(graph, config, stored, on_array)
+        try:
+            placement = place(network, config)
+        except NoKernelRoomError as error:
+            on_array.add(error.output)
+            continue
         apart = {name: concat for concat, name in network.gathered.items() if _is_spilled(network, placement, name)}
         if not apart:
             return network, placement
@@ -58,8 +65,9 @@ def _is_spilled(network: Network, placement: Placement, name: str) -> bool:
     return any(allocation_root(network, member)[0] not in placement.chip for member in network.members(name))
 
 
-def _network(graph: Graph, config: Config, stored: set[str]) -> Network:
-    """The steps with the layouts of their tensors; ``stored``: concatenations that are stored as such."""
+def _network(graph: Graph, config: Config, stored: set[str], on_array: set[str]) -> Network:
+    """The steps with the layouts of their tensors; ``stored``: concatenations that are stored as such; ``on_array``: what
+    depthwise convolutions make that the array computes."""
     network = to_steps(graph)
     check_network(network)
     fuse(network)
@@ -67,6 +75,7 @@ def _network(graph: Graph, config: Config, stored: set[str]) -> Network:
     split_by_slices(network, config.size)
     fold(network, choose_folds(network, config))
     gather(network, config, stored)
+    use_depthwise_unit(network, config, on_array)
     check_network(network)
     pack_inputs(network, config.size)
     assign_layouts(network, config.size)

@@ -17,7 +17,6 @@ from arrayloom.hdl.pipeline import flag_line
 from arrayloom.hdl.run import Run
 from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Unit
 from arrayloom.isa.registers import (
     BLOCK_SLOTS,
     CAUSE_BITS,
@@ -31,6 +30,7 @@ from arrayloom.isa.registers import (
     Cause,
     Register,
     Status,
+    blocks_of,
     counter_address,
 )
 from arrayloom.isa.registers import Control as ControlBit
@@ -84,7 +84,7 @@ class Control(Component):
         No unit may be offered an instruction; see ``arrayloom.hdl.run.Run`` for this and the next two.
     clear : Out(1)
         Resets FETCH and the weight FIFO.
-    resets : Out(len(Unit))
+    resets : Out(units)
         Resets each unit with its queue.
     units : In(arrayloom.hdl.issue.status_signature()) of each unit
     fetch : In(arrayloom.hdl.fetch.control_signature())
@@ -109,8 +109,8 @@ class Control(Component):
             "port": In(register_port_signature()), "irq": Out(1),
             **{name: Out(ADDRESS_BITS) for name in ("program", "base", "limit", "write_base", "write_limit")},
             "halt": Out(1), "clear": Out(1),
-            "resets": Out(len(Unit)),
-            "units": In(status_signature()).array(len(Unit)),
+            "resets": Out(len(config.units)),
+            "units": In(status_signature(len(config.units))).array(len(config.units)),
             "fetch": In(control_signature()),
             "bus": In(bus_status_signature()),
             "load_error": In(1), "store_error": In(1), "data_left": In(1), "load_outside": In(1), "store_outside": In(1),
@@ -120,7 +120,7 @@ class Control(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.run = self.run = Run()
+        m.submodules.run = self.run = Run(len(self.config.units))
         self._wire_run(m)
         self._keep(m)
         self.pending = Signal()
@@ -165,10 +165,11 @@ class Control(Component):
 
     def _report(self, m: Module) -> None:
         events = self.events
-        self.causes = {Block(unit): status.cause for unit, status in zip(Unit, self.units, strict=True)}
+        units = self.config.units
+        self.causes = {Block(unit): status.cause for unit, status in zip(units, self.units, strict=True)}
         self.causes[Block.FETCH] = self.fetch.cause
         # A cause is that of the cycle before, a pulse that of its own cycle.
-        m.d.sync += [events.retired[unit].eq(status.retired) for unit, status in zip(Unit, self.units, strict=True)]
+        m.d.sync += [events.retired[unit].eq(status.retired) for unit, status in zip(units, self.units, strict=True)]
         m.d.sync += events.retired[Block.FETCH].eq(self.fetch.fetched)
         m.d.comb += events.running.eq(self.run.running)
         m.d.comb += [events.causes[block].eq(cause) for block, cause in self.causes.items()]
@@ -231,7 +232,7 @@ class Control(Component):
             Register.WEIGHTS_HELD: levels.weights,
             Register.PARAMETERS_HELD: levels.parameters,
             Register.LOOKUP_TABLES_HELD: levels.tables,
-            Register.ACCUMULATOR_BANKS: _bytes(levels.used, levels.full),
+            Register.ACCUMULATOR_BANKS: _bytes(*self._banks()),
             Register.BURSTS: _bytes(bus.reads, bus.writes),
         }
         for number, unit in enumerate(self.units):
@@ -242,6 +243,11 @@ class Control(Component):
                 Register.TOKENS + 8 * number: Cat(unit.tokens.as_value(), Const(0, 1)),    # 64 bits: units to come are above
             }
         return values | {int(register): signal for register, signal in self.stored.items()}
+
+    def _banks(self) -> list[Value]:
+        levels = self.levels
+        depthwise = [levels.depthwise_used, levels.depthwise_full] if self.config.depthwise_channels else []
+        return [levels.used, levels.full, *depthwise]
 
     def _count(self, m: Module, name: str, width: int, enable: Value) -> Signal:
         count = Signal(width, name=name)
@@ -258,7 +264,7 @@ class Control(Component):
     def _counters(self, m: Module) -> dict[Block, tuple[Value, Value]]:
         """For each block, its counter of the cause that is read, and whether the counter is more than zero."""
         values = {}
-        for block in Block:
+        for block in blocks_of(self.config.units):
             m.submodules[f"counters_{block.name.lower()}"] = counters = CauseCounters()
             m.d.comb += [
                 counters.cause.eq(self.causes[block]), counters.enable.eq(self.run.running),
@@ -294,7 +300,7 @@ class Control(Component):
                     members = [given.get(group * GROUP_WORDS + place, Const(0)) for place in range(GROUP_WORDS)]
                     m.d.sync += target[BLOCK_SLOTS + group].eq(Array(members)[word[:exact_log2(GROUP_WORDS)]])
             with m.If(counter):
-                exists = Cat(word[BLOCK] == block for block in Block).any()
+                exists = Cat(word[BLOCK] == block for block in counters).any()
                 m.d.sync += [number.eq(word[BLOCK]), known.eq(exists & (word[CAUSE] < len(Cause))),
                              high.eq(word[0]), wide.eq(~word[0])]
             with m.Else():

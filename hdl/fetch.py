@@ -14,8 +14,7 @@ from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
 from arrayloom.hdl.pipeline import data_register, flag_line
 from arrayloom.isa.bus import ADDRESS_BITS, FETCH_BUFFER_BYTES, FETCH_BURST_BYTES
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import CHECK_BITS, FIELD_BITS, INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
-from arrayloom.isa.instructions import INSTRUCTIONS
+from arrayloom.isa.fields import CHECK_BITS, FIELD_BITS, INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction
 from arrayloom.isa.registers import CAUSE_BITS, Cause
 
 PART_BITS = 64          # of an instruction that are checked together
@@ -72,7 +71,7 @@ class Fetch(Component):
     limit : In(ADDRESS_BITS)
         End of what may be read. Only whole words before it are read.
     bus : Out(read_signature(config, always_ready=True))
-    queues : Out(stream.Signature(INSTRUCTION)) for each unit
+    queues : Out(stream.Signature(INSTRUCTION)) for each unit of the configuration
     idle : In(1)
         No unit has an instruction and the bus is quiet. May show an instruction that is pushed two cycles late.
     control : Out(control_signature())
@@ -83,7 +82,7 @@ class Fetch(Component):
         super().__init__({
             "program": In(ADDRESS_BITS), "base": In(ADDRESS_BITS), "limit": In(ADDRESS_BITS),
             "bus": Out(read_signature(config, always_ready=True)),
-            "queues": Out(stream.Signature(INSTRUCTION)).array(len(Unit)),
+            "queues": Out(stream.Signature(INSTRUCTION)).array(len(config.units)),
             "idle": In(1),
             "control": Out(control_signature()),
         })
@@ -192,7 +191,8 @@ class Fetch(Component):
         control = self.control
         part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
         current = Signal(INSTRUCTION_BITS)
-        target, ends, legal = Signal(len(Unit)), Signal(), Signal()
+        units = self.config.units
+        target, ends, legal = Signal(len(units)), Signal(), Signal()
         self.excess = Signal(PARTS + 1)     # parts of the instruction with bits that must not be set; above, its masks
         m.d.comb += [current.eq(self.storage.word_select(part, INSTRUCTION_BITS)), legal.eq(~self.excess.any())]
         m.d.comb += self.emptied.eq(control.fetched & last)
@@ -209,9 +209,9 @@ class Fetch(Component):
             with m.State("CHECK"):
                 self._check(m, ends, legal, current[FIELD_BITS:] != ~self.check)
             with m.State("PUSH"):
-                for unit in Unit:
+                for unit in units:
                     m.d.comb += self.queues[unit].valid.eq(target[unit])
-                with m.If(Cat(target[unit] & self.queues[unit].ready for unit in Unit).any()):
+                with m.If(Cat(target[unit] & self.queues[unit].ready for unit in units).any()):
                     m.d.comb += control.fetched.eq(1)
                     m.next = "DECODE"
             with m.State("ENDED"), m.If(self.idle):
@@ -239,12 +239,12 @@ class Fetch(Component):
         """Registers whose the instruction is, and in which parts bits are set that its class does not have."""
         m.d.sync += [target.eq(0), ends.eq(0), self.excess.eq(~0)]
         with m.Switch(data.View(instruction_layout(Instruction), current).opcode):
-            for cls in INSTRUCTIONS:
+            for cls in self.config.instructions:
                 view = data.View(instruction_layout(cls), current)
                 reserved = FIELD_BITS - len(view.reserved)
                 parts = [current[max(start, reserved):max(start + PART_BITS, reserved)].any()
                          for start in range(0, FIELD_BITS, PART_BITS)]
-                units = Cat(view.wait[len(Unit):], view.signal[len(Unit):]).any()
+                units = Cat(mask[len(self.config.units):] for mask in (view.wait, view.signal)).any()
                 with m.Case(cls.OPCODE):
                     if cls.UNIT is not None:
                         m.d.sync += [target.eq(1 << cls.UNIT), self.excess.eq(Cat(*parts, units))]

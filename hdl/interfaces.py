@@ -12,7 +12,7 @@ from arrayloom.hdl.interleave import bank_bits
 from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import FIELD_BITS, Instruction
-from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS, WORD_ADDRESS, Convolve, Pool
+from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS, WORD_ADDRESS, Convolve, Depthwise, Pool
 from arrayloom.isa.registers import BLOCK_SLOTS, CAUSE_BITS, REGISTER_ADDRESS_BITS
 
 MEMORY_LATENCY = 3      # cycles from an accepted request to its data, scratchpad and accumulators alike
@@ -32,13 +32,13 @@ def leaves_scratchpad(address: Value, config: Config) -> Value:
     return address[exact_log2(config.activation_words):].any()
 
 
-def coordinate(cls: type[Convolve | Pool], outputs: int) -> Shape:
+def coordinate(cls: type[Convolve | Depthwise | Pool], outputs: int) -> Shape:
     """The shape of a source row or column of a window, inside the source or not.
 
     Parameters
     ----------
     cls : type
-        ``Convolve`` or ``Pool``, whose fields say how far origin, strides and dilations reach.
+        ``Convolve``, ``Depthwise`` or ``Pool``, whose fields say how far origin, strides and dilations reach.
     outputs : int
         Rows or columns of the output region, at most.
 
@@ -241,9 +241,13 @@ def levels_signature(config: Config) -> Signature:
         Accumulator banks that are not empty.
     full : Out(range(ACCUMULATOR_BANKS + 1))
         Accumulator banks that the POST unit may drain.
+    depthwise_used, depthwise_full : Out(range(ACCUMULATOR_BANKS + 1))
+        Likewise of the DEPTHWISE unit, where there is one.
     """
+    count = Out(range(ACCUMULATOR_BANKS + 1))
+    depthwise = {"depthwise_used": count, "depthwise_full": count} if config.depthwise_channels else {}
     return Signature({
         "weights": Out(range(config.weight_words + 1)), "parameters": Out(range(config.parameter_entries + 1)),
         "tables": Out(range(config.table_pages + 1)), "used": Out(range(ACCUMULATOR_BANKS + 1)),
-        "full": Out(range(ACCUMULATOR_BANKS + 1)),
+        "full": Out(range(ACCUMULATOR_BANKS + 1)), **depthwise,
     })

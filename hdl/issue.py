@@ -9,14 +9,19 @@ from amaranth.lib.wiring import Component, In, Out, Signature
 
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout, unit_signature
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
 from arrayloom.isa.registers import CAUSE_BITS, TOKEN_BITS, Cause
 
 IN_FLIGHT = 8   # instructions that a unit has accepted and not retired, at most
 
 
-def status_signature() -> Signature:
+def status_signature(units: int = len(CORE_UNITS)) -> Signature:
     """A unit towards the control unit, seen from its queue.
+
+    Parameters
+    ----------
+    units : int
+        How many units there are.
 
     Members
     -------
@@ -24,9 +29,9 @@ def status_signature() -> Signature:
         Instructions in the queue.
     in_flight : Out(8)
         Instructions that the unit has accepted and not retired.
-    tokens : Out(ArrayLayout(TOKEN_BITS, len(Unit)))
+    tokens : Out(ArrayLayout(TOKEN_BITS, units))
         Tokens of each producer; each is counted a cycle after it can be taken.
-    missing : Out(len(Unit))
+    missing : Out(units)
         The units whose token the next instruction lacked one cycle ago; the unit itself while earlier instructions must
         complete first.
     cause : Out(CAUSE_BITS)
@@ -41,8 +46,8 @@ def status_signature() -> Signature:
         Nothing waited and nothing was in flight one cycle ago.
     """
     return Signature({
-        "waiting": Out(8), "in_flight": Out(8), "tokens": Out(data.ArrayLayout(TOKEN_BITS, len(Unit))),
-        "missing": Out(len(Unit)),
+        "waiting": Out(8), "in_flight": Out(8), "tokens": Out(data.ArrayLayout(TOKEN_BITS, units)),
+        "missing": Out(units),
         "cause": Out(CAUSE_BITS), "retired": Out(1), "overflow": Out(1), "illegal": Out(1), "idle": Out(1, init=1),
     })
 
@@ -66,33 +71,36 @@ class Issue(Component):
         Instructions of FETCH.
     unit : In(unit_signature())
         The unit that executes them.
-    give : In(len(Unit))
+    give : In(units)
         Bit p: unit p gives this unit a token.
-    signal : Out(len(Unit))
+    signal : Out(units)
         Bit c: this unit gives unit c a token.
     halt : In(1)
         Offer nothing further; what is offered stays so.
-    status : Out(status_signature())
+    status : Out(status_signature(units))
     """
 
     def __init__(self, config: Config, unit: Unit) -> None:
         if not isinstance(unit, Unit):
             raise TypeError(f"unit = {unit!r}: must be a member of Unit")
+        if unit not in config.units:
+            raise ValueError(f"unit = {unit.name}: {config.name} does not have it; give depthwise_channels = {config.size}")
         self.config, self.number = config, unit
         super().__init__({
             "push": In(stream.Signature(INSTRUCTION)),
             "unit": In(unit_signature()),
-            "give": In(len(Unit)),
-            "signal": Out(len(Unit)),
+            "give": In(len(config.units)),
+            "signal": Out(len(config.units)),
             "halt": In(1),
-            "status": Out(status_signature()),
+            "status": Out(status_signature(len(config.units))),
         })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        units = self.config.units
         self.overflows: list[Value] = []    # one for each producer
         m.submodules.queue = queue = SyncFIFO(width=INSTRUCTION.width, depth=self.config.queue_depth)
-        m.submodules.masks = masks = SyncFIFO(width=len(Unit), depth=IN_FLIGHT)
+        m.submodules.masks = masks = SyncFIFO(width=len(units), depth=IN_FLIGHT)
         head = Signal(instruction_layout(Instruction), reset_less=True)
         filled, offered, legal = Signal(name="filled"), Signal(), Signal()
         accepted, satisfied, flying = Signal(), Signal(), Signal()
@@ -103,7 +111,7 @@ class Issue(Component):
             pushed.eq(self.push.valid & room), pulled.eq(~filled & queue.r_rdy), queue.r_en.eq(pulled),
             unit.instruction.payload.eq(head), unit.instruction.valid.eq(offered),
             accepted.eq(offered & unit.instruction.ready),
-            masks.w_data.eq(head.signal[:len(Unit)]), masks.w_en.eq(accepted), masks.r_en.eq(unit.retired),
+            masks.w_data.eq(head.signal[:len(units)]), masks.w_en.eq(accepted), masks.r_en.eq(unit.retired),
             self.signal.eq(Mux(unit.retired, masks.r_data, 0)),
             legal.eq(~head.signal[self.number]),
         ]
@@ -125,8 +133,8 @@ class Issue(Component):
             m.d.sync += flying.eq(1)
         with m.Elif(unit.retired & ~accepted):
             m.d.sync += flying.eq(masks.level != 1)
-        there = Cat(~flying if each == self.number else self._tokens(m, each, head, accepted) for each in Unit)
-        lacks = head.wait[:len(Unit)] & ~there
+        there = Cat(~flying if each == self.number else self._tokens(m, each, head, accepted) for each in units)
+        lacks = head.wait[:len(units)] & ~there
         m.d.comb += satisfied.eq(~lacks.any())
         m.d.comb += [
             status.waiting.eq(queue.level + filled), status.in_flight.eq(masks.level), status.retired.eq(unit.retired),

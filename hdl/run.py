@@ -10,7 +10,7 @@ from arrayloom.hdl.axi import bus_status_signature
 from arrayloom.hdl.fetch import control_signature
 from arrayloom.hdl.issue import status_signature
 from arrayloom.isa.bus import ADDRESS_BITS
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS, Unit
 from arrayloom.isa.registers import Block, Cause, Error
 
 
@@ -37,6 +37,11 @@ class Run(Component):
     until all are in reset, and starts FETCH in the next cycle, the first of ``running``. After an error the units are
     halted; the next ``begin`` makes them work again. ``stop`` ends a run that stays neither done nor failed.
 
+    Parameters
+    ----------
+    units : int
+        How many units there are.
+
     Members
     -------
     begin : In(1)
@@ -60,7 +65,7 @@ class Run(Component):
         A pulse when the run is done or failed.
     clear : Out(1)
         Resets FETCH, the counters, and what lies between units.
-    resets : Out(len(Unit))
+    resets : Out(units)
         Resets each unit with its queue: LOAD a cycle after ``clear``, the others each a cycle later, as a register that
         goes to all others of a chip at once would limit its clock. All end together, after a cycle in which all are in
         reset, so that no unit sees what another did before.
@@ -74,7 +79,7 @@ class Run(Component):
         ``arrayloom.isa.registers.Block``; FETCH for the program as a whole.
     error_address : Out(ADDRESS_BITS)
         Byte address of an access outside its limits, 0 after other errors.
-    units : In(status_signature()) of each unit
+    units : In(status_signature(units)) of each unit
     fetch : In(control_signature())
     bus : In(bus_status_signature())
     load_error : In(1)
@@ -89,32 +94,16 @@ class Run(Component):
         A FIFO or an accumulator bank is not empty.
     """
 
-    begin: In(1)
-    stop: In(1)
-    watchdog: In(32)
-    over: In(1)
-    busy: Out(1)
-    running: Out(1)
-    done: Out(1)
-    failed: Out(1)
-    ended: Out(1)
-    clear: Out(1)
-    resets: Out(len(Unit))
-    halt: Out(1, init=1)
-    stuck: Out(1)
-    error: Out(8)
-    error_unit: Out(UNIT_BITS)
-    error_address: Out(ADDRESS_BITS)
-    units: In(status_signature()).array(len(Unit))
-    fetch: In(control_signature())
-    bus: In(bus_status_signature())
-    load_error: In(1)
-    store_error: In(1)
-    load_outside: In(1)
-    store_outside: In(1)
-    load_address: In(ADDRESS_BITS)
-    store_address: In(ADDRESS_BITS)
-    data_left: In(1)
+    def __init__(self, units: int = len(CORE_UNITS)) -> None:
+        super().__init__({
+            "begin": In(1), "stop": In(1), "watchdog": In(32), "over": In(1), "busy": Out(1), "running": Out(1),
+            "done": Out(1), "failed": Out(1), "ended": Out(1), "clear": Out(1), "resets": Out(units),
+            "halt": Out(1, init=1), "stuck": Out(1), "error": Out(8), "error_unit": Out(UNIT_BITS),
+            "error_address": Out(ADDRESS_BITS), "units": In(status_signature(units)).array(units),
+            "fetch": In(control_signature()), "bus": In(bus_status_signature()), "load_error": In(1),
+            "store_error": In(1), "load_outside": In(1), "store_outside": In(1), "load_address": In(ADDRESS_BITS),
+            "store_address": In(ADDRESS_BITS), "data_left": In(1),
+        })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -128,7 +117,7 @@ class Run(Component):
             self.bus.halt.eq(self.halt),
         ]
         # Read two cycles after the last unit was seen idle, when nothing changes any more.
-        self.kept_tokens, self.kept_data = Signal(len(Unit)), Signal()
+        self.kept_tokens, self.kept_data = Signal(len(self.units)), Signal()
         m.d.sync += [self.kept_tokens.eq(Cat(unit.tokens.as_value().any() for unit in self.units)),
                      self.kept_data.eq(self.data_left)]
         # Only a bus that is halted stays quiet.

@@ -16,14 +16,19 @@ WORD_LATENCY = 1        # the register at its end
 REQUEST_LATENCY = 1     # on the way to banks that lie all over a chip
 assert REQUEST_LATENCY + BANK_LATENCY + WORD_LATENCY == MEMORY_LATENCY
 
-READERS = ("array", "post", "store")                # in order of priority
+READERS = ("array", "post", "store")                # in order of priority, of every accelerator
 WRITERS = ("post_write", "load")
+
+
+def readers_of(config: Config) -> tuple[str, ...]:
+    """The readers in order of priority."""
+    return ("array", "depthwise", "post", "store") if config.depthwise_channels else READERS
 
 
 class Scratchpad(Component):
     """``activation_banks`` banks of simple dual-port block RAM, one read and one write in each cycle each.
 
-    Of requests to one bank the first in the order of ``READERS`` or ``WRITERS`` is accepted. An accepted read sees all
+    Of requests to one bank the first in the order of ``readers_of`` or ``WRITERS`` is accepted. An accepted read sees all
     writes accepted in earlier cycles; a word is never read in the cycle in which it is written, which tokens ensure, so
     that any block RAM will do. Addresses wrap at ``activation_words``.
 
@@ -36,6 +41,8 @@ class Scratchpad(Component):
     -------
     array : In(read_port_signature(config))
         The first reader: always ready.
+    depthwise : In(read_port_signature(config))
+        Where there is such a unit.
     post : In(read_port_signature(config))
     store : In(read_port_signature(config))
     post_write : In(write_port_signature(config))
@@ -45,7 +52,7 @@ class Scratchpad(Component):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        super().__init__({name: In(read_port_signature(config)) for name in READERS}
+        super().__init__({name: In(read_port_signature(config)) for name in readers_of(config)}
                          | {name: In(write_port_signature(config)) for name in WRITERS})
 
     def elaborate(self, platform: Any) -> Module:
@@ -53,7 +60,7 @@ class Scratchpad(Component):
         banks = self.config.activation_banks
         address_bits = ceil_log2(self.config.activation_words)
         bank_bits = ceil_log2(banks)
-        readers = [getattr(self, name) for name in READERS]
+        readers = [getattr(self, name) for name in readers_of(self.config)]
         writers = [getattr(self, name) for name in WRITERS]
         for group in (readers, writers):
             self._arbitrate(m, group)

@@ -2,24 +2,26 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, ResetInserter
+from amaranth.hdl import Cat, Module, ResetInserter, Value
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from arrayloom.hdl.array.unit import ArrayUnit
 from arrayloom.hdl.axi import Bus
 from arrayloom.hdl.axi_lite import AxiLiteSlave
 from arrayloom.hdl.control import Control
+from arrayloom.hdl.depthwise import DepthwiseUnit, SumsChoice
 from arrayloom.hdl.fetch import Fetch
 from arrayloom.hdl.interfaces import axi_lite_signature, axi_signature, events_signature, trace_signature
 from arrayloom.hdl.issue import Issue
 from arrayloom.hdl.load import Load
+from arrayloom.hdl.post.records import IN_FLIGHT
 from arrayloom.hdl.post.unit import Post
 from arrayloom.hdl.scratchpad import Scratchpad
 from arrayloom.hdl.store import Store
 from arrayloom.hdl.weight_fifo import WeightFifo
 from arrayloom.hdl.windows import Windows
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS, Unit
 
 
 class Accelerator(Component):
@@ -65,7 +67,9 @@ class Accelerator(Component):
         self.fetch, self.weights, self.windows = Fetch(config), WeightFifo(config), Windows(config)
         self.units: dict[Unit, Component] = {Unit.LOAD: Load(config), Unit.ARRAY: ArrayUnit(config), Unit.POST: Post(config),
                       Unit.STORE: Store(config)}
-        self.issues = {unit: Issue(config, unit) for unit in Unit}
+        if Unit.DEPTHWISE in config.units:
+            self.units[Unit.DEPTHWISE] = DepthwiseUnit(config)
+        self.issues = {unit: Issue(config, unit) for unit in config.units}
         self._place(m)
         self._wire_outside(m)
         self._wire_bus(m)
@@ -83,7 +87,7 @@ class Accelerator(Component):
         m.d.comb += [self.bus.abandoned.eq(self.core_reset), self.bus.clear.eq(self.control.resets[Unit.STORE])]
         reset = ResetInserter(self.control.clear | self.core_reset)
         m.submodules.fetch, m.submodules.weights = reset(self.fetch), reset(self.weights)
-        for unit in Unit:
+        for unit in self.config.units:
             reset = ResetInserter(self.control.resets[unit] | self.core_reset)
             m.submodules[unit.name.lower()] = reset(self.units[unit])
             m.submodules[f"{unit.name.lower()}_issue"] = reset(self.issues[unit])
@@ -126,10 +130,10 @@ class Accelerator(Component):
 
     def _wire_tokens(self, m: Module) -> None:
         for consumer, issue in self.issues.items():
-            m.d.comb += issue.give.eq(Cat(self.issues[producer].signal[consumer] for producer in Unit))
+            m.d.comb += issue.give.eq(Cat(self.issues[producer].signal[consumer] for producer in self.config.units))
 
     def _wire_memories(self, m: Module) -> None:
-        load, array, post, store = (self.units[unit] for unit in Unit)
+        load, array, post, store = (self.units[unit] for unit in CORE_UNITS)
         memory = self.memory
         connect(m, array.read, memory.array)
         connect(m, post.read, memory.post)
@@ -140,10 +144,30 @@ class Accelerator(Component):
         connect(m, self.weights.read, array.weights)
         connect(m, load.parameters, post.parameters)
         connect(m, load.tables, post.tables)
-        connect(m, post.accumulator, array.accumulator)
+        left = [self.weights.held, array.data_left, post.data_left]
+        if Unit.DEPTHWISE in self.units:
+            left.append(self._wire_depthwise(m))
+        else:
+            connect(m, post.accumulator, array.accumulator)
         levels = self.control.levels
         m.d.comb += [
             levels.weights.eq(self.weights.held), levels.parameters.eq(post.parameters_held),
             levels.tables.eq(post.tables_held), levels.used.eq(array.used), levels.full.eq(array.full),
-            self.control.data_left.eq(Cat(self.weights.held, array.data_left, post.data_left).any()),
+            self.control.data_left.eq(Cat(left).any()),
         ]
+
+    def _wire_depthwise(self, m: Module) -> Value:
+        """Returns whether sums are left in the unit."""
+        depthwise, array, post = self.units[Unit.DEPTHWISE], self.units[Unit.ARRAY], self.units[Unit.POST]
+        choice = SumsChoice(self.config, IN_FLIGHT)
+        m.submodules.sums_choice = ResetInserter(self.control.resets[Unit.POST] | self.core_reset)(choice)
+        connect(m, depthwise.read, self.memory.depthwise)
+        connect(m, post.accumulator, choice.post)
+        connect(m, choice.array, array.accumulator)
+        connect(m, choice.depthwise, depthwise.sums)
+        levels = self.control.levels
+        m.d.comb += [
+            choice.drains.eq(post.drains), choice.of_depthwise.eq(post.of_depthwise),
+            levels.depthwise_used.eq(depthwise.used), levels.depthwise_full.eq(depthwise.full),
+        ]
+        return depthwise.used

@@ -12,6 +12,7 @@ from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
     TRANSFER,
     Convolve,
+    Depthwise,
     Elementwise,
     LoadActivations,
     LoadLookupTable,
@@ -73,6 +74,9 @@ def accesses(instruction: Instruction, config: Config) -> Accesses:
             window = _window(instruction)
             _require_few(len(planes), len(window))
             return Accesses(reads=(planes[:, None] + window).ravel())
+        case Depthwise(weights=first, repeats=repeats, taps_y=rows, taps_x=columns):
+            kernel = _runs(first, 0, repeats * rows * columns, 1)
+            return Accesses(reads=np.concatenate([kernel, _window(instruction)]))
         case PostInstruction():
             written = _runs(instruction.destination, instruction.destination_pitch, instruction.width, instruction.height)
             return Accesses(reads=_operands(instruction), writes=written)
@@ -91,7 +95,7 @@ def _operands(instruction: PostInstruction) -> Words:
     return np.concatenate(parts)
 
 
-def _window(one: Convolve | Pool) -> Words:
+def _window(one: Convolve | Depthwise | Pool) -> Words:
     """The pixels inside the source under the windows of all outputs."""
     rows = _positions(one.origin_y, one.stride_y, one.height, one.dilation_y, one.taps_y, one.source_height)
     columns = _positions(one.origin_x, one.stride_x, one.width, one.dilation_x, one.taps_x, one.source_width)

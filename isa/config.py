@@ -4,15 +4,20 @@ import hashlib
 import json
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from arrayloom.isa.errors import ConfigError
-from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS, THRESHOLDS
+from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
+from arrayloom.isa.instructions import INSTRUCTIONS, LOOKUP_TABLE_WORDS, OF_DEPTHWISE, THRESHOLDS
+from arrayloom.isa.records import mapping, record
 
 ACCUMULATOR_BANKS = 2   # one fills while the other drains
 SUM_BYTES = 4           # of one accumulator
 PARAMETER_BYTES = 8     # a lane, of one parameter entry: bias and scale
+DEPTHWISE_COLUMNS = 3   # of a kernel, that the DEPTHWISE unit multiplies with in one cycle
+LATER = ("depthwise_channels",)     # options that the first format of files did not have
 
 
 def _option(default: int | None, doc: str) -> int:
@@ -43,6 +48,7 @@ class Config:
     table_pages: int = _option(2, f"pages of {LOOKUP_TABLE_WORDS} words in the lookup table FIFO: a power of two from 2")
     queue_depth: int = _option(8, "instructions that each unit's queue holds: a power of two, at least 4")
     activation_banks: int = _option(4, "banks of the scratchpad, each one read and one write a cycle: 2, 4 or 8")
+    depthwise_channels: int = _option(0, "channels that the DEPTHWISE unit takes in a cycle: size, or 0 for no such unit")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -62,6 +68,8 @@ class Config:
         self._power("table_pages", 2, 16)
         self._power("queue_depth", 4, 64)
         self._power("activation_banks", 2, 8)
+        if self.depthwise_channels not in (0, self.size):
+            raise ConfigError(f"depthwise_channels = {self.depthwise_channels}: must be size = {self.size}, or 0")
 
     def _power(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
@@ -99,15 +107,39 @@ class Config:
         return self.size * self.size
 
     @property
+    def depthwise_multipliers(self) -> int:
+        """8 x 8-bit multipliers in the DEPTHWISE unit."""
+        return DEPTHWISE_COLUMNS * self.depthwise_channels
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """The units that execute instructions."""
+        return (*CORE_UNITS, Unit.DEPTHWISE) if self.depthwise_channels else CORE_UNITS
+
+    @cached_property
+    def instructions(self) -> tuple[type[Instruction], ...]:
+        """The instructions that there are."""
+        return tuple(cls for cls in INSTRUCTIONS if self.depthwise_channels or cls not in OF_DEPTHWISE)
+
+    @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with any field; programs carry it."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def digest_word(self) -> int:
         """The first eight digits of the digest, as the register CONFIG holds them."""
         return int(self.digest[:8], 16)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields; options that it does not have are left out, so that files and digests from before them stay good."""
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value}
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> Self:
+        """What ``to_json`` gave; raises ``EncodingError`` that names what does not fit."""
+        return record(cls, dict.fromkeys(LATER, 0) | dict(mapping(value, where)), where)
 
 
 def _preset(name: str, size: int, lanes: int, depth: int, activation_kib: int, weight_words: int, **more: int) -> Config:
@@ -126,6 +158,8 @@ PRESETS: dict[str, Config] = {
         _preset("64x64", 64, 64, 256, 2048, 4096),
         _preset("zynq7020", 8, 4, 256, 256, 1024, column_stage=4),      # fit the device of their name, in block RAM first
         _preset("artix200t", 16, 4, 256, 1024, 2048),
+        _preset("16x16-mobile", 16, 8, 256, 2048, 2048, depthwise_channels=16),
+        _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32),
     )
 }
 

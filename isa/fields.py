@@ -24,12 +24,13 @@ _WORD_BITS = 8 * _WORD.itemsize
 
 
 class Unit(IntEnum):
-    """The units that execute instructions; the value is the bit in a token mask."""
+    """The units that execute instructions; the value is the bit in a token mask. DEPTHWISE is an option."""
 
     LOAD = 0
     ARRAY = 1
     POST = 2
     STORE = 3
+    DEPTHWISE = 4
 
 
 class Units(IntFlag):
@@ -39,8 +40,10 @@ class Units(IntFlag):
     ARRAY = 1 << Unit.ARRAY
     POST = 1 << Unit.POST
     STORE = 1 << Unit.STORE
+    DEPTHWISE = 1 << Unit.DEPTHWISE
 
 
+CORE_UNITS = (Unit.LOAD, Unit.ARRAY, Unit.POST, Unit.STORE)     # of every accelerator
 ALL_UNITS = sum(Units)
 
 

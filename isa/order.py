@@ -4,7 +4,7 @@ Units take their instructions in order and complete them in order, and each begi
 So it is enough to know of every unit the latest instruction that is complete, a vector clock. The taker of a token
 (``arrayloom.isa.tokens``) knows that the giver is complete, and all that was complete when the giver read and wrote.
 
-A Drain reads and writes nothing before its accumulator bank is full, so it knows what the Convolve that filled it knew.
+A Drain reads and writes nothing before its bank of sums is full, so it knows what the instruction that filled it knew.
 Instructions after it do not before it is complete, for the POST unit reads their operands ahead.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.fields import Instruction, Unit, units_in
-from arrayloom.isa.instructions import Convolve, Drain
+from arrayloom.isa.instructions import Convolve, Depthwise, Drain, DrainDepthwise
 from arrayloom.isa.tokens import NO_GIVER, token_givers
 
 NEVER = -1
@@ -98,10 +98,10 @@ class _Ordering:
         return [(producer, int(self._givers[producer][index])) for producer in units_in(self._instructions[index].wait)]
 
     def _open(self, index: int) -> list[tuple[Unit, int]]:
-        """Those of them that are not yet gone through, and the Convolve that fills its bank likewise."""
+        """Those of them that are not yet gone through, and what fills its bank likewise."""
         needed = self._needed(index)
         if index in self._fillers:
-            needed.append((Unit.ARRAY, self._fillers[index]))
+            needed.append(self._filler(index))
         return [(producer, giver) for producer, giver in needed if giver != NO_GIVER and giver not in self._at_end]
 
     def _go(self, unit: Unit, index: int) -> None:
@@ -115,10 +115,18 @@ class _Ordering:
         clock, complete = self.clocks[index], self._complete[unit]
         clock[:] = begun
         if index in self._fillers:
-            self._join(clock, self._fillers[index], Unit.ARRAY)
+            unit_of_sums, filler = self._filler(index)
+            self._join(clock, filler, unit_of_sums)
         np.maximum(complete, clock, out=complete)
         complete[unit] = index
         self._at_end[index] = complete.copy()
+
+    def _filler(self, index: int) -> tuple[Unit, int]:
+        """The instruction that fills the bank of a Drain, with its unit."""
+        filler = self._fillers[index]
+        unit = self._instructions[filler].UNIT
+        assert unit is not None
+        return unit, filler
 
     def _join(self, clock: Clock, complete: int, unit: Unit) -> None:
         if complete in self._at_end:
@@ -127,7 +135,12 @@ class _Ordering:
 
 
 def _fillers(instructions: Sequence[Instruction]) -> dict[int, int]:
-    """The Convolve that fills the bank of each Drain; banks are drained in the order in which they are filled."""
-    filling = [index for index, one in enumerate(instructions) if isinstance(one, Convolve) and one.last]
-    drains = [index for index, one in enumerate(instructions) if isinstance(one, Drain)]
-    return dict(zip(drains, filling, strict=False))
+    """What fills the bank of each Drain; banks of each kind of sums are drained in the order in which they are filled."""
+    filling: dict[bool, list[int]] = {False: [], True: []}
+    drains: dict[bool, list[int]] = {False: [], True: []}
+    for index, one in enumerate(instructions):
+        if isinstance(one, Depthwise) or (isinstance(one, Convolve) and one.last):
+            filling[isinstance(one, Depthwise)].append(index)
+        elif isinstance(one, Drain):
+            drains[isinstance(one, DrainDepthwise)].append(index)
+    return dict(pair for kind in filling for pair in zip(drains[kind], filling[kind], strict=False))

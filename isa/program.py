@@ -286,7 +286,7 @@ class Program:
 
     def _metadata(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in PLAIN} | {
-            "config": asdict(self.configuration),
+            "config": self.configuration.to_json(),
             "inputs": [port.to_json() for port in self.inputs],
             "outputs": [port.to_json() for port in self.outputs],
             "features": self.features.to_json() if self.features else None,

@@ -1,11 +1,11 @@
 """The registers one by one, for descriptions of them in other languages and for the ISA page."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS, Unit
 from arrayloom.isa.registers import (
     REGISTER_BITS,
     REGISTER_BYTES,
@@ -15,6 +15,7 @@ from arrayloom.isa.registers import (
     Control,
     Register,
     Status,
+    blocks_of,
     counter_address,
 )
 
@@ -63,9 +64,9 @@ class RegisterEntry:
         return "read-write" if self.readable and self.writable else "read-only" if self.readable else "write-only"
 
 
-def register_map() -> list[RegisterEntry]:
-    """All registers by ascending address."""
-    return sorted([*_named(), *_counters()], key=lambda entry: entry.address)
+def register_map(units: Sequence[Unit] = CORE_UNITS) -> list[RegisterEntry]:
+    """All registers of an accelerator with these units, by ascending address."""
+    return sorted([*_named(units), *_counters(units)], key=lambda entry: entry.address)
 
 
 def commented(enum: type[IntEnum]) -> Iterator[tuple[IntEnum, str]]:
@@ -76,7 +77,7 @@ def commented(enum: type[IntEnum]) -> Iterator[tuple[IntEnum, str]]:
             yield enum[name], rest.partition("#")[2].strip()
 
 
-def _named() -> Iterator[RegisterEntry]:
+def _named(units: Sequence[Unit]) -> Iterator[RegisterEntry]:
     access = text = ""
     for register, comment in commented(Register):
         low = Register[register.name.removesuffix("_HIGH")]
@@ -87,21 +88,21 @@ def _named() -> Iterator[RegisterEntry]:
         reset = RESET_VALUES.get(low, 0) >> REGISTER_BITS * (register is not low) & (1 << REGISTER_BITS) - 1
         doc = text if register is low else f"upper half of {low.name}"
         if register in BLOCKS:
-            yield from _of_each(Register(register), access, doc)
+            yield from _of_each(Register(register), access, doc, units)
         else:
             yield _entry(register.name, register, access, reset, doc)
 
 
-def _of_each(register: Register, access: str, doc: str) -> Iterator[RegisterEntry]:
-    members, distance = BLOCKS[register]
-    for member in members:
+def _of_each(register: Register, access: str, doc: str, units: Sequence[Unit]) -> Iterator[RegisterEntry]:
+    kind, distance = BLOCKS[register]
+    for member in blocks_of(units) if kind is Block else units:
         for half, suffix in enumerate(("", "_HIGH")[:distance // REGISTER_BYTES]):
             address = register + distance * member + REGISTER_BYTES * half
             yield _entry(f"{register.name}_{member.name}{suffix}", address, access, 0, f"{member.name}: {doc}")
 
 
-def _counters() -> Iterator[RegisterEntry]:
-    for block in Block:
+def _counters(units: Sequence[Unit]) -> Iterator[RegisterEntry]:
+    for block in blocks_of(units):
         for cause in Cause:
             for half, suffix in enumerate(("", "_HIGH")):
                 yield _entry(f"COUNTER_{block.name}_{cause.name}{suffix}",

@@ -1,9 +1,10 @@
 """The control and status registers, as the AXI4-Lite slave and the host both see them; 32 bits each, little-endian."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from arrayloom.isa.fields import Unit, Units
+from arrayloom.isa.fields import UNIT_SLOTS, Unit, Units
 
 IDENTITY_VALUE = 0x4D4F4F4C     # "LOOM" in memory order
 VERSION_VALUE = 2
@@ -20,7 +21,13 @@ class Block(IntEnum):
     ARRAY = Unit.ARRAY
     POST = Unit.POST
     STORE = Unit.STORE
+    DEPTHWISE = Unit.DEPTHWISE
     FETCH = BLOCK_SLOTS - 1
+
+
+def blocks_of(units: Iterable[Unit]) -> tuple[Block, ...]:
+    """The blocks of an accelerator with these units."""
+    return (*map(Block, units), Block.FETCH)
 
 
 class Register(IntEnum):
@@ -63,7 +70,7 @@ class Register(IntEnum):
     WEIGHTS_HELD = 0x100    # read: words in the weight FIFO
     PARAMETERS_HELD = 0x104  # read: entries in the parameter FIFO
     LOOKUP_TABLES_HELD = 0x108      # read: whole pages in the lookup table FIFO
-    ACCUMULATOR_BANKS = 0x10C   # read: accumulator banks that are not empty in bits 0-7, full ones in 8-15
+    ACCUMULATOR_BANKS = 0x10C   # read: accumulator banks that are not empty in bits 0-7, full ones in 8-15; DEPTHWISE above
     BURSTS = 0x110          # read: bursts under way on the bus: reads in bits 0-7, writes in 8-15
     COUNTERS = 0x400        # read: 64-bit counters, COUNTERS + 128 * block + 8 * cause
 
@@ -170,7 +177,7 @@ class StatusWord:
 @dataclass(frozen=True)
 class StateWord:
     """STATE of a unit: instructions waiting in its queue in bits 0-7, begun and not complete in 8-15, its cause in
-    16-19, and in 24-27 the units whose token the next instruction lacks (its own: earlier ones must complete first).
+    16-19, and in 24-29 the units whose token the next instruction lacks (its own: earlier ones must complete first).
     """
 
     waiting: int
@@ -180,4 +187,4 @@ class StateWord:
 
     @classmethod
     def decode(cls, value: int) -> "StateWord":
-        return cls(value & 0xFF, value >> 8 & 0xFF, Cause(value >> 16 & 0xF), Units(value >> 24 & 0xF))
+        return cls(value & 0xFF, value >> 8 & 0xFF, Cause(value >> 16 & 0xF), Units(value >> 24 & (1 << UNIT_SLOTS) - 1))

@@ -25,7 +25,8 @@ ROOMS = {
     "hdl": {
         "array": {"."},
         "post": {"."},
-        "top": {".", "array", "post"},
+        "depthwise": {".", "array"},
+        "top": {".", "array", "post", "depthwise"},
         ".": set(),
     },
     "compiler": {

@@ -23,7 +23,7 @@ Indices = NDArray[np.int32]
 # Tokens given for waits further down the program; the rest of the counter is for waits already in a queue.
 MOST_OPEN = (1 << TOKEN_BITS) * 5 // 8
 
-ORDER = (Unit.POST, Unit.ARRAY, Unit.STORE, Unit.LOAD)   # who tends to know most comes first
+ORDER = (Unit.POST, Unit.ARRAY, Unit.DEPTHWISE, Unit.STORE, Unit.LOAD)   # who tends to know most comes first
 
 Clock = tuple[int, ...]
 NOTHING: Clock = (NEVER,) * len(Unit)
@@ -91,6 +91,7 @@ class Tokens:
     wait: list[int] = field(default_factory=list)
     signal: list[int] = field(default_factory=list)
     _clocks: list[Clock] = field(default_factory=list)
+    _units: list[Unit | None] = field(default_factory=list)
     _known: dict[Unit, Clock] = field(default_factory=lambda: dict.fromkeys(Unit, NOTHING))
     _latest: dict[Unit, int] = field(default_factory=lambda: dict.fromkeys(Unit, NEVER))
     _waiters: dict[tuple[Unit, Unit], list[int]] = field(default_factory=dict)
@@ -98,18 +99,21 @@ class Tokens:
     def append(self, unit: Unit | None, needs: dict[Unit, int], after: int = NEVER) -> None:
         """The next instruction; ``needs``: the latest instruction of each unit that must be complete before.
 
-        ``after``: a Convolve that is over when this Drain starts, because its accumulator bank is full then.
+        ``after``: what is over when this Drain starts, because its bank of sums is full then.
         Instructions after the Drain know nothing of that: the POST unit reads their operands ahead.
         """
         index = len(self._clocks)
         self.wait.append(0)
         self.signal.append(0)
+        self._units.append(unit)
         if unit is None:
             self._clocks.append(NOTHING)
             return
         clock = self._known[unit]
         if after != NEVER:
-            clock = _later(clock, self._clocks[after], Unit.ARRAY, after)
+            filler = self._units[after]
+            assert filler is not None
+            clock = _later(clock, self._clocks[after], filler, after)
         for producer in ORDER:
             if needs.get(producer, NEVER) > clock[producer]:
                 taken = self._take(index, unit, producer, needs[producer])

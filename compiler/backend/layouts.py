@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.backend.operations import Convolution, Taps, selection
+from arrayloom.compiler.backend.operations import Convolution, DepthwiseConvolution, Taps, selection
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.isa.layout import Layout, Packing
 
@@ -143,7 +143,9 @@ def _place(network: Network, step: Step, size: int) -> Step:
     if residual:
         wanted = network.layouts[residual.tensor].segments
         if not step.on_array and wanted != segments:
-            step = replace(step, operation=_relocation(channels))
+            own = step.operation
+            moves = own.on_array if isinstance(own, DepthwiseConvolution) else _relocation(channels)
+            step = replace(step, operation=moves)
         segments = wanted
     network.layouts[step.output] = Layout(size, height, width, segments)
     return step

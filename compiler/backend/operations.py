@@ -71,6 +71,16 @@ def is_dense(operation: Operation) -> bool:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class DepthwiseConvolution(Operation):
+    """A convolution in which each channel has a kernel of its own, on the DEPTHWISE unit, block by block.
+
+    ``on_array``: the same on the array, which can also move channels.
+    """
+
+    on_array: Convolution
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Rearrangement(Convolution):
     """A selection whose rows and columns come from any places of the source, -1 for ``padding``.
 

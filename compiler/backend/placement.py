@@ -4,8 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from arrayloom.compiler.backend.depthwise import kernel_words
+from arrayloom.compiler.backend.groups import Group, form_groups
 from arrayloom.compiler.backend.layouts import allocation_root
-from arrayloom.compiler.backend.operations import Average, Convolution, is_dense
+from arrayloom.compiler.backend.operations import Convolution, DepthwiseConvolution, is_dense
 from arrayloom.compiler.backend.row_tiles import RowTiles, largest_row_tiles, smallest_row_tiles
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.isa.config import Config
@@ -13,60 +15,33 @@ from arrayloom.isa.config import Config
 FAR_LESS = 2    # how often its burden must be in that of the tensor that finds no place
 
 
+class NoKernelRoomError(Exception):
+    """The kernel of the step that makes ``output`` finds no place on chip."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(output)
+        self.output = output
+
+
 @dataclass(frozen=True)
-class Group:
-    """``lead``, with the index of each step in the network; ``followers`` are written along with it, in pieces."""
+class Kernel:
+    """The words of a depthwise kernel; ``output``: what the step makes."""
 
-    lead: int
-    followers: tuple[int, ...] = ()
-
-    @property
-    def steps(self) -> tuple[int, ...]:
-        return (self.lead, *self.followers)
-
-
-def form_groups(network: Network, spilled: set[str]) -> list[Group]:
-    """All steps in order; tensors in ``spilled`` have no place on chip, and steps that touch them stand alone."""
-    groups: list[Group] = []
-    for index, step in enumerate(network.steps):
-        if groups and _may_follow(network, groups[-1], step, spilled):
-            groups[-1] = Group(groups[-1].lead, (*groups[-1].followers, index))
-        else:
-            groups.append(Group(index))
-    return groups
-
-
-def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
-    """Parameters and lookup tables are FIFOs: averages over windows of several sizes load their thresholds again and again,
-    and so do steps that take turns in the table FIFO with their tables."""
-    if step.on_array or not network.steps[group.lead].on_array or _has_several_divisors(network, step):
-        return False
-    users = [each.epilogue for each in (*(network.steps[index] for index in group.steps), step)
-             if each.epilogue.lookup_table is not None]
-    if step.epilogue.lookup_table is not None and len(users) > 1 and any(epilogue.per_channel for epilogue in users):
-        return False
-    return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))
-
-
-def _has_several_divisors(network: Network, step: Step) -> bool:
-    """Whether a step is an average some of whose windows reach outside the source, and are divided by less."""
-    operation = step.operation
-    if not isinstance(operation, Average) or operation.count_include_pad:
-        return False
-    return not operation.taps.lie_inside(network.shapes[step.x][1:], network.shapes[step.output][1:])
+    output: str
 
 
 @dataclass
 class Placement:
     """Where everything lies.
 
-    ``chip``: first word of each tensor with a place on chip; ``scratch_buffers``: first word of the scratch buffer of
-    each group that needs one, with the row tiles that fit it; ``memory``: first word in the data section of each tensor
-    that is there; ``inputs``: the tensors that the host writes.
+    ``chip``: first word of each tensor with a place on chip; ``kernels``: of each depthwise kernel, by what its step makes;
+    ``scratch_buffers``: first word of the scratch buffer of each group that needs one, with the row tiles that fit it;
+    ``memory``: first word in the data section of each tensor that is there; ``inputs``: the tensors that the host writes.
     """
 
     groups: list[Group]
     chip: dict[str, int] = field(default_factory=dict)
+    kernels: dict[str, int] = field(default_factory=dict)
     scratch_buffers: dict[int, tuple[int, RowTiles]] = field(default_factory=dict)
     memory: dict[str, int] = field(default_factory=dict)
     memory_words: int = 0
@@ -85,7 +60,7 @@ class Placement:
 class _Claim:
     """Words claimed on chip from group ``first`` to group ``last``; the name of a scratch buffer is its group's number."""
 
-    name: str | int
+    name: str | int | Kernel
     words: int
     first: int
     last: int
@@ -97,22 +72,28 @@ class _Claim:
 def place(network: Network, config: Config) -> Placement:
     """Places every tensor, spilling as few as possible.
 
-    Raises ``CompileError`` naming the layer when even one row of its tensors does not fit.
+    Raises ``CompileError`` naming the layer when even one row of its tensors does not fit, ``NoKernelRoomError`` for a
+    depthwise step whose kernel does not fit beside them.
     """
     spilled: set[str] = set()
     inputs = {network.root(port.tensor) for port in network.inputs}
     while True:
         groups = form_groups(network, spilled)
         scratch_buffers = _smallest_scratch_buffers(network, groups, spilled, config)
-        claims = scratch_buffers + sorted(_tensors(network, groups, spilled), key=lambda claim: -claim.words)
+        claims = scratch_buffers + _kernels(network, groups)
+        claims += sorted(_tensors(network, groups, spilled), key=lambda claim: -claim.words)
         placed, failed = _first_fit(claims, config.activation_words)
         if failed is None:
             break
+        if isinstance(failed.name, Kernel):
+            raise NoKernelRoomError(failed.name.output)
         spilled.add(_victim(network, failed, claims, inputs, config))
     placement = Placement(groups, inputs=inputs)
     placement.chip = {str(t.name): base for t, base in placed if isinstance(t.name, str)}
+    placement.kernels = {claim.name.output: base for claim, base in placed if isinstance(claim.name, Kernel)}
     for scratch in scratch_buffers:
-        index = int(scratch.name)
+        assert isinstance(scratch.name, int)
+        index = scratch.name
         base, words = _largest_gap(scratch, placed, config.activation_words)
         row_tiles = largest_row_tiles(network, network.steps[groups[index].lead], spilled, words)
         placement.scratch_buffers[index] = (base, row_tiles)
@@ -164,6 +145,13 @@ def _smallest_scratch_buffers(network: Network, groups: list[Group], spilled: se
         if row_tiles is not None:
             claims.append(_Claim(index, row_tiles.words, index, index))
     return claims
+
+
+def _kernels(network: Network, groups: list[Group]) -> list[_Claim]:
+    """Every depthwise kernel, from the group before its own on, so that it can be loaded ahead."""
+    return [_Claim(Kernel(step.output), kernel_words(network, step), max(0, index - 1), index)
+            for index, group in enumerate(groups) for step in (network.steps[number] for number in group.steps)
+            if isinstance(step.operation, DepthwiseConvolution)]
 
 
 def _tensors(network: Network, groups: list[Group], spilled: set[str]) -> Iterable[_Claim]:

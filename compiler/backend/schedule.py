@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from arrayloom.compiler.backend.chains import ConvolutionFollower, DepthwiseFollower, finish, follower_of
 from arrayloom.compiler.backend.context import LoweringContext
-from arrayloom.compiler.backend.followers import Follower, Rows
+from arrayloom.compiler.backend.followers import Rows
+from arrayloom.compiler.backend.groups import Group
 from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.lower import writer_of
+from arrayloom.compiler.backend.lower.convolution import Convolver
 from arrayloom.compiler.backend.lower.writer import Progress
 from arrayloom.compiler.backend.operations import Average
-from arrayloom.compiler.backend.placement import Group
 from arrayloom.compiler.backend.tiling import TilingPlan
 from arrayloom.isa.instructions import End
 
@@ -56,12 +58,17 @@ class _GroupWriter:
         self.plan = TilingPlan(context, *context.placement.scratch_buffers.get(index, ()))
         self.rows = Rows(context.network)
         self.rows.open(self.step)
-        self.followers = [Follower(context.of(number), self.rows) for number in group.followers]
         self.writer = writer_of(context)
+        pieces = self._lead_pieces()
+        self.followers = [follower_of(context.of(number), self.rows, pieces) for number in group.followers]
         self.before_drains = any(each.step.epilogue.lookup_table is not None or isinstance(each.step.operation, Average)
                                  for each in self.followers)
         self.writer.parameters_first = not self.before_drains
         self.slack = 0
+        self.has_depthwise = any(isinstance(each, DepthwiseFollower) for each in self.followers)
+        ends_on_array = any(isinstance(each, ConvolutionFollower) for each in self.followers)
+        if self.has_depthwise and isinstance(self.writer, Convolver) and not ends_on_array:
+            self.writer.by_block = True     # what follows the depthwise step, a global pool say, may begin with each block
 
     def write(self) -> None:
         _exhaust(self.plan.load(0))
@@ -79,12 +86,20 @@ class _GroupWriter:
             self.plan.store(iteration)
             _exhaust(load)
         self.writer.finish()
-        for follower in self.followers:
-            follower.finish()
+        finish(self.followers)
+
+    def _lead_pieces(self) -> int:
+        """In how many pieces the lead is written, about."""
+        layout = self.writer.context.network.layouts[self.step.output]
+        if isinstance(self.writer, Convolver):
+            return len(self.writer.pieces(range(layout.blocks), 0, layout.height))
+        return layout.blocks
 
     def _advance(self, progress: Progress) -> None:
         """Lets the followers use the cycles that the lead leaves to the POST unit; those left unused are gone."""
         self.slack = min(self.slack, 0) + progress.cycles - progress.post
+        if self.has_depthwise:      # which is slower than the lead, so that the POST unit has cycles to spare
+            self.slack = max(self.slack, 1)
         for follower in self.followers:
             self.slack = follower.advance(self.slack, progress.cycles)
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from arrayloom.compiler.cost import timing
-from arrayloom.isa.config import Config
+from arrayloom.isa.config import DEPTHWISE_COLUMNS, Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
     Convolve,
+    Depthwise,
     LoadActivations,
     LoadLookupTable,
     LoadParameters,
@@ -20,6 +21,8 @@ from arrayloom.isa.instructions import (
 )
 
 SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
+WIDEST_STRIDE = 2           # with which DEPTHWISE multiplies with three columns of a kernel at once
+LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
 INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
 START_CYCLES = 1_000_000    # until the bus answers
 
@@ -29,6 +32,8 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
     match instruction:
         case Convolve(height=height, width=width, tiles=tiles):
             return height * width * tiles
+        case Depthwise():
+            return instruction.repeats * instruction.taps_y * sum(depthwise_passes(instruction))
         case LoadWeights(words=words):
             return words
         case LoadParameters(entries=entries):
@@ -40,6 +45,24 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0
+
+
+def depthwise_passes(i: Depthwise) -> list[int]:
+    """Cycles of the passes of a Depthwise over its region for one row of its kernel, three columns or one at a time.
+
+    A pass takes a cycle for each of its weights and for each source column from that with which its first output is
+    complete; for the columns before that, once where rows may follow each other, else in every row.
+    """
+    narrow = i.dilation_x != 1 or i.taps_x == 1 or not 0 < i.stride_x <= WIDEST_STRIDE
+    together, row = (1, i.width) if narrow else (DEPTHWISE_COLUMNS, i.width * i.stride_x)
+    cycles = []
+    for first in range(0, i.taps_x, together):
+        origin = i.origin_x + first * i.dilation_x
+        lead = 0 if narrow else DEPTHWISE_COLUMNS - 1 - min(max(-origin, 0), DEPTHWISE_COLUMNS - 1)
+        follows = narrow or origin + DEPTHWISE_COLUMNS - 1 - lead + row >= i.source_width
+        slots = i.height * row + lead if follows else i.height * (row + lead)
+        cycles.append(max(slots, LEAST_PASS) + min(together, i.taps_x - first))
+    return cycles
 
 
 def cycle_limit(instructions: Iterable[Instruction], config: Config) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from arrayloom.compiler.cost.array import Array
+from arrayloom.compiler.cost.depthwise import depthwise
 from arrayloom.compiler.cost.fetch import Fetch
 from arrayloom.compiler.cost.machine import Machine
 from arrayloom.compiler.cost.post import Post
@@ -61,6 +62,8 @@ def predict(program: Program, config: Config) -> Prediction:
     fetch, array, post = Fetch(machine, program), Array(machine), Post(machine)
     processes = [queue.issue() for queue in machine.queues.values()]
     processes += [fetch.read(), Load(machine).run(), array.run(), post.run(), store(machine)]
+    if Unit.DEPTHWISE in machine.queues:
+        processes.append(depthwise(machine))
     for process in processes:
         machine.kernel.start(process)
     cycles = machine.kernel.run(until=fetch.dispatch())

@@ -2,12 +2,13 @@
 
 from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.busy import average_adds, average_search, busy_cycles
-from arrayloom.compiler.cost.kernel import Process
+from arrayloom.compiler.cost.kernel import Channel, Process
 from arrayloom.compiler.cost.machine import Fifo, Machine
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
     Drain,
+    DrainDepthwise,
     Pool,
     PoolKind,
     PostInstruction,
@@ -41,7 +42,7 @@ class Post:
             turn = max(accepted + timing.POST_LATENCY, finished + timing.NEXT_INSTRUCTION)
             start = max(turn, (yield from self._constants(instruction)))
             if isinstance(instruction, Drain):
-                full = yield from self.machine.full_banks.take()
+                full = yield from self._banks(instruction)[1].take()
                 turn, start = max(turn, full), max(start, full + timing.BANK_SEEN)
                 if instruction.add:
                     start = max(start, turn + timing.DRAIN_RESIDUAL_REQUEST + timing.RESIDUAL_LATENCY)
@@ -142,12 +143,19 @@ class Post:
 
     def _release(self, instruction: PostInstruction, finished: int) -> None:
         if isinstance(instruction, Drain):
-            self.machine.empty_banks.post(finished - self.groups + 1 + timing.BANK_RELEASE)
+            self._banks(instruction)[0].post(finished - self.groups + 1 + timing.BANK_RELEASE)
         if instruction.release_parameters:
             used = self._parameters(instruction)
             self._drop("parameters", self.machine.parameters, used, finished + timing.RELEASE_PARAMETERS)
         if instruction.release_lookup_table:
             self._drop("tables", self.machine.tables, LOOKUP_TABLE_WORDS, finished + timing.RELEASE_LOOKUP_TABLE)
+
+    def _banks(self, instruction: Drain) -> tuple[Channel, Channel]:
+        """Empty and full banks of the sums that the instruction drains."""
+        machine = self.machine
+        if isinstance(instruction, DrainDepthwise):
+            return machine.empty_depthwise_banks, machine.full_depthwise_banks
+        return machine.empty_banks, machine.full_banks
 
     def _drop(self, name: str, fifo: Fifo, words: int, time: int) -> None:
         self._dropped[name] += words

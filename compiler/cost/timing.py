@@ -60,6 +60,12 @@ WORD = 5                    # from a pixel's generation to its word at the array
 SUMS_WRITTEN = 4            # from the read of an accumulator to its new value in memory
 WEIGHT_LATENCY = 3          # from the read of a row of weights to its place in the shadow plane
 
+# DEPTHWISE.
+DEPTHWISE_PLAN = 7          # from an acceptance to the cycle in which its first slot is taken
+DEPTHWISE_IN_FLIGHT = 3     # instructions between acceptance and their last pass
+DEPTHWISE_FREE = 1          # from the last pass of an instruction to the acceptance that waited for it
+DEPTHWISE_SUMS = 9          # from the end of an instruction to its bank being full
+
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
 POST_LOOK = 1               # from the offer of an instruction to its acceptance

@@ -26,6 +26,8 @@ class AccumulatorGroup(Component):
     ----------
     config : Config
         ``column_stage`` columns are in a group, ``accumulator_depth`` sums of each in a bank.
+    gaps : bool
+        Pixels of a step may come with gaps between them.
 
     Members
     -------
@@ -47,8 +49,8 @@ class AccumulatorGroup(Component):
         What was read, ``MEMORY_LATENCY`` cycles after ``enable``.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, gaps: bool = False) -> None:
+        self.config, self.gaps = config, gaps
         self._sums = data.ArrayLayout(SUM, config.column_stage)
         super().__init__({
             "pixel": In(PIXEL),
@@ -105,6 +107,9 @@ class AccumulatorGroup(Component):
         count = Signal(range(self.config.accumulator_depth), reset_less=True)
         index = Signal.like(count)
         m.d.comb += index.eq(Mux(self.pixel.start, 0, count))
-        # Pixels of a step come without a gap. Zero between steps, so that states which differ in nothing else are equal.
-        m.d.sync += count.eq(Mux(self.pixel.valid, index + 1, 0))
+        if self.gaps:
+            with m.If(self.pixel.valid):
+                m.d.sync += count.eq(index + 1)
+        else:   # Zero between steps, so that states which differ in nothing else are equal.
+            m.d.sync += count.eq(Mux(self.pixel.valid, index + 1, 0))
         return index

@@ -26,7 +26,7 @@ from arrayloom.hdl.post.records import (
     Origin,
 )
 from arrayloom.hdl.post.tokens import choose
-from arrayloom.isa.instructions import ADD_FRACTION, PRODUCT_OFFSETS, Drain, Elementwise, Pool, PoolKind
+from arrayloom.isa.instructions import ADD_FRACTION, PRODUCT_OFFSETS, Drain, DrainDepthwise, Elementwise, Pool, PoolKind
 
 _ORIGINS: dict[int, Origin] = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 
@@ -35,6 +35,11 @@ CHECKS = 5  # bits of ``Decode.checks``, which are registers of their own: toget
 
 class Decode(Component):
     """Combinational. An Elementwise is a maximum over windows of one word; only a Drain reads no window.
+
+    Parameters
+    ----------
+    depthwise : bool
+        There are Drains of the DEPTHWISE unit's sums too.
 
     Members
     -------
@@ -72,25 +77,15 @@ class Decode(Component):
     sum_clamp : Out(SUM_CLAMP)
     """
 
-    instruction: In(INSTRUCTION)
-    checks: Out(CHECKS)
-    reads: Out(1)
-    averages: Out(1)
-    adds: Out(1)
-    work: Out(WORK)
-    region: Out(REGION)
-    window: Out(WINDOW)
-    term: Out(TERM)
-    residual: Out(RESIDUAL)
-    zero_point: Out(ZERO_POINT)
-    clamp: Out(CLAMP)
-    operands: Out(OPERANDS)
-    factors: Out(FACTORS)
-    ratio_b: Out(RATIO_B)
-    add_offset: Out(ADD_OFFSET)
-    ratio_a: Out(RATIO_A)
-    sum_offset: Out(SUM_OFFSET)
-    sum_clamp: Out(SUM_CLAMP)
+    def __init__(self, depthwise: bool = False) -> None:
+        self.drains = (Drain.OPCODE, DrainDepthwise.OPCODE) if depthwise else (Drain.OPCODE,)
+        super().__init__({
+            "instruction": In(INSTRUCTION), "checks": Out(CHECKS), "reads": Out(1), "averages": Out(1),
+            "adds": Out(1), "work": Out(WORK), "region": Out(REGION), "window": Out(WINDOW), "term": Out(TERM),
+            "residual": Out(RESIDUAL), "zero_point": Out(ZERO_POINT), "clamp": Out(CLAMP), "operands": Out(OPERANDS),
+            "factors": Out(FACTORS), "ratio_b": Out(RATIO_B), "add_offset": Out(ADD_OFFSET), "ratio_a": Out(RATIO_A),
+            "sum_offset": Out(SUM_OFFSET), "sum_clamp": Out(SUM_CLAMP),
+        })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -110,8 +105,12 @@ class Decode(Component):
         m.d.comb += self.checks.eq(Cat(
             drain.height.any() & drain.width.any(), drain.low <= drain.high, ~self.adds | (drain.add_low <= drain.add_high),
             ~self.adds | ~drain.multiply | self._sane_product(drain), Mux(is_pool, self._sane_pool(pool), Mux(
-                is_elementwise, ~elementwise.reserved.any(), (drain.opcode == Drain.OPCODE) & ~drain.reserved.any()))))
+                is_elementwise, ~elementwise.reserved.any(), self._drains(drain) & ~drain.reserved.any()))))
         return m
+
+    def _drains(self, drain: data.View) -> Value:
+        first, *others = (drain.opcode == opcode for opcode in self.drains)
+        return Cat(first, *others).any() if others else first
 
     @staticmethod
     def _sane_product(drain: data.View) -> Value:
@@ -137,7 +136,7 @@ class Decode(Component):
         m.d.comb += [
             self.region.start.eq(drain.destination), self.region.pitch.eq(drain.destination_pitch),
             self.residual.region.start.eq(drain.residual), self.residual.region.pitch.eq(drain.residual_pitch),
-            self.residual.drains.eq(drain.opcode == Drain.OPCODE),
+            self.residual.drains.eq(self._drains(drain)),
         ]
 
     def _window(self, m: Module, elementwise: data.View, pool: data.View, is_pool: Value) -> None:

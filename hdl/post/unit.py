@@ -9,6 +9,7 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from arrayloom.hdl.flow_control import room_for, stock_of
 from arrayloom.hdl.interfaces import (
     accumulator_read_signature,
+    instruction_layout,
     read_port_signature,
     sink_signature,
     trace_signature,
@@ -31,6 +32,7 @@ from arrayloom.hdl.post.total import Total
 from arrayloom.hdl.post.walk import RegionWalk, WindowWalk
 from arrayloom.hdl.post.writer import Writer
 from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import DrainDepthwise
 from arrayloom.isa.registers import Cause
 
 WRITE = 3   # cycles from a word's last group to the write that makes room for another
@@ -68,23 +70,29 @@ class Post(Component):
         Entries that no instruction has used up.
     tables_held : Out(range(table_pages + 1))
         Whole pages that no instruction has used up.
+    drains : Out(1)
+        Where there is a DEPTHWISE unit: a Drain is accepted.
+    of_depthwise : Out(1)
+        With ``drains``: of that unit's sums.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        depthwise = {"drains": Out(1), "of_depthwise": Out(1)} if config.depthwise_channels else {}
         super().__init__({
             "unit": Out(unit_signature()), "accumulator": Out(accumulator_read_signature(config)),
             "read": Out(read_port_signature(config)), "write": Out(write_port_signature(config)),
             "parameters": In(sink_signature(config)), "tables": In(sink_signature(config)),
             "trace": Out(trace_signature(config)), "data_left": Out(1),
             "parameters_held": Out(range(config.parameter_entries + 1)), "tables_held": Out(range(config.table_pages + 1)),
+            **depthwise,
         })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config, groups = self.config, self.config.groups
         self.space = words_between(ISSUED, RESULT + WRITE, groups)
-        m.submodules.decode = self.decode = Decode()
+        m.submodules.decode = self.decode = Decode(bool(config.depthwise_channels))
         m.submodules.sequencer = self.sequencer = Sequencer(config)
         m.submodules.tokens = self.tokens = Tokens(config, RESULT + 1)
         m.submodules.parameter_fifo = self.parameter_fifo = Parameters(config)
@@ -103,6 +111,10 @@ class Post(Component):
         self._issue(m)
         self._constants(m)
         self._flow(m)
+        if config.depthwise_channels:
+            opcode = data.View(instruction_layout(DrainDepthwise), self.unit.instruction.payload).opcode
+            m.d.comb += [self.drains.eq(accepted & ~self.decode.reads),
+                         self.of_depthwise.eq(opcode == DrainDepthwise.OPCODE)]
         return m
 
     def _accept(self, m: Module) -> tuple[Value, Value]:

@@ -8,7 +8,7 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
-from arrayloom.isa.registers import IDENTITY_VALUE, Block, Cause, Control, Register, StatusWord, counter_address
+from arrayloom.isa.registers import IDENTITY_VALUE, Cause, Control, Register, StatusWord, blocks_of, counter_address
 from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
 
@@ -90,12 +90,12 @@ class Driver:
 
     def retired(self) -> dict[Unit, int]:
         """Instructions that each unit has completed."""
-        return {unit: self.read(Register.RETIRED + 4 * unit) for unit in Unit}
+        return {unit: self.read(Register.RETIRED + 4 * unit) for unit in self.program.configuration.units}
 
     def counters(self) -> dict[str, dict[str, int]]:
         """Cycles by block and cause."""
         return {block.name: {cause.name: self.read_64(counter_address(block, cause)) for cause in Cause}
-                for block in Block}
+                for block in blocks_of(self.program.configuration.units)}
 
     def close(self) -> None:
         """Gives the accelerator back."""

@@ -1,7 +1,6 @@
 """The accelerator as files for other tools: Verilog, its ports and registers as JSON, C, SystemRDL and IP-XACT, waivers."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from amaranth import Value
@@ -32,8 +31,8 @@ def export_verilog(config: Config, folder: Path) -> list[Path]:
         write_plain_verilog(accelerator, verilog, TOP)
         ports = _ports(accelerator)
         files = [verilog, *(verilog.with_suffix(suffix) for suffix in (".json", ".h", ".rdl", ".xml", ".vlt"))]
-        sidecar = {"module": TOP, "config": asdict(config), "digest": config.digest, "ports": ports,
-                   "files": [file.name for file in files], "registers": figures()}
+        sidecar = {"module": TOP, "config": config.to_json(), "digest": config.digest, "ports": ports,
+                   "files": [file.name for file in files], "registers": figures(config)}
         texts = (json.dumps(sidecar, indent=2) + "\n", c_header(config), system_rdl(config),
                  ip_xact(config, TOP, ports, verilog.name), WAIVERS.read_text())
         for file, text in zip(files[1:], texts, strict=True):

@@ -42,7 +42,7 @@ def ip_xact(config: Config, module: str, ports: Sequence[dict[str, Any]], verilo
     _text(space, "name", ADDRESS_SPACE)
     _text(space, "range", str(1 << ADDRESS_BITS))
     _text(space, "width", str(config.word_bits))
-    _registers(root)
+    _registers(root, config)
     _model(root, module, ports)
     files = _child(_child(root, "fileSets"), "fileSet")
     _text(files, "name", "verilog")
@@ -73,14 +73,14 @@ def _bus(parent: ET.Element, group: str, bus: str, abstraction: str, side: str, 
         _child(_child(interface, side), "memoryMapRef", {"memoryMapRef": MEMORY_MAP})
 
 
-def _registers(root: ET.Element) -> None:
+def _registers(root: ET.Element, config: Config) -> None:
     memory = _child(_child(root, "memoryMaps"), "memoryMap")
     _text(memory, "name", MEMORY_MAP)
     block = _child(memory, "addressBlock")
     for name, value in (("name", "core"), ("baseAddress", "0"), ("range", str(1 << REGISTER_ADDRESS_BITS)),
                         ("width", str(REGISTER_BITS)), ("usage", "register")):
         _text(block, name, value)
-    for entry in register_map():
+    for entry in register_map(config.units):
         _register(block, entry)
 
 

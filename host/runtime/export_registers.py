@@ -18,6 +18,7 @@ from arrayloom.isa.registers import (
     Control,
     Error,
     Status,
+    blocks_of,
 )
 
 PREFIX = "ARRAYLOOM"
@@ -34,12 +35,12 @@ def system_rdl(config: Config) -> str:
     return "\n".join(_rdl_lines(config)) + "\n"
 
 
-def figures() -> list[dict[str, Any]]:
-    """The registers as entries of the JSON file."""
+def figures(config: Config) -> list[dict[str, Any]]:
+    """The registers of the core as entries of the JSON file."""
     return [{"name": entry.name, "address": entry.address, "access": entry.access, "reset": entry.reset,
              "description": entry.doc,
              "fields": [{"name": bits.name, "low": bits.low, "width": bits.width} for bits in entry.fields]}
-            for entry in register_map()]
+            for entry in register_map(config.units)]
 
 
 def _c_lines(config: Config) -> Iterator[str]:
@@ -53,14 +54,14 @@ def _c_lines(config: Config) -> Iterator[str]:
         yield f"#define {PREFIX}_{name} 0x{value:08X}u"
     yield ""
     yield "/* Byte addresses from the first register; each is 32 bits wide. */"
-    for entry in register_map():
+    for entry in register_map(config.units):
         yield f"#define {PREFIX}_{entry.name} 0x{entry.address:03X}u /* {entry.access}: {_comment(entry.doc)} */"
         if entry.reset:
             yield f"#define {PREFIX}_RESET_VALUE_{entry.name} 0x{entry.reset:08X}u"
     for enum in ENUMS:
         yield ""
         yield f"/* {_comment(' '.join((enum.__doc__ or '').split()))} */"
-        for member in enum:
+        for member in blocks_of(config.units) if enum is Block else enum:
             text = ERROR_TEXT.get(member) if isinstance(member, Error) else None
             yield f"#define {PREFIX}_{enum.__name__.upper()}_{member.name} {member.value}u" + (
                 f" /* {_comment(text)} */" if text else "")
@@ -79,7 +80,7 @@ def _rdl_lines(config: Config) -> Iterator[str]:
     yield f"    default regwidth = {REGISTER_BITS};"
     yield f"    default accesswidth = {REGISTER_BITS};"
     yield f"    alignment = {REGISTER_BYTES};"
-    for entry in register_map():
+    for entry in register_map(config.units):
         yield from _rdl_register(entry)
     yield "};"
 

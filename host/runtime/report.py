@@ -130,7 +130,8 @@ class ProgressModel:
     def __init__(self, program: Program) -> None:
         self.layers = layers_of(program)
         listed = list(program)
-        self.instructions = {unit: [index for index, one in enumerate(listed) if one.UNIT is unit] for unit in Unit}
+        self.instructions = {unit: [index for index, one in enumerate(listed) if one.UNIT is unit]
+                             for unit in program.configuration.units}
         work = [one.height * one.width * one.tiles for one in listed if isinstance(one, Convolve)]
         self._work_until = np.concatenate([[0], np.cumsum(work)])
 

@@ -47,7 +47,7 @@ class _Report:
         if address := self.driver.read_64(Register.ERROR_ADDRESS):
             yield f"  at byte {address - self.driver.base:#x} from the program's memory base"
         yield self._fetch()
-        for unit in Unit:
+        for unit in self.program.configuration.units:
             yield from self._unit(unit)
         yield from _stores(self.driver, self.program.configuration)
 
@@ -72,7 +72,7 @@ class _Report:
 
     def _tokens(self, unit: Unit) -> str:
         word, mask = self.driver.read_64(Register.TOKENS + 8 * unit), (1 << TOKEN_BITS) - 1
-        held = {other.name: word >> TOKEN_BITS * other & mask for other in Unit}
+        held = {other.name: word >> TOKEN_BITS * other & mask for other in self.program.configuration.units}
         return ", ".join(f"{count} of {name}" for name, count in held.items() if count) or "none"
 
     def _missing(self, unit: Unit, giver: Unit, waiting: int) -> str:

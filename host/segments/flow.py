@@ -84,9 +84,15 @@ class Flow:
         drained: int64[n + 1], those that were drained again.
         stocks: by what LOAD supplies.
         pairs: by producer and consumer, the instructions that give tokens and those that take them, int64[k] each.
+
+    Raises ``SegmentError`` for an accelerator with a DEPTHWISE unit.
     """
 
     def __init__(self, program: Program) -> None:
+        if program.configuration.depthwise_channels:
+            raise SegmentError(f"a program for {program.config}: cannot be cut into segments, as what its DEPTHWISE unit "
+                               "holds cannot be handed on; run it whole, without --workers, or compile for a configuration "
+                               "with depthwise_channels = 0")
         self.program = program
         self.instructions: list[Instruction] = list(program)
         self.end = _end(self.instructions)

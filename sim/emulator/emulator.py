@@ -14,7 +14,9 @@ from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.image import Memory, build_memory, read_slot, write_inputs
 from arrayloom.isa.instructions import (
     Convolve,
+    Depthwise,
     Drain,
+    DrainDepthwise,
     Elementwise,
     End,
     LoadActivations,
@@ -28,6 +30,7 @@ from arrayloom.isa.layout import from_signed
 from arrayloom.isa.program import Program, Stage
 from arrayloom.sim.emulator import transfer
 from arrayloom.sim.emulator.convolve import Convolver
+from arrayloom.sim.emulator.depthwise import depthwise
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
 from arrayloom.sim.emulator.post import Poster
 
@@ -122,6 +125,7 @@ def _step(machine: Machine, instruction: Instruction, action: Callable[[Any], No
     unit = instruction.UNIT
     if unit is None:
         raise EmulatorError("no unit executes this")
+    machine.require(instruction)
     machine.take_tokens(instruction, unit)
     action(instruction)
     machine.give_tokens(instruction, unit)
@@ -136,6 +140,8 @@ def _actions(machine: Machine, poster: Poster, convolver: Convolver) -> dict[typ
         Store: lambda i: transfer.store(machine, i),
         Convolve: convolver.run,
         Drain: poster.drain,
+        Depthwise: lambda i: depthwise(machine, i),
+        DrainDepthwise: poster.drain,
         Elementwise: poster.elementwise,
         Pool: poster.pool,
     }

@@ -24,7 +24,8 @@ class Machine:
 
     ``memory``: uint8, from the program's memory base; ``activations``: int8[words, size]; ``weights``, ``parameters``,
     ``tables``: the FIFOs that LOAD fills, oldest first; ``bank``: int32[pixels, size] being filled; ``full``: those
-    that wait to be drained; ``tokens[consumer][producer]``; ``write_base``: the first byte of memory that may be written.
+    that wait to be drained, ``depthwise_full`` those of the DEPTHWISE unit; ``tokens[consumer][producer]``;
+    ``write_base``: the first byte of memory that may be written.
     """
 
     config: Config
@@ -35,11 +36,21 @@ class Machine:
     tables: deque[Words] = field(default_factory=deque)
     bank: Sums | None = None
     full: deque[Sums] = field(default_factory=deque)
+    depthwise_full: deque[Sums] = field(default_factory=deque)
     tokens: NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(Unit), len(Unit)), np.int64))
     write_base: int = 0
 
     def __post_init__(self) -> None:
         self.activations = np.zeros((self.config.activation_words, self.config.size), np.int8)
+
+    def require(self, instruction: Instruction) -> None:
+        """Raises ``EmulatorError`` for an instruction, or a unit in its masks, that the accelerator does not have."""
+        if type(instruction) not in self.config.instructions:
+            raise EmulatorError(f"{self.config.name} has no DEPTHWISE unit; "
+                                f"depthwise_channels = {self.config.size} gives it one")
+        for unit in units_in(instruction.wait | instruction.signal):
+            if unit not in self.config.units:
+                raise EmulatorError(f"wait or signal names {unit.name}, a unit that {self.config.name} does not have")
 
     def take_tokens(self, instruction: Instruction, unit: Unit) -> None:
         for producer in units_in(instruction.wait):
@@ -78,6 +89,7 @@ class Machine:
         """What a program must not leave in the machine."""
         found = [f"{int(count)} tokens of {Unit(p).name} for {Unit(c).name}"
                  for (c, p), count in np.ndenumerate(self.tokens) if count]
-        names = {"weights": self.weights, "parameters": self.parameters, "tables": self.tables, "full banks": self.full}
+        names = {"weights": self.weights, "parameters": self.parameters, "tables": self.tables, "full banks": self.full,
+                 "full banks of depthwise sums": self.depthwise_full}
         found += [name for name, fifo in names.items() if fifo]
         return found + (["a half-filled accumulator bank"] if self.bank is not None else [])

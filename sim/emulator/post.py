@@ -15,6 +15,7 @@ from arrayloom.isa.instructions import (
     SIGNIFICANT,
     THRESHOLDS,
     Drain,
+    DrainDepthwise,
     Elementwise,
     Pool,
     PoolKind,
@@ -40,9 +41,10 @@ class Poster:
 
     def drain(self, i: Drain) -> None:
         check_constants(i)
-        if not self.machine.full:
+        full = self.machine.depthwise_full if isinstance(i, DrainDepthwise) else self.machine.full
+        if not full:
             raise EmulatorError("no full accumulator bank to drain")
-        bank = self.machine.full.popleft()
+        bank = full.popleft()
         if len(bank) != i.height * i.width:
             raise EmulatorError(f"{i.height} x {i.width} pixels drained from a bank of {len(bank)}")
         entries = self._parameters(i, self.machine.config.groups)

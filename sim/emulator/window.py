@@ -1,11 +1,11 @@
-"""Addresses under a sliding window, shared by Convolve and Pool."""
+"""Addresses under a sliding window, shared by Convolve, Depthwise and Pool."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.isa.instructions import Convolve, Pool
+from arrayloom.isa.instructions import Convolve, Depthwise, Pool
 from arrayloom.sim.emulator.machine import EmulatorError
 
 
@@ -20,7 +20,7 @@ def _axis(origin: int, count: int, stride: int, taps: int, dilation: int) -> NDA
     return origin + np.arange(count) * stride + (np.arange(taps) * dilation)[:, None]
 
 
-def window(instruction: Convolve | Pool) -> Window:
+def window(instruction: Convolve | Depthwise | Pool) -> Window:
     """The source word of every output pixel at every tap; raises ``EmulatorError`` when there is no pixel or no tap."""
     i = instruction
     if 0 in (i.height, i.width, i.taps_y, i.taps_x):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.program import Program
-from arrayloom.isa.registers import CAUSE_BITS, Block, Cause
+from arrayloom.isa.registers import CAUSE_BITS, Block, Cause, blocks_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A run of ``cycles``; ``tracks`` by unit: LOAD, ARRAY, POST, STORE, FETCH."""
+    """A run of ``cycles``; ``tracks`` by unit: those of the accelerator and FETCH."""
 
     cycles: int
     tracks: dict[str, Track]
@@ -69,7 +69,7 @@ def make_timeline(program: Program, segments: NDArray[np.void]) -> Timeline:
     starts = ends - segments["cycles"]
     units = np.array([Block.FETCH if instruction.UNIT is None else instruction.UNIT for instruction in program])
     tracks = {}
-    for block in Block:
+    for block in blocks_of(program.configuration.units):
         own = np.arange(len(units)) if block is Block.FETCH else np.flatnonzero(units == block)
         tracks[block.name] = _track(block, own.astype(np.int32), starts, segments)
     return Timeline(int(ends[-1]) if len(ends) else 0, tracks, _traffic(ends, segments))

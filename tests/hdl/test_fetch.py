@@ -11,7 +11,7 @@ from arrayloom.hdl.axi import Bus
 from arrayloom.hdl.fetch import Fetch
 from arrayloom.isa.bus import FETCH_BUFFER_BYTES
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import FIELD_BYTES, INSTRUCTION_BYTES, Instruction, Unit, check_of, encode_all
+from arrayloom.isa.fields import CORE_UNITS, FIELD_BYTES, INSTRUCTION_BYTES, Instruction, Unit, check_of, encode_all
 from arrayloom.isa.instructions import Convolve, Drain, Elementwise, End, LoadLookupTable, LoadWeights, Pool, Store
 from arrayloom.isa.registers import Cause
 
@@ -54,13 +54,13 @@ class System:
     async def queues(self, ctx: Any) -> None:
         rng = random.Random(5)
         while True:
-            ready = [rng.random() >= self.full for _ in Unit]
-            for unit in Unit:
+            ready = [rng.random() >= self.full for _ in CORE_UNITS]
+            for unit in CORE_UNITS:
                 ctx.set(self.fetch.queues[unit].ready, ready[unit])
             ctx.set(self.fetch.idle, self.cycle >= self.idle_after)
-            signals = [self.fetch.queues[unit].valid for unit in Unit] + [self.fetch.queues[0].payload]
+            signals = [self.fetch.queues[unit].valid for unit in CORE_UNITS] + [self.fetch.queues[0].payload]
             *_, load, array, post, store, payload = await ctx.tick().sample(*signals)
-            for unit, valid in zip(Unit, (load, array, post, store), strict=True):
+            for unit, valid in zip(CORE_UNITS, (load, array, post, store), strict=True):
                 if valid and ready[unit]:
                     self.pushed.append((unit, payload))
 
@@ -174,7 +174,7 @@ BAD = {
     "opcode 0": 0,
     "reserved bit": LoadLookupTable.OPCODE | 1 << 479,
     "lowest reserved bit": LoadLookupTable.OPCODE | 1 << LAST.offset + LAST.width,
-    "waits for a unit to come": LoadLookupTable.OPCODE | 1 << 6 + len(Unit),
+    "waits for a unit to come": LoadLookupTable.OPCODE | 1 << 6 + len(CORE_UNITS),
     "signals the last unit to come": LoadLookupTable.OPCODE | 1 << 17,
     "end that waits": End.OPCODE | 1 << 6,
     "end that signals": End.OPCODE | 2 << 12,

@@ -8,12 +8,12 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 
 from arrayloom.hdl.issue import IN_FLIGHT, Issue
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS, Unit
 from arrayloom.isa.instructions import Elementwise, Store
 from arrayloom.isa.registers import TOKEN_BITS, Cause
 
 OWN = Unit.POST
-OTHERS = [unit for unit in Unit if unit != OWN]
+OTHERS = [unit for unit in CORE_UNITS if unit != OWN]
 
 
 def instructions(seed: int, count: int) -> list[Elementwise]:

@@ -7,7 +7,7 @@ import pytest
 from control_host import RESET, START, Host, begin, scripted
 
 from arrayloom.hdl.control import Control
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS, Unit
 from arrayloom.isa.registers import TOKEN_BITS, Block, Cause, Error, Register, StatusWord
 
 
@@ -45,7 +45,7 @@ async def test_start_waits_until_the_bus_is_quiet(host: Host) -> None:
     assert host.ctx.get(host.control.bus.halt)
     assert (await host.status()).busy
     host.ctx.set(host.control.bus.quiet, 1)
-    await host.wait(4 + len(Unit))
+    await host.wait(4 + len(CORE_UNITS))
     assert host.pulses == {"start": 1, "clear": 1}
     assert not host.ctx.get(host.control.bus.halt)
 
@@ -64,8 +64,8 @@ async def test_all_units_are_in_reset_at_once_before_a_run(host: Host) -> None:
         seen.append(ctx.get(control.clear) | ctx.get(control.resets) << 1)
         await ctx.tick()
     assert ctx.get(control.clear) | ctx.get(control.resets) == 0
-    assert seen[-1] == (1 << 1 + len(Unit)) - 1
-    assert [value for value in seen if value] == [(2 << number) - 1 for number in range(1 + len(Unit))]
+    assert seen[-1] == (1 << 1 + len(CORE_UNITS)) - 1
+    assert [value for value in seen if value] == [(2 << number) - 1 for number in range(1 + len(CORE_UNITS))]
 
 
 @scripted()

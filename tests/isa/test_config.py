@@ -21,6 +21,7 @@ from arrayloom.isa.errors import ConfigError
     ("queue_depth", 1.5, "queue_depth = 1.5: must be a whole number"),
     ("row_stage", True, "row_stage = True: must be a whole number"),
     ("name", "", "name = '': must be a text"),
+    ("depthwise_channels", 8, "depthwise_channels = 8: must be size = 16, or 0"),
 ])
 def test_bad_field_is_named(field: str, value: float, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -36,7 +37,7 @@ def test_digest_changes_with_every_field() -> None:
     base = PRESETS["32x32"]
     changes = {"name": "other", "size": 64, "lanes": 32, "column_stage": 8, "row_stage": 1, "accumulator_depth": 512,
                "activation_bytes": 1 << 20, "weight_words": 4096, "parameter_entries": 1024, "table_pages": 4,
-               "queue_depth": 16, "activation_banks": 8}
+               "queue_depth": 16, "activation_banks": 8, "depthwise_channels": 32}
     assert set(changes) == set(asdict(base))
     digests = {replace(base, **{name: value}).digest for name, value in changes.items()}
     assert len(digests | {base.digest}) == len(changes) + 1

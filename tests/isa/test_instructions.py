@@ -81,7 +81,7 @@ def test_reserved_bits_are_refused() -> None:
     (6 + len(Unit), "wait"), (11, "wait"), (12 + len(Unit), "signal"), (17, "signal")])
 def test_units_to_come_are_refused(bit: int, field: str) -> None:
     word = int.from_bytes(LoadWeights().encode()[:FIELD_BYTES], "little") | 1 << bit
-    with pytest.raises(EncodingError, match=f"load_weights: {field} = {1 << (bit - 6) % 6}: must be from 0 to 15"):
+    with pytest.raises(EncodingError, match=f"load_weights: {field} = {1 << (bit - 6) % 6}: must be from 0 to 31"):
         decode(_sealed(word.to_bytes(FIELD_BYTES, "little")))
 
 

@@ -6,7 +6,9 @@ from itertools import pairwise
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import (
     Convolve,
+    Depthwise,
     Drain,
+    DrainDepthwise,
     Elementwise,
     LoadActivations,
     LoadWeights,
@@ -88,10 +90,13 @@ def _edges(instructions: list[Instruction]) -> list[list[int]]:
             takers = [k for k in queues[consumer] if instructions[k].wait >> unit & 1]
             for one, two in zip(givers, takers, strict=True):
                 edges[3 * one + 2].append(3 * two)
-    filling = [k for k, one in enumerate(instructions) if isinstance(one, Convolve) and one.last]
-    drains = [k for k, one in enumerate(instructions) if isinstance(one, Drain)]
-    for one, two in zip(filling, drains, strict=False):
-        edges[3 * one + 2].append(3 * two + 1)
+    for depthwise in (False, True):
+        filling = [k for k, one in enumerate(instructions)
+                   if (isinstance(one, Depthwise) if depthwise else isinstance(one, Convolve) and one.last)]
+        drains = [k for k, one in enumerate(instructions)
+                  if isinstance(one, Drain) and isinstance(one, DrainDepthwise) is depthwise]
+        for one, two in zip(filling, drains, strict=False):
+            edges[3 * one + 2].append(3 * two + 1)
     return edges
 
 

@@ -9,8 +9,8 @@ from amaranth.lib.wiring import connect
 
 from arrayloom.hdl.axi_lite import AxiLiteSlave
 from arrayloom.hdl.control import Control
-from arrayloom.isa.fields import Unit
-from arrayloom.isa.registers import Block, Cause, Register, StatusWord
+from arrayloom.isa.fields import CORE_UNITS
+from arrayloom.isa.registers import Cause, Register, StatusWord, blocks_of
 from arrayloom.isa.registers import Control as ControlBit
 
 START, RESET = 1 << ControlBit.START, 1 << ControlBit.RESET
@@ -36,7 +36,7 @@ class Host:
         self.answered = 0
         self.resets: list[Any] = []     # what ``clear`` sets to zero
         self.pulses: dict[str, int] = {"start": 0, "clear": 0}
-        self.counted = {block: [0] * len(Cause) for block in Block}
+        self.counted = {block: [0] * len(Cause) for block in blocks_of(CORE_UNITS)}
 
     def run(self, script: Script) -> None:
         finished = []
@@ -137,4 +137,4 @@ def scripted(**options: Any) -> Callable[[Script], Callable[[Any], None]]:
 
 async def begin(host: Host) -> None:
     await host.write(Register.CONTROL, START)
-    await host.wait(5 + len(Unit))
+    await host.wait(5 + len(CORE_UNITS))

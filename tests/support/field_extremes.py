@@ -7,12 +7,14 @@ from random_words import WordDraw
 from word_checks import check
 from word_runs import DATA, program_of_words
 
-from arrayloom.isa.config import PARAMETER_BYTES, PRESETS
+from arrayloom.isa.config import PARAMETER_BYTES, PRESETS, Config
 from arrayloom.isa.fields import FieldSpec, Instruction
 from arrayloom.isa.instructions import (
     THRESHOLDS,
     Convolve,
+    Depthwise,
     Drain,
+    DrainDepthwise,
     Elementwise,
     End,
     LoadActivations,
@@ -37,6 +39,8 @@ BASES: dict[type[Instruction], dict[str, Any]] = {
     LoadLookupTable: {"address": 0}, LoadActivations: RUNS | {"destination": 8000}, Store: RUNS | {"source": 5000},
     Convolve: WINDOW | {"height": 2, "width": 2, "plane_pitch": 16, "first": 1, "last": 1},
     Drain: REGION | ADDS | {"release_parameters": 1}, Elementwise: REGION | ADDS | {"source": 5000, "source_pitch": 2},
+    Depthwise: WINDOW | {"height": 2, "width": 2, "weights": 4000},
+    DrainDepthwise: REGION | ADDS | {"release_parameters": 1},
     Pool: REGION | WINDOW | {"kind": PoolKind.SUM, "release_parameters": 1, "multiplier": 1 << 23}}
 """Legal fields, and regions far from one another."""
 LONG = {("convolve", "blocks"), ("pool", "height")}
@@ -79,6 +83,11 @@ def program(subject: Instruction) -> list[Instruction]:
         tiles = LoadWeights(address=0, words=subject.tiles * TINY.size)
         before = [] if subject.first else [tile, bank.changed(height=2, width=2, last=0)]
         return [*before, tiles, subject, groups, drain.changed(height=subject.height or 1, width=subject.width or 1)]
+    if isinstance(subject, Depthwise):
+        return [subject, groups, DrainDepthwise(height=subject.height or 1, width=subject.width or 1, destination=9000,
+                                                release_parameters=1)]
+    if isinstance(subject, DrainDepthwise):
+        return [*table, Depthwise(**WINDOW, height=2, width=2), groups, subject]
     if isinstance(subject, Drain):
         return [*table, tile, bank.changed(height=2, width=2), groups, subject]
     if isinstance(subject, Pool):
@@ -87,15 +96,16 @@ def program(subject: Instruction) -> list[Instruction]:
     return [*table, subject]
 
 
-def check_ends(build: Build, cls: type[Instruction], cases: Iterable[tuple[Instruction, str]]) -> None:
+def check_ends(build: Build, cls: type[Instruction], cases: Iterable[tuple[Instruction, str]],
+               config: Config = TINY) -> None:
     """Emulator and RTL refuse the same of ``cases`` of the class, and leave the same of the rest; there must be a rest."""
-    draw, legal = WordDraw(TINY, 1), 0
+    draw, legal = WordDraw(config, 1), 0
     parameters = BASES[LoadParameters]["entries"] * PARAMETER_BYTES * TINY.lanes
     draw.memory[:parameters] = draw.memory[DATA:DATA + parameters]      # what the lowest address holds must be scales too
     for subject, text in cases:
         words = [int.from_bytes(one.encode(), "little") for one in (*program(subject), End())]
         try:
-            legal += check(build, program_of_words(TINY, words), draw.memory, draw.scratchpad, Timing())
+            legal += check(build, program_of_words(config, words), draw.memory, draw.scratchpad, Timing())
         except AssertionError as error:
             raise AssertionError(f"{cls.mnemonic()} with {text}: {error}") from None
     assert legal > 0

@@ -10,7 +10,9 @@ from arrayloom.isa.fields import INSTRUCTION_BYTES, Instruction, Units, encode_a
 from arrayloom.isa.instructions import (
     THRESHOLDS,
     Convolve,
+    Depthwise,
     Drain,
+    DrainDepthwise,
     Elementwise,
     End,
     LoadActivations,
@@ -60,6 +62,14 @@ class Maker:
         shape = {"source_height": height, "source_width": width, "row_pitch": width, "height": height, "width": width}
         return Convolve(**shape | {"first": 1, "last": 1} | fields)
 
+    def depthwise(self, height: int, width: int, **fields: Any) -> Instruction:
+        shape = {"source_height": height, "source_width": width, "row_pitch": width, "height": height, "width": width}
+        kernel = {"taps_y": 3, "taps_x": 3, "origin_y": -1, "origin_x": -1, "weights": RESIDUAL}
+        return Depthwise(**shape | kernel | fields)
+
+    def drain_depthwise(self, height: int, width: int, **fields: Any) -> Instruction:
+        return DrainDepthwise(**self._region(height, width) | {"release_parameters": 1} | fields)
+
     def drain(self, height: int, width: int, **fields: Any) -> Instruction:
         return Drain(**self._region(height, width) | {"release_parameters": 1} | fields)
 
@@ -90,6 +100,34 @@ def latency_programs(config: Config) -> dict[str, Instructions]:
     """All of them, by name."""
     maker = Maker(config)
     return _fetch(maker) | _transfers(maker) | _array(maker) | _words(maker) | _pools(maker) | _constants(maker)
+
+
+def depthwise_programs(config: Config) -> dict[str, Instructions]:
+    """Those of the DEPTHWISE unit, by name."""
+    m = Maker(config)
+    piece = [m.parameters(), m.depthwise(4, 4), m.drain_depthwise(4, 4)]
+    pairs = [m.depthwise(1, 1), m.parameters(), m.drain_depthwise(1, 1)]
+    held = m.load(900, signal=Units.DEPTHWISE)
+    late = m.load(900, signal=Units.POST)
+    return {
+        "a depthwise region": piece,
+        "depthwise pixels": pairs * 12,
+        "depthwise regions behind a token": [m.parameters(8 * config.groups), held, m.depthwise(4, 4, wait=Units.LOAD),
+                                             *[m.depthwise(4, 4)] * 7, *[m.drain_depthwise(4, 4)] * 8],
+        "depthwise sums behind a token": [m.parameters(8 * config.groups), late, *[m.depthwise(2, 2)] * 8,
+                                          m.drain_depthwise(2, 2, wait=Units.LOAD), *[m.drain_depthwise(2, 2)] * 7],
+        "depthwise strides": [m.parameters(), m.depthwise(3, 5, stride_y=2, stride_x=2), m.drain_depthwise(3, 5)],
+        "depthwise kernels": [m.parameters(), m.depthwise(3, 5, taps_y=7, taps_x=7, origin_x=-3), m.drain_depthwise(3, 5)],
+        "dilated depthwise": [m.parameters(), m.depthwise(3, 5, dilation_x=2, repeats=2), m.drain_depthwise(3, 5)],
+        "depthwise without a border": [m.parameters(), m.depthwise(3, 5, source_width=9), m.drain_depthwise(3, 5)],
+        "a full depthwise queue": [m.parameters(13 * config.groups), held, m.depthwise(1, 1, wait=Units.LOAD),
+                                   *[m.depthwise(1, 1)] * 12, *[m.drain_depthwise(1, 1)] * 13, m.load(900)],
+        "a full queue of large ones": [m.parameters(15 * config.groups), held, m.depthwise(8, 8, wait=Units.LOAD),
+                                       *[m.depthwise(8, 8)] * 13, m.weights(300), m.convolve(4, 4, taps_y=10, taps_x=30),
+                                       *[m.drain_depthwise(8, 8)] * 14, m.drain(4, 4)],
+        "both kinds of sums": [m.weights(6), *[one for _ in range(6) for one in (
+            m.parameters(2 * config.groups), m.convolve(4, 4), m.depthwise(4, 4), m.drain(4, 4), m.drain_depthwise(4, 4))]],
+    }
 
 
 def _fetch(m: Maker) -> dict[str, Instructions]:

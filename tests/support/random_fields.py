@@ -8,6 +8,7 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
     Convolve,
+    Depthwise,
     Drain,
     Elementwise,
     LoadActivations,
@@ -79,6 +80,10 @@ def work_of(subject: Instruction, config: Config) -> int:
     if isinstance(subject, Convolve):
         pixels = subject.height * subject.width
         return subject.tiles * max(config.size, pixels if pixels <= config.accumulator_depth else 0)
+    if isinstance(subject, Depthwise):
+        pixels = subject.height * subject.width
+        return (subject.repeats * subject.taps_y * subject.taps_x * max(1, subject.stride_x % 3)
+                * (pixels if pixels <= config.accumulator_depth else 0))
     if isinstance(subject, Pool):
         return subject.height * subject.width * subject.taps_y * subject.taps_x
     return subject.height * subject.width if isinstance(subject, Drain | Elementwise) else 0

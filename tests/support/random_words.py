@@ -15,14 +15,15 @@ from word_runs import DATA, MEMORY_BYTES
 
 from arrayloom.isa.arithmetic import encode_scale
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import FIELD_BITS, UNIT_SLOTS, Instruction, Unit
+from arrayloom.isa.fields import FIELD_BITS, UNIT_SLOTS, Instruction
 from arrayloom.isa.instructions import (
-    BY_OPCODE,
     LOOKUP_TABLE_WORDS,
     PRODUCT_OFFSETS,
     THRESHOLDS,
     Convolve,
+    Depthwise,
     Drain,
+    DrainDepthwise,
     Elementwise,
     End,
     LoadActivations,
@@ -35,7 +36,7 @@ from arrayloom.isa.instructions import (
 )
 
 Fields = dict[str, int]
-Post = TypeVar("Post", Drain, Elementwise, Pool)
+Post = TypeVar("Post", Drain, DrainDepthwise, Elementwise, Pool)
 
 
 LARGEST_WORK = 3000     # words that an instruction reads or writes
@@ -68,6 +69,8 @@ class WordDraw(FieldDraw):
         self.makers: list[Callable[[], tuple[Instruction, list[Instruction]]]] = [
             self.load_weights, self.load_parameters, self.load_lookup_table, self.load_activations, self.store,
             self.convolve, self.drain, self.elementwise, self.pool, self.pool, self.end]
+        if config.depthwise_channels:
+            self.makers += [self.depthwise, self.depthwise, self.drain_depthwise]
 
     def case(self) -> Case:
         while True:
@@ -88,10 +91,10 @@ class WordDraw(FieldDraw):
             word |= 1 << specs[2].offset + instruction.UNIT
         if changed and self.chance(ANY_ODDS / 2):
             mask = specs[int(self.rng.integers(1, 3))]
-            word |= 1 << mask.offset + self.between(len(Unit), UNIT_SLOTS - 1)
+            word |= 1 << mask.offset + self.between(len(self.config.units), UNIT_SLOTS - 1)
         if changed and self.chance(ANY_ODDS / 2):
-            opcode = specs[0]
-            unknown = [value for value in range(1 << opcode.width) if value not in BY_OPCODE]
+            opcode, known = specs[0], {cls.OPCODE for cls in self.config.instructions}
+            unknown = [value for value in range(1 << opcode.width) if value not in known]
             word = word >> opcode.width << opcode.width | int(self.rng.choice(unknown))
         return word
 
@@ -166,6 +169,33 @@ class WordDraw(FieldDraw):
         if max(height, width) > self.config.accumulator_depth:
             height, width = 1, 1
         return subject, [*weights, *before, subject, *self._drained(max(height, 1), max(width, 1))]
+
+    # DEPTHWISE
+
+    def depthwise(self) -> tuple[Instruction, list[Instruction]]:
+        window = self._window(self.config.accumulator_depth)
+        window |= {"taps_x": self.extent(7, 0.03), "taps_y": self.extent(7, 0.03), "repeats": self.extent(3, 0.03),
+                   "padding": self.between(-128, 127), "stride_x": self.pick(0, 1, 1, 1, 2, 2, 3),
+                   "dilation_x": self.pick(0, 1, 1, 1, 1, 2)}
+        planes = window["source_height"] * window["row_pitch"]
+        window["source"] = self.near(min(max(planes, 1), self.config.activation_words))
+        window["weights"] = self.near(max(window["repeats"] * window["taps_y"] * window["taps_x"], 1))
+        subject = self.anything(Depthwise(**window), "origin_y", "origin_x", "stride_y", "stride_x", "dilation_y",
+                                "dilation_x", "row_pitch", "source_height", "source_width")
+        height, width = subject.height, subject.width
+        if max(height, width) > self.config.accumulator_depth:
+            height, width = 1, 1
+        drain = DrainDepthwise(height=max(height, 1), width=max(width, 1), destination=9000, destination_pitch=width,
+                               release_parameters=1)
+        return subject, [subject, LoadParameters(address=DATA, entries=self.config.groups), drain]
+
+    def drain_depthwise(self) -> tuple[Instruction, list[Instruction]]:
+        fields = self._post() | self._residual()
+        filled = fields["height"] * fields["width"]
+        filled = min(max(filled if self.chance(0.8) else filled + self.pick(-1, 1, 8), 1), self.config.accumulator_depth)
+        subject = self._placed(DrainDepthwise(**fields, zero_point=self.between(-256, 255), release_parameters=1))
+        fills = Depthwise(height=1, width=filled, source_height=1, source_width=filled, row_pitch=filled)
+        return subject, [*self._tables(fields), fills, LoadParameters(address=DATA, entries=self.config.groups), subject]
 
     # POST
 

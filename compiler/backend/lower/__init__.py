@@ -2,10 +2,19 @@
 
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.lower.convolution import Convolver
+from arrayloom.compiler.backend.lower.depthwise import DepthwiseConvolver
 from arrayloom.compiler.backend.lower.rearrangement import PixelRearranger, Rearranger
 from arrayloom.compiler.backend.lower.unary import Averager, Copier, Pooler
 from arrayloom.compiler.backend.lower.writer import Writer
-from arrayloom.compiler.backend.operations import Average, Convolution, Maximum, PixelRearrangement, Rearrangement, Sum
+from arrayloom.compiler.backend.operations import (
+    Average,
+    Convolution,
+    DepthwiseConvolution,
+    Maximum,
+    PixelRearrangement,
+    Rearrangement,
+    Sum,
+)
 
 
 def writer_of(context: LoweringContext) -> Writer:
@@ -17,6 +26,8 @@ def writer_of(context: LoweringContext) -> Writer:
         return PixelRearranger(context, operation)
     if isinstance(operation, Convolution):
         return Convolver(context, operation)
+    if isinstance(operation, DepthwiseConvolution):
+        return DepthwiseConvolver(context, operation)
     if isinstance(operation, Maximum | Sum):
         return Pooler(context, operation)
     if isinstance(operation, Average):

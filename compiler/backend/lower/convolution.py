@@ -38,6 +38,7 @@ class Convolver(Writer):
     def __init__(self, context: LoweringContext, operation: Convolution) -> None:
         super().__init__(context)
         self.operation = operation
+        self.by_block = self.step.epilogue.per_channel      # so that each page of the lookup table is loaded once
         network, config = context.network, context.config
         source, target = network.layouts[self.step.x], network.layouts[self.step.output]
         self.target = target
@@ -48,13 +49,21 @@ class Convolver(Writer):
             channel_entries(operation.bias, operation.scale, target.slots(), target.blocks, config))
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        for region, block in self.pieces(blocks, first, last):
+            yield from self.write_region(operands, region, block)
+
+    def write_region(self, operands: Operands, region: Region, block: int) -> Iterator[Progress]:
+        """Weights, parameters, Convolve and Drain of one block of a region."""
+        piece = Piece(block, region.y, region.x, region.height, region.width)
+        rows = region.y + region.height if region.closes_rows else region.y
+        yield from self.write_piece(operands, piece, self._region_window(operands.x, region), rows)
+
+    def pieces(self, blocks: range, first: int, last: int) -> list[tuple[Region, int]]:
+        """Regions and blocks in the order in which they are written."""
         regions = list(self._regions(first, last))
-        by_block = self.step.epilogue.per_channel   # so that each page of the lookup table is loaded once
-        order = ((r, b) for b, r in product(blocks, regions)) if by_block else product(regions, blocks)
-        for region, block in order:
-            piece = Piece(block, region.y, region.x, region.height, region.width)
-            rows = region.y + region.height if region.closes_rows else region.y
-            yield from self.write_piece(operands, piece, self._region_window(operands.x, region), rows)
+        if self.by_block:
+            return [(region, block) for block in blocks for region in regions]
+        return list(product(regions, blocks))
 
     def _regions(self, first: int, last: int) -> Iterator[Region]:
         """Regions of the output; single rows where parts of the source are enlarged."""

@@ -8,7 +8,7 @@ import numpy as np
 from arrayloom.compiler.backend.area import Area, Span
 from arrayloom.compiler.backend.context import LoweringContext, Operands
 from arrayloom.compiler.backend.lower.writer import Piece, Progress, Writer
-from arrayloom.compiler.backend.operations import Average, Copy, Maximum, Sum, Taps
+from arrayloom.compiler.backend.operations import Average, Copy, DepthwiseConvolution, Maximum, Sum, Taps
 from arrayloom.compiler.backend.parameters import multiplier, threshold_entries, thresholds, uniform_entries
 from arrayloom.compiler.backend.steps import Step
 from arrayloom.compiler.cost.busy import average_adds, average_search
@@ -118,7 +118,7 @@ def pixel_cycles(config: Config, step: Step) -> int:
     taps = step.operation.taps.kernel[0] * step.operation.taps.kernel[1]
     if isinstance(step.operation, Average):
         return average_adds(taps, config.groups) + average_search(config.groups) + config.groups
-    return config.groups + (0 if isinstance(step.operation, Copy) else taps)
+    return config.groups + (0 if isinstance(step.operation, Copy | DepthwiseConvolution) else taps)
 
 
 def _window(taps: Taps, x: Area, piece: Piece) -> Pool:

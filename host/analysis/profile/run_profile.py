@@ -20,7 +20,7 @@ from arrayloom.sim.rtl.timeline import Timeline
 
 Cycles = dict[str, dict[str, int]]
 ARRAY = Unit.ARRAY.name
-UNITS = ("FETCH", *(unit.name for unit in Unit))    # in the order of what flows between them
+UNITS = ("FETCH", *(unit.name for unit in Unit))    # in the order in which they are shown
 PARTIAL = "partial"     # the array computes, but not with every multiplier
 
 
@@ -125,7 +125,7 @@ class Profile:
         instructions, rows = list(program), Rows(program)
         if report.counters is None or report.cycles != timeline.cycles:
             raise ProfileError(f"the timeline has {timeline.cycles:,} cycles, the run's registers {report.cycles}")
-        timeline = replace(timeline, tracks={unit: timeline.tracks[unit] for unit in UNITS})
+        timeline = replace(timeline, tracks={unit: timeline.tracks[unit] for unit in UNITS if unit in timeline.tracks})
         attributions = attribute(timeline, rows, instructions)
         check_counters(attributions, report.counters)
         traffic = traffic_of(instructions, rows, program.configuration)

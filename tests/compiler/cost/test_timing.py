@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from latency_programs import latency_programs, program_of
+from latency_programs import depthwise_programs, latency_programs, program_of
 
 from arrayloom.compiler.cost import predict, timing
 from arrayloom.compiler.cost.transfers import longest_burst
@@ -22,6 +22,8 @@ from arrayloom.sim.rtl.simulator import Timing
 
 TINY = PRESETS["tiny"]
 PROGRAMS = latency_programs(TINY)
+DEPTHWISE = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size)
+DEPTHWISE_PROGRAMS = depthwise_programs(DEPTHWISE)
 CONSTANTS = {name: value for name, value in vars(timing).items() if name.isupper()}
 
 DECLARED = {
@@ -57,8 +59,9 @@ def device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
 
 def _cycles(name: str) -> int | None:
     """Predicted; None when the program would never end."""
+    config, programs = (TINY, PROGRAMS) if name in PROGRAMS else (DEPTHWISE, DEPTHWISE_PROGRAMS)
     try:
-        return predict(program_of(TINY, PROGRAMS[name]), TINY).cycles
+        return predict(program_of(config, programs[name]), config).cycles
     except CompileError:
         return None
 
@@ -71,6 +74,19 @@ def test_predicts_the_cycles_of_the_rtl(name: str, device: RtlDevice) -> None:
         measured.cycles, measured.words_read, measured.words_written)
 
 
+@pytest.fixture(scope="module")
+def depthwise_device() -> Iterator[RtlDevice]:
+    device = RtlDevice(DEPTHWISE)
+    yield device
+    device.close()
+
+
+@pytest.mark.parametrize("name", DEPTHWISE_PROGRAMS)
+def test_predicts_the_cycles_of_the_depthwise_unit(name: str, depthwise_device: RtlDevice) -> None:
+    program = program_of(DEPTHWISE, DEPTHWISE_PROGRAMS[name])
+    assert predict(program, DEPTHWISE).cycles == depthwise_device.execute(program, build_memory(program)).cycles
+
+
 @pytest.mark.parametrize("name", DECLARED)
 def test_equals_what_the_hardware_declares(name: str) -> None:
     assert {CONSTANTS[name]} == DECLARED[name]
@@ -78,7 +94,7 @@ def test_equals_what_the_hardware_declares(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def predicted() -> dict[str, int | None]:
-    return {program: _cycles(program) for program in PROGRAMS}
+    return {program: _cycles(program) for program in (*PROGRAMS, *DEPTHWISE_PROGRAMS)}
 
 
 @pytest.mark.parametrize("name", CONSTANTS)

@@ -13,10 +13,12 @@ from arrayloom.hdl.array.decoder import Decoder
 from arrayloom.hdl.fetch import Fetch
 from arrayloom.hdl.interfaces import instruction_layout
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.fields import ALL_UNITS, FIELD_BITS, Instruction, Unit
-from arrayloom.isa.instructions import INSTRUCTIONS, Convolve
+from arrayloom.isa.fields import CORE_UNITS, FIELD_BITS, Instruction, Unit
+from arrayloom.isa.instructions import Convolve
 
 __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
+
+CONFIG = PRESETS["tiny"]
 
 
 def _is(cls: type[Instruction], word: Value) -> Value:
@@ -24,7 +26,7 @@ def _is(cls: type[Instruction], word: Value) -> Value:
     opcode, wait, signal, *_ = cls.specs()
     last = cls.specs()[-1]
     masks = [word[spec.offset:spec.offset + spec.width] for spec in (wait, signal)]
-    most = ALL_UNITS if cls.UNIT is not None else 0     # an End neither waits nor signals
+    most = (1 << len(CONFIG.units)) - 1 if cls.UNIT is not None else 0     # an End neither waits nor signals
     beyond = word[last.offset + last.width:].any()
     return (word[:opcode.width] == cls.OPCODE) & ~beyond & (masks[0] <= most) & (masks[1] <= most)
 
@@ -33,22 +35,23 @@ class Words(Harness):
     """FETCH with any words in its storage, and any memory and queues around it."""
 
     def describe(self) -> None:
-        unit = Fetch(PRESETS["tiny"])
+        unit = Fetch(CONFIG)
         inside = self.place(unit)
         self.drive(unit)
         control, current = unit.control, inside["current"]
         word, check, push = current[:FIELD_BITS], inside.state("CHECK"), inside.state("PUSH")
         self.assume("a run starts when nothing is decoded", ~control.start | (inside.state("DECODE") & ~unit.full))
-        units = {one: reduce(or_, [_is(cls, word) for cls in INSTRUCTIONS if cls.UNIT is one]) for one in (None, *Unit)}
+        units = {one: reduce(or_, [_is(cls, word) for cls in CONFIG.instructions if cls.UNIT is one])
+                 for one in (None, *CORE_UNITS)}
         legal = reduce(or_, units.values())
         self.claim("the machine is in a state", inside["fsm_state"] <= 4)
         self.claim("what is looked at is there", ~(check | push) | unit.full)
         self.claim("what is legal is known", ~(check | push) | (~unit.excess.any() == legal))
         self.claim("whose it is, too", ~(check | push) | ~legal | Cat(
-            inside["target"][one] == units[one] for one in Unit).all() & (inside["ends"] == units[None]))
+            inside["target"][one] == units[one] for one in CORE_UNITS).all() & (inside["ends"] == units[None]))
         self._outcome(unit, inside, legal, units)
         self.claim("only what is whole and legal is pushed", ~push | (legal & ~units[None]))
-        for one in Unit:
+        for one in CORE_UNITS:
             queue = unit.queues[one]
             self.claim(f"{one.name} gets what is its own", queue.valid == (push & units[one]))
             self.claim(f"{one.name} gets it unchanged", queue.payload == word)
@@ -72,7 +75,7 @@ class Convolves(Harness):
     """The decoder of ARRAY: any words, taken at any time."""
 
     def describe(self) -> None:
-        m, config = self.m, PRESETS["tiny"]
+        m, config = self.m, CONFIG
         unit = Decoder(config)
         inside = self.place(unit)
         self.drive(unit)

@@ -8,7 +8,7 @@ from proving.cases import test_a_planted_fault_is_found, test_it_holds
 from arrayloom.hdl.interfaces import instruction_layout
 from arrayloom.hdl.issue import IN_FLIGHT, Issue
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
 from arrayloom.isa.registers import TOKEN_BITS
 
 __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
@@ -37,7 +37,7 @@ class Tokens(Harness):
         self.claim("units that do not exist get none", ~unit.unit.retired | (unit.signal == inside.part("masks")["r_data"]))
         waiting = self.count("waiting", 8, unit.push.valid & unit.push.ready, self.accepted)
         self.claim("what waits is counted", unit.status.waiting == waiting)
-        spills = Cat(self._counted(unit, inside, producer) for producer in Unit if producer is not OWN)
+        spills = Cat(self._counted(unit, inside, producer) for producer in CORE_UNITS if producer is not OWN)
         self.claim("a token that is lost is said to be", unit.status.overflow == self.past(spills.any()))
         self._offers(unit, inside)
         self.cover("an instruction with three tokens is accepted", self.accepted & (self.head.wait == 0b1011))

@@ -16,7 +16,7 @@ from token_model import TokenModel
 
 from arrayloom.hdl.issue import IN_FLIGHT
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
 from arrayloom.isa.instructions import Convolve, Elementwise, LoadWeights, Store
 from arrayloom.isa.order import order_of
 
@@ -31,10 +31,10 @@ class Counts:
     """Any state: counts, the mask of each queue's oldest, the mask of the oldest in flight, whose FETCH's next is."""
 
     def __init__(self, shared: bool = False) -> None:
-        self.queued, self.flight = ([z3.Int(f"{name}_{unit.name}") for unit in Unit] for name in ("queued", "flight"))
+        self.queued, self.flight = ([z3.Int(f"{name}_{unit.name}") for unit in CORE_UNITS] for name in ("queued", "flight"))
         self.tokens = {(giver, taker): z3.Int(f"token_{giver.name}{'' if shared else '_' + taker.name}")
-                       for giver in Unit for taker in Unit}
-        self.waits, self.signals = ({(a, b): z3.Bool(f"{name}_{a.name}_{b.name}") for a in Unit for b in Unit}
+                       for giver in CORE_UNITS for taker in CORE_UNITS}
+        self.waits, self.signals = ({(a, b): z3.Bool(f"{name}_{a.name}_{b.name}") for a in CORE_UNITS for b in CORE_UNITS}
                                     for name in ("waits", "signals"))
         self.next = z3.Int("next")
         self.room = z3.Int("room")
@@ -50,7 +50,7 @@ class Counts:
         else:
             has = [z3.Implies(self.waits[unit, giver],
                               self.flight[unit] == 0 if giver is unit else self.tokens[giver, unit] > 0)
-                   for giver in Unit]
+                   for giver in CORE_UNITS]
             may = z3.And(self.queued[unit] > 0, self.flight[unit] < IN_FLIGHT, *has)
         return z3.substitute(may, *change)
 
@@ -60,14 +60,15 @@ class Counts:
         if kind == "push":
             return [(self.queued[unit], self.queued[unit] + 1)]
         if kind == "retire":
-            given = {self.tokens[unit, taker]: z3.If(self.signals[unit, taker], 1, 0) for taker in Unit if taker is not unit}
+            given = {self.tokens[unit, taker]: z3.If(self.signals[unit, taker], 1, 0)
+                     for taker in CORE_UNITS if taker is not unit}
             return [(self.flight[unit], self.flight[unit] - 1), *((count, count + more) for count, more in given.items())]
-        taken = {self.tokens[giver, unit]: z3.If(self.waits[unit, giver], 1, 0) for giver in Unit if giver is not unit}
+        taken = {self.tokens[giver, unit]: z3.If(self.waits[unit, giver], 1, 0) for giver in CORE_UNITS if giver is not unit}
         return [(self.queued[unit], self.queued[unit] - 1), (self.flight[unit], self.flight[unit] + 1),
                 *((count, count - less) for count, less in taken.items())]
 
 
-MOVES = [(kind, unit) for kind in ("push", "accept", "retire") for unit in Unit]
+MOVES = [(kind, unit) for kind in ("push", "accept", "retire") for unit in CORE_UNITS]
 
 
 def _persists(shared: bool = False, whole_queue: bool = False) -> z3.BoolRef:
@@ -102,8 +103,8 @@ def programs(count: int) -> Iterator[list[Instruction]]:
 
 
 def _any(rng: random.Random) -> Instruction:
-    unit = rng.choice(list(Unit))
-    masks = [sum(1 << one for one in Unit if rng.random() < share) for share in (0.08, 0.3)]
+    unit = rng.choice(list(CORE_UNITS))
+    masks = [sum(1 << one for one in CORE_UNITS if rng.random() < share) for share in (0.08, 0.3)]
     return CLASSES[unit](wait=masks[0], signal=masks[1] & ~(1 << unit))
 
 

@@ -1,6 +1,7 @@
 """Instruction words around the limits of their fields: emulator and RTL refuse the same, and leave the same of the rest."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from random_words import WordDraw
@@ -8,11 +9,11 @@ from word_checks import TIMINGS, check
 from word_runs import program_of_words
 
 from arrayloom.host.runtime.simulator import simulator_of
-from arrayloom.isa.config import PRESETS
-from arrayloom.isa.instructions import BY_MNEMONIC
+from arrayloom.isa.config import PRESETS, Config
 from arrayloom.sim.rtl.build import Build
 
 TINY = PRESETS["tiny"]
+DEPTHWISE = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size)
 CASES, MORE_CASES = 200, 10_000
 
 
@@ -21,13 +22,13 @@ def build() -> Build:
     return simulator_of(TINY)
 
 
-def run(build: Build, seed: int, cases: int) -> None:
-    draw = WordDraw(TINY, seed)
+def run(build: Build, seed: int, cases: int, config: Config = TINY) -> None:
+    draw = WordDraw(config, seed)
     legal: Counter[str] = Counter()
     seen: Counter[str] = Counter()
     for index in range(cases):
         case = draw.case()
-        program = program_of_words(TINY, case.words)
+        program = program_of_words(config, case.words)
         try:
             found = check(build, program, draw.memory, draw.scratchpad, TIMINGS[index % len(TIMINGS)])
         except AssertionError as error:
@@ -35,7 +36,7 @@ def run(build: Build, seed: int, cases: int) -> None:
             raise AssertionError(f"seed {seed}, case {index}, {case.kind}: {error}\n{text}") from None
         seen[case.kind] += 1
         legal[case.kind] += found
-    kinds = set(BY_MNEMONIC)
+    kinds = {cls.mnemonic() for cls in config.instructions}
     assert set(seen) == kinds
     assert all(legal[kind] > 0 for kind in kinds), legal
     assert all(legal[kind] < seen[kind] for kind in kinds), (legal, seen)
@@ -43,6 +44,16 @@ def run(build: Build, seed: int, cases: int) -> None:
 
 def test_words_around_the_limits(build: Build) -> None:
     run(build, 1, CASES)
+
+
+def test_words_with_the_depthwise_unit() -> None:
+    run(simulator_of(DEPTHWISE), 1, CASES, DEPTHWISE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_more_words_with_the_depthwise_unit(seed: int) -> None:
+    run(simulator_of(DEPTHWISE), seed, MORE_CASES // 10, DEPTHWISE)
 
 
 @pytest.mark.slow

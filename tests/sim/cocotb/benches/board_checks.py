@@ -30,7 +30,7 @@ from board_runs import (
 )
 
 from arrayloom.isa.bus import ADDRESS_BITS
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit, Units, encode_all
+from arrayloom.isa.fields import CORE_UNITS, INSTRUCTION_BYTES, Unit, Units, encode_all
 from arrayloom.isa.instructions import End
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import (
@@ -268,7 +268,7 @@ async def hard_reset(board: Accelerator) -> None:
                      Register.WRITE_LIMIT, Register.FETCHED, Register.INTERRUPT, Register.INTERRUPT_ENABLE):
         assert await board.read_register(register) == RESET_VALUES.get(register, 0), register.name
     assert await read_64(board, Register.CYCLES) == 0
-    for unit in Unit:
+    for unit in CORE_UNITS:
         assert await read_64(board, counter_address(unit, Cause.IDLE)) == 0
     await works(board)
 

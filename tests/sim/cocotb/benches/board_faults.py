@@ -7,7 +7,7 @@ from typing import Any
 from board_programs import MEMORY_BYTES, RESULTS, load_words, raw_program, store_words
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import FIELD_BITS, INSTRUCTION_BYTES, UNIT_SLOTS, Instruction, Unit, Units
+from arrayloom.isa.fields import CORE_UNITS, FIELD_BITS, INSTRUCTION_BYTES, UNIT_SLOTS, Instruction, Unit, Units
 from arrayloom.isa.instructions import (
     INSTRUCTIONS,
     Convolve,
@@ -76,7 +76,7 @@ def _fetched() -> Iterator[tuple[str, Fault]]:
     for cls in INSTRUCTIONS:
         yield f"reserved bit of {cls.mnemonic()}", _illegal(FETCH, _word(cls.OPCODE | 1 << FIELD_BITS - 1))
     yield "end that waits", _illegal(FETCH, _word(End.OPCODE | Units.LOAD << 6))
-    for unit in range(len(Unit), UNIT_SLOTS):
+    for unit in range(len(CORE_UNITS), UNIT_SLOTS):
         yield f"wait for unit {unit}", _illegal(FETCH, _word(LoadWeights.OPCODE | 1 << 6 + unit))
         yield f"signal to unit {unit}", _illegal(FETCH, _word(LoadWeights.OPCODE | 1 << 6 + UNIT_SLOTS + unit))
     yield "no end", Fault(_program(load_words(DATA, 0, 1)), Error.DAMAGED_INSTRUCTION, FETCH)
@@ -136,7 +136,7 @@ def _waiting() -> Iterator[tuple[str, Fault]]:
         Unit.STORE: lambda wait: store_words(DATA, 0, 1, wait=wait),
         Unit.ARRAY: lambda wait: Convolve(**CONVOLVE, wait=wait), Unit.POST: lambda wait: Elementwise(**REGION, wait=wait)}
     for consumer, starter in starters.items():
-        for producer in set(Unit) - {consumer}:
+        for producer in set(CORE_UNITS) - {consumer}:
             yield f"{consumer.name} without a token of {producer.name}", Fault(
                 _program(starter(1 << producer), End()), Error.WATCHDOG, consumer, cause=Cause.TOKEN,
                 missing=Units(1 << producer))

@@ -8,10 +8,10 @@ from emulated import remembered
 from numpy.typing import NDArray
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS
 from arrayloom.isa.image import build_memory, write_inputs
 from arrayloom.isa.program import Program
-from arrayloom.isa.registers import Block, Cause, Error, Register, StatusWord, counter_address
+from arrayloom.isa.registers import Cause, Error, Register, StatusWord, blocks_of, counter_address
 from arrayloom.isa.registers import Control as ControlBit
 from arrayloom.sim.compare import compare_writes
 from arrayloom.sim.emulator import Capture, Emulator
@@ -117,7 +117,7 @@ async def check_counters(board: Accelerator) -> None:
     """Each cycle of each unit counts for one cause."""
     cycles = await read_64(board, Register.CYCLES)
     assert cycles > 0
-    for block in Block:
+    for block in blocks_of(CORE_UNITS):
         counted = {cause.name: await read_64(board, counter_address(block, cause)) for cause in Cause}
         assert sum(counted.values()) == cycles, (block.name, counted)
 
@@ -144,7 +144,7 @@ async def check_program(board: Accelerator, program: Program, inputs: Inputs | N
     assert (board.memory == expected).all()
     instructions = list(program)
     assert await board.read_register(Register.FETCHED) == len(instructions)
-    for unit in Unit:
+    for unit in CORE_UNITS:
         count = sum(instruction.UNIT is unit for instruction in instructions)
         assert await board.read_register(Register.RETIRED + 4 * unit) == count, unit.name
         assert await board.read_register(Register.STATE + 4 * unit) == 0, unit.name

@@ -13,7 +13,7 @@ from arrayloom.hdl.store import Store
 from arrayloom.hdl.windows import Windows
 from arrayloom.isa.bus import ADDRESS_BITS
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS
 
 
 class BusSide(Component):
@@ -42,7 +42,7 @@ class BusSide(Component):
             "limit": In(ADDRESS_BITS), "code": In(ADDRESS_BITS),
             "load": Out(unit_signature()), "store": Out(unit_signature()),
             **{name: Out(sink_signature(config)) for name in ("weights", "parameters", "tables")},
-            "queues": Out(stream.Signature(INSTRUCTION)).array(len(Unit)),
+            "queues": Out(stream.Signature(INSTRUCTION)).array(len(CORE_UNITS)),
             "fetch": Out(control_signature()), "idle": In(1), "status": Out(bus_status_signature()),
             "load_error": Out(1), "store_error": Out(1),
         })

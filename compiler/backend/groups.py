@@ -1,0 +1,69 @@
+"""Groups of steps that are written together: a lead, and steps of which each piece is written when its sources are there."""
+
+from dataclasses import dataclass
+
+from arrayloom.compiler.backend.layouts import allocation_root
+from arrayloom.compiler.backend.operations import Average, DepthwiseConvolution, is_dense
+from arrayloom.compiler.backend.steps import Network, Step
+
+
+@dataclass(frozen=True)
+class Group:
+    """``lead``, with the index of each step in the network; ``followers`` are written along with it, in pieces."""
+
+    lead: int
+    followers: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return (self.lead, *self.followers)
+
+    def with_follower(self, index: int) -> "Group":
+        """The group with one more step."""
+        return Group(self.lead, (*self.followers, index))
+
+
+def form_groups(network: Network, spilled: set[str]) -> list[Group]:
+    """All steps in order; tensors in ``spilled`` have no place on chip, and steps that touch them stand alone."""
+    groups: list[Group] = []
+    for index, step in enumerate(network.steps):
+        if groups and _may_follow(network, groups[-1], step, spilled):
+            groups[-1] = groups[-1].with_follower(index)
+        else:
+            groups.append(Group(index))
+    return groups
+
+
+def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
+    """Parameters and lookup tables are FIFOs: averages over windows of several sizes load their thresholds again and again,
+    and so do steps that take turns in the table FIFO with their tables."""
+    if not network.steps[group.lead].on_array or _has_several_divisors(network, step):
+        return False
+    if isinstance(step.operation, DepthwiseConvolution) and _has_depthwise(network, group):
+        return False    # sums are drained in the order in which they are made
+    if step.on_array and not _ends_chain(network, group, step):
+        return False
+    users = [each.epilogue for each in (*(network.steps[number] for number in group.steps), step)
+             if each.epilogue.lookup_table is not None]
+    if step.epilogue.lookup_table is not None and len(users) > 1 and any(epilogue.per_channel for epilogue in users):
+        return False
+    return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))
+
+
+def _has_several_divisors(network: Network, step: Step) -> bool:
+    """Whether a step is an average some of whose windows reach outside the source, and are divided by less."""
+    operation = step.operation
+    if not isinstance(operation, Average) or operation.count_include_pad:
+        return False
+    return not operation.taps.lie_inside(network.shapes[step.x][1:], network.shapes[step.output][1:])
+
+
+def _has_depthwise(network: Network, group: Group) -> bool:
+    return any(isinstance(network.steps[index].operation, DepthwiseConvolution) for index in group.steps)
+
+
+def _ends_chain(network: Network, group: Group, step: Step) -> bool:
+    """Whether a convolution reads what the depthwise step at the end of the group makes."""
+    last = network.steps[group.steps[-1]]
+    return (isinstance(last.operation, DepthwiseConvolution) and step.x == last.output and is_dense(step.operation)
+            and not step.epilogue.per_channel)

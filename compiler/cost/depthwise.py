@@ -1,0 +1,27 @@
+"""DEPTHWISE: passes of a region with up to three columns of a kernel, one word a cycle, into banks of sums."""
+
+from arrayloom.compiler.cost import timing
+from arrayloom.compiler.cost.busy import busy_cycles, depthwise_passes
+from arrayloom.compiler.cost.kernel import Process
+from arrayloom.compiler.cost.machine import Machine
+from arrayloom.isa.fields import Unit
+from arrayloom.isa.instructions import Depthwise
+
+
+def depthwise(machine: Machine) -> Process:
+    """Instructions one after the other, each into an empty bank of sums."""
+    queue = machine.queues[Unit.DEPTHWISE]
+    count, end = 0, 0
+    while True:
+        accepted = yield from queue.accepted.take()
+        _, instruction = queue.items[count]
+        assert isinstance(instruction, Depthwise)
+        begin = max(accepted + timing.DEPTHWISE_PLAN, end)
+        begin = max(begin, (yield from machine.empty_depthwise_banks.take()))
+        cycles = busy_cycles(instruction, machine.config)
+        end = begin + cycles
+        queue.busy += cycles
+        queue.ready.post(end - depthwise_passes(instruction)[-1] + timing.DEPTHWISE_FREE)
+        queue.retire(instruction, end)
+        machine.full_depthwise_banks.post(end + timing.DEPTHWISE_SUMS)
+        count += 1
