@@ -8,7 +8,7 @@ from board_runs import Accelerator, finish, read_64, refused, start
 from board_windows import Layout, ended, prepare
 
 from arrayloom.isa.bus import FETCH_BUFFER_BYTES
-from arrayloom.isa.fields import FIELD_BITS, INSTRUCTION_BYTES, Instruction, Unit, seal
+from arrayloom.isa.fields import CORE_UNITS, FIELD_BITS, INSTRUCTION_BYTES, Instruction, Unit, seal
 from arrayloom.isa.instructions import (
     INSTRUCTIONS,
     End,
@@ -22,6 +22,7 @@ from arrayloom.isa.registers import (
     Cause,
     Error,
     Register,
+    blocks_of,
     counter_address,
 )
 
@@ -29,7 +30,7 @@ FAR = RESULTS           # from the base, where transfers begin
 SEEN = [Register.STATUS, Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN, Register.FETCHED,
         Register.FETCH_STATE, Register.WEIGHTS_HELD, Register.PARAMETERS_HELD, Register.LOOKUP_TABLES_HELD,
         Register.ACCUMULATOR_BANKS, Register.BURSTS, *(
-            register + step * unit for unit in Unit for register, step in (
+            register + step * unit for unit in CORE_UNITS for register, step in (
                 (Register.RETIRED, 4), (Register.STATE, 4), (Register.TOKENS, 8)))]
 MOST_READS = 4000
 
@@ -159,5 +160,5 @@ async def _both_ways(board: Accelerator, words: int, rows: int) -> None:
     assert await read_64(board, Register.BEATS_WRITTEN) == words * rows
     assert 0 <= await read_64(board, Register.BEATS_READ) - words * rows <= FETCH_BUFFER_BYTES // board.config.size
     cycles = await read_64(board, Register.CYCLES)
-    for block in Block:
+    for block in blocks_of(board.config.units):
         assert sum([await read_64(board, counter_address(block, cause)) for cause in Cause]) == cycles, block.name

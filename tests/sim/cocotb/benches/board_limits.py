@@ -129,7 +129,7 @@ async def tokens(board: Accelerator, consumer: Unit) -> None:
     """The unit's counters of tokens count to their end and back, and one more is its error."""
     layout = Layout(board, 0)
     await prepare(board)
-    for producer in sorted(set(Unit) - {consumer}):
+    for producer in sorted(set(board.config.units) - {consumer}):
         await _count(board, layout, producer, consumer)
 
 

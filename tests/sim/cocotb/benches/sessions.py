@@ -21,7 +21,7 @@ from board_ties import adds, averages
 from board_windows import anywhere, bases
 
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS
 from arrayloom.isa.program import Program
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import accelerator
@@ -72,7 +72,7 @@ SESSIONS: dict[str, Session] = {
     **{check.__name__: Session(check) for check in CORNERS},
     **{f"{make.__name__} {seed}": Session(_runs(lambda make=make, seed=seed: make(CONFIG, seed)))
        for make in (adds, averages) for seed in TIES},
-    **{f"tokens of {unit.name}": Session(lambda board, unit=unit: tokens(board, unit)) for unit in Unit},
+    **{f"tokens of {unit.name}": Session(lambda board, unit=unit: tokens(board, unit)) for unit in CORE_UNITS},
     **{f"anywhere, base {base:x}": Session(anywhere, base=base) for base in bases()},
     **{f"arithmetic {seed}": Session(_runs(lambda seed=seed: Arithmetic(CONFIG, seed).program)) for seed in ARITHMETIC},
     **{f"faults {group}, {name}": Session(_faults(group), timing) for name, timing in TIMINGS.items() for group in FAULTS},
