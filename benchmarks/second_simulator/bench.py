@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS
 from arrayloom.isa.image import build_memory, write_inputs
 from arrayloom.isa.program import Program
-from arrayloom.isa.registers import Block, Cause, Control, Register, StatusWord, counter_address
+from arrayloom.isa.registers import Cause, Control, Register, StatusWord, blocks_of, counter_address
 from arrayloom.sim.emulator import Emulator
 from arrayloom.sim.rtl.errors import SimulationError
 
@@ -162,9 +162,9 @@ def _host(program: Program) -> Iterable[str]:
 def read_registers() -> list[int]:
     """Addresses that are read after a run: status, counts and every counter."""
     pairs = [Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN, Register.ERROR_ADDRESS,
-             *(counter_address(block, cause) for block in Block for cause in Cause)]
-    return [Register.STATUS, Register.FETCHED, *(Register.RETIRED + 4 * unit for unit in Unit),
-            *(Register.STATE + 4 * unit for unit in Unit), *(address + half for address in pairs for half in (0, 4))]
+             *(counter_address(block, cause) for block in blocks_of(CORE_UNITS) for cause in Cause)]
+    return [Register.STATUS, Register.FETCHED, *(Register.RETIRED + 4 * unit for unit in CORE_UNITS),
+            *(Register.STATE + 4 * unit for unit in CORE_UNITS), *(address + half for address in pairs for half in (0, 4))]
 
 
 def _step(what: int, address: int = 0, value: int = 0) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
 from arrayloom.isa.instructions import (
     ADD_FRACTION,
     Convolve,
@@ -77,7 +77,7 @@ class Idle:
 def count_giving(tokens: dict[tuple[Unit, Unit], int]) -> int:
     """How many instructions ``Idle.giving`` makes."""
     loads, arrays, posts, stores = (max((count for pair, count in tokens.items() if pair[0] is unit), default=0)
-                                    for unit in Unit)
+                                    for unit in CORE_UNITS)
     sums = max(1, loads, arrays) + max(1, arrays) + 1 if loads or arrays else 0
     return sums + max(posts, bool(sums)) + stores
 

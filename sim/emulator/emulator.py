@@ -96,6 +96,8 @@ class Emulator:
         self.capture = Capture()
         for index, instruction in enumerate(self.program):
             if isinstance(instruction, End):
+                if instruction.wait or instruction.signal:
+                    raise EmulatorError(f"instruction {index} (end): it waits for or gives tokens, which only units do")
                 break
             try:
                 _step(machine, instruction, actions[type(instruction)])

@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,9 +25,11 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.isa.fields import Unit
 
 TINY = PRESETS["tiny"]
-ARGUMENTS = {"config": TINY, "shape": 8, "unit": 1, "groups": 2, "depth": 4, "stages": 3, "layout": REGION}
+ALL_UNITS = replace(TINY, name="all", depthwise_channels=TINY.size)
+ARGUMENTS = {"config": ALL_UNITS, "units": len(ALL_UNITS.units), "most": 4, "shape": 8,
+             "unit": 1, "groups": 2, "depth": 4, "stages": 3, "layout": REGION}
 OWN_ARGUMENTS: dict[type[Any], dict[str, Any]] = {Issue: {"unit": Unit.ARRAY}}
-SIGNATURE_ARGUMENTS = {"config": TINY, "always_ready": False}
+SIGNATURE_ARGUMENTS = {"config": ALL_UNITS, "units": len(ALL_UNITS.units), "always_ready": False}
 
 
 def _modules() -> Iterator[Any]:

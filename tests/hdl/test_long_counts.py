@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal, Value
 from control_host import Host, begin, scripted
 
 from arrayloom.hdl.control import Control
-from arrayloom.isa.fields import Unit
+from arrayloom.isa.fields import CORE_UNITS
 from arrayloom.isa.registers import CYCLE_BITS, REGISTER_BITS, Register
 
 BEFORE = 2      # counts after which every bit of a counter has changed
@@ -32,7 +32,7 @@ async def test_every_bit_of_a_counter_counts(host: Host) -> None:
     await begin(host)
     counted = [(Register.FETCHED, control.fetch.fetched, REGISTER_BITS), (Register.BEATS_READ, control.bus.read, CYCLE_BITS),
                (Register.BEATS_WRITTEN, control.bus.written, CYCLE_BITS),
-               *((Register.RETIRED + 4 * unit, control.units[unit].retired, REGISTER_BITS) for unit in Unit)]
+               *((Register.RETIRED + 4 * unit, control.units[unit].retired, REGISTER_BITS) for unit in CORE_UNITS)]
     for register, signal, width in counted:
         read = host.read if width == REGISTER_BITS else host.read_wide
         for count in range(PULSES):

@@ -130,6 +130,8 @@ def binding_producers(timeline: Timeline, instructions: list[Instruction]) -> ND
     result = np.full(len(instructions), -1)
     latest = np.full(len(instructions), -1)
     for producer, givers in token_givers(instructions).items():
+        if producer.name not in timeline.tracks:    # a unit that the accelerator does not have gives nothing
+            continue
         waiting = np.flatnonzero(givers != NO_GIVER)
         ends = end_cycles(timeline.tracks[producer.name], givers[waiting], timeline.cycles)
         later = ends > latest[waiting]

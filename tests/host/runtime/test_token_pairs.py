@@ -9,7 +9,7 @@ from word_runs import CODE, DATA, MEMORY_BYTES, WATCHDOG, program_of_words, run_
 from arrayloom.host.runtime.driver import RtlDriver
 from arrayloom.host.runtime.simulator import simulator_of
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
 from arrayloom.isa.instructions import (
     Convolve,
     Drain,
@@ -55,7 +55,7 @@ def program(producer: Unit, consumer: Unit, delayed: bool) -> list[Instruction]:
 
 
 @pytest.mark.parametrize("delayed", [True, False], ids=["waited for", "there already"])
-@pytest.mark.parametrize(("producer", "consumer"), list(permutations(Unit, 2)), ids=lambda unit: unit.name)
+@pytest.mark.parametrize(("producer", "consumer"), list(permutations(CORE_UNITS, 2)), ids=lambda unit: unit.name)
 def test_a_token_is_taken(producer: Unit, consumer: Unit, delayed: bool) -> None:
     words = [int.from_bytes(one.encode(), "little") for one in program(producer, consumer, delayed)]
     made = program_of_words(TINY, words)
@@ -75,3 +75,10 @@ def test_a_token_is_taken(producer: Unit, consumer: Unit, delayed: bool) -> None
         driver.close()
     assert (waited > 0) == delayed, waited
     np.testing.assert_array_equal(memory, expected.memory)
+
+
+@pytest.mark.parametrize("tokens", [{"wait": 1 << Unit.LOAD}, {"signal": 1 << Unit.STORE}])
+def test_the_end_of_a_program_has_no_tokens(tokens: dict[str, int]) -> None:
+    made = program_of_words(TINY, [int.from_bytes(End(**tokens).encode(), "little")])
+    left = run_on_emulator(TINY, made, np.zeros(MEMORY_BYTES, np.uint8), np.zeros((TINY.activation_words, TINY.size), np.int8))
+    assert "end): it waits for or gives tokens" in left.refusal

@@ -12,7 +12,7 @@ from arrayloom.host.segments.idle import Idle, count_giving
 from arrayloom.host.segments.segment import OWN, cut
 from arrayloom.host.segments.state import Changes
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.fields import INSTRUCTION_BYTES, Unit, encode_all
+from arrayloom.isa.fields import CORE_UNITS, INSTRUCTION_BYTES, Unit, encode_all
 from arrayloom.isa.instructions import End
 from arrayloom.sim.emulator import Emulator
 
@@ -108,7 +108,7 @@ def test_a_program_without_an_end_cannot_be_cut() -> None:
 @pytest.mark.parametrize("tokens", [
     {(Unit.ARRAY, Unit.POST): 3, (Unit.ARRAY, Unit.LOAD): 1}, {(Unit.LOAD, Unit.ARRAY): 4}, {(Unit.STORE, Unit.POST): 2},
     {(Unit.POST, Unit.ARRAY): 1, (Unit.POST, Unit.STORE): 2},
-    {(giver, taker): 1 + (2 * giver + taker) % 3 for giver in Unit for taker in Unit if giver is not taker},
+    {(giver, taker): 1 + (2 * giver + taker) % 3 for giver in CORE_UNITS for taker in CORE_UNITS if giver is not taker},
 ], ids=str)
 def test_idle_instructions_give_and_take_tokens_and_change_nothing(config: str,
                                                                    tokens: dict[tuple[Unit, Unit], int]) -> None:

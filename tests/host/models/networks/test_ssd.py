@@ -6,7 +6,6 @@ import pytest
 from arrayloom.host.models.networks import NetworkError
 from arrayloom.host.models.networks.ssd import (
     OUTPUTS,
-    VOC_CLASSES,
     anchors,
     by_position,
     clip_bboxes,
@@ -14,6 +13,7 @@ from arrayloom.host.models.networks.ssd import (
     postprocess,
     select_bboxes,
 )
+from arrayloom.host.vision.class_names import VOC_CLASSES
 
 SIDES = (38, 19, 10, 5, 3, 1)
 BOXES = (4, 6, 6, 6, 4, 4)

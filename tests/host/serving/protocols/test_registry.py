@@ -124,8 +124,8 @@ def test_a_further_protocol_is_an_entry() -> None:
 
     async def scenario() -> None:
         service = Service([model], Settings(port=0, http_port=0), None, "", {}, "")
-        server, port = grpc_server.create(service, (toy,))
-        runner, http_port = await http_server.start(service, (toy,))
+        server, port = grpc_server.create(service, (toy,), None)
+        runner, http_port = await http_server.start(service, (toy,), None)
         await server.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             call = channel.unary_unary(ECHO.path)
