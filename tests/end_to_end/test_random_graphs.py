@@ -94,7 +94,9 @@ def _saturated(values: np.ndarray) -> float:
 def test_a_seed_gives_the_same_bytes_in_another_process() -> None:
     program = "import hashlib, random_graphs\n" \
               "for seed in range(20): print(hashlib.sha256(random_graphs.generate(seed).SerializeToString()).hexdigest())"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "PYTHONHASHSEED": "7"}
+    here = Path(__file__).parent
+    path = os.pathsep.join(map(str, (here, here.parent / "support")))
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "7"}
     found = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     digests = [hashlib.sha256(generate(seed).SerializeToString()).hexdigest() for seed in range(20)]
     assert found.stdout.split() == digests

@@ -80,5 +80,6 @@ def test_a_token_is_taken(producer: Unit, consumer: Unit, delayed: bool) -> None
 @pytest.mark.parametrize("tokens", [{"wait": 1 << Unit.LOAD}, {"signal": 1 << Unit.STORE}])
 def test_the_end_of_a_program_has_no_tokens(tokens: dict[str, int]) -> None:
     made = program_of_words(TINY, [int.from_bytes(End(**tokens).encode(), "little")])
-    left = run_on_emulator(TINY, made, np.zeros(MEMORY_BYTES, np.uint8), np.zeros((TINY.activation_words, TINY.size), np.int8))
+    scratchpad = np.zeros((TINY.activation_words, TINY.size), np.int8)
+    left = run_on_emulator(TINY, made, np.zeros(MEMORY_BYTES, np.uint8), scratchpad)
     assert "end): it waits for or gives tokens" in left.refusal
