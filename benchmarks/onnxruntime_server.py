@@ -71,7 +71,7 @@ async def over_grpc(engine: Engine, request: Any, context: Any) -> Any:
 
 
 async def serve(engine: Engine, ready: Path) -> None:
-    """Serves on free ports, written to ``ready`` as ``arrayloom serve`` does, until told to stop."""
+    """Serves on free ports, written to ``ready`` as ``arrayloom serve`` does, until it is stopped."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     application = web.Application(client_max_size=1 << 30)

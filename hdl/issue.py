@@ -117,7 +117,7 @@ class Issue(Component):
         ]
         with m.If(pulled):
             m.d.sync += [head.eq(queue.r_data), filled.eq(1)]
-        # Computed together with the queue's level: FETCH waits for all four queues in the cycle of its answer.
+        # Computed together with the queue's level: FETCH looks at the room of every queue in one cycle.
         with m.If(pushed & ~pulled):
             m.d.sync += room.eq(queue.level != self.config.queue_depth - 1)
         with m.Elif(pulled):

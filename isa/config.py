@@ -17,6 +17,7 @@ ACCUMULATOR_BANKS = 2   # one fills while the other drains
 SUM_BYTES = 4           # of one accumulator
 PARAMETER_BYTES = 8     # a lane, of one parameter entry: bias and scale
 DEPTHWISE_COLUMNS = 3   # of a kernel, that the DEPTHWISE unit multiplies with in one cycle
+WIDEST_STRIDE = 2       # horizontal, with which it does so; beyond, it takes one column at a time
 LATER = ("depthwise_channels",)     # options that the first format of files did not have
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from arrayloom.compiler.cost import timing
-from arrayloom.isa.config import DEPTHWISE_COLUMNS, Config
+from arrayloom.isa.config import DEPTHWISE_COLUMNS, WIDEST_STRIDE, Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
@@ -21,7 +21,6 @@ from arrayloom.isa.instructions import (
 )
 
 SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
-WIDEST_STRIDE = 2           # with which DEPTHWISE multiplies with three columns of a kernel at once
 LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
 INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
 START_CYCLES = 1_000_000    # until the bus answers

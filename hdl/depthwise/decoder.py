@@ -6,9 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.depthwise.signatures import WIDEST_STRIDE, plan_layout
+from arrayloom.hdl.depthwise.signatures import plan_layout
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
-from arrayloom.isa.config import Config
+from arrayloom.isa.config import WIDEST_STRIDE, Config
 from arrayloom.isa.instructions import WORD_ADDRESS, Depthwise
 
 COUNTS = ("height", "width", "taps_y", "taps_x", "repeats")     # fields that must not be zero

@@ -5,11 +5,10 @@ from amaranth.lib import data
 from amaranth.utils import bits_for
 
 from arrayloom.hdl.interfaces import coordinate, instruction_layout
-from arrayloom.isa.config import DEPTHWISE_COLUMNS, Config
+from arrayloom.isa.config import DEPTHWISE_COLUMNS, WIDEST_STRIDE, Config
 from arrayloom.isa.instructions import Depthwise
 
 LEAST_PASS = 6      # slots of a pass, so that a sum is written before it is read again
-WIDEST_STRIDE = 2   # with which a pass has several columns of the kernel
 LEAD = DEPTHWISE_COLUMNS - 1    # source columns before the one with which the first output is complete, at most
 
 SHAPES = {name: field.shape for name, field in instruction_layout(Depthwise)}

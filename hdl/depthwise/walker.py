@@ -6,9 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.depthwise.signatures import LEAD, LEAST_PASS, SLOT, WIDEST_STRIDE, pass_layout
+from arrayloom.hdl.depthwise.signatures import LEAD, LEAST_PASS, SLOT, pass_layout
 from arrayloom.hdl.interfaces import bank_of, leaves_scratchpad
-from arrayloom.isa.config import DEPTHWISE_COLUMNS, Config
+from arrayloom.isa.config import DEPTHWISE_COLUMNS, WIDEST_STRIDE, Config
 from arrayloom.isa.instructions import WORD_ADDRESS
 
 
