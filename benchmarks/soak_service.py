@@ -81,7 +81,7 @@ class Load:
 
 
 class Killer(threading.Thread):
-    """Kills the oldest process of the service every so many seconds: the replica, as spares and readers come after it."""
+    """Kills the oldest replica every so many seconds: one that runs requests, as spares are younger."""
 
     def __init__(self, service: Service, every: float) -> None:
         super().__init__(daemon=True)
@@ -90,9 +90,9 @@ class Killer(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(self._every):
-            if children := self._service.children():
+            if replicas := self._service.replicas():
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(min(children), signal.SIGKILL)
+                    os.kill(replicas[0], signal.SIGKILL)
                     self.kills += 1
 
     def end(self) -> None:

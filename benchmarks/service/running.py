@@ -17,6 +17,7 @@ from arrayloom.host.models import digits
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.core.metrics import resident_bytes
+from arrayloom.host.serving.core.process import MODULE
 from arrayloom.sim.rtl.process import PYTHON
 
 START_SECONDS = 180
@@ -53,9 +54,21 @@ class Service:
                 found += [int(child) for child in task.read_text().split()]
         return found
 
+    def replicas(self) -> list[int]:
+        """Its replicas and spares, the oldest first: a spare is younger than the replicas that it may replace."""
+        return sorted(filter(is_replica, self.children()))
+
     def resident(self) -> int:
         """Bytes of all its processes together."""
         return sum(map(resident_bytes, [self.process.pid, *self.children()]))
+
+
+def is_replica(process: int) -> bool:
+    """Whether a process runs a device of a service; readers of messages do not."""
+    try:
+        return MODULE.encode() in Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from arrayloom.compiler import compile_model
 from arrayloom.host.models import digits
 from arrayloom.host.runtime.session import Session
 from arrayloom.host.serving import Bundle
+from benchmarks.service.running import is_replica
 
 START_SECONDS = 180
 
@@ -102,12 +103,16 @@ class Server:
         lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
         return [line for line in lines if line.get("event") == name]
 
-    def replicas(self) -> list[int]:
-        """Process identifiers of the replicas that run."""
+    def children(self) -> list[int]:
+        """Process identifiers of all its processes: replicas, spares and readers."""
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         self._seen = [int(child) for task in tasks for child in task.read_text().split()]
         return self._seen
 
+    def replicas(self) -> list[int]:
+        """Process identifiers of the replicas and spares that run, the oldest first."""
+        return sorted(filter(is_replica, self.children()))
+
     def survivors(self) -> list[int]:
-        """Replicas that were seen last and still run."""
+        """Processes that were seen last and still run."""
         return [pid for pid in self._seen if Path(f"/proc/{pid}").exists()]

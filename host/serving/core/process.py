@@ -16,6 +16,7 @@ from arrayloom.host.serving.errors import ClosedError, Kind, ReplicaLostError, R
 from arrayloom.sim.rtl.process import PYTHON
 
 BUFFER = 1 << 22
+MODULE = "arrayloom.host.serving.core.replica"
 STOP_SECONDS, STARTING_SECONDS = 5.0, 0.5
 """For a replica to end by itself, and for one that has come to hold no model yet, which has nothing to finish."""
 STANDARD_ERROR = 2
@@ -42,7 +43,7 @@ class ReplicaProcess:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *PYTHON, "-m", "arrayloom.host.serving.core.replica", str(theirs.fileno()), settings.backend,
+                *PYTHON, "-m", MODULE, str(theirs.fileno()), settings.backend,
                 str(settings.max_pixels), str(settings.threads_each),
                 stdin=asyncio.subprocess.DEVNULL, stdout=STANDARD_ERROR,
                 pass_fds=[theirs.fileno()], env=_environment(settings))

@@ -9,6 +9,10 @@ from arrayloom.host.serving.core.served_model import Model
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import ReplicaLostError, ServiceError
 
+REPLACE_SECONDS, RETRY_SECONDS = 1.0, 10.0
+"""Before a spare is replaced that ended while it was idle, or that did not come to hold its model: one that always ends must
+not take the machine."""
+
 
 class Spares:
     """``on_exit`` is called when one of them ends; ``wanted``: the model that the next one loads."""
@@ -18,19 +22,20 @@ class Spares:
         self._ready: list[ReplicaProcess] = []
         self._starting: ReplicaProcess | None = None
         self._filling: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def take(self) -> ReplicaProcess:
         """A spare that lives, or else a new process; raises ``OSError`` where that cannot be started."""
         living = [process for process in self._ready if not process.lost]
         if not living:
-            return await ReplicaProcess.start(self._settings, self._on_exit)
+            return await ReplicaProcess.start(self._settings, self._ended)
         self._ready = living[1:]
         self.fill()
         return living[0]
 
     def fill(self) -> None:
         """Starts what is missing, in the background."""
-        if self._filling is None or self._filling.done():
+        if not self._closed and (self._filling is None or self._filling.done()):
             self._filling = asyncio.create_task(self._fill())
 
     def processes(self) -> dict[str, int]:
@@ -38,6 +43,7 @@ class Spares:
         return {f"spare {index}": process.pid for index, process in enumerate(self._ready)}
 
     async def close(self) -> None:
+        self._closed = True
         if self._filling is not None:
             self._filling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -47,12 +53,24 @@ class Spares:
 
     async def _fill(self) -> None:
         """A model that cannot be loaded is the replica's to tell, and a process that cannot be started, too."""
-        while len(self._ready) < self._settings.spares:
+        while True:
+            if any(process.lost for process in self._ready):
+                await asyncio.sleep(REPLACE_SECONDS)
+                self._ready = [process for process in self._ready if not process.lost]
+            if len(self._ready) >= self._settings.spares:
+                return
             try:
-                process = self._starting = await ReplicaProcess.start(self._settings, self._on_exit)
+                process = self._starting = await ReplicaProcess.start(self._settings, self._ended)
                 with contextlib.suppress(ServiceError):
                     await process.load(self._wanted())
             except (OSError, ReplicaLostError):
-                return
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
             self._starting = None
             self._ready.append(process)     # no sooner, as only one at a time may speak with it
+
+    def _ended(self) -> None:
+        """A replica ended, or a spare, which is then replaced."""
+        self._on_exit()
+        if any(process.lost for process in self._ready):
+            self.fill()

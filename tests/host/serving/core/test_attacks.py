@@ -21,7 +21,7 @@ MIB = 1 << 20
 
 
 def _resident(server: serving.Server) -> int:
-    return sum(map(resident_bytes, [server.process.pid, *server.replicas()]))
+    return sum(map(resident_bytes, [server.process.pid, *server.children()]))
 
 
 def _held(server: serving.Server) -> float:

@@ -97,7 +97,7 @@ def test_a_spare_stands_in_for_a_replica(bundles: dict[str, Bundle], bundle_fold
             _wait_for(server, 'process="spare 0"')
             before = server.replicas()
             assert set(identifiers()) == {"service", "replica 0", "spare 0"}
-            os.kill(min(before), signal.SIGKILL)      # the older one is the replica
+            os.kill(before[0], signal.SIGKILL)      # the older one is the replica
             begin = time.monotonic()
             assert asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}))["logits"].tobytes() == answer.tobytes()
             waits.append(time.monotonic() - begin)
@@ -105,6 +105,20 @@ def test_a_spare_stands_in_for_a_replica(bundles: dict[str, Bundle], bundle_fold
         assert len(server.events("replica_lost")) == 3
         server.replicas()
     assert server.survivors() == []
+
+
+def test_a_lost_spare_is_replaced(bundle_folder: Path, tmp_path: Path) -> None:
+    """Otherwise the next replica to be lost would find none."""
+    with serving.Server(tmp_path, bundle_folder / "one", "--spares", "1") as server:
+        _wait_for(server, 'process="spare 0"')
+        replica, spare = server.replicas()
+        os.kill(spare, signal.SIGKILL)
+        end = time.monotonic() + 30
+        while len(found := server.replicas()) < 2 or spare in found:
+            assert time.monotonic() < end, found
+            time.sleep(0.05)
+        assert found[0] == replica
+        assert not server.events("replica_lost")
 
 
 def test_runs_that_take_too_long(bundle_folder: Path, tmp_path: Path) -> None:
