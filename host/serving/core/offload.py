@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,6 +23,9 @@ from arrayloom.sim.rtl.process import PYTHON
 WORKERS = 2
 LARGEST_KEPT = 96 << 20
 """Resident bytes after which a process is replaced, since what it took does not go back to the system by itself."""
+
+IDLE_SECONDS = 5.0
+"""After which a process without work ends: what a burst of large messages started does not stay in memory."""
 
 STANDARD_ERROR = 2
 Frame = tuple[dict[str, Any], Sequence[Block]]
@@ -57,7 +60,10 @@ class Offload:
 
     def _exchange(self, header: dict[str, Any], blocks: Sequence[Block]) -> tuple[dict[str, Any], list[memoryview]]:
         worker = getattr(self._own, "worker", None)
-        if worker is None or worker.process.poll() is not None:
+        if worker is not None and not worker.claim():
+            self._workers.discard(worker)
+            worker = None
+        if worker is None:
             worker = self._own.worker = _Worker(self._module, self._memory)
             self._workers.add(worker)
         timer = threading.Timer(self._seconds, worker.end)
@@ -74,20 +80,45 @@ class Offload:
                                              "that; send a smaller one") from None
         finally:
             timer.cancel()
-            if not kept:
+            if kept:
+                worker.rest(lambda: self._workers.discard(worker))
+            else:
                 worker.end()
                 self._workers.discard(worker)
 
 
 class _Worker:
-    """One process and the socket to it."""
+    """One process and the socket to it. It is claimed when it is made."""
 
     def __init__(self, module: str, memory: int) -> None:
+        self._lock, self._resting = threading.Lock(), False
+        self._timer: threading.Timer | None = None
         self.connection, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
                 [*PYTHON, "-m", module, str(theirs.fileno()), str(memory)], stdin=subprocess.DEVNULL, stdout=STANDARD_ERROR,
                 pass_fds=[theirs.fileno()], env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+
+    def claim(self) -> bool:
+        """Takes it for a message; False where it has ended."""
+        with self._lock:
+            self._resting = False
+            if self._timer is not None:
+                self._timer.cancel()
+            return self.process.poll() is None
+
+    def rest(self, ended: Callable[[], None]) -> None:
+        """Ends it after a while, and calls ``ended`` then, unless it is claimed before."""
+        self._resting = True
+        self._timer = threading.Timer(IDLE_SECONDS, self._retire, [ended])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _retire(self, ended: Callable[[], None]) -> None:
+        with self._lock:
+            if self._resting:
+                self.end()
+                ended()
 
     def end(self) -> None:
         self.process.kill()

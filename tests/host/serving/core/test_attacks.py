@@ -63,7 +63,7 @@ def test_attacks_of_every_kind(bundles: dict[str, Bundle], bundle_folder: Path, 
 def test_attacks_of_the_largest_size(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
     times = _attacked(tmp_path, bundle_folder, bundles, 60 * MIB, 30)
     print(f"99th percentile of probes: {times}")
-    assert times["http"] < 0.25
+    assert max(times.values()) < 0.25
 
 
 @pytest.mark.parametrize(("path", "message", "reason"), [
