@@ -46,8 +46,7 @@ class Outcome:
 
 def run(server: serving.Server, requests: list[tuple[Workload, int]], clients: int,
         during: threading.Thread | None = None) -> Outcome:
-    """Sends every request once from ``clients`` threads, half of them over gRPC, half over HTTP, and begins again for as long
-    as ``during`` runs."""
+    """Sends every request once from ``clients`` threads, half over gRPC, half over HTTP; and again while ``during`` runs."""
     outcome, lock = Outcome(), threading.Lock()
     again = itertools.takewhile(lambda _: during is not None and during.is_alive(), itertools.cycle(requests))
     queue = itertools.chain(requests, again)
