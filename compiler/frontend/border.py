@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import onnx
 
+from arrayloom.compiler.frontend.attention import SCORES, is_marked
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.inputs import host_movement
@@ -74,8 +75,8 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
 
 
 def is_host_softmax(node: onnx.NodeProto | None) -> bool:
-    """Whether the node is a softmax of bytes, which only the host computes."""
-    return node is not None and operator_name(node) == "com.microsoft.QLinearSoftmax"
+    """Whether the node is a softmax of bytes that is no part of attention: only the host computes it."""
+    return node is not None and operator_name(node) == "com.microsoft.QLinearSoftmax" and not is_marked(node, SCORES)
 
 
 def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:

@@ -37,6 +37,7 @@ class ImportOptions:
     Attributes:
         host: how much of the network may lie on the host; a caller may write the text, such as "any".
         insert_rounding: whether a value that lies in float between two integer layers may be quantized.
+        attention: whether the accelerator has the unit for attention and layer normalization.
 
     Raises:
         CompileError: `host` is an unknown text.
@@ -44,6 +45,7 @@ class ImportOptions:
 
     host: HostPolicy = HostPolicy.SMALL
     insert_rounding: bool = False
+    attention: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", HostPolicy.of(self.host))
