@@ -13,6 +13,7 @@ from arrayloom.isa.instructions import BYTE_VALUES
 
 NORM_FRACTION = 20      # fraction bits of a normalized element
 _RESERVE = 5.0          # the sum of a row stays a factor of e**5 below float32's largest value
+MOST_QUOTIENT = 511     # what quotients from 512 up are all taken for: every clamp has cut them off by then
 MOST_NORMALIZED = 1 << 15   # elements that are normalized together: products with their number stay exact in float32
 
 
@@ -29,16 +30,22 @@ def softmax_factor(y_scale: np.float32) -> int:
     return int(np.floor(np.float32(1) / np.float32(y_scale)))
 
 
+def contributions(x: Ints, table: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What each element contributes to the softmax of its row, and the float32 sum of a row in the order of its elements."""
+    values = table[x - x.max(axis=-1, keepdims=True) + (BYTE_VALUES - 1)]
+    total = np.zeros(x.shape[:-1], np.float32)
+    for element in range(x.shape[-1]):
+        total = total + values[..., element]
+    return values, total
+
+
 def softmax(x: Ints, table: NDArray[np.float32], factor: int, zero: int, limits: tuple[int, int]) -> Ints:
     """Softmax over the last axis: clamp(rne(v * factor / sum) + zero) with v from the table.
 
     The sum is one of float32 values in the order of the elements. The quotient is exact: in float64 the product has no
     rounding, and no quotient of 34 bits by 24 lies so near to the middle of two integers that rounding would move it there.
     """
-    values = table[x - x.max(axis=-1, keepdims=True) + (BYTE_VALUES - 1)]
-    total = np.zeros(x.shape[:-1], np.float32)
-    for element in range(x.shape[-1]):
-        total = total + values[..., element]
+    values, total = contributions(x, table)
     quotient = values.astype(np.float64) * factor / total[..., np.newaxis].astype(np.float64)
     return np.clip(np.rint(quotient).astype(np.int64) + zero, *limits)
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from arrayloom.isa.errors import ConfigError
 from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
-from arrayloom.isa.instructions import INSTRUCTIONS, LOOKUP_TABLE_WORDS, OF_DEPTHWISE, THRESHOLDS
+from arrayloom.isa.instructions import INSTRUCTIONS, LOOKUP_TABLE_WORDS, OF_ATTENTION, OF_DEPTHWISE, THRESHOLDS
 from arrayloom.isa.records import mapping, record
 
 ACCUMULATOR_BANKS = 2   # one fills while the other drains
@@ -18,7 +18,7 @@ SUM_BYTES = 4           # of one accumulator
 PARAMETER_BYTES = 8     # a lane, of one parameter entry: bias and scale
 DEPTHWISE_COLUMNS = 3   # of a kernel, that the DEPTHWISE unit multiplies with in one cycle
 WIDEST_STRIDE = 2       # horizontal, with which it does so; beyond, it takes one column at a time
-LATER = ("depthwise_channels",)     # options that the first format of files did not have
+LATER = ("depthwise_channels", "attention_lanes")     # options that the first format of files did not have
 
 
 def _option(default: int | None, doc: str) -> int:
@@ -50,6 +50,7 @@ class Config:
     queue_depth: int = _option(8, "instructions that each unit's queue holds: a power of two, at least 4")
     activation_banks: int = _option(4, "banks of the scratchpad, each one read and one write a cycle: 2, 4 or 8")
     depthwise_channels: int = _option(0, "channels that the DEPTHWISE unit takes in a cycle: size, or 0 for no such unit")
+    attention_lanes: int = _option(0, "lanes of the ATTENTION unit: a power of two, from size/4 to size, or 0 for no such unit")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -71,6 +72,11 @@ class Config:
         self._power("activation_banks", 2, 8)
         if self.depthwise_channels not in (0, self.size):
             raise ConfigError(f"depthwise_channels = {self.depthwise_channels}: must be size = {self.size}, or 0")
+        if self.attention_lanes:
+            self._power("attention_lanes", max(1, self.size // 4), self.size)
+        if self.attention_lanes and self.depthwise_channels:
+            raise ConfigError(f"attention_lanes = {self.attention_lanes}: must be 0 beside depthwise_channels = "
+                              f"{self.depthwise_channels}; an accelerator has one of the two units")
 
     def _power(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
@@ -115,12 +121,14 @@ class Config:
     @cached_property
     def units(self) -> tuple[Unit, ...]:
         """The units that execute instructions."""
-        return (*CORE_UNITS, Unit.DEPTHWISE) if self.depthwise_channels else CORE_UNITS
+        depthwise = (Unit.DEPTHWISE,) if self.depthwise_channels else ()
+        return (*CORE_UNITS, *depthwise, *((Unit.ATTENTION,) if self.attention_lanes else ()))
 
     @cached_property
     def instructions(self) -> tuple[type[Instruction], ...]:
         """The instructions that there are."""
-        return tuple(cls for cls in INSTRUCTIONS if self.depthwise_channels or cls not in OF_DEPTHWISE)
+        missing = (() if self.depthwise_channels else OF_DEPTHWISE) + (() if self.attention_lanes else OF_ATTENTION)
+        return tuple(cls for cls in INSTRUCTIONS if cls not in missing)
 
     @property
     def digest(self) -> str:
@@ -161,6 +169,9 @@ PRESETS: dict[str, Config] = {
         _preset("artix200t", 16, 4, 256, 1024, 2048),
         _preset("16x16-mobile", 16, 8, 256, 2048, 2048, depthwise_channels=16),
         _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32),
+        _preset("tiny-vit", 4, 2, 128, 128, 256, column_stage=2, row_stage=2, attention_lanes=2),
+        _preset("16x16-vit", 16, 4, 256, 2048, 2048, attention_lanes=4),
+        _preset("32x32-vit", 32, 16, 256, 2048, 2048, attention_lanes=16),
     )
 }
 

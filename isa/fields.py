@@ -24,13 +24,14 @@ _WORD_BITS = 8 * _WORD.itemsize
 
 
 class Unit(IntEnum):
-    """The units that execute instructions; the value is the bit in a token mask. DEPTHWISE is an option."""
+    """The units that execute instructions; the value is the bit in a token mask. DEPTHWISE and ATTENTION are options."""
 
     LOAD = 0
     ARRAY = 1
     POST = 2
     STORE = 3
     DEPTHWISE = 4
+    ATTENTION = 5
 
 
 class Units(IntFlag):
@@ -41,6 +42,7 @@ class Units(IntFlag):
     POST = 1 << Unit.POST
     STORE = 1 << Unit.STORE
     DEPTHWISE = 1 << Unit.DEPTHWISE
+    ATTENTION = 1 << Unit.ATTENTION
 
 
 CORE_UNITS = (Unit.LOAD, Unit.ARRAY, Unit.POST, Unit.STORE)     # of every accelerator

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from arrayloom.compiler.backend.attention import AttentionOperation
 from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.operations import Average, DepthwiseConvolution, is_dense
 from arrayloom.compiler.backend.steps import Network, Step
@@ -37,6 +38,8 @@ def form_groups(network: Network, spilled: set[str]) -> list[Group]:
 def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
     """Parameters and lookup tables are FIFOs: averages over windows of several sizes load their thresholds again and again,
     and so do steps that take turns in the table FIFO with their tables."""
+    if isinstance(step.operation, AttentionOperation):
+        return False    # it reads whole tensors
     if not network.steps[group.lead].on_array or _has_several_divisors(network, step):
         return False
     if isinstance(step.operation, DepthwiseConvolution) and _has_depthwise(network, group):

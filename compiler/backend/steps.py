@@ -32,7 +32,7 @@ class Step:
     @property
     def inputs(self) -> tuple[str, ...]:
         residual = self.epilogue.residual
-        return (self.x, residual.tensor) if residual else (self.x,)
+        return (self.x, *self.operation.others, *((residual.tensor,) if residual else ()))
 
     @property
     def on_array(self) -> bool:

@@ -6,21 +6,28 @@ from arrayloom.compiler.cost import timing
 from arrayloom.isa.config import DEPTHWISE_COLUMNS, WIDEST_STRIDE, Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
+    BYTE_VALUES,
     LOOKUP_TABLE_WORDS,
     Convolve,
     Depthwise,
+    FeedWeights,
     LoadActivations,
     LoadLookupTable,
     LoadParameters,
     LoadWeights,
+    Moments,
+    Normalize,
     Pool,
     PoolKind,
     PostInstruction,
     ResidualInstruction,
+    Softmax,
     Store,
+    Turn,
 )
 
 SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
+ROOT_CYCLES = 26            # of the reciprocal root of a spread
 LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
 INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
 START_CYCLES = 1_000_000    # until the bus answers
@@ -41,6 +48,14 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
             return LOOKUP_TABLE_WORDS
         case LoadActivations(words=words, rows=rows) | Store(words=words, rows=rows):
             return words * rows
+        case FeedWeights(tiles=tiles) | Turn(tiles=tiles):
+            return 2 * tiles * config.size
+        case Softmax(width=width):
+            return BYTE_VALUES + 3 * width * config.size // config.attention_lanes
+        case Moments(width=width, blocks=blocks):
+            return width * max(blocks, ROOT_CYCLES)
+        case Normalize(width=width):
+            return width * config.size // config.attention_lanes
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0

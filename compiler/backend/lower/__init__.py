@@ -1,6 +1,8 @@
 """Instructions of each kind of step."""
 
+from arrayloom.compiler.backend.attention import MixtureOperation, NormOperation, ScoresOperation, SoftmaxOperation
 from arrayloom.compiler.backend.context import LoweringContext
+from arrayloom.compiler.backend.lower.attention import MixtureWriter, NormWriter, ScoresWriter, SoftmaxWriter
 from arrayloom.compiler.backend.lower.convolution import Convolver
 from arrayloom.compiler.backend.lower.depthwise import DepthwiseConvolver
 from arrayloom.compiler.backend.lower.rearrangement import PixelRearranger, Rearranger
@@ -32,4 +34,12 @@ def writer_of(context: LoweringContext) -> Writer:
         return Pooler(context, operation)
     if isinstance(operation, Average):
         return Averager(context, operation)
+    if isinstance(operation, ScoresOperation):
+        return ScoresWriter(context, operation)
+    if isinstance(operation, MixtureOperation):
+        return MixtureWriter(context, operation)
+    if isinstance(operation, SoftmaxOperation):
+        return SoftmaxWriter(context, operation)
+    if isinstance(operation, NormOperation):
+        return NormWriter(context, operation)
     return Copier(context)

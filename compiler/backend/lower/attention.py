@@ -1,0 +1,223 @@
+"""The steps of attention: products of two activations, softmax and layer normalization."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayloom.compiler.backend.area import Area, Span
+from arrayloom.compiler.backend.attention import (
+    AttentionOperation,
+    MixtureOperation,
+    NormOperation,
+    ProductOperation,
+    ScoresOperation,
+    SoftmaxOperation,
+    room_of,
+    turned_blocks,
+)
+from arrayloom.compiler.backend.context import LoweringContext, Operands
+from arrayloom.compiler.backend.image import Section
+from arrayloom.compiler.backend.lower.writer import Piece, Progress, Writer
+from arrayloom.compiler.backend.parameters import channel_entries, uniform_entries
+from arrayloom.compiler.backend.stream import Effects
+from arrayloom.isa.instructions import (
+    CentredConvolve,
+    Drain,
+    DrainAttention,
+    FeedWeights,
+    LoadActivations,
+    Moments,
+    Normalize,
+    Softmax,
+    Turn,
+)
+
+Range = tuple[int, int]     # first, end
+
+
+def cut(count: int, most: int) -> Iterator[Range]:
+    """Even ranges of at most ``most``."""
+    pieces = -(-count // most)
+    for index in range(pieces):
+        yield count * index // pieces, count * (index + 1) // pieces
+
+
+class AttentionWriter(Writer):
+    """What these writers share: room on chip beside the tensors."""
+
+    def __init__(self, context: LoweringContext) -> None:
+        super().__init__(context)
+        self.size = context.config.size
+        self.room = Span(context.placement.kernels.get(self.step.output, 0),
+                         room_of(context.network, self.step, self.size))
+
+    def load_room(self, data: NDArray[np.uint8]) -> None:
+        """Fills the room with constants."""
+        load = LoadActivations(address=self.context.constants.add(data), destination=self.room.start,
+                               words=self.room.words, rows=1)
+        self.context.add(load, Effects(writes=(self.room,)), section=Section.CONSTANTS)
+
+    def whole(self, operation: AttentionOperation) -> Area:
+        """Where the other tensor lies."""
+        return self.context.area(operation.others[0])
+
+    def progress(self, piece: Piece, rows: int, cycles: int) -> Progress:
+        return Progress(piece.block, rows, cycles, piece.height * piece.width * self.context.config.groups)
+
+
+class ProductWriter(AttentionWriter):
+    """Products of two activations; the weights come by way of the ATTENTION unit."""
+
+    def __init__(self, context: LoweringContext, operation: ProductOperation) -> None:
+        super().__init__(context)
+        self.product = operation
+        self.parameters = context.constants.add(uniform_entries(0, operation.scale, context.config))
+
+    def feed(self, area: Area, word: int, words: int, pitch: int, tiles: int, turned: bool) -> None:
+        """Has ``tiles`` tiles of ``words`` words each appended to the weight FIFO; the first lies at ``word``."""
+        reads = Span(word, words, rows=tiles, row_pitch=pitch)
+        self.context.add(FeedWeights(source=word, pitch=pitch, tiles=tiles, rows=words, turned=int(turned),
+                                     zero=self.product.weight_zero), Effects(reads=(reads,)))
+
+    def feed_rows(self, area: Area, block: int, count: int) -> None:
+        """Tiles of the first ``count`` words of a block, one after the other."""
+        whole, rest = divmod(count, self.size)
+        if whole:
+            self.feed(area, area.word(block, 0), self.size, self.size, whole, turned=False)
+        if rest:
+            self.feed(area, area.word(block, 0, whole * self.size), rest, self.size, 1, turned=False)
+
+    def convolve(self, operands: Operands, piece: Piece, source: Span, blocks: int, pitch: int) -> None:
+        """The product of what lies at ``source`` and the tiles that were fed, and its drain."""
+        groups = self.context.config.groups
+        self.load_parameters(self.parameters, groups)
+        convolve = CentredConvolve(
+            source=source.start, row_pitch=source.words, plane_pitch=pitch, source_height=1, source_width=source.words,
+            height=1, width=source.words, blocks=blocks, padding=self.product.x_zero, first=1, last=1)
+        reads = Span(source.start, source.words, blocks=blocks, block_pitch=pitch)
+        done = self.context.add(convolve, Effects(reads=(reads,)))
+        self.add_post(Drain(zero_point=self.product.zero_point, release_parameters=1), operands, piece, after=done)
+
+
+class ScoresWriter(ProductWriter):
+    """Scores: for each block of queries and each head, the queries as tiles and all keys through them."""
+
+    def __init__(self, context: LoweringContext, operation: ScoresOperation) -> None:
+        super().__init__(context, operation)
+        self.operation = operation
+
+    def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        size, keys = self.size, operands.x
+        queries = self.whole(self.operation)
+        depth = keys.blocks // self.operation.heads     # channel blocks of a head
+        for block in blocks:
+            there = min(size, queries.columns - block * size)
+            for head in range(first, last):
+                for low, high in cut(keys.columns, self.context.config.accumulator_depth):
+                    start = head * depth
+                    self.feed(queries, queries.word(start, 0, block * size), there, queries.plane, depth, turned=True)
+                    piece = Piece(block, head, low, 1, high - low)
+                    source = Span(keys.word(start, 0, low), high - low)
+                    self.convolve(operands, piece, source, depth, keys.plane)
+                    yield self.progress(piece, head + (high == keys.columns), depth * (high - low))
+
+
+class MixtureWriter(ProductWriter):
+    """Mixtures: for each head, its softmax turned, then for each block of its channels the values as tiles."""
+
+    def __init__(self, context: LoweringContext, operation: MixtureOperation) -> None:
+        super().__init__(context, operation)
+        self.operation = operation
+
+    def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:  # noqa: ARG002
+        size, x = self.size, operands.x
+        values, keys = self.whole(self.operation), operands.x.columns
+        queries = values.columns
+        planes, plane = turned_blocks(keys, size), self.room.words // turned_blocks(keys, size)
+        depth = len(blocks) // self.operation.heads
+        for head in range(self.operation.heads):
+            for block in range(x.blocks):
+                self._turn(x, head, block, plane)
+            for block in blocks[head * depth:(head + 1) * depth]:
+                for low, high in cut(operands.y.columns, self.context.config.accumulator_depth):
+                    self.feed_rows(values, block, queries)
+                    piece = Piece(block, 0, low, 1, high - low)
+                    source = Span(self.room.start + low, high - low)
+                    self.convolve(operands, piece, source, planes, plane)
+                    yield self.progress(piece, int(high == operands.y.columns), planes * (high - low))
+
+    def _turn(self, x: Area, head: int, block: int, plane: int) -> None:
+        """Turns the softmax of a block of queries: keys become channels."""
+        whole, rest = divmod(x.columns, self.size)
+        for first, tiles, rows in ((0, whole, self.size), (whole, 1, rest)):
+            if tiles and rows:
+                destination = self.room.start + first * plane + block * self.size
+                source = x.word(block, head, first * self.size)
+                turn = Turn(source=source, pitch=self.size, tiles=tiles, rows=rows, destination=destination,
+                            destination_pitch=plane)
+                reads = Span(source, (tiles - 1) * self.size + rows)
+                writes = Span(destination, self.size, rows=tiles, row_pitch=plane)
+                self.context.add(turn, Effects(reads=(reads,), writes=(writes,)))
+
+
+class SoftmaxWriter(AttentionWriter):
+    """Softmax, row by row of each block of queries."""
+
+    def __init__(self, context: LoweringContext, operation: SoftmaxOperation) -> None:
+        super().__init__(context)
+        self.operation = operation
+        self.parameters = context.constants.add(uniform_entries(0, np.float32(1), context.config))
+        self._loaded = False
+
+    def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        if not self._loaded:
+            self.load_room(np.frombuffer(self.operation.table.astype("<f4").tobytes(), np.uint8))
+            self._loaded = True
+        groups, width = self.context.config.groups, operands.x.columns
+        for block in blocks:
+            for row in range(first, last):
+                source = operands.x.span(block, 1, row, row + 1)
+                softmax = Softmax(source=source.start, width=width, table=self.room.start, factor=self.operation.factor)
+                done = self.context.add(softmax, Effects(reads=(source, self.room)))
+                self.load_parameters(self.parameters, groups)
+                piece = Piece(block, row, 0, 1, width)
+                drain = DrainAttention(zero_point=self.operation.zero_point, release_parameters=1)
+                self.add_post(drain, operands, piece, after=done)
+                yield self.progress(piece, row + 1, 3 * width * self.size // self.context.config.attention_lanes)
+
+
+class NormWriter(AttentionWriter):
+    """Normalization: moments of some pixels, then block by block."""
+
+    def __init__(self, context: LoweringContext, operation: NormOperation) -> None:
+        super().__init__(context)
+        self.operation = operation
+        layout = context.network.layouts[self.step.output]
+        self.layout = layout
+        self.parameters = context.constants.add(
+            channel_entries(operation.bias, operation.scale, layout.slots(), layout.blocks, context.config))
+        self._loaded = False
+
+    def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        config, x, size = self.context.config, operands.x, self.size
+        if not self._loaded:
+            signs = np.zeros(self.room.words * size, np.int8)
+            signs[self.layout.slots()] = self.operation.weight
+            self.load_room(signs.view(np.uint8))
+            self._loaded = True
+        pieces = [(row, low, high) for row in range(first, last) for low, high in cut(x.columns, config.accumulator_depth)]
+        for row, low, high in pieces:
+            width = high - low
+            source = Span(x.word(0, row, low), width, blocks=x.blocks, block_pitch=x.plane)
+            self.context.add(Moments(source=source.start, plane_pitch=x.plane, blocks=x.blocks, channels=self.layout.channels,
+                                     width=width, epsilon=self.operation.epsilon), Effects(reads=(source,)))
+            for block in blocks:
+                part, signs_of = Span(x.word(block, row, low), width), Span(self.room.start + block, 1)
+                normalize = Normalize(source=part.start, width=width, signs=signs_of.start)
+                done = self.context.add(normalize, Effects(reads=(part, signs_of)))
+                self.load_parameters(self.parameters, config.groups, block * config.groups)
+                piece = Piece(block, row, low, 1, width)
+                drain = DrainAttention(zero_point=self.operation.zero_point, release_parameters=1)
+                self.add_post(drain, operands, piece, after=done)
+                yield self.progress(piece, row + (high == x.columns), width * size // config.attention_lanes)
