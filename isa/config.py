@@ -124,6 +124,26 @@ class Config:
         depthwise = (Unit.DEPTHWISE,) if self.depthwise_channels else ()
         return (*CORE_UNITS, *depthwise, *((Unit.ATTENTION,) if self.attention_lanes else ()))
 
+    @property
+    def has_sums(self) -> bool:
+        """Whether a unit beside the array fills banks of sums."""
+        return bool(self.depthwise_channels or self.attention_lanes)
+
+    @property
+    def unit_slots(self) -> int:
+        """Places for units by their numbers; those of units that it does not have are empty."""
+        return max(self.units) + 1
+
+    @property
+    def operand_bits(self) -> int:
+        """Bits of the array's operands: activations less a zero point have one more than a byte."""
+        return 9 if self.attention_lanes else 8
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits in a word of the weight FIFO."""
+        return self.operand_bits * self.size
+
     @cached_property
     def instructions(self) -> tuple[type[Instruction], ...]:
         """The instructions that there are."""

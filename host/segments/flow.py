@@ -89,7 +89,7 @@ class Flow:
     """
 
     def __init__(self, program: Program) -> None:
-        if program.configuration.depthwise_channels:
+        if program.configuration.has_sums:
             raise SegmentError(f"a program for {program.config}: cannot be cut into segments, as what its DEPTHWISE unit "
                                "holds cannot be handed on; run it whole, without --workers, or compile for a configuration "
                                "with depthwise_channels = 0")

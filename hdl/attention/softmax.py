@@ -1,0 +1,173 @@
+"""Softmax: the largest byte of each channel, the sum of its contributions in order, and a quotient for each."""
+
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.lib import data
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import ceil_log2
+
+from arrayloom.hdl.attention.real import REAL, add, of_bits, quotient
+from arrayloom.hdl.attention.sums import SUM_BITS
+from arrayloom.hdl.interfaces import instruction_layout
+from arrayloom.hdl.pipeline import data_line, data_register, delay, flag_line
+from arrayloom.isa.config import Config
+from arrayloom.isa.fields import FIELD_BITS
+from arrayloom.isa.instructions import BYTE_VALUES, WORD_ADDRESS, Softmax
+
+DIGITS = 9          # of a quotient
+TABLE_WORDS = 4     # bytes of a contribution
+LOOK = 3            # cycles from a group of bytes to their contributions
+DIVIDE = DIGITS + 2
+
+
+class SoftmaxEngine(Component):
+    """Executes Softmax: reads the table, then the source three times, word by word and lane group by lane group.
+
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    fields : In(FIELD_BITS)
+        The instruction, which stays until ``done``.
+    go : In(1)
+        A pulse.
+    done : Out(1)
+        A pulse: all is read and written.
+    ask : Out(1)
+        Of the reader: ``first`` and ``count`` words.
+    first : Out(WORD_ADDRESS)
+    count : Out(16)
+    valid : In(1)
+    word : In(word_bits)
+        The words that the reader gives.
+    write, last : Out(1)
+    group : Out(range(groups))
+    address : Out(range(accumulator_depth))
+    sums : Out(32 * attention_lanes)
+        Of the bank of sums.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.lanes = config.attention_lanes
+        self.groups = config.size // self.lanes
+        super().__init__({
+            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "ask": Out(1), "first": Out(WORD_ADDRESS),
+            "count": Out(16), "valid": In(1), "word": In(config.word_bits), "write": Out(1), "last": Out(1),
+            "group": Out(range(self.groups)), "address": Out(ceil_log2(config.accumulator_depth)),
+            "sums": Out(SUM_BITS * self.lanes),
+        })
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config, fields = self.config, data.View(instruction_layout(Softmax), self.fields)
+        size, table_words = config.size, BYTE_VALUES * TABLE_WORDS // config.size
+        loads, finds, adds, divides = (Signal(name=name) for name in ("loads", "finds", "adds", "divides"))
+        place = Signal(range(table_words), reset_less=True)
+        left, pixel = Signal(16, reset_less=True), Signal(16, reset_less=True)
+        held = Signal(config.word_bits, reset_less=True, name="held")
+        group, walks = Signal(range(self.groups + 1), reset_less=True), Signal(name="walks")
+        largest = [Signal(8, name=f"largest_{channel:03}", reset_less=True) for channel in range(size)]    # biased by 128
+        totals = [Signal(REAL, name=f"total_{channel:03}", reset_less=True) for channel in range(size)]
+        m.d.comb += [self.first.eq(Mux(loads, fields.table, fields.source + pixel)), self.count.eq(Mux(loads, table_words, 1))]
+        biased = [Cat(self.word.word_select(channel, 8)[:7], ~self.word.word_select(channel, 8)[7]) for channel in range(size)]
+        with m.If(self.valid & finds):
+            m.d.sync += [most.eq(Mux(byte > most, byte, most)) for most, byte in zip(largest, biased, strict=True)]
+        with m.If(self.valid & loads):
+            m.d.sync += place.eq(place + 1)
+        with m.If(self.valid & ~loads):
+            m.d.sync += held.eq(Cat(biased))
+        contributions, looked = self._look_up(m, held, largest, group, walks, place, self.valid & loads, table_words)
+        entered = data_line(m, group, looked[:-1], "group_line")[-1]
+        self._add(m, contributions, totals, entered, looked[-1] & adds)
+        self._divide(m, contributions, totals, fields.factor, (entered, pixel, left), looked[-1] & divides)
+        drained = ~Cat(looked[1:]).any() & ~self.flying
+        with m.FSM(name="softmax"):
+            with m.State("IDLE"), m.If(self.go):
+                m.d.sync += [loads.eq(1), place.eq(0)]
+                m.next = "LOAD"
+            with m.State("LOAD"):
+                m.d.comb += self.ask.eq(1)
+                m.next = "LOADING"
+            with m.State("LOADING"), m.If(self.valid & (place == table_words - 1)):
+                m.d.sync += [loads.eq(0), finds.eq(1), pixel.eq(0), left.eq(fields.width)]
+                m.d.sync += [most.eq(0) for most in largest]
+                m.d.sync += [total.eq(0) for total in totals]
+                m.next = "ASK"
+            with m.State("ASK"):
+                m.d.comb += self.ask.eq(1)
+                m.next = "READ"
+            with m.State("READ"), m.If(self.valid):
+                m.d.sync += group.eq(0)
+                m.next = "WALK"
+            with m.State("WALK"):
+                m.d.comb += walks.eq(~finds)
+                m.d.sync += group.eq(group + 1)
+                with m.If(finds | (group == self.groups - 1)):
+                    m.next = "WAIT"
+            with m.State("WAIT"), m.If(drained):
+                m.d.sync += [pixel.eq(pixel + 1), left.eq(left - 1)]
+                m.next = "ASK"
+                with m.If(left == 1):
+                    m.d.sync += [pixel.eq(0), left.eq(fields.width), finds.eq(0), adds.eq(finds), divides.eq(adds)]
+                    with m.If(divides):
+                        m.d.comb += self.done.eq(1)
+                        m.d.sync += divides.eq(0)
+                        m.next = "IDLE"
+        return m
+
+    def _look_up(self, m: Module, held: Signal, largest: list[Signal], group: Signal, walks: Signal, place: Signal,
+                 stores: Any, table_words: int) -> tuple[list[Any], list[Any]]:
+        """The contributions of a group's bytes, ``LOOK`` cycles after it, and the flags of the way."""
+        config = self.config
+        looked = flag_line(m, walks, LOOK, "looked")
+        per_word = BYTE_VALUES // table_words
+        found = []
+        for lane in range(self.lanes):
+            m.submodules[f"table_{lane}"] = memory = Memory(shape=config.word_bits, depth=table_words, init=[])
+            write, read = memory.write_port(), memory.read_port()
+            byte = Array([held.word_select(index * self.lanes + lane, 8) for index in range(self.groups)])[group]
+            most = Array([largest[index * self.lanes + lane] for index in range(self.groups)])[group]
+            entry = data_register(m, (byte - most + BYTE_VALUES - 1)[:8], looked[0], f"entry_{lane}")
+            m.d.comb += [
+                write.en.eq(stores), write.addr.eq(place), write.data.eq(self.word),
+                read.en.eq(looked[1]), read.addr.eq(entry[ceil_log2(per_word):] if per_word > 1 else entry),
+            ]
+            low = delay(m, entry[:ceil_log2(per_word)], [looked[1]], f"low_{lane}") if per_word > 1 else 0
+            bits = read.data.word_select(low, SUM_BITS) if per_word > 1 else read.data
+            found.append(data_register(m, of_bits(bits), looked[2], f"contribution_{lane}"))
+        return found, looked
+
+    def _add(self, m: Module, contributions: list[Any], totals: list[Signal], group: Any, enable: Any) -> None:
+        for lane, value in enumerate(contributions):
+            total = Array([totals[index * self.lanes + lane].as_value() for index in range(self.groups)])[group]
+            result = add(m, f"lane_{lane}", total, value)
+            for index in range(self.groups):
+                with m.If(enable & (group == index)):
+                    m.d.sync += totals[index * self.lanes + lane].eq(result)
+
+    def _divide(self, m: Module, contributions: list[Any], totals: list[Signal], factor: Any, at: tuple[Any, Any, Any],
+                enable: Any) -> None:
+        group, pixel, left = at
+        stages = flag_line(m, enable, DIVIDE, "dividing")
+        self.flying = Signal(name="flying")
+        m.d.comb += self.flying.eq(Cat(stages).any())
+        results = []
+        for lane, value in enumerate(contributions):
+            total = Array([totals[index * self.lanes + lane].as_value() for index in range(self.groups)])[group]
+            results.append(quotient(m, f"quotient_{lane}", value, factor, total, stages[:-1], DIGITS))
+        place = delay(m, group, stages[:-1], "divided_group")
+        m.d.comb += [
+            self.write.eq(stages[-1]), self.group.eq(place), self.address.eq(pixel),
+            self.last.eq((left == 1) & (place == self.groups - 1)),
+            self.sums.eq(Cat(_in_sum(result) for result in results)),
+        ]
+
+
+def _in_sum(value: Any) -> Any:
+    """A quotient in the bits of a sum."""
+    return Cat(value, Const(0, SUM_BITS))[:SUM_BITS]
