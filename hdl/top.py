@@ -133,8 +133,9 @@ class Accelerator(Component):
 
     def _wire_tokens(self, m: Module) -> None:
         for consumer, issue in self.issues.items():
-            m.d.comb += issue.give.eq(Cat(self.issues[Unit(slot)].signal[consumer] if slot in self.config.units else Const(0, 1)
-                                          for slot in range(self.config.unit_slots)))
+            given = (self.issues[Unit(slot)].signal[consumer] if slot in self.config.units else Const(0, 1)
+                     for slot in range(self.config.unit_slots))
+            m.d.comb += issue.give.eq(Cat(given))
 
     def _wire_memories(self, m: Module) -> None:
         load, array, post, store = (self.units[unit] for unit in CORE_UNITS)

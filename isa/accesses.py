@@ -9,9 +9,9 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
+    BYTE_VALUES,
     LOOKUP_TABLE_WORDS,
     TRANSFER,
-    BYTE_VALUES,
     Convolve,
     Depthwise,
     Elementwise,

@@ -50,7 +50,7 @@ class Config:
     queue_depth: int = _option(8, "instructions that each unit's queue holds: a power of two, at least 4")
     activation_banks: int = _option(4, "banks of the scratchpad, each one read and one write a cycle: 2, 4 or 8")
     depthwise_channels: int = _option(0, "channels that the DEPTHWISE unit takes in a cycle: size, or 0 for no such unit")
-    attention_lanes: int = _option(0, "lanes of the ATTENTION unit: a power of two, from size/4 to size, or 0 for no such unit")
+    attention_lanes: int = _option(0, "lanes of the ATTENTION unit: a power of two, from size/4 to size, or 0 for none")
 
     def __post_init__(self) -> None:
         for item in fields(self):

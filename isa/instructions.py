@@ -308,8 +308,8 @@ class CentredConvolve(Convolve):
 class FeedWeights(Instruction):
     """Appends ``tiles`` tiles to the weight FIFO, of words of the scratchpad, less ``zero``.
 
-    Row i of tile t is the word ``source + t * pitch + i``; with ``turned`` byte i of row c is byte c of that word. What would
-    come of words from ``rows`` on is zero. Weights in the FIFO have 9 bits.
+    Row i of tile t is the word ``source + t * pitch + i``; with ``turned`` byte i of row c is byte c of that word. What
+    would come of words from ``rows`` on is zero. Weights in the FIFO have 9 bits.
     """
 
     OPCODE = 14

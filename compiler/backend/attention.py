@@ -1,8 +1,8 @@
 """Attention on the device: its operations, and what they need on chip beside their tensors.
 
-Scores: queries are weights, turned on their way to the array, and keys are streamed. Mixture: values are weights as they lie,
-and the weights of the softmax are streamed, turned in the scratchpad before. Softmax and normalization fill banks of sums
-that the POST unit drains like those of a convolution.
+Scores: queries are weights, turned on their way to the array, and keys are streamed. Mixture: values are weights as they
+lie, and the weights of the softmax are streamed, turned in the scratchpad before. Softmax and normalization fill banks of
+sums that the POST unit drains like those of a convolution.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,10 @@ class AttentionOperation(Operation):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ProductOperation(AttentionOperation):
-    """acc = sum of (x - x_zero) * (weight - weight_zero), head by head; ``weights``: the tensor that the array takes them of."""
+    """acc = sum of (x - x_zero) * (weight - weight_zero), head by head.
+
+    ``weights``: the tensor that the array takes the weights of.
+    """
 
     weights: str
     heads: int

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from arrayloom.compiler.cost import timing
+from arrayloom.isa.accesses import FLOAT_BYTES
 from arrayloom.isa.config import DEPTHWISE_COLUMNS, WIDEST_STRIDE, Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
@@ -27,7 +28,6 @@ from arrayloom.isa.instructions import (
 )
 
 SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
-ROOT_CYCLES = 26            # of the reciprocal root of a spread
 LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
 INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
 START_CYCLES = 1_000_000    # until the bus answers
@@ -48,17 +48,29 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
             return LOOKUP_TABLE_WORDS
         case LoadActivations(words=words, rows=rows) | Store(words=words, rows=rows):
             return words * rows
-        case FeedWeights(tiles=tiles) | Turn(tiles=tiles):
-            return 2 * tiles * config.size
+        case FeedWeights(tiles=tiles, rows=rows) | Turn(tiles=tiles, rows=rows):
+            return tiles * (timing.ATTENTION_WORD + rows + config.size)
         case Softmax(width=width):
-            return BYTE_VALUES + 3 * width * config.size // config.attention_lanes
+            return _softmax_cycles(width, config)
         case Moments(width=width, blocks=blocks):
-            return width * max(blocks, ROOT_CYCLES)
+            return width * (blocks * timing.ATTENTION_WORD + timing.ATTENTION_ROOT)
         case Normalize(width=width):
-            return width * config.size // config.attention_lanes
+            return width * (timing.ATTENTION_WORD + _attention_groups(config) + timing.ATTENTION_LANES)
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0
+
+
+def _attention_groups(config: Config) -> int:
+    return config.size // config.attention_lanes
+
+
+def _softmax_cycles(width: int, config: Config) -> int:
+    """The table; then every word three times."""
+    word, groups = timing.ATTENTION_WORD, _attention_groups(config)
+    table = BYTE_VALUES * FLOAT_BYTES // config.size
+    sums = 2 * (groups + timing.ATTENTION_LANES) + timing.ATTENTION_DIVIDE
+    return table + width * (3 * word + sums)
 
 
 def depthwise_passes(i: Depthwise) -> list[int]:

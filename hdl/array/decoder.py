@@ -101,7 +101,8 @@ class Decoder(Component):
             computed["centred"] = fields.opcode == CentredConvolve.OPCODE
         with m.If(enable):
             m.d.sync += [getattr(plan, name).eq(value) for name, value in computed.items()]
-            m.d.sync += [getattr(plan, name).eq(getattr(fields, name)) for name, _ in plan_layout(bool(self.config.attention_lanes))
+            fields_of_plan = (name for name, _ in plan_layout(bool(self.config.attention_lanes)))
+            m.d.sync += [getattr(plan, name).eq(getattr(fields, name)) for name in fields_of_plan
                          if name not in computed and name != "address"]
             m.d.sync += [
                 source.eq(fields.source + fields.origin_x),

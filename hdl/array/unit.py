@@ -120,7 +120,8 @@ class ArrayUnit(Component):
     def _centre(self, word: Value, zero: Value, centred: Value) -> Value:
         """The bytes of a word as operands of the array, less a zero point where they are ``centred``."""
         less = Mux(centred, zero, 0).as_signed()
-        return Cat((word.word_select(row, 8).as_signed() - less)[:self.config.operand_bits] for row in range(self.config.size))
+        bits = self.config.operand_bits
+        return Cat((word.word_select(row, 8).as_signed() - less)[:bits] for row in range(self.config.size))
 
     def _accumulate(self, m: Module, banks: AccumulatorBanks, sums: data.View, pixels: list[data.View]) -> None:
         timing = Timing(self.config)

@@ -97,7 +97,8 @@ class Mover(Component):
                 with m.If(moves):
                     m.d.sync += [place.eq(place + 1), target.eq(target + 1)]
                     with m.If(place == size - 1):
-                        m.d.sync += [tiles.eq(tiles - 1), source.eq(source + feed.pitch), base.eq(base + turn.destination_pitch)]
+                        m.d.sync += [tiles.eq(tiles - 1), source.eq(source + feed.pitch),
+                                     base.eq(base + turn.destination_pitch)]
                         m.next = "NEXT"
             with m.State("NEXT"):
                 m.next = "ASK"

@@ -120,8 +120,10 @@ class NormEngine(Component):
             self._states(m)
             with m.State("KEEP"):
                 m.d.comb += self.keep.en.eq(1)
-                m.d.sync += [self.pixel.eq(self.pixel + 1), self.left.eq(self.left - 1), self.total.eq(0), self.squares.eq(0),
-                             self.block.eq(self.moments.blocks), self.line.eq(self.moments.source + self.pixel + 1)]
+                m.d.sync += [
+                    self.pixel.eq(self.pixel + 1), self.left.eq(self.left - 1), self.total.eq(0), self.squares.eq(0),
+                    self.block.eq(self.moments.blocks), self.line.eq(self.moments.source + self.pixel + 1),
+                ]
                 m.next = "ASK"
                 with m.If(self.left == 1):
                     m.d.comb += self.done.eq(1)
@@ -246,7 +248,8 @@ class NormEngine(Component):
         difference = Signal(signed(DIFFERENCE + 2), name=f"difference_{lane}", reset_less=True)
         negative, nothing = (Signal(name=f"{name}_{lane}", reset_less=True) for name in ("negative", "nothing"))
         with m.If(flags[0]):
-            m.d.sync += [difference.eq(byte.as_signed() * self.channels - kept.total), negative.eq(sign[-1]), nothing.eq(sign == 0)]
+            m.d.sync += [difference.eq(byte.as_signed() * self.channels - kept.total), negative.eq(sign[-1]),
+                         nothing.eq(sign == 0)]
         magnitude = Mux(difference < 0, -difference, difference)[:DIFFERENCE]
         product = data_register(m, magnitude * kept.significand, flags[1], f"product_{lane}")
         rounded = data_register(m, _float(product), flags[2], f"rounded_{lane}")

@@ -1,10 +1,8 @@
 """Positive float32 values in hardware: sums and quotients, each rounded as IEEE 754 asks.
 
-A value is a significand of 24 bits and an exponent field that is 1 where float32 has denormal numbers, whose significands are
-less than 2**23; zero is significand 0.
+A value is a significand of 24 bits and an exponent field that is 1 where float32 has denormal numbers, whose significands
+are less than 2**23; zero is significand 0.
 """
-
-from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
@@ -51,11 +49,11 @@ def add(m: Module, name: str, one: Value, other: Value) -> data.View:
     return result
 
 
-def quotient(m: Module, name: str, value: Value, factor: Value, total: Value, enables: list[Value], digits: int) -> Any:
+def quotient(m: Module, name: str, value: Value, factor: Value, total: Value, enables: list[Value], digits: int) -> Value:
     """``value * factor / total`` rounded half to even, in ``digits`` bits; what is more is all ones.
 
-    ``value`` is at most ``total``. A digit is found in each stage; there are ``digits + 2`` stages, ``enables`` those of what
-    enters each.
+    ``value`` is at most ``total``. A digit is found in each stage; there are ``digits + 2`` stages, ``enables`` those of
+    what enters each.
     """
     v, t = (data.View(REAL, each) for each in (value, total))
     wide = SIGNIFICANT + len(factor)

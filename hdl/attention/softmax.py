@@ -73,8 +73,10 @@ class SoftmaxEngine(Component):
         group, walks = Signal(range(self.groups + 1), reset_less=True), Signal(name="walks")
         largest = [Signal(8, name=f"largest_{channel:03}", reset_less=True) for channel in range(size)]    # biased by 128
         totals = [Signal(REAL, name=f"total_{channel:03}", reset_less=True) for channel in range(size)]
-        m.d.comb += [self.first.eq(Mux(loads, fields.table, fields.source + pixel)), self.count.eq(Mux(loads, table_words, 1))]
-        biased = [Cat(self.word.word_select(channel, 8)[:7], ~self.word.word_select(channel, 8)[7]) for channel in range(size)]
+        m.d.comb += [self.first.eq(Mux(loads, fields.table, fields.source + pixel)),
+                     self.count.eq(Mux(loads, table_words, 1))]
+        given = [self.word.word_select(channel, 8) for channel in range(size)]
+        biased = [Cat(byte[:7], ~byte[7]) for byte in given]
         with m.If(self.valid & finds):
             m.d.sync += [most.eq(Mux(byte > most, byte, most)) for most, byte in zip(largest, biased, strict=True)]
         with m.If(self.valid & loads):

@@ -67,8 +67,10 @@ class SumBanks(Component):
         asked = data_register(m, Cat(self.read.address, banks.drain), self.read.enable, "asked")
         arrives = enable[-1]
         m.d.comb += [
-            banks.taken.eq(self.taken), banks.ended.eq(ended), banks.position.eq(self.address), banks.written.eq(written),
-            banks.release.eq(self.read.release), self.free.eq(banks.free), self.used.eq(banks.used), self.full.eq(banks.full),
+            banks.taken.eq(self.taken), banks.ended.eq(ended), banks.position.eq(self.address),
+            banks.written.eq(written),
+            banks.release.eq(self.read.release), self.free.eq(banks.free), self.used.eq(banks.used),
+            self.full.eq(banks.full),
             self.read.available.eq(banks.available), self.read.last.eq(banks.last),
             write.en.eq(self.write << self.group), write.addr.eq(Cat(self.address, bank)),
             write.data.eq(Cat(self.sums for _ in range(self.groups))),

@@ -27,7 +27,16 @@ from arrayloom.hdl.post.records import (
 )
 from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import ADD_FRACTION, PRODUCT_OFFSETS, Drain, DrainAttention, DrainDepthwise, Elementwise, Pool, PoolKind
+from arrayloom.isa.instructions import (
+    ADD_FRACTION,
+    PRODUCT_OFFSETS,
+    Drain,
+    DrainAttention,
+    DrainDepthwise,
+    Elementwise,
+    Pool,
+    PoolKind,
+)
 
 _ORIGINS: dict[int, Origin] = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.isa.attention import MOST_QUOTIENT, contributions, deviations, normalized
 from arrayloom.isa.accesses import FLOAT_BYTES
+from arrayloom.isa.attention import MOST_QUOTIENT, contributions, deviations, normalized
 from arrayloom.isa.config import ACCUMULATOR_BANKS
 from arrayloom.isa.instructions import BYTE_VALUES, FeedWeights, Moments, Normalize, Softmax, Turn
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
@@ -53,8 +53,8 @@ class Attention:
         self._require_pixels(i.width)
         size = self.machine.config.size
         if not i.epsilon or not (i.blocks - 1) * size < i.channels <= i.blocks * size:
-            raise EmulatorError(f"{i.channels} channels in {i.blocks} blocks, epsilon {i.epsilon}: as many channels as fill all "
-                                "blocks but a part of the last, and an epsilon are needed")
+            raise EmulatorError(f"{i.channels} channels in {i.blocks} blocks, epsilon {i.epsilon}: as many channels as fill "
+                                "all blocks but a part of the last, and an epsilon are needed")
         addresses = i.source + np.arange(i.blocks)[:, None] * i.plane_pitch + np.arange(i.width)
         x = self._words(addresses).astype(np.int64).swapaxes(1, 2).reshape(-1, i.width)[:i.channels]
         _, spreads = deviations(x, axis=0)

@@ -39,7 +39,7 @@ class Convolver:
 
     @staticmethod
     def _exact_products(instruction: Convolve) -> int:
-        """Products that float32 adds without rounding: each part of a weight doubles them, and so does a ninth bit of either."""
+        """Products that float32 adds without rounding: each part of a weight doubles them, so does a ninth bit of either."""
         centred = isinstance(instruction, CentredConvolve)
         return EXACT_PRODUCTS // (4 if centred else instruction.repeats)
 
@@ -66,7 +66,8 @@ class Convolver:
         """float32[pixels, blocks * taps * size]."""
         i = instruction
         key = (i.source, i.row_pitch, i.plane_pitch, i.source_height, i.source_width, i.origin_y, i.origin_x, i.height,
-               i.width, i.stride_y, i.stride_x, i.dilation_y, i.dilation_x, i.taps_y, i.taps_x, i.blocks, i.padding, i.OPCODE)
+               i.width, i.stride_y, i.stride_x, i.dilation_y, i.dilation_x, i.taps_y, i.taps_x, i.blocks, i.padding,
+               i.OPCODE)
         if self._gathered is None or key != self._key:
             self._gathered = self._read(i)
             self._key = key

@@ -26,8 +26,8 @@ class Machine:
 
     ``memory``: uint8, from the program's memory base; ``activations``: int8[words, size]; ``weights``, ``parameters``,
     ``tables``: the FIFOs that LOAD fills, oldest first; ``bank``: int32[pixels, size] being filled; ``full``: those
-    that wait to be drained, ``depthwise_full`` and ``attention_full`` those of the optional units; ``tokens[consumer][producer]``;
-    ``write_base``: the first byte of memory that may be written.
+    that wait to be drained, ``depthwise_full`` and ``attention_full`` those of the optional units;
+    ``tokens[consumer][producer]``; ``write_base``: the first byte of memory that may be written.
     """
 
     config: Config

@@ -74,7 +74,7 @@ class ProductWriter(AttentionWriter):
         self.product = operation
         self.parameters = context.constants.add(uniform_entries(0, operation.scale, context.config))
 
-    def feed(self, area: Area, word: int, words: int, pitch: int, tiles: int, turned: bool) -> None:
+    def feed(self, word: int, words: int, pitch: int, tiles: int, turned: bool) -> None:
         """Has ``tiles`` tiles of ``words`` words each appended to the weight FIFO; the first lies at ``word``."""
         reads = Span(word, words, rows=tiles, row_pitch=pitch)
         self.context.add(FeedWeights(source=word, pitch=pitch, tiles=tiles, rows=words, turned=int(turned),
@@ -84,9 +84,9 @@ class ProductWriter(AttentionWriter):
         """Tiles of the first ``count`` words of a block, one after the other."""
         whole, rest = divmod(count, self.size)
         if whole:
-            self.feed(area, area.word(block, 0), self.size, self.size, whole, turned=False)
+            self.feed(area.word(block, 0), self.size, self.size, whole, turned=False)
         if rest:
-            self.feed(area, area.word(block, 0, whole * self.size), rest, self.size, 1, turned=False)
+            self.feed(area.word(block, 0, whole * self.size), rest, self.size, 1, turned=False)
 
     def convolve(self, operands: Operands, piece: Piece, source: Span, blocks: int, pitch: int) -> None:
         """The product of what lies at ``source`` and the tiles that were fed, and its drain."""
@@ -116,7 +116,7 @@ class ScoresWriter(ProductWriter):
             for head in range(first, last):
                 for low, high in cut(keys.columns, self.context.config.accumulator_depth):
                     start = head * depth
-                    self.feed(queries, queries.word(start, 0, block * size), there, queries.plane, depth, turned=True)
+                    self.feed(queries.word(start, 0, block * size), there, queries.plane, depth, turned=True)
                     piece = Piece(block, head, low, 1, high - low)
                     source = Span(keys.word(start, 0, low), high - low)
                     self.convolve(operands, piece, source, depth, keys.plane)
@@ -210,8 +210,9 @@ class NormWriter(AttentionWriter):
         for row, low, high in pieces:
             width = high - low
             source = Span(x.word(0, row, low), width, blocks=x.blocks, block_pitch=x.plane)
-            self.context.add(Moments(source=source.start, plane_pitch=x.plane, blocks=x.blocks, channels=self.layout.channels,
-                                     width=width, epsilon=self.operation.epsilon), Effects(reads=(source,)))
+            moments = Moments(source=source.start, plane_pitch=x.plane, blocks=x.blocks, channels=self.layout.channels,
+                              width=width, epsilon=self.operation.epsilon)
+            self.context.add(moments, Effects(reads=(source,)))
             for block in blocks:
                 part, signs_of = Span(x.word(block, row, low), width), Span(self.room.start + block, 1)
                 normalize = Normalize(source=part.start, width=width, signs=signs_of.start)
