@@ -49,13 +49,13 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
         case LoadActivations(words=words, rows=rows) | Store(words=words, rows=rows):
             return words * rows
         case FeedWeights(tiles=tiles, rows=rows) | Turn(tiles=tiles, rows=rows):
-            return tiles * (timing.ATTENTION_WORD + rows + config.size)
+            return timing.ATTENTION_WORD + rows + tiles * max(timing.ATTENTION_WORD + rows, config.size)
         case Softmax(width=width):
             return _softmax_cycles(width, config)
         case Moments(width=width, blocks=blocks):
-            return width * (blocks * timing.ATTENTION_WORD + timing.ATTENTION_ROOT)
+            return timing.ATTENTION_ROOT + width * max(blocks + timing.ATTENTION_WORD, timing.ATTENTION_ROOT)
         case Normalize(width=width):
-            return width * (timing.ATTENTION_WORD + _attention_groups(config) + timing.ATTENTION_LANES)
+            return 2 * timing.ATTENTION_WORD + width * _attention_groups(config) + timing.ATTENTION_LANES
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0
@@ -67,10 +67,9 @@ def _attention_groups(config: Config) -> int:
 
 def _softmax_cycles(width: int, config: Config) -> int:
     """The table; then every word three times."""
-    word, groups = timing.ATTENTION_WORD, _attention_groups(config)
     table = BYTE_VALUES * FLOAT_BYTES // config.size
-    sums = 2 * (groups + timing.ATTENTION_LANES) + timing.ATTENTION_DIVIDE
-    return table + width * (3 * word + sums)
+    between = 4 * timing.ATTENTION_WORD + 2 * timing.ATTENTION_LANES + timing.ATTENTION_DIVIDE
+    return table + between + width * (1 + 2 * _attention_groups(config))
 
 
 def depthwise_passes(i: Depthwise) -> list[int]:

@@ -11,7 +11,7 @@ from amaranth.utils import ceil_log2
 from arrayloom.hdl.attention.real import REAL, add, of_bits, quotient
 from arrayloom.hdl.attention.sums import SUM_BITS
 from arrayloom.hdl.interfaces import instruction_layout
-from arrayloom.hdl.pipeline import data_line, data_register, delay, flag_line
+from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import FIELD_BITS
 from arrayloom.isa.instructions import BYTE_VALUES, WORD_ADDRESS, Softmax
@@ -23,7 +23,7 @@ DIVIDE = DIGITS + 2
 
 
 class SoftmaxEngine(Component):
-    """Executes Softmax: reads the table, then the source three times, word by word and lane group by lane group.
+    """Executes Softmax: reads the table, then the source three times, a lane group in each cycle in which words are there.
 
     Parameters
     ----------
@@ -40,7 +40,9 @@ class SoftmaxEngine(Component):
     ask : Out(1)
         Of the reader: ``first`` and ``count`` words.
     first : Out(WORD_ADDRESS)
+    step : Out(WORD_ADDRESS)
     count : Out(16)
+    take : Out(1)
     valid : In(1)
     word : In(word_bits)
         The words that the reader gives.
@@ -57,7 +59,8 @@ class SoftmaxEngine(Component):
         self.groups = config.size // self.lanes
         super().__init__({
             "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "ask": Out(1), "first": Out(WORD_ADDRESS),
-            "count": Out(16), "valid": In(1), "word": In(config.word_bits), "write": Out(1), "last": Out(1),
+            "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1), "word": In(config.word_bits),
+            "write": Out(1), "last": Out(1),
             "group": Out(range(self.groups)), "address": Out(ceil_log2(config.accumulator_depth)),
             "sums": Out(SUM_BITS * self.lanes),
         })
@@ -69,60 +72,55 @@ class SoftmaxEngine(Component):
         loads, finds, adds, divides = (Signal(name=name) for name in ("loads", "finds", "adds", "divides"))
         place = Signal(range(table_words), reset_less=True)
         left, pixel = Signal(16, reset_less=True), Signal(16, reset_less=True)
-        held = Signal(config.word_bits, reset_less=True, name="held")
-        group, walks = Signal(range(self.groups + 1), reset_less=True), Signal(name="walks")
+        group, runs, walks = Signal(range(self.groups), reset_less=True), Signal(name="runs"), Signal(name="walks")
         largest = [Signal(8, name=f"largest_{channel:03}", reset_less=True) for channel in range(size)]    # biased by 128
         totals = [Signal(REAL, name=f"total_{channel:03}", reset_less=True) for channel in range(size)]
-        m.d.comb += [self.first.eq(Mux(loads, fields.table, fields.source + pixel)),
-                     self.count.eq(Mux(loads, table_words, 1))]
         given = [self.word.word_select(channel, 8) for channel in range(size)]
         biased = [Cat(byte[:7], ~byte[7]) for byte in given]
-        with m.If(self.valid & finds):
+        ends = group == self.groups - 1
+        m.d.comb += [
+            self.first.eq(Mux(loads, fields.table, fields.source)), self.step.eq(1),
+            self.count.eq(Mux(loads, table_words, fields.width)), walks.eq(runs & self.valid & ~loads & ~finds),
+            self.take.eq(runs & (loads | finds | ends)),
+        ]
+        with m.If(self.valid & runs & finds):
             m.d.sync += [most.eq(Mux(byte > most, byte, most)) for most, byte in zip(largest, biased, strict=True)]
-        with m.If(self.valid & loads):
+        with m.If(self.valid & runs & loads):
             m.d.sync += place.eq(place + 1)
-        with m.If(self.valid & ~loads):
-            m.d.sync += held.eq(Cat(biased))
-        contributions, looked = self._look_up(m, held, largest, group, walks, place, self.valid & loads, table_words)
-        entered = data_line(m, group, looked[:-1], "group_line")[-1]
-        self._add(m, contributions, totals, entered, looked[-1] & adds)
-        self._divide(m, contributions, totals, fields.factor, (entered, pixel, left), looked[-1] & divides)
-        drained = ~Cat(looked[1:]).any() & ~self.flying
+        with m.If(walks):
+            m.d.sync += group.eq(Mux(ends, 0, group + 1))
+        contributions, looked = self._look_up(m, Cat(biased), largest, group, walks, place, self.valid & runs & loads,
+                                              table_words)
+        at = Cat(group, (left == 1) & ends, pixel)
+        entered = delay(m, at, looked[:-1], "place_line")
+        self._add(m, contributions, totals, entered[:len(group)], looked[-1] & adds)
+        self._divide(m, contributions, totals, fields.factor, entered, looked[-1] & divides)
         with m.FSM(name="softmax"):
             with m.State("IDLE"), m.If(self.go):
-                m.d.sync += [loads.eq(1), place.eq(0)]
-                m.next = "LOAD"
-            with m.State("LOAD"):
-                m.d.comb += self.ask.eq(1)
-                m.next = "LOADING"
-            with m.State("LOADING"), m.If(self.valid & (place == table_words - 1)):
-                m.d.sync += [loads.eq(0), finds.eq(1), pixel.eq(0), left.eq(fields.width)]
-                m.d.sync += [most.eq(0) for most in largest]
-                m.d.sync += [total.eq(0) for total in totals]
+                m.d.sync += [loads.eq(1), finds.eq(0), place.eq(0), left.eq(table_words)]
                 m.next = "ASK"
             with m.State("ASK"):
                 m.d.comb += self.ask.eq(1)
-                m.next = "READ"
-            with m.State("READ"), m.If(self.valid):
-                m.d.sync += group.eq(0)
-                m.next = "WALK"
-            with m.State("WALK"):
-                m.d.comb += walks.eq(~finds)
-                m.d.sync += group.eq(group + 1)
-                with m.If(finds | (group == self.groups - 1)):
-                    m.next = "WAIT"
-            with m.State("WAIT"), m.If(drained):
-                m.d.sync += [pixel.eq(pixel + 1), left.eq(left - 1)]
+                m.d.sync += [pixel.eq(0), group.eq(0)]
+                m.next = "RUN"
+            with m.State("RUN"):
+                m.d.comb += runs.eq(1)
+                with m.If(self.valid & self.take):
+                    m.d.sync += [pixel.eq(pixel + 1), left.eq(left - 1)]
+                    with m.If(left == 1):
+                        m.next = "WAIT"
+            with m.State("WAIT"), m.If(~Cat(looked[1:]).any() & ~self.flying):
+                m.d.sync += [left.eq(fields.width), loads.eq(0), finds.eq(loads), adds.eq(finds), divides.eq(adds)]
                 m.next = "ASK"
-                with m.If(left == 1):
-                    m.d.sync += [pixel.eq(0), left.eq(fields.width), finds.eq(0), adds.eq(finds), divides.eq(adds)]
-                    with m.If(divides):
-                        m.d.comb += self.done.eq(1)
-                        m.d.sync += divides.eq(0)
-                        m.next = "IDLE"
+                with m.If(loads):
+                    m.d.sync += [most.eq(0) for most in largest]
+                    m.d.sync += [total.eq(0) for total in totals]
+                with m.If(divides):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "IDLE"
         return m
 
-    def _look_up(self, m: Module, held: Signal, largest: list[Signal], group: Signal, walks: Signal, place: Signal,
+    def _look_up(self, m: Module, held: Any, largest: list[Signal], group: Signal, walks: Signal, place: Signal,
                  stores: Any, table_words: int) -> tuple[list[Any], list[Any]]:
         """The contributions of a group's bytes, ``LOOK`` cycles after it, and the flags of the way."""
         config = self.config
@@ -152,20 +150,19 @@ class SoftmaxEngine(Component):
                 with m.If(enable & (group == index)):
                     m.d.sync += totals[index * self.lanes + lane].eq(result)
 
-    def _divide(self, m: Module, contributions: list[Any], totals: list[Signal], factor: Any, at: tuple[Any, Any, Any],
-                enable: Any) -> None:
-        group, pixel, left = at
+    def _divide(self, m: Module, contributions: list[Any], totals: list[Signal], factor: Any, at: Any, enable: Any) -> None:
+        bits = len(self.group)
         stages = flag_line(m, enable, DIVIDE, "dividing")
         self.flying = Signal(name="flying")
         m.d.comb += self.flying.eq(Cat(stages).any())
         results = []
         for lane, value in enumerate(contributions):
-            total = Array([totals[index * self.lanes + lane].as_value() for index in range(self.groups)])[group]
+            total = Array([totals[index * self.lanes + lane].as_value() for index in range(self.groups)])[at[:bits]]
             results.append(quotient(m, f"quotient_{lane}", value, factor, total, stages[:-1], DIGITS))
-        place = delay(m, group, stages[:-1], "divided_group")
+        place = delay(m, at, stages[:-1], "divided_place")
         m.d.comb += [
-            self.write.eq(stages[-1]), self.group.eq(place), self.address.eq(pixel),
-            self.last.eq((left == 1) & (place == self.groups - 1)),
+            self.write.eq(stages[-1]), self.group.eq(place[:bits]), self.last.eq(place[bits]),
+            self.address.eq(place[bits + 1:]),
             self.sums.eq(Cat(_in_sum(result) for result in results)),
         ]
 

@@ -87,10 +87,11 @@ class AttentionUnit(Component):
             m.d.comb += [engine.fields.eq(fields), engine.go.eq(begins & own), engine.valid.eq(reader.valid & own),
                          engine.word.eq(reader.word)]
         asks = [engine.ask & own for engine, own in zip(engines, chosen, strict=True)]
-        m.d.comb += reader.go.eq(Cat(asks).any())
+        m.d.comb += [reader.go.eq(Cat(asks).any()),
+                     reader.take.eq(Cat(engine.take & own for engine, own in zip(engines, chosen, strict=True)).any())]
         for engine, own in zip(engines, chosen, strict=True):
             with m.If(own):
-                m.d.comb += [reader.first.eq(engine.first), reader.count.eq(engine.count)]
+                m.d.comb += [reader.first.eq(engine.first), reader.step.eq(engine.step), reader.count.eq(engine.count)]
         self._fill(m, banks, softmax, norm, chosen[1])
         m.d.comb += [banks.taken.eq(begins & fills), self.used.eq(banks.used), self.full.eq(banks.full)]
         holds, checked, legal = Signal(name="holds"), Signal(name="checked"), Signal(reset_less=True)
