@@ -75,5 +75,14 @@ class LayerNorm(Op):
     y_zero: int
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Constant(Op):
+    """A tensor of constants, such as the positions of tokens."""
+
+    operands: ClassVar[tuple[str, ...]] = ()
+
+    values: NDArray[np.generic]  # [C, H, W] in the output's dtype
+
+
 ATTENTION = (Scores, Mixture, Softmax, LayerNorm)
 """The operations that only some accelerators have units for."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from arrayloom.compiler.attention import LayerNorm, Mixture, Scores, Softmax
+from arrayloom.compiler.attention import Constant, LayerNorm, Mixture, Scores, Softmax
 from arrayloom.compiler.checker import Checker
 from arrayloom.compiler.graph import Op, Tensor
 from arrayloom.isa.attention import MOST_NORMALIZED
@@ -63,9 +63,15 @@ def _layer_norm(rule: Checker, op: LayerNorm) -> None:
     rule.zero_point(rule.y, op.y_zero)
 
 
+def _constant(rule: Checker, op: Constant) -> None:
+    rule.shape(op.values.shape)
+    rule.require(op.values.dtype == rule.y.dtype, f"values are {op.values.dtype}, the output {rule.y.dtype}")
+
+
 ATTENTION_RULES: dict[type[Op], Callable[[Checker, Any], None]] = {
     Scores: _scores,
     Mixture: _mixture,
     Softmax: _softmax,
     LayerNorm: _layer_norm,
+    Constant: _constant,
 }

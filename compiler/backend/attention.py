@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.attention import ATTENTION, LayerNorm, Mixture, Scores, Softmax
+from arrayloom.compiler.attention import ATTENTION, Constant, LayerNorm, Mixture, Scores, Softmax
 from arrayloom.compiler.backend.network_builder import Builder
-from arrayloom.compiler.backend.operations import Operation
+from arrayloom.compiler.backend.operations import Constants, Operation
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.compiler.errors import Unsupported, UnsupportedError
 from arrayloom.compiler.graph import Graph, Op
@@ -21,6 +21,7 @@ from arrayloom.isa.accesses import FLOAT_BYTES
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.instructions import BYTE_VALUES
 from arrayloom.isa.instructions import Softmax as SoftmaxInstruction
+from arrayloom.isa.layout import to_signed
 
 MOST_FACTOR = next(spec.high for spec in SoftmaxInstruction.specs() if spec.name == "factor")
 
@@ -109,6 +110,11 @@ def lower_layer_norm(builder: Builder, op: LayerNorm) -> None:
     """Differences and spreads are the same in the signed domain."""
     builder.step(NormOperation(epsilon=op.epsilon, weight=op.weight, bias=op.bias, scale=op.scale,
                                zero_point=op.y_zero - builder.shift(op.output)), op.x, op.output)
+
+
+def lower_constant(builder: Builder, op: Constant) -> None:
+    """Loaded as they are."""
+    builder.step(Constants(values=to_signed(op.values)), op.output, op.output)
 
 
 def require_attention(graph: Graph, config: Config) -> None:

@@ -132,6 +132,17 @@ class PixelRearrangement(Convolution):
         return max(1, *(high - low for low, high in (self.source_rows(i, i + rows, height) for i in starts)))
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Constants(Operation):
+    """Bytes that are loaded: its step reads nothing, and names its output as what it reads."""
+
+    values: NDArray[np.int8]    # [C, H, W]
+
+    @property
+    def places_channels(self) -> bool:
+        return True
+
+
 @dataclass(frozen=True, eq=False)
 class Copy(Operation):
     """The bytes of x as they are."""

@@ -165,7 +165,7 @@ class NormEngine(Component):
         self.divisor = Signal(SIGNIFICANT, reset_less=True, name="divisor")
         self.digits = Signal(ROOT + 1, reset_less=True, name="digits")
         self.shift = Signal(EXPONENT, reset_less=True, name="shift")
-        self.given, self.kept_at = (Signal(TOTAL, reset_less=True, name="given"), Signal(16, reset_less=True, name="kept_at"))
+        self.given, self.kept_at = Signal(TOTAL, reset_less=True, name="given"), Signal(16, reset_less=True, name="kept_at")
         m.d.comb += [self.keep.data.total.eq(self.given), self.keep.data.shift.eq(self.shift),
                      self.keep.addr.eq(self.kept_at)]
         exact = self.digits[-1]     # the quotient is a power of two

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayloom.compiler.attention import LayerNorm, Mixture, Scores, Softmax
+from arrayloom.compiler.attention import Constant, LayerNorm, Mixture, Scores, Softmax
 from arrayloom.compiler.graph import (
     Add,
     AveragePool,
@@ -211,4 +211,5 @@ _RULES: dict[type[Op], Callable[..., Array]] = {
     Mixture: _mixture,
     Softmax: _softmax,
     LayerNorm: _layer_norm,
+    Constant: lambda op, _: op.values,
 }

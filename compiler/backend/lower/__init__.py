@@ -2,7 +2,7 @@
 
 from arrayloom.compiler.backend.attention import MixtureOperation, NormOperation, ScoresOperation, SoftmaxOperation
 from arrayloom.compiler.backend.context import LoweringContext
-from arrayloom.compiler.backend.lower.attention import MixtureWriter, NormWriter, ScoresWriter, SoftmaxWriter
+from arrayloom.compiler.backend.lower.attention import ConstantWriter, MixtureWriter, NormWriter, ScoresWriter, SoftmaxWriter
 from arrayloom.compiler.backend.lower.convolution import Convolver
 from arrayloom.compiler.backend.lower.depthwise import DepthwiseConvolver
 from arrayloom.compiler.backend.lower.rearrangement import PixelRearranger, Rearranger
@@ -10,6 +10,7 @@ from arrayloom.compiler.backend.lower.unary import Averager, Copier, Pooler
 from arrayloom.compiler.backend.lower.writer import Writer
 from arrayloom.compiler.backend.operations import (
     Average,
+    Constants,
     Convolution,
     DepthwiseConvolution,
     Maximum,
@@ -40,6 +41,8 @@ def writer_of(context: LoweringContext) -> Writer:
         return MixtureWriter(context, operation)
     if isinstance(operation, SoftmaxOperation):
         return SoftmaxWriter(context, operation)
+    if isinstance(operation, Constants):
+        return ConstantWriter(context, operation)
     if isinstance(operation, NormOperation):
         return NormWriter(context, operation)
     return Copier(context)
