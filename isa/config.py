@@ -190,8 +190,8 @@ PRESETS: dict[str, Config] = {
         _preset("16x16-mobile", 16, 8, 256, 2048, 2048, depthwise_channels=16),
         _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32),
         _preset("tiny-vit", 4, 2, 128, 128, 256, column_stage=2, row_stage=2, attention_lanes=2),
-        _preset("16x16-vit", 16, 4, 256, 2048, 2048, attention_lanes=4),
-        _preset("32x32-vit", 32, 16, 256, 2048, 2048, attention_lanes=16),
+        _preset("16x16-vit", 16, 4, 256, 2048, 2048, attention_lanes=8),
+        _preset("32x32-vit", 32, 16, 256, 2048, 2048, attention_lanes=32),
     )
 }
 

@@ -18,7 +18,7 @@ INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
 CHECK_BITS = 32         # of an instruction: its highest
 FIELD_BITS = INSTRUCTION_BITS - CHECK_BITS
 FIELD_BYTES = FIELD_BITS // 8
-UNIT_SLOTS = 6          # bits in a mask of units, of which the highest are for units to come
+UNIT_SLOTS = 6          # bits in a mask of units
 _WORD = np.dtype("<u8")
 _WORD_BITS = 8 * _WORD.itemsize
 

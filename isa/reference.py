@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from types import FunctionType
 
-from arrayloom.isa import arithmetic, host_steps, instructions, layout, registers
+from arrayloom.isa import arithmetic, attention, host_steps, instructions, layout, registers
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import FIELD_BITS, INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction, Unit
@@ -33,10 +33,11 @@ def _head() -> Iterator[str]:
            "zero; the form does not depend on the configuration. FETCH hands instructions to the queue of their unit, units "
            "work through their queues in order and independently, ordered by tokens: for each ordered pair of units a "
            "counter, taken from by `wait` and given to by `signal`. "
-           f"Bits of both masks: {', '.join(f'{unit.value} {unit.name}' for unit in Unit)}; the others are for units to "
-           f"come, and zero. Bits {INSTRUCTION_BITS - 1}:{FIELD_BITS} hold a check: the CRC-32 (of IEEE 802.3) of the bytes "
+           f"Bits of both masks: {', '.join(f'{unit.value} {unit.name}' for unit in Unit)}. "
+           f"Bits {INSTRUCTION_BITS - 1}:{FIELD_BITS} hold a check: the CRC-32 (of IEEE 802.3) of the bytes "
            "before it and of the instruction's offset from the memory base in instructions, as four bytes. Accumulator "
-           "banks and the FIFOs of weights, parameters and lookup tables need no tokens. All bytes are signed: unsigned "
+           "banks and the FIFOs of weights, parameters and lookup tables need no tokens; tokens order LOAD and ATTENTION, which both fill "
+           "that of weights. All bytes are signed: unsigned "
            "tensors are held with their top bit flipped and zero points less 128.\n")
 
 
@@ -111,12 +112,13 @@ def _host_steps() -> Iterator[str]:
 
 def _arithmetic() -> Iterator[str]:
     yield "## Arithmetic\n"
-    yield _doc(arithmetic) + "\n"
-    for name, thing in vars(arithmetic).items():
-        if inspect.isfunction(thing) and thing.__module__ == arithmetic.__name__:
-            yield f"### `{name}`\n"
-            yield _doc(thing) + "\n"
-            yield f"```python\n{_body(thing)}```\n"
+    for module in (arithmetic, attention):
+        yield _doc(module) + "\n"
+        for name, thing in vars(module).items():
+            if inspect.isfunction(thing) and thing.__module__ == module.__name__:
+                yield f"### `{name}`\n"
+                yield _doc(thing) + "\n"
+                yield f"```python\n{_body(thing)}```\n"
 
 
 def _body(function: FunctionType) -> str:

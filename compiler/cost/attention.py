@@ -1,11 +1,14 @@
 """ATTENTION: one instruction after the other, into the weight FIFO, the scratchpad or a bank of sums."""
 
-from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.busy import busy_cycles
 from arrayloom.compiler.cost.kernel import Process
 from arrayloom.compiler.cost.machine import Machine
 from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import FeedWeights, Normalize, Softmax
+
+LOOK = 2            # cycles from an acceptance to the beginning of the work, about
+FREE = 1            # from the end of an instruction to the acceptance that waited for it
+SUMS = 3            # from the end of an instruction to its bank being full
 
 
 def attention(machine: Machine) -> Process:
@@ -15,7 +18,7 @@ def attention(machine: Machine) -> Process:
     while True:
         accepted = yield from queue.accepted.take()
         _, instruction = queue.items[count]
-        begin = max(accepted + timing.ATTENTION_LOOK, end)
+        begin = max(accepted + LOOK, end)
         fills = isinstance(instruction, Softmax | Normalize)
         if fills:
             begin = max(begin, (yield from machine.empty_optional_banks.take()))
@@ -28,8 +31,8 @@ def attention(machine: Machine) -> Process:
                 end = max(end, there) + cycles // instruction.tiles
                 machine.weights.filled.post(end, size)
         queue.busy += cycles
-        queue.ready.post(end + timing.ATTENTION_FREE)
+        queue.ready.post(end + FREE)
         queue.retire(instruction, end)
         if fills:
-            machine.full_optional_banks.post(end + timing.ATTENTION_SUMS)
+            machine.full_optional_banks.post(end + SUMS)
         count += 1

@@ -28,6 +28,10 @@ from arrayloom.isa.instructions import (
 )
 
 SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
+ATTENTION_WORD = 7          # from asking for words to the first of them
+ATTENTION_LANES = 3         # from a group of bytes to its contributions, or to what is summed up of it
+ATTENTION_DIVIDE = 11       # from contributions to quotients
+ATTENTION_ROOT = 58         # from the sums of a pixel to its reciprocal root
 LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
 INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
 START_CYCLES = 1_000_000    # until the bus answers
@@ -49,13 +53,13 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
         case LoadActivations(words=words, rows=rows) | Store(words=words, rows=rows):
             return words * rows
         case FeedWeights(tiles=tiles, rows=rows) | Turn(tiles=tiles, rows=rows):
-            return timing.ATTENTION_WORD + rows + tiles * max(timing.ATTENTION_WORD + rows, config.size)
+            return ATTENTION_WORD + rows + tiles * max(ATTENTION_WORD + rows, config.size)
         case Softmax(width=width):
             return _softmax_cycles(width, config)
         case Moments(width=width, blocks=blocks):
-            return timing.ATTENTION_ROOT + width * max(blocks + timing.ATTENTION_WORD, timing.ATTENTION_ROOT)
+            return ATTENTION_ROOT + width * max(blocks + ATTENTION_WORD, ATTENTION_ROOT)
         case Normalize(width=width):
-            return 2 * timing.ATTENTION_WORD + width * _attention_groups(config) + timing.ATTENTION_LANES
+            return 2 * ATTENTION_WORD + width * _attention_groups(config) + ATTENTION_LANES
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0
@@ -68,7 +72,7 @@ def _attention_groups(config: Config) -> int:
 def _softmax_cycles(width: int, config: Config) -> int:
     """The table; then every word three times."""
     table = BYTE_VALUES * FLOAT_BYTES // config.size
-    between = 4 * timing.ATTENTION_WORD + 2 * timing.ATTENTION_LANES + timing.ATTENTION_DIVIDE
+    between = 4 * ATTENTION_WORD + 2 * ATTENTION_LANES + ATTENTION_DIVIDE
     return table + between + width * (1 + 2 * _attention_groups(config))
 
 

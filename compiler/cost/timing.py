@@ -66,15 +66,6 @@ DEPTHWISE_IN_FLIGHT = 3     # instructions between acceptance and their last pas
 DEPTHWISE_FREE = 1          # from the last pass of an instruction to the acceptance that waited for it
 DEPTHWISE_SUMS = 9          # from the end of an instruction to its bank being full
 
-# ATTENTION.
-ATTENTION_LOOK = 2          # from an acceptance to the beginning of the work
-ATTENTION_FREE = 1          # from the end of an instruction to the acceptance that waited for it
-ATTENTION_SUMS = 3          # from the end of an instruction to its bank being full
-ATTENTION_WORD = 7          # from asking for words to the first of them
-ATTENTION_LANES = 3         # from a group of bytes to its contributions, or to what is summed up of it
-ATTENTION_DIVIDE = 11       # from contributions to quotients
-ATTENTION_ROOT = 58         # from the sums of a pixel to its reciprocal root
-
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
 POST_LOOK = 1               # from the offer of an instruction to its acceptance

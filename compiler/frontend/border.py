@@ -88,7 +88,8 @@ def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:
         raise RefusalError(
             f"its result is read by {described(readers[0])}: the host computes a softmax "
             "behind the last operator only",
-            "move it to the end of the network",
+            "move it to the end of the network, or between the two products of attention and compile for a configuration "
+            "with the ATTENTION unit, such as 16x16-vit",
         )
 
 
