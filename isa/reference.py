@@ -36,8 +36,8 @@ def _head() -> Iterator[str]:
            f"Bits of both masks: {', '.join(f'{unit.value} {unit.name}' for unit in Unit)}. "
            f"Bits {INSTRUCTION_BITS - 1}:{FIELD_BITS} hold a check: the CRC-32 (of IEEE 802.3) of the bytes "
            "before it and of the instruction's offset from the memory base in instructions, as four bytes. Accumulator "
-           "banks and the FIFOs of weights, parameters and lookup tables need no tokens; tokens order LOAD and ATTENTION, which both fill "
-           "that of weights. All bytes are signed: unsigned "
+           "banks and the FIFOs of weights, parameters and lookup tables need no tokens; tokens order LOAD and ATTENTION, "
+           "which both fill that of weights. All bytes are signed: unsigned "
            "tensors are held with their top bit flipped and zero points less 128.\n")
 
 

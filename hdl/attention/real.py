@@ -70,7 +70,7 @@ def quotient(m: Module, name: str, value: Value, factor: Value, total: Value, en
     divides = Signal.like(divisor, name=f"{name}_divides_{digits}", reset_less=True)
     over = Signal(name=f"{name}_over_{digits}", reset_less=True)
     with m.If(enables[1]):
-        m.d.sync += [rest.eq(Mux(vanishes, 0, product)), found.eq(0), divides.eq(divisor),
+        m.d.sync += [rest.eq(Mux(vanishes, 0, product)), found.eq(0), divides.eq(Mux(vanishes, 1, divisor)),
                      over.eq(~vanishes & (product >= (divisor << digits)))]
     for digit in reversed(range(digits)):
         before = rest, found, divides, over

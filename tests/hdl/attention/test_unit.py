@@ -108,11 +108,10 @@ def _bytes(word: int, bits: int, count: int) -> list[int]:
     return [value - (1 << bits) if value >> bits - 1 else value for value in values]
 
 
-def _scratchpad(config: Config, rng: np.random.Generator) -> NDArray[np.int8]:
+def _scratchpad(config: Config, rng: np.random.Generator, values: NDArray[np.float32]) -> NDArray[np.int8]:
     words = rng.integers(-128, 128, (config.activation_words, config.size)).astype(np.int8)
     words[0] = rng.integers(-1, 2, config.size)     # signs
-    scale = np.float32(2.0 ** rng.uniform(-8, 0))
-    table = np.frombuffer(softmax_table(scale, 17).tobytes(), np.int8).reshape(-1, config.size)
+    table = np.frombuffer(values.tobytes(), np.int8).reshape(-1, config.size)
     words[16:16 + len(table)] = table
     return words
 
@@ -142,10 +141,15 @@ def _program(config: Config, rng: np.random.Generator) -> list[Instruction]:
     ]
 
 
+EXPONENTIALS = softmax_table(np.float32(0.1), 17)
+POWERS = np.ldexp(np.float32(1), np.arange(-255, 1)).astype(np.float32)     # of two, down to denormal ones and to zeros
+
+
+@pytest.mark.parametrize("table", [EXPONENTIALS, POWERS], ids=["exponentials", "powers"])
 @pytest.mark.parametrize(("config", "seed"), [(TINY, 1), (TINY, 2), (ONE_LANE, 3), (WIDE, 4)])
-def test_sums_and_words_are_those_of_the_emulator(config: Config, seed: int) -> None:
+def test_sums_and_words_are_those_of_the_emulator(config: Config, seed: int, table: NDArray[np.float32]) -> None:
     rng = np.random.default_rng(seed)
-    words = _scratchpad(config, rng)
+    words = _scratchpad(config, rng, table)
     program = _program(config, rng)
     bench = Bench(config, words, seed)
     bench.run(program)
