@@ -74,7 +74,8 @@ class AttentionUnit(Component):
         m.submodules.banks = banks = SumBanks(config)
         fields = Signal(INSTRUCTION, reset_less=True)
         opcode = data.View(instruction_layout(Instruction), fields).opcode
-        engines = {mover: (FeedWeights, Turn), softmax: (Softmax,), norm: (Moments, Normalize)}
+        engines: dict[Any, tuple[type[Instruction], ...]] = {
+            mover: (FeedWeights, Turn), softmax: (Softmax,), norm: (Moments, Normalize)}
         chosen = [Cat(opcode == cls.OPCODE for cls in classes).any() for classes in engines.values()]
         begins, works = Signal(), Signal(name="works")
         fills = Cat(opcode == cls.OPCODE for cls in (Softmax, Normalize)).any()

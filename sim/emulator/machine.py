@@ -49,9 +49,9 @@ class Machine:
     def require(self, instruction: Instruction) -> None:
         """Raises ``EmulatorError`` for an instruction, or a unit in its masks, that the accelerator does not have."""
         if type(instruction) not in self.config.instructions:
-            option = "depthwise_channels" if type(instruction) in OF_DEPTHWISE else "attention_lanes"
-            unit = "DEPTHWISE" if type(instruction) in OF_DEPTHWISE else "ATTENTION"
-            raise EmulatorError(f"{self.config.name} has no {unit} unit; {option} = {self.config.size} gives it one")
+            lacks, option = (("DEPTHWISE", "depthwise_channels") if type(instruction) in OF_DEPTHWISE
+                             else ("ATTENTION", "attention_lanes"))
+            raise EmulatorError(f"{self.config.name} has no {lacks} unit; {option} = {self.config.size} gives it one")
         for unit in units_in(instruction.wait | instruction.signal):
             if unit not in self.config.units:
                 raise EmulatorError(f"wait or signal names {unit.name}, a unit that {self.config.name} does not have")
@@ -78,7 +78,8 @@ class Machine:
 
     def take_words(self, words: int) -> Weights:
         """The next words of the weight FIFO."""
-        parts, missing = [], words
+        parts: list[Weights] = []
+        missing = words
         while missing:
             if not self.weights:
                 raise EmulatorError(f"the weight FIFO lacks {missing} of {words} words")
@@ -87,7 +88,7 @@ class Machine:
             if len(head) > missing:
                 self.weights.appendleft(head[missing:])
             missing -= len(parts[-1])
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else np.concatenate([part.astype(np.int16) for part in parts])
 
     def left_over(self) -> list[str]:
         """What a program must not leave in the machine."""
