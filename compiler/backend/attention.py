@@ -23,6 +23,7 @@ from arrayloom.isa.instructions import BYTE_VALUES
 from arrayloom.isa.instructions import Softmax as SoftmaxInstruction
 from arrayloom.isa.layout import to_signed
 
+TURNED = 2      # heads whose softmax is turned: one is read while the next one is written
 MOST_FACTOR = next(spec.high for spec in SoftmaxInstruction.specs() if spec.name == "factor")
 
 
@@ -158,5 +159,5 @@ def room_of(network: Network, step: Step, size: int) -> int:
         return network.layouts[step.output].blocks
     if isinstance(operation, MixtureOperation):
         queries, _, keys = network.shapes[step.x]
-        return turned_blocks(keys, size) * -(-queries // size) * size
+        return TURNED * turned_blocks(keys, size) * -(-queries // size) * size
     return 0

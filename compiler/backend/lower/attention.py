@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler.backend.area import Area, Span
 from arrayloom.compiler.backend.attention import (
+    TURNED,
     AttentionOperation,
     MixtureOperation,
     NormOperation,
@@ -109,19 +110,31 @@ class ScoresWriter(ProductWriter):
         self.operation = operation
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        size, keys = self.size, operands.x
-        queries = self.whole(self.operation)
-        depth = keys.blocks // self.operation.heads     # channel blocks of a head
+        columns = operands.x.columns
         for block in blocks:
-            there = min(size, queries.columns - block * size)
             for head in range(first, last):
-                for low, high in cut(keys.columns, self.context.config.accumulator_depth):
-                    start = head * depth
-                    self.feed(queries.word(start, 0, block * size), there, queries.plane, depth, turned=True)
+                for low, high in cut(columns, self.context.config.accumulator_depth):
                     piece = Piece(block, head, low, 1, high - low)
-                    source = Span(keys.word(start, 0, low), high - low)
-                    self.convolve(operands, piece, source, depth, keys.plane)
-                    yield self.progress(piece, head + (high == keys.columns), depth * (high - low))
+                    self.feed_piece(operands, piece)
+                    self.multiply(operands, piece)
+                    yield self.progress(piece, head + (high == columns), self._depth(operands) * (high - low))
+
+    def feed_piece(self, operands: Operands, piece: Piece) -> None:
+        """Has the queries of a piece appended to the weight FIFO."""
+        queries, depth = self.whole(self.operation), self._depth(operands)
+        first = piece.block * self.size
+        word, there = queries.word(piece.y * depth, 0, first), min(self.size, queries.columns - first)
+        self.feed(word, there, queries.plane, depth, turned=True)
+
+    def multiply(self, operands: Operands, piece: Piece) -> None:
+        """The scores of a piece, whose queries are fed."""
+        keys, depth = operands.x, self._depth(operands)
+        source = Span(keys.word(piece.y * depth, 0, piece.x), piece.width)
+        self.convolve(operands, piece, source, depth, keys.plane)
+
+    def _depth(self, operands: Operands) -> int:
+        """Channel blocks of a head."""
+        return operands.x.blocks // self.operation.heads
 
 
 class MixtureWriter(ProductWriter):
@@ -132,28 +145,50 @@ class MixtureWriter(ProductWriter):
         self.operation = operation
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:  # noqa: ARG002
-        size, x = self.size, operands.x
-        values, keys = self.whole(self.operation), operands.x.columns
-        queries = values.columns
-        planes, plane = turned_blocks(keys, size), self.room.words // turned_blocks(keys, size)
-        depth = len(blocks) // self.operation.heads
         for head in range(self.operation.heads):
-            for block in range(x.blocks):
-                self._turn(x, head, block, plane)
-            for block in blocks[head * depth:(head + 1) * depth]:
-                for low, high in cut(operands.y.columns, self.context.config.accumulator_depth):
-                    self.feed_rows(values, block, queries)
-                    piece = Piece(block, 0, low, 1, high - low)
-                    source = Span(self.room.start + low, high - low)
-                    self.convolve(operands, piece, source, planes, plane)
-                    yield self.progress(piece, int(high == operands.y.columns), planes * (high - low))
+            for block in range(operands.x.blocks):
+                self.turn(operands.x, head, block)
+            for piece in self.pieces(operands, head):
+                self.feed_piece(operands, piece)
+                self.multiply(operands, head, piece)
+                end = piece.x + piece.width == operands.y.columns
+                yield self.progress(piece, int(end), self._planes(operands.x) * piece.width)
 
-    def _turn(self, x: Area, head: int, block: int, plane: int) -> None:
+    def pieces(self, operands: Operands, head: int) -> list[Piece]:
+        """What one head makes."""
+        depth = operands.y.blocks // self.operation.heads
+        ranges = list(cut(operands.y.columns, self.context.config.accumulator_depth))
+        return [Piece(block, 0, low, 1, high - low)
+                for block in range(head * depth, (head + 1) * depth) for low, high in ranges]
+
+    def feed_piece(self, operands: Operands, piece: Piece) -> None:
+        """Has the values of a piece's channels appended to the weight FIFO."""
+        self.feed_rows(self.whole(self.operation), piece.block, operands.x.columns)
+
+    def multiply(self, operands: Operands, head: int, piece: Piece) -> None:
+        """The mixture of a piece, whose values are fed and whose softmax is turned."""
+        planes = self._planes(operands.x)
+        source = Span(self._turned(head) + piece.x, piece.width)
+        self.convolve(operands, piece, source, planes, self._plane(operands.x))
+
+    def _planes(self, x: Area) -> int:
+        return turned_blocks(x.columns, self.size)
+
+    def _plane(self, x: Area) -> int:
+        """Words of a channel block of a turned softmax."""
+        return self.room.words // TURNED // self._planes(x)
+
+    def _turned(self, head: int) -> int:
+        """The first word of a head's turned softmax."""
+        return self.room.start + head % TURNED * (self.room.words // TURNED)
+
+    def turn(self, x: Area, head: int, block: int) -> None:
         """Turns the softmax of a block of queries: keys become channels."""
+        plane = self._plane(x)
         whole, rest = divmod(x.columns, self.size)
         for first, tiles, rows in ((0, whole, self.size), (whole, 1, rest)):
             if tiles and rows:
-                destination = self.room.start + first * plane + block * self.size
+                destination = self._turned(head) + first * plane + block * self.size
                 source = x.word(block, head, first * self.size)
                 turn = Turn(source=source, pitch=self.size, tiles=tiles, rows=rows, destination=destination,
                             destination_pitch=plane)
@@ -191,20 +226,24 @@ class SoftmaxWriter(AttentionWriter):
         self._loaded = False
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
+        width = operands.x.columns
+        for block in blocks:
+            for row in range(first, last):
+                piece = Piece(block, row, 0, 1, width)
+                self.write_piece(operands, piece)
+                yield self.progress(piece, row + 1, 3 * width * self.size // self.context.config.attention_lanes)
+
+    def write_piece(self, operands: Operands, piece: Piece) -> None:
+        """The softmax of one row of a block."""
         if not self._loaded:
             self.load_room(np.frombuffer(self.operation.table.astype("<f4").tobytes(), np.uint8))
             self._loaded = True
-        groups, width = self.context.config.groups, operands.x.columns
-        for block in blocks:
-            for row in range(first, last):
-                source = operands.x.span(block, 1, row, row + 1)
-                softmax = Softmax(source=source.start, width=width, table=self.room.start, factor=self.operation.factor)
-                done = self.context.add(softmax, Effects(reads=(source, self.room)))
-                self.load_parameters(self.parameters, groups)
-                piece = Piece(block, row, 0, 1, width)
-                drain = DrainAttention(zero_point=self.operation.zero_point, release_parameters=1)
-                self.add_post(drain, operands, piece, after=done)
-                yield self.progress(piece, row + 1, 3 * width * self.size // self.context.config.attention_lanes)
+        source = operands.x.span(piece.block, 1, piece.y, piece.y + 1)
+        softmax = Softmax(source=source.start, width=piece.width, table=self.room.start, factor=self.operation.factor)
+        done = self.context.add(softmax, Effects(reads=(source, self.room)))
+        self.load_parameters(self.parameters, self.context.config.groups)
+        drain = DrainAttention(zero_point=self.operation.zero_point, release_parameters=1)
+        self.add_post(drain, operands, piece, after=done)
 
 
 class NormWriter(AttentionWriter):
