@@ -112,8 +112,8 @@ class _Chain:
 
     def _scores(self, head: int, block: int, softmax: tuple[int, int] | None, turned: tuple[int, int] | None) -> _Job:
         piece = Piece(block, head, 0, 1, self.of_scores.y.columns)
-        return _Job(lambda: self.scores.feed_piece(self.of_scores, piece), lambda: self.scores.multiply(self.of_scores, piece),
-                    [lambda: self._follow(softmax, turned)])
+        return _Job(lambda: self.scores.feed_piece(self.of_scores, piece),
+                    lambda: self.scores.multiply(self.of_scores, piece), [lambda: self._follow(softmax, turned)])
 
     def _mixture(self, head: int, piece: Piece) -> _Job:
         return _Job(lambda: self.mixture.feed_piece(self.of_mixture, piece),

@@ -5,6 +5,7 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.utils import exact_log2
 
 from arrayloom.hdl.attention.mover import Mover
 from arrayloom.hdl.attention.norm import NormEngine
@@ -122,7 +123,8 @@ class AttentionUnit(Component):
             m.d.comb += port.eq(Mux(of_softmax, getattr(softmax, name), getattr(norm, name)))
 
     def _is_legal(self, fields: Signal) -> Any:
-        """No count is zero, none is beyond a bank or a square, and no reserved bit is set."""
+        """No count is zero, none is beyond a bank or a square, channels fill all blocks but for some of the last, and no
+        reserved bit is set."""
         depth, size = self.config.accumulator_depth, self.config.size
         found = []
         for cls, counts in COUNTS.items():
@@ -132,6 +134,8 @@ class AttentionUnit(Component):
                 rules.append(view.width <= depth)
             if "rows" in counts:
                 rules.append(view.rows <= size)
+            if "channels" in counts:
+                rules.append(view.blocks == (view.channels + size - 1) >> exact_log2(size))
             found.append((view.opcode == cls.OPCODE) & Cat(rules).all())
         return Cat(found).any()
 

@@ -85,14 +85,14 @@ class Flow:
         stocks: by what LOAD supplies.
         pairs: by producer and consumer, the instructions that give tokens and those that take them, int64[k] each.
 
-    Raises ``SegmentError`` for an accelerator with a DEPTHWISE unit.
+    Raises ``SegmentError`` for an accelerator with a DEPTHWISE or ATTENTION unit.
     """
 
     def __init__(self, program: Program) -> None:
         if program.configuration.has_sums:
-            raise SegmentError(f"a program for {program.config}: cannot be cut into segments, as what its DEPTHWISE unit "
+            raise SegmentError(f"a program for {program.config}: cannot be cut into segments, as what a unit beside the array "
                                "holds cannot be handed on; run it whole, without --workers, or compile for a configuration "
-                               "with depthwise_channels = 0")
+                               "with depthwise_channels = 0 and attention_lanes = 0")
         self.program = program
         self.instructions: list[Instruction] = list(program)
         self.end = _end(self.instructions)
