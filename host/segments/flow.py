@@ -90,8 +90,8 @@ class Flow:
 
     def __init__(self, program: Program) -> None:
         if program.configuration.has_sums:
-            raise SegmentError(f"a program for {program.config}: cannot be cut into segments, as what a unit beside the array "
-                               "holds cannot be handed on; run it whole, without --workers, or compile for a configuration "
+            raise SegmentError(f"a program for {program.config}: cannot be cut into segments: what a unit beside the array"
+                               " holds cannot be handed on; run it whole, without --workers, or compile for a configuration "
                                "with depthwise_channels = 0 and attention_lanes = 0")
         self.program = program
         self.instructions: list[Instruction] = list(program)
