@@ -1,4 +1,4 @@
-"""Messages of protobuf: their parts are counted before they become objects."""
+"""Parses protobuf messages after counting their parts, before these become objects."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from arrayloom.host.serving.core.reading import INLINE, Limits
 from arrayloom.host.serving.errors import Kind, ServiceError
 
 MOST_PARTS = 1 << 15
-"""Fields of a message and of those within it. Lists of numbers are one each."""
+"""Most fields of a message, including nested ones. A packed list of numbers counts as one."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MESSAGE = 11       # protobuf's number of the type of a field that is a message
 
 
 def parse(kind: Any, data: bytes, limits: Limits) -> Any:
-    """A message from its bytes; raises ``ServiceError`` for a malformed one, or one of too many parts or bytes."""
+    """Parses a message; raises ``ServiceError`` if it is malformed or has too many parts or bytes."""
     if len(data) > limits.message:
         raise ServiceError(Kind.INVALID, f"a message of {len(data)} bytes; at most {limits.message} are accepted")
     if len(data) > INLINE:
@@ -27,7 +27,8 @@ def parse(kind: Any, data: bytes, limits: Limits) -> Any:
 
 
 def _check_parts(descriptor: Any, data: bytes) -> None:
-    """Two bytes on the wire can be a hundred in memory. What is malformed ends the count, and is refused by the parser."""
+    """Counts fields, as two bytes of a message can take a hundred in memory. Malformed bytes end the count; the parser
+    refuses them."""
     waiting = [(descriptor, 0, len(data))]
     parts = 0
     while waiting:
@@ -49,7 +50,7 @@ def _check_parts(descriptor: Any, data: bytes) -> None:
 
 
 def write_varint(value: int) -> bytes:
-    """A number of 0 or more, seven bits a byte."""
+    """Reads a varint: a non-negative number, seven bits per byte."""
     groups = bytearray()
     while value > 0x7F:
         groups.append(value & 0x7F | 0x80)
@@ -58,7 +59,7 @@ def write_varint(value: int) -> bytes:
 
 
 def _read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:
-    """A number and the place after it; the end of the message where it is cut short."""
+    """A varint and the position after it; the end of the message if it is truncated."""
     value = shift = 0
     while position < end and shift < 70:
         byte = data[position]
