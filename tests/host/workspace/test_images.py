@@ -89,7 +89,7 @@ def test_the_same_input_gives_the_same_digest(image: Image, tmp_path: Path) -> N
 def test_an_image_without_a_base_says_that_no_engine_runs_it(shop: Workspace, image: Image, program: Model, base: Path,
                                                              capsys: pytest.CaptureFixture[str]) -> None:
     (notice,) = image.notices
-    assert "has no base: it holds no Python" in notice
+    assert "has no base: it contains no Python" in notice
     assert main(["image", "show", "digits", "--workspace", str(shop.path)]) == 0
     assert "has no base" in " ".join(capsys.readouterr().out.split())
     based = make(shop, program, base=base)

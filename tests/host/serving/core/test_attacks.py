@@ -70,7 +70,7 @@ def test_attacks_of_the_largest_size(bundles: dict[str, Bundle], bundle_folder: 
     (PREDICT.path, b"\x12\x00" * 50_000, "a PredictRequest of more than 32768 fields"),
     (MODEL_INFER.path, b"\x2a\x00" * 50_000, "a ModelInferRequest of more than 32768 fields"),
     (MODEL_INFER.path, b"\x2a\x04\x2a\x02\x0a\x00" * 40_000, "a ModelInferRequest of more than 32768 fields"),
-    (CHECK.path, b"\x0a\x00" * 50_000, "Check takes 65536 at most"),
+    (CHECK.path, b"\x0a\x00" * 50_000, "Check accepts at most 65536"),
 ])
 def test_parts_are_counted_before_they_are_made(server: serving.Server, path: str, message: bytes, reason: str) -> None:
     with pytest.raises(RefusedError, match=f"INVALID_ARGUMENT: .*{reason}"):
