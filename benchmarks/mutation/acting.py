@@ -1,7 +1,7 @@
-"""Which faults make a difference in a run at all: those that do not need not be tried in it.
+"""Finds the faults that have any effect in a run; the others need not be tried in it.
 
-Where a fault is planted there is a multiplexer between the bit as it is and as it would be. A register for each fault keeps
-whether the two have ever differed while no fault was chosen; it is an output of the simulator (``RtlSimulator.activity``).
+Each planted fault is a multiplexer between the original and the faulty bit. A register per fault records whether
+the two have ever differed while no fault was selected; it is an output of the simulator (``RtlSimulator.activity``).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +15,11 @@ from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 from arrayloom.sim.rtl.simulator import RtlSimulator
 from benchmarks.mutation.plant import SELECTED
 
-ACTED = "\\acted"       # by the number of the fault
+ACTED = "\\acted"       # suffix: the number of the fault
 
 
 def add_acting(netlist: Netlist, faults: int) -> None:
-    """Adds the output that ``acting`` reads, for faults up to that number."""
+    """Adds the output that ``acting`` reads, for the faults up to that number."""
     chosen = {cell.ports["Y"][0]: _number(cell) for cell in netlist.cells if _chooses(cell)}
     pairs = {chosen[cell.ports["S"][0]]: (cell.ports["A"][0], cell.ports["B"][0]) for cell in netlist.cells
              if cell.kind == "$mux" and cell.ports["S"][0] in chosen}
@@ -34,7 +34,7 @@ def add_acting(netlist: Netlist, faults: int) -> None:
 
 
 def acting(build: Build, run: Callable[[Build], None]) -> set[int]:
-    """Numbers of the faults that would make a difference somewhere while ``run`` uses the build, in which none acts."""
+    """Numbers of the faults that would have an effect during ``run`` on the build, in which none is selected."""
     found: set[int] = set()
 
     def look(simulator: RtlSimulator) -> None:

@@ -1,6 +1,6 @@
-"""What a mutant runs through: the bodies of the tests of the whole accelerator, cheap and effective ones first.
+"""The stimuli for mutants: bodies of the tests of the whole accelerator, cheap and effective ones first.
 
-Each is called with a build and raises when what it sees is not as it must be, as the test does.
+Each is called with a build and raises if a check fails, like the test.
 """
 
 import sys
@@ -19,14 +19,14 @@ TESTS = Path(__file__).resolve().parents[2] / "tests"
 SUPPORT = ("support", "end_to_end", "sim/cocotb/benches")     # folders of modules that tests share
 TINY = PRESETS["tiny"]
 EARLY = ("program 20, default", "program 21, stalling", "arithmetic 0", "identity, default", "held, default")
-"""Sessions that notice most, cheapest first."""
+"""Sessions that detect most faults, cheapest first."""
 WORDS, BLOCK = 200, 20
 DISTURBANCES, BREACHES, GRAPHS = 24, 48, 20
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """``run`` raises for a build that is not as it must be; ``early``: before it is asked which faults change nothing."""
+    """``run`` raises for a faulty build; ``early``: runs before the search for equivalent faults."""
 
     name: str
     run: Callable[[Build], None]
@@ -109,4 +109,4 @@ def _breaches() -> Iterator[Stimulus]:
 
 
 def _discard(_: object) -> None:
-    """Stimuli raise or return nothing."""
+    """Wraps a function as a stimulus, which raises or returns None."""

@@ -78,7 +78,7 @@ def test_verdicts_are_kept_for_the_same_hardware_and_tests(tmp_path: Path) -> No
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.jsonl"
     path.write_text('{"key": "a"}\n')
-    with pytest.raises(InputError, match=r"--resume .*other.jsonl: line 1 is no verdict of this command: name another file"):
+    with pytest.raises(InputError, match=r"--resume .*other.jsonl: line 1 is not a verdict of this command: name another file"):
         Kept(path, "a")
     with pytest.raises(InputError, match=r"--resume .*nowhere.*: cannot be written"):
         Kept(tmp_path / "nowhere" / "x", "a")
@@ -94,7 +94,7 @@ def test_the_table_of_faults_by_hand_fits_the_source() -> None:
 
 def test_a_fault_whose_text_is_gone_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "unit.py").write_text("a = 1\n")
-    with pytest.raises(SourceFaultError, match=r"unit.py holds 'a = 2' 0 times, and must once"):
+    with pytest.raises(SourceFaultError, match=r"unit.py holds 'a = 2' 0 times instead of once"):
         SourceFault("gone", "unit.py", "a = 2", "a = 3", ("tests",)).write(tmp_path)
 
 
