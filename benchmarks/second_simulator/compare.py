@@ -19,7 +19,7 @@ def compare(case: Case, second: Simulate, first: Simulate) -> dict[str, Any]:
               for address, value in found.registers.items() if value != wanted.registers[address]]
     checks = {f"{differing} bytes of memory differ from the emulator's": differing,
               f"{found.unknown} unknown outputs": found.unknown,
-             f"{found.breaches} violations of the bus protocol": found.breaches,
+              f"{found.breaches} violations of the bus protocol": found.breaches,
               "the run is not done": not found.status.done, "memory differs from Verilator's": found.memory != wanted.memory}
     return {"name": case.name, "cycles": found.cycles, "verilator_cycles": wanted.cycles, "differing_bytes": differing,
             "unknown_outputs": found.unknown, "seconds": round(seconds, 1),

@@ -78,7 +78,7 @@ def test_verdicts_are_kept_for_the_same_hardware_and_tests(tmp_path: Path) -> No
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.jsonl"
     path.write_text('{"key": "a"}\n')
-    with pytest.raises(InputError, match=r"--resume .*other.jsonl: line 1 is not a verdict of this command: name another file"):
+    with pytest.raises(InputError, match=r"--resume .*other.jsonl: line 1 is not a verdict of this command"):
         Kept(path, "a")
     with pytest.raises(InputError, match=r"--resume .*nowhere.*: cannot be written"):
         Kept(tmp_path / "nowhere" / "x", "a")
