@@ -18,6 +18,9 @@ Array = NDArray[Any]
 INLINE = 1 << 15
 """Messages up to here are read in the service's own process: milliseconds, whatever they hold."""
 
+LIGHT = 1 << 22
+"""And up to here where nearly all of a message are plain bytes, which are only copied."""
+
 SLACK = 4
 """How many times the most that a model takes may be read, so that a request a little too large is told what is right."""
 
@@ -92,8 +95,27 @@ class Reading:
         return cls(header["fields"], inputs)
 
 
-Reader = Callable[[bytes | bytearray, Mapping[str, Any], Limits], Reading]
-"""Takes a message, what is known beside it as JSON values, and limits. Raises ``ServiceError`` and ``MessageError``."""
+@dataclass(frozen=True)
+class Reader:
+    """How the requests of a protocol are read.
+
+    Parameters
+    ----------
+    read
+        Takes a message, what is known of it otherwise as JSON values, and limits. Raises ``ServiceError`` and
+        ``MessageError``.
+    light
+        Takes the first two; whether all but ``INLINE`` bytes of the message are plain bytes.
+    """
+
+    read: Callable[[bytes | bytearray, Mapping[str, Any], Limits], Reading]
+    light: Callable[[bytes | bytearray, Mapping[str, Any]], bool]
+
+    def is_quick(self, data: bytes | bytearray, facts: Mapping[str, Any]) -> bool:
+        """Whether reading a message takes milliseconds at most, whoever made it."""
+        if facts.get("encoding", "identity") != "identity":
+            return False
+        return len(data) <= INLINE or (len(data) <= LIGHT and self.light(data, facts))
 
 
 def request_of(reader: str, facts: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
