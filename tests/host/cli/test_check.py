@@ -58,7 +58,7 @@ def test_instructions_that_are_not_in_order_are_named(changed: Path, capsys: pyt
     assert main(["check", str(changed)]) == 1
     text = capsys.readouterr().out
     assert f"instruction {found['later']['index']} of layer {found['later']['layer']!r}: store " in text
-    assert found["missing"] == "a token of POST, straight or by way of another unit"
+    assert found["missing"] == "a token of POST, directly or through another unit"
     assert f"read after write at word {found['word']} of the scratchpad: does not wait for" in text
     assert f"missing: {found['missing']}" in text
 

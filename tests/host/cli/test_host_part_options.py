@@ -138,7 +138,7 @@ def test_serve_refuses_bundles_with_a_part_on_the_host_when_told(folder: Path, t
 
 def test_a_service_takes_no_options_of_compiling(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--address", "127.0.0.1:1", str(folder / "picture.png"), "--host-tail"]) == 2
-    assert "a service's model is compiled already" in capsys.readouterr().err
+    assert "a service's model is already compiled" in capsys.readouterr().err
 
 
 def test_a_small_share_is_not_said_to_be_none() -> None:

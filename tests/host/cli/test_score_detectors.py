@@ -99,7 +99,7 @@ def test_names_come_from_a_file_from_coco_or_from_the_model(folder: Path, tmp_pa
     assert list(found.values()) == [["person", "bicycle"], ["mouse", "rat"]]
     (tmp_path / "names.txt").write_text("mouse\n")
     assert main(score(folder, "yolov8.onnx", "--labels", str(tmp_path / "names.txt"))) == 2
-    assert "1 labels, and class 1 was found; give a file with one label a class\n" in capsys.readouterr().err
+    assert "1 labels, and class 1 was found; give a file with one label per class\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("names", "wanted"), [

@@ -92,7 +92,7 @@ def test_a_build_that_differs_from_the_emulator_is_told(monkeypatch: pytest.Monk
     take_trace = RtlSimulator.take_trace
     monkeypatch.setattr(RtlSimulator, "take_trace", falsify)
     plain = build(accelerator(TINY), FAST)
-    with pytest.raises(DeviceError, match=r"does not compute what the emulator does \(first difference at instruction"):
+    with pytest.raises(DeviceError, match=r"does not compute the same as the emulator \(first difference at instruction"):
         workload_of(TINY).run(plain)
 
 

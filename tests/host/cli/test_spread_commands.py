@@ -77,7 +77,7 @@ def test_explore_on_the_rtl(second: str, capsys: pytest.CaptureFixture[str]) -> 
     spread = printed([*explore, "--workers", "2"], capsys)
     assert [task["task"] for task in spread.pop("tasks")] == ["tiny", second]
     assert spread == alone and all(entry["rtl_cycles"] for entry in alone["configs"])
-    refused(["explore", MODEL, "--configs", "tiny", "--workers", "2"], "the cost model takes no time", capsys)
+    refused(["explore", MODEL, "--configs", "tiny", "--workers", "2"], "the cost model needs no workers", capsys)
 
 
 def test_score_with_a_refused_batch_in_a_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

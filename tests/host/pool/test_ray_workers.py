@@ -120,7 +120,7 @@ def test_address_that_does_not_answer_is_refused() -> None:
         threading.Thread(target=lambda: server.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")).start()
         other = refused(f"127.0.0.1:{port}")
     assert f"--ray 127.0.0.1:{port}: does not answer (timed out); start a cluster there with ray start --head" in silent
-    assert "what answers is not Ray" in other
+    assert "the server there is not Ray" in other
     assert "does not answer" in refused(f"127.0.0.1:{port}")
     assert "does not answer" in refused("no-such-host.invalid:6379")
 

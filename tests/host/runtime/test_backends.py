@@ -67,5 +67,5 @@ def test_an_emulator_that_does_not_record_says_so(program: Program) -> None:
     device = EmulatorDevice(TINY)
     execute(device, program)
     for ask in (device.trace, device.capture):
-        with pytest.raises(DeviceError, match="records nothing; make it with record=True"):
+        with pytest.raises(DeviceError, match="records nothing; create it with record=True"):
             ask()

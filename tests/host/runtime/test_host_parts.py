@@ -166,5 +166,5 @@ def test_hostile_values_of_a_file_end_in_errors() -> None:
     program = compile_model(host_parts.head_and_tail(), TINY)
     program.model_outputs = [dataclasses.replace(port, dtype="int64") for port in program.model_outputs]
     with Session(program, device=open_device("emulator", TINY)) as session, \
-            pytest.raises(InputError, match="output 'boxes': the host computes float32, and the program says int64"):
+            pytest.raises(InputError, match="output 'boxes': the host computes float32, but the program says int64"):
         session.run({"picture": pictures(1)})

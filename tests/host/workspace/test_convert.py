@@ -231,7 +231,7 @@ def test_what_is_cancelled_at_the_last_moment_is_not_published(workspace: Worksp
     cancelled = start(workspace, model)
     assert cancelled.finish(job.CANCELLED, "cancelled")
     assert worker.perform(job.Running(workspace, cancelled.entry), JOB.module) == 1
-    assert capsys.readouterr().out.endswith("ended from outside; the result was thrown away\n")
+    assert capsys.readouterr().out.endswith("ended from outside; the result was discarded\n")
     _ended_without_result(workspace, cancelled, "Cancelled", "cancelled")
 
 
@@ -244,7 +244,7 @@ def test_the_worker_and_the_job_mean_the_same_cancellation(workspace: Workspace,
         job.end(connection, running.entry.id, job.CANCELLED, error="cancelled")
     while files.is_held(running.path / files.LOCK):
         time.sleep(0.05)
-    assert running.log.endswith("ended from outside; the result was thrown away\n")
+    assert running.log.endswith("ended from outside; the result was discarded\n")
     _ended_without_result(workspace, running, "Cancelled", "cancelled")
 
 

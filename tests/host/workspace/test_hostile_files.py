@@ -122,7 +122,7 @@ def test_data_beside_a_model_is_registered_with_it(workspace: Workspace, tmp_pat
     with pytest.raises(WorkspaceError, match=r"keeps tensors in 'absent\.bin', and there is no such file"):
         Model.register(workspace, tmp_path / "net.onnx", "net")
     (tmp_path / "net.onnx").write_bytes(_with_external("sparse", "../secret.bin").SerializeToString())
-    with pytest.raises(WorkspaceError, match="which is not beside it"):
+    with pytest.raises(WorkspaceError, match="which is not in the model's folder"):
         Model.register(workspace, tmp_path / "net.onnx", "net")
 
 

@@ -128,7 +128,7 @@ def _rewritten(base: Path, **options: object) -> Path:
 @pytest.mark.parametrize(("spoil", "message"), [
     (lambda base: base / "absent", "no such folder or archive"),
     (lambda base: base / "oci-layout", "cannot be unpacked"),
-    (_damage, "is not what its name and size"),
+    (_damage, "does not match its name and size"),
     (lambda base: _rewritten(base, architecture="arm64"), "is for linux/arm64"),
     (lambda base: _rewritten(base, times=2), "2 images in it fit linux/amd64"),
     (lambda base: (base / "index.json").unlink() or base, "cannot be read as JSON"),
@@ -202,7 +202,7 @@ def test_damage_is_noticed(shop: Workspace, program: Model) -> None:
     made.wait_for_creation()
     blob = max((made.path / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size)
     blob.write_bytes(blob.read_bytes()[:-1] + b"!")
-    with pytest.raises(DamagedError, match="is not what its name and size"), made.run():
+    with pytest.raises(DamagedError, match="does not match its name and size"), made.run():
         raise AssertionError("a damaged image ran")
 
 

@@ -152,7 +152,7 @@ def test_features_that_do_not_fit(built):
 def test_trained_weights_need_photographs(built):
     provenance = type(built.provenance)("small", "mine.npz", "0" * 64, "cifar10", 5)
     trained = Built(SMALL, built.model, provenance)
-    with pytest.raises(NetworkError, match="weights of a file are quantized by the ranges that photographs give"):
+    with pytest.raises(NetworkError, match="to quantize weights from a file, value ranges are measured on photographs"):
         build_quantized(trained)
     images = seeded_images(SMALL.blueprint(5), "cifar10", 0, 2)
     assert build_quantized(trained, Calibration.from_arrays(images)).liveness is None

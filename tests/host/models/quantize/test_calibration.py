@@ -166,7 +166,7 @@ def test_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "message"), [
     ("1\n", r"holds 1 labels for 2 images"),
-    ("1\ncat\n", r"line 2: 'cat' is no class index"),
+    ("1\ncat\n", r"line 2: 'cat' is not a class index"),
     ("a.png 1\n", r"has no label for dir/b\.png; add a line 'b\.png CLASS'"),
 ])
 def test_labels_that_do_not_fit(tmp_path: Path, text: str, message: str) -> None:

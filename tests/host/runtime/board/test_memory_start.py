@@ -26,8 +26,10 @@ SYSTEM = Description(board="the model", config="tiny", digest="0", clock_hz=1, m
 class Chip:
     """A memory of two bytes in width, each read right at its bitslip and within its delays.
 
-    Attributes:
-        right: of each byte, its bitslip, its first delay and its last.
+    Attributes
+    ----------
+    right
+        Of each byte, its bitslip, its first delay and its last.
     """
 
     right: list[tuple[int, int, int]]

@@ -170,7 +170,7 @@ def test_answers_name_no_library(server: serving.Server) -> None:
 
 
 def test_what_is_loaded_is_said_by_its_bundle_alone(server: serving.Server) -> None:
-    with pytest.raises(RefusedError, match="parameter 'config': a model is loaded as its bundle says") as refused:
+    with pytest.raises(RefusedError, match="parameter 'config': a model is loaded as its bundle describes it") as refused:
         asking.http(server, open_inference.LOAD.at("digits"), b'{"parameters": {"config": "{}"}}')
     assert refused.value.code == 400
 
@@ -239,7 +239,7 @@ def test_renewed_certificates_are_taken_without_a_restart(bundle_folder: Path, t
             assert client.score_numpy_arrays({"image": IMAGE}, "logits").tobytes() == before.tobytes()
         (tmp_path / "cert.pem").write_text("damaged")
         assert [_serial(port) for port in ports] == [second, second]
-        assert "the certificate stays as it was" in server.log
+        assert "the certificate is unchanged" in server.log
         third = _issue(tmp_path, authority)
         with PredictionClient("localhost", server.port, True, root_certificates=authority.cert_pem.bytes()) as client:
             assert client.score_numpy_arrays({"image": IMAGE}, "logits").tobytes() == before.tobytes()

@@ -110,7 +110,7 @@ def test_values_that_overflow_are_dropped():
     ({"y": np.zeros((1, 5, 3 * COUNT))}, "yolov5", "5 \\+ classes"),
     ({"y": np.zeros((1, COUNT - 1, 8))}, "yolox", "the positions of strides that double"),
     ({"y": np.zeros((1, 0, 8))}, "yolov8", "is empty"),
-    ({"y": np.zeros((1, 10))}, None, "of no detector that can be told by them"),
+    ({"y": np.zeros((1, 10))}, None, "do not identify a detector"),
     ({"y": np.zeros((1, 10))}, "yolov3", "detector 'yolov3': unknown"),
 ])
 def test_outputs_that_do_not_fit(outputs, detector, message):

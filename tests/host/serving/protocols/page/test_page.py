@@ -170,7 +170,7 @@ def test_what_the_page_asks_for_needs_a_key(served: serving.Server) -> None:
     seen = json.loads(asking.http(served, "/page/models/detector/versions/1/look",
                                   (served.log_path.parent / "portrait.png").read_bytes(), headers))["seen"]
     assert [(each["label"], each["box"]) for each in seen] == [("<b>cat</b>", BOX)]
-    for body, reason in ((b"no picture", "is not a JPEG, PNG or BMP"), (b"", "an empty string is no image")):
+    for body, reason in ((b"no picture", "is not a JPEG, PNG or BMP"), (b"", "an empty string is not an image")):
         with pytest.raises(asking.RefusedError, match=reason) as refused:
             asking.http(served, "/page/models/digits/look", body, headers)
         assert refused.value.code == 400

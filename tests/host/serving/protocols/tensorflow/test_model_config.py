@@ -45,7 +45,7 @@ def test_the_policy_chooses_versions(base: Path, policy: str, versions: list[str
     (ONE % "model_version_policy { specific {} }", "names no version"),
     (ONE % "model_platform: 'other'", "model_platform 'other'"),
     (ONE.replace('"digits" %s', '"absent"'), "cannot be read"),
-    (ONE.replace('"digits" %s', '"digits/1"'), "holds no folder that is called by a version"),
+    (ONE.replace('"digits" %s', '"digits/1"'), "holds no bundle in a folder named after its version"),
     (ONE.replace('name: "digits"', 'name: "others"') % "", "holds digits version 2; make the bundle with"),
     (ONE.replace('name: "digits"', 'name: "../x"') % "", "name '../x'")])
 def test_configurations_that_are_refused(base: Path, text: str, reason: str) -> None:
