@@ -38,6 +38,7 @@ class PlannedDevice:
         self._interpreter, self._threads, self._library = interpreter, threads, library
         self._plan: Plan | None = None
         self._prepared: tuple[object, ...] = ()
+        self._layers: list[str] = []
 
     def prepare(self, program: Program) -> bool:
         """Makes the plan if needed; returns whether the program has one."""
@@ -47,6 +48,7 @@ class PlannedDevice:
             self._drop()
             try:
                 self._plan = Plan(program, self._library, self._threads)
+                self._layers = layers_of(program)
             except ArrayloomError as error:
                 self.reason = str(error)
             self._prepared = wanted
@@ -59,7 +61,7 @@ class PlannedDevice:
             raise ValueError("the program has no plan; call prepare first")
         count = len(next(iter(inputs.values())))
         begin = time.perf_counter()
-        results = self._plan.run(inputs, ports, progress and _step_observer(self._plan, count, progress))
+        results = self._plan.run(inputs, ports, progress and _step_observer(self._plan, self._layers, count, progress))
         seconds = time.perf_counter() - begin
         return results, RunReport(self.name, count * program.macs, self.config.multipliers, seconds)
 
@@ -82,9 +84,9 @@ class PlannedDevice:
         self._plan, self._prepared, self.reason = None, (), None
 
 
-def _step_observer(plan: Plan, images: int, progress: Progress) -> Callable[[Step, State], None]:
-    """Reports progress after each step; as elsewhere, the share restarts with each image."""
-    layers, count = layers_of(plan.program), len(plan.program)
+def _step_observer(plan: Plan, layers: Sequence[str], images: int, progress: Progress) -> Callable[[Step, State], None]:
+    """Reports progress after each step; as elsewhere, the share restarts with each image. ``layers``: by instruction."""
+    count = len(plan.program)
     before, done, shown = 0, 0, 0
 
     def tell(share: float, layer: str) -> None:

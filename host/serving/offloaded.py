@@ -28,7 +28,7 @@ _PAGE = 4096
 def answer(header: dict[str, Any], blocks: list[memoryview]) -> tuple[dict[str, Any], list[Block]]:
     """The content of a message, or why it cannot be read."""
     try:
-        return READERS[header["reader"]](bytes(blocks[0]), header["facts"], Limits(**header["limits"])).pack()
+        return READERS[header["reader"]].read(bytes(blocks[0]), header["facts"], Limits(**header["limits"])).pack()
     except ServiceError as error:
         return {"error": error.kind.name, "message": str(error)}, []
     except ArrayloomError as error:

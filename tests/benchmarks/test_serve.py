@@ -30,6 +30,16 @@ def test_both_servers_in_turns() -> None:
         assert ours["device_ms"]["p50"] > 0 and theirs["device_ms"]["p50"] > 0
 
 
+def test_several_replicas_and_one_in_turns() -> None:
+    command = [sys.executable, "-m", "benchmarks.replicas", "--requests", "4", "--rounds", "3", "--config", "tiny", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["ratios"] == [several / one for one, several in zip(result["one_replica"], result["several"], strict=True)]
+    assert result["ratio"] == sorted(result["ratios"])[1]
+    assert result["replicas"] == 2
+
+
 def _facts() -> dict[str, object]:
     figures = {"p50": 2.0, "p99": 4.0}
     row = {"protocol": "grpc", "clients": 8, "requests_per_second": 1500.0, "latency_ms": figures, "device_ms": figures,

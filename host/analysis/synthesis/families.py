@@ -96,7 +96,8 @@ class Device:
     def script(self) -> str:
         """All commands that Yosys runs."""
         mapping = self.family.script.format(mapping=self.part.mapping)
-        return f"read_verilog {VERILOG}; {mapping}; autoname; write_json {NETLIST}"     # autoname: by unit
+        # autoname: cells get the names of their units
+        return f"read_verilog {VERILOG}; {mapping}; autoname; write_json {NETLIST}"
 
     def arguments(self) -> list[str]:
         """nextpnr's arguments for the device."""

@@ -81,7 +81,7 @@ def _exactly(connection: socket.socket, count: int) -> memoryview:
     position = 0
     while position < count:
         try:
-            received = connection.recv_into(data[position:])
+            received = connection.recv_into(data[position:], 0, socket.MSG_WAITALL)
         except OSError:
             received = 0
         if not received:

@@ -18,6 +18,9 @@ Array = NDArray[Any]
 INLINE = 1 << 15
 """Largest message in bytes that the service's own process reads; it takes milliseconds for any content."""
 
+LIGHT = 1 << 22
+"""Largest message in bytes that it reads if nearly all of it are plain bytes, which are only copied."""
+
 SLACK = 4
 """Readers accept this many times a model's maximum, so that a slightly too large request gets an error that names the
 limit."""
@@ -93,8 +96,26 @@ class Reading:
         return cls(header["fields"], inputs)
 
 
-Reader = Callable[[bytes | bytearray, Mapping[str, Any], Limits], Reading]
-"""Takes a message, further facts about it as JSON values, and limits. Raises ``ServiceError`` and ``MessageError``."""
+@dataclass(frozen=True)
+class Reader:
+    """How the requests of a protocol are read.
+
+    Parameters
+    ----------
+    read
+        Takes a message, further facts about it as JSON values, and limits. Raises ``ServiceError`` and ``MessageError``.
+    light
+        Takes a message and the facts; returns whether all but ``INLINE`` bytes of the message are plain bytes.
+    """
+
+    read: Callable[[bytes | bytearray, Mapping[str, Any], Limits], Reading]
+    light: Callable[[bytes | bytearray, Mapping[str, Any]], bool]
+
+    def is_quick(self, data: bytes | bytearray, facts: Mapping[str, Any]) -> bool:
+        """Whether reading a message takes milliseconds at most, even if a hostile client made it."""
+        if facts.get("encoding", "identity") != "identity":
+            return False
+        return len(data) <= INLINE or (len(data) <= LIGHT and self.light(data, facts))
 
 
 def request_of(reader: str, facts: Mapping[str, Any], limits: Limits) -> dict[str, Any]:

@@ -161,8 +161,9 @@ def main(arguments: list[str]) -> None:
     """Serves frames until the service goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)    # the service handles Ctrl-C and lets replicas finish
     connection = socket.socket(fileno=int(arguments[0]))
-    replica = Replica(arguments[1], int(arguments[2]), lambda: bool(select.select([connection], [], [], 0)[0]),
-                      int(arguments[3]))
+    more = select.poll()
+    more.register(connection, select.POLLIN)
+    replica = Replica(arguments[1], int(arguments[2]), lambda: bool(more.poll(0)), int(arguments[3]))
     try:
         while True:
             header, blocks = receive_blocking(connection)

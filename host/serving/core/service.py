@@ -17,7 +17,7 @@ from arrayloom.host.serving.core.metrics import Metrics
 from arrayloom.host.serving.core.offload import Offload
 from arrayloom.host.serving.core.pool import Pool
 from arrayloom.host.serving.core.queue import Answer
-from arrayloom.host.serving.core.reading import INLINE, Limits, Reader, Reading, request_of
+from arrayloom.host.serving.core.reading import Limits, Reader, Reading, request_of
 from arrayloom.host.serving.core.repository import Labels, Repository
 from arrayloom.host.serving.core.request_ids import CURRENT
 from arrayloom.host.serving.core.result import Result
@@ -108,8 +108,8 @@ class Service:
         Long reads run in another process. ``facts``: further values for the reader.
         """
         holding.message(len(data))
-        if len(data) <= INLINE and facts.get("encoding", "identity") == "identity":
-            reading = self._readers[reader](data, facts, self._limits)
+        if self._readers[reader].is_quick(data, facts):
+            reading = self._readers[reader].read(data, facts, self._limits)
         else:
             reading = Reading.unpack(*await self.offload.call(request_of(reader, facts, self._limits), [data]))
         holding.message(max(len(data), reading.bytes))

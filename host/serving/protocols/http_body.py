@@ -14,7 +14,7 @@ from aiohttp import web
 
 from arrayloom.host.serving.core.http_server import HOLDING
 from arrayloom.host.serving.core.memory import Holding
-from arrayloom.host.serving.core.reading import Limits
+from arrayloom.host.serving.core.reading import INLINE, Limits
 from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
 
@@ -107,6 +107,12 @@ def parse_request(data: bytes | bytearray, facts: Mapping[str, Any], limits: Lim
         raise ServiceError(Kind.INVALID, f"{facts['json_header']} {length[:100]!r}: must be the length of the body's JSON "
                                          f"part, at most {len(content)}")
     return parse(content[:int(length)], limits), memoryview(content)[int(length):]
+
+
+def is_light(_: bytes | bytearray, facts: Mapping[str, Any]) -> bool:
+    """Whether the JSON part of a body that is not compressed is short, and tensors follow it as bytes."""
+    length = facts.get("json_length")
+    return length is not None and len(length) < 16 and length.isascii() and length.isdigit() and int(length) <= INLINE
 
 
 def only(body: dict[str, Any], known: tuple[str, ...]) -> None:
