@@ -34,11 +34,16 @@ MOST_WORDS = 1 << TRANSFER      # of one instruction
 class Accesses:
     """Numbers of words, int64[n] each, perhaps some more than once.
 
-    Attributes:
-        reads: of the scratchpad.
-        writes: likewise.
-        memory_reads: of memory, from its base.
-        memory_writes: likewise.
+    Attributes
+    ----------
+    reads
+        Of the scratchpad.
+    writes
+        Likewise.
+    memory_reads
+        Of memory, from its base.
+    memory_writes
+        Likewise.
     """
 
     reads: Words = field(default_factory=lambda: NONE)

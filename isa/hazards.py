@@ -1,6 +1,6 @@
 """Whether tokens order every two accesses to a word of which one is a write.
 
-What is complete when an instruction reads and writes is told by ``arrayloom.isa.order``. A unit keeps its own order where it
+``arrayloom.isa.order`` determines what is complete when an instruction reads and writes. A unit keeps its own order where it
 writes: its writes do not overtake its earlier reads and writes. Its reads may overtake its own earlier writes.
 """
 
@@ -35,14 +35,21 @@ class Hazard(StrEnum):
 class Finding:
     """Two instructions that no token orders, or one that waits for ever.
 
-    Attributes:
-        hazard: what may happen.
-        later: index of the instruction that comes after ``earlier`` in the program and may not wait for it; of the one that
-            waits, where waits have no end.
-        earlier: the other one, which in a circle may come after it; None for a token that nobody gives.
-        place: ``scratchpad`` or ``memory``, or the unit that is waited for.
-        word: the first word that both access, of memory from its base; None where waits have no end.
-        last_word: the last one; words between them need not be accessed.
+    Attributes
+    ----------
+    hazard
+        What may happen.
+    later
+        Index of the instruction that comes after ``earlier`` in the program and may not wait for it; of the one that
+        waits, where waits have no end.
+    earlier
+        The other one, which in a circle may come after it; None for a token that nobody gives.
+    place
+        ``scratchpad`` or ``memory``, or the unit that is waited for.
+    word
+        The first word that both access, of memory from its base; None where waits have no end.
+    last_word
+        The last one; words between them need not be accessed.
     """
 
     hazard: Hazard
@@ -102,8 +109,10 @@ class _Memory:
 class HazardCheck:
     """A look at a program.
 
-    Attributes:
-        accessed: words of all instructions that were looked at so far, each as often as an instruction accesses it.
+    Attributes
+    ----------
+    accessed
+        Words of all instructions that were looked at so far, each as often as an instruction accesses it.
     """
 
     def __init__(self, program: Program) -> None:

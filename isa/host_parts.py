@@ -55,7 +55,7 @@ class HostPart:
     """A part of a network that ONNX Runtime computes on the host.
 
     ``model``: the part as a serialized ONNX model, whose inputs and outputs have the names that they have in the user's
-    model. ``nodes``: what the user is told; Q and DQ, softmax, reshapes and transposes at the border are left out.
+    model. ``nodes``: the nodes reported to the user; Q and DQ, softmax, reshapes and transposes at the border are left out.
     """
 
     model: bytes

@@ -27,10 +27,14 @@ Clock = NDArray[np.int64]      # [units]: the latest instruction of each that is
 class Unmet:
     """A wait that has no end.
 
-    Attributes:
-        index: of the instruction that waits.
-        producer: the unit that it waits for.
-        giver: the instruction that it waits for, which waits for it in turn; None where no instruction gives the token.
+    Attributes
+    ----------
+    index
+        Of the instruction that waits.
+    producer
+        The unit that it waits for.
+    giver
+        The instruction that it waits for, which waits for it in turn; None where no instruction gives the token.
     """
 
     index: int
@@ -42,10 +46,13 @@ class Unmet:
 class Order:
     """The order that tokens make of a program.
 
-    Attributes:
-        clocks: int64[instructions, units], the latest instruction of each unit that is complete when an instruction reads
-            and writes; ``NEVER`` for none, and for instructions without a unit.
-        unmet: waits without an end, in the order of the program.
+    Attributes
+    ----------
+    clocks
+        int64[instructions, units], the latest instruction of each unit that is complete when an instruction reads
+        and writes; ``NEVER`` for none, and for instructions without a unit.
+    unmet
+        Waits without an end, in the order of the program.
     """
 
     clocks: NDArray[np.int64]
@@ -60,7 +67,7 @@ def order_of(instructions: Sequence[Instruction]) -> Order:
 
 
 class _Ordering:
-    """Goes through the queues of all units at once: a giver may stand behind its taker in the program."""
+    """Processes the queues of all units at once: a token's producer may come after its consumer in the program."""
 
     def __init__(self, instructions: Sequence[Instruction]) -> None:
         self._instructions = instructions

@@ -40,14 +40,22 @@ class BitField:
 class RegisterEntry:
     """One register of 32 bits.
 
-    Attributes:
-        name: in upper case.
-        address: of its first byte.
-        readable: whether it can be read.
-        writable: whether it can be written.
-        reset: its value after a reset; of a register that is only read, as far as that is known, else 0.
-        doc: what it holds, in one line.
-        fields: its bits, where they have names; else one of all bits.
+    Attributes
+    ----------
+    name
+        In upper case.
+    address
+        Of its first byte.
+    readable
+        Whether it can be read.
+    writable
+        Whether it can be written.
+    reset
+        Its value after a reset; of a register that is only read, as far as that is known, else 0.
+    doc
+        What it holds, in one line.
+    fields
+        Its bits, where they have names; else one of all bits.
     """
 
     name: str

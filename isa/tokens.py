@@ -20,7 +20,8 @@ Pair = tuple[Unit, Unit]    # producer, consumer
 def token_givers(instructions: Sequence[Instruction]) -> dict[Unit, NDArray[np.int64]]:
     """The instruction whose token, or end, each instruction waits for, by the unit that gives it.
 
-    Returns:
+    Returns
+    -------
         For each producer int64[n], indices into ``instructions``; ``NO_GIVER`` for an instruction that does not wait for
         the producer, and where no instruction gives what it waits for.
     """
