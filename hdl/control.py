@@ -48,7 +48,7 @@ GROUP_WORDS = 8     # registers among which one cycle chooses
 ADDRESSES = (Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT)
 WIDE = dict.fromkeys(ADDRESSES, ADDRESS_BITS) | {Register.CYCLE_LIMIT: CYCLE_BITS}    # in two registers
 NARROW = {Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32}
-COUNTED_HERE = (Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN)   # 64-bit counters besides those of causes
+COUNTED_HERE = (Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN)   # 64-bit, like those of causes
 FIXED_IN_RUN = {high for low in ADDRESSES for high in (low, low + REGISTER_BYTES)}
 
 
@@ -69,7 +69,7 @@ class Control(Component):
     Members
     -------
     port : In(register_port_signature())
-        The host, behind ``arrayloom.hdl.axi_lite.AxiLiteSlave``.
+        The host, through ``arrayloom.hdl.axi_lite.AxiLiteSlave``.
     irq : Out(1)
         A run has ended, and interrupts are enabled.
     program : Out(ADDRESS_BITS)

@@ -10,7 +10,7 @@ from arrayloom.isa.registers import CAUSE_BITS, CYCLE_BITS
 
 
 class CauseCounters(Component):
-    """For each cycle with ``enable``, the counter of ``cause`` goes up by one a cycle later.
+    """For each cycle with ``enable``, the counter of ``cause`` is incremented one cycle later.
 
     Members
     -------

@@ -57,7 +57,7 @@ class Trained:
 
 
 def train(netlist: Netlist, states: Sequence[State], activity: Activity) -> Trained:
-    """The islands of ``states``, which are all of ``netlist`` and of which ``activity`` tells."""
+    """The islands of ``states``, which are all states of ``netlist``, from their ``activity``."""
     by_enable = registers_by_enable(states, activity)
     seen = [enabled if key in by_enable else changed
             for key, enabled, changed in zip(activity.keys, activity.enabled, activity.changed, strict=True)]

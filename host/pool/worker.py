@@ -14,7 +14,7 @@ _Inbox = queue.SimpleQueue[tuple[Message, int | None]]
 
 
 def main(descriptor: int) -> None:
-    """Runs until it is told to end; ``descriptor``: this end of the channel. The process leads a session."""
+    """Runs until the parent ends it; ``descriptor``: this end of the channel. The process leads a session."""
     channel, inbox = Channel(Connection(descriptor)), _Inbox()
     threading.Thread(target=_listen, args=(channel, inbox), daemon=True).start()
     lent: dict[str, int] = {}

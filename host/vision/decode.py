@@ -35,7 +35,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd8]", re.DOTALL)      # markers out
 _SCAN, _END = 0xDA, 0xD9
 _LYING = (5, 6, 7, 8)   # EXIF orientations of pictures stored rotated by 90 degrees
 
-# Exceptions of Pillow's decoders for malformed data, besides UnidentifiedImageError and the decompression bomb check.
+# Exceptions of Pillow's decoders for malformed data, in addition to UnidentifiedImageError and the decompression bomb check.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, struct.error)
 
 

@@ -64,7 +64,7 @@ def mobilenet_v3() -> onnx.ModelProto:
 
 
 def unet(upsample: str) -> onnx.ModelProto:
-    """Down twice, up twice beside skips; a class for each pixel."""
+    """Down twice, up twice with skips; a class for each pixel."""
     n = FloatNetwork()
 
     def block(x: str, inputs: int, outputs: int) -> str:

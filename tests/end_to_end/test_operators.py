@@ -1,4 +1,4 @@
-"""Operators one by one, in QOperator form, behind and before a convolution: every tensor equals ONNX Runtime's."""
+"""Operators one by one, in QOperator form, after and before a convolution: every tensor equals ONNX Runtime's."""
 
 from collections.abc import Callable, Iterable
 

@@ -1,4 +1,4 @@
-"""Random graphs equal ONNX Runtime at every tensor; and the generator and shrinker behind that."""
+"""Random graphs equal ONNX Runtime at every tensor; and the generator and the shrinker themselves."""
 
 import hashlib
 import os
@@ -124,7 +124,7 @@ def test_shrinking_leaves_the_operator_at_fault(operator: str) -> None:
 
 
 def test_shrinking_keeps_the_values_that_fail() -> None:
-    """A failure that hangs on one byte deep inside the graph is still there when all before it is cut off."""
+    """A failure that depends on one byte deep inside the graph remains when everything before it is cut off."""
     seed = next(seed for seed in range(1000) if len(generate(seed).graph.node) > 9 and _odd_additions(generate(seed), seed))
     smaller = shrink(generate(seed), lambda model: _odd_additions(model, seed) > 0)
     assert len(smaller.graph.node) <= 2

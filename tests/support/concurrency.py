@@ -180,7 +180,7 @@ def find_stall(program: Program, config: Config) -> str | None:
         held["parameters"] += i.entries if isinstance(i, LoadParameters) else -_released(i, config)
         held["pages"] += isinstance(i, LoadLookupTable) - int(getattr(i, "release_lookup_table", 0))
         if held["parameters"] > config.parameter_entries or held["pages"] > config.table_pages:
-            return f"instruction {index} finds no room besides {held}: {i}"
+            return f"instruction {index} finds no room in addition to {held}: {i}"
     return _find_weight_stall(program, config)
 
 

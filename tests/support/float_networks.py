@@ -82,7 +82,7 @@ def residual() -> onnx.ModelProto:
 
 
 def residual_before_activation() -> onnx.ModelProto:
-    """The sum goes on as it is, beside its Relu: the two must not become one value."""
+    """The sum is used unchanged as well as through its Relu: the two must not become one value."""
     n = FloatNetwork()
     total = n.node("Add", [n.conv("data"), "data"])
     return n.classify(n.node("Add", [total, n.conv(n.node("Relu", [total]))]))

@@ -1,4 +1,4 @@
-"""A plan beside the emulator: the same words after every step, and the same memory in the end."""
+"""A plan compared with the emulator: the same words after every step, and the same memory in the end."""
 
 from collections.abc import Mapping
 

@@ -39,7 +39,7 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _pairs(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, list[onnx.NodeProto]]]:
-    """The QuantizeLinears behind the first, with their readers, where those are DequantizeLinears and no outputs."""
+    """The QuantizeLinears after the first, with their readers, where those are DequantizeLinears and no outputs."""
     outputs = {output.name for output in model.graph.output}
     inputs = {value.name for value in model.graph.input}
     for node in model.graph.node:

@@ -15,7 +15,7 @@ from arrayloom.sim.rtl.netlist import Bit
 def queue_failures(subject: Subject) -> list[str]:
     """What does not hold of the queues, so that their words in order would not be the same in two runs.
 
-    A word is written behind the words that are there, and only the pointer and the level that belong to that change; the
+    A word is written after the existing words, and only the pointer and the level that belong to that change; the
     read pointer goes on by one or stays. So a queue's words in order depend on what is written and on when it is read, and
     not on where it lies. The level is the distance of the pointers; where it is not a register of its own, a queue that has
     come to hold more than its memory is one whose whole memory is compared.

@@ -1,4 +1,4 @@
-"""Values at which a rounding turns: at both ends of what counts as a tie, and a single bit beside them."""
+"""Values at which a rounding turns: at both ends of what counts as a tie, and a single bit next to them."""
 
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ def products_at_windows(rng: np.random.Generator, kind: str, count: int) -> Prod
 
 
 def total_at_window(rng: np.random.Generator) -> int:
-    """A positive total of a residual add at an end of what counts as a tie, or a single bit beside it."""
+    """A positive total of a residual add at an end of what counts as a tie, or a single bit next to it."""
     whole = int(rng.integers(0, 30))
     window = int(window_of(np.array([whole]))[0]) << ADD_FRACTION - FRACTION
     beside = int(rng.choice([0, 1, -1])) << int(rng.integers(0, ADD_FRACTION))

@@ -1,4 +1,4 @@
-"""An accelerator behind a link: registers, memory, reset, and the wait for its interrupt."""
+"""An accelerator reached through a link: registers, memory, reset, and the wait for its interrupt."""
 
 import time
 from collections.abc import Callable

@@ -67,7 +67,7 @@ class Replica:
             kind = "MemoryError, the image or model is too large" if isinstance(error, MemoryError) else type(error).__name__
             _log("replica_failure", "error", request_id=header.get("request_id", ""),
                  traceback=traceback.format_exc()[-2000:])
-            return {"error": "INTERNAL", "message": f"unexpected {kind}; the service's log tells more"}, []
+            return {"error": "INTERNAL", "message": f"unexpected {kind}; see the service's log"}, []
 
     def _load(self, header: dict[str, Any]) -> Answer:
         if self._session is not None:

@@ -10,7 +10,7 @@ from .windows import draw_same
 
 
 def residual_block(sketch: Sketch, x: Value) -> Value | None:
-    """One convolution or two beside a skip, which is x itself or a projection; then the sum, in either order."""
+    """One convolution or two in parallel to a skip, which is x itself or a projection; then the sum, in either order."""
     draw = sketch.draw
     if x.spatial < 1 or not x.is_image:
         return None
@@ -60,7 +60,7 @@ def _branch(sketch: Sketch, x: Value) -> Value | None:
 
 
 def _function(sketch: Sketch, x: Value) -> Value:
-    """What may stand behind a convolution or a sum: a bound, a float function, nothing."""
+    """What may follow a convolution or a sum: a bound, a float function, nothing."""
     kind = sketch.draw.pick(["none", "bound", "island"], [5, 3, 1])
     if kind == "bound":
         return relu(sketch, x) or clip(sketch, x) or x

@@ -57,7 +57,7 @@ def can_concat(a: Value, b: Value) -> bool:
 
 
 def join(sketch: Sketch, parts: Sequence[Value]) -> Value | None:
-    """The parts behind one another along the channels, or rows or columns now and then, requantized to one scale."""
+    """The parts concatenated along the channels, or rows or columns now and then, requantized to one scale."""
     draw, dtype = sketch.draw, parts[0].dtype
     alike = parts[0].spatial > 0 and all(part.shape == parts[0].shape for part in parts)
     along = draw.integer(1, parts[0].spatial) if alike and draw.chance(0.25) else 0
@@ -83,7 +83,7 @@ def relu(sketch: Sketch, x: Value) -> Value | None:
 
 
 def clip(sketch: Sketch, x: Value) -> Value | None:
-    """Clip on bytes with one bound or two; not behind a Relu, which ONNX Runtime 1.32 joins with it for floats only."""
+    """Clip on bytes with one bound or two; not after a Relu, with which ONNX Runtime 1.32 fuses it for floats only."""
     draw = sketch.draw
     if sketch.producer(x) == "Relu":
         return None

@@ -23,8 +23,8 @@ class Island:
         return Island(sketch.node(operator, [self.name, *more], **attributes), real)
 
 
-#: From here on ONNX Runtime 1.32 moves a DequantizeLinear behind a Slice and puts a QuantizeLinear of the wrong dtype
-#: beside it: it cannot load such a model.
+#: From this size on, ONNX Runtime 1.32 moves a DequantizeLinear after a Slice and adds a QuantizeLinear of the wrong dtype
+#: to it: it cannot load such a model.
 UNMOVED_OPSET = 21
 
 Part = Callable[[Sketch, Island], Island]

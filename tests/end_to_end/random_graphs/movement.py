@@ -110,7 +110,7 @@ def cut(sketch: Sketch, x: Value) -> Value | None:
 
 
 def draw_padding(draw: Draw, shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Elements added before and behind each axis: rows and columns mostly, channels now and then, never nothing."""
+    """Elements added before and after each axis: rows and columns mostly, channels now and then, never nothing."""
     pads = [(draw.integer(0, 3), draw.integer(0, 3)) if draw.chance(0.7 if axis else 0.25) else (0, 0)
             for axis in range(len(shape))]
     return pads if any(map(any, pads)) else [*pads[:-1], (1, 2)]
@@ -197,7 +197,7 @@ def enlarge(sketch: Sketch, x: Value) -> Value | None:
 
 
 def insert(sketch: Sketch, x: Value) -> Value | None:
-    """One or two zero points behind each pixel, as before the convolution that a transposed one becomes."""
+    """One or two zero points after each pixel, as before the convolution that a transposed one becomes."""
     draw = sketch.draw
     rows, columns = draw.pick([(2, 2), (1, 2), (3, 2)])
     if not x.is_image or x.spatial != 2 or x.sample.size * rows * columns > sketch.room:

@@ -1,4 +1,4 @@
-"""Operators whose float32 steps show only in few bytes: each formula beside the mistakes that come close to it.
+"""Operators whose float32 steps show only in few bytes: each formula with the mistakes that come close to it.
 
 Formulas are those of ONNX Runtime; sums of products of bytes and float32 numbers are exact enough in float64.
 """

@@ -21,11 +21,16 @@ OPSETS = (14, 17, 19, 21)  # int8 Relu begins with 14
 class Value:
     """One quantized tensor of the graph.
 
-    Attributes:
-        name: its ONNX name.
-        sample: bytes it takes for the sample input, roughly; the ONNX shape without the batch.
-        scale, zero: its quantization.
-        layout: (C, H, W) in which the elements lie; another shape than ``sample.shape`` after a reshape.
+    Attributes
+    ----------
+    name
+        Its ONNX name.
+    sample
+        Bytes it takes for the sample input, roughly; the ONNX shape without the batch.
+    scale, zero
+        Its quantization.
+    layout
+        (C, H, W) in which the elements lie; another shape than ``sample.shape`` after a reshape.
     """
 
     name: str
@@ -136,7 +141,7 @@ class Sketch:
         return {name for node in self.nodes for name in node.input}
 
     def producer(self, value: Value) -> str:
-        """The operator behind a value, Identity left out; empty for an input."""
+        """The operator that produces a value, skipping Identity; empty for an input."""
         producers = {name: node for node in self.nodes for name in node.output}
         node = producers.get(value.name)
         while node is not None and node.op_type == "Identity":

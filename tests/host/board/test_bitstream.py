@@ -96,7 +96,7 @@ def test_what_cannot_be_loaded_is_refused(built: Path, monkeypatch: pytest.Monke
     (["ulx3s", "--build", "a", "--load", "b"], "give --build DIR or --load DIR, one of them"),
     (["ulx3s", "--load", "b", "--seed", "3"], "--seed: is for --build"),
     (["ulx3s", "--build", "a", "--memory", "plain"], "--memory: is for the simulated system; take 'arrayloom board sim'"),
-    (["sim", "--build", "a"], "--build: is for a board, and sim is none"),
+    (["sim", "--build", "a"], "--build: is for a board, not for sim"),
     (["ulx3s", "--build", "a", "--chip", "99F"], "--chip 99F: the ULX3S has no such chip; there are 85F, 45F, 25F, 12F"),
     (["ulx3s", "--build", "a", "--clock", "-1"], "--clock -1: must be a positive number of MHz"),
     (["ulx3s", "--build", "/proc/none"], "/proc/none: cannot be written"),

@@ -154,7 +154,7 @@ def test_error_of_one_task_and_of_the_maker_end_the_others(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, number: signal.Signals) -> None:
-    """However that ends: interrupted, told to end, or killed."""
+    """However that ends: interrupted, terminated, or killed."""
     environment = os.environ | {"PYTHONPATH": str(Path(pool_tasks.__file__).parent)}
     with subprocess.Popen([sys.executable, "-c", HANGING, str(tmp_path)], env=environment, stderr=subprocess.PIPE,
                           preexec_fn=hear_interrupts) as process:

@@ -65,7 +65,7 @@ def test_results_come_from_both_nodes_and_a_killed_worker_is_replaced(cluster: s
         assert np.array_equal(found[index].value[1], values.value + index - 1)
     assert len({done.machine.node for done in found.values()}) == 2
     assert seen[-1] == Standing(len(tasks), len(tasks), len(tasks), len(tasks), True)
-    assert any(one.done % 1 for one in seen), "no task told how far it was"
+    assert any(one.done % 1 for one in seen), "no task reported its progress"
     assert not capfd.readouterr().out, "standard output is the caller's"
 
 

@@ -87,7 +87,7 @@ def test_a_token_that_nobody_gives_is_named() -> None:
     assert line_of(report, "at ") == f"at instruction 1 of layer 'conv1': {list(program)[1]}"
     assert line_of(report, "lacks a token of LOAD") == (
         "lacks a token of LOAD, and no later instruction of LOAD gives one")
-    assert line_of(report, "lacks a token of STORE").endswith("no instruction of STORE that is to come gives one")
+    assert line_of(report, "lacks a token of STORE").endswith("no later instruction of STORE gives one")
     assert line_of(report, "bus:") == "bus: 0 bursts of reads and 0 of writes under way"
 
 

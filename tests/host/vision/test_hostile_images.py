@@ -30,7 +30,7 @@ def test_scans_of_a_jpeg_are_counted_before_it_is_decoded() -> None:
 
 
 def test_bytes_of_a_jpegs_segments_are_no_scans() -> None:
-    """What a camera or a program writes beside the picture may hold any bytes."""
+    """Metadata that a camera or a program adds to the picture may hold any bytes."""
     plain = _with_scans(0)
     noise = b"\xff\xda" * 30_000
     segment = b"\xff\xe5" + (len(noise) + 2).to_bytes(2, "big") + noise

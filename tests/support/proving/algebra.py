@@ -12,9 +12,12 @@ from .proof import ProofError
 class Wrong:
     """A statement that does not hold.
 
-    Attributes:
-        name: what is wrong.
-        statement: instead of the lemma's own.
+    Attributes
+    ----------
+    name
+        What is wrong.
+    statement
+        Instead of the lemma's own.
     """
 
     name: str

@@ -12,11 +12,16 @@ from typing import Any
 class Fault:
     """A change to the source of a function or method.
 
-    Attributes:
-        name: what is wrong then, in a few words.
-        function: of the hardware, or of the library that it uses.
-        old: a piece of its source that stands in it exactly once.
-        new: what stands there instead.
+    Attributes
+    ----------
+    name
+        What is wrong then, in a few words.
+    function
+        Of the hardware, or of the library that it uses.
+    old
+        A piece of its source that stands in it exactly once.
+    new
+        What stands there instead.
     """
 
     name: str

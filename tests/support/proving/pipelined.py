@@ -1,4 +1,4 @@
-"""Harnesses of pipelines: one value is followed from stage to stage, before and behind it goes anything."""
+"""Harnesses of pipelines: one value is followed from stage to stage, with anything before and after it."""
 
 from typing import Any
 

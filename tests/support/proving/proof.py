@@ -31,20 +31,34 @@ class ProofError(AssertionError):
 class Proof:
     """A proof by a solver.
 
-    Attributes:
-        name: of the proof, unique.
-        unit: whose fault it would be.
-        claim: what is shown, in one sentence.
-        harness: makes the harness.
-        method: how.
-        depth: cycles that the method looks at.
-        solver: ``yices`` or ``z3``.
-        faults: with each of them the proof must fail.
-        apart: claims whose step of induction is a question of its own, as it is hard.
-        cover_depth: cycles within which the covers are reached.
-        cover_solver: the solver that reaches them.
-        slow: it takes long.
-        slow_faults: its faults do not belong to the tests that run always.
+    Attributes
+    ----------
+    name
+        Of the proof, unique.
+    unit
+        Whose fault it would be.
+    claim
+        What is shown, in one sentence.
+    harness
+        Makes the harness.
+    method
+        How.
+    depth
+        Cycles that the method looks at.
+    solver
+        ``yices`` or ``z3``.
+    faults
+        With each of them the proof must fail.
+    apart
+        Claims whose step of induction is a question of its own, as it is hard.
+    cover_depth
+        Cycles within which the covers are reached.
+    cover_solver
+        The solver that reaches them.
+    slow
+        It takes long.
+    slow_faults
+        Its faults do not belong to the tests that run always.
     """
 
     name: str

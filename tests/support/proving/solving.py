@@ -28,9 +28,12 @@ class SolverError(Exception):
 class Answer:
     """What smtbmc said.
 
-    Attributes:
-        holds: whether what was asked holds.
-        text: its output.
+    Attributes
+    ----------
+    holds
+        Whether what was asked holds.
+    text
+        Its output.
     """
 
     holds: bool

@@ -28,9 +28,12 @@ from .generator import Case, generate
 class Limits:
     """How far a result may lie from the network as given: one of the two has to hold.
 
-    Attributes:
-        ratio: dB, of its signal to the distance.
-        steps: median of the distance, in 255ths of its range with 0.
+    Attributes
+    ----------
+    ratio
+        DB, of its signal to the distance.
+    steps
+        Median of the distance, in 255ths of its range with 0.
     """
 
     ratio: float
@@ -147,7 +150,7 @@ def _forced_to_host(refusal: UnsupportedError | None, operators: list[str]) -> F
 
 
 def _between_integers(model: onnx.ModelProto, imported: ImportedModel) -> list[str]:
-    """Operators of the host's nodes that have integers before and behind them in the network as given."""
+    """Operators of the host's nodes that have integers before and after them in the original network."""
     listed = {node.name: node.op for part in imported.graph.host.parts.values() for node in part.nodes}
     edges = [(set(node.input), set(node.output), node) for node in model.graph.node]
     active = _reached(edges, {value.name for value in model.graph.input})

@@ -59,7 +59,7 @@ def two_maps(net: FloatNetwork, x: str) -> list[str]:
 
 
 def softened(net: FloatNetwork, x: str) -> list[str]:
-    """Functions over all classes, behind the last integers."""
+    """Functions over all classes, after the last integers."""
     logits = classes(net, x)[0]
     net.prefix = "tail_"
     kind = net.pick(["Softmax", "LogSoftmax", "ArgMax", "TopK", "Sigmoid", "unit length", "LpNormalization"])

@@ -12,14 +12,22 @@ from networks import Array
 class FloatNetwork:
     """Nodes, constants and the value of everything for one random input.
 
-    Attributes:
-        values: every value that depends on an input, for that input, [1, ...].
-        weights: constants that are weights of products, and the axis of their output channels.
-        biases: constants that are biases of products: by name the activation and the weight of the product.
-        loose: values that quantizers of every style may leave in float, such as a convolution's before its Relu.
-        rounded: such values before other functions, which are then to be rounded by the compiler.
-        open_batch: whether the batch is to be left open.
-        prefix: put before names of nodes: which part of the network is drawn.
+    Attributes
+    ----------
+    values
+        Every value that depends on an input, for that input, [1, ...].
+    weights
+        Constants that are weights of products, and the axis of their output channels.
+    biases
+        Constants that are biases of products: by name the activation and the weight of the product.
+    loose
+        Values that quantizers of every style may leave in float, such as a convolution's before its Relu.
+    rounded
+        Such values before other functions, which are then to be rounded by the compiler.
+    open_batch
+        Whether the batch is to be left open.
+    prefix
+        Put before names of nodes: which part of the network is drawn.
     """
 
     def __init__(self, rng: np.random.Generator, opset: int) -> None:

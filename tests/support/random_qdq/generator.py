@@ -22,11 +22,16 @@ MOST_ELEMENTS = 1500    # of a value to which a block is applied
 class Case:
     """A network to be imported.
 
-    Attributes:
-        model: the network.
-        inputs: values of its inputs by name, [1, ...].
-        options: what the import may do with it.
-        style: how it was quantized.
+    Attributes
+    ----------
+    model
+        The network.
+    inputs
+        Values of its inputs by name, [1, ...].
+    options
+        What the import may do with it.
+    style
+        How it was quantized.
     """
 
     model: onnx.ModelProto

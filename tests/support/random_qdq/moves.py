@@ -96,7 +96,7 @@ def space_to_depth(net: FloatNetwork, x: str) -> str:
 
 
 def depth_to_space(net: FloatNetwork, x: str) -> str:
-    """DepthToSpace behind a convolution, as super-resolution networks end, or written as Reshape, Transpose, Reshape."""
+    """DepthToSpace after a convolution, as super-resolution networks end, or written as Reshape, Transpose, Reshape."""
     _, _, height, width = net.shape(x)
     if max(height, width) * 2 > LARGEST:
         return x

@@ -24,10 +24,14 @@ def is_movement(node: onnx.NodeProto) -> bool:
 class Quantizer:
     """The QDQ form under construction.
 
-    Attributes:
-        nodes: its nodes.
-        constants: its initializers.
-        plan: parameters of the activations that have Q and DQ behind them.
+    Attributes
+    ----------
+    nodes
+        Its nodes.
+    constants
+        Its initializers.
+    plan
+        Parameters of the activations that have Q and DQ after them.
     """
 
     def __init__(self, net: FloatNetwork, style: Style, integer_inputs: dict[str, Parameters]) -> None:
@@ -58,7 +62,7 @@ class Quantizer:
         return {name: self.integer_or_real(name) for name in self.net.outputs}
 
     def integer_or_real(self, name: str) -> str:
-        """An output: the DQ behind it, now and then the integers, or the float value where it has no Q."""
+        """An output: the DQ after it, now and then the integers, or the float value where it has no Q."""
         if name not in self.plan or name in self.net.inputs:
             return name
         real = self._read(name)
@@ -150,7 +154,7 @@ class Quantizer:
         return name
 
     def _read(self, name: str) -> str:
-        """The DQ behind a planned value."""
+        """The DQ of a planned value."""
         parameters = self.plan[name]
         integer = name if name in self.integer_inputs else f"{name}_integer"
         if integer != name and integer not in self._made:
@@ -188,7 +192,7 @@ class Quantizer:
         return self._linear("DequantizeLinear", integer, parameters, made, axis)
 
     def _weight_parameters(self, name: str) -> tuple[Parameters, list[int]]:
-        """Parameters of a weight, and their shape beside it. Of a transposed convolution's groups there is one for all."""
+        """Parameters of a weight, and their shape. Of a transposed convolution's groups there is one for all."""
         values, axis = self.net.constants[name], self.net.weights[name]
         transposed = any(node.op_type == "ConvTranspose" for node in self._readers[name])
         single = not self.style.per_channel or transposed

@@ -11,20 +11,33 @@ from .float_network import FloatNetwork
 class Style:
     """The habits of one producer.
 
-    Attributes:
-        only_products: Q and DQ stand before products alone, and everything else is left in float (TensorRT's style).
-        movement: results of movement have parameters of their own ("own"), those of what is moved ("same"), or stay
-            in float ("none").
-        dtypes: of activations: "uint8", "int8", "symmetric" (int8 with zero points of 0) or "mixed".
-        scales: "fitted" to the range, powers of two ("binary"), or equal to another value's where that fits ("equal").
-        weight_dtype: "int8", or "uint8" with a zero point.
-        per_channel: whether weights have a scale for each output channel.
-        weight_form: bytes and DQ ("bytes"), or floats, Q and DQ ("floats").
-        integer_biases: int32 and DQ, or floats.
-        integer_constants: operands of elementwise operators as bytes and DQ, or floats.
-        many_readers: one DQ for each reader, or one for all.
-        per_channel_activations: before depthwise convolutions.
-        insert_roundings: whether values between products and other functions are left to the compiler.
+    Attributes
+    ----------
+    only_products
+        Q and DQ stand before products alone, and everything else is left in float (TensorRT's style).
+    movement
+        Results of movement have parameters of their own ("own"), those of what is moved ("same"), or stay
+        in float ("none").
+    dtypes
+        Of activations: "uint8", "int8", "symmetric" (int8 with zero points of 0) or "mixed".
+    scales
+        "fitted" to the range, powers of two ("binary"), or equal to another value's where that fits ("equal").
+    weight_dtype
+        "int8", or "uint8" with a zero point.
+    per_channel
+        Whether weights have a scale for each output channel.
+    weight_form
+        Bytes and DQ ("bytes"), or floats, Q and DQ ("floats").
+    integer_biases
+        Int32 and DQ, or floats.
+    integer_constants
+        Operands of elementwise operators as bytes and DQ, or floats.
+    many_readers
+        One DQ for each reader, or one for all.
+    per_channel_activations
+        Before depthwise convolutions.
+    insert_roundings
+        Whether values between products and other functions are left to the compiler.
     """
 
     only_products: bool

@@ -9,11 +9,11 @@ from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.host.models.quantize import Calibration, quantize
 from arrayloom.host.models.quantize.bias_correction import correct_biases, mean_sqnr
 
-INPUTS = np.abs(images(8)) + 2     # of a mean far from 0, as behind a Relu
+INPUTS = np.abs(images(8)) + 2     # with a mean far from 0, as after a Relu
 
 
 def _with_rounded_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with every weight of more than one dimension behind DequantizeLinear, per channel, in 4 bits."""
+    """The network with DequantizeLinear after every weight of more than one dimension, per channel, in 4 bits."""
     rounded = onnx.ModelProto()
     rounded.CopyFrom(model)
     for tensor in list(rounded.graph.initializer):

@@ -74,7 +74,7 @@ def test_a_product_behind_it_stays_float_while_it_is_small() -> None:
 
 
 def test_a_network_with_its_preprocessing() -> None:
-    """The host makes float of bytes; what the accelerator takes is quantized behind the normalization."""
+    """The host converts bytes to float; the accelerator's input is quantized after the normalization."""
     n = FloatNetwork()
     x = n.node("Cast", ["picture"], to=onnx.TensorProto.FLOAT)
     centred = n.node("Sub", [x, n.constant(np.full((1, CHANNELS, 1, 1), 110, np.float32))])

@@ -1,4 +1,4 @@
-"""Networks of this kind as other tools export them: their outputs are told, decoded or refused."""
+"""Networks of this kind as other tools export them: their outputs are recognized, decoded or refused."""
 
 from pathlib import Path
 
