@@ -187,18 +187,18 @@ class Program:
                          *(part.model for part in self.host.parts.values())])
         return body + hashlib.sha256(body).digest()
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Writes the file, whole or not at all; raises ``ProgramError`` where it cannot be written."""
         try:
-            with write_atomically(path) as file:
+            with write_atomically(Path(path)) as file:
                 file.write(self.to_bytes())
         except OSError as error:
             raise ProgramError(f"{path}: cannot be written: {error.strerror}") from None
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: str | Path) -> Self:
         try:
-            return cls.from_bytes(path.read_bytes(), str(path))
+            return cls.from_bytes(Path(path).read_bytes(), str(path))
         except OSError as error:
             raise ProgramError(f"{path}: cannot be read: {error.strerror}") from None
 

@@ -52,8 +52,9 @@ class Bundle:
     source: Mapping[str, Any]
 
     @classmethod
-    def create(cls, name: str, program: Program | Path, version: int = 1, labels: Sequence[str] | Path | None = None,
-               recipe: str | None = None, source: Mapping[str, Any] | None = None) -> Self:
+    def create(cls, name: str, program: Program | str | Path, version: int = 1,
+               labels: Sequence[str] | str | Path | None = None, recipe: str | None = None,
+               source: Mapping[str, Any] | None = None) -> Self:
         """Makes a bundle from a program (or its file) and labels (or a file with one per line; default: the program's own).
 
         Raises
@@ -67,8 +68,8 @@ class Bundle:
         """
         check_name(name)
         check_version(version)
-        loaded = Program.load(program) if isinstance(program, Path) else program
-        lines = _read_labels(labels) if isinstance(labels, Path) else labels
+        loaded = program if isinstance(program, Program) else Program.load(Path(program))
+        lines = _read_labels(Path(labels)) if isinstance(labels, str | Path) else labels
         lines = None if lines is None else fitted(lines, _class_count(loaded))
         if lines is None and len(loaded.labels) >= max(_class_count(loaded), 1):
             lines = loaded.labels
@@ -76,8 +77,9 @@ class Bundle:
         bundle._check()
         return bundle
 
-    def save(self, folder: Path) -> Manifest:
+    def save(self, folder: str | Path) -> Manifest:
         """Writes ``folder`` atomically; raises ``BundleError`` if it already exists or cannot be written."""
+        folder = Path(folder)
         if folder.exists():
             raise BundleError(f"{folder}: exists already; choose another folder or remove it first")
         try:
@@ -87,8 +89,9 @@ class Bundle:
             raise BundleError(f"{folder}: cannot be written: {error.strerror}") from None
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         """Reads a folder and checks every file's SHA-256; raises ``BundleError`` naming folder and file or field."""
+        folder = Path(folder)
         try:
             manifest = Manifest.from_json(read_plain(folder / MANIFEST).decode())
             contents = {file: read_plain(folder / file) for file in manifest.files}

@@ -44,6 +44,14 @@ def test_without_labels_and_recipe(program: Program, tmp_path: Path) -> None:
     assert (loaded.labels, loaded.recipe, loaded.version) == (None, None, 1)
 
 
+def test_paths_may_be_text(program: Program, tmp_path: Path) -> None:
+    program.save(str(tmp_path / "digits.loom"))
+    assert Program.load(str(tmp_path / "digits.loom")).to_bytes() == program.to_bytes()
+    (tmp_path / "names.txt").write_text("\n".join("0123456789"))
+    Bundle.create("digits", str(tmp_path / "digits.loom"), labels=str(tmp_path / "names.txt")).save(str(tmp_path / "bundle"))
+    assert Bundle.load(str(tmp_path / "bundle")).labels == tuple("0123456789")
+
+
 def test_folder_is_written_once(program: Program, folder: Path) -> None:
     with pytest.raises(BundleError, match="exists already"):
         Bundle.create("digits", program).save(folder)
