@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.instructions import INSTRUCTIONS, End
+from arrayloom.isa.instructions import End
 from arrayloom.sim.rtl.build import Build
 from benchmarks.mutation.graphs import run_graph
 
@@ -58,7 +58,7 @@ def _sessions(early: bool) -> Iterator[Stimulus]:
 def _extremes() -> Iterator[Stimulus]:
     from field_extremes import cases, check_ends
 
-    for cls in INSTRUCTIONS:
+    for cls in TINY.instructions:
         if cls is not End:
             yield Stimulus(f"field extremes of {cls.mnemonic()}",
                            lambda build, cls=cls: check_ends(build, cls, cases(cls)), early=False)
