@@ -1,4 +1,4 @@
-"""Head and tail on the command line: which options permit them, and how every command names them."""
+"""Head and tail on the command line: the options that permit them, and the commands that report them."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ TAIL = ["Concat", "Split", "Exp", "Sigmoid"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``parts.onnx``, ``classifier.onnx``, ``parts.loom``, ``picture.png``, ``image.npy``."""
+    """A folder with ``parts.onnx``, ``classifier.onnx``, ``parts.loom``, ``picture.png`` and ``image.npy``."""
     folder = tmp_path_factory.mktemp("host")
     onnx.save(head_and_tail(), folder / "parts.onnx")
     onnx.save(float_classifier(), folder / "classifier.onnx")

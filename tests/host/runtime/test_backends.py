@@ -1,4 +1,4 @@
-"""What both devices offer a verification: the words that they wrote, and what they computed where that can be seen."""
+"""What both devices offer for verification: the words they wrote, and their intermediate results where visible."""
 
 import numpy as np
 import pytest

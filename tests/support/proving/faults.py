@@ -15,13 +15,13 @@ class Fault:
     Attributes
     ----------
     name
-        What is wrong then, in a few words.
+        The fault, in a few words.
     function
-        Of the hardware, or of the library that it uses.
+        A function of the hardware, or of the library that it uses.
     old
-        A piece of its source that stands in it exactly once.
+        A piece of its source that occurs exactly once.
     new
-        What stands there instead.
+        The replacement.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Fault:
 
     @contextmanager
     def planted(self) -> Iterator[None]:
-        """The function has the fault meanwhile, for all who call it. Raises ``ValueError`` where it cannot be planted."""
+        """The function has the fault within the context, for all callers. Raises ``ValueError`` if it cannot be planted."""
         function: Any = self.function
         sound = function.__code__
         function.__code__ = self._changed()
