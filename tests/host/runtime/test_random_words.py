@@ -14,6 +14,7 @@ from arrayloom.sim.rtl.build import Build
 
 TINY = PRESETS["tiny"]
 DEPTHWISE = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size)
+WIDE = replace(DEPTHWISE, name="tiny-depthwise-wide", depthwise_columns=5)
 CASES, MORE_CASES = 200, 10_000
 
 
@@ -46,14 +47,16 @@ def test_words_around_the_limits(build: Build) -> None:
     run(build, 1, CASES)
 
 
-def test_words_with_the_depthwise_unit() -> None:
-    run(simulator_of(DEPTHWISE), 1, CASES, DEPTHWISE)
+@pytest.mark.parametrize("config", [DEPTHWISE, WIDE], ids=lambda config: config.name)
+def test_words_with_the_depthwise_unit(config: Config) -> None:
+    run(simulator_of(config), 1, CASES, config)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 12))
-def test_more_words_with_the_depthwise_unit(seed: int) -> None:
-    run(simulator_of(DEPTHWISE), seed, MORE_CASES // 10, DEPTHWISE)
+@pytest.mark.parametrize("config", [DEPTHWISE, WIDE], ids=lambda config: config.name)
+def test_more_words_with_the_depthwise_unit(config: Config, seed: int) -> None:
+    run(simulator_of(config), seed, MORE_CASES // 10, config)
 
 
 @pytest.mark.slow
