@@ -58,8 +58,8 @@ class Walker(Component):
         self.now = now = Signal(pass_layout(self.config), reset_less=True, name="now")
         active, weighs, over = (Signal(name=name) for name in ("active", "weighs", "over"))     # over: no slot is left
         # The last weight has the last place: an output is complete with its last operand, however few there are.
-        place, age = Signal(range(self.columns), reset_less=True), Signal(range(LEAST_PASS), reset_less=True)
-        first = Signal(reset_less=True, name="first")
+        place = Signal(range(self.columns), name="place", reset_less=True)
+        age, first = Signal(range(LEAST_PASS), name="age", reset_less=True), Signal(name="first", reset_less=True)
         self.moves, ends, last = Signal(), Signal(), Signal()     # moves: a slot of the source is made
         self.takes = self.passes.valid & self.passes.ready
         m.d.comb += [
@@ -145,7 +145,7 @@ class Walker(Component):
                              column.eq(now.left), y.eq(y + now.stride_y)]
         with m.Elif(self.moves):
             m.d.sync += waits.eq(waits - 1)
-        slot = Signal(slot_layout(self.config))
+        slot = Signal(slot_layout(self.config), name="made")
         row_inside = y.as_unsigned() < now.source_height
         m.d.comb += [
             slot.inside.eq(Cat(row_inside & ((column + place).as_unsigned() < now.source_width)
