@@ -1,19 +1,21 @@
 """Instructions that change nothing, and give or take tokens.
 
 LOAD fills the weight FIFO for ARRAY with tiles from the beginning of memory, whatever lies there; ARRAY convolves one pixel
-into an accumulator; POST replaces that by a word of the scratchpad, which it writes back where it was, as it does without
-ARRAY. STORE copies the word to a place in memory.
+into an accumulator, and DEPTHWISE into one of its own; POST replaces these by a word of the scratchpad, which it writes back
+where it was, as it does without them. STORE copies the word to a place in memory.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
+from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import (
     ADD_FRACTION,
     Convolve,
+    Depthwise,
     Drain,
+    DrainDepthwise,
     Elementwise,
     LoadParameters,
     LoadWeights,
@@ -52,8 +54,13 @@ class Idle:
         posts = iter(masks[Unit.POST])
         if masks[Unit.LOAD] or masks[Unit.ARRAY]:
             yield from self._sums(name, masks[Unit.LOAD] or [0], masks[Unit.ARRAY] or [0])
-            yield Drain(**self._place(), **{name: next(posts, 0)}, low=0, high=0, release_parameters=1, add=1, swap=1,
-                        ratio_a=1 << ADD_FRACTION, residual=self.word, residual_pitch=1)
+            yield Drain(**self._same(next(posts, 0), name))
+        if masks[Unit.DEPTHWISE]:
+            yield LoadParameters(address=0, entries=self.config.groups * len(masks[Unit.DEPTHWISE]))
+        for mask in masks[Unit.DEPTHWISE]:
+            yield Depthwise(**{name: mask}, source=self.word, row_pitch=1, source_height=1, source_width=1, height=1, width=1,
+                            taps_y=1, taps_x=1, repeats=1, weights=self.word)
+            yield DrainDepthwise(**self._same(next(posts, 0), name))
         for mask in posts:
             yield Elementwise(**self._place(), **{name: mask}, source=self.word, source_pitch=1)
         for mask in masks[Unit.STORE]:
@@ -70,16 +77,22 @@ class Idle:
             yield Convolve(**{name: mask}, source=self.word, row_pitch=1, source_height=1, source_width=1, height=1, width=1,
                            blocks=count, first=number == 1, last=number == len(convolves))
 
+    def _same(self, mask: int, name: str) -> dict[str, int]:
+        """Fields of a Drain that writes the word of the scratchpad, whatever the sums are."""
+        return self._place() | {name: mask, "low": 0, "high": 0, "release_parameters": 1, "add": 1, "swap": 1,
+                                "ratio_a": 1 << ADD_FRACTION, "residual": self.word, "residual_pitch": 1}
+
     def _place(self) -> dict[str, int]:
         return {"destination": self.word, "destination_pitch": 1, "height": 1, "width": 1}
 
 
 def count_giving(tokens: dict[tuple[Unit, Unit], int]) -> int:
     """How many instructions ``Idle.giving`` makes."""
-    loads, arrays, posts, stores = (max((count for pair, count in tokens.items() if pair[0] is unit), default=0)
-                                    for unit in CORE_UNITS)
+    loads, arrays, posts, stores, depthwise = (max((count for pair, count in tokens.items() if pair[0] is unit), default=0)
+                                               for unit in Unit)
     sums = max(1, loads, arrays) + max(1, arrays) + 1 if loads or arrays else 0
-    return sums + max(posts, bool(sums)) + stores
+    own = depthwise + 1 if depthwise else 0
+    return sums + own + max(posts, bool(sums) + depthwise) + stores
 
 
 def _masks(counts: dict[Unit, int]) -> Masks:
