@@ -95,15 +95,16 @@ RULES: tuple[Rule, ...] = (
 PLACE, OFFER = 2, 3     # states of the machine in Passes, after LOOK and EMPTY
 OF_DEPTHWISE: tuple[Rule, ...] = (
     Rule("depthwise_issue", "unit__instruction__payload", "filled"),
-    Rule("depthwise.decoder", "fields", "holds"), Rule("depthwise.decoder", "plan__payload source origin pixels counted", "planned"),
-    Rule("depthwise.decoder", "plan.address legal", "checked"),
+    Rule("depthwise.decoder", "fields", "holds"), Rule("depthwise.decoder", "plan.address legal", "checked"),
+    Rule("depthwise.decoder", "plan__payload source origin pixels counted", "planned"),
     Rule("depthwise.passes", "plan columns rows repeats line origin weights y fresh", "fsm_state"),
     Rule("depthwise.passes", "count lead column final", f"(fsm_state == {PLACE}) | (fsm_state == {OFFER})"),
     Rule("depthwise.passes", "address follows slots", f"fsm_state == {OFFER}"),
     Rule("depthwise.walker", "now weighs over age place line word column row left row_end rows last_row tail waits columns "
                              "output_rows started", "working"),
     Rule("depthwise.walker", "slot", "valid"), Rule("depthwise.walker", "bank held", "read"),
-    *(Rule("depthwise", f"slot_{stage}", f"reading[{stage}]") for stage in range(2)),
+    *(Rule("depthwise", name, f"reading[{stage}]") for stage, name in enumerate(("slot_0", "slot_1", "slot"))),
+    Rule("depthwise.multiplier", "held", "there"), Rule("depthwise.multiplier", "of", "multiplies"),
 )
 """Those of accelerators with a DEPTHWISE unit, besides."""
 

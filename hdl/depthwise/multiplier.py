@@ -62,13 +62,14 @@ class DepthwiseMultiplier(Component):
             entering = data_register(m, entering, shifts, f"word_{place}")
             words.insert(0, entering)
         weight = data_register(m, self.word, self.valid & slot.weight, "weight")
-        there = flag_line(m, self.valid, OPERAND, "there")
+        there = flag_line(m, self.valid, OPERAND - 1, "there")[-1]
         held = data_register(m, slot, self.valid, "held")
-        fires = there[1] & ~held.weight & held.fire
+        fires = there & ~held.weight & held.fire
         # The second: operands and weights, each a register in front of its multiplier.
-        weighs = there[1] & held.weight
+        weighs = there & held.weight
         products = []
-        multiplies, adds = flag_line(m, fires, 2, "fires")[1:]
+        multiplies = flag_line(m, fires, 1, "multiplies")[-1]
+        adds = flag_line(m, multiplies, 1, "adds")[-1]
         for place, word in enumerate(words):
             chosen = weighs & (held.place == place)
             bytes_of = data.View(data.ArrayLayout(BYTE, self.channels), word)

@@ -45,8 +45,9 @@ def pass_layout(config: Config) -> data.StructLayout:
 
     ``weights``: the word of the first weight, and ``count`` of them; ``y``, ``column``, ``address``: source row, column and
     word of the first slot; ``left``: source column of the first operand of the first output, also where the weights of the
-    first operands are zero because there are fewer; ``lead``: slots before the first output; ``slots``: of a row; ``follows``: rows follow each other, and so there are ``lead`` slots after
-    the last one; ``fresh``: the first pass of an instruction; ``final``: the last one.
+    first operands are zero because there are fewer; ``lead``: slots before the first output; ``slots``: of a row;
+    ``follows``: rows follow each other, and so there are ``lead`` slots after the last one; ``fresh``: the first pass of an
+    instruction; ``final``: the last one.
     """
     columns = config.depthwise_columns
     position = coordinate(Depthwise, config.accumulator_depth)

@@ -58,8 +58,8 @@ class Idle:
         if masks[Unit.DEPTHWISE]:
             yield LoadParameters(address=0, entries=self.config.groups * len(masks[Unit.DEPTHWISE]))
         for mask in masks[Unit.DEPTHWISE]:
-            yield Depthwise(**{name: mask}, source=self.word, row_pitch=1, source_height=1, source_width=1, height=1, width=1,
-                            taps_y=1, taps_x=1, repeats=1, weights=self.word)
+            yield Depthwise(**{name: mask}, source=self.word, weights=self.word, row_pitch=1, source_height=1,
+                            source_width=1, height=1, width=1)
             yield DrainDepthwise(**self._same(next(posts, 0), name))
         for mask in posts:
             yield Elementwise(**self._place(), **{name: mask}, source=self.word, source_pitch=1)

@@ -81,6 +81,7 @@ class Builder:
         i, entries = work.instruction, self._entries(work.parameters)
         if isinstance(i, DrainDepthwise):
             return depthwise(self._constants.joined(work.weights), entries, work.sources.shape[1], i)
+        assert isinstance(i, Elementwise | Pool)
         return clamping(i) if isinstance(i, Elementwise) else pooling(i, entries, self._config.size)
 
     def _finish(self, rows: list[list[Work]], i: PostInstruction) -> Finish:

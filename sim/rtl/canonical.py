@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from arrayloom.hdl.control_rules import BOUNDED, OF_DEPTHWISE, QUEUES, QUEUES_OF_DEPTHWISE, QUIET, RULES, RUNNING, Queue, Rule
+from arrayloom.hdl.control_rules import (
+    BOUNDED,
+    OF_DEPTHWISE,
+    QUEUES,
+    QUEUES_OF_DEPTHWISE,
+    QUIET,
+    RULES,
+    RUNNING,
+    Queue,
+    Rule,
+)
 from arrayloom.sim.rtl.conditions import names_in, renamed
 from arrayloom.sim.rtl.control_state import ControlState, find_control_state, quiet_bits, require_inductive
 from arrayloom.sim.rtl.errors import BuildError

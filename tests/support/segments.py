@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from mobile_networks import mobile_network
+from numpy.typing import NDArray
 from random_graphs import generate, random_inputs
 from small_accelerators import ROOMY
 

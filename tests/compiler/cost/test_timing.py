@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from latency_programs import depthwise_programs, latency_programs, program_of
+from small_accelerators import DEPTHWISE, TINY, WIDE
 
 from arrayloom.compiler.cost import predict, timing
 from arrayloom.compiler.cost.transfers import longest_burst
@@ -20,10 +21,7 @@ from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.image import build_memory
 from arrayloom.sim.rtl.simulator import Timing
 
-TINY = PRESETS["tiny"]
 PROGRAMS = latency_programs(TINY)
-DEPTHWISE = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size)
-WIDE = replace(DEPTHWISE, name="tiny-depthwise-wide", depthwise_columns=5)
 DEPTHWISE_PROGRAMS = depthwise_programs(DEPTHWISE)
 CONSTANTS = {name: value for name, value in vars(timing).items() if name.isupper()}
 

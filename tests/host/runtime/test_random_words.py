@@ -1,20 +1,17 @@
 """Instruction words around the limits of their fields: emulator and RTL refuse the same, and leave the same of the rest."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from random_words import WordDraw
+from small_accelerators import DEPTHWISE, TINY, WIDE
 from word_checks import TIMINGS, check
 from word_runs import program_of_words
 
 from arrayloom.host.runtime.simulator import simulator_of
-from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.config import Config
 from arrayloom.sim.rtl.build import Build
 
-TINY = PRESETS["tiny"]
-DEPTHWISE = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size)
-WIDE = replace(DEPTHWISE, name="tiny-depthwise-wide", depthwise_columns=5)
 CASES, MORE_CASES = 200, 10_000
 
 

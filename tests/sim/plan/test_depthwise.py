@@ -2,32 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from mobile_networks import mobile_network
 from plans import assert_plan_equals_emulator, random_integers
+from small_accelerators import ROOMY
 
 from arrayloom.compiler import compile_model
-from arrayloom.isa.config import PRESETS
+from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import INSTRUCTION_BYTES, seal
 from arrayloom.isa.instructions import Depthwise, Drain, DrainDepthwise
 from arrayloom.isa.program import Program
 from arrayloom.sim.plan import Library, Plan, PlanError
 
-TINY = PRESETS["tiny"]
-CONFIG = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size, activation_bytes=1 << 18)
-
 
 @pytest.fixture(scope="module")
 def program() -> Program:
-    return compile_model(mobile_network("mobilenet_v2", 32, 0.25), CONFIG)
+    return compile_model(mobile_network("mobilenet_v2", 32, 0.25), ROOMY)
 
 
-@pytest.mark.parametrize("config", [CONFIG, PRESETS["16x16-mobile"]], ids=lambda config: config.name)
+@pytest.mark.parametrize("config", [ROOMY, PRESETS["16x16-mobile"]], ids=lambda config: config.name)
 @pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_b0"])
-def test_mobile_networks(name: str, config: Any) -> None:
+def test_mobile_networks(name: str, config: Config) -> None:
     program = compile_model(mobile_network(name, 32, 0.25), config)
     assert sum(isinstance(one, Depthwise) for one in program) > 20
     assert_plan_equals_emulator(program, random_integers(program, 2), list(Library)[name == "mobilenet_v2"], threads=2)
