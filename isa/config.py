@@ -1,4 +1,4 @@
-"""Configurations of the accelerator: what a user chooses, what follows from it, the presets, and files of their own."""
+"""Configurations of the accelerator: fields that a user chooses, derived values, presets, and users' files."""
 
 import hashlib
 import json
@@ -13,16 +13,15 @@ from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
 from arrayloom.isa.instructions import INSTRUCTIONS, LOOKUP_TABLE_WORDS, OF_ATTENTION, OF_DEPTHWISE, THRESHOLDS
 from arrayloom.isa.records import mapping, record
 
-ACCUMULATOR_BANKS = 2   # one fills while the other drains
+ACCUMULATOR_BANKS = 2   # one is filled while the other is drained
 SUM_BYTES = 4           # of one accumulator
-PARAMETER_BYTES = 8     # a lane, of one parameter entry: bias and scale
-DEPTHWISE_COLUMNS = 3   # of a kernel, that the DEPTHWISE unit multiplies with in one cycle
-WIDEST_STRIDE = 2       # horizontal, with which it does so; beyond, it takes one column at a time
-LATER = ("depthwise_channels", "attention_lanes")     # options that the first format of files did not have
+PARAMETER_BYTES = 8     # bytes per lane of a parameter entry: bias and scale
+WIDEST_STRIDE = 2       # largest horizontal stride for which DEPTHWISE takes kernel columns together; beyond, one at a time
+LATER = {"depthwise_channels": 0, "depthwise_columns": 3, "attention_lanes": 0}     # not in the first file format
 
 
 def _option(default: int | None, doc: str) -> int:
-    """A documented integer field; without a default it must be given."""
+    """A documented integer field; required if it has no default."""
     if default is None:
         return field(metadata={"doc": doc})
     return field(default=default, metadata={"doc": doc})
@@ -34,7 +33,7 @@ class Config:
 
     A *word* is ``size`` bytes: one beat of the memory bus, one pixel of ``size`` channels, one row of weights.
 
-    Raises ``ConfigError``, naming the field, its value and what is allowed, when no accelerator can be built.
+    Raises ``ConfigError``, naming the field, its value and the allowed values, if no accelerator can be built.
     """
 
     name: str = field(metadata={"doc": "name under which programs and builds are known"})
@@ -50,6 +49,8 @@ class Config:
     queue_depth: int = _option(8, "instructions that each unit's queue holds: a power of two, at least 4")
     activation_banks: int = _option(4, "banks of the scratchpad, each one read and one write a cycle: 2, 4 or 8")
     depthwise_channels: int = _option(0, "channels that the DEPTHWISE unit takes in a cycle: size, or 0 for no such unit")
+    depthwise_columns: int = _option(LATER["depthwise_columns"], "columns of a kernel that it multiplies with in a cycle: "
+                                                                 "3 or 5")
     attention_lanes: int = _option(0, "lanes of the ATTENTION unit: a power of two, from size/4 to size, or 0 for none")
 
     def __post_init__(self) -> None:
@@ -72,6 +73,9 @@ class Config:
         self._power("activation_banks", 2, 8)
         if self.depthwise_channels not in (0, self.size):
             raise ConfigError(f"depthwise_channels = {self.depthwise_channels}: must be size = {self.size}, or 0")
+        if self.depthwise_columns not in ((3, 5) if self.depthwise_channels else (LATER["depthwise_columns"],)):
+            allowed = "3 or 5" if self.depthwise_channels else "3 where there is no DEPTHWISE unit; give depthwise_channels"
+            raise ConfigError(f"depthwise_columns = {self.depthwise_columns}: must be {allowed}")
         if self.attention_lanes:
             self._power("attention_lanes", max(1, self.size // 4), self.size)
         if self.attention_lanes and self.depthwise_channels:
@@ -95,7 +99,7 @@ class Config:
 
     @property
     def groups(self) -> int:
-        """Lane groups in a word: cycles in which the lanes take one word."""
+        """Lane groups in a word: cycles in which the lanes process one word."""
         return self.size // self.lanes
 
     @property
@@ -105,7 +109,7 @@ class Config:
 
     @property
     def parameter_beats(self) -> int:
-        """Words of memory that one parameter entry takes."""
+        """Memory words of one parameter entry."""
         return PARAMETER_BYTES * self.lanes // self.size
 
     @property
@@ -116,7 +120,7 @@ class Config:
     @property
     def depthwise_multipliers(self) -> int:
         """8 x 8-bit multipliers in the DEPTHWISE unit."""
-        return DEPTHWISE_COLUMNS * self.depthwise_channels
+        return self.depthwise_columns * self.depthwise_channels
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -146,29 +150,29 @@ class Config:
 
     @cached_property
     def instructions(self) -> tuple[type[Instruction], ...]:
-        """The instructions that there are."""
+        """The instructions of the accelerator."""
         missing = (() if self.depthwise_channels else OF_DEPTHWISE) + (() if self.attention_lanes else OF_ATTENTION)
         return tuple(cls for cls in INSTRUCTIONS if cls not in missing)
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with any field; programs carry it."""
+        """A hash of all fields, sixteen hexadecimal digits; programs contain it."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def digest_word(self) -> int:
-        """The first eight digits of the digest, as the register CONFIG holds them."""
+        """The first eight digits of the digest, as in the register CONFIG."""
         return int(self.digest[:8], 16)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields; options that it does not have are left out, so that files and digests from before them stay good."""
-        return {name: value for name, value in asdict(self).items() if name not in LATER or value}
+        """The fields; unused options are omitted, so that files and digests from before they existed stay valid."""
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value != LATER[name]}
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
-        """What ``to_json`` gave; raises ``EncodingError`` that names what does not fit."""
-        return record(cls, dict.fromkeys(LATER, 0) | dict(mapping(value, where)), where)
+        """The inverse of ``to_json``; raises ``EncodingError``, which names the wrong field."""
+        return record(cls, LATER | dict(mapping(value, where)), where)
 
 
 def _preset(name: str, size: int, lanes: int, depth: int, activation_kib: int, weight_words: int, **more: int) -> Config:
@@ -185,10 +189,11 @@ PRESETS: dict[str, Config] = {
         _preset("16x16", 16, 4, 256, 2048, 2048),
         _preset("32x32", 32, 16, 256, 2048, 2048),
         _preset("64x64", 64, 64, 256, 2048, 4096),
-        _preset("zynq7020", 8, 4, 256, 256, 1024, column_stage=4),      # fit the device of their name, in block RAM first
+        _preset("zynq7020", 8, 4, 256, 256, 1024, column_stage=4),      # sized for the device, mainly its block RAM
         _preset("artix200t", 16, 4, 256, 1024, 2048),
         _preset("16x16-mobile", 16, 8, 256, 2048, 2048, depthwise_channels=16),
-        _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32),
+        _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32, depthwise_columns=5, activation_banks=8,
+                table_pages=4),
         _preset("tiny-vit", 4, 2, 128, 128, 256, column_stage=2, row_stage=2, attention_lanes=2),
         _preset("16x16-vit", 16, 4, 256, 2048, 2048, attention_lanes=8),
         _preset("32x32-vit", 32, 16, 256, 2048, 2048, attention_lanes=32),
@@ -199,12 +204,12 @@ DEFAULT = "16x16"
 
 
 def load_config(name_or_path: str | Config) -> Config:
-    """The preset of that name, or the configuration in a file whose name ends in ``.toml``; a ``Config`` is itself.
+    """The preset of that name, or the configuration in a ``.toml`` file; a ``Config`` is returned unchanged.
 
-    The file gives fields of ``Config``; what it leaves out comes from the preset that ``base`` names, else from the
-    fields' defaults. Without ``name`` the configuration is called like the file.
+    The file contains fields of ``Config``; missing ones come from the preset named by ``base``,
+    else from the fields' defaults. The default ``name`` is the file's.
 
-    Raises ``ConfigError`` that lists the presets when there is none of that name, or names the file and what is wrong.
+    Raises ``ConfigError``, which lists the presets for an unknown name, or names the file and the fault.
     """
     if isinstance(name_or_path, Config):
         return name_or_path
