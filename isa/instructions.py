@@ -385,7 +385,7 @@ class Normalize(Instruction):
     UNIT = Unit.ATTENTION
     source: int = bits(WORD_ADDRESS, "word of the first pixel")
     width: int = bits(EXTENT, "pixels, as many as of the Moments")
-    signs: int = bits(WORD_ADDRESS, "word of the signs: byte c, which is -1, 0 or 1, is that of channel c")
+    signs: int = bits(WORD_ADDRESS, "word of the signs: that of byte c, or 0, is for channel c")
 
 
 @dataclass(frozen=True, kw_only=True)

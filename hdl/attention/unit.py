@@ -23,7 +23,7 @@ from arrayloom.hdl.interfaces import (
 from arrayloom.hdl.weight_fifo import feed_signature
 from arrayloom.isa.config import ACCUMULATOR_BANKS, Config
 from arrayloom.isa.fields import Instruction
-from arrayloom.isa.instructions import FeedWeights, Moments, Normalize, Softmax, Turn
+from arrayloom.isa.instructions import EXTENT, FeedWeights, Moments, Normalize, Softmax, Turn
 from arrayloom.isa.registers import Cause
 
 COUNTS: dict[type[Instruction], tuple[str, ...]] = {
@@ -96,6 +96,9 @@ class AttentionUnit(Component):
                 m.d.comb += [reader.first.eq(engine.first), reader.step.eq(engine.step), reader.count.eq(engine.count)]
         self._fill(m, banks, softmax, norm, chosen[1])
         m.d.comb += [banks.taken.eq(begins & fills), self.used.eq(banks.used), self.full.eq(banks.full)]
+        kept = Signal(EXTENT)       # pixels whose moments are there
+        with m.If(done & (opcode == Moments.OPCODE)):
+            m.d.sync += kept.eq(data.View(instruction_layout(Moments), fields).width)
         holds, checked, legal = Signal(name="holds"), Signal(name="checked"), Signal(reset_less=True)
         failed = Signal()
         m.d.comb += [
@@ -109,7 +112,7 @@ class AttentionUnit(Component):
         with m.Elif(done):
             m.d.sync += [holds.eq(0), works.eq(0), checked.eq(0)]
         with m.Elif(holds & ~checked):
-            m.d.sync += [checked.eq(1), legal.eq(self._is_legal(fields))]
+            m.d.sync += [checked.eq(1), legal.eq(self._is_legal(fields, kept))]
         with m.Elif(begins):
             m.d.sync += works.eq(1)
         with m.If(self.unit.illegal):
@@ -122,9 +125,9 @@ class AttentionUnit(Component):
                            ("sums", banks.sums)):
             m.d.comb += port.eq(Mux(of_softmax, getattr(softmax, name), getattr(norm, name)))
 
-    def _is_legal(self, fields: Signal) -> Any:
-        """No count is zero, none is beyond a bank or a square, channels fill all blocks but for some of the last, and no
-        reserved bit is set."""
+    def _is_legal(self, fields: Signal, kept: Signal) -> Any:
+        """No count is zero, none is beyond a bank or a square, channels fill all blocks but for some of the last, there are
+        moments of as many pixels as are normalized, and no reserved bit is set."""
         depth, size = self.config.accumulator_depth, self.config.size
         found = []
         for cls, counts in COUNTS.items():
@@ -132,6 +135,8 @@ class AttentionUnit(Component):
             rules = [getattr(view, name).any() for name in counts] + [~view.reserved.any()]
             if "width" in counts:
                 rules.append(view.width <= depth)
+            if cls is Normalize:
+                rules.append(view.width == kept)
             if "rows" in counts:
                 rules.append(view.rows <= size)
             if "channels" in counts:

@@ -66,9 +66,7 @@ class Attention:
             raise EmulatorError(f"{i.width} pixels are normalized after the moments of another number")
         x = self._words(i.source + np.arange(i.width)).astype(np.int64)
         d = self._channels * x - self._sums[:, None]
-        signs = self._words(i.signs + np.arange(1)).astype(np.int64)
-        if np.abs(signs).max() > 1:
-            raise EmulatorError("a sign is not -1, 0 or 1")
+        signs = np.sign(self._words(i.signs + np.arange(1)).astype(np.int64))
         self._fill(signs * normalized(d, self._spreads[:, None]))
 
     def _squares(self, i: FeedWeights | Turn) -> NDArray[np.int16]:

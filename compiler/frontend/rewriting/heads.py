@@ -92,7 +92,7 @@ class _Gathering:
         if found is None and len(self.model.shapes[value]) == RANK:
             shape = self.model.shapes[value]
             self._moved[node.output[0]] = _Moved(node.output[0], value, quantization, shape, in_place(shape))
-        elif found is not None and quantization in (found.quantization, found.quantization or quantization):
+        elif found is not None and found.quantization in (None, quantization):
             real = found.real or self._repeat(node, found.whole)
             self._moved[node.output[0]] = replace(found, real=real, quantization=quantization)
 
