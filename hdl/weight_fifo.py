@@ -31,7 +31,7 @@ def weight_read_signature(config: Config) -> Signature:
         "available": In(1),
         "claim": Out(1),
         "enable": Out(1),
-        "data": In(config.weight_bits),
+        "data": In(config.operand_bits * config.size),
     })
 
 
@@ -46,7 +46,7 @@ def feed_signature(config: Config) -> Signature:
     free : In(range(weight_words + 1))
         Words that it has room for.
     """
-    return Signature({"valid": Out(1), "data": Out(config.weight_bits), "free": In(range(config.weight_words + 1))})
+    return Signature({"valid": Out(1), "data": Out(config.operand_bits * config.size), "free": In(range(config.weight_words + 1))})
 
 
 def _extended(byte: Value, bits: int) -> Value:
@@ -86,7 +86,7 @@ class WeightFifo(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         depth, size = self.config.weight_words, self.config.size
-        m.submodules.memory = memory = Memory(shape=self.config.weight_bits, depth=depth, init=[])
+        m.submodules.memory = memory = Memory(shape=self.config.operand_bits * self.config.size, depth=depth, init=[])
         write, read = memory.write_port(), memory.read_port()
         pushed, word = self.sink.valid, self.sink.data
         if self.config.attention_lanes:

@@ -80,7 +80,7 @@ class Config:
             self._power("attention_lanes", max(1, self.size // 4), self.size)
         if self.attention_lanes and self.depthwise_channels:
             raise ConfigError(f"attention_lanes = {self.attention_lanes}: must be 0 beside depthwise_channels = "
-                              f"{self.depthwise_channels}; an accelerator has one of the two units")
+                              f"{self.depthwise_channels}; there is one of the two units")
 
     def _power(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
@@ -125,28 +125,23 @@ class Config:
     @cached_property
     def units(self) -> tuple[Unit, ...]:
         """The units that execute instructions."""
-        depthwise = (Unit.DEPTHWISE,) if self.depthwise_channels else ()
-        return (*CORE_UNITS, *depthwise, *((Unit.ATTENTION,) if self.attention_lanes else ()))
+        options = {Unit.DEPTHWISE: self.depthwise_channels, Unit.ATTENTION: self.attention_lanes}
+        return (*CORE_UNITS, *(unit for unit, chosen in options.items() if chosen))
 
     @property
     def has_sums(self) -> bool:
         """Whether a unit beside the array fills banks of sums."""
-        return bool(self.depthwise_channels or self.attention_lanes)
+        return self.depthwise_channels + self.attention_lanes > 0
 
     @property
     def unit_slots(self) -> int:
-        """Places for units by their numbers; those of units that it does not have are empty."""
+        """Places for units by number; those of absent units are empty."""
         return max(self.units) + 1
 
     @property
     def operand_bits(self) -> int:
         """Bits of the array's operands: activations less a zero point have one more than a byte."""
         return 9 if self.attention_lanes else 8
-
-    @property
-    def weight_bits(self) -> int:
-        """Bits in a word of the weight FIFO."""
-        return self.operand_bits * self.size
 
     @cached_property
     def instructions(self) -> tuple[type[Instruction], ...]:

@@ -18,7 +18,8 @@ from arrayloom.compiler.backend.attention import (
 )
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.groups import Group
-from arrayloom.compiler.backend.lower.attention import MixtureWriter, ScoresWriter, SoftmaxWriter
+from arrayloom.compiler.backend.lower.attention import MixtureWriter, ScoresWriter
+from arrayloom.compiler.backend.lower.normalization import SoftmaxWriter
 from arrayloom.compiler.backend.lower.writer import Piece
 from arrayloom.compiler.backend.steps import Network
 

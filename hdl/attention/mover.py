@@ -74,7 +74,7 @@ class Mover(Component):
                     with m.If((row == index) & (into == which)):
                         m.d.sync += [square[index][column].eq(self.word.word_select(column, 8).as_signed() - zero)
                                      for column in range(size)]
-        chosen = Signal(self.config.weight_bits)
+        chosen = Signal(self.config.operand_bits * self.config.size)
         m.d.comb += chosen.eq(Mux(feeds & ~feed.turned, self._straight(squares, out, place, feed.rows),
                                   self._turned(squares, out, place, feed.rows)))
         bits = self.config.operand_bits

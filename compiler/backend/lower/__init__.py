@@ -2,9 +2,11 @@
 
 from arrayloom.compiler.backend.attention import MixtureOperation, NormOperation, ScoresOperation, SoftmaxOperation
 from arrayloom.compiler.backend.context import LoweringContext
-from arrayloom.compiler.backend.lower.attention import ConstantWriter, MixtureWriter, NormWriter, ScoresWriter, SoftmaxWriter
+from arrayloom.compiler.backend.lower.attention import MixtureWriter, ScoresWriter
+from arrayloom.compiler.backend.lower.constants import ConstantWriter
 from arrayloom.compiler.backend.lower.convolution import Convolver
 from arrayloom.compiler.backend.lower.depthwise import DepthwiseConvolver
+from arrayloom.compiler.backend.lower.normalization import NormWriter, SoftmaxWriter
 from arrayloom.compiler.backend.lower.rearrangement import PixelRearranger, Rearranger
 from arrayloom.compiler.backend.lower.unary import Averager, Copier, Pooler
 from arrayloom.compiler.backend.lower.writer import Writer
