@@ -24,7 +24,7 @@ def weight_read_signature(config: Config) -> Signature:
         A pulse takes that tile.
     enable : Out(1)
         Read the next word: in ``size`` cycles for each tile, from the cycle of the claim on.
-    data : In(weight_bits)
+    data : In(operand_bits * size)
         The word, ``WEIGHT_LATENCY`` cycles after ``enable``.
     """
     return Signature({
@@ -42,11 +42,12 @@ def feed_signature(config: Config) -> Signature:
     -------
     valid : Out(1)
         A word goes into the FIFO.
-    data : Out(weight_bits)
+    data : Out(operand_bits * size)
     free : In(range(weight_words + 1))
         Words that it has room for.
     """
-    return Signature({"valid": Out(1), "data": Out(config.operand_bits * config.size), "free": In(range(config.weight_words + 1))})
+    width = config.operand_bits * config.size
+    return Signature({"valid": Out(1), "data": Out(width), "free": In(range(config.weight_words + 1))})
 
 
 def _extended(byte: Value, bits: int) -> Value:
