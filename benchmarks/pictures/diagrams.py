@@ -42,7 +42,7 @@ def accelerator() -> str:
         Box("STORE", 750, 110, 130, 50, "move"),
         Box("queues, tokens", 20, 215, 130, 60, "control", ("order the units",)),
         Box("weight FIFO", 200, 215, 150, 60, "memory"),
-        Box("scratchpad", 420, 215, 250, 60, "memory", ("banked, a word a cycle and bank",)),
+        Box("scratchpad", 420, 215, 250, 60, "memory", ("banked, one word per cycle and bank",)),
         Box("control", 20, 335, 130, 90, "control", ("AXI4-Lite", "counters, interrupt")),
         Box("ARRAY", 200, 335, 150, 90, "compute", ("size x size, int8", "weight-stationary", "two weight planes")),
         Box("accumulators", 440, 350, 130, 60, "memory", ("two banks",)),

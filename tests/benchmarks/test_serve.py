@@ -1,4 +1,4 @@
-"""The service beside the server of ONNX Runtime."""
+"""The service compared with the server of ONNX Runtime."""
 
 import json
 import subprocess
@@ -28,6 +28,16 @@ def test_both_servers_in_turns() -> None:
         assert ratio["requests_per_second"] == pytest.approx(ours["requests_per_second"] / theirs["requests_per_second"])
         assert ratio["latency_ms"]["p50"] == pytest.approx(ours["latency_ms"]["p50"] / theirs["latency_ms"]["p50"])
         assert ours["device_ms"]["p50"] > 0 and theirs["device_ms"]["p50"] > 0
+
+
+def test_several_replicas_and_one_in_turns() -> None:
+    command = [sys.executable, "-m", "benchmarks.replicas", "--requests", "4", "--rounds", "3", "--config", "tiny", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["ratios"] == [several / one for one, several in zip(result["one_replica"], result["several"], strict=True)]
+    assert result["ratio"] == sorted(result["ratios"])[1]
+    assert result["replicas"] == 2
 
 
 def _facts() -> dict[str, object]:

@@ -1,5 +1,6 @@
-"""Many clients at once against a service, with every answer compared."""
+"""Many concurrent clients of a service; every answer is checked."""
 
+import itertools
 import json
 import os
 import random
@@ -24,7 +25,7 @@ Array = NDArray[np.float32]
 
 @dataclass
 class Workload:
-    """Images of one model with the answers they must get."""
+    """Images of one model with the expected answers."""
 
     model: str
     inputs: Array
@@ -35,22 +36,27 @@ class Workload:
 
 @dataclass
 class Outcome:
-    """What became of the requests: ``wrong`` answers by index, ``errors`` as text."""
+    """The outcome of the requests: ``wrong`` answers by index, ``errors`` as text."""
 
+    sent: int = 0
     right: int = 0
     wrong: list[tuple[str, int]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
-def run(server: serving.Server, requests: list[tuple[Workload, int]], clients: int) -> Outcome:
-    """Sends every request once from ``clients`` threads, half of them over gRPC, half over HTTP."""
-    outcome, lock, queue = Outcome(), threading.Lock(), iter(requests)
+def run(server: serving.Server, requests: list[tuple[Workload, int]], clients: int,
+        during: threading.Thread | None = None) -> Outcome:
+    """Sends every request once from ``clients`` threads, half over gRPC, half over HTTP; repeats while ``during`` runs."""
+    outcome, lock = Outcome(), threading.Lock()
+    again = itertools.takewhile(lambda _: during is not None and during.is_alive(), itertools.cycle(requests))
+    queue = itertools.chain(requests, again)
 
     def work(index: int) -> None:
         with PredictionClient("127.0.0.1", server.port, timeout=600, retries=Retries(tries=1)) as client:
             while True:
                 with lock:
                     item = next(queue, None)
+                    outcome.sent += item is not None
                 if item is None:
                     return
                 _note(outcome, lock, item, lambda w, i: _grpc(client, w, i) if index % 2 else _http(server, w, i))
@@ -99,7 +105,7 @@ def _http(server: serving.Server, workload: Workload, index: int) -> Array:
 
 
 class Chaos(threading.Thread):
-    """Kills a random replica and loads another model, each a number of times while requests run."""
+    """Kills a random replica and loads another model, a given number of times each, while requests run."""
 
     def __init__(self, server: serving.Server, models: list[str], swaps: int, kills: int, pause: float) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from arrayloom.isa.registers import Cause
 from arrayloom.sim.rtl.timeline import Timeline
 
 COLUMNS = 4096      # of the whole run
-LANE, GAP = 40, 8   # heights in the plot's units, which are pixels
+LANE, GAP = 40, 8   # heights in pixels, the plot's unit
 LAYERS_HEIGHT = 16
 BUS = {"bus read": "words_read", "bus written": "words_written"}
 BUS_COLOUR = "#4d6a8f"
@@ -71,7 +71,7 @@ def edges(cycles: int, columns: int) -> Counts:
 
 
 def fold(timeline: Timeline, unit: str, borders: Counts) -> NDArray[np.int64]:
-    """int64[n, CAUSES]: the cycles of each cause between neighbouring borders; exact."""
+    """int64[n, CAUSES]: the exact cycles of each cause between adjacent borders."""
     track = timeline.tracks[unit]
     lengths = durations(track, timeline.cycles)
     points = np.append(track.starts, timeline.cycles)
@@ -91,7 +91,7 @@ def _top(lane: int) -> int:
 
 
 def _layers(profile: Profile) -> str:
-    """The layer that the array works for or waits for, at every time."""
+    """The layer for which the array works or waits, over time."""
     shapes = []
     for number, (row, begin, end) in enumerate(profile.layer_runs()):
         name = profile.rows.rows[row].name
@@ -132,7 +132,7 @@ def _path(borders: Counts, low: NDArray[np.float64], high: NDArray[np.float64], 
 
 
 def _words(profile: Profile, field: str, borders: Counts) -> NDArray[np.float64]:
-    """Words a cycle in each column."""
+    """Words per cycle in each column."""
     traffic = profile.timeline.traffic
     passed = np.interp(borders, traffic.cycles, getattr(traffic, field))
     return np.clip(np.diff(passed) / np.diff(borders), 0, 1)
@@ -144,7 +144,7 @@ def _ticks(cycles: int) -> str:
 
 
 def _data(profile: Profile, drawn: Plot) -> str:
-    """What tooltips say: of each unit runs of [columns, cause, cycles, ...], equal columns as one."""
+    """Data of the tooltips: for each unit, runs of [columns, cause, cycles, ...], with equal columns merged."""
     value: dict[str, Any] = {
         "cycles": profile.cycles, "borders": drawn.borders.tolist(), "causes": [cause_name(cause) for cause in Cause],
         "units": {unit: _runs(counts) for unit, counts in drawn.folded.items()},

@@ -1,4 +1,4 @@
-"""Connections of HTTP whose errors are JSON throughout, also those of the library before any route is found."""
+"""HTTP connections that report every error as JSON, including those that the library raises before routing."""
 
 import asyncio
 import ssl
@@ -9,14 +9,14 @@ from aiohttp import web
 from arrayloom.host.serving.core.about import SERVER
 
 LONGEST_ERROR = 2000
-"""Characters of an error's text."""
+"""Most characters of an error's text."""
 
 LINGER_SECONDS = 10.0
-"""For the rest of a refused body, so that its sender gets to read the answer."""
+"""Seconds to read the rest of a refused body; otherwise its sender would never read the answer."""
 
 
 def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    """``{"error": TEXT}``, cut to a length that any client takes."""
+    """``{"error": TEXT}``, truncated to a length that any client accepts."""
     return web.json_response({"error": text[:LONGEST_ERROR]}, status=status, headers={"Server": SERVER, **(headers or {})})
 
 
@@ -27,26 +27,26 @@ class Connection(web.RequestHandler):
 
     def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
                      message: str | None = None) -> web.StreamResponse:
-        """What cannot be read as HTTP; the library logs it and takes care of answers that have begun."""
-        if isinstance(exc, UnicodeError):       # the library puts a header into its answer that is no text
+        """Answers requests that are not valid HTTP; the library logs them and ends answers that have begun."""
+        if isinstance(exc, UnicodeError):       # the library would copy the undecodable header into its answer
             status, message = 400, "a header holds bytes that are no text"
         super().handle_error(request, status, exc, message)
         reason = "the request cannot be read as HTTP: " + (message or type(exc).__name__) if status < 500 else \
-            f"unexpected {type(exc).__name__}; the service's log tells more"
+            f"unexpected {type(exc).__name__}; see the service's log"
         response = error_response(status, " ".join(reason.split()))
         response.force_close()
         return response
 
     async def finish_response(self, request: web.BaseRequest, resp: web.StreamResponse,
                               start_time: float | None) -> tuple[web.StreamResponse, bool]:
-        """Turns the library's own refusals, which are text, into JSON."""
+        """Converts the library's own error responses from text to JSON."""
         if isinstance(resp, web.HTTPException) and resp.status >= 400:
             resp = error_response(resp.status, resp.text or resp.reason)
         return await super().finish_response(request, resp, start_time)
 
 
 class Site(web.BaseSite):
-    """A place to listen at whose connections are of the class above; ``options`` are theirs."""
+    """A listening socket whose connections use the class above, with ``options``."""
 
     __slots__ = ("_host", "_options", "_port")
 
@@ -59,7 +59,7 @@ class Site(web.BaseSite):
         return f"{'https' if self._ssl_context else 'http'}://{self._host}:{self._port}"
 
     async def start(self) -> None:
-        """Raises ``OSError`` when the address cannot be bound."""
+        """Starts to listen; raises ``OSError`` if the address cannot be bound."""
         await super().start()
         server, loop = self._runner.server, asyncio.get_running_loop()
         assert server is not None

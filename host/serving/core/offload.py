@@ -1,7 +1,7 @@
-"""Work on a request's bytes that would hold up everything else: it is done in processes of its own.
+"""Parses large requests in separate processes, as this would block the event loop.
 
-A large message is parsed there, so that the event loop goes on answering, and so that what a hostile one makes of memory and
-time is another process's, which ends. Each thread of a small pool keeps one such process and waits for it.
+The event loop keeps answering meanwhile, and a hostile message can exhaust only the memory and time of a
+process that is then ended. Each thread of a small pool owns one such process and waits for it.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,15 +22,18 @@ from arrayloom.sim.rtl.process import PYTHON
 
 WORKERS = 2
 LARGEST_KEPT = 96 << 20
-"""Resident bytes after which a process is replaced, since what it took does not go back to the system by itself."""
+"""Resident bytes above which a process is replaced, since it does not return its memory to the system by itself."""
+
+IDLE_SECONDS = 5.0
+"""Seconds after which an idle process ends, so that memory comes back after a burst of large messages."""
 
 STANDARD_ERROR = 2
 Frame = tuple[dict[str, Any], Sequence[Block]]
 
 
 class Offload:
-    """The processes, started when they are first needed. ``module``: what they run; ``seconds``: after which one is ended;
-    ``memory``: what one may take, in bytes, beyond what it has when it starts."""
+    """The processes, started on demand. ``module``: the Python module that they run; ``seconds``: time limit of one message;
+    ``memory``: bytes that one may allocate beyond what it has at its start."""
 
     def __init__(self, module: str, seconds: float, memory: int) -> None:
         self._module, self._seconds, self._memory = module, seconds, memory
@@ -50,14 +53,17 @@ class Offload:
         return {f"reader {index}": pid for index, pid in enumerate(sorted(worker.process.pid for worker in self._workers))}
 
     def close(self) -> None:
-        """Ends all processes, and with them what they work on."""
+        """Ends all processes and abandons their work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in list(self._workers):
             worker.end()
 
     def _exchange(self, header: dict[str, Any], blocks: Sequence[Block]) -> tuple[dict[str, Any], list[memoryview]]:
         worker = getattr(self._own, "worker", None)
-        if worker is None or worker.process.poll() is not None:
+        if worker is not None and not worker.claim():
+            self._workers.discard(worker)
+            worker = None
+        if worker is None:
             worker = self._own.worker = _Worker(self._module, self._memory)
             self._workers.add(worker)
         timer = threading.Timer(self._seconds, worker.end)
@@ -74,20 +80,45 @@ class Offload:
                                              "that; send a smaller one") from None
         finally:
             timer.cancel()
-            if not kept:
+            if kept:
+                worker.rest(lambda: self._workers.discard(worker))
+            else:
                 worker.end()
                 self._workers.discard(worker)
 
 
 class _Worker:
-    """One process and the socket to it."""
+    """One process and the socket to it; claimed from its creation on."""
 
     def __init__(self, module: str, memory: int) -> None:
+        self._lock, self._resting = threading.Lock(), False
+        self._timer: threading.Timer | None = None
         self.connection, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
                 [*PYTHON, "-m", module, str(theirs.fileno()), str(memory)], stdin=subprocess.DEVNULL, stdout=STANDARD_ERROR,
                 pass_fds=[theirs.fileno()], env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+
+    def claim(self) -> bool:
+        """Claims the process for a message; False if it has ended."""
+        with self._lock:
+            self._resting = False
+            if self._timer is not None:
+                self._timer.cancel()
+            return self.process.poll() is None
+
+    def rest(self, ended: Callable[[], None]) -> None:
+        """Ends the process after an idle time unless it is claimed before; then calls ``ended``."""
+        self._resting = True
+        self._timer = threading.Timer(IDLE_SECONDS, self._retire, [ended])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _retire(self, ended: Callable[[], None]) -> None:
+        with self._lock:
+            if self._resting:
+                self.end()
+                ended()
 
     def end(self) -> None:
         self.process.kill()

@@ -16,13 +16,14 @@ from arrayloom.host.serving.errors import ClosedError, Kind, ReplicaLostError, R
 from arrayloom.sim.rtl.process import PYTHON
 
 BUFFER = 1 << 22
+MODULE = "arrayloom.host.serving.core.replica"
 STOP_SECONDS, STARTING_SECONDS = 5.0, 0.5
-"""For a replica to end by itself, and for one that has come to hold no model yet, which has nothing to finish."""
+"""Seconds for a replica to end by itself; fewer for one without a model, which has nothing to finish."""
 STANDARD_ERROR = 2
 
 
 class ReplicaProcess:
-    """A running replica. ``model``: what its device holds; ``held``: whether it ever held one; ``lost``: whether
+    """A running replica. ``model``: the model on its device; ``held``: whether it ever held one; ``lost``: whether
     the process has ended."""
 
     def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
@@ -36,13 +37,13 @@ class ReplicaProcess:
 
     @classmethod
     async def start(cls, settings: Settings, on_exit: Callable[[], None]) -> "ReplicaProcess":
-        """Starts the process; ``on_exit`` is called when it ends, for whatever reason."""
+        """Starts the process; ``on_exit`` is called when it ends for any reason."""
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *PYTHON, "-m", "arrayloom.host.serving.core.replica", str(theirs.fileno()), settings.backend,
+                *PYTHON, "-m", MODULE, str(theirs.fileno()), settings.backend,
                 str(settings.max_pixels), str(settings.threads_each),
                 stdin=asyncio.subprocess.DEVNULL, stdout=STANDARD_ERROR,
                 pass_fds=[theirs.fileno()], env=_environment(settings))
@@ -69,7 +70,7 @@ class ReplicaProcess:
         return await self._call(header, blocks, limit)
 
     def cancel(self) -> None:
-        """Asks the replica to end its run after the image that it is at; the run then fails with DEADLINE."""
+        """Asks the replica to stop its run after the current image; the run then fails with DEADLINE."""
         for piece in pack({"op": "cancel"}, []):
             self._writer.write(piece)
 
@@ -117,6 +118,6 @@ def _cause(code: int | None) -> str:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Libraries for linear algebra take no more threads than the replica has."""
+    """Environment that limits linear algebra libraries to the replica's threads."""
     threads = str(settings.threads_each)
     return os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}

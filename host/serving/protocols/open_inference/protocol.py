@@ -1,6 +1,8 @@
-"""The Open Inference Protocol's entry in the registry: what answers its methods and routes."""
+"""The Open Inference Protocol's entry in the registry: the handlers of its methods and routes."""
 
 from arrayloom.host.serving.core.protocol import Protocol
+from arrayloom.host.serving.core.reading import Reader
+from arrayloom.host.serving.protocols import http_body, wire
 from arrayloom.host.serving.protocols import open_inference as routes
 from arrayloom.host.serving.protocols.open_inference import description, grpc_api, http_api, messages, reading
 
@@ -30,5 +32,8 @@ OPEN_INFERENCE = Protocol("Open Inference Protocol v2", methods={
     routes.MODEL_METADATA: http_api.model_metadata,
     routes.MODEL_READY: http_api.model_ready,
     routes.INFER: http_api.infer,
-}, load=routes.LOAD, readers={messages.MODEL_INFER.reader: reading.read_grpc, reading.HTTP: reading.read_http},
+}, load=routes.LOAD, readers={
+    messages.MODEL_INFER.reader: Reader(reading.read_grpc, wire.light(messages.MODEL_INFER.request)),
+    reading.HTTP: Reader(reading.read_http, http_body.is_light),
+},
    operations=description.OPERATIONS, schemas=description.SCHEMAS)

@@ -1,4 +1,4 @@
-"""Probes of both protocols while a service starts, swaps and stops."""
+"""Health probes over both protocols while a service starts, swaps and stops."""
 
 import signal
 import threading
