@@ -59,18 +59,25 @@ class Holding:
         self.resize(0)
 
 
-class Dialogs:
-    """Limits the number of open request streams: how much of a message gRPC has buffered for each is unknown."""
+class Streams:
+    """Limits the number of open streams of one kind, which would otherwise use up the concurrent calls or the memory.
 
-    def __init__(self, most: int) -> None:
-        self._most, self._open = most, 0
+    Parameters
+    ----------
+    most
+        Streams that may be open at the same time.
+    reason
+        Why there are no more, and what the client can do, for refusals.
+    """
+
+    def __init__(self, most: int, reason: str) -> None:
+        self._most, self._reason, self._open = most, reason, 0
 
     @contextlib.contextmanager
     def one(self) -> Iterator[None]:
         """Counts one more stream; raises ``ServiceError`` (FULL) at the limit."""
         if self._open >= self._most:
-            raise ServiceError(Kind.FULL, f"{self._most} streams of requests are open already, as many as the memory for "
-                                          "their messages allows (--memory, --max-message); close one, or ask without")
+            raise ServiceError(Kind.FULL, f"{self._most} {self._reason}")
         self._open += 1
         try:
             yield
