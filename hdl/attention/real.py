@@ -4,7 +4,7 @@ A value is a significand of 24 bits and an exponent field that is 1 where float3
 are less than 2**23; zero is significand 0.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from arrayloom.isa.instructions import SIGNIFICANT
@@ -85,3 +85,24 @@ def quotient(m: Module, name: str, value: Value, factor: Value, total: Value, en
     twice = rest << 1
     up = (twice > divides) | ((twice == divides) & found[0])
     return Mux(over | found.all(), (1 << digits) - 1, found + up)
+
+
+def rounded_to_real(value: Value) -> Value:
+    """A whole number rounded to ``SIGNIFICANT`` bits, half to even; its value stays."""
+    bits = len(value)
+    result: Value = value
+    for top in range(SIGNIFICANT, bits):        # the highest bit, of which the last that is set counts
+        drop = top - SIGNIFICANT + 1
+        kept = value[drop:]
+        up = value[drop - 1] & (value[:drop - 1].any() | value[drop])
+        result = Mux(value[top], (kept + up) << drop, result)
+    return result
+
+
+def nearest(value: Value, shift: Value) -> Value:
+    """``value`` shifted right, rounded half to even."""
+    bits = len(value)
+    shifted = Cat(Const(0, 1 << len(shift)), value) >> shift
+    below = 1 << len(shift)
+    whole, lost = shifted[below:below + bits], shifted[:below]
+    return whole + (lost[-1] & (lost[:-1].any() | whole[0]))
