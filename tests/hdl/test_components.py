@@ -21,11 +21,12 @@ from arrayloom.hdl.post.parameters import ParameterHalf
 from arrayloom.hdl.post.records import REGION
 from arrayloom.hdl.post.tokens import Tokens
 from arrayloom.hdl.post.writer import Writer
-from arrayloom.isa.config import PRESETS
+from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Unit
 
 TINY = PRESETS["tiny"]
 ALL_UNITS = replace(TINY, name="all", depthwise_channels=TINY.size)
+ATTENTION = PRESETS["tiny-vit"]     # has the unit that is not beside a DEPTHWISE unit
 ARGUMENTS = {"config": ALL_UNITS, "units": len(ALL_UNITS.units), "most": 4, "shape": 8,
              "unit": 1, "groups": 2, "depth": 4, "stages": 3, "layout": REGION}
 OWN_ARGUMENTS: dict[type[Any], dict[str, Any]] = {Issue: {"unit": Unit.ARRAY}}
@@ -66,10 +67,21 @@ def test_components_document_parameters_and_members(name: str) -> None:
     doc = inspect.cleandoc(cls.__doc__ or "")
     parameters = inspect.signature(cls).parameters if "__init__" in vars(cls) else {}
     required = [each for each in parameters if parameters[each].default is inspect.Parameter.empty]
-    component = cls(**{each: (ARGUMENTS | OWN_ARGUMENTS.get(cls, {}))[each] for each in required})
-    Fragment.get(component, None)
+    flows: dict[str, str] = {}
+    for config in _configs(name) if "config" in required else [ALL_UNITS]:
+        arguments = ARGUMENTS | {"config": config, "units": len(config.units)} | OWN_ARGUMENTS.get(cls, {})
+        component = cls(**{each: arguments[each] for each in required})
+        Fragment.get(component, None)
+        flows |= _flows(component.signature.members)
     assert list(_section(doc, "Parameters")) == list(parameters)
-    assert _documented(doc) == _flows(component.signature.members)
+    assert _documented(doc) == flows
+
+
+def _configs(name: str) -> list[Config]:
+    """Those whose units have the component."""
+    if ".attention." in name:
+        return [ATTENTION]
+    return [ALL_UNITS] if ".depthwise." in name else [ALL_UNITS, ATTENTION]
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
