@@ -1,4 +1,4 @@
-"""Adds and products beyond the add unit, and any function of two bytes: exact at every byte."""
+"""Adds and products beyond the add unit, and arbitrary functions of two bytes: exact at every byte."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ Draw = tuple[np.float32, int]   # scale and zero point
 
 
 def _draws(rng: np.random.Generator, unsigned: bool) -> list[Draw]:
-    """Of two operands and a result: scales far apart, a third of them powers of two."""
+    """Parameters of two operands and a result: scales far apart, a third of them powers of two."""
     low = 0 if unsigned else -128
     scales = [2.0 ** rng.integers(-12, 8) if rng.random() < 1 / 3 else np.exp(rng.uniform(-9, 6)) for _ in range(3)]
     return [(np.float32(scale), int(rng.integers(low, low + 256))) for scale in scales]

@@ -1,4 +1,4 @@
-"""Operators of an activation and a constant, quantized or in float, of one value, a value a channel or a position."""
+"""Operators on an activation and a constant, quantized or float: a scalar, or one value per channel or position."""
 
 from typing import Any
 

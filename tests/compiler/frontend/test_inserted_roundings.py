@@ -1,4 +1,4 @@
-"""Values that a model leaves in float between integer layers: quantized without loss, or rounded where that is permitted."""
+"""Values left in float between integer layers: quantized without loss, or rounded if permitted."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ WITHOUT = ImportOptions(host=HostPolicy.NONE)
 
 
 class Chain(Network):
-    """Layers with int8 weights between values of one dtype, uint8 unless said otherwise."""
+    """Layers with int8 weights between values of one dtype, uint8 by default."""
 
     def __init__(self, dtype: Any = np.uint8) -> None:
         super().__init__(opset=13)
@@ -54,7 +54,7 @@ def _images(count: int = 8) -> list[dict[str, Array]]:
 
 
 def _check(model: onnx.ModelProto, options: ImportOptions = PERMITTED) -> tuple[ImportedModel, float]:
-    """The import, checked tensor by tensor, and the ratio of signal to error against the given model in decibels."""
+    """The import, checked at every tensor, and its signal-to-error ratio against the original model in decibels."""
     imported = import_model(model, options)
     graph = imported.graph
     reference, original = Reference(graph.integer_model), Session(imported.middle, optimize=False)

@@ -1,4 +1,4 @@
-"""Networks of thousands of nodes in a row, and of functions that branch and join: no recursion, and no time that doubles."""
+"""Networks of thousands of sequential nodes, and functions that branch and join: no recursion, no exponential time."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import ImportOptions, import_model
 
 LENGTH = sys.getrecursionlimit() + 200
-BRANCHES = 40  # visited way by way they would take 2**40 steps
+BRANCHES = 40  # path by path, they would take 2**40 steps
 
 Link = Callable[[QdqNetwork, str, int], str]
 

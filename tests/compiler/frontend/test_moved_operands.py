@@ -1,4 +1,4 @@
-"""Movement before and after functions of several operands: on integers, so that the function meets moved elements."""
+"""Movement before and after functions of several operands: done on integers, so the function reads moved elements."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SHAPE = ["N", 4, 6, 6]
 
 
 class _Case(Network):
-    """A network of one or two inputs of uint8."""
+    """A network with one or two uint8 inputs."""
 
     def __init__(self) -> None:
         super().__init__(17)
@@ -36,7 +36,7 @@ class _Case(Network):
         return self.real[name]
 
     def check(self, real: str, distance: int = 1) -> list[str]:
-        """Exact against the lowered network, near the given one; the operators of the lowered one."""
+        """Equal to the lowered network and close to the original; returns the operators of the lowered network."""
         self.quantize(real, 0.05, 100, output="y")
         model = self.model(dict.fromkeys(self.real, (np.uint8, SHAPE)), ["y"])
         imported = import_model(model, ImportOptions(host=HostPolicy.NONE))
@@ -89,7 +89,7 @@ def test_functions_of_a_value_that_branch_before_movement() -> None:
 
 
 def test_interpolation_between_layers_in_float_is_rounded() -> None:
-    """It is no movement: what it makes is quantized like what a layer makes, where the user permits it."""
+    """Interpolation is no movement: its result is rounded like a layer's, if the user permits it."""
     net = Network(17)
     weight = net.constant(np.random.default_rng(0).integers(-90, 90, (4, 4, 3, 3)).astype(np.int8))
     real = net.dequantize(weight, 0.01, 0, np.int8)

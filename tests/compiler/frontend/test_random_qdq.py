@@ -7,8 +7,8 @@ import pytest
 from random_qdq import check, generate
 
 NETWORKS = 1000
-BLOCK = 25          # networks in one test
-DEVICE_SHARE = 10   # one network in ten is compiled and executed by the emulator
+BLOCK = 25          # networks per test
+DEVICE_SHARE = 10   # one network in ten is compiled and run on the emulator
 
 
 @pytest.mark.parametrize("first", range(0, NETWORKS, BLOCK))

@@ -42,7 +42,7 @@ class Status(IntEnum):
 
 
 class Mode(IntEnum):
-    """What the copier does with the data, or which rule it breaks."""
+    """The copier's calculation on the data, or the rule that it breaks."""
 
     COPY = 0
     CALCULATE = 1
@@ -59,7 +59,7 @@ class Mode(IntEnum):
 
 
 def _members(direction: wiring.Flow, **widths: int) -> dict[str, wiring.Member]:
-    """Members of channels; `ready` runs against the others."""
+    """Members of channels; ``ready`` has the opposite direction."""
     other = In if direction is Out else Out
     return {name: (other if name.endswith("ready") else direction)(width) for name, width in widths.items()}
 
@@ -227,5 +227,5 @@ def calculate(word):
 
 
 def design(word_bytes: int, source: Path = Path(__file__)) -> Design:
-    """The copier as the build sees it."""
+    """The copier in the form that the build takes."""
     return Design(f"copier of {word_bytes} bytes", word_bytes, "", (source,), lambda: Copier(word_bytes))

@@ -1,4 +1,4 @@
-"""Verilog whose widths are written out computes what it did before: proved for every operation, sign and width."""
+"""Verilog with explicit widths computes the same as before: proved for every operation, sign and width."""
 
 import subprocess
 from itertools import product
@@ -23,7 +23,7 @@ for command in ("read_verilog before.v", "read_verilog after.v", "proc", "miter 
 
 
 class Operations(wiring.Component):
-    """Every operation that Amaranth writes with operands of different widths, each result cut and extended."""
+    """Every operation that Amaranth writes with operands of different widths, each result truncated and extended."""
 
     def __init__(self, changed: bool = False) -> None:
         self._changed = changed

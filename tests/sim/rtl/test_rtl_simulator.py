@@ -1,4 +1,4 @@
-"""The simulator against a copy engine: data, timing, errors on the bus, registers, trace, life and death."""
+"""The simulator with a copy engine: data, timing, bus errors, registers, trace, start and end."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_first_beat_and_response_come_after_the_latency(build_copier, open_bench
     for latency in (1, 64, 100):
         with open_bench(build_copier(), Timing(latency)) as bench:
             cycles[latency] = bench.copy(1)
-            # An address in cycle t is answered in cycle t + latency: those cycles after t are busy.
+            # An address in cycle t is answered in cycle t + latency: the cycles in between are busy.
             assert bench.simulator.statistics.read_busy_cycles == latency
     assert cycles[64] - cycles[1] == 2 * 63
     assert cycles[100] - cycles[64] == 2 * 36

@@ -41,7 +41,7 @@ def test_a_window_of_waveforms(build_copier, open_bench, tmp_path, waves):
 
 
 def value_at(waveform: Waveform, name: str, time: int) -> int:
-    """The value of the last change up to that time."""
+    """The value after the last change up to that time."""
     return [int(value) for when, value in waveform[name].tv if int(when) <= time][-1]
 
 

@@ -1,4 +1,4 @@
-"""The units that share the memory bus, with the rest of the accelerator left open: a design for benches."""
+"""The units that share the memory bus, without the rest of the accelerator: a design for benches."""
 
 from amaranth.hdl import Module
 from amaranth.lib import stream
