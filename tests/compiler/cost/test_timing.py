@@ -100,8 +100,7 @@ def predicted() -> dict[str, int | None]:
 @pytest.mark.parametrize("name", CONSTANTS)
 def test_another_number_predicts_other_cycles(name: str, predicted: dict[str, int | None],
                                               monkeypatch: pytest.MonkeyPatch) -> None:
-    """One cycle more changes a prediction above, and so does one less; one of them suffices if the hardware declares the
-    value."""
+    """A cycle more changes a prediction above, and so does one less; one of both is enough if the hardware declares it."""
     seen = []
     for change in (1, -1):
         monkeypatch.setattr(timing, name, CONSTANTS[name] + change)

@@ -1,5 +1,7 @@
-"""Random networks of operators on several activations, constants and reductions, with scales that lie far apart: exact at
-every tensor, interpreted and on the emulator."""
+"""Random networks of operators on several activations, constants and reductions, with widely different scales.
+
+Every tensor is exact, interpreted and on the emulator.
+"""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Random quantized networks as many producers write them, with heads and tails: import, values, host and emulator.
+"""Random quantized networks in the style of many producers, with heads and tails: import, values, host and emulator.
 
-By hand, many more: `python -m random_qdq --count 100000 --workers 2` with tests/support on PYTHONPATH.
+To run many more: ``python -m random_qdq --count 100000 --workers 2`` with tests/support on PYTHONPATH.
 """
 
 import pytest

@@ -36,8 +36,7 @@ def _sizes(*sizes: int) -> list[Array | None]:
 
 
 def _difference(model: onnx.ModelProto) -> int:
-    """The largest difference between the lowered and the float model, in steps; asserts that the graph equals the
-    lowered one."""
+    """The largest difference of the lowered from the float model, in steps; the graph must equal the lowered model."""
     imported = import_model(model)
     check(imported)
     shape, dtype = (1, *SHAPE), imported.graph.inputs[0].dtype

@@ -218,8 +218,7 @@ def test_outputs_that_other_nodes_read_and_one_value_twice() -> None:
 
 
 def _shared(form: str) -> onnx.ModelProto:
-    """Two convolutions that share parameters as in ``form``; weights exceed -64..63, which makes ONNX Runtime change
-    them."""
+    """Two convolutions that share parameters as in ``form``; weights exceed -64..63, which ONNX Runtime changes."""
     net = QdqNetwork()
     random = np.random.default_rng(3)
     zeros, scale = net.constant(np.zeros(4, np.int8)), net.constant(random.uniform(0.005, 0.01, 4).astype(np.float32))

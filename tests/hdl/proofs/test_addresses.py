@@ -1,4 +1,4 @@
-"""Address generators: each word that is asked for is one that the instruction describes, and lies in the scratchpad."""
+"""Address generators: every requested word is one that the instruction describes, and is in the scratchpad."""
 
 from amaranth.hdl import Cat, Mux, Signal, Value
 from amaranth.lib import data
@@ -18,7 +18,7 @@ CONFIG = PRESETS["tiny"]
 
 
 class Region(Harness):
-    """``RegionWalk``: rows of words, counted here on their own with room for every sum."""
+    """``RegionWalk``: rows of words, counted independently with counters wide enough for every sum."""
 
     def describe(self) -> None:
         m, unit = self.m, RegionWalk(CONFIG)
@@ -69,7 +69,7 @@ class Region(Harness):
 
 
 class Window(Harness):
-    """``WindowWalk``: the word of a tap with room for every product and sum."""
+    """``WindowWalk``: the word of a tap, computed with bits for every product and sum."""
 
     def describe(self) -> None:
         m, unit = self.m, WindowWalk(CONFIG)
@@ -104,9 +104,9 @@ class Window(Harness):
 
 
 class Pixels(Harness):
-    """``Streamer``: ``row`` is the word of column 0, which moves by ``row_step`` from row to row, as y moves by its stride.
+    """``Streamer``: ``row`` is the word of column 0; it moves by ``row_step`` per row, as y moves by its stride.
 
-    That ``row_step`` is the product of stride and pitch is the decoder's: a sum of products is the product of the sum.
+    The decoder computes ``row_step`` as the product of stride and pitch; a sum of products equals the product of the sum.
     """
 
     def describe(self) -> None:

@@ -33,7 +33,7 @@ class Rules(Harness):
         self.cover("a read is refused", axi.rvalid & (axi.rresp == SLAVE_ERROR))
 
     def _write_once(self, inside, unit, took) -> None:
-        """Registers see the address and word that came together, once."""
+        """Registers receive the address and data of each write together, once."""
         axi, port = unit.axi, unit.port
         same = self.past(took["aw"])
         self.claim("the register is the one addressed", ~same | (port.write_word == self.past(axi.awaddr[2:])))

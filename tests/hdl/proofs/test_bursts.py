@@ -1,4 +1,4 @@
-"""Bursts: what leaves for the bus, of any region, any base and any window."""
+"""Bursts: the requests on the bus, for any region, base and window."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 
 class Rules(Harness):
-    """The claims count rows and words of their own; the rest says how the registers follow from those counts."""
+    """The claims have their own counters of rows and words; the others relate the registers to those counters."""
 
     def __init__(self, config: Config, longest: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Rules(Harness):
         self.unit = unit = Bursts(self.config, self.longest)
         inside = self.place(unit)
         self.shift = exact_log2(self.config.size)
-        self.bits = ADDRESS_BITS - self.shift   # of a word's number
+        self.bits = ADDRESS_BITS - self.shift   # for the number of a word
         self.base = self.fixed("base", ADDRESS_BITS)
         low, high = (self.fixed(name, self.bits) for name in ("low", "high"))
         self.drive(unit, base=self.base, window__low=low, window__high=high)
@@ -44,9 +44,9 @@ class Rules(Harness):
         self.cover("a run leaves the window", unit.outside & (self.row == 1) & (self.region.rows == 2))
 
     def _cover_exactly(self, inside: Inside) -> None:
-        """Row by row, from the row's first word to its last, each burst begins where the one before it ended.
+        """In each row, from its first word to its last, each burst begins where the previous one ended.
 
-        ``start`` and ``next`` are the row's first word and the next burst's, counted from the base.
+        ``start`` and ``next`` are the first words of the row and of the next burst, relative to the base.
         """
         m, unit, burst, region = self.m, self.unit, self.unit.burst.payload, self.region
         self.start, self.next = (Signal(self.bits + 1, name=name) for name in ("row_start", "next_word"))

@@ -1,5 +1,4 @@
-"""The memory bus: the rules of AXI4, exact counts, and outstanding bursts that are completed when everything else is
-reset."""
+"""The memory bus: the rules of AXI4, exact counts, and completion of outstanding bursts after a core reset."""
 
 from amaranth.hdl import Cat
 from proving import Fault, Harness, Inside, Proof
@@ -13,10 +12,10 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 
 class Rules(Harness):
-    """Any readers, any writer, ``core_reset`` at any time; memory does anything but answer a write before it has its words.
+    """Any readers, any writer, ``core_reset`` at any time, and any memory that answers no write before its data.
 
-    Of readers and writer it is assumed what they promise: no more bursts and words than fit, and after a reset no word once
-    those on their way are there.
+    Readers and writer are assumed to keep their guarantees: they request only bursts and words that fit, and after a reset
+    send none beyond those in flight.
     """
 
     def describe(self) -> None:
@@ -75,7 +74,7 @@ class Rules(Harness):
         self.claim("nothing is under way when it is quiet", ~status.quiet | idle)
 
     def _reset(self, inside: Inside) -> None:
-        """``draining`` is from a reset until the bus is quiet."""
+        """``draining`` is active from a reset until the bus is quiet."""
         unit, axi = self.unit, self.unit.axi
         draining = unit.draining
         self.claim("a reset is remembered", ~self.past(unit.abandoned) | draining)

@@ -1,4 +1,4 @@
-"""Decoding: every word is an instruction that goes where it belongs, or a fault; there is no third way."""
+"""Decoding: every word is either an instruction, sent to its unit, or a fault; there is no third case."""
 
 from functools import reduce
 from operator import or_
@@ -22,7 +22,7 @@ CONFIG = PRESETS["tiny"]
 
 
 def _is(cls: type[Instruction], word: Value) -> Value:
-    """Whether the word is an instruction of that class, as the ISA has it: its opcode, its masks, and no bit beyond."""
+    """Whether the word is an instruction of that class in the ISA: its opcode, its masks, and no undefined bit."""
     opcode, wait, signal, *_ = cls.specs()
     last = cls.specs()[-1]
     masks = [word[spec.offset:spec.offset + spec.width] for spec in (wait, signal)]
@@ -72,7 +72,7 @@ class Words(Harness):
 
 
 class Convolves(Harness):
-    """The decoder of ARRAY: any words, taken at any time."""
+    """ARRAY's decoder: any words, accepted at any time."""
 
     def describe(self) -> None:
         m, config = self.m, CONFIG

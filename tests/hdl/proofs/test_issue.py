@@ -1,4 +1,4 @@
-"""The issue queue: tokens are neither taken before they are given nor lost, whatever the program and the units do."""
+"""The issue queue: tokens are neither taken before they are given nor lost, for any program and any units."""
 
 from amaranth.hdl import Cat, Mux, Value
 from amaranth.lib import data
@@ -18,7 +18,7 @@ MOST = (1 << TOKEN_BITS) - 1
 
 
 class Tokens(Harness):
-    """Any instructions, any units; a unit retires only what it has, as the queue itself asserts."""
+    """Any instructions, any units; a unit retires only an instruction that it has, as the queue itself asserts."""
 
     def describe(self) -> None:
         unit = Issue(PRESETS["tiny"], OWN)
@@ -44,12 +44,12 @@ class Tokens(Harness):
         self.cover("three are in flight", flight == 3)
 
     def _counted(self, unit: Issue, inside: Inside, producer: Unit) -> Value:
-        """The tokens of a producer; returns whether one is lost."""
+        """Counts the tokens of a producer; returns whether one is lost."""
         name = producer.name.lower()
         take = self.accepted & self.head.wait[producer]
         owed, given = self.count(f"owed_{name}", TOKEN_BITS + 2, unit.give[producer], take), self.past(unit.give[producer])
         lost = (owed == MOST + 1) & given & ~take
-        before = self.since(lost, 0, f"lost_before_{name}")     # what follows a loss is said no more: the run has failed
+        before = self.since(lost, 0, f"lost_before_{name}")     # nothing is claimed after a loss: the run has failed
         self.claim(f"no token of {name} is taken that was not given", before | ~take | (owed != 0))
         self.claim(f"tokens of {name} are counted", before | (unit.status.tokens[producer] + given == owed))
         self.claim(f"whether there is one of {name} is known", before | (inside[f"there_{name}"] == (owed != 0)))

@@ -1,4 +1,4 @@
-"""STORE between bursts and the bus: the words it reads, and what it promises to the bus."""
+"""STORE between bursts and the bus: the words it reads, and its guarantees to the bus."""
 
 from functools import reduce
 from operator import add
@@ -19,7 +19,7 @@ CONFIG = PRESETS["tiny"]
 
 
 class Words(Harness):
-    """Bursts are as ``test_bursts.py`` proves them, and come through ``Elastic``; the bus sends what it was given."""
+    """Bursts are as proved in ``test_bursts.py``, through ``Elastic``; the bus sends the data that it was given."""
 
     def describe(self) -> None:
         unit = self.unit = Store(CONFIG)

@@ -1,4 +1,4 @@
-"""The weight FIFO: words in order, tiles that are whole, and counts that are exact."""
+"""The weight FIFO: words in order, complete tiles, and exact counts."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ CONFIG = replace(PRESETS["tiny"], name="small", weight_words=16)
 
 
 class Words(Harness):
-    """One word, any, is followed. LOAD sends no more than fits; a tile is claimed where there is one, and then read."""
+    """An arbitrary word is followed. LOAD sends only words that fit; a tile is claimed when available, and then read."""
 
     def describe(self) -> None:
         m, unit, depth, size = self.m, WeightFifo(CONFIG), CONFIG.weight_words, CONFIG.size

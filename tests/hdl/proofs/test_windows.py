@@ -1,4 +1,4 @@
-"""The windows of LOAD and STORE: which words of memory lie in them."""
+"""The windows of LOAD and STORE: which words of memory are inside them."""
 
 from amaranth.hdl import C, Cat
 from amaranth.utils import exact_log2
@@ -13,7 +13,7 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 
 class Words(Harness):
-    """Any limits that stay; of any word it is said whether the window holds it."""
+    """Any constant limits, and for any word, whether the window contains it."""
 
     def describe(self) -> None:
         config = PRESETS["tiny"]

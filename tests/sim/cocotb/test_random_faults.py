@@ -1,6 +1,6 @@
-"""Disturbed runs of random programs on the RTL end as they must.
+"""Disturbed runs of random programs on the RTL end correctly.
 
-By hand, many more: `python -m random_faults --count 10000 --workers 2`, with tests/support and this folder's benches on
+To run many more: ``python -m random_faults --count 10000 --workers 2``, with tests/support and this folder's benches on
 PYTHONPATH.
 """
 

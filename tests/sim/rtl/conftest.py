@@ -79,8 +79,7 @@ class Bench:
     copier: ModuleType
 
     def start(self, words: int, burst: int = 4, source: int = 0, target: int = TARGET_OFFSET, **registers: int) -> None:
-        """Starts a copy; ``source`` and ``target`` are byte addresses from the memory's base, ``registers`` more
-        registers by name."""
+        """Starts a copy; ``source`` and ``target``: byte addresses from the memory's base, ``registers``: more, by name."""
         low = (1 << 32) - 1
         values = {"SOURCE": BASE + source & low, "SOURCE_HIGH": BASE + source >> 32, "TARGET": BASE + target & low,
                   "TARGET_HIGH": BASE + target >> 32, "COUNT": words, "BURST": burst, **registers, "CONTROL": 1}

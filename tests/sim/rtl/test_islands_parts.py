@@ -1,5 +1,4 @@
-"""The parts that make islands: what a bit depends on, how terms are merged, how state is found and placed, how clocks are
-numbered."""
+"""The parts that make islands: fan-in of a bit, merging of terms, analysis and placement of state, numbering of clocks."""
 
 import re
 from itertools import combinations

@@ -1,5 +1,7 @@
-"""The twin, in which every island's clock fires in every cycle: it stays equal to what the fast build does, it finds an
-island that sleeps when it should not, and a Verilator whose C++ is not known is worked around."""
+"""The twin, in which every island's clock fires in every cycle: it behaves like the fast build.
+
+It finds an island that sleeps at the wrong time, and builds also with a Verilator whose C++ is unknown.
+"""
 
 import shutil
 

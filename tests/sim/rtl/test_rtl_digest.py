@@ -1,6 +1,6 @@
-"""The digest's C++ looks at every bit of the form while it means something, and at nothing else.
+"""The digest's C++ reads every live bit of the form, and nothing else.
 
-It is run on the memory of a model that was never simulated, so that any register can hold anything.
+It runs on the memory of a model that is never simulated, so any register can have any value.
 """
 
 import ctypes

@@ -56,8 +56,7 @@ def _transfer(cls: type[Instruction], **fields: int) -> Instruction:
 
 
 async def loads(board: Accelerator) -> None:
-    """A load with any one bit of one field set ends well, or is refused where its first run lies that leaves what is
-    allowed."""
+    """A load with any single bit of one field set succeeds, or is refused at its first run of words outside the limits."""
     await _transfers(board, LoadActivations, Unit.LOAD, Error.READ_OUTSIDE)
 
 

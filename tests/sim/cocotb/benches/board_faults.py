@@ -32,11 +32,11 @@ BEYOND = MEMORY_BYTES   # an address without memory
 
 @dataclass(frozen=True)
 class Fault:
-    """A program, ``error`` and ``unit`` that it must end with, and what else must be seen then.
+    """A program, the ``error`` and ``unit`` with which it must end, and the state expected afterwards.
 
-    ``bad``: byte addresses, from the base, that the bus refuses. ``tokens``: (consumer, producer, count) that are left.
-    ``cause``: what the unit at fault says it waits for; ``missing``: whose token its next instruction lacks. ``address``:
-    from the base, of the access outside its limits.
+    ``bad``: byte addresses, relative to the base, that the bus refuses. ``tokens``: (consumer, producer, count) of tokens
+    left. ``cause``: what the unit at fault reports to wait for; ``missing``: the producer of the token that its next
+    instruction lacks. ``address``: that of the access outside its limits, relative to the base.
     """
 
     make: Callable[[Config], Program]

@@ -104,8 +104,8 @@ def random_scales(config: Config, rng: np.random.Generator, scale: float) -> NDA
 class Mixed:
     """A program of ``rounds`` rounds over random data in which every unit waits for every other one.
 
-    A round loads an image of two channel blocks, convolves it into two others, adds, looks up and pools those in all
-    ways, and stores what came out.
+    A round loads an image of two channel blocks, convolves it into two others, applies adds, lookup tables and all kinds of
+    pooling to those, and stores the results.
     """
 
     IMAGE, FEATURES, SUM, MAXIMUM, TOTAL, AVERAGE = 0, 512, 1024, 1536, 1664, 1792  # words on chip

@@ -83,8 +83,7 @@ async def start(board: Accelerator, program: Program, inputs: Inputs | None = No
 
 
 async def begun(board: Accelerator, before: int) -> None:
-    """Waits until START has taken effect; until then POST may finish writes of the last run, which took ``before``
-    cycles."""
+    """Waits until START has taken effect; until then POST may finish writes of the last run, of ``before`` cycles."""
     for _ in range(WATCHDOG_CYCLES):
         if await read_64(board, Register.CYCLES) != before:
             return
@@ -104,8 +103,7 @@ async def finish(board: Accelerator) -> StatusWord:
 
 
 async def stop(board: Accelerator, patience: int = WATCHDOG_CYCLES) -> None:
-    """Ends a run by RESET, which waits for what is under way on the bus, at most ``patience`` cycles: the run is neither
-    done nor failed."""
+    """Ends a run by RESET, which waits at most ``patience`` cycles for outstanding bursts; neither done nor failed."""
     await board.write_register(Register.CONTROL, RESET)
     for _ in range(patience // 100):
         await board.run(100)

@@ -23,9 +23,9 @@ class BusSide(Component):
     -------
     axi : Out(axi_signature)
     base, limit, code : In(40)
-        Bus addresses: what transfers are relative to, the end of what may be accessed, and the program.
+        Bus addresses: the origin of transfers, the end of the accessible memory, and the program.
     load, store : Out(unit_signature)
-        Take instructions whose tokens are there.
+        Take instructions whose tokens have been given.
     weights, parameters, tables : Out(sink_signature)
     queues : Out(stream of instructions), one for each unit
     fetch : Out(arrayloom.hdl.fetch.control_signature)

@@ -1,8 +1,8 @@
-"""What host and memory see of the accelerator, to the cycle, as a digest, and what they saw when that was recorded.
+"""The accelerator's behaviour towards host and memory, to the cycle, as a digest, and the records to compare it with.
 
-``records.json`` holds for each session (``sessions.py``) its cycles and the digest. A change of the hardware that is meant
-to change when something happens, or what is read on the way, records them anew: ``python -m sessions``, with tests/support
-and this folder on PYTHONPATH.
+``records.json`` holds the cycles and the digest of each session (``sessions.py``). After a change of the hardware that is
+meant to change the timing or the accesses, record them again: ``python -m sessions``, with tests/support and this folder on
+PYTHONPATH.
 """
 
 import hashlib

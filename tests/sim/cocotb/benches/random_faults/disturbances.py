@@ -157,8 +157,7 @@ async def flipped_bits(board: Accelerator, rng: random.Random) -> None:
 
 
 async def wild(board: Accelerator, rng: random.Random) -> None:
-    """An instruction is another one, with a check that fits: the run ends, or RESET ends it, and nothing is written
-    outside what may be."""
+    """Replaces an instruction by another valid one: the run ends by itself or by RESET, and writes only within limits."""
     program = _mixed(board, rng).program
     changed = _with_code(board, program, _flipped(program, rng))
     await start(board, changed)
