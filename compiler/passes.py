@@ -17,6 +17,7 @@ from arrayloom.compiler.backend.placement import NoKernelRoomError, Placement, p
 from arrayloom.compiler.backend.pools import split_pools
 from arrayloom.compiler.backend.schedule import OnGroup, schedule
 from arrayloom.compiler.backend.slices import split_by_slices
+from arrayloom.compiler.backend.spread import spread_by_rows
 from arrayloom.compiler.backend.steps import Network
 from arrayloom.compiler.backend.stream import Stream, coalesce
 from arrayloom.compiler.graph import Graph
@@ -75,6 +76,7 @@ def _network(graph: Graph, config: Config, stored: set[str], on_array: set[str])
     split_by_slices(network, config.size)
     fold(network, choose_folds(network, config))
     gather(network, config, stored)
+    spread_by_rows(network, config)
     use_depthwise_unit(network, config, on_array)
     check_network(network)
     pack_inputs(network, config.size)

@@ -16,9 +16,8 @@ from arrayloom.isa.records import mapping, record
 ACCUMULATOR_BANKS = 2   # one is filled while the other is drained
 SUM_BYTES = 4           # of one accumulator
 PARAMETER_BYTES = 8     # bytes per lane of a parameter entry: bias and scale
-DEPTHWISE_COLUMNS = 3   # kernel columns that the DEPTHWISE unit processes in one cycle
-WIDEST_STRIDE = 2       # largest horizontal stride for which it does so; beyond, one column at a time
-LATER = ("depthwise_channels",)     # options that did not exist in the first file format
+WIDEST_STRIDE = 2       # largest horizontal stride for which DEPTHWISE takes kernel columns together; beyond, one at a time
+LATER = {"depthwise_channels": 0, "depthwise_columns": 3}       # options that did not exist in the first file format
 
 
 def _option(default: int | None, doc: str) -> int:
@@ -50,6 +49,8 @@ class Config:
     queue_depth: int = _option(8, "instructions that each unit's queue holds: a power of two, at least 4")
     activation_banks: int = _option(4, "banks of the scratchpad, each one read and one write a cycle: 2, 4 or 8")
     depthwise_channels: int = _option(0, "channels that the DEPTHWISE unit takes in a cycle: size, or 0 for no such unit")
+    depthwise_columns: int = _option(LATER["depthwise_columns"], "columns of a kernel that it multiplies with in a cycle: "
+                                                                 "3 or 5")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -71,6 +72,9 @@ class Config:
         self._power("activation_banks", 2, 8)
         if self.depthwise_channels not in (0, self.size):
             raise ConfigError(f"depthwise_channels = {self.depthwise_channels}: must be size = {self.size}, or 0")
+        if self.depthwise_columns not in ((3, 5) if self.depthwise_channels else (LATER["depthwise_columns"],)):
+            allowed = "3 or 5" if self.depthwise_channels else "3 where there is no DEPTHWISE unit; give depthwise_channels"
+            raise ConfigError(f"depthwise_columns = {self.depthwise_columns}: must be {allowed}")
 
     def _power(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
@@ -110,7 +114,7 @@ class Config:
     @property
     def depthwise_multipliers(self) -> int:
         """8 x 8-bit multipliers in the DEPTHWISE unit."""
-        return DEPTHWISE_COLUMNS * self.depthwise_channels
+        return self.depthwise_columns * self.depthwise_channels
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -135,12 +139,12 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """The fields; unused options are omitted, so that files and digests from before they existed stay valid."""
-        return {name: value for name, value in asdict(self).items() if name not in LATER or value}
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value != LATER[name]}
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
         """The inverse of ``to_json``; raises ``EncodingError``, which names the wrong field."""
-        return record(cls, dict.fromkeys(LATER, 0) | dict(mapping(value, where)), where)
+        return record(cls, LATER | dict(mapping(value, where)), where)
 
 
 def _preset(name: str, size: int, lanes: int, depth: int, activation_kib: int, weight_words: int, **more: int) -> Config:
@@ -160,7 +164,8 @@ PRESETS: dict[str, Config] = {
         _preset("zynq7020", 8, 4, 256, 256, 1024, column_stage=4),      # sized for the device, mainly its block RAM
         _preset("artix200t", 16, 4, 256, 1024, 2048),
         _preset("16x16-mobile", 16, 8, 256, 2048, 2048, depthwise_channels=16),
-        _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32),
+        _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32, depthwise_columns=5, activation_banks=8,
+                table_pages=4),
     )
 }
 

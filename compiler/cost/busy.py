@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from arrayloom.compiler.cost import timing
-from arrayloom.isa.config import DEPTHWISE_COLUMNS, WIDEST_STRIDE, Config
+from arrayloom.isa.config import WIDEST_STRIDE, Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
@@ -32,7 +32,7 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
         case Convolve(height=height, width=width, tiles=tiles):
             return height * width * tiles
         case Depthwise():
-            return instruction.repeats * instruction.taps_y * sum(depthwise_passes(instruction))
+            return instruction.repeats * instruction.taps_y * sum(depthwise_passes(instruction, config.depthwise_columns))
         case LoadWeights(words=words):
             return words
         case LoadParameters(entries=entries):
@@ -46,21 +46,23 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
     return 0
 
 
-def depthwise_passes(i: Depthwise) -> list[int]:
-    """Cycles of the passes of a Depthwise over its region for one row of its kernel, three columns or one at a time.
+def depthwise_passes(i: Depthwise, columns: int) -> list[int]:
+    """Cycles of the passes of a Depthwise over its region for one row of its kernel, up to ``columns`` of it at a time.
 
     A pass takes a cycle for each of its weights and for each source column from that with which its first output is
     complete; for the columns before that, once where rows may follow each other, else in every row.
     """
     narrow = i.dilation_x != 1 or i.taps_x == 1 or not 0 < i.stride_x <= WIDEST_STRIDE
-    together, row = (1, i.width) if narrow else (DEPTHWISE_COLUMNS, i.width * i.stride_x)
+    together, row = (1, i.width) if narrow else (columns, i.width * i.stride_x)
     cycles = []
     for first in range(0, i.taps_x, together):
         origin = i.origin_x + first * i.dilation_x
-        lead = 0 if narrow else DEPTHWISE_COLUMNS - 1 - min(max(-origin, 0), DEPTHWISE_COLUMNS - 1)
-        follows = narrow or origin + DEPTHWISE_COLUMNS - 1 - lead + row >= i.source_width
+        count = min(together, i.taps_x - first)
+        skipped = min(max(-origin, 0), count - 1)
+        lead = count - 1 - skipped
+        follows = narrow or origin + skipped + row >= i.source_width
         slots = i.height * row + lead if follows else i.height * (row + lead)
-        cycles.append(max(slots, LEAST_PASS) + min(together, i.taps_x - first))
+        cycles.append(max(slots, LEAST_PASS) + count)
     return cycles
 
 

@@ -41,7 +41,8 @@ class SumsChoice(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         post, array, depthwise = self.post, self.array, self.depthwise
-        order, count = Signal(self.most), Signal(range(self.most + 1))     # of the Drains inside the POST unit, oldest first
+        # Of the Drains inside the POST unit, oldest first.
+        order, count = Signal(self.most, name="order"), Signal(range(self.most + 1), name="count")
         rest, left = Signal(self.most), Signal.like(count)
         m.d.comb += [rest.eq(Mux(post.release, order >> 1, order)), left.eq(count - post.release)]
         m.d.sync += [count.eq(left + self.drains), order.eq(rest)]

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from arrayloom.host.segments.errors import SegmentError
 from arrayloom.isa.fields import Instruction, Unit
-from arrayloom.isa.instructions import Convolve, Drain, End
+from arrayloom.isa.instructions import Convolve, Depthwise, Drain, DrainDepthwise, End
 from arrayloom.isa.program import Program
 from arrayloom.isa.supplies import Supply, part, supplied, taken, used
 from arrayloom.isa.tokens import NO_GIVER, token_givers
@@ -98,29 +98,26 @@ class Flow:
         The FIFOs, by kind of data that LOAD supplies.
     pairs
         By producer and consumer, the instructions that give tokens and those that take them, each int64[k].
-
-    Raises ``SegmentError`` for an accelerator with a DEPTHWISE unit.
     """
 
     def __init__(self, program: Program) -> None:
-        if program.configuration.depthwise_channels:
-            raise SegmentError(f"a program for {program.config}: cannot be cut into segments, since the state of its "
-                               "DEPTHWISE "
-                               "unit cannot be passed on; run it whole, without --workers, or compile for a configuration "
-                               "with depthwise_channels = 0")
         self.program = program
         self.instructions: list[Instruction] = list(program)
         self.end = _end(self.instructions)
         self.units = np.array([-1 if one.UNIT is None else one.UNIT for one in self.instructions])
         self.filled = _before([isinstance(one, Convolve) and one.last for one in self.instructions])
-        self.drained = _before([isinstance(one, Drain) for one in self.instructions])
+        self.drained = _before([type(one) is Drain for one in self.instructions])
         self.stocks = {supply: self._stock(supply) for supply in Supply}
         self.pairs = dict(self._pairs())
 
     @cached_property
     def quiet(self) -> NDArray[np.bool_]:
-        """bool[n + 1]: whether both accumulator banks are empty before each instruction."""
-        return self.drained == _before([isinstance(one, Convolve) and one.first for one in self.instructions])
+        """bool[n + 1]: whether both accumulator banks, and those of depthwise sums, are empty before each instruction."""
+        begun, depthwise, drained = (_before(each) for each in (
+            [isinstance(one, Convolve) and one.first for one in self.instructions],
+            [isinstance(one, Depthwise) for one in self.instructions],
+            [isinstance(one, DrainDepthwise) for one in self.instructions]))
+        return (self.drained == begun) & (drained == depthwise)
 
     @cached_property
     def closed(self) -> NDArray[np.bool_]:

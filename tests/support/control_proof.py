@@ -33,9 +33,13 @@ INVARIANTS = (
       for unit in ("load", "store")),
     ("array.decoder", "planned | ~checked"), ("load", "pending_valid | ~bus__request__valid"),
 )
-"""Instances, and what holds of their registers in every cycle."""
+OF_DEPTHWISE = (
+    ("depthwise_issue", "filled | ~unit__instruction__valid"), ("depthwise.decoder", "planned | ~checked"),
+)
+"""Instances, and what holds of their registers in every cycle; besides, where there is a DEPTHWISE unit."""
 RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired",
            "post_issue": "control.run.units__2__retired", "store_issue": "store.unit__retired"}
+RETIRES_OF_DEPTHWISE = {"depthwise_issue": "control.run.units__4__retired"}
 """Where a unit says that it completes an instruction: taken for granted is that it has one (an assertion of Issue)."""
 IGNORED = ("\\axil__", "\\axi__wdata", "\\trace__data")
 
@@ -56,6 +60,18 @@ class Subject:
         form, logic = canonical_form(netlist), Logic(netlist, quiet_bits(QUIET, netlist))
         places = {place: bit for bit, place in variables(netlist).items()}
         return cls(netlist, logic, find_control_state(netlist, logic, RUNNING), form, places)
+
+    @property
+    def has_depthwise(self) -> bool:
+        return bool(self.netlist.wire("\\depthwise.walker.working"))
+
+    @property
+    def invariants(self) -> tuple[tuple[str, str], ...]:
+        return (*INVARIANTS, *(OF_DEPTHWISE if self.has_depthwise else ()))
+
+    @property
+    def retires(self) -> dict[str, str]:
+        return RETIRES | (RETIRES_OF_DEPTHWISE if self.has_depthwise else {})
 
     def bits(self, field: Field) -> list[Bit]:
         return [self.places[field.variable, field.low + index] for index in range(field.width)]
@@ -89,10 +105,10 @@ class Pair:
                     self._compared[subject.places[compared.variable, index]] = compared.live
         self._relate_pointers()
         for side in (self.first, self.second):
-            for instance, condition in INVARIANTS:
+            for instance, condition in subject.invariants:
                 self.graph.assert_clause([self._invariant(instance, condition, side.literal)])
 
-            for issue, retired in RETIRES.items():
+            for issue, retired in subject.retires.items():
                 level = side.literals(subject.netlist.wire(f"\\{issue}.masks.level"))
                 self.graph.assert_clause([*level, side.literals(subject.netlist.wire(f"\\{retired}"))[0] ^ 1])
 
@@ -127,7 +143,7 @@ class Pair:
                      for side in (first, second)]
             yield f"live {bit}", graph.difference(*lives)
             yield f"next {bit}", graph.conjunction(lives[0], graph.difference(*sides))
-        for instance, condition in INVARIANTS:
+        for instance, condition in self.subject.invariants:
             holds = self._invariant(instance, condition, lambda bit: self._next(first, bit))
             yield f"invariant of {instance}: {condition}", holds ^ 1
         for ring in self.subject.form.rings:
@@ -244,14 +260,14 @@ class _Connectives:
 
 
 def invariants_hold_at_reset(subject: Subject) -> bool:
-    """Whether the reset values of the registers satisfy ``INVARIANTS``."""
+    """Whether the reset values of the registers satisfy the subject's invariants."""
     graph = Graph()
 
     def value(bit: Bit) -> int:
         cell, index = subject.logic.drivers[bit]
         return TRUE if parameter_bits(cell, "\\SRST_VALUE")[index] == "1" else FALSE
 
-    return all(_condition(graph, subject, instance, condition, value) == TRUE for instance, condition in INVARIANTS)
+    return all(_condition(graph, subject, instance, condition, value) == TRUE for instance, condition in subject.invariants)
 
 
 def _condition(graph: Graph, subject: Subject, instance: str, condition: str, value: Callable[[Bit], int]) -> int:

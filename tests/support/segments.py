@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from mobile_networks import mobile_network
 from numpy.typing import NDArray
 from random_graphs import generate, random_inputs
+from small_accelerators import ROOMY
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import ImportedModel, import_model
@@ -19,7 +21,7 @@ from arrayloom.host.segments.golden import emulate
 from arrayloom.host.segments.segment import begins, ends
 from arrayloom.host.segments.state import State
 from arrayloom.host.vision import preprocess
-from arrayloom.isa.config import load_config
+from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
 from arrayloom.sim.emulator import Capture
@@ -72,6 +74,12 @@ def digits_on(config: str) -> Network:
     return _network(onnx.load(digits.MODEL), config, {"image": preprocess(IMAGE, "digits")})
 
 
+def mobile() -> Network:
+    """A small MobileNetV2 on an accelerator with a DEPTHWISE unit."""
+    model = mobile_network("mobilenet_v2", 32, 0.25)
+    return _network(model, ROOMY, random_inputs(model, 1))
+
+
 def random_on(config: str, seed: int) -> Network:
     """A random graph."""
     model = generate(seed)
@@ -83,7 +91,7 @@ def file_on(config: str, model: Path, inputs: dict[str, NDArray[np.generic]]) ->
     return _network(onnx.load(model), config, inputs)
 
 
-def _network(model: onnx.ModelProto, config: str, inputs: dict[str, NDArray[np.generic]]) -> Network:
+def _network(model: onnx.ModelProto, config: str | Config, inputs: dict[str, NDArray[np.generic]]) -> Network:
     imported = import_model(model)
     program = compile_graph(imported.graph, load_config(config))
     return Network(imported, program, Flow(program), {name: values[:1] for name, values in inputs.items()})

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from latency_programs import depthwise_programs, latency_programs, program_of
+from small_accelerators import DEPTHWISE, TINY, WIDE
 
 from arrayloom.compiler.cost import predict, timing
 from arrayloom.compiler.cost.transfers import longest_burst
@@ -20,9 +21,7 @@ from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.image import build_memory
 from arrayloom.sim.rtl.simulator import Timing
 
-TINY = PRESETS["tiny"]
 PROGRAMS = latency_programs(TINY)
-DEPTHWISE = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size)
 DEPTHWISE_PROGRAMS = depthwise_programs(DEPTHWISE)
 CONSTANTS = {name: value for name, value in vars(timing).items() if name.isupper()}
 
@@ -74,17 +73,18 @@ def test_predicts_the_cycles_of_the_rtl(name: str, device: RtlDevice) -> None:
         measured.cycles, measured.words_read, measured.words_written)
 
 
-@pytest.fixture(scope="module")
-def depthwise_device() -> Iterator[RtlDevice]:
-    device = RtlDevice(DEPTHWISE)
+@pytest.fixture(scope="module", params=[DEPTHWISE, WIDE], ids=lambda config: config.name)
+def depthwise_device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
+    device = RtlDevice(request.param)
     yield device
     device.close()
 
 
 @pytest.mark.parametrize("name", DEPTHWISE_PROGRAMS)
 def test_predicts_the_cycles_of_the_depthwise_unit(name: str, depthwise_device: RtlDevice) -> None:
-    program = program_of(DEPTHWISE, DEPTHWISE_PROGRAMS[name])
-    assert predict(program, DEPTHWISE).cycles == depthwise_device.execute(program, build_memory(program)).cycles
+    config = depthwise_device.config
+    program = program_of(config, DEPTHWISE_PROGRAMS[name])
+    assert predict(program, config).cycles == depthwise_device.execute(program, build_memory(program)).cycles
 
 
 @pytest.mark.parametrize("name", DECLARED)

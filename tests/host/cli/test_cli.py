@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,13 @@ def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     listed = re.findall(r"^    ([a-z-]+)", capsys.readouterr().out, re.MULTILINE)
     assert listed == list(COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"arrayloom {version('arrayloom')}\n"
 
 
 def test_verify_json_has_the_agreed_keys(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from segments import Emulated, InTurn, Network, digits_on, random_on
+from segments import Emulated, InTurn, Network, digits_on, mobile, random_on
 
 from arrayloom.host.runtime.backends import RtlDevice
 from arrayloom.host.runtime.errors import RunError
@@ -46,7 +46,14 @@ def some_cuts(network: Network, count: int) -> tuple[int, ...]:
     ("digits", "tiny", 4), ("digits", "edge", 2), (18, "tiny", 4), (23, "edge", 2), (29, "edge", 3),
     (53, "tiny", 3)])
 def test_put_together_they_are_the_whole_run(name: str | int, config: str, pieces: int) -> None:
-    network = digits_on(config) if isinstance(name, str) else random_on(config, name)
+    check_put_together(digits_on(config) if isinstance(name, str) else random_on(config, name), pieces)
+
+
+def test_put_together_they_are_the_whole_run_with_a_depthwise_unit() -> None:
+    check_put_together(mobile(), 4)
+
+
+def check_put_together(network: Network, pieces: int) -> None:
     found, wanted = in_segments(network, some_cuts(network, pieces - 1)), unsegmented(network)
     assert found.exact
     assert len(found.tasks) == pieces

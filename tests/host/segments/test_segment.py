@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from segments import Network, digits_on, random_on
+from segments import Network, digits_on, mobile, random_on
 
 from arrayloom.host.segments.errors import SegmentError
 from arrayloom.host.segments.flow import Flow
@@ -22,6 +22,7 @@ NETWORKS = {
     "digits, tiny": lambda: digits_on("tiny"), "digits, edge": lambda: digits_on("edge"),
     "random, tables": lambda: random_on("tiny", 18), "random, pools": lambda: random_on("tiny", 29),
     "random, tokens": lambda: random_on("tiny", 53), "random, stores": lambda: random_on("edge", 23),
+    "mobile": mobile,
 }
 
 
@@ -104,7 +105,7 @@ def test_a_program_without_an_end_cannot_be_cut() -> None:
         Flow(program)
 
 
-@pytest.mark.parametrize("config", ["tiny", "edge", "16x16", "32x32", "64x64"])
+@pytest.mark.parametrize("config", ["tiny", "edge", "16x16", "32x32", "64x64", "16x16-mobile"])
 @pytest.mark.parametrize("tokens", [
     {(Unit.ARRAY, Unit.POST): 3, (Unit.ARRAY, Unit.LOAD): 1}, {(Unit.LOAD, Unit.ARRAY): 4}, {(Unit.STORE, Unit.POST): 2},
     {(Unit.POST, Unit.ARRAY): 1, (Unit.POST, Unit.STORE): 2},
@@ -114,6 +115,8 @@ def test_idle_instructions_give_and_take_tokens_and_change_nothing(config: str,
                                                                    tokens: dict[tuple[Unit, Unit], int]) -> None:
     program = digits_on("tiny").program
     chosen = PRESETS[config]
+    if Unit.DEPTHWISE in chosen.units:
+        tokens = tokens | {(Unit.DEPTHWISE, Unit.POST): 3, (Unit.LOAD, Unit.DEPTHWISE): 1, (Unit.DEPTHWISE, Unit.LOAD): 1}
     idle = Idle(chosen, 5, 1 << 16)
     giving = idle.giving(tokens)
     assert len(giving) == count_giving(tokens)

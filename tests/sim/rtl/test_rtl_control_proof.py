@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from control_proof import Pair, Subject, invariants_hold_at_reset
 from queue_proof import queue_failures
+from small_accelerators import DEPTHWISE
 
 from arrayloom.hdl import control_rules
 from arrayloom.hdl.control_rules import QUEUES, Rule
@@ -19,7 +20,9 @@ from arrayloom.sim.rtl.design import accelerator
 from arrayloom.sim.rtl.netlist import Netlist
 from arrayloom.sim.rtl.verilog import write_fast_verilog
 
-PARAMETRIZED = ["tiny", *(pytest.param(preset, marks=pytest.mark.slow) for preset in ("edge", "16x16"))]
+CONFIGURATIONS = PRESETS | {DEPTHWISE.name: DEPTHWISE}
+PARAMETRIZED = ["tiny", *(pytest.param(name, marks=pytest.mark.slow) for name in (DEPTHWISE.name, "edge", "16x16"))]
+WITH_DEPTHWISE = [*PARAMETRIZED[:1], DEPTHWISE.name, *PARAMETRIZED[2:]]     # the cheap tests
 WRONG = {
     "an earlier state": (Rule("load.bursts", "words ends_run final", "fsm_state == 4"), r"load\."),
     "another flag": (Rule("array.streamer", "x", "read"), r"array\.streamer\."),
@@ -44,7 +47,7 @@ def netlist_text(preset: str) -> str:
     """The netlist of the fast build."""
     texts: list[str] = []
     with TemporaryDirectory() as folder:
-        write_fast_verilog(accelerator(PRESETS[preset]).make(), Path(folder) / "design.v",
+        write_fast_verilog(accelerator(CONFIGURATIONS[preset]).make(), Path(folder) / "design.v",
                            look=lambda netlist: texts.append(netlist.text()))
     return texts[0]
 
@@ -61,12 +64,12 @@ def test_states_that_are_equal_under_the_rules_stay_so_and_say_the_same(subject_
     assert invariants_hold_at_reset(subject)
 
 
-@pytest.mark.parametrize("preset", PARAMETRIZED)
+@pytest.mark.parametrize("preset", WITH_DEPTHWISE)
 def test_the_words_of_a_queue_do_not_depend_on_where_they_lie(subject_of, preset):
     assert queue_failures(subject_of(preset)) == []
 
 
-@pytest.mark.parametrize("preset", PARAMETRIZED)
+@pytest.mark.parametrize("preset", WITH_DEPTHWISE)
 def test_every_rule_names_what_the_netlist_has(subject_of, preset):
     assert subject_of(preset).form.missing == ()
 

@@ -58,4 +58,4 @@ def test_light_models(name: str) -> None:
     for scores in (first, second):
         assert len(np.unique(scores)) > 50
     assert np.mean(first != second) > 0.5
-    assert first.argmax() != second.argmax() or not np.allclose(first, second)
+    assert not np.allclose(first, second)
