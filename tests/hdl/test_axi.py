@@ -98,7 +98,7 @@ def test_words_that_nobody_asked_for_are_dropped(bench, identifier):
     assert master.broken == 2 and master.words == {"fetch": [], "load": []}
 
 
-def test_readers_are_told_apart(bench):
+def test_words_go_to_their_own_reader(bench):
     """Interleaved words of both readers' bursts; each reader receives its own in order."""
     async def script(master, ctx):
         rng, left = random.Random(4), {"fetch": [3, 1, 4], "load": [5, 2]}

@@ -158,7 +158,7 @@ def test_an_idle_unit_has_the_cause_of_its_queue(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("wait", [1 << Unit.LOAD, 1 << Unit.LOAD | 1 << Unit.STORE])
-def test_the_tokens_that_are_missing_are_told(bench: Any, wait: int) -> None:
+def test_missing_tokens_are_reported(bench: Any, wait: int) -> None:
     system = System(bench, [Elementwise(wait=wait)], give=0.0)
     missing: list[int] = []
 

@@ -152,7 +152,7 @@ def test_every_cycle_has_its_cause(bench: Any) -> None:
     assert causes[0] == causes[-1] == Cause.IDLE
 
 
-def test_words_that_other_units_hold_back_are_told_from_the_bus(bench: Any) -> None:
+def test_waits_for_other_units_are_distinguished_from_the_bus(bench: Any) -> None:
     transfer = StoreInstruction(address=0, source=0, words=100, rows=1, memory_pitch=0, chip_pitch=0)
     system = System(bench, bench.config(), [transfer], port_stall=0.6)
     system.run()

@@ -73,7 +73,7 @@ def test_products_with_scales_of_one_and_more_are_exact(scale: float, dtype: Any
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8])
-def test_the_table_behind_a_product_follows_it_into_a_convolution(dtype: Any) -> None:
+def test_the_table_after_a_product_follows_it_into_a_convolution(dtype: Any) -> None:
     shift = 0 if dtype == np.uint8 else 128
     model = _model("QLinearMul", [(np.float32(scale), 128 - shift) for scale in (1.7, 0.5, 0.5)], dtype)
     net = Network()

@@ -31,7 +31,7 @@ def test_three_activations_and_a_constant(operator: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_relu_behind_a_maximum(dtype: Any) -> None:
+def test_relu_after_a_maximum(dtype: Any) -> None:
     case = Case(dtype, a=SHAPE, b=SHAPE)
     case.check(case.node("Relu", [case.node("Min", [case.real["a"], case.real["b"]])]), most=0)
 

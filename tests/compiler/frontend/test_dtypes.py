@@ -138,7 +138,7 @@ def test_int8_activations_with_uint8_weights() -> None:
     _check(net.model({"x": (np.int8, ["N", 4, 6, 6])}, [y]), _image(np.int8))
 
 
-def test_integer_operators_and_their_constants_beside_a_chain_in_float() -> None:
+def test_integer_operators_and_their_constants_next_to_a_chain_in_float() -> None:
     net = Mixed()
     parameters = [net.constant(np.float32(Y_SCALE)), net.constant(np.int8(-5))]
     other = [net.constant(np.random.default_rng(3).integers(-128, 128, (1, 4, 1, 1)).astype(np.int8)), *parameters]
@@ -176,7 +176,7 @@ def test_movement_between_dtypes_joins() -> None:
     _check(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, [y]), _image(np.uint8))
 
 
-def test_int8_behind_which_onnx_runtime_moves_quantizers() -> None:
+def test_int8_values_with_quantizers_moved_by_onnx_runtime() -> None:
     """With exact kernels, ONNX Runtime mistakes the dtype of the QuantizeLinear that it inserts after the Transpose."""
     net = Mixed(opset=21)
     conv = net.node("Conv", [net.dequantize("x", X_SCALE, 3, np.int8), net.weight(8, 4, 3, 3)])

@@ -182,7 +182,7 @@ def test_all_offending_nodes_stand_in_one_report() -> None:
     )
 
 
-def test_operators_behind_refused_ones_are_listed_too() -> None:
+def test_operators_after_refused_ones_are_listed_too() -> None:
     """Refused nodes in sequence in the middle of a network, each with its remedy."""
     net = Network(opset=17)
     constants = [net.constant(np.ones(6, np.float32)) for _ in range(2)]

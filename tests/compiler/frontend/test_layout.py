@@ -199,7 +199,7 @@ def test_a_flattened_value_that_leaves_the_network_is_put_in_order_by_the_host()
 
 
 @pytest.mark.parametrize("flattened", [False, True])
-def test_a_transpose_before_the_quantizer_of_a_result_moves_behind_it(flattened: bool) -> None:
+def test_a_transpose_before_the_quantizer_of_a_result_moves_after_it(flattened: bool) -> None:
     net = _Net(17)
     last = net.node("Transpose", [net.node("Conv", [net.real("x"), net.weight(3, 6, 1, 1)])], perm=LAST)
     real = net.real(net.bytes(last))

@@ -46,7 +46,7 @@ def test_a_chain_between_integers(link: str) -> None:
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_a_chain_behind_a_convolution(link: str) -> None:
+def test_a_chain_after_a_convolution(link: str) -> None:
     network = QdqNetwork()
     value = _chain(network, _convolved(network, network.real), LINKS[link])
     check(import_model(network.finished(value, 4, 2, 3)), images=1)

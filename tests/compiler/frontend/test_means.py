@@ -37,7 +37,7 @@ CHAINS = {
 
 @pytest.mark.parametrize("operator", ["ReduceMean", "GlobalAveragePool"])
 @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
-def test_movement_behind_a_mean(chain: list[tuple[str, Any]], operator: str) -> None:
+def test_movement_after_a_mean(chain: list[tuple[str, Any]], operator: str) -> None:
     net = QdqNetwork()
     value = _mean(net, net.real, [2, 3]) if operator == "ReduceMean" else net.node("GlobalAveragePool", [net.real])
     for step, numbers in chain:
@@ -168,7 +168,7 @@ def _wide(net: QdqNetwork) -> str:
 
 @pytest.mark.parametrize("move", MOVED.values(), ids=MOVED)
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
-def test_movement_behind_an_operator(result: Any, move: Any) -> None:
+def test_movement_after_an_operator(result: Any, move: Any) -> None:
     net = QdqNetwork()
     check(net.finished(move(net, result(net)), 4, 5, 4))
 

@@ -58,7 +58,7 @@ def test_a_function_of_moved_and_unmoved_values() -> None:
     assert "Gather" in net.check(net.node("Div", [net.swapped(net.a), divisor]))
 
 
-def test_a_gate_behind_movement() -> None:
+def test_a_gate_after_movement() -> None:
     net = _Case()
     moved = net.node("Pad", [net.a, net.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))], mode="edge")
     shifted = net.node("Add", [moved, net.constant(np.float32(0.3))])
@@ -66,7 +66,7 @@ def test_a_gate_behind_movement() -> None:
     net.check(net.node("Mul", [moved, net.node("Clip", [shifted, *bounds])]))
 
 
-def test_a_function_of_each_channel_behind_moved_channels() -> None:
+def test_a_function_of_each_channel_after_moved_channels() -> None:
     net = _Case()
     slopes = net.constant(np.linspace(0.1, 0.7, 4, dtype=np.float32).reshape(4, 1, 1))
     net.check(net.node("PRelu", [net.swapped(net.a), slopes]))

@@ -93,7 +93,7 @@ def test_a_head_of_preprocessing_and_a_tail_of_boxes() -> None:
     assert [port.dtype for port in imported.graph.model_inputs] == ["uint8"]
 
 
-def test_an_integer_layer_behind_a_refused_one_joins_the_tail() -> None:
+def test_an_integer_layer_after_a_refused_one_joins_the_tail() -> None:
     net = Network(opset=17)
     features = _convolution(net, _head(net))
     order = net.quantize(net.node("CumSum", [features, net.constant(np.array(1))]), 0.3, 120)

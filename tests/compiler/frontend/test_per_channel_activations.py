@@ -87,7 +87,7 @@ def _assert_equal(model: onnx.ModelProto) -> Graph:
 
 @pytest.mark.parametrize("multiplier", [1, 2])
 @pytest.mark.parametrize("per_channel", [True, False])
-def test_steps_go_into_the_weights_before_and_behind(multiplier: int, per_channel: bool) -> None:
+def test_steps_go_into_the_weights_before_and_after(multiplier: int, per_channel: bool) -> None:
     net = PerChannel(EVEN)
     real = net.pair(net.node("Relu", [net.convolution(per_channel=per_channel)]))
     graph = _assert_equal(net.finish(net.depthwise(real, multiplier, per_channel=per_channel)))

@@ -135,7 +135,7 @@ def test_one_dimension() -> None:
     assert [type(op) for op in graph.ops] == [Move, Conv]
 
 
-def test_behind_an_operator_without_quantizer_between() -> None:
+def test_after_an_operator_without_quantizer_between() -> None:
     """A float sum would be interpolated before it is rounded: refused, with both nodes named."""
     net = Network(opset=17)
     weight = net.constant(np.ones((3, 3, 1, 1), np.int8))

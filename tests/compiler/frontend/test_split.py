@@ -57,7 +57,7 @@ def test_outputs_that_nothing_reads() -> None:
     assert [op.channels.tolist() for op in graph.ops if isinstance(op, Move)] == [[0], [3, 4, 5, 6]]
 
 
-def test_without_quantizer_behind_it() -> None:
+def test_without_quantizer_after_it() -> None:
     """The parts go to a float concatenation, one of them through an activation."""
     net = Network(opset=13)
     _split(net, net.dequantize("x", 0.05, 4), ["a", "b"], [3, 4], 1)

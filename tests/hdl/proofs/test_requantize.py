@@ -132,11 +132,11 @@ PROOFS = [
           "After its multiplier Requantize is rne(fl(product / 2**shift)), saturated, with sign and zero point, for any "
           "product and shifts of 14 to 63.", Tail, Method.FLUSH, Requantize.LATENCY, cover_depth=13, slow=True,
           faults=[
-              Fault("lost bits are forgotten", Requantize._shift, "sticky.eq(lost | (window & below).any())",
+              Fault("bits lost by the shift are ignored", Requantize._shift, "sticky.eq(lost | (window & below).any())",
                     "sticky.eq((window & below).any())"),
               Fault("the coarse shift is one less", Requantize._shift, "self.scale[SIGNIFICANT:] - MIN_SHIFT",
                     "self.scale[SIGNIFICANT:] - MIN_SHIFT - 1"),
-              Fault("bits above are not saturated", Requantize._shift, "saturated | shifted[_KEPT:].any()", "saturated"),
+              Fault("higher bits do not saturate", Requantize._shift, "saturated | shifted[_KEPT:].any()", "saturated"),
               Fault("the sign comes a cycle late", Requantize.elaborate, "self.enables[2:self.ROUND_AT]",
                     "self.enables[2:self.ROUND_AT + 1]")]),
 ]

@@ -88,6 +88,6 @@ PROOFS = [
     Proof("excess of signed values", "post",
           "excess and round_to_24_bits round every signed product of the residual add as float32 does.", Excess,
           Method.FLUSH, 3, faults=[
-              Fault("the sign is not looked at", excess, "neighbours(~high, 1)", "neighbours(high, 1)"),
+              Fault("the sign is ignored", excess, "neighbours(~high, 1)", "neighbours(high, 1)"),
               Fault("a neighbour is left out", excess, "n * n >= len(high)", "n * n + n >= len(high)")]),
 ]

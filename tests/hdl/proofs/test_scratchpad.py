@@ -41,7 +41,7 @@ class Words(Harness):
         self._last_written()
         self._read()
         self._arbitrated()
-        self.cover("a word is read by all in turn", Cat(self.past(self._accepted(self.readers[0])),
+        self.cover("every port reads the word in turn", Cat(self.past(self._accepted(self.readers[0])),
                                                         self._accepted(self.readers[1]),
                                                        self._accepted(self.readers[2])).all())
         self.cover("it is read after it was written", self.past(self.started) & self.seen[0][2] & (self.last == 77))
@@ -61,8 +61,8 @@ class Words(Harness):
         under_way = self.past(reduce(or_, writes))
         enable, address, given = (Array(self._writing(name))[self.bank] for name in ("en", "addr", "data"))
         here = address == self.watched[BANK_BITS:]
-        self.claim("a write is on its way to its bank", ~under_way | (enable & here & (given == self.last)))
-        self.claim("no other is on its way there", under_way | ~(enable & here))
+        self.claim("a write to its bank is in the pipeline", ~under_way | (enable & here & (given == self.last)))
+        self.claim("no other write to it is in the pipeline", under_way | ~(enable & here))
         self.claim("else the word is in its bank", ~self.started | under_way | (self._stored() == self.last))
 
     def _stored(self) -> Value:

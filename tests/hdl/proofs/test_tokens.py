@@ -131,8 +131,8 @@ def test_a_giver_that_fetch_does_not_reach() -> None:
 
 PROOFS = [
     Lemma("moves persist", "top",
-          "Of two moves that FETCH, queues and units may make neither takes away what the other needs, for all counts "
-          "and masks: either every run of a program ends or none does.", _persists, [
+          "Of two possible moves of FETCH, queues and units, neither disables the other, for all counts and masks: "
+          "either every run of a program ends or none does.", _persists, [
               Wrong("tokens have no taker", lambda: _persists(shared=True)),
               Wrong("FETCH waits for an idle unit", lambda: _persists(whole_queue=True))]),
 ]

@@ -36,10 +36,10 @@ class Words(Harness):
             m.d.sync += [following.eq(ahead != 0), ahead.eq(ahead - 1)]
         self.claim("words come in order", ~self.past(comes) | (unit.read.data == self.past(value)))
         self.claim("held words are counted", unit.held == held)
-        self.claim("so is the room", unit.sink.free == depth - held)
-        self.claim("a tile is there if all its words are", unit.read.available == (free >= size))
-        self.claim("no word is read that is not there", ~leaves | (held != 0))
-        self.claim("what is held is claimed or not", held == (free + owed)[:8])
+        self.claim("the room is counted", unit.sink.free == depth - held)
+        self.claim("a tile is available exactly if all its words are", unit.read.available == (free >= size))
+        self.claim("only present words are read", ~leaves | (held != 0))
+        self.claim("held words are claimed or unclaimed", held == (free + owed)[:8])
         self.claim("it fits", (held <= depth) & (free <= depth) & (owed <= depth))
         memory = inside.memory("memory")
         read, write = memory._read_ports[0]._addr, memory._write_ports[0]._addr

@@ -115,7 +115,7 @@ def test_an_interrupted_build_leaves_nothing(fresh_cache):
     assert_nothing_works_in(fresh_cache)
 
 
-def test_what_is_compiled_beside_the_elaboration_is_interrupted_with_it(tmp_path):
+def test_compilation_during_elaboration_is_interrupted_with_it(tmp_path):
     process = python(BUILD + f"from pathlib import Path; build(design(4), cache=Path({str(tmp_path)!r}))")
     wait_for("compile Verilator's run time", process.stderr)
     deadline = time.monotonic() + 10

@@ -111,7 +111,7 @@ def test_who_waits_takes_over_from_one_that_dies(start, tmp_path):
     assert sorted(path.name for path in (tmp_path / "simulator").iterdir()) == ["key", "key.lock"]
 
 
-def test_who_comes_third_is_told_of_the_second(start):
+def test_a_third_process_sees_the_progress_of_the_second(start):
     maker, second = _maker_and_waiter(start)
     assert "waiting for it" in second.line() and second.line().endswith(": elaborate")
     maker.process.kill()

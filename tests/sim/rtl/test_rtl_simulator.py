@@ -140,7 +140,7 @@ def test_trace_holds_every_word_in_order(bench):
     assert len(bench.simulator.take_trace()[0]) == 0
 
 
-def test_progress_is_told_and_may_stop(bench):
+def test_progress_is_reported_and_may_stop_the_run(bench):
     seen = []
     bench.simulator.run(30_000, progress=seen.append, until_irq=False)
     assert seen[-1] == bench.simulator.cycles and seen == sorted(set(seen)) and len(seen) > 1
