@@ -36,7 +36,7 @@ INVARIANTS = (
 OF_DEPTHWISE = (
     ("depthwise_issue", "filled | ~unit__instruction__valid"), ("depthwise.decoder", "planned | ~checked"),
 )
-"""Instances, and what holds of their registers in every cycle; besides, where there is a DEPTHWISE unit."""
+"""Instances, and the invariants of their registers; additional ones of accelerators with a DEPTHWISE unit."""
 RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired",
            "post_issue": "control.run.units__2__retired", "store_issue": "store.unit__retired"}
 RETIRES_OF_DEPTHWISE = {"depthwise_issue": "control.run.units__4__retired"}

@@ -1,5 +1,7 @@
-"""What is done to Verilator's C++: guards put under common ones, and nothing at all when the text is not as expected; the
-table of fields; and how the harness gathers which islands are awake."""
+"""Changes to Verilator's C++: guards are grouped under common guards, and unexpected text is left unchanged.
+
+Also the table of fields, and the harness's collection of the islands that are awake.
+"""
 
 import re
 import subprocess
