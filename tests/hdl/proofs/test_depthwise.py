@@ -36,8 +36,8 @@ class Depthwises(Harness):
         self.claim("its pixels are counted", ~planned | (inside["pixels"] == pixels))
         self.claim("its counts are looked at", ~planned | (inside["counted"] == counts))
         self.claim("whether it is legal is known", ~checked | (inside["legal"] == legal))
-        self.claim("the plan is of the instruction", ~planned | Cat(
-            plan[name] == now[name] for name in ("height", "width", "taps_y", "taps_x", "repeats", "weights", "padding")).all())
+        kept = ("height", "width", "taps_y", "taps_x", "repeats", "weights", "padding")
+        self.claim("the plan is of the instruction", ~planned | Cat(plan[name] == now[name] for name in kept).all())
         self.claim("columns are taken together where they can", ~planned | (plan.narrow == (
             (now.dilation_x != 1) | (now.taps_x == 1) | (now.stride_x == 0) | (now.stride_x > 2))))
         self.claim("a checked instruction is planned if it is legal", ~checked | failed | (unit.plan.valid == legal))
