@@ -70,7 +70,7 @@ class Drains(Harness):
         with m.Elif(watched & post.release):
             m.d.sync += [before.eq(before - 1), watched.eq(before.any())]
         first = watched & ~before.any()
-        self.claim("drains are counted", inside["count"] == count)
+        self.claim("drains are counted", (inside["count"] == count) & (count <= MOST))
         self.claim("the watched one is among them", ~watched | (before < count))
         self.claim("whose sums it is of is kept", ~watched | (inside["order"].bit_select(before, 1) == kind))
         self.claim("it reads the sums of its unit", ~first | ((array.enable == (post.enable & ~kind))
